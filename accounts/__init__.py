@@ -1,0 +1,1 @@
+"""Who: users, their devices and tokens, the sign-in pages."""

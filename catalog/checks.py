@@ -1,0 +1,114 @@
+"""System checks of the catalog: settings that cannot work are said at start, with what to do."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from photolala.lib.roots import RootPattern
+
+
+@register()
+def check_data_folder(**_: Any) -> list[CheckMessage]:
+    """photolala.E001: the data folder must be writable."""
+    folder = Path(settings.DATA_DIR)
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        return [
+            Error(
+                f"PHOTOLALA_DATA={folder} cannot be written by this user.",
+                hint="Give the folder to the user that runs Photolala, or name another one.",
+                id="photolala.E001",
+            )
+        ]
+    return []
+
+
+@register()
+def check_roots(**_: Any) -> list[CheckMessage]:
+    """photolala.E002, W002: every folder of PHOTOLALA_ROOTS is absolute and there."""
+    found: list[CheckMessage] = []
+    for text in settings.PHOTO_ROOTS:
+        pattern = RootPattern(text)
+        if not pattern.is_absolute:
+            found.append(
+                Error(
+                    f"PHOTOLALA_ROOTS names {text!r}, which is no absolute path.",
+                    hint='Write paths that begin with "/", separated by ":".',
+                    id="photolala.E002",
+                )
+            )
+        elif not pattern.is_personal and not Path(text).is_dir():
+            found.append(
+                Warning(
+                    f"PHOTOLALA_ROOTS names {text}, which is not there (an unmounted disk?).",
+                    hint="Mount it or take it out of PHOTOLALA_ROOTS.",
+                    id="photolala.W002",
+                )
+            )
+    return found
+
+
+@register()
+def check_time_zone(**_: Any) -> list[CheckMessage]:
+    """photolala.E003: PHOTOLALA_TIME_ZONE must be a known zone."""
+    try:
+        ZoneInfo(settings.TIME_ZONE)
+    except (ValueError, OSError, KeyError):
+        return [
+            Error(
+                f"PHOTOLALA_TIME_ZONE={settings.TIME_ZONE!r} is no known time zone.",
+                hint="Write a name like Europe/Berlin.",
+                id="photolala.E003",
+            )
+        ]
+    return []
+
+
+@register()
+def check_exiftool(**_: Any) -> list[CheckMessage]:
+    """photolala.W004: exiftool is needed to write ratings and dates into files."""
+    if shutil.which("exiftool"):
+        return []
+    return [
+        Warning(
+            "exiftool is not installed: Photolala runs, but writes nothing into photo files.",
+            hint="Install Debian's package libimage-exiftool-perl.",
+            id="photolala.W004",
+        )
+    ]
+
+
+@register()
+def check_broker(**_: Any) -> list[CheckMessage]:
+    """photolala.E005: the broker's address must be of a known kind."""
+    scheme = settings.CELERY_BROKER_URL.partition("://")[0]
+    if scheme in {"sqliteq", "redis", "rediss", "amqp", "amqps", "memory", "sentinel"}:
+        return []
+    return [
+        Error(
+            f"PHOTOLALA_BROKER begins with {scheme}://, which is not supported.",
+            hint="Use redis://host:6379/0 or amqp://…, or leave it unset.",
+            id="photolala.E005",
+        )
+    ]
+
+
+@register()
+def check_s3(**_: Any) -> list[CheckMessage]:
+    """photolala.E006: a cache on S3 needs a bucket and keys that come together."""
+    location = settings.CACHE_LOCATION
+    if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
+        return [Error("PHOTOLALA_CACHE names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
+    if bool(settings.S3["access_key"]) != bool(settings.S3["secret_key"]):
+        return [
+            Error(
+                "Of PHOTOLALA_S3_ACCESS_KEY and PHOTOLALA_S3_SECRET_KEY only one is set.",
+                hint="Set both or none.",
+                id="photolala.E006",
+            )
+        ]
+    return []

@@ -1,0 +1,26 @@
+"""Favourite: what a user likes; a person's own, never another's."""
+
+from django.conf import settings
+from django.db import models
+
+from .photo import Photo
+
+
+class Favourite(models.Model):
+    """`user` gave `photo` this many stars (5 for a plain favourite)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="favourites")
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="favourites")
+    rating = models.PositiveSmallIntegerField(default=5)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "photo"], name="one_favourite_per_user"),
+            models.CheckConstraint(condition=models.Q(rating__range=(1, 5)), name="favourite_rating_1_to_5"),
+        ]
+        indexes = [models.Index(fields=["user", "-created_at"], name="favourite_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.user} likes {self.photo_id}"

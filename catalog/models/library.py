@@ -1,0 +1,91 @@
+"""Library: a root and its settings; Membership: who else may see it."""
+
+import uuid
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class LibraryQuerySet(models.QuerySet["Library"]):
+    """Reads that say who may see."""
+
+    def visible_to(self, user: Any) -> Self:
+        """The libraries that `user` owns or is a member of."""
+        shared = Membership.objects.filter(user=user).values("library")
+        return self.filter(Q(owner=user) | Q(pk__in=shared))
+
+    def editable_by(self, user: Any) -> Self:
+        """The libraries that `user` owns or may edit."""
+        shared = Membership.objects.filter(user=user, role=Membership.Role.EDITOR).values("library")
+        return self.filter(Q(owner=user) | Q(pk__in=shared))
+
+
+class Library(models.Model):
+    """A root whose photos are catalogued; forgetting it never touches a photo."""
+
+    class Ratings(models.TextChoices):
+        """Where the owner's stars are written."""
+
+        FILE = "file", "into the photo files"
+        SIDECAR = "sidecar", "into XMP files beside the photos"
+        DATABASE = "database", "into Photolala's database only"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="libraries")
+    name = models.CharField(max_length=200)
+    source = models.CharField(max_length=10, default="local")
+    root = models.TextField(unique=True, help_text="The folder's absolute path, in escaped form.")
+    ratings = models.CharField(max_length=10, choices=Ratings, default=Ratings.FILE)
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="For photos that do not know their offset.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    # Written by the scan.
+    photo_count = models.PositiveIntegerField(default=0)
+    problem_count = models.PositiveIntegerField(default=0)
+    missing_count = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    scanned_at = models.DateTimeField(null=True, blank=True)
+    revision = models.PositiveBigIntegerField(default=0, help_text="Grows with every change of its photos.")
+    snapshot_md5 = models.CharField(max_length=32, blank=True)
+    root_has_pointer = models.BooleanField(default=False, help_text="A pointer was written into the root.")
+    warning = models.TextField(blank=True, help_text="What a person should know about it, e.g. that it is read-only.")
+    cover_ids = models.JSONField(default=list, blank=True)
+
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="+")
+    objects = LibraryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "libraries"
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scan_key(self) -> str:
+        """The operations' key: one scan of a library at a time."""
+        return f"scan:{self.pk}"
+
+
+class Membership(models.Model):
+    """`user` may see (viewer) or also change (editor) the photos of `library`."""
+
+    class Role(models.TextChoices):
+        """What a member may do."""
+
+        VIEWER = "viewer"
+        EDITOR = "editor"
+
+    library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.VIEWER)
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["library_id", "user_id"]
+        constraints = [models.UniqueConstraint(fields=["library", "user"], name="one_membership_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.library} ({self.role})"

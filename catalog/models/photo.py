@@ -1,0 +1,179 @@
+"""Photo: one entry of a library, found at a path; PhotoMetadata: what its file says in full."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from django.db import models
+
+from .library import Library
+
+UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
+NAMESPACE_SEPARATOR = "\n"
+
+
+def photo_id(library_id: uuid.UUID, path: str, fast_photo_key: str) -> uuid.UUID:
+    """Return the id of a photo first seen at `path` with `fast_photo_key` (formats.md §1)."""
+    return uuid.uuid5(library_id, f"{path}{NAMESPACE_SEPARATOR}{fast_photo_key}")
+
+
+class PhotoQuerySet(models.QuerySet["Photo"]):
+    """Reads that say who may see."""
+
+    def visible_to(self, user: Any) -> Self:
+        """The photos of the libraries that `user` may see."""
+        return self.filter(library__in=Library.objects.visible_to(user).values("pk"))
+
+    def shown(self) -> Self:
+        """Those with a picture: what the timeline shows."""
+        return self.filter(is_shown=True)
+
+
+class Photo(models.Model):
+    """A photo or video. Its id outlives moves and edits; its path is where it lies now, relative to the root."""
+
+    class State(models.TextChoices):
+        """How far it is known, and whether it can be shown."""
+
+        SURVEYED = "surveyed", "its head is known, its digest is to come"
+        READY = "ready", "everything is known"
+        DAMAGED = "damaged", "readable in part; shown with a mark"
+        BROKEN = "broken", "cannot be shown; listed with the reason"
+        MISSING = "missing", "gone from the root; kept until a person says otherwise"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="photos", db_index=False)
+    directory = models.TextField(blank=True)
+    filename = models.TextField()
+    size_bytes = models.PositiveBigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    sidecars = models.CharField(
+        max_length=32, blank=True, help_text="MD5 of its sidecars' names, sizes and times: tells when they change."
+    )
+    head_md5 = models.CharField(max_length=32)
+    photo_md5 = models.CharField(max_length=32, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.SURVEYED)
+    is_shown = models.BooleanField(default=True, help_text="It has a picture: surveyed, ready or damaged.")
+    problem = models.TextField(blank=True, help_text="Why it is broken or damaged, in a sentence.")
+    notes = models.JSONField(default=list, blank=True, help_text="What was odd in the file, in sentences.")
+    needs_digest = models.BooleanField(default=True)
+    claim_token = models.PositiveIntegerField(default=0, help_text="Fencing number of the digest.")
+    claimed_for = models.CharField(max_length=60, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    media_type = models.CharField(max_length=60, blank=True)
+    width = models.PositiveIntegerField(null=True, blank=True, help_text="Upright, in pixels.")
+    height = models.PositiveIntegerField(null=True, blank=True, help_text="Upright, in pixels.")
+    orientation = models.PositiveSmallIntegerField(default=1, help_text="The file's own value.")
+    duration_ms = models.PositiveBigIntegerField(null=True, blank=True)
+    placeholder = models.CharField(max_length=7, blank=True, help_text="Average colour, #rrggbb.")
+    has_thumbnail = models.BooleanField(default=False)
+
+    taken_local = models.DateTimeField(default=UNDATED, help_text="The wall clock's time, stored as if it were UTC.")
+    taken_day = models.PositiveIntegerField(default=0, help_text="yyyymmdd of taken_local; 0 when undated.")
+    taken_at = models.DateTimeField(default=UNDATED, help_text="The instant.")
+    taken_offset_minutes = models.SmallIntegerField(null=True, blank=True, help_text="As the file knew it.")
+    taken_source = models.CharField(max_length=10, blank=True)
+
+    camera_make = models.CharField(max_length=200, blank=True)
+    camera_model = models.CharField(max_length=200, blank=True)
+    lens_model = models.CharField(max_length=200, blank=True)
+    iso = models.PositiveIntegerField(null=True, blank=True)
+    aperture = models.FloatField(null=True, blank=True, help_text="F-number.")
+    shutter_speed = models.CharField(max_length=20, blank=True, help_text='Seconds, e.g. "1/250".')
+    focal_length = models.FloatField(null=True, blank=True, help_text="Millimetres.")
+    latitude = models.FloatField(null=True, blank=True)
+    longitude = models.FloatField(null=True, blank=True)
+    rating = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 5, as in the file.")
+    caption = models.TextField(blank=True)
+    keywords = models.JSONField(default=list, blank=True)
+    content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")
+    added_at = models.DateTimeField()
+    missing_since = models.DateTimeField(null=True, blank=True)
+
+    objects = PhotoQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-taken_local", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["library", "directory", "filename"], name="one_photo_per_path"),
+            models.CheckConstraint(
+                condition=models.Q(rating__isnull=True) | models.Q(rating__lte=5), name="photo_rating_0_to_5"
+            ),
+        ]
+        indexes = [
+            # the rescan's comparison, one folder after the other, without touching the rows
+            models.Index(
+                fields=["library", "directory", "filename", "size_bytes", "mtime_ns", "sidecars", "state"],
+                name="photo_rescan",
+            ),
+            # pages and timeline buckets, newest first
+            models.Index(
+                fields=["library", "-taken_local", "id"], condition=models.Q(is_shown=True), name="photo_timeline"
+            ),
+            models.Index(fields=["library", "taken_day"], condition=models.Q(is_shown=True), name="photo_days"),
+            models.Index(fields=["library", "-taken_at", "id"], name="photo_export"),  # exports, by instant
+            # the work queue of the digest
+            models.Index(
+                fields=["library", "claimed_until"], condition=models.Q(needs_digest=True), name="photo_digest_queue"
+            ),
+            models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
+            models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
+            models.Index(  # problems and what is missing
+                fields=["library", "state"],
+                condition=models.Q(state__in=["damaged", "broken", "missing"]),
+                name="photo_by_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def path(self) -> str:
+        """Where it lies, relative to the root, in escaped form."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+
+    @property
+    def fast_photo_key(self) -> str:
+        """The change detector: MD5 of the first 4,096 bytes, a colon, the size."""
+        return f"{self.head_md5}:{self.size_bytes}"
+
+    @property
+    def is_video(self) -> bool:
+        """True for moving pictures."""
+        return self.media_type.startswith("video/")
+
+    @property
+    def is_dated(self) -> bool:
+        """False if nothing, not even the file's time, told when it was taken."""
+        return self.taken_source != ""
+
+    @property
+    def ratio(self) -> float:
+        """Width over height, 1.5 while unknown."""
+        return self.width / self.height if self.width and self.height else 1.5
+
+    @property
+    def taken_text(self) -> str:
+        """The capture time as RFC 3339: with the offset if the file knew it, else without; "" when undated."""
+        if not self.is_dated:
+            return ""
+        text = self.taken_local.replace(tzinfo=None).isoformat(timespec="seconds")
+        if self.taken_offset_minutes is None:
+            return text
+        sign, minutes = ("-" if self.taken_offset_minutes < 0 else "+"), abs(self.taken_offset_minutes)
+        return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+class PhotoMetadata(models.Model):
+    """The metadata JSON of a photo (formats.md §2), kept apart so that photo rows stay slim."""
+
+    photo = models.OneToOneField(Photo, on_delete=models.CASCADE, primary_key=True, related_name="metadata")
+    body = models.TextField()
+
+    class Meta:
+        verbose_name_plural = "photo metadata"
+
+    def __str__(self) -> str:
+        return f"metadata of {self.photo_id}"

@@ -1,0 +1,60 @@
+"""The cache tree on a local folder: like Django's file storage, but no reader ever sees half a file."""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage
+
+TEMPORARY_FOLDER = ".writing"
+
+
+class AtomicFolderStorage(FileSystemStorage):
+    """Objects are written aside and renamed into place; an existing object is replaced, never renamed around."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """Return the very name: the same name holds the same content."""
+        return name
+
+    def _save(self, name: str, content: File) -> str:
+        """Write `content` under a temporary name on the same file system, then rename it to `name`."""
+        target = Path(self.path(name))
+        aside = Path(self.path(TEMPORARY_FOLDER))
+        aside.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=aside, prefix=f"{os.getpid()}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for chunk in _chunks(content):
+                    file.write(chunk)
+                os.fchmod(file.fileno(), 0o644)
+            try:
+                Path(temporary).replace(target)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Path(temporary).replace(target)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        return name
+
+    def remove_abandoned_writes(self) -> int:
+        """Delete what dead writers left; return how many files."""
+        removed = 0
+        aside = Path(self.path(TEMPORARY_FOLDER))
+        for path in aside.glob("*") if aside.is_dir() else []:
+            writer = path.name.split(".")[0]
+            if writer.isdigit() and not Path(f"/proc/{writer}").exists():
+                with suppress(OSError):
+                    path.unlink()
+                    removed += 1
+        return removed
+
+
+def _chunks(content: File) -> Iterable[bytes]:
+    content.seek(0)
+    while chunk := content.read(1 << 20):
+        yield chunk

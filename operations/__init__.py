@@ -1,0 +1,1 @@
+"""How long work runs: claim, progress, checkpoint, cancel, resume."""

@@ -1,0 +1,53 @@
+"""What people may do with an operation: cancel, resume, retry."""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from .models import ACTIVE, Operation, State
+from .running import AlreadyActive
+
+
+class NotPossible(Exception):
+    """The operation's state does not allow it; the text says why."""
+
+
+def cancel(operation: Operation) -> None:
+    """Ask a running operation to stop within its batch; a waiting one is cancelled at once. Raises NotPossible."""
+    waiting = Operation.objects.filter(pk=operation.pk, state__in=[State.PENDING, State.INTERRUPTED])
+    if waiting.update(state=State.CANCELLED, finished_at=timezone.now(), updated_at=timezone.now()):
+        operation.refresh_from_db()
+        return
+    if not Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True):
+        operation.refresh_from_db()
+        raise NotPossible(f"This operation is {operation.state} already.")
+    operation.refresh_from_db()
+
+
+def resume(operation: Operation, **params: object) -> None:
+    """Set an interrupted, cancelled or failed operation to work again, from where it stood.
+
+    `params` are added to its parameters (a person's answer to a question). Raises NotPossible or AlreadyActive.
+    """
+    from .tasks import ring_for
+
+    if not operation.can_resume:
+        raise NotPossible(f"This operation is {operation.state}; there is nothing to resume.")
+    try:
+        with transaction.atomic():
+            updated = Operation.objects.filter(pk=operation.pk, state=operation.state).update(
+                state=State.PENDING,
+                params={**operation.params, **params},
+                attempts=0,
+                cancel_requested=False,
+                finished_at=None,
+                lease_until=None,
+                updated_at=timezone.now(),
+            )
+    except IntegrityError:
+        raise AlreadyActive(
+            Operation.objects.get(active_key=operation.active_key, state__in=ACTIVE),
+        ) from None
+    operation.refresh_from_db()
+    if not updated:
+        raise NotPossible(f"This operation is {operation.state} by now.")
+    transaction.on_commit(lambda: ring_for(operation))

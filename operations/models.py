@@ -1,0 +1,163 @@
+"""Operation: the one way in which long work runs."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from photolala.lib.process import is_dead
+
+
+class State(models.TextChoices):
+    """Where an operation stands (formats.md §7)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+ACTIVE = (State.PENDING, State.RUNNING)
+UNFINISHED = (State.PENDING, State.RUNNING, State.INTERRUPTED, State.FAILED)
+ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
+# One table maps the words of the export jobs (API) and records (files) to ours; no other place compares strings.
+EXPORT_JOB_WORDS = {
+    State.PENDING: "queued",
+    State.RUNNING: "running",
+    State.INTERRUPTED: "queued",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+}
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    """Reads that say who may see."""
+
+    def visible_to(self, user: Any) -> Self:
+        """Only the operations that `user` started."""
+        return self.filter(owner=user)
+
+    def unfinished(self) -> Self:
+        """Those that still want work, or a person's decision."""
+        return self.filter(state__in=UNFINISHED, superseded=False)
+
+
+class Operation(models.Model):
+    """One piece of long work: visible, cancellable, resumable by claiming it again, safe to run twice.
+
+    ::
+
+        start() ──> pending ──claim──> running ──────────────> completed
+                    ^  ^  │            │ │ │ └─ error ───────> failed ────── retry ──┐
+                    │  │  └─ cancel ─┐ │ │ └─── cancel ──────> cancelled ── resume ──┤
+                    │  │             └─┼─┼────────────────────────^                  │
+                    │  └─ worker stops ┘ └─ Ctrl-C in a command -> interrupted ─ resume ──┤
+                    └────────────────────────────────────────────────────────────────┘
+        running ──claim──> running   when the lease ran out or its worker is dead: same row, next token
+
+    `token` is the fencing number: every claim adds one, and every checkpoint and every publish is `WHERE token = mine`;
+    zero rows updated means: stop, it is someone else's. The broker only rings a bell; this row is the truth.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="operations")
+    kind = models.CharField(max_length=40)
+    subject = models.CharField(max_length=200, blank=True, help_text="What it works on, in words for people.")
+    active_key = models.CharField(max_length=100, blank=True, help_text="Only one active operation may hold a key.")
+    params = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=12, choices=State, default=State.PENDING)
+    superseded = models.BooleanField(default=False, help_text="A later operation did or does the same work.")
+
+    token = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=200, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="Claims since the last progress.")
+    cancel_requested = models.BooleanField(default=False)
+    stop_requested = models.BooleanField(default=False, help_text="Its worker is shutting down.")
+    rung_at = models.DateTimeField(null=True, blank=True)
+
+    phase = models.CharField(max_length=60, blank=True)
+    done = models.PositiveBigIntegerField(default=0)
+    total = models.PositiveBigIntegerField(null=True, blank=True)
+    unit = models.CharField(max_length=20, default="photos")
+    rate = models.FloatField(null=True, blank=True, help_text="Units per second, lately.")
+    metrics = models.JSONField(default=dict, blank=True)
+    checkpoint = models.JSONField(default=dict, blank=True, help_text="What a later claim must know; never an index.")
+    result = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True, help_text="A sentence for people.")
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = models.TextField(blank=True, help_text="The technical part.")
+
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["active_key"],
+                condition=models.Q(state__in=["pending", "running"]) & ~models.Q(active_key=""),
+                name="one_active_operation_per_key",
+            ),
+            models.CheckConstraint(condition=models.Q(state__in=State.values), name="operation_state_is_known"),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="operation_by_owner"),  # the operations page
+            models.Index(fields=["state", "updated_at"], name="operation_by_state"),  # the sweep
+            models.Index(fields=["kind"], name="operation_by_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        """True while it waits or runs."""
+        return self.state in ACTIVE
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to go at the present rate, or None when that cannot be said."""
+        if self.state != State.RUNNING or not self.total or not self.rate or self.total <= self.done:
+            return None
+        return (self.total - self.done) / self.rate
+
+    @property
+    def fraction(self) -> float | None:
+        """Progress from 0 to 1, or None while the total is unknown."""
+        if self.state == State.COMPLETED:
+            return 1.0
+        return min(1.0, self.done / self.total) if self.total else None
+
+    @property
+    def can_resume(self) -> bool:
+        """True if a person may set it to work again."""
+        return self.state in (State.INTERRUPTED, State.CANCELLED, State.FAILED) and not self.superseded
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has run or ran, by the clock."""
+        if not self.started_at:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    def lease_is_dead(self, now: datetime | None = None) -> bool:
+        """True if nobody works on it any more: the lease ran out, or its worker is a dead process of this machine."""
+        if self.lease_until is None or self.lease_until < (now or timezone.now()):
+            return True
+        return is_dead(self.worker)
+
+
+def lease_length() -> timedelta:
+    """How long a claim holds without a heartbeat."""
+    return timedelta(seconds=settings.OPERATION_LEASE_SECONDS)

@@ -1,0 +1,31 @@
+"""When a worker is told to stop, its operations are told to pause within their batch."""
+
+from typing import Any
+
+from celery.signals import worker_process_init, worker_shutting_down
+from django.db import connections
+
+from photolala.lib.process import identity
+
+
+@worker_shutting_down.connect
+def pause_operations(**_: Any) -> None:
+    """Ask the operations of this worker's children (and of itself) to stop; they stay pending."""
+
+    from .models import Operation, State
+
+    own = identity().partition("|")[2]
+    if not own:
+        return
+    running = Operation.objects.filter(state=State.RUNNING)
+    (running.filter(worker__endswith=f"|{own}") | running.filter(worker__contains=f"|{own}|")).update(
+        stop_requested=True
+    )
+
+
+@worker_process_init.connect
+def forget_inherited_connections(**_: Any) -> None:
+    """A forked child must not use its parent's database connections."""
+    for connection in connections.all(initialized_only=True):
+        connection.inc_thread_sharing()
+        connection.connection = None

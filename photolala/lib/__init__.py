@@ -1,0 +1,1 @@
+"""Pure Python for all apps: no Django, no Celery."""

@@ -1,0 +1,101 @@
+"""Read settings from environment variables: typed, and never a silent default for a bad value."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+
+class BadSetting(ValueError):
+    """An environment variable holds a value that cannot be used; the text says which, why, and what to write."""
+
+
+class Environment:
+    """Typed reads from `values` (the process's environment by default); an unset or empty variable gives the default."""
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = os.environ if values is None else values
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the variable's text without surrounding blanks."""
+        return self._values.get(name, "").strip() or default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a boolean: 1/true/yes/on or 0/false/no/off in any case."""
+        value = self.text(name).lower()
+        if not value:
+            return default
+        if value in {"1", "true", "yes", "on"}:
+            return True
+        if value in {"0", "false", "no", "off"}:
+            return False
+        raise BadSetting(f"{name}={value!r} is neither yes nor no: write 1 or 0.")
+
+    def integer(self, name: str, default: int, *, least: int | None = None, most: int | None = None) -> int:
+        """Return a whole number within `least` and `most`."""
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            raise BadSetting(f"{name}={value!r} is not a whole number.") from None
+        if (least is not None and number < least) or (most is not None and number > most):
+            raise BadSetting(f"{name}={number} is out of range: write a number from {least} to {most}.")
+        return number
+
+    def words(self, name: str, separator: str = ",") -> list[str]:
+        """Return a list: the parts between `separator`, without blanks and empty parts."""
+        return [part.strip() for part in self.text(name).split(separator) if part.strip()]
+
+    def folder(self, name: str, default: Path) -> Path:
+        """Return an absolute path (not necessarily there yet)."""
+        value = self.text(name)
+        path = Path(value).expanduser() if value else default
+        return path if path.is_absolute() else Path.cwd() / path
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        """Return one of `allowed`."""
+        value = self.text(name, default)
+        if value not in allowed:
+            raise BadSetting(f"{name}={value!r} is not known: write one of {', '.join(allowed)}.")
+        return value
+
+    def url(self, name: str, schemes: tuple[str, ...]) -> SplitResult | None:
+        """Return the parsed URL, or None if unset; its scheme must be one of `schemes`."""
+        value = self.text(name)
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in schemes:
+            raise BadSetting(f"{name} must begin with {' or '.join(s + '://' for s in schemes)}.")
+        return parts
+
+
+def database_from_url(parts: SplitResult | None, sqlite_file: Path) -> dict[str, object]:
+    """Return Django's database settings for a `postgresql://user:password@host:port/name` URL, or for `sqlite_file`."""
+    if parts is None:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": sqlite_file,
+            "OPTIONS": {
+                # IMMEDIATE: a transaction that will write takes its lock at once instead of failing half-way.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
+                    " PRAGMA mmap_size=134217728; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=67108864;"
+                ),
+            },
+        }
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "photolala",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }

@@ -1,0 +1,48 @@
+"""Name a process so that another one on the same machine can tell whether it still lives."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+
+def _start_time(pid: int) -> str | None:
+    """Return the kernel's start time of `pid` in clock ticks, or None if there is no such process (or it is a zombie)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """Return a name of this boot of this machine and its PID namespace; only inside it do process ids mean anything."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
+    except OSError:
+        return ""
+    return f"{boot[:13]}.{namespace}"
+
+
+def identity(pid: int | None = None) -> str:
+    """Return "machine|pid:start" of a process (this one by default), or "" where the system does not tell."""
+    pid = pid or os.getpid()
+    start = _start_time(pid)
+    return f"{machine()}|{pid}:{start}" if machine() and start else ""
+
+
+def worker_identity() -> str:
+    """Return the identities of this process and its parent; a worker's children carry their parent's."""
+    own = identity()
+    return f"{own}|{os.getppid()}:{_start_time(os.getppid())}" if own else ""
+
+
+def is_dead(name: str) -> bool:
+    """True if `name` is a process of this machine that no longer runs; False where that cannot be known."""
+    where, _, rest = name.partition("|")
+    process = rest.split("|")[0]
+    pid, _, start = process.partition(":")
+    if not where or where != machine() or not pid.isdigit():
+        return False
+    return _start_time(int(pid)) != start

@@ -1,0 +1,265 @@
+"""All of Photolala's settings, read from PHOTOLALA_… environment variables (docs/settings.md lists them)."""
+
+import secrets
+import socket
+import sys
+from pathlib import Path
+
+from celery.schedules import schedule
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from photolala.lib.env import BadSetting, Environment, database_from_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TESTING = "pytest" in sys.modules
+env = Environment()
+
+
+def _secret_key(folder: Path) -> str:
+    """Return PHOTOLALA_SECRET_KEY, or a key made once and kept (mode 0600) in the data folder."""
+    given = env.text("PHOTOLALA_SECRET_KEY")
+    if given or TESTING:
+        return given or "only-for-tests-" + "x" * 50
+    path = folder / "secret_key"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"PHOTOLALA_DATA={folder} cannot be written ({error.strerror}). Name a folder that this user may write to."
+        ) from None
+    key = path.read_text().strip()
+    if len(key) < 40:
+        raise ImproperlyConfigured(f"{path} holds no usable key. Remove it and start again: everybody signs in anew.")
+    return key
+
+
+try:
+    DATA_DIR = env.folder("PHOTOLALA_DATA", BASE_DIR / "data")
+    DEBUG = env.flag("PHOTOLALA_DEBUG")
+    SECRET_KEY = _secret_key(DATA_DIR)
+    ALLOWED_HOSTS = env.words("PHOTOLALA_HOSTS") or ["localhost", "127.0.0.1", "[::1]", socket.gethostname()]
+    CSRF_TRUSTED_ORIGINS = env.words("PHOTOLALA_TRUSTED_ORIGINS")
+    BEHIND_TLS = env.flag("PHOTOLALA_TLS")
+
+    # Folders that may become libraries, ":"-separated; "{username}" stands for the name of the user who asks.
+    PHOTO_ROOTS = env.words("PHOTOLALA_ROOTS", ":")
+    CACHE_LOCATION = env.text("PHOTOLALA_CACHE", str(DATA_DIR / "cache"))
+    EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")
+    S3 = {
+        "endpoint_url": env.text("PHOTOLALA_S3_ENDPOINT") or None,
+        "region_name": env.text("PHOTOLALA_S3_REGION") or None,
+        "access_key": env.text("PHOTOLALA_S3_ACCESS_KEY") or None,
+        "secret_key": env.text("PHOTOLALA_S3_SECRET_KEY") or None,
+    }
+    DECODER_PROCESSES = env.integer("PHOTOLALA_DECODERS", 0, least=0, most=256)  # 0: one per core
+    WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
+    ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /
+    DATABASES = {
+        "default": database_from_url(
+            env.url("PHOTOLALA_DATABASE", ("postgresql", "postgres")), DATA_DIR / "photolala.sqlite3"
+        )
+    }
+    CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or f"sqliteq://{DATA_DIR / 'broker.sqlite3'}"
+    _redis_cache = env.url("PHOTOLALA_REDIS_CACHE", ("redis", "rediss"))
+    TIME_ZONE = env.text("PHOTOLALA_TIME_ZONE", "UTC")  # the zone that new libraries start with
+    LOG_LEVEL = env.choice("PHOTOLALA_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+except BadSetting as error:
+    raise ImproperlyConfigured(str(error)) from None
+
+INSTALLED_APPS = [
+    "accounts",
+    "operations",
+    "catalog",
+    "exports",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+    "rest_framework",
+    "django_filters",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "photolala.urls"
+WSGI_APPLICATION = "photolala.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "operations.context.running_operations",
+            ]
+        },
+    }
+]
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "catalog:timeline"
+LOGOUT_REDIRECT_URL = "accounts:login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": _redis_cache.geturl()}
+    if _redis_cache
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+
+def _cache_storage() -> dict[str, object]:
+    """Return django-storages' settings for the cache tree: a folder, or `s3://bucket/prefix`."""
+    if not CACHE_LOCATION.startswith("s3://"):
+        return {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": CACHE_LOCATION}}
+    bucket, _, prefix = CACHE_LOCATION.removeprefix("s3://").partition("/")
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            **{key: value for key, value in S3.items() if value},
+            "bucket_name": bucket,
+            "location": prefix,
+            "file_overwrite": True,
+            "addressing_style": "path",
+            "default_acl": None,
+            "querystring_auth": True,
+        },
+    }
+
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR)}},
+    "cache": _cache_storage(),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if TESTING or DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+USE_TZ = True
+USE_I18N = True
+LANGUAGE_CODE = "en"
+USE_THOUSAND_SEPARATOR = False
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+if BEHIND_TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", "blob:"],
+        "media-src": [SELF],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.DeviceTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "photolala.web.problems.handle_exception",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_THROTTLE_RATES": {"sign_in": "10/min"},
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+KNOX_TOKEN_MODEL = "knox.AuthToken"  # noqa: S105
+REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Photolala",
+    "DESCRIPTION": "The API for phones, scripts and other Photolala servers.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+}
+
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "files"
+CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "ring the bell for unfinished operations": {"task": "operations.tasks.sweep", "schedule": schedule(20.0)},
+}
+OPERATION_LEASE_SECONDS = env.integer("PHOTOLALA_LEASE_SECONDS", 60, least=5, most=3600)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+}

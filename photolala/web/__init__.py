@@ -1,0 +1,1 @@
+"""Django-aware helpers that all apps share and that know no app."""
