@@ -1,0 +1,134 @@
+"""Rebuilds the state of a ledger from its two files, and says what was wrong with them."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from exports.ledger.errors import LedgerFailed
+from exports.ledger.log import LogContent, read_log
+from exports.ledger.mutations import Mutation
+from exports.ledger.records import INTERRUPTED, RecordStatus
+from exports.ledger.snapshot import SnapshotContent, read_snapshot
+from exports.ledger.state import LedgerState
+
+FOLDER_NAME = "ExportRecords"
+LOG_NAME = "export-records.jsonl"
+SNAPSHOT_NAME = "export-records.json"
+_MAX_READS = 20
+_MAX_PROBLEMS_LISTED = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What was found when a ledger was opened, for the person who looks after it; `problems` are sentences."""
+
+    record_count: int = 0
+    replayed_lines: int = 0
+    stale_lines: int = 0
+    bad_lines: int = 0
+    torn_bytes: int = 0
+    interrupted: int = 0
+    problems: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class LoadedLedger:
+    """The state, and what is needed to go on writing."""
+
+    state: LedgerState
+    snapshot: SnapshotContent
+    log: LogContent
+    last_number: int
+    report: LoadReport
+
+
+def load_ledger(directory: Path) -> LoadedLedger:
+    """Read snapshot and log in `directory` (which may be empty or missing). Changes nothing.
+
+    Damage is reported, logged and passed over. LedgerFailed if the disk refuses to give a file that is there: that is
+    no reason to go on as if it were empty.
+    """
+    try:
+        snapshot = read_snapshot(directory / SNAPSHOT_NAME)
+        log = read_log(directory / LOG_NAME)
+    except OSError as error:
+        raise LedgerFailed(
+            f"The export records in {directory} cannot be read ({error.strerror or error}). "
+            "Nothing was changed. Check the disk and its permissions, then try again."
+        ) from error
+    state = LedgerState(snapshot.records.values())
+    report = LoadReport(bad_lines=len(log.bad_lines), torn_bytes=log.torn_bytes)
+    last_number = snapshot.last_number
+    for mutation in log.mutations:
+        if mutation.number and mutation.number <= snapshot.last_number:
+            report.stale_lines += 1  # already in the snapshot: a crash came before the log was emptied
+            continue
+        state.apply(mutation)
+        report.replayed_lines += 1
+        last_number = max(last_number, mutation.number)
+    report.interrupted = _fail_interrupted(state)
+    report.record_count = len(state)
+    report.problems = _describe(directory, snapshot, log)
+    for problem in report.problems:
+        logger.warning(problem)
+    return LoadedLedger(state, snapshot, log, last_number, report)
+
+
+def view_ledger(directory: Path) -> LoadedLedger:
+    """Return the ledger as it is now, for reading beside a process that writes it. Takes no lock, changes nothing.
+
+    Reads again if a compaction replaced the snapshot meanwhile.
+    """
+    for _ in range(_MAX_READS):
+        before = _identity(directory / SNAPSHOT_NAME)
+        loaded = load_ledger(directory)
+        if _identity(directory / SNAPSHOT_NAME) == before:
+            return loaded
+    raise LedgerFailed(f"The export records in {directory} change too fast to be read; try again in a moment.")
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _fail_interrupted(state: LedgerState) -> int:
+    """Turn what was being exported when the last process ended into failures, to be tried again; return how many."""
+    leftover = [record for record in state.sorted_records() if record.status is RecordStatus.IN_PROGRESS]
+    for record in leftover:
+        failed = replace(record, status=RecordStatus.FAILED, last_error=INTERRUPTED)
+        state.apply(Mutation(record.id, failed))
+    return len(leftover)
+
+
+def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent) -> list[str]:
+    problems = []
+    if snapshot.problem:
+        problems.append(
+            f"The snapshot {directory / SNAPSHOT_NAME} cannot be used: {snapshot.problem} "
+            "The ledger goes on from its log alone; the broken file is kept under another name."
+        )
+    for identifier, reason in list(snapshot.bad_records.items())[:_MAX_PROBLEMS_LISTED]:
+        problems.append(f"The record of {identifier[:80]!r} in {directory / SNAPSHOT_NAME} was skipped: {reason}")
+    for line in log.bad_lines[:_MAX_PROBLEMS_LISTED]:
+        problems.append(f"Line {line.line_number} of {directory / LOG_NAME} was skipped: {line.reason}")
+    hidden = sum(max(0, len(bad) - _MAX_PROBLEMS_LISTED) for bad in (snapshot.bad_records, log.bad_lines))
+    if hidden:
+        problems.append(f"{hidden:,} more records or lines in {directory} were skipped.")
+    if log.missing_numbers > len(log.bad_lines):
+        problems.append(
+            f"{log.missing_numbers:,} running numbers are missing in {directory / LOG_NAME}: lines are gone from it."
+        )
+    numbers = [mutation.number for mutation in log.mutations if mutation.number]
+    if not snapshot.is_there and numbers and numbers[0] > 1 and not log.bad_lines:
+        problems.append(
+            f"The snapshot {directory / SNAPSHOT_NAME} is missing although the log starts at change {numbers[0]:,}: "
+            "earlier exports are not known here. Put the file back from a backup if there is one."
+        )
+    return problems

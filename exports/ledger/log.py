@@ -1,0 +1,139 @@
+"""The append-only log of a ledger: reads it with any damage, and appends so that nothing acknowledged is lost."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from exports.ledger.errors import InvalidRecord
+from exports.ledger.mutations import MAX_LINE_BYTES, Mutation, decode_mutation
+from photolala.lib.files import fsync_directory
+
+_READ_BYTES = 1 << 20
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line of the log that could not be used: its number (from 1), where it starts, and why."""
+
+    line_number: int
+    offset_bytes: int
+    reason: str
+
+
+@dataclass(slots=True)
+class LogContent:
+    """What a log holds: its mutations in order, the bad lines among them, and what to do about its end.
+
+    `size_bytes` is the end of the last good line; beyond it lie `torn_bytes` of an append that never finished.
+    `lacks_newline`: the last line is good but its newline is missing.
+    """
+
+    mutations: list[Mutation] = field(default_factory=list)
+    bad_lines: list[BadLine] = field(default_factory=list)
+    size_bytes: int = 0
+    torn_bytes: int = 0
+    lacks_newline: bool = False
+    missing_numbers: int = 0
+
+
+def read_log(path: Path) -> LogContent:
+    """Read the log at `path`; no file counts as an empty log. Raises OSError if the disk does not give it."""
+    content = LogContent()
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return content
+    with file:
+        offset = 0
+        last_number = 0
+        for line_number, (line, length_bytes) in enumerate(_lines(file), start=1):
+            is_whole = line.endswith(b"\n")
+            mutation, reason = _decode(line)
+            if mutation:
+                content.mutations.append(mutation)
+                content.lacks_newline = not is_whole
+                if mutation.number and last_number and mutation.number > last_number + 1:
+                    content.missing_numbers += mutation.number - last_number - 1
+                last_number = mutation.number or last_number
+            elif not is_whole:
+                content.torn_bytes = length_bytes
+                break
+            elif reason:
+                content.bad_lines.append(BadLine(line_number, offset, reason))
+            offset += length_bytes
+            content.size_bytes = offset
+    return content
+
+
+def _decode(line: bytes) -> tuple[Mutation | None, str | None]:
+    if not line.strip():
+        return None, None  # an empty line says nothing and harms nothing
+    if len(line) > MAX_LINE_BYTES:
+        return None, f"The line is longer than {MAX_LINE_BYTES:,} bytes."
+    try:
+        return decode_mutation(line), None
+    except InvalidRecord as error:
+        return None, str(error)
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield each line and its length; of one far too long only the first bytes, so that damage costs no memory."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        length = len(line)
+        kept = line
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_READ_BYTES)
+            length += len(line)
+        if length > len(kept):
+            kept += line[-1:]  # tells whether it ended
+        yield kept, length
+
+
+class AppendLog:
+    """The log, open for appending. Every error of a write or fsync is final: the owner must stop and open anew."""
+
+    def __init__(self, path: Path, content: LogContent) -> None:
+        """Open `path` (made if missing) and mend its end as `content` tells: cut a torn line, add a newline. OSError."""
+        self.path = path
+        is_new = not path.exists()
+        self._descriptor = os.open(path, _FLAGS, 0o644)
+        try:
+            if content.torn_bytes:
+                os.ftruncate(self._descriptor, content.size_bytes)
+                os.fsync(self._descriptor)
+            if content.lacks_newline:
+                self.append(b"\n")
+            if is_new:
+                fsync_directory(path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, lines: bytes) -> None:
+        """Write whole `lines` at the end and return when they are on the disk."""
+        written = os.write(self._descriptor, lines)
+        while written < len(lines):  # a nearly full disk takes a part; the next write tells why
+            written += os.write(self._descriptor, lines[written:])
+        os.fsync(self._descriptor)
+
+    def clear(self) -> None:
+        """Empty the log, durably. Only to be called once a snapshot that holds all of it is on the disk."""
+        os.ftruncate(self._descriptor, 0)
+        os.fsync(self._descriptor)
+
+    def start_anew(self, aside: Path) -> None:
+        """Keep the log, bad lines and all, as `aside` and go on with an empty one; same rule as for `clear`."""
+        os.rename(self.path, aside)
+        fresh = os.open(self.path, _FLAGS | os.O_EXCL, 0o644)
+        self.close()
+        self._descriptor = fresh
+        fsync_directory(self.path.parent)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)

@@ -1,0 +1,185 @@
+"""One export record: its fields, its rules, and its JSON as both this program and the macOS app write it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from exports.ledger.errors import InvalidRecord
+from exports.ledger.names import check_filename, check_rel_path
+
+INTERRUPTED = "Interrupted before completion"
+SWIFT_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # where Foundation's numeric dates start
+MAX_YEAR = 9999
+_KNOWN_KEYS = frozenset({"id", "year", "month", "relPath", "filename", "status", "exportDate", "lastError", "n"})
+_NOTHING: Mapping[str, Any] = {}
+
+
+class RecordStatus(StrEnum):
+    """The states of an export record, spelled as in the files."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "inProgress"
+    DONE = "done"
+    FAILED = "failed"
+
+
+_STATUS = {str(status): status for status in RecordStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRecord:
+    """What is known about the export of one asset to one destination.
+
+    `rel_path` is the folder below the destination (`2025/02/`), `filename` the name in it, both as escaped text.
+    `export_date` is UTC in whole seconds. `extra` holds keys of other versions of the format, kept as they are.
+    """
+
+    id: str
+    year: int
+    month: int
+    rel_path: str
+    status: RecordStatus
+    export_date: datetime | None
+    filename: str | None = None
+    last_error: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as the JSON object of the format; what has no value is left out."""
+        body: dict[str, Any] = {"id": self.id, "year": self.year, "month": self.month, "relPath": self.rel_path}
+        state = _state_to_json(self.filename, self.status, self.export_date, self.last_error)
+        body.update(state)
+        if self.extra:
+            body.update(self.extra)
+            if "variants" in self.extra:  # readers of the later schema look only there: keep both views in step
+                variants = dict(self.extra["variants"])
+                variants[_leading_variant(variants)] = state
+                body["variants"] = variants
+        return body
+
+
+def check_record(record: ExportRecord, *, is_placeless_allowed: bool = False) -> ExportRecord:
+    """Return `record` as it will read back (date in whole UTC seconds); raise InvalidRecord if it breaks a rule.
+
+    `is_placeless_allowed`: let a failure pass that has year 0, month 0 and no folder. Early versions of the macOS app
+    wrote those for assets they knew nothing about; this program reads them but never makes one.
+    """
+    _check_text(record.id, "id")
+    if not record.id:
+        raise InvalidRecord("An export record needs the id of its asset, and this one has none.")
+    is_placeless = (record.year, record.month, record.rel_path, record.status) == (0, 0, "", RecordStatus.FAILED)
+    if not (is_placeless and is_placeless_allowed):
+        _check_number(record.year, "year", 1, MAX_YEAR)
+        _check_number(record.month, "month", 1, 12)
+        check_rel_path(record.rel_path)
+    if record.filename is not None:
+        check_filename(record.filename)
+    if record.last_error is not None:
+        _check_text(record.last_error, "lastError")
+    date = record.export_date
+    if date is None or (date.tzinfo is UTC and not date.microsecond):
+        return record
+    values = {name: getattr(record, name) for name in ExportRecord.__slots__}
+    return ExportRecord(**{**values, "export_date": whole_seconds(date)})
+
+
+def record_from_json(body: object) -> ExportRecord:
+    """Return the record that the parsed JSON `body` describes; raise InvalidRecord with the reason if it is none."""
+    if not isinstance(body, dict):
+        raise InvalidRecord("The record is not a JSON object.")
+    state = body
+    if "status" not in body and isinstance(body.get("variants"), dict) and body["variants"]:
+        state = body["variants"].get(_leading_variant(body["variants"]))
+        if not isinstance(state, dict):
+            raise InvalidRecord("The record's variant is not a JSON object.")
+    status = _STATUS.get(state["status"]) if isinstance(state.get("status"), str) else None
+    if status is None:
+        raise InvalidRecord(f"The record's status {state.get('status')!r} is not one of {', '.join(RecordStatus)}.")
+    extra = {key: body[key] for key in body.keys() - _KNOWN_KEYS}
+    if "variants" in extra and not isinstance(extra["variants"], dict):
+        raise InvalidRecord("The record's variants are not a JSON object.")
+    record = ExportRecord(
+        id=_text(body, "id"),
+        year=body.get("year"),  # type: ignore[arg-type]  # check_record looks
+        month=body.get("month"),  # type: ignore[arg-type]
+        rel_path=_text(body, "relPath"),
+        status=status,
+        export_date=parse_date(state.get("exportDate")),
+        filename=_optional_text(state, "filename"),
+        last_error=_optional_text(state, "lastError"),
+        extra=extra or _NOTHING,
+    )
+    return check_record(record, is_placeless_allowed=True)
+
+
+def parse_date(value: object) -> datetime | None:
+    """Return the date as UTC in whole seconds: ISO 8601 text, or seconds since 2001-01-01 as Swift writes them.
+
+    Text without an offset is taken as UTC. None stays None; anything else raises InvalidRecord.
+    """
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            return whole_seconds(datetime.fromisoformat(value))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return SWIFT_EPOCH + timedelta(seconds=math.floor(value))
+    except (ValueError, OverflowError) as error:
+        raise InvalidRecord(f"The record's exportDate {value!r} is not a date.") from error
+    raise InvalidRecord(f"The record's exportDate {value!r} is not a date.")
+
+
+def format_date(moment: datetime) -> str:
+    """Return `moment` as `2025-02-10T10:00:00Z`: UTC, whole seconds (rounded down)."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """Return `moment` as UTC without its fraction of a second; a moment without a zone is taken as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(microsecond=0)
+
+
+def _state_to_json(
+    filename: str | None, status: RecordStatus, date: datetime | None, last_error: str | None
+) -> dict[str, Any]:
+    state: dict[str, Any] = {} if filename is None else {"filename": filename}
+    state["status"] = str(status)
+    if date is not None:
+        state["exportDate"] = format_date(date)
+    if last_error is not None:
+        state["lastError"] = last_error
+    return state
+
+
+def _leading_variant(variants: Mapping[str, Any]) -> str:
+    return "edited" if "edited" in variants and "original" not in variants else "original"
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str):
+        raise InvalidRecord(f"The record's {key} is not text.")
+    return value
+
+
+def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
+    return None if body.get(key) is None else _text(body, key)
+
+
+def _check_text(value: object, what: str) -> None:
+    if not isinstance(value, str):
+        raise InvalidRecord(f"The record's {what} is not text.")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidRecord(f"The record's {what} {value!r} is not valid Unicode; escape the path first.") from None
+
+
+def _check_number(value: object, what: str, least: int, most: int) -> None:
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidRecord(f"The record's {what} {value!r} is not a whole number from {least} to {most}.")

@@ -1,0 +1,315 @@
+"""The ledger of one destination: which photos were exported there. Every change is on the disk before it is seen."""
+
+import errno
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from exports.ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
+from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
+from exports.ledger.log import AppendLog
+from exports.ledger.mutations import Mutation, encode_mutation
+from exports.ledger.records import ExportRecord, RecordStatus, check_record, whole_seconds
+from exports.ledger.snapshot import SnapshotNotWritten, broken_name, keep_aside, remove_leftovers, write_snapshot
+from exports.ledger.state import LedgerState, MonthSummary, summarize_month
+from photolala.lib.files import fsync_directory
+
+LOCK_NAME = "export-records.lock"
+COMPACT_EVERY_MUTATIONS = 1000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an asset goes: the month it is filed under, and the folder below the destination, such as `2025/02/`."""
+
+    year: int
+    month: int
+    rel_path: str
+
+
+class Ledger:
+    """The export records in one folder, open for writing by this process alone.
+
+    Each writer method returns when its change is on the disk, and raises LedgerFailed if it is not: the change is then
+    not visible here either, and all later writes are refused until the ledger is opened again. Safe to use from
+    several threads.
+    """
+
+    def __init__(self, directory: Path, *, now: Callable[[], datetime] | None = None) -> None:
+        """Open the ledger in `directory` (made if missing), recovering from whatever the last process left.
+
+        Raises LedgerBusy if someone else has it open, LedgerFailed if the disk refuses. `report` tells what was found.
+        """
+        self.directory = Path(directory)
+        self._now = now or (lambda: datetime.now(UTC))
+        self._guard = threading.RLock()
+        self._failure: LedgerFailed | None = None
+        self._log: AppendLog | None = None
+        self._lock = -1
+        try:
+            self._make_directory()
+            self._lock = _take_lock(self.directory)
+            remove_leftovers(self.directory / SNAPSHOT_NAME)
+            loaded = load_ledger(self.directory)
+            self._state: LedgerState = loaded.state
+            self._number = loaded.last_number
+            self._mutations_since_snapshot = loaded.report.replayed_lines + loaded.report.stale_lines
+            self._log_is_damaged = bool(loaded.log.bad_lines)
+            self.report: LoadReport = loaded.report
+            self._set_broken_snapshot_aside(loaded)
+            self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
+        except OSError as error:
+            self._release()
+            raise LedgerFailed(_refusal(self.directory, "opened", error)) from error
+        except BaseException:
+            self._release()
+            raise
+        if loaded.snapshot.bad_records or self._log_is_damaged:
+            self._compact_if_possible()
+
+    # -- reading
+
+    def is_exported(self, asset_id: str) -> bool:
+        """Tell whether the asset's export is done."""
+        record = self._state.get(asset_id)
+        return record is not None and record.status is RecordStatus.DONE
+
+    def export_info(self, asset_id: str) -> ExportRecord | None:
+        """Return the asset's record, or None if it has none."""
+        return self._state.get(asset_id)
+
+    def month_summary(self, year: int, month: int, total_assets: int) -> MonthSummary:
+        """Return how much of a month that has `total_assets` photos is exported; costs one look-up."""
+        return summarize_month(year, month, self._state.done_count(year, month), total_assets)
+
+    def done_months(self) -> list[tuple[int, int, int]]:
+        """Return (year, month, done records) of each month that has any, oldest first."""
+        with self._guard:
+            return self._state.done_months()
+
+    def records(self) -> Iterator[ExportRecord]:
+        """Yield all records by ascending id; the ledger must not be changed meanwhile."""
+        return self._state.sorted_records()
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._state)
+
+    # -- writing
+
+    def mark_in_progress(self, asset_id: str, place: Place, filename: str | None = None) -> ExportRecord:
+        """Record that the asset's export to `place` begins now; an earlier error is forgotten."""
+        return self._mark(asset_id, place, RecordStatus.IN_PROGRESS, filename, None)
+
+    def mark_exported(
+        self, asset_id: str, place: Place, filename: str, export_date: datetime | None = None
+    ) -> ExportRecord:
+        """Record that the asset lies in `place` as `filename` since `export_date` (now); an error is forgotten."""
+        return self._mark(asset_id, place, RecordStatus.DONE, filename, None, export_date)
+
+    def mark_failed(self, asset_id: str, error: str, place: Place | None = None) -> ExportRecord:
+        """Record that the export failed now, and why. Without `place` the known one stays (InvalidRecord if none)."""
+        with self._guard:
+            known = self._state.get(asset_id)
+            if place is None:
+                if known is None:
+                    raise InvalidRecord(f"{asset_id!r} has no record: its failure needs a year, month and folder.")
+                place = Place(known.year, known.month, known.rel_path)
+            return self._mark(asset_id, place, RecordStatus.FAILED, known.filename if known else None, error)
+
+    def remove(self, asset_id: str) -> bool:
+        """Forget the asset's record; return whether there was one."""
+        with self._guard:
+            if self._state.get(asset_id) is None:
+                self.flush()
+                return False
+            self._write([(asset_id, None)])
+            return True
+
+    def put_all(self, records: Iterable[ExportRecord]) -> int:
+        """Write many records with one wait for the disk; return how many.
+
+        On an error none is seen here; what of them had reached the disk shows when the ledger is opened again.
+        """
+        checked = [check_record(record) for record in records]
+        with self._guard:
+            self._write([(record.id, record) for record in checked])
+        return len(checked)
+
+    def flush(self) -> None:
+        """Return if all that was acknowledged is on the disk, which is so unless a write has failed (LedgerFailed)."""
+        if self._failure:
+            raise self._failure
+        if self._log is None:
+            raise LedgerFailed(f"The ledger in {self.directory} has been closed; open it again to write.")
+
+    def _mark(
+        self,
+        asset_id: str,
+        place: Place,
+        status: RecordStatus,
+        filename: str | None,
+        error: str | None,
+        date: datetime | None = None,
+    ) -> ExportRecord:
+        with self._guard:
+            known = self._state.get(asset_id)
+            record = check_record(
+                ExportRecord(
+                    id=asset_id,
+                    year=place.year,
+                    month=place.month,
+                    rel_path=place.rel_path,
+                    status=status,
+                    export_date=whole_seconds(date or self._now()),
+                    filename=filename,
+                    last_error=error,
+                    extra=known.extra if known else {},
+                )
+            )
+            self._write([(asset_id, record)])
+        return record
+
+    def _write(self, changes: list[tuple[str, ExportRecord | None]]) -> None:
+        """Append the changes and, once they are on the disk, show them; compact when it is time."""
+        self.flush()
+        if not changes:
+            return
+        mutations = [
+            Mutation(identifier, record, number)
+            for number, (identifier, record) in enumerate(changes, start=self._number + 1)
+        ]
+        lines = b"".join(map(encode_mutation, mutations))
+        try:
+            self._opened_log().append(lines)
+        except OSError as error:
+            raise self._fail("written", error) from error
+        except BaseException:  # interrupted in the middle: what the file holds now is unknown
+            self._fail("written", OSError(errno.EINTR, "interrupted"))
+            raise
+        for mutation in mutations:
+            self._state.apply(mutation)
+        self._number += len(mutations)
+        self._mutations_since_snapshot += len(mutations)
+        if self._mutations_since_snapshot >= COMPACT_EVERY_MUTATIONS:
+            self._compact_if_possible()
+
+    # -- compaction and end
+
+    def compact(self) -> None:
+        """Write the whole state as a snapshot, then empty the log.
+
+        SnapshotNotWritten if there is no room or no right to: the log keeps everything, and the next write tries again.
+        """
+        with self._guard:
+            self.flush()
+            log = self._opened_log()
+            try:
+                write_snapshot(self.directory / SNAPSHOT_NAME, self._state.sorted_records(), self._number)
+                if self._log_is_damaged:
+                    aside = broken_name(self.directory / LOG_NAME, self._now())
+                    log.start_anew(aside)
+                    self.report.set_aside.append(aside.name)
+                    self._log_is_damaged = False
+                else:
+                    log.clear()
+            except SnapshotNotWritten as error:
+                if error.errno == errno.EIO:
+                    raise self._fail("compacted", error) from error
+                raise
+            except OSError as error:
+                raise self._fail("compacted", error) from error
+            except BaseException:
+                self._fail("compacted", OSError(errno.EINTR, "interrupted"))
+                raise
+            self._mutations_since_snapshot = 0
+
+    def _compact_if_possible(self) -> None:
+        """Compact; a failure is logged only, as all that was acknowledged is safe in the log."""
+        try:
+            self.compact()
+        except SnapshotNotWritten as error:
+            logger.warning("%s The log keeps all; it is tried again.", _refusal(self.directory, "compacted", error))
+        except LedgerFailed as error:
+            logger.error("%s", error)
+
+    def close(self) -> None:
+        """Compact if anything has changed, and let others open the ledger; safe to call twice."""
+        with self._guard:
+            if self._log is not None and self._failure is None and self._mutations_since_snapshot:
+                self._compact_if_possible()
+            self._release()
+
+    def __enter__(self) -> Self:
+        """Return the ledger, to be closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the ledger."""
+        self.close()
+
+    def _make_directory(self) -> None:
+        if not self.directory.is_dir():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            fsync_directory(self.directory.parent)
+
+    def _set_broken_snapshot_aside(self, loaded: LoadedLedger) -> None:
+        if not loaded.snapshot.problem and not loaded.snapshot.bad_records:
+            return
+        path = self.directory / SNAPSHOT_NAME
+        aside = broken_name(path, self._now())
+        keep_aside(path, aside, is_moved=loaded.snapshot.problem is not None)
+        self.report.set_aside.append(aside.name)
+        logger.warning("The broken snapshot %s is kept as %s.", path, aside.name)
+
+    def _opened_log(self) -> AppendLog:
+        self.flush()
+        assert self._log is not None
+        return self._log
+
+    def _fail(self, what: str, error: OSError) -> LedgerFailed:
+        self._failure = LedgerFailed(_refusal(self.directory, what, error))
+        return self._failure
+
+    def _release(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _take_lock(directory: Path) -> int:
+    """Return the descriptor that holds the writer's lock until it is closed, by whatever end of the process."""
+    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise LedgerBusy(
+            f"Another export is writing the records in {directory}. Nothing was changed; try again when it has ended."
+        ) from error
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refusal(directory: Path, what: str, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return (
+        f"The export records in {directory} could not be {what} ({reason}). All records acknowledged before are kept; "
+        "check the disk's space, health and permissions, then start the export again."
+    )
