@@ -96,7 +96,7 @@ class AppendLog:
     """The log, open for appending. Every error of a write or fsync is final: the owner must stop and open anew."""
 
     def __init__(self, path: Path, content: LogContent) -> None:
-        """Open `path` (made if missing) and mend its end as `content` tells: cut a torn line, add a newline. OSError."""
+        """Open `path` (made if missing) and mend its end as `content` tells: cut a torn line, add a newline."""
         self.path = path
         is_new = not path.exists()
         self._descriptor = os.open(path, _FLAGS, 0o644)

@@ -245,9 +245,11 @@ class Ledger:
     def close(self) -> None:
         """Compact if anything has changed, and let others open the ledger; safe to call twice."""
         with self._guard:
-            if self._log is not None and self._failure is None and self._mutations_since_snapshot:
-                self._compact_if_possible()
-            self._release()
+            try:
+                if self._log is not None and self._failure is None and self._mutations_since_snapshot:
+                    self._compact_if_possible()
+            finally:
+                self._release()
 
     def __enter__(self) -> Self:
         """Return the ledger, to be closed at the end of the block."""
