@@ -1,0 +1,1 @@
+"""The pages of operations: the list, one, and what people may do with it."""

@@ -1,0 +1,76 @@
+// Keeps the running operation's thin bar, and whatever a page marks with data-live, up to date by polling.
+
+const bar = document.querySelector("[data-thin-progress]");
+const pollUrl = document.body.dataset.pollUrl;
+const QUICK_MS = 2000;
+const CALM_MS = 8000;
+const number = new Intl.NumberFormat("en");
+let shownStates = null;
+let timer = 0;
+
+export function describe(operation) {
+  if (operation.state === "pending") return "waiting for a worker";
+  const total = operation.total ? ` / ${number.format(operation.total)}` : "";
+  return `${(operation.phase || operation.state).replaceAll("_", " ")} · ${number.format(operation.done)}${total} ${operation.unit}`;
+}
+
+function showBar(active) {
+  const operation = active.find((one) => one.state === "running") ?? active[0];
+  bar.hidden = !operation;
+  if (!operation) return;
+  bar.href = `/operations/${operation.id}/`;
+  bar.querySelector(".words").textContent = `${operation.subject || operation.kind} · ${describe(operation)}`;
+  const progress = bar.querySelector("progress");
+  if (operation.total) progress.value = Math.min(1, operation.done / operation.total);
+  else progress.removeAttribute("value");
+}
+
+// Fetches this very page again and swaps the parts marked data-live="name": the server alone knows how they look.
+export async function refreshLiveParts() {
+  const parts = [...document.querySelectorAll("[data-live]")];
+  if (!parts.length) return;
+  const response = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  if (!response.ok || response.redirected) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of parts) {
+    const replacement = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
+    // Never under somebody's hands: a part that holds the focus or an open <details> waits for the next round.
+    if (!replacement || part.querySelector("details[open]") || isBusy(part)) continue;
+    if (replacement.innerHTML !== part.innerHTML) part.replaceChildren(...replacement.childNodes);
+  }
+}
+
+function isBusy(part) {
+  const focused = document.activeElement;
+  return focused !== document.body && part.contains(focused) && focused.matches("input, select, textarea");
+}
+
+async function poll() {
+  let active = [];
+  try {
+    const response = await fetch(pollUrl, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    if (response.status === 401 || response.status === 403) return; // signed out elsewhere: the next click says so
+    if (response.ok) {
+      const operations = (await response.json()).operations ?? [];
+      active = operations.filter((one) => one.state === "running" || one.state === "pending");
+      showBar(active);
+      const states = operations.map((one) => `${one.id} ${one.state}`).sort().join();
+      const changed = shownStates !== null && states !== shownStates;
+      shownStates = states;
+      if (active.length || changed) await refreshLiveParts();
+    }
+  } catch {
+    // The server is away for a moment (a restart, a lost network); the next round tells.
+  }
+  schedule(active.length ? QUICK_MS : CALM_MS);
+}
+
+function schedule(delay) {
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(poll, delay);
+}
+
+if (bar && pollUrl) {
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
+  schedule(bar.hidden ? QUICK_MS : 500);
+}
