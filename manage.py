@@ -10,6 +10,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "photolala.settings")
     from django.core.management import execute_from_command_line
 
+    import photolala.celery  # noqa: F401  (tasks are sent through our application, not Celery's default one)
+
     execute_from_command_line(sys.argv)
 
 

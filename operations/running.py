@@ -155,6 +155,7 @@ class Run:
         self.operation = operation
         self.token = operation.token
         self.metrics: dict[str, Any] = dict(operation.metrics)
+        self.on_progress: Callable[[Operation], None] | None = None
         self._written = 0.0
         self._rate_from = (time.monotonic(), operation.done)
         self._lock = threading.Lock()
@@ -180,10 +181,11 @@ class Run:
         """Count finished units; written with the next checkpoint."""
         self.operation.done += count
 
-    def checkpoint(self, *, force: bool = True, **checkpoint: Any) -> None:
-        """Write progress under the fencing number; call it inside the transaction whose rows it counts.
+    def checkpoint(self, *, force: bool = True, stop: bool = True, **checkpoint: Any) -> None:
+        """Write progress under the fencing number; raises LeaseLost, and Cancelled or Interrupted if asked to stop.
 
-        Raises Cancelled, Interrupted or LeaseLost. With `force=False` it writes at most once a second.
+        Inside the transaction whose rows it counts call it with `stop=False`, and `raise_if_stopped` after the commit:
+        finished work is then never rolled back. With `force=False` it writes at most once a second.
         """
         now = time.monotonic()
         if not force and now - self._written < PROGRESS_EVERY_SECONDS:
@@ -212,7 +214,10 @@ class Run:
         if not updated:
             raise LeaseLost
         self._written = now
-        self.raise_if_stopped()
+        if self.on_progress:
+            self.on_progress(operation)
+        if stop:
+            self.raise_if_stopped()
 
     def raise_if_stopped(self) -> None:
         """Raise Cancelled or Interrupted if a person or the shutting-down worker asked for it."""
@@ -266,14 +271,18 @@ class Run:
                 connection.close()
 
 
-def execute(operation_id: Any, *, foreground: bool = False) -> Operation | None:
+def execute(
+    operation_id: Any, *, foreground: bool = False, on_progress: Callable[[Operation], None] | None = None
+) -> Operation | None:
     """Claim and run an operation to one of its ends; return it, or None if it was not ours to run.
 
     In the foreground (a command) Ctrl-C leaves it `interrupted`; a worker that shuts down leaves it `pending`.
+    `on_progress` is called after each written checkpoint.
     """
     run = claim(operation_id)
     if run is None:
         return None
+    run.on_progress = on_progress
     kind = KINDS.get(run.operation.kind)
     try:
         if kind is None:

@@ -113,9 +113,11 @@ class Photo(models.Model):
             ),
             models.Index(fields=["library", "taken_day"], condition=models.Q(is_shown=True), name="photo_days"),
             models.Index(fields=["library", "-taken_at", "id"], name="photo_export"),  # exports, by instant
-            # the work queue of the digest
+            # the work queue of the digest: what people look at first comes first
             models.Index(
-                fields=["library", "claimed_until"], condition=models.Q(needs_digest=True), name="photo_digest_queue"
+                fields=["library", "-taken_local", "id"],
+                condition=models.Q(needs_digest=True),
+                name="photo_digest_queue",
             ),
             models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
             models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),

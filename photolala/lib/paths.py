@@ -39,9 +39,7 @@ def unescape_path(text: str) -> bytes:
         return raw
     unescaped = _ESCAPE.sub(_unescape_match, raw)
     if escape_path(unescaped) != text:
-        raise ValueError(
-            rf"The path {text!r} is not written Photolala's way: \\ for a backslash, \xnn for odd bytes."
-        )
+        raise ValueError(rf"The path {text!r} is not written Photolala's way: \\ for a backslash, \xnn for odd bytes.")
     return unescaped
 
 

@@ -1,0 +1,53 @@
+"""The cache tree of formats.md §2: names of its objects, and writing them through Django's storages."""
+
+import re
+from typing import cast
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+
+SHARD = "local"
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def cache() -> Storage:
+    """Return the storage that holds thumbnails, metadata, previews and snapshots."""
+    return cast(Storage, storages["cache"])
+
+
+def _name(folder: str, photo_md5: str, extension: str) -> str:
+    if not _MD5.fullmatch(photo_md5):
+        raise ValueError(f"{photo_md5!r} is no photo MD5.")
+    return f"{SHARD}/{folder}/{photo_md5[:2]}/{photo_md5}.{extension}"
+
+
+def thumbnail_name(photo_md5: str) -> str:
+    """Return the name of a thumbnail in the cache."""
+    return _name("thumbnails", photo_md5, "jpg")
+
+
+def metadata_name(photo_md5: str) -> str:
+    """Return the name of a metadata JSON in the cache."""
+    return _name("metadata", photo_md5, "json")
+
+
+def preview_name(photo_md5: str) -> str:
+    """Return the name of a preview for the lightbox in the cache."""
+    return _name("previews", photo_md5, "jpg")
+
+
+def write_thumbnail(photo_md5: str, picture: bytes) -> None:
+    """Store a thumbnail; the same MD5 always holds the same picture, so an earlier one is replaced."""
+    cache().save(thumbnail_name(photo_md5), ContentFile(picture))
+
+
+def write_metadata(photo_md5: str, body: str) -> None:
+    """Store the metadata JSON of a photo."""
+    cache().save(metadata_name(photo_md5), ContentFile(body.encode()))
+
+
+def remove_abandoned_writes() -> None:
+    """Remove what writers that were killed left half-written, where the storage can have such."""
+    remove = getattr(cache(), "remove_abandoned_writes", None)
+    if remove:
+        remove()

@@ -1,0 +1,82 @@
+"""`scan`: make a folder a library if it is none yet, and scan it in the foreground, without a worker."""
+
+import os
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import User
+from catalog.libraries import LibraryRefused, add_library
+from catalog.models import Library
+from operations.foreground import add_foreground_arguments, run_in_foreground
+from operations.models import State
+from operations.running import AlreadyActive, start
+from photolala.lib.paths import escape_path
+
+
+class Command(BaseCommand):
+    """Scans a library, named by its folder or its id. Ctrl-C leaves it resumable."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the folder or library, --user and --json."""
+        parser.add_argument("target", metavar="PATH|LIBRARY", help="A folder under PHOTOLALA_ROOTS, or a library's id.")
+        parser.add_argument("--user", default="", help="Who owns the library, if the folder is none yet.")
+        parser.add_argument("--confirm-gone", action="store_true", help="Even if more than a fifth is gone.")
+        add_foreground_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Scan, print the result, and exit 0 (done), 1 (failures), 2 (wrong usage) or 130 (interrupted)."""
+        library = self.library(options["target"], options["user"])
+        try:
+            operation = start(
+                "scan",
+                library.owner,
+                subject=library.name,
+                active_key=library.scan_key,
+                params={"library": str(library.pk), "confirm_gone": options["confirm_gone"]},
+                ring=False,
+            )
+        except AlreadyActive as running:
+            operation = running.operation
+            if operation.state == State.RUNNING and not operation.lease_is_dead():
+                raise CommandError(f"This library is being scanned already (operation {operation.pk}).") from None
+        run_in_foreground(self, operation, as_json=options["json"], describe=describe)
+
+    def library(self, target: str, username: str) -> Library:
+        """Return the library that `target` names, adding it if it is a folder that is none yet."""
+        try:
+            by_id = Library.objects.filter(pk=UUID(target)).first()
+        except ValueError:
+            by_id = None
+        if by_id:
+            return by_id
+        folder = Path(target).expanduser()
+        known = Library.objects.filter(root=escape_path(os.path.realpath(os.fsencode(folder)))).first()
+        user = User.objects.filter(username=username).first() if username else None
+        if username and user is None:
+            raise CommandError(f"There is no user called {username!r}.", returncode=2)
+        if known:
+            if user and known.owner_id != user.pk:
+                raise CommandError(f"{target} is a library of another user.", returncode=2)
+            return known
+        if user is None:
+            raise CommandError(f"{target} is no library yet: say whose it shall be with --user NAME.", returncode=2)
+        try:
+            return add_library(user, str(folder))
+        except LibraryRefused as error:
+            raise CommandError(str(error), returncode=2) from None
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Return the result of a scan as one line for people."""
+    text = (
+        f"{result['found']:,} photos: {result['added']:,} added, {result['changed']:,} changed, {result['moved']:,} moved, "
+        f"{result['gone']:,} gone, {result['unchanged']:,} unchanged"
+    )
+    return f"{text}; {result['failed']:,} cannot be shown (listed under Problems)" if result["failed"] else text
+
+

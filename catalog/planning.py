@@ -1,0 +1,102 @@
+"""Decide what a scan has to do: what was found against what is known, one folder after the other. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Entry = tuple[int, int, str]
+"""(size in bytes, modification time in ns, signature of the sidecars)."""
+UNREAD = "unread"
+"""The signature of an entry that could not be opened: it equals none, so that the next scan tries again."""
+MOST_GONE_FRACTION = 0.20
+LONGEST_PATH_BYTES = 2000
+"""Of the text form; a longer one fits no database index."""
+
+
+@dataclass(slots=True)
+class FolderPlan:
+    """What is to do in one folder, by file name."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sums over all folders."""
+
+    found: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    gone: int = 0
+
+    @property
+    def known(self) -> int:
+        """How many entries the catalog held."""
+        return self.changed + self.unchanged + self.gone
+
+    def add(self, plan: FolderPlan) -> None:
+        """Count one folder in."""
+        self.added += len(plan.added)
+        self.changed += len(plan.changed)
+        self.gone += len(plan.gone)
+        self.unchanged += plan.unchanged
+        self.found += len(plan.added) + len(plan.changed) + plan.unchanged
+
+
+def compare(found: Mapping[str, Entry], known: Mapping[str, Entry], *, is_complete: bool) -> FolderPlan | None:
+    """Return what differs in a folder, or None if nothing does.
+
+    In a folder that could not be read completely nothing counts as gone.
+    """
+    if found == known:
+        return None
+    plan = FolderPlan()
+    for name, entry in found.items():
+        before = known.get(name)
+        if before is None:
+            plan.added.append(name)
+        elif before != entry:
+            plan.changed.append(name)
+        else:
+            plan.unchanged += 1
+    if is_complete:
+        plan.gone = [name for name in known if name not in found]
+    else:
+        plan.unchanged += sum(name not in found for name in known)
+    return plan
+
+
+def too_many_gone(gone: int, known: int, probably_moved: int = 0) -> bool:
+    """True if so much is gone at once that an unplugged disk is likelier than a tidy owner (architecture, root guard)."""
+    return gone - probably_moved > MOST_GONE_FRACTION * known
+
+
+def sidecar_signature(sidecars: Mapping[str, str], facts: Mapping[str, tuple[int, int]]) -> str:
+    """Return a text that changes when one of a photo's sidecars comes, goes or is written; "" without any.
+
+    `sidecars` maps kind to file name, `facts` file name to (size in bytes, mtime in ns).
+    """
+    if not sidecars:
+        return ""
+    text = "\n".join(f"{kind}:{name}:{facts[name][0]}:{facts[name][1]}" for kind, name in sorted(sidecars.items()))
+    return hashlib.md5(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def under(directory: str, folders: set[str]) -> bool:
+    """True if `directory` is one of `folders` or lies below one."""
+    if not folders:
+        return False
+    if directory in folders or "" in folders:
+        return True
+    at = directory.rfind("/")
+    while at > 0:
+        if directory[:at] in folders:
+            return True
+        at = directory.rfind("/", 0, at)
+    return False
+
+

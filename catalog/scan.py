@@ -1,0 +1,415 @@
+"""Scan a library: walk, plan, survey, digest, finish. The photo table is the work queue, so resuming is claiming again."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from catalog.media.kinds import is_media_name, sidecars_in
+from catalog.media.pool import DecoderPool, Job
+from catalog.media.results import DigestResult, SurveyResult
+from catalog.sources.base import Directory, Source, SourceUnavailable
+from operations.models import Operation
+from operations.running import OperationFailed, Run, operation_kind
+
+from . import cache_tree, moves, publishing, scan_rows
+from .models import Library, Photo
+from .models.photo import photo_id
+from .planning import (
+    LONGEST_PATH_BYTES,
+    UNREAD,
+    Entry,
+    FolderPlan,
+    Totals,
+    compare,
+    sidecar_signature,
+    too_many_gone,
+    under,
+)
+from .scan_rows import Claimed, Row, taken_columns
+from .source_for import source_for
+
+logger = logging.getLogger(__name__)
+BATCH = 100
+FLUSH_SECONDS = 2.0
+WALK_BATCH_FILES = 4000
+WALK_BATCH_FOLDERS = 300
+MOST_PROBLEMS = 200
+
+
+@operation_kind("scan", label="Scan", queue="scan")
+def run_scan(run: Run) -> dict[str, Any]:
+    """Scan the library that `run.params["library"]` names; returns the counts that `scan --json` prints."""
+    library = Library.objects.filter(pk=run.params["library"]).first()
+    if library is None:
+        raise OperationFailed("The library was forgotten meanwhile; there is nothing to scan.", "library_gone")
+    with ExitStack() as stack:
+        source = source_for(library)
+        stack.callback(source.close)
+        return Scan(run, library, source).run_all()
+
+
+class Scan:
+    """One run of a scan. Whatever it has done stays done if it ends here; the next run goes on."""
+
+    def __init__(self, run: Run, library: Library, source: Source) -> None:
+        self.run = run
+        self.library = library
+        self.source = source
+        self.started_at: datetime = run.operation.created_at  # the same however often the scan is resumed
+        self.zone = library.time_zone
+        self.totals = Totals()
+        self.problems: list[dict[str, str]] = []
+        self.problem_count = 0
+        self.incomplete: set[str] = set()
+        self.claimed_for = f"{run.operation.pk}:{run.token}"
+        self.clock = time.monotonic()
+
+    def run_all(self) -> dict[str, Any]:
+        """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
+        cache_tree.remove_abandoned_writes()
+        dirty, vanished = self.walk()
+        survey_seconds = 0.0
+        pending = Photo.objects.filter(library=self.library, needs_digest=True)
+        if dirty or vanished or pending.exists():
+            with DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1) as pool:
+                self.survey(pool, dirty, vanished)
+                survey_seconds = time.monotonic() - self.clock
+                self.digest(pool, pending.count())
+        return self.finish(survey_seconds)
+
+    # -- 1 and 2: walk and plan ---------------------------------------------------------------------------------------
+
+    def walk(self) -> tuple[list[str], list[str]]:
+        """Compare what lies in the root with what is known; return the folders that differ and those that vanished."""
+        self.run.phase("Looking through the folders", unit="files")
+        confirmed = bool(self.run.params.get("confirm_gone"))
+        try:
+            self.source.check()
+            publishing.check_root_is_the_same(self.library, confirmed=confirmed)
+            dirty, seen_known, seen = self._compare_all()
+        except SourceUnavailable as error:
+            raise OperationFailed(f"{error} Nothing was changed in the catalog.", "root_unavailable") from None
+        vanished = self._vanished(seen) if seen_known < scan_rows.count_known(self.library) else []
+        if too_many_gone(self.totals.gone, self.totals.known) and not confirmed:
+            self._ask_about_gone(dirty)
+        return dirty, vanished
+
+    def _compare_all(self) -> tuple[list[str], int, set[str]]:
+        dirty: list[str] = []
+        seen: set[str] = set()
+        seen_known = 0
+        for batch in self._walk_batches():
+            known = scan_rows.known_in(self.library, [directory.path for directory in batch])
+            for directory in batch:
+                seen.add(directory.path)
+                before = known[directory.path]
+                seen_known += len(before)
+                found = self.entries(directory)
+                plan = compare(found, before, is_complete=directory.is_complete)
+                if plan is None:
+                    self.totals.unchanged += len(found)
+                    self.totals.found += len(found)
+                else:
+                    self.totals.add(plan)
+                    dirty.append(directory.path)
+                if directory.problems or not directory.is_complete:
+                    self._note_problems(directory)
+            self.run.operation.done = self.totals.found
+            self.run.checkpoint(force=False)
+        return dirty, seen_known, seen
+
+    def _walk_batches(self) -> Iterator[list[Directory]]:
+        batch: list[Directory] = []
+        files = 0
+        for directory in self.source.walk():
+            batch.append(directory)
+            files += len(directory.files)
+            if files >= WALK_BATCH_FILES or len(batch) >= WALK_BATCH_FOLDERS:
+                yield batch
+                batch, files = [], 0
+        if batch:
+            yield batch
+
+    def entries(self, directory: Directory, sidecars: dict[str, dict[str, str]] | None = None) -> dict[str, Entry]:
+        """Return the photos of a folder with what tells that they changed; `sidecars` is filled with their sidecars."""
+        files = directory.files
+        found = {name: (size, mtime, "") for name, size, mtime in files if is_media_name(name)}
+        if len(found) < len(files) and found:
+            facts = {name: (size, mtime) for name, size, mtime in files}
+            for name, beside in sidecars_in(facts).items():
+                if name in found:
+                    size, mtime, _ = found[name]
+                    found[name] = (size, mtime, sidecar_signature(beside, facts))
+                    if sidecars is not None:
+                        sidecars[name] = beside
+        if len(directory.path) * 4 + 1024 > LONGEST_PATH_BYTES:
+            for name in [n for n in found if len(directory.path_of(n).encode()) > LONGEST_PATH_BYTES]:
+                del found[name]
+                self._add_problem(
+                    directory.path_of(name)[:300],
+                    f"The path is longer than {LONGEST_PATH_BYTES:,} bytes, which cannot be catalogued. The file is "
+                    "untouched; shorten the names of its folders to have it listed.",
+                )
+        return found
+
+    def _note_problems(self, directory: Directory) -> None:
+        if not directory.is_complete:
+            self.incomplete.add(directory.path)
+        for problem in directory.problems:
+            self._add_problem(problem.path, problem.reason)
+
+    def _add_problem(self, path: str, reason: str) -> None:
+        self.problem_count += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append({"path": path, "reason": reason})
+
+    def _vanished(self, seen: set[str]) -> list[str]:
+        vanished = []
+        for directory, count in scan_rows.known_directories(self.library):
+            if directory in seen:
+                continue
+            if under(directory, self.incomplete):  # it may well be there: its parent could not be read
+                self.totals.unchanged += count
+            else:
+                self.totals.gone += count
+                vanished.append(directory)
+        return vanished
+
+    def _ask_about_gone(self, dirty: list[str]) -> None:
+        """Stop and ask a person, unless most of what is gone lies elsewhere now (a tidied-up library)."""
+        moved = moves.count_probable(self.library, self.source, dirty, self.entries)
+        if not too_many_gone(self.totals.gone, self.totals.known, moved):
+            return
+        raise OperationFailed(
+            f"{self.totals.gone:,} of {self.totals.known:,} photos are gone from {self.library.root}. That is more than "
+            "a fifth, so nothing was changed: perhaps a disk is not mounted. If they were really taken away, confirm "
+            "it, and they are marked as missing (never deleted from the catalog).",
+            "confirm_gone",
+            gone=self.totals.gone,
+            known=self.totals.known,
+        )
+
+    # -- 3: survey ----------------------------------------------------------------------------------------------------
+
+    def survey(self, pool: DecoderPool, dirty: list[str], vanished: list[str]) -> None:
+        """Read the heads of new and changed files, so that they can be browsed; mark what is gone."""
+        for directory in vanished:
+            scan_rows.mark_directory_missing(self.library, directory, self.started_at)
+        self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
+        rows: list[Row] = []
+        flushed = time.monotonic()
+        for job, result in pool.survey(self._survey_jobs(dirty)):
+            rows.append(self._surveyed_row(job, result))
+            if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
+                self._write_surveyed(rows)
+                rows, flushed = [], time.monotonic()
+        self._write_surveyed(rows)
+        publishing.refresh_counts(self.library)
+
+    def _survey_jobs(self, dirty: list[str]) -> Iterator[Job]:
+        for path in dirty:
+            directory = self.source.list_directory(path)
+            sidecars: dict[str, dict[str, str]] = {}
+            found = self.entries(directory, sidecars)
+            known = scan_rows.known_in(self.library, [path])[path]
+            plan = compare(found, known, is_complete=directory.is_complete) or FolderPlan()
+            if plan.gone:
+                scan_rows.mark_missing(self.library, path, plan.gone, self.started_at)
+            for name in (*plan.added, *plan.changed):
+                yield self._job(directory.path_of(name), (path, name, found[name]), found[name])
+
+    def _job(self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None) -> Job:
+        size_bytes, mtime_ns, _ = entry
+        return Job(
+            key=key,
+            name=path.rpartition("/")[2],
+            open=lambda: self.source.open(path),
+            params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes},
+            sidecars={
+                kind: (lambda beside=beside: self.source.open(beside)) for kind, beside in (sidecars or {}).items()
+            },
+        )
+
+    def _surveyed_row(self, job: Job, result: SurveyResult) -> Row:
+        directory, name, entry = job.key
+        path = f"{directory}/{name}" if directory else name
+        size_bytes, mtime_ns, signature = entry
+        was_read = bool(result.head_md5)
+        if was_read:
+            size_bytes, mtime_ns = result.size_bytes, result.mtime_ns
+        is_shown = was_read and not result.problem
+        return {
+            "id": photo_id(self.library.pk, path, f"{result.head_md5}:{size_bytes}"),
+            "library_id": self.library.pk,
+            "directory": directory,
+            "filename": name,
+            "added_at": self.started_at,
+            "size_bytes": size_bytes,
+            "mtime_ns": mtime_ns,
+            "sidecars": signature if was_read else UNREAD,
+            "head_md5": result.head_md5,
+            "photo_md5": "",
+            "state": Photo.State.SURVEYED if is_shown else Photo.State.BROKEN,
+            "is_shown": is_shown,
+            "problem": result.problem,
+            "notes": result.notes,
+            "needs_digest": was_read,
+            "claimed_for": "",
+            "claimed_until": None,
+            "media_type": result.media_type,
+            "width": result.width or None,
+            "height": result.height or None,
+            "orientation": result.orientation,
+            "duration_ms": result.duration_ms,
+            "placeholder": result.placeholder,
+            "has_thumbnail": False,
+            "missing_since": None,
+            **taken_columns(result.taken_local, result.taken_at, result.offset_minutes, result.taken_source),
+        }
+
+    def _write_surveyed(self, rows: list[Row]) -> None:
+        if rows:
+            with transaction.atomic():
+                scan_rows.insert_surveyed(rows)
+                self._count(len(rows))
+        self.run.raise_if_stopped()
+
+    def _count(self, done: int) -> None:
+        """Count finished photos, under the fencing number, in the transaction that wrote them."""
+        self.run.advance(done)
+        self.run.checkpoint(stop=False)
+        Library.objects.filter(pk=self.library.pk).update(revision=F("revision") + 1)
+
+    # -- 4 and 5: digest and apply ------------------------------------------------------------------------------------
+
+    def digest(self, pool: DecoderPool, pending: int) -> None:
+        """Read each file that lacks its digest once: MD5, metadata, thumbnail; apply in batches."""
+        self.run.phase("Reading photos and drawing thumbnails", pending, unit="photos")
+        rows: list[Row] = []
+        flushed = time.monotonic()
+        try:
+            for job, result in pool.digest(self._digest_jobs()):
+                rows.append(self._digested_row(job.key, result))
+                if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
+                    self._apply(rows)
+                    rows, flushed = [], time.monotonic()
+            self._apply(rows)
+        finally:
+            scan_rows.release_claims(self.library, self.claimed_for)
+
+    def _digest_jobs(self) -> Iterator[Job]:
+        beside_of: dict[str, dict[str, dict[str, str]]] = {}
+        while claimed := scan_rows.claim_digests(self.library, self.claimed_for, BATCH):
+            for photo in claimed:
+                if photo.directory not in beside_of:
+                    if len(beside_of) > 64:
+                        beside_of.clear()
+                    beside_of[photo.directory] = self._sidecars_in(photo.directory)
+                names = beside_of[photo.directory].get(photo.filename, {})
+                prefix = f"{photo.directory}/" if photo.directory else ""
+                yield self._job(
+                    photo.path,
+                    photo,
+                    (photo.size_bytes, photo.mtime_ns, ""),
+                    {kind: prefix + name for kind, name in names.items()},
+                )
+
+    def _sidecars_in(self, path: str) -> dict[str, dict[str, str]]:
+        sidecars: dict[str, dict[str, str]] = {}
+        self.entries(self.source.list_directory(path), sidecars)
+        return sidecars
+
+    def _digested_row(self, photo: Claimed, result: DigestResult) -> Row:
+        if result.thumbnail:
+            cache_tree.write_thumbnail(result.photo_md5, result.thumbnail)
+        if result.metadata_body and result.photo_md5:
+            cache_tree.write_metadata(result.photo_md5, result.metadata_body)
+        state = Photo.State.READY
+        if result.problem:
+            state = Photo.State.DAMAGED if result.damaged and result.thumbnail else Photo.State.BROKEN
+        return {
+            "id": photo.id,
+            "claim_token": photo.claim_token,
+            "directory": photo.directory,
+            "filename": photo.filename,
+            "metadata_body": result.metadata_body,
+            "size_bytes": result.size_bytes if result.head_md5 else photo.size_bytes,
+            "mtime_ns": result.mtime_ns if result.head_md5 else photo.mtime_ns,
+            "head_md5": result.head_md5,
+            "photo_md5": result.photo_md5,
+            "state": state,
+            "is_shown": state != Photo.State.BROKEN,
+            "problem": result.problem,
+            "notes": result.notes,
+            "media_type": result.media_type or photo.media_type,
+            "width": result.width or None,
+            "height": result.height or None,
+            "orientation": result.orientation,
+            "duration_ms": result.duration_ms,
+            "placeholder": result.placeholder,
+            "has_thumbnail": bool(result.thumbnail),
+            "camera_make": result.camera_make[:200],
+            "camera_model": result.camera_model[:200],
+            "lens_model": result.lens_model[:200],
+            "iso": result.iso if result.iso is not None and 0 <= result.iso < 2**31 else None,
+            "aperture": result.aperture,
+            "shutter_speed": result.shutter_speed[:20],
+            "focal_length": result.focal_length,
+            "latitude": result.latitude,
+            "longitude": result.longitude,
+            "rating": result.rating,
+            "caption": result.caption,
+            "keywords": result.keywords,
+            "content_identifier": result.content_identifier[:100],
+            **taken_columns(result.taken_local, result.taken_at, result.offset_minutes, result.taken_source),
+        }
+
+    def _apply(self, rows: list[Row]) -> None:
+        if rows:
+            with transaction.atomic():
+                scan_rows.apply_digests(self.library, rows)
+                self._count(len(rows))
+        self.run.raise_if_stopped()
+
+    # -- 6: finish ----------------------------------------------------------------------------------------------------
+
+    def finish(self, survey_seconds: float) -> dict[str, Any]:
+        """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
+        moved = moves.follow(self.library, self.started_at)
+        self.run.phase("Writing the catalog snapshot", None, unit="entries")
+        snapshot_md5 = publishing.publish_if_changed(self.library, self.source, self.run)
+        publishing.refresh_counts(self.library, scanned_at=timezone.now())
+        totals = self.totals
+        failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
+        return {
+            "library": str(self.library.pk),
+            "operation": str(self.run.operation.pk),
+            "found": totals.found,
+            "added": totals.added - moved,
+            "changed": totals.changed,
+            "moved": moved,
+            "unchanged": totals.unchanged,
+            "gone": totals.gone - moved,
+            "failed": failed,
+            "snapshot_md5": snapshot_md5,
+            "seconds": round(time.monotonic() - self.clock, 3),
+            "survey_seconds": round(survey_seconds, 3),
+            "cache_hits": totals.unchanged,
+            "cache_misses": totals.added + totals.changed,
+            "problems": self.problems,
+            "problem_count": self.problem_count,
+        }
+
+
+def latest_scan(library: Library) -> Operation | None:
+    """Return the newest scan of a library, for its page."""
+    return Operation.objects.filter(active_key=library.scan_key).order_by("-created_at").first()

@@ -1,0 +1,277 @@
+"""The scan's SQL: what is known of a folder, surveyed rows in, the digest's work queue, digested rows in.
+
+Rows go in by `executemany`, because the ORM's bulk methods cost several times the CPU for the same rows.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field
+from django.utils import timezone
+
+from .models import HashCache, Library, Photo, PhotoMetadata
+from .models.photo import UNDATED
+from .planning import Entry
+
+CLAIM_LENGTH = timedelta(minutes=10)
+PHOTO_TABLE = Photo._meta.db_table
+
+SURVEY_COLUMNS = (
+    "size_bytes mtime_ns sidecars head_md5 photo_md5 state is_shown problem notes needs_digest claimed_for claimed_until "
+    "media_type width height orientation duration_ms placeholder has_thumbnail taken_local taken_day taken_at "
+    "taken_offset_minutes taken_source missing_since"
+).split()
+EMPTY_COLUMNS = {
+    "claim_token": 0,
+    "camera_make": "",
+    "camera_model": "",
+    "lens_model": "",
+    "iso": None,
+    "aperture": None,
+    "shutter_speed": "",
+    "focal_length": None,
+    "latitude": None,
+    "longitude": None,
+    "rating": None,
+    "caption": "",
+    "keywords": [],
+    "content_identifier": "",
+}
+KEY_COLUMNS = ["id", "library_id", "directory", "filename", "added_at"]
+DIGEST_COLUMNS = (
+    "size_bytes mtime_ns head_md5 photo_md5 state is_shown problem notes media_type width height orientation duration_ms "
+    "placeholder has_thumbnail taken_local taken_day taken_at taken_offset_minutes taken_source camera_make camera_model "
+    "lens_model iso aperture shutter_speed focal_length latitude longitude rating caption keywords content_identifier"
+).split()
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A photo whose digest this worker may write, as long as `claim_token` is still in its row."""
+
+    id: uuid.UUID
+    claim_token: int
+    directory: str
+    filename: str
+    size_bytes: int
+    mtime_ns: int
+    media_type: str
+
+    @property
+    def path(self) -> str:
+        """Where it lies, relative to the root."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _converter(field: Field) -> Callable[[Any], Any]:
+    """Return what turns a Python value of `field` into a database parameter; the cheap kinds pass as they are."""
+    if field.get_internal_type() in {"UUIDField", "DateTimeField", "JSONField", "BooleanField"} or field.is_relation:
+        return lambda value: field.get_db_prep_save(value, connection)
+    return _plain
+
+
+def _converters(columns: Iterable[str]) -> list[Callable[[Any], Any]]:
+    fields = {field.attname: field for field in Photo._meta.concrete_fields}
+    return [_converter(fields[column]) for column in columns]
+
+
+def _parameters(rows: Iterable[Row], columns: Sequence[str]) -> list[list[Any]]:
+    converters = _converters(columns)
+    return [[convert(row[column]) for column, convert in zip(columns, converters, strict=True)] for row in rows]
+
+
+def parameter(model_field: str, value: Any, model: Any = Photo) -> Any:
+    """Return `value` as a parameter for raw SQL on the column of that name."""
+    return model._meta.get_field(model_field).get_db_prep_save(value, connection)
+
+
+def known_in(library: Library, directories: Sequence[str]) -> dict[str, dict[str, Entry]]:
+    """Return the entries known in some folders, by folder and file name, without those that are missing."""
+    known: dict[str, dict[str, Entry]] = {directory: {} for directory in directories}
+    marks = ", ".join(["%s"] * len(directories))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT directory, filename, size_bytes, mtime_ns, sidecars FROM {PHOTO_TABLE} "  # noqa: S608
+            f"WHERE library_id = %s AND directory IN ({marks}) AND state <> 'missing'",
+            [parameter("library", library.pk), *directories],
+        )
+        while rows := cursor.fetchmany(2000):
+            for directory, filename, size_bytes, mtime_ns, sidecars in rows:
+                known[directory][filename] = (size_bytes, mtime_ns, sidecars)
+    return known
+
+
+def count_known(library: Library) -> int:
+    """Return how many entries are known and not missing."""
+    return Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).count()
+
+
+def known_directories(library: Library) -> list[tuple[str, int]]:
+    """Return every folder with known entries and their number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT directory, count(*) FROM {PHOTO_TABLE} "  # noqa: S608
+            "WHERE library_id = %s AND state <> 'missing' GROUP BY directory",
+            [parameter("library", library.pk)],
+        )
+        return list(cursor.fetchall())
+
+
+def insert_surveyed(rows: Sequence[Row]) -> None:
+    """Insert or, where the path is known, update photos whose heads were read. They then wait for their digest.
+
+    An existing row keeps its id, the day it was added and what people gave it.
+    """
+    columns = [*KEY_COLUMNS, *SURVEY_COLUMNS, *EMPTY_COLUMNS]
+    full = ({**EMPTY_COLUMNS, **row} for row in rows)
+    updates = ", ".join(f"{column} = excluded.{column}" for column in SURVEY_COLUMNS)
+    sql = (
+        f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
+        f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
+        f"claim_token = {PHOTO_TABLE}.claim_token + 1"
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, _parameters(full, columns))
+
+
+def claim_digests(library: Library, claimed_for: str, limit: int) -> list[Claimed]:
+    """Claim up to `limit` photos that lack their digest, newest first; other workers skip them until the claim ends.
+
+    Rows that an earlier run of the operation held (another `claimed_for`) are free at once: its fencing number is old.
+    """
+    now = timezone.now()
+    lock = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    sql = (
+        f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "  # noqa: S608
+        f"WHERE id IN (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "
+        "AND (claimed_for <> %s OR claimed_until IS NULL OR claimed_until < %s) "
+        f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
+        "RETURNING id, claim_token, directory, filename, size_bytes, mtime_ns, media_type"
+    )
+    when = Photo._meta.get_field("claimed_until")
+    parameters = [
+        claimed_for,
+        when.get_db_prep_save(now + CLAIM_LENGTH, connection),
+        parameter("library", library.pk),
+        claimed_for,
+        when.get_db_prep_save(now, connection),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows = cursor.fetchall()
+    return [Claimed(row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(row[0]), *row[1:]) for row in rows]
+
+
+def apply_digests(library: Library, rows: Sequence[Row]) -> int:
+    """Write digests into the rows whose `claim_token` still stands, with metadata and hash cache.
+
+    Each row also holds `id`, `claim_token`, `directory`, `filename`, `metadata_body`. Returns how many were ours.
+    Call it in a transaction.
+    """
+    if not rows:
+        return 0
+    columns = DIGEST_COLUMNS
+    assignments = ", ".join(f"{column} = %s" for column in columns)
+    sql = (
+        f"UPDATE {PHOTO_TABLE} SET {assignments}, needs_digest = %s, claimed_for = '', claimed_until = NULL "  # noqa: S608
+        "WHERE id = %s AND claim_token = %s"
+    )
+    finished = parameter("needs_digest", False)
+    values = _parameters(rows, columns)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql,
+            [
+                [*value, finished, parameter("id", row["id"]), row["claim_token"]]
+                for value, row in zip(values, rows, strict=True)
+            ],
+        )
+        applied = cursor.rowcount
+        with_body = [row for row in rows if row["metadata_body"]]
+        cursor.executemany(
+            f"INSERT INTO {PhotoMetadata._meta.db_table} (photo_id, body) "  # noqa: S608
+            f"SELECT id, %s FROM {PHOTO_TABLE} WHERE id = %s AND claim_token = %s "
+            "ON CONFLICT (photo_id) DO UPDATE SET body = excluded.body",
+            [[row["metadata_body"], parameter("id", row["id"]), row["claim_token"]] for row in with_body],
+        )
+        _remember_hashes(cursor, library, [row for row in rows if row["photo_md5"]])
+    return applied
+
+
+def _remember_hashes(cursor: Any, library: Library, rows: Sequence[Row]) -> None:
+    now = parameter("cached_at", timezone.now(), HashCache)
+    library_id = parameter("library", library.pk, HashCache)
+    cursor.executemany(
+        f"INSERT INTO {HashCache._meta.db_table} "  # noqa: S608
+        "(library_id, path, size_bytes, mtime_ns, head_md5, photo_md5, cached_at) VALUES (%s, %s, %s, %s, %s, %s, %s) "
+        "ON CONFLICT (library_id, path) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns, "
+        "head_md5 = excluded.head_md5, photo_md5 = excluded.photo_md5, cached_at = excluded.cached_at",
+        [
+            [
+                library_id,
+                f"{row['directory']}/{row['filename']}" if row["directory"] else row["filename"],
+                row["size_bytes"],
+                row["mtime_ns"],
+                row["head_md5"],
+                row["photo_md5"],
+                now,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def release_claims(library: Library, claimed_for: str) -> None:
+    """Give back what was claimed and not written, when a run ends early."""
+    Photo.objects.filter(library=library, needs_digest=True, claimed_for=claimed_for).update(claimed_until=None)
+
+
+def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> None:
+    """Mark entries of one folder as gone from the root; nothing of them is deleted."""
+    for start in range(0, len(filenames), 500):
+        Photo.objects.filter(
+            library=library, directory=directory, filename__in=filenames[start : start + 500]
+        ).exclude(state=Photo.State.MISSING).update(
+            state=Photo.State.MISSING,
+            is_shown=False,
+            needs_digest=False,
+            missing_since=now,
+        )
+
+
+def mark_directory_missing(library: Library, directory: str, now: datetime) -> None:
+    """Mark everything in a folder that is no longer there as gone."""
+    Photo.objects.filter(library=library, directory=directory).exclude(state=Photo.State.MISSING).update(
+        state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now
+    )
+
+
+def taken_columns(taken_local: str | None, taken_at: str | None, offset_minutes: int | None, source: str) -> Row:
+    """Return the columns of a capture time; `taken_local` and `taken_at` are ISO 8601 texts (formats.md §1)."""
+    if not taken_local or not taken_at:
+        return {
+            "taken_local": UNDATED,
+            "taken_day": 0,
+            "taken_at": UNDATED,
+            "taken_offset_minutes": None,
+            "taken_source": "",
+        }
+    local = datetime.fromisoformat(taken_local).replace(tzinfo=UNDATED.tzinfo)
+    instant = datetime.fromisoformat(taken_at)
+    return {
+        "taken_local": local,
+        "taken_day": local.year * 10000 + local.month * 100 + local.day,
+        "taken_at": instant if instant.tzinfo else instant.replace(tzinfo=UNDATED.tzinfo),
+        "taken_offset_minutes": offset_minutes,
+        "taken_source": source,
+    }
