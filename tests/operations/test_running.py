@@ -1,0 +1,254 @@
+"""Operations: claim, fencing, progress, cancel, resume, and what happens when a worker dies."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from operations import running, tasks
+from operations.control import NotPossible, cancel, resume
+from operations.models import Operation, State
+from operations.running import (
+    KINDS,
+    AlreadyActive,
+    Kind,
+    LeaseLost,
+    OperationFailed,
+    Run,
+    claim,
+    execute,
+    start,
+)
+from photolala.lib.process import identity, worker_identity
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice():
+    return User.objects.create_user("alice")
+
+
+@pytest.fixture
+def bell(monkeypatch):
+    rung = []
+    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **options: rung.append((args[0], options)))
+    return rung
+
+
+@pytest.fixture
+def kind(monkeypatch):
+    """Register kinds of work for one test."""
+
+    def register(name, run):
+        monkeypatch.setitem(KINDS, name, Kind(name, name, "files", run))
+
+    return register
+
+
+def make(alice, kind="count", **fields):
+    return Operation.objects.create(owner=alice, kind=kind, **fields)
+
+
+def dead_worker():
+    """The identity of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    name = identity(process.pid)
+    process.communicate(b"\n")
+    return name
+
+
+@pytest.mark.promise("S2-029", "S2-031")
+def test_runs_from_pending_to_completed_with_progress_and_metrics(alice, kind):
+    seen = []
+
+    def count(run: Run):
+        run.phase("Counting", total=3)
+        for _ in range(3):
+            run.advance()
+            run.metrics["files_read"] = run.operation.done
+            run.checkpoint()
+            seen.append(Operation.objects.get(pk=run.operation.pk).done)
+        return {"counted": 3}
+
+    kind("count", count)
+    operation = execute(make(alice).pk)
+    assert seen == [1, 2, 3]
+    assert operation.state == State.COMPLETED
+    assert operation.result == {"counted": 3}
+    assert operation.metrics == {"files_read": 3}
+    assert operation.fraction == 1.0
+    assert operation.finished_at and operation.started_at <= operation.finished_at
+    assert operation.lease_until is None
+
+
+def test_only_one_claim_succeeds_and_the_old_token_is_fenced_out(alice):
+    operation = make(alice)
+    first = claim(operation.pk)
+    assert first is not None and claim(operation.pk) is None
+    Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1), worker="elsewhere|1:1")
+    second = claim(operation.pk)
+    assert second is not None and second.token == first.token + 1
+    with pytest.raises(LeaseLost):
+        first.checkpoint()
+    assert first.finish(State.COMPLETED) is False
+    assert not first.still_mine() and second.still_mine()
+    second.checkpoint()
+    assert second.finish(State.COMPLETED) is True
+
+
+@pytest.mark.promise("S2-032", "S2-033", "S2-052")
+def test_a_dead_worker_of_this_machine_is_noticed_before_its_lease_ends(alice, bell):
+    far = timezone.now() + timedelta(hours=1)
+    dead = make(alice, state=State.RUNNING, token=1, lease_until=far, worker=dead_worker())
+    alive = make(alice, state=State.RUNNING, token=1, lease_until=far, worker=worker_identity())
+    assert tasks.sweep() == 1
+    assert [operation_id for operation_id, _ in bell] == [str(dead.pk)]
+    assert claim(alive.pk) is None
+    assert claim(dead.pk) is not None
+
+
+def test_sweep_rings_for_lost_messages_and_for_leases_that_ran_out(alice, bell):
+    long_ago = timezone.now() - timedelta(minutes=10)
+    lost = make(alice, rung_at=long_ago)
+    never_rung = make(alice)
+    elsewhere = make(alice, state=State.RUNNING, lease_until=long_ago, worker="other|1:2")
+    make(alice, rung_at=timezone.now())
+    make(alice, state=State.INTERRUPTED)
+    make(alice, state=State.COMPLETED)
+    tasks.sweep()
+    assert {operation_id for operation_id, _ in bell} == {str(o.pk) for o in (lost, never_rung, elsewhere)}
+
+
+def test_broker_that_is_away_does_not_fail_the_start(alice, monkeypatch, django_capture_on_commit_callbacks):
+    def broken(*_, **__):
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(tasks.run_operation, "apply_async", broken)
+    with django_capture_on_commit_callbacks(execute=True):
+        operation = start("count", alice)
+    operation.refresh_from_db()
+    assert operation.state == State.PENDING and operation.rung_at is None
+
+
+def test_cancel_is_honoured_at_the_next_checkpoint_and_resume_goes_on(alice, kind, bell, django_capture_on_commit_callbacks):
+    reached = []
+
+    def work(run: Run):
+        already = run.operation.checkpoint.get("reached", 0)
+        for number in range(already + 1, 6):
+            reached.append(number)
+            run.advance()
+            if number == 2 and not already:
+                cancel(Operation.objects.get(pk=run.operation.pk))
+            run.checkpoint(reached=number)
+
+    kind("work", work)
+    operation = make(alice, kind="work")
+    assert execute(operation.pk).state == State.CANCELLED
+    assert reached == [1, 2]
+    with django_capture_on_commit_callbacks(execute=True):
+        operation.refresh_from_db()
+        resume(operation)
+    assert [operation_id for operation_id, _ in bell] == [str(operation.pk)]
+    assert execute(operation.pk).state == State.COMPLETED
+    assert reached == [1, 2, 3, 4, 5]
+    with pytest.raises(NotPossible):
+        cancel(Operation.objects.get(pk=operation.pk))
+
+
+def test_pending_is_cancelled_at_once_and_never_runs(alice, kind):
+    kind("count", lambda run: pytest.fail("it ran"))
+    operation = make(alice)
+    cancel(operation)
+    assert operation.state == State.CANCELLED
+    assert execute(operation.pk) is None
+
+
+def test_failure_keeps_the_sentence_and_unexpected_errors_keep_the_detail(alice, kind):
+    def fails(run: Run):
+        raise OperationFailed("The disk is full; free 3 GB and retry.", "no_space", needed=3)
+
+    def crashes(run: Run):
+        raise ZeroDivisionError("deep inside")
+
+    kind("fails", fails)
+    kind("crashes", crashes)
+    failed = execute(make(alice, kind="fails").pk)
+    assert (failed.state, failed.error, failed.error_code) == (
+        State.FAILED,
+        "The disk is full; free 3 GB and retry.",
+        "no_space",
+    )
+    assert failed.result == {"needed": 3}
+    crashed = execute(make(alice, kind="crashes").pk)
+    assert crashed.state == State.FAILED
+    assert "ZeroDivisionError" in crashed.error and "deep inside" not in crashed.error
+    assert "deep inside" in crashed.error_detail
+    unknown = execute(make(alice, kind="of a newer version").pk)
+    assert unknown.state == State.FAILED and "of a newer version" in unknown.error
+
+
+def test_one_active_operation_per_key_and_the_waiting_one_is_superseded(alice, bell):
+    first = start("count", alice, active_key="scan:1")
+    with pytest.raises(AlreadyActive) as refused:
+        start("count", alice, active_key="scan:1")
+    assert refused.value.operation == first
+    Operation.objects.filter(pk=first.pk).update(state=State.INTERRUPTED)
+    second = start("count", alice, active_key="scan:1")
+    first.refresh_from_db()
+    assert first.superseded and not second.superseded
+    assert list(Operation.objects.visible_to(alice).unfinished()) == [second]
+    with pytest.raises(NotPossible):
+        resume(first)
+
+
+def test_a_worker_that_stops_leaves_it_pending_and_a_command_interrupted(alice, kind):
+    def stopped(run: Run):
+        Operation.objects.filter(pk=run.operation.pk).update(stop_requested=True)
+        run.checkpoint()
+
+    kind("stopped", stopped)
+    assert execute(make(alice, kind="stopped").pk).state == State.PENDING
+
+    def ctrl_c(run: Run):
+        raise KeyboardInterrupt
+
+    kind("ctrl-c", ctrl_c)
+    operation = make(alice, kind="ctrl-c")
+    with pytest.raises(KeyboardInterrupt):
+        execute(operation.pk, foreground=True)
+    operation.refresh_from_db()
+    assert operation.state == State.INTERRUPTED and operation.can_resume
+
+
+def test_work_that_kills_its_worker_every_time_is_given_up(alice):
+    operation = make(alice)
+    for _ in range(running.MOST_ATTEMPTS):
+        assert claim(operation.pk) is not None
+        Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1), worker="")
+    assert claim(operation.pk) is None
+    operation.refresh_from_db()
+    assert operation.state == State.FAILED and "died 5 times" in operation.error
+
+
+def test_progress_gives_rate_and_time_left(alice, monkeypatch):
+    run = claim(make(alice).pk)
+    run.phase("Reading", total=100)
+    run._rate_from = (run._rate_from[0] - 2.0, 0)
+    run.advance(10)
+    run.checkpoint()
+    operation = Operation.objects.get(pk=run.operation.pk)
+    assert operation.rate == pytest.approx(5.0, rel=0.05)
+    assert operation.eta_seconds == pytest.approx(18.0, rel=0.05)
+    assert operation.fraction == pytest.approx(0.1)
+
+
+@pytest.mark.promise("X-10")
+def test_others_see_nothing_of_it(alice):
+    charlie = User.objects.create_user("charlie")
+    make(alice)
+    assert not Operation.objects.visible_to(charlie).exists()
