@@ -27,10 +27,6 @@ from photolala.lib.process import identity, worker_identity
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def alice():
-    return User.objects.create_user("alice")
-
 
 @pytest.fixture
 def bell(monkeypatch):

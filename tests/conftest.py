@@ -1,0 +1,44 @@
+"""What all tests share: the cast, and a cache of their own."""
+
+import os
+import uuid
+
+import pytest
+
+import photolala.celery  # noqa: F401
+
+pytest_plugins = ["tests.promises"]
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings, tmp_path_factory):
+    """Give every test its own cache (a folder, or a prefix in the bucket of the run), data and exports folders."""
+    options = settings.STORAGES["cache"]["OPTIONS"]
+    folder = tmp_path_factory.mktemp("data")
+    if "bucket_name" in options:
+        own = {**options, "location": f"{options.get('location', '')}/{uuid.uuid4().hex}".lstrip("/")}
+    else:
+        own = {**options, "location": str(folder / "cache")}
+    settings.STORAGES = {**settings.STORAGES, "cache": {**settings.STORAGES["cache"], "OPTIONS": own}}
+    settings.DATA_DIR = folder
+    settings.EXPORTS_DIR = folder / "exports"
+    return folder
+
+
+@pytest.fixture
+def alice(django_user_model):
+    """She owns libraries."""
+    return django_user_model.objects.create_user("alice", password="alice-password-1")
+
+
+@pytest.fixture
+def bob(django_user_model):
+    """He is a member of one of hers."""
+    return django_user_model.objects.create_user("bob", password="bob-password-1")
+
+
+@pytest.fixture
+def charlie(django_user_model):
+    """He sees nothing of it."""
+    return django_user_model.objects.create_user("charlie", password="charlie-password-1")
