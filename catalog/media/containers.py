@@ -1,0 +1,154 @@
+"""Read the headers of a file of any known kind."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from catalog.media.exif import read_exif
+from catalog.media.film import read_cr3, read_film
+from catalog.media.found import Found
+from catalog.media.heif import read_heif
+from catalog.media.jpeg import read_jpeg
+from catalog.media.png import read_png
+from catalog.media.source import Source
+from catalog.media.tiff import read_tiff
+
+_MOST_CHUNKS = 500
+_LONGEST_CHUNK_BYTES = 2 * 1024 * 1024
+
+
+def examine(source: Source, media_type: str) -> Found:
+    """Return what the headers say of a file that `media_type_of` recognised."""
+    reader = _READERS.get(media_type)
+    return reader(source) if reader else Found()
+
+
+def _read_gif(source: Source) -> Found:
+    head = source.read(0, 10)
+    found = Found()
+    if len(head) == 10:
+        found.width, found.height = struct.unpack("<HH", head[6:10])
+    found.decoded_bytes = found.width * found.height * 5
+    if not found.width or not found.height:
+        found.problem = "The GIF file's header gives no size."
+    return found
+
+
+def _read_bmp(source: Source) -> Found:
+    head = source.read(0, 30)
+    found = Found()
+    if len(head) >= 26 and int.from_bytes(head[14:18], "little") == 12:
+        found.width, found.height = struct.unpack("<HH", head[18:22])
+    elif len(head) >= 26:
+        width, height = struct.unpack("<ii", head[18:26])
+        found.width, found.height = max(0, width), abs(height)
+    found.decoded_bytes = found.width * found.height * 4
+    if not found.width or not found.height:
+        found.problem = "The BMP file's header gives no possible size."
+    return found
+
+
+def _read_ico(source: Source) -> Found:
+    found = Found()
+    count = int.from_bytes(source.read(4, 2), "little")
+    for index in range(min(count, 64)):
+        entry = source.read(6 + 16 * index, 16)
+        if len(entry) == 16:
+            width, height = entry[0] or 256, entry[1] or 256
+            if width * height > found.width * found.height:
+                found.width, found.height = width, height
+    if not found.width:
+        found.problem = "The icon file lists no picture."
+    found.decoded_bytes = 256 * 256 * 4
+    return found
+
+
+def _read_photoshop(source: Source) -> Found:
+    head = source.read(0, 26)
+    found = Found()
+    if len(head) == 26:
+        found.height, found.width = struct.unpack(">II", head[14:22])
+    found.decoded_bytes = found.width * found.height * 4
+    return found
+
+
+def _read_webp(source: Source) -> Found:
+    found = Found()
+    position = 12
+    for _ in range(_MOST_CHUNKS):
+        head = source.read(position, 8)
+        if len(head) < 8:
+            break
+        kind, length = head[:4], int.from_bytes(head[4:], "little")
+        body = position + 8
+        if kind == b"VP8X":
+            part = source.read(body, 10)
+            found.width = 1 + int.from_bytes(part[4:7], "little")
+            found.height = 1 + int.from_bytes(part[7:10], "little")
+        elif kind == b"VP8 " and not found.width:
+            part = source.read(body, 10)
+            if part[3:6] == b"\x9d\x01\x2a":
+                found.width = int.from_bytes(part[6:8], "little") & 0x3FFF
+                found.height = int.from_bytes(part[8:10], "little") & 0x3FFF
+        elif kind == b"VP8L" and not found.width:
+            bits = int.from_bytes(source.read(body + 1, 4), "little")
+            found.width, found.height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        elif kind == b"EXIF" and found.exif is None:
+            found.exif = read_exif(source.read(body, min(length, _LONGEST_CHUNK_BYTES)).removeprefix(b"Exif\0\0"))
+        elif kind == b"XMP " and length <= _LONGEST_CHUNK_BYTES:
+            found.xmp_packets.append(source.read(body, length))
+        position = body + length + (length & 1)
+    found.decoded_bytes = found.width * found.height * 8
+    if not found.width or not found.height:
+        found.problem = "The WebP file's header gives no size."
+    return found
+
+
+def _read_avi(source: Source) -> Found:
+    found = Found()
+    head = source.read(0, 256)
+    at = head.find(b"avih")
+    if at > 0 and len(head) >= at + 56:
+        per_frame, _, _, _, frames = struct.unpack("<IIIII", head[at + 8 : at + 28])
+        found.width, found.height = struct.unpack("<II", head[at + 40 : at + 48])
+        if 0 < per_frame * frames < 10 * 24 * 3600 * 1_000_000:
+            found.duration_ms = per_frame * frames // 1000
+    return found
+
+
+def _read_raf(source: Source) -> Found:
+    offset, length = int.from_bytes(source.read(84, 4), "big"), int.from_bytes(source.read(88, 4), "big")
+    found = Found()
+    if length and source.read(offset, 2) == b"\xff\xd8":
+        from catalog.media.source import MemorySource
+
+        found = read_jpeg(MemorySource(source.read(offset, min(length, 1024 * 1024))))
+        found.decoded_bytes = 0
+    return found
+
+
+_READERS: dict[str, Callable[[Source], Found]] = {
+    "image/jpeg": read_jpeg,
+    "image/png": read_png,
+    "image/gif": _read_gif,
+    "image/bmp": _read_bmp,
+    "image/vnd.microsoft.icon": _read_ico,
+    "image/vnd.adobe.photoshop": _read_photoshop,
+    "image/webp": _read_webp,
+    "image/heic": read_heif,
+    "image/heif": read_heif,
+    "image/avif": read_heif,
+    "image/tiff": read_tiff,
+    "image/x-canon-cr2": read_tiff,
+    "image/x-olympus-orf": read_tiff,
+    "image/x-panasonic-rw2": read_tiff,
+    "image/x-canon-cr3": read_cr3,
+    "image/x-fuji-raf": _read_raf,
+    "video/x-msvideo": _read_avi,
+    "video/mp4": read_film,
+    "video/quicktime": read_film,
+    "video/x-m4v": read_film,
+    "video/3gpp": read_film,
+    "video/3gpp2": read_film,
+}

@@ -1,0 +1,196 @@
+"""One decoder process as its parent sees it: start it, give it files, read its answers, end it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalog.media.limits import Limits
+from catalog.media.wire import encode, send, take
+
+if TYPE_CHECKING:
+    from catalog.media.pool import _Task
+
+_ROOT = Path(__file__).resolve().parents[2]
+_RECEIVE_BYTES = 1 << 18
+_SEND_SECONDS = 30.0
+_START_SECONDS = 30.0
+_CLOSE_SECONDS = 2.0
+
+
+class DecoderGone(RuntimeError):
+    """The process ended before it could take the work."""
+
+
+class Decoder:
+    """A child process. `batches` are the tasks it holds, first come first served; `deadline` is when the first must be done."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.batches: deque[list[_Task]] = deque()
+        self.is_retiring = False
+        self.deadline = 0.0
+        self._files = 0
+        self._buffer = bytearray()
+        self._extra_seconds = _START_SECONDS
+        self.channel, theirs = socket.socketpair()
+        self.channel.settimeout(_SEND_SECONDS)
+        try:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "catalog.media.worker",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    json.dumps(dataclasses.asdict(limits)),
+                ],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=_ROOT,
+                env=_environment(),
+                start_new_session=True,
+            )
+        except BaseException:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()
+        self.pid = self._process.pid
+
+    def give(self, verb: str, tasks: list[_Task]) -> list[tuple[_Task, str]]:
+        """Open and send the files of `tasks`; return those that cannot be opened, with the reason. Raises DecoderGone."""
+        refused: list[tuple[_Task, str]] = []
+        sent: list[_Task] = []
+        jobs: list[dict[str, Any]] = []
+        descriptors: list[int] = []
+        try:
+            for task in tasks:
+                try:
+                    opened = _open_all(task)
+                except OSError as error:
+                    refused.append((task, f"The file could not be opened: {error.strerror or error}."))
+                    continue
+                descriptors.extend(opened.values())
+                jobs.append({"name": _plain_name(task.job.name), "params": task.job.params, "files": list(opened)})
+                sent.append(task)
+            if sent:
+                try:
+                    send(self.channel, encode({"verb": verb, "jobs": jobs}), descriptors)
+                except OSError as error:
+                    raise DecoderGone("The decoder process ended unexpectedly.") from error
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if sent:
+            self.batches.append(sent)
+            if len(self.batches) == 1:
+                self._start_clock()
+        return refused
+
+    def read(self) -> bool:
+        """Take what the process has sent; False when it has ended."""
+        try:
+            data = self.channel.recv(_RECEIVE_BYTES)
+        except OSError:
+            return False
+        self._buffer += data
+        return bool(data)
+
+    def messages(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        """Yield the whole messages received. Raises BadMessage."""
+        while (message := take(self._buffer)) is not None:
+            yield message
+
+    def finished(self, resident_bytes: Any) -> None:
+        """Note that the first batch is done; decide whether the process has served long enough."""
+        self._files += len(self.batches.popleft())
+        self._extra_seconds = 0.0
+        is_fat = isinstance(resident_bytes, int) and resident_bytes > self.limits.resident_bytes
+        self.is_retiring = self.is_retiring or is_fat or self._files >= self.limits.files_per_process
+        if self.batches:
+            self._start_clock()
+
+    def kill(self) -> str:
+        """End the process at once and return how it ended, for people."""
+        if self._process.poll() is None:
+            try:
+                # It may be ending by itself: its own signal tells more than ours.
+                self._process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self.channel.close()
+        code = self._process.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        try:
+            return f"signal {-code}, {signal.Signals(-code).name}"
+        except ValueError:
+            return f"signal {-code}"
+
+    def close(self) -> None:
+        """Let the process end by itself, or end it."""
+        self.channel.close()
+        try:
+            self._process.wait(_CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start_clock(self) -> None:
+        seconds = sum(self.limits.seconds_per_byte * _claimed_bytes(task) for task in self.batches[0])
+        self.deadline = time.monotonic() + self.limits.seconds + seconds + self._extra_seconds
+
+
+def close_all(decoders: Iterable[Decoder | None]) -> None:
+    """End many processes, waiting for all together."""
+    running = [decoder for decoder in decoders if decoder is not None]
+    for decoder in running:
+        decoder.channel.close()
+    for decoder in running:
+        decoder.close()
+
+
+def _environment() -> dict[str, str]:
+    """Return the whole environment of a child: none of ours, so no password or key can leak from there."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MALLOC_ARENA_MAX": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _claimed_bytes(task: _Task) -> int:
+    size = task.job.params.get("size_bytes", 0)
+    return size if isinstance(size, int) else 0
+
+
+def _open_all(task: _Task) -> dict[str, int]:
+    """Open a task's file and its sidecars; a sidecar that cannot be opened is as good as absent. Raises OSError for the file."""
+    opened = {"file": task.job.open()}
+    for kind, opener in task.job.sidecars.items():
+        try:
+            opened[kind] = opener()
+        except OSError:
+            continue
+    return opened
+
+
+def _plain_name(name: str) -> str:
+    return name.encode("utf-8", "replace").decode("utf-8")[:300]

@@ -1,0 +1,122 @@
+"""Digest one file: read it once, take every fact from those bytes, then draw its thumbnail."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from catalog.media.body import metadata_body
+from catalog.media.facts import Facts, Words
+from catalog.media.limits import Limits
+from catalog.media.picture import draw
+from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResult
+from catalog.media.sidecars import Sidecar
+from catalog.media.source import DescriptorSource, MemorySource, Source
+from catalog.media.survey import apply_dates, begin, finish_notes, open_source, read_sidecars
+
+THUMBNAIL_EDGE_PX = 256
+_CHUNK_BYTES = 1024 * 1024
+
+
+def digest_file(
+    descriptor: int, name: str, params: dict[str, Any], sidecar_descriptors: dict[str, int], limits: Limits
+) -> Iterator[DigestResult]:
+    """Yield the result twice: with all facts, and again with the thumbnail. What happens in between costs the thumbnail only."""
+    result = DigestResult()
+    opened = open_source(descriptor, result)
+    if opened is None:
+        yield result
+        return
+    source = _read_once(opened, result, limits)
+    facts = begin(source, result)
+    _examine_further(source, facts, result)
+    sidecars = read_sidecars(sidecar_descriptors)
+    apply_dates(result, facts, name, params, sidecars)
+    apply_facts(result, facts, sidecars)
+    finish_notes(result, facts)
+    yield result
+    if facts is None:
+        return
+    drawing = draw(source, result.media_type, facts, THUMBNAIL_EDGE_PX, limits)
+    result.thumbnail, result.damaged = drawing.jpeg, drawing.damaged
+    result.placeholder = drawing.colour or result.placeholder
+    if drawing.problem and not result.problem:
+        result.problem = drawing.problem[:500]
+    if not result.width and drawing.source_size[0]:
+        result.width, result.height = drawing.source_size
+        facts.found.width, facts.found.height = drawing.source_size if facts.turn < 5 else drawing.source_size[::-1]
+        result.metadata_body = metadata_body(facts, result.photo_md5)
+    yield result
+
+
+def preview_file(descriptor: int, edge_px: int, limits: Limits) -> PreviewResult:
+    """Draw the file behind `descriptor` upright into `edge_px` pixels."""
+    facts_holder = DigestResult()
+    opened = open_source(descriptor, facts_holder)
+    if opened is None:
+        return PreviewResult(problem=facts_holder.problem)
+    facts = begin(opened, facts_holder)
+    _examine_further(opened, facts, facts_holder)
+    if facts is None:
+        return PreviewResult(problem=facts_holder.problem)
+    drawing = draw(opened, facts_holder.media_type, facts, edge_px, limits)
+    problem = drawing.problem or ("" if drawing.jpeg else facts_holder.problem)
+    return PreviewResult(drawing.jpeg, drawing.width, drawing.height, problem[:500], drawing.damaged)
+
+
+def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -> Source:
+    if opened.size <= limits.in_memory_bytes:
+        parts, position = [], 0
+        while position < opened.size:
+            part = os.pread(opened.descriptor, opened.size - position, position)
+            if not part:
+                break
+            parts.append(part)
+            position += len(part)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        result.photo_md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        result.size_bytes = len(data)
+        return MemorySource(data)
+    digest, position = hashlib.md5(usedforsecurity=False), 0
+    while part := os.pread(opened.descriptor, _CHUNK_BYTES, position):
+        digest.update(part)
+        position += len(part)
+    result.photo_md5, result.size_bytes = digest.hexdigest(), position
+    return opened
+
+
+def _examine_further(source: Source, facts: Facts | None, result: DigestResult) -> None:
+    """Ask the demuxer about films whose headers are not read here (Matroska, MPEG), or only in part."""
+    if (
+        facts is None
+        or not result.media_type.startswith("video/")
+        or (result.width and result.duration_ms is not None)
+        or facts.found.problem
+    ):
+        return
+    from catalog.media.video import examine_film
+
+    examine_film(source, result.media_type, facts)
+    result.width, result.height = facts.size
+    result.duration_ms, result.problem = facts.found.duration_ms, facts.found.problem
+
+
+def apply_facts(result: DigestResult, facts: Facts | None, sidecars: dict[str, Sidecar]) -> None:
+    """Set camera, place, stars and words of `result`: the file's own first, then the sidecars' (XMP before Takeout)."""
+    if facts is not None:
+        result.camera_make, result.camera_model, result.lens_model = facts.make, facts.model, facts.lens
+        result.iso, result.aperture, result.focal_length = facts.iso, facts.aperture, facts.focal_length
+        result.shutter_speed, result.content_identifier = facts.shutter_speed, facts.content_identifier
+        result.metadata_body = metadata_body(facts, result.photo_md5)
+        result.embedded_rating = facts.words.rating
+    every: list[Words] = [facts.words] if facts is not None else []
+    every += [sidecar.words for sidecar in sidecars.values()]
+    result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
+    result.rating = result.embedded_rating if result.embedded_rating is not None else result.sidecar_rating
+    for words in every:
+        result.caption = result.caption or words.caption[:CAPTION_CHARACTERS]
+        result.keywords = result.keywords or words.keywords
+        if result.latitude is None and words.latitude is not None:
+            result.latitude, result.longitude = words.latitude, words.longitude

@@ -1,0 +1,369 @@
+"""Turn what the containers hold into facts about a photo: camera, place, stars, words, candidate dates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from catalog.media import dates
+from catalog.media.exif import Tags, clean_text, number, tidy
+from catalog.media.found import Found
+from catalog.media.iptc import Iptc, read_iptc
+from catalog.media.xmp import BadXmp, Properties, list_of, read_xmp, text_of
+
+_CAMERA_PHRASES = frozenset(
+    (
+        "sony dsc",
+        "olympus digital camera",
+        "minolta digital camera",
+        "kodak digital still camera",
+        "default",
+        "digital camera",
+        "dcim",
+        "screenshot",
+    )
+)
+_PERCENT_OF_WINDOWS = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5}
+_ISO6709 = re.compile(r"([+-]\d{1,3}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
+_XMP_DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
+_LONGEST_FLOAT = 1e7
+
+
+@dataclass(slots=True)
+class Words:
+    """What people wrote about a photo."""
+
+    caption: str = ""
+    keywords: list[str] = field(default_factory=list)
+    rating: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class Facts:
+    """One file's findings, interpreted when asked, so that a survey never pays for what it does not need."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+        self.notes = found.notes
+        exif = found.exif
+        self.ifd0: Tags = exif.ifd0 if exif else {}
+        self.exif: Tags = exif.exif if exif else {}
+        self.gps: Tags = exif.gps if exif else {}
+
+    @property
+    def orientation(self) -> int:
+        """The file's own EXIF orientation; 1 when absent or invalid."""
+        value = self.ifd0.get(0x0112)
+        return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+    @property
+    def turn(self) -> int:
+        """The orientation to apply: the container's own where it has one, else EXIF's."""
+        return self.orientation if self.found.transform is None else self.found.transform
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, upright."""
+        width, height = self.found.width, self.found.height
+        return (height, width) if self.turn >= 5 else (width, height)
+
+    @cached_property
+    def xmp(self) -> Properties:
+        """All properties of the embedded XMP packets, the first packet first."""
+        merged: Properties = {}
+        for packet in self.found.xmp_packets[:8]:
+            try:
+                properties = read_xmp(packet)
+            except BadXmp as error:
+                self.found.note(f"The XMP data were skipped: {error}.")
+                continue
+            for name, value in properties.items():
+                merged.setdefault(name, value)
+        return merged
+
+    @cached_property
+    def iptc(self) -> Iptc:
+        """The IPTC records."""
+        return read_iptc(self.found.iptc) if self.found.iptc else Iptc()
+
+    def embedded_dates(self) -> Iterator[dates.Candidate]:
+        """Yield the dates in the file itself, best first, computed one by one."""
+        if self.exif:
+            yield from self._exif_dates()
+        if self.found.xmp_packets:
+            for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate", "exif:DateTimeDigitized"):
+                text = text_of(self.xmp, name)
+                if text:
+                    yield dates.Candidate("xmp", f"XMP {name}", text)
+        if self.found.created_text:
+            yield dates.Candidate("quicktime", "QuickTime creationdate", self.found.created_text)
+        if self.found.created_utc_seconds is not None:
+            created = dates.from_unix(self.found.created_utc_seconds, "quicktime", "QuickTime CreateDate")
+            if created:
+                yield created
+
+    def later_dates(self) -> Iterator[dates.Candidate]:
+        """Yield the embedded date that ranks below a sidecar: IPTC's."""
+        if self.found.iptc and self.iptc.date_created:
+            yield dates.Candidate("iptc", "IPTC DateCreated", self.iptc.date_created)
+
+    def last_dates(self) -> Iterator[dates.Candidate]:
+        """Yield the date that tells of the last change rather than of the capture: EXIF ModifyDate."""
+        text = clean_text(self.ifd0.get(0x0132), 40)
+        if text:
+            yield dates.Candidate("exif", "EXIF ModifyDate", text, clean_text(self.exif.get(0x9010), 10))
+
+    def _exif_dates(self) -> Iterator[dates.Candidate]:
+        general = clean_text(self.exif.get(0x9010), 10)
+        for label, tag, offset, fraction in (
+            ("EXIF DateTimeOriginal", 0x9003, 0x9011, 0x9291),
+            ("EXIF CreateDate", 0x9004, 0x9012, 0x9292),
+        ):
+            text = clean_text(self.exif.get(tag), 40)
+            if text:
+                own = clean_text(self.exif.get(offset), 10) or general
+                gps_utc = self._gps_time() if not own else None
+                yield dates.Candidate("exif", label, text, own, clean_text(self.exif.get(fraction), 12), gps_utc)
+
+    def _gps_time(self) -> datetime | None:
+        day, clock = clean_text(self.gps.get(29), 12), self.gps.get(7)
+        parts = re.fullmatch(r"(\d{4}):(\d\d):(\d\d)", day)
+        if not parts or not isinstance(clock, tuple) or len(clock) != 3:
+            return None
+        values = [number(part) for part in clock]
+        if any(value is None or not 0 <= value < 61 for value in values):
+            return None
+        try:
+            start = datetime(int(parts[1]), int(parts[2]), int(parts[3]))
+        except ValueError:
+            return None
+        hour, minute, second = (value or 0.0 for value in values)
+        return start + timedelta(hours=hour, minutes=minute, seconds=second)
+
+    @property
+    def make(self) -> str:
+        """The camera's maker."""
+        return (
+            clean_text(self.ifd0.get(0x010F), 200)
+            or text_of(self.xmp, "tiff:Make")[:200]
+            or self.found.texts.get("make", "")[:200]
+        )
+
+    @property
+    def model(self) -> str:
+        """The camera's model."""
+        return (
+            clean_text(self.ifd0.get(0x0110), 200)
+            or text_of(self.xmp, "tiff:Model")[:200]
+            or self.found.texts.get("model", "")[:200]
+        )
+
+    @property
+    def lens(self) -> str:
+        """The lens's model."""
+        return clean_text(self.exif.get(0xA434), 200) or text_of(self.xmp, "exifEX:LensModel", "aux:Lens")[:200]
+
+    @property
+    def iso(self) -> int | None:
+        """The sensitivity."""
+        value = number(self.exif.get(0x8827))
+        return int(value) if value is not None and 0 < value < 2**31 else None
+
+    @property
+    def aperture(self) -> float | None:
+        """The f-number."""
+        value = number(self.exif.get(0x829D))
+        if value is None:
+            apex = number(self.exif.get(0x9202))
+            value = 2 ** (apex / 2) if apex is not None and 0 <= apex < 20 else None
+        return round(value, 2) if value and 0 < value < 1000 else None
+
+    @property
+    def shutter_speed(self) -> str:
+        """The exposure time as people write it: 1/250, 0.8, 30."""
+        seconds = number(self.exif.get(0x829A))
+        if seconds is None:
+            apex = number(self.exif.get(0x9201))
+            seconds = 2**-apex if apex is not None and -20 < apex < 20 else None
+        if not seconds or not 0 < seconds < _LONGEST_FLOAT:
+            return ""
+        if seconds < 0.25001:
+            return f"1/{round(1 / seconds)}"
+        return f"{seconds:.1f}".removesuffix(".0")
+
+    @property
+    def focal_length(self) -> float | None:
+        """Millimetres, as on the lens."""
+        value = number(self.exif.get(0x920A))
+        return round(value, 2) if value and 0 < value < _LONGEST_FLOAT else None
+
+    @property
+    def content_identifier(self) -> str:
+        """What both halves of a Live Photo share."""
+        own = self.found.exif.apple_content_identifier if self.found.exif else ""
+        return own or self.found.texts.get("content_identifier", "")[:100]
+
+    @cached_property
+    def words(self) -> Words:
+        """Rating, caption, keywords and place, each from the best place that has it."""
+        words = Words(rating=self._rating())
+        words.caption = self._caption()
+        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or _semicolons(_utf16(self.ifd0.get(0x9C9E)))
+        words.latitude, words.longitude = self._place()
+        return words
+
+    def _rating(self) -> int | None:
+        """XMP goes first, as in exiftool's and Adobe's world: every tool that writes EXIF's Rating writes XMP's too, and not the reverse."""
+        stars, is_decided = rating_of(self.xmp, self.found)
+        if is_decided:
+            return stars
+        value = self.ifd0.get(0x4746)
+        if isinstance(value, int):
+            if 0 <= value <= 5:
+                return value
+            self.found.note(f"The EXIF rating {value} is outside 0 to 5 and was ignored.")
+        percent = self.ifd0.get(0x4749)
+        return stars_of_percent(percent) if isinstance(percent, int) else None
+
+    def _caption(self) -> str:
+        described = clean_text(self.ifd0.get(0x010E))
+        if described.strip().lower() in _CAMERA_PHRASES:
+            described = ""
+        texts = self.found.texts
+        choices = (
+            text_of(self.xmp, "dc:description"),
+            self.iptc.caption,
+            described,
+            text_of(self.xmp, "dc:title"),
+            self.iptc.title,
+            _utf16(self.ifd0.get(0x9C9B)),
+            _utf16(self.ifd0.get(0x9C9C)),
+            user_comment(self.exif.get(0x9286)),
+            texts.get("Description", "") or texts.get("description", ""),
+            texts.get("Title", "") or texts.get("title", ""),
+        )
+        return next((tidy(text) for text in choices if text and text.strip().lower() not in _CAMERA_PHRASES), "")
+
+    def _place(self) -> tuple[float | None, float | None]:
+        if self.gps.get(2) is not None or self.gps.get(4) is not None:
+            latitude = _degrees(self.gps.get(2), clean_text(self.gps.get(1), 4), "NS")
+            longitude = _degrees(self.gps.get(4), clean_text(self.gps.get(3), 4), "EW")
+            if latitude is None or longitude is None:
+                self.found.note("The GPS position is incomplete and was ignored.")
+                return None, None
+            return checked_place(latitude, longitude, self.found)
+        pair = _xmp_degrees(text_of(self.xmp, "exif:GPSLatitude")), _xmp_degrees(text_of(self.xmp, "exif:GPSLongitude"))
+        if pair[0] is not None and pair[1] is not None:
+            return checked_place(pair[0], pair[1], self.found)
+        match = _ISO6709.match(self.found.location_text)
+        if match:
+            return checked_place(float(match[1]), float(match[2]), self.found)
+        return None, None
+
+
+def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
+    """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5 is ignored."""
+    text = text_of(xmp, "xmp:Rating")
+    if text:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if value == -1:
+            found.note("The photo is marked as rejected (rating -1); it counts as unrated.")
+            return None, True
+        if -0.5 <= value < 5.5:
+            if value != int(value):
+                found.note(f"The rating {text[:20]} was rounded to whole stars.")
+            return max(0, math.floor(value + 0.5)), True
+        found.note(f"The rating {text[:20]!r} is outside 0 to 5 and was ignored.")
+    percent = text_of(xmp, "MicrosoftPhoto:Rating")
+    if percent.isdigit() and int(percent) <= 100:
+        return stars_of_percent(int(percent)), True
+    return None, False
+
+
+def stars_of_percent(percent: int) -> int | None:
+    """Return stars for a RatingPercent: Windows' own 1, 25, 50, 75, 99, the plain 20 to 100, and the nearest for the rest."""
+    if not 0 <= percent <= 100:
+        return None
+    if percent in _PERCENT_OF_WINDOWS:
+        return _PERCENT_OF_WINDOWS[percent]
+    if percent % 20 == 0:
+        return percent // 20
+    return min(5, 1 + math.floor(percent / 25 + 0.5))
+
+
+def keywords_of(xmp: Properties) -> list[str]:
+    """Return the keywords in XMP, each once, at most 500 of at most 200 characters."""
+    return list(
+        dict.fromkeys(
+            word[:200] for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject") if word
+        )
+    )[:500]
+
+
+def checked_place(latitude: float, longitude: float, found: Found) -> tuple[float | None, float | None]:
+    """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside the globe."""
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        found.note(f"The GPS position {latitude:.5f}, {longitude:.5f} is not on the globe and was ignored.")
+        return None, None
+    if latitude == 0 and longitude == 0:
+        found.note("The GPS position 0, 0 was ignored: receivers without a fix write it.")
+        return None, None
+    return round(latitude, 8), round(longitude, 8)
+
+
+def user_comment(value: Any) -> str:
+    """Return EXIF's UserComment, whose first eight bytes name its character set."""
+    if not isinstance(value, bytes) or len(value) < 9:
+        return ""
+    code, body = value[:8], value[8:]
+    if code.startswith(b"UNICODE"):
+        order = "utf-16-le" if body[1:2] == b"\0" else "utf-16-be"
+        return tidy(body.decode(order, "ignore").split("\0", 1)[0])
+    if code.startswith(b"ASCII") or not code.strip(b"\0"):
+        return clean_text(body)
+    return ""
+
+
+def _utf16(value: Any) -> str:
+    if isinstance(value, tuple) and all(isinstance(part, int) and 0 <= part < 256 for part in value):
+        value = bytes(value)
+    return tidy(value.decode("utf-16-le", "ignore").split("\0", 1)[0]) if isinstance(value, bytes) else ""
+
+
+def _semicolons(text: str) -> list[str]:
+    return [word.strip()[:200] for word in text.split(";") if word.strip()][:500]
+
+
+def _degrees(value: Any, reference: str, letters: str) -> float | None:
+    if isinstance(value, bytes):
+        parts: list[float | None] = []
+        for text in re.split(r"[\s,;°'\"]+", clean_text(value)):
+            try:
+                parts.append(float(text))
+            except ValueError:
+                continue
+    elif isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        parts = [number(part) for part in value[:3]]
+    else:
+        parts = [number(value)]
+    if not parts or parts[0] is None or not reference or reference[0].upper() not in letters:
+        return None
+    degrees = sum((part or 0.0) / scale for part, scale in zip(parts, (1, 60, 3600), strict=False))
+    return -degrees if reference[0].upper() in "SW" else degrees
+
+
+def _xmp_degrees(text: str) -> float | None:
+    match = _XMP_DEGREES.fullmatch(text.strip())
+    if not match:
+        return None
+    degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
+    return -degrees if match[4] in "SW" else degrees

@@ -1,0 +1,180 @@
+"""Read the headers of MP4 and QuickTime films and of Canon's CR3: size, turn, length, date, place, camera."""
+
+from __future__ import annotations
+
+import struct
+
+from catalog.media.exif import Exif, clean_text, read_exif
+from catalog.media.found import Found
+from catalog.media.isobmff import boxes, first_box
+from catalog.media.source import Source
+
+_SINCE_1904 = 2_082_844_800
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+_LONGEST_XMP_BYTES = 2 * 1024 * 1024
+_LONGEST_TEXT_BYTES = 64 * 1024
+_LONGEST_FILM_SECONDS = 10 * 24 * 3600
+_TEXT_ATOMS = {
+    b"\xa9mak": "make",
+    b"\xa9mod": "model",
+    b"\xa9nam": "title",
+    b"\xa9cmt": "comment",
+    b"\xa9des": "description",
+}
+_KEYS = {
+    "com.apple.quicktime.make": "make",
+    "com.apple.quicktime.model": "model",
+    "com.apple.quicktime.content.identifier": "content_identifier",
+    "com.apple.quicktime.title": "title",
+    "com.apple.quicktime.description": "description",
+    "com.android.manufacturer": "make",
+    "com.android.model": "model",
+}
+
+
+def read_film(source: Source) -> Found:
+    """Return what the moov box says. Sets `problem` when it is missing, as in a recording that was cut off."""
+    found = Found()
+    has_index = False
+    for kind, start, end in boxes(source):
+        if kind == b"moov":
+            has_index = True
+            _read_moov(source, start, end, found)
+        elif kind == b"uuid" and source.read(start, 16) == _XMP_UUID:
+            found.xmp_packets.append(source.read(start + 16, min(end - start - 16, _LONGEST_XMP_BYTES)))
+    if not has_index:
+        found.problem = "The film cannot be played: its index (moov) is missing, as when a recording is cut off."
+    return found
+
+
+def read_cr3(source: Source) -> Found:
+    """Return what Canon's CR3 says: EXIF lies in the boxes CMT1 (main), CMT2 (camera) and CMT4 (place)."""
+    found = Found()
+    moov = first_box(source, b"moov")
+    for kind, start, end in boxes(source, *moov) if moov else ():
+        if kind != b"uuid" or source.read(start, 16) != _CANON_UUID:
+            continue
+        exif = Exif()
+        for inner, at, stop in boxes(source, start + 16, end):
+            block = (
+                read_exif(source.read(at, min(stop - at, 256 * 1024))) if inner in (b"CMT1", b"CMT2", b"CMT4") else None
+            )
+            if block is not None:
+                setattr(exif, {b"CMT1": "ifd0", b"CMT2": "exif", b"CMT4": "gps"}[inner], block.ifd0)
+        found.exif = exif
+        width, height = exif.ifd0.get(0x0100), exif.ifd0.get(0x0101)
+        if isinstance(width, int) and isinstance(height, int):
+            found.width, found.height = width, height
+    for kind, start, end in boxes(source):
+        if kind == b"uuid" and source.read(start, 16) == _XMP_UUID:
+            found.xmp_packets.append(source.read(start + 16, min(end - start - 16, _LONGEST_XMP_BYTES)))
+    if found.exif is None:
+        found.problem = "The CR3 file's index is damaged."
+    return found
+
+
+def _read_moov(source: Source, start: int, end: int, found: Found) -> None:
+    for kind, at, stop in boxes(source, start, end):
+        if kind == b"mvhd":
+            _read_movie_header(source.read(at, 32), found)
+        elif kind == b"trak":
+            _read_track(source, at, stop, found)
+        elif kind == b"udta":
+            _read_user_data(source, at, stop, found)
+        elif kind == b"meta":
+            _read_keys(source, at, stop, found)
+
+
+def _read_movie_header(head: bytes, found: Found) -> None:
+    if len(head) < 32:
+        return
+    if head[0] == 1:
+        created, _, scale, length = struct.unpack(">QQIQ", head[4:32])
+        unknown = 2**64 - 1
+    else:
+        created, _, scale, length = struct.unpack(">IIII", head[4:20])
+        unknown = 2**32 - 1
+    if scale and length != unknown and length / scale <= _LONGEST_FILM_SECONDS:
+        found.duration_ms = round(length * 1000 / scale)
+    elif length:
+        found.note("The film's claimed length is absurd and was ignored.")
+    if created:
+        # Some recorders count from 1970 although the format says 1904.
+        found.created_utc_seconds = created - _SINCE_1904 if created >= _SINCE_1904 else created
+
+
+def _read_track(source: Source, start: int, end: int, found: Found) -> None:
+    if found.width:
+        return
+    header = first_box(source, b"tkhd", start, end)
+    media = first_box(source, b"mdia", start, end)
+    handler = first_box(source, b"hdlr", *media) if media else None
+    if header is None or (handler is not None and source.read(handler[0] + 8, 4) != b"vide"):
+        return
+    head = source.read(header[0], 96)
+    at = 52 if head[:1] == b"\1" else 40
+    if len(head) < at + 44:
+        return
+    a, b, _, c, d = struct.unpack(">iiiii", head[at : at + 20])
+    width, height = struct.unpack(">II", head[at + 36 : at + 44])
+    found.width, found.height = width >> 16, height >> 16
+    turn = {(0, 1, -1, 0): 6, (-1, 0, 0, -1): 3, (0, -1, 1, 0): 8}.get(
+        tuple((x > 0) - (x < 0) for x in (a, b, c, d)), 1
+    )  # type: ignore[arg-type]
+    found.transform = turn
+
+
+def _read_user_data(source: Source, start: int, end: int, found: Found) -> None:
+    for kind, at, stop in boxes(source, start, end):
+        if kind == b"meta":
+            _read_keys(source, at, stop, found)
+        elif kind == b"XMP_":
+            found.xmp_packets.append(source.read(at, min(stop - at, _LONGEST_XMP_BYTES)))
+        elif kind == b"\xa9xyz":
+            found.location_text = found.location_text or clean_text(source.read(at + 4, min(stop - at - 4, 64)))
+        elif kind in _TEXT_ATOMS:
+            text = clean_text(source.read(at + 4, min(stop - at - 4, _LONGEST_TEXT_BYTES)))
+            found.texts.setdefault(_TEXT_ATOMS[kind], text)
+
+
+def _read_keys(source: Source, start: int, end: int, found: Found) -> None:
+    # QuickTime's meta is a plain box, MP4's has a version and flags first.
+    if source.read(start + 4, 4) not in (b"hdlr", b"keys", b"ilst"):
+        start += 4
+    names: list[str] = []
+    for kind, at, stop in boxes(source, start, end):
+        if kind == b"keys":
+            names = _key_names(source.read(at, min(stop - at, _LONGEST_TEXT_BYTES)))
+        elif kind == b"ilst":
+            for item, item_at, item_stop in boxes(source, at, stop):
+                value = first_box(source, b"data", item_at, item_stop)
+                if value is None:
+                    continue
+                text = clean_text(source.read(value[0] + 8, min(value[1] - value[0] - 8, _LONGEST_TEXT_BYTES)))
+                index = int.from_bytes(item, "big")
+                if 0 < index <= len(names):
+                    _keep_key(names[index - 1], text, found)
+                elif item in _TEXT_ATOMS:
+                    found.texts.setdefault(_TEXT_ATOMS[item], text)
+
+
+def _key_names(body: bytes) -> list[str]:
+    names: list[str] = []
+    position = 8
+    while position + 8 <= len(body) and len(names) < 500:
+        size = int.from_bytes(body[position : position + 4], "big")
+        if size < 8:
+            break
+        names.append(body[position + 8 : position + size].decode("latin-1"))
+        position += size
+    return names
+
+
+def _keep_key(name: str, text: str, found: Found) -> None:
+    if name == "com.apple.quicktime.creationdate":
+        found.created_text = text
+    elif name == "com.apple.quicktime.location.ISO6709":
+        found.location_text = text
+    elif name in _KEYS:
+        found.texts[_KEYS[name]] = text

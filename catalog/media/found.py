@@ -1,0 +1,42 @@
+"""What the reader of a container found in a file, before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from catalog.media.exif import Exif
+
+
+@dataclass(slots=True)
+class Found:
+    """Raw findings in one file. Sizes are as stored, before any orientation."""
+
+    width: int = 0
+    height: int = 0
+    exif: Exif | None = None
+    xmp_packets: list[bytes] = field(default_factory=list)
+    iptc: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Text chunks of PNG, text atoms of QuickTime, comments."""
+    transform: int | None = None
+    """Orientation (1 to 8) that the container itself prescribes (HEIF irot and imir, a film's matrix); EXIF's is then ignored."""
+    decoded_bytes: int = 0
+    """Bytes that a decoder needs for it at the smallest scale it offers; 0 when unknown."""
+    thumbnail_item: int | None = None
+    """HEIF: the item that holds a ready thumbnail."""
+    duration_ms: int | None = None
+    created_utc_seconds: int | None = None
+    """QuickTime creation time, seconds since 1970."""
+    created_text: str = ""
+    """Apple's creationdate with its offset."""
+    location_text: str = ""
+    """ISO 6709 position of a film."""
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Keep `sentence` for people, unless there are many already."""
+        if len(self.notes) < 30:
+            self.notes.append(sentence)

@@ -1,0 +1,37 @@
+"""How much time, memory and picture one file may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one decoder process; the defaults keep its resident memory below about 200 MiB whatever the file."""
+
+    seconds: float = 30.0
+    """Wall time for one file, besides the share below."""
+    seconds_per_byte: float = 1 / (5 * MIB)
+    """Extra wall time for each byte of the file: one second per 5 MiB."""
+    memory_bytes: int = 176 * MIB
+    """Private memory of a child (RLIMIT_DATA)."""
+    address_space_bytes: int = 1536 * MIB
+    """Address space of a child (RLIMIT_AS): a backstop that also counts code and read-only mappings."""
+    picture_bytes: int = 112 * MIB
+    """Decoded pixels held at once; a larger picture is listed but not drawn."""
+    in_memory_bytes: int = 64 * MIB
+    """A file up to this size is read whole, once; a larger one is streamed."""
+    crashes: int = 3
+    """After that many crashes a file is given up."""
+    timeouts: int = 2
+    """After that many runs beyond the time limit a file is given up."""
+    files_per_process: int = 20_000
+    """A child is replaced after that many files."""
+    resident_bytes: int = 120 * MIB
+    """A child that holds more between two files is replaced."""
+
+    def seconds_for(self, size_bytes: int) -> float:
+        """Return the wall time that a file of `size_bytes` may take."""
+        return self.seconds + max(0, size_bytes) * self.seconds_per_byte

@@ -1,0 +1,91 @@
+"""Walk the chunks of a PNG file; compressed text is unpacked only as far as a bound."""
+
+from __future__ import annotations
+
+import zlib
+
+from catalog.media.exif import clean_text, read_exif
+from catalog.media.found import Found
+from catalog.media.iptc import iptc_from_photoshop
+from catalog.media.source import Source
+
+_MOST_CHUNKS = 5000
+_LONGEST_TEXT_BYTES = 2 * 1024 * 1024
+_BYTES_PER_PIXEL = {0: 1, 2: 4, 3: 5, 4: 4, 6: 4}
+
+
+def read_png(source: Source) -> Found:
+    """Return what the chunks before and after the pixels say. Sets `problem` when the header is missing."""
+    found = Found()
+    position = 8
+    for _ in range(_MOST_CHUNKS):
+        head = source.read(position, 8)
+        if len(head) < 8:
+            break
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        body = position + 8
+        if kind == b"IHDR":
+            header = source.read(body, 13)
+            found.width, found.height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+            found.decoded_bytes = (
+                found.width * found.height * _BYTES_PER_PIXEL.get(header[9] if len(header) > 9 else 2, 4)
+            )
+        elif kind == b"eXIf" and found.exif is None and length <= _LONGEST_TEXT_BYTES:
+            found.exif = read_exif(source.read(body, length).removeprefix(b"Exif\0\0"))
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            _read_text(kind, source.read(body, min(length, _LONGEST_TEXT_BYTES)), found)
+        elif kind == b"IEND":
+            break
+        position = body + length + 4
+    if not found.width or not found.height:
+        found.problem = "The PNG file's header is missing or damaged."
+    return found
+
+
+def _read_text(kind: bytes, body: bytes, found: Found) -> None:
+    raw_name, _, value = body.partition(b"\0")
+    name = raw_name.decode("latin-1")[:79]
+    try:
+        if kind == b"zTXt":
+            value = _inflate(value[1:])
+        elif kind == b"iTXt":
+            is_packed = value[:1] == b"\1"
+            value = value[2:].partition(b"\0")[2].partition(b"\0")[2]
+            value = _inflate(value) if is_packed else value
+    except zlib.error:
+        found.note(f"The PNG text {name!r} is damaged or too large and was skipped.")
+        return
+    if name == "XML:com.adobe.xmp":
+        found.xmp_packets.append(value)
+    elif name.startswith("Raw profile type "):
+        _read_raw_profile(name[17:].strip().lower(), value, found)
+    elif len(found.texts) < 100:
+        found.texts.setdefault(name, clean_text(value))
+
+
+def _inflate(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    plain = unpacker.decompress(packed, _LONGEST_TEXT_BYTES)
+    if unpacker.unconsumed_tail:
+        raise zlib.error("larger than the bound")
+    return plain
+
+
+def _read_raw_profile(kind: str, value: bytes, found: Found) -> None:
+    # ImageMagick's way: name, length, and then hexadecimal digits in lines.
+    parts = value.split(None, 2)
+    if len(parts) < 3:
+        return
+    try:
+        data = bytes.fromhex(parts[2].decode("ascii", "ignore"))
+    except ValueError:
+        return
+    if kind in ("exif", "app1") and found.exif is None:
+        if data.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+            found.xmp_packets.append(data[29:])
+        else:
+            found.exif = read_exif(data.removeprefix(b"Exif\0\0"))
+    elif kind == "xmp":
+        found.xmp_packets.append(data)
+    elif kind == "iptc":
+        found.iptc = iptc_from_photoshop(data) if data[:4] == b"8BIM" else data

@@ -1,0 +1,288 @@
+"""Hand files to sandboxed decoder processes and collect what they say; a crash, a hang or a lie costs one file."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from catalog.media.decoder import Decoder, DecoderGone, close_all
+from catalog.media.limits import Limits
+from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
+from catalog.media.wire import BadMessage
+
+_DIGEST_IN_FLIGHT = 2
+_MOST_BATCH = 40
+_MOST_INNOCENT_STARTS = 5
+
+AnyResult = SurveyResult | DigestResult | PreviewResult
+
+
+@dataclass(slots=True)
+class Job:
+    """One file for the pool. Opening happens in the parent, everything else in a child."""
+
+    key: Any
+    """The caller's own, never looked at."""
+    name: str
+    """File name, read for a date only."""
+    open: Callable[[], int]
+    """Returns a read-only descriptor, which the pool closes; an OSError becomes the result's problem."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """`zone` (name), `mtime_ns`, `size_bytes`."""
+    sidecars: dict[str, Callable[[], int]] = field(default_factory=dict)
+    """Openers of the files beside it: `xmp`, `takeout`."""
+
+
+@dataclass(slots=True)
+class _Task:
+    job: Job
+    result: AnyResult
+    crashes: int = 0
+    timeouts: int = 0
+    has_facts: bool = False
+    is_alone: bool = False
+
+
+@dataclass(slots=True)
+class _Run:
+    """One pass of a verb over jobs."""
+
+    verb: str
+    make: Callable[[], AnyResult]
+    source: Iterator[Job]
+    batch: int
+    in_flight: int
+    retries: deque[_Task] = field(default_factory=deque)
+    done: deque[_Task] = field(default_factory=deque)
+    is_exhausted: bool = False
+
+
+class DecoderPool:
+    """Decoder processes for one caller at a time; use as a context manager. Not for use from two threads at once."""
+
+    def __init__(self, processes: int, limits: Limits = Limits()) -> None:
+        self.limits = limits
+        self._decoders: list[Decoder | None] = [None] * max(1, processes)
+        self._busy = False
+
+    def __enter__(self) -> DecoderPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def survey(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, SurveyResult]]:
+        """Yield each job with what its first bytes tell, in no particular order; pulls `jobs` as processes become free."""
+        batch = max(4, min(_MOST_BATCH, 128 // len(self._decoders)))
+        run = _Run("survey", SurveyResult, iter(jobs), batch, 2)
+        return cast(Iterator[tuple[Job, SurveyResult]], self._results(run))
+
+    def digest(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, DigestResult]]:
+        """Yield each job with all facts and its thumbnail, in no particular order; pulls at most two `jobs` ahead per process."""
+        run = _Run("digest", DigestResult, iter(jobs), 1, _DIGEST_IN_FLIGHT)
+        return cast(Iterator[tuple[Job, DigestResult]], self._results(run))
+
+    def preview(self, job: Job, edge_px: int) -> PreviewResult:
+        """Return an upright sRGB JPEG of the job's file fitted into `edge_px` pixels, or the reason why there is none."""
+        job = Job(job.key, job.name, job.open, {**job.params, "edge_px": int(edge_px)})
+        run = _Run("preview", PreviewResult, iter([job]), 1, 1)
+        return next(cast(PreviewResult, result) for _, result in self._results(run))
+
+    def close(self) -> None:
+        """End all processes. The pool can be used again; it starts new ones."""
+        close_all(self._decoders)
+        self._decoders = [None] * len(self._decoders)
+
+    def process_ids(self) -> list[int]:
+        """Return the ids of the running processes."""
+        return [decoder.pid for decoder in self._decoders if decoder is not None]
+
+    def _results(self, run: _Run) -> Iterator[tuple[Job, AnyResult]]:
+        if self._busy:
+            raise RuntimeError("This decoder pool is at work already; finish that loop first or use a second pool.")
+        self._busy = True
+        try:
+            while True:
+                self._fill(run)
+                while run.done:
+                    task = run.done.popleft()
+                    yield task.job, task.result
+                if not any(decoder and decoder.batches for decoder in self._decoders):
+                    if run.is_exhausted and not run.retries:
+                        return
+                    continue
+                self._wait(run)
+        finally:
+            self._busy = False
+            for index, decoder in enumerate(self._decoders):
+                if decoder is not None and decoder.batches:
+                    decoder.kill()
+                    self._decoders[index] = None
+
+    def _fill(self, run: _Run) -> None:
+        """Give each process work, until all have enough or there is none; a task to be tried alone waits for an idle process."""
+        progress = True
+        while progress and not (run.is_exhausted and not run.retries):
+            progress = False
+            for index in range(len(self._decoders)):
+                decoder = self._decoders[index]
+                waiting = len(decoder.batches) if decoder else 0
+                if (
+                    decoder
+                    and waiting
+                    and (decoder.is_retiring or waiting >= run.in_flight or decoder.batches[0][0].is_alone)
+                ):
+                    continue
+                if run.retries:
+                    if waiting:
+                        continue
+                    tasks = [run.retries.popleft()]
+                else:
+                    tasks = self._pull(run)
+                if tasks:
+                    progress = True
+                    self._give(index, tasks, run)
+                if run.done:
+                    # Results that need no process must not wait behind a caller that claims work lazily.
+                    return
+
+    def _pull(self, run: _Run) -> list[_Task]:
+        tasks: list[_Task] = []
+        while len(tasks) < run.batch and not run.is_exhausted:
+            job = next(run.source, None)
+            if job is None:
+                run.is_exhausted = True
+                break
+            tasks.append(_Task(job, run.make()))
+        return tasks
+
+    def _give(self, index: int, tasks: list[_Task], run: _Run) -> None:
+        """Open the files and send them; what cannot be opened is done, a process that is gone is replaced."""
+        for attempt in range(_MOST_INNOCENT_STARTS):
+            decoder = self._decoders[index]
+            if decoder is None or decoder.is_retiring:
+                if decoder is not None:
+                    decoder.close()
+                decoder = self._decoders[index] = Decoder(self.limits)
+            try:
+                refused = decoder.give(run.verb, tasks)
+            except DecoderGone:
+                self._lost(index, run, tasks)
+                if attempt + 1 == _MOST_INNOCENT_STARTS:
+                    raise
+                continue
+            for task, reason in refused:
+                task.result.problem = reason
+                run.done.append(task)
+            return
+
+    def _lost(self, index: int, run: _Run, unsent: list[_Task]) -> None:
+        """Clear away a process found dead while giving it work: the batch it held is to blame, `unsent` is not."""
+        decoder = self._decoders[index]
+        self._decoders[index] = None
+        if decoder is None:
+            return
+        reason = decoder.kill()
+        held = [batch for batch in decoder.batches if batch is not unsent]
+        self._settle_crash(held, reason, False, run)
+
+    def _wait(self, run: _Run) -> None:
+        now = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            deadline = now + 60.0
+            for index, decoder in enumerate(self._decoders):
+                if decoder is not None and decoder.batches:
+                    selector.register(decoder.channel, selectors.EVENT_READ, index)
+                    deadline = min(deadline, decoder.deadline)
+            ready = [key.data for key, _ in selector.select(max(0.0, deadline - now))]
+        for index in ready:
+            self._read(index, run)
+        now = time.monotonic()
+        for index, decoder in enumerate(self._decoders):
+            if decoder is not None and decoder.batches and index not in ready and now >= decoder.deadline:
+                self._decoders[index] = None
+                decoder.kill()
+                self._settle_crash(list(decoder.batches), "", True, run)
+
+    def _read(self, index: int, run: _Run) -> None:
+        decoder = self._decoders[index]
+        if decoder is None:
+            return
+        reason = ""
+        try:
+            is_open = decoder.read()
+            for header, blob in decoder.messages():
+                self._take(decoder, header, blob, run)
+            if is_open:
+                return
+        except (BadMessage, BadAnswer) as error:
+            reason = f"answered nonsense: {error}"
+        self._decoders[index] = None
+        ended = decoder.kill()
+        self._settle_crash(list(decoder.batches), reason or ended, False, run)
+
+    def _take(self, decoder: Decoder, header: dict[str, Any], blob: bytes, run: _Run) -> None:
+        if not decoder.batches:
+            raise BadAnswer("an answer that nobody asked for")
+        batch = decoder.batches[0]
+        if run.verb == "survey":
+            wires = header.get("results")
+            if not isinstance(wires, list) or len(wires) != len(batch):
+                raise BadAnswer("as many answers as questions are expected")
+            fresh = [apply_wire(SurveyResult(), wire) for wire in wires]
+            for task, result in zip(batch, fresh, strict=True):
+                task.result = result
+            run.done.extend(batch)
+        elif "facts" in header and not batch[0].has_facts:
+            batch[0].result = apply_wire(DigestResult(), header["facts"])
+            batch[0].has_facts = True
+            return
+        elif "facts" in header:
+            apply_wire(DigestResult(), header["facts"])
+            return
+        elif "final" in header:
+            self._take_final(batch[0], header["final"], blob)
+            run.done.append(batch[0])
+        else:
+            raise BadAnswer("an answer of no known kind")
+        decoder.finished(header.get("rss"))
+
+    def _take_final(self, task: _Task, wire: Any, blob: bytes) -> None:
+        if blob and not (blob.startswith(b"\xff\xd8") and blob.endswith(b"\xff\xd9")):
+            raise BadAnswer("a picture that is no JPEG")
+        apply_wire(task.result, wire)
+        if isinstance(task.result, DigestResult):
+            task.result.thumbnail = blob or None
+        elif isinstance(task.result, PreviewResult):
+            task.result.picture = blob or None
+
+    def _settle_crash(self, batches: list[list[_Task]], ended: str, is_timeout: bool, run: _Run) -> None:
+        """Decide what follows a process's end: its first batch was at work, the others are innocent and go again."""
+        for position, batch in enumerate(batches):
+            for task in batch:
+                if position > 0:
+                    run.retries.append(task)
+                    continue
+                # In a larger batch nobody knows who did it: each is tried alone before it is blamed.
+                is_blamed = len(batch) == 1
+                task.crashes += is_blamed and not is_timeout
+                task.timeouts += is_blamed and is_timeout
+                task.is_alone = True
+                if task.crashes >= self.limits.crashes or task.timeouts >= self.limits.timeouts:
+                    self._give_up(task, ended)
+                    run.done.append(task)
+                else:
+                    run.retries.append(task)
+
+    def _give_up(self, task: _Task, ended: str) -> None:
+        if task.timeouts >= self.limits.timeouts:
+            sentence = f"The decoder ran beyond its time limit on this file {task.timeouts} times."
+        else:
+            sentence = f"The decoder crashed on this file {task.crashes} times ({ended})."
+        if task.has_facts:
+            sentence = f"The picture could not be drawn. {sentence}"
+        task.result.problem = sentence

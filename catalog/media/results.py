@@ -1,0 +1,149 @@
+"""What a decoder process answers, and the checks an answer passes before it is believed."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+CAPTION_CHARACTERS = 10_000
+KEYWORD_COUNT = 500
+KEYWORD_CHARACTERS = 200
+BODY_CHARACTERS = 400_000
+_TEXT_CHARACTERS = {"caption": CAPTION_CHARACTERS, "metadata_body": BODY_CHARACTERS, "problem": 1000}
+_LIST_LENGTHS = {"keywords": KEYWORD_COUNT, "notes": 50}
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_LARGEST_INTEGER = 2**63 - 1
+
+
+class BadAnswer(ValueError):
+    """A decoder process sent something that no honest one sends."""
+
+
+@dataclass(slots=True)
+class SurveyResult:
+    """What the first bytes of a file tell. `problem` is a sentence for people, or empty."""
+
+    head_md5: str = ""
+    media_type: str = ""
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    width: int = 0
+    """Pixels as shown, upright; 0 when unknown."""
+    height: int = 0
+    orientation: int = 1
+    """The file's own EXIF value, 1 to 8; 1 when absent or invalid."""
+    taken_local: str | None = None
+    """Wall clock as ISO 8601 without zone."""
+    offset_minutes: int | None = None
+    """East of UTC, when the file knows it."""
+    taken_at: str | None = None
+    """The instant, ISO 8601 in UTC."""
+    taken_source: str = ""
+    """exif, xmp, quicktime, sidecar, iptc, filename, file, or empty."""
+    taken_estimated: bool = False
+    placeholder: str = ""
+    """Average colour as #rrggbb, or empty."""
+    duration_ms: int | None = None
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DigestResult(SurveyResult):
+    """What the whole file tells, and its thumbnail."""
+
+    photo_md5: str = ""
+    camera_make: str = ""
+    camera_model: str = ""
+    lens_model: str = ""
+    iso: int | None = None
+    aperture: float | None = None
+    shutter_speed: str = ""
+    focal_length: float | None = None
+    """Millimetres."""
+    latitude: float | None = None
+    longitude: float | None = None
+    rating: int | None = None
+    """The file's own stars, else the sidecar's."""
+    embedded_rating: int | None = None
+    sidecar_rating: int | None = None
+    caption: str = ""
+    keywords: list[str] = field(default_factory=list)
+    content_identifier: str = ""
+    """What the picture and the film of one Apple Live Photo share."""
+    metadata_body: str = ""
+    """Canonical JSON, from the file's own bytes alone."""
+    thumbnail: bytes | None = None
+    damaged: bool = False
+    """Only a part of the picture could be decoded."""
+
+
+@dataclass(slots=True)
+class PreviewResult:
+    """A larger upright JPEG made on demand."""
+
+    picture: bytes | None = None
+    width: int = 0
+    height: int = 0
+    problem: str = ""
+    damaged: bool = False
+
+
+Result = TypeVar("Result", SurveyResult, DigestResult, PreviewResult)
+
+
+def to_wire(result: SurveyResult | PreviewResult) -> dict[str, Any]:
+    """Return the fields of `result` that differ from their defaults, pictures left out: they travel as bytes."""
+    wire: dict[str, Any] = {}
+    for one in fields(result):
+        value = getattr(result, one.name)
+        if isinstance(value, bytes) or value is None or value == "" or value == []:
+            continue
+        wire[one.name] = value
+    return wire
+
+
+def apply_wire(result: Result, wire: Any) -> Result:
+    """Set on `result` the fields in `wire`, an answer of an untrusted process. Raises BadAnswer when one is not credible."""
+    if not isinstance(wire, dict):
+        raise BadAnswer("the answer is no object")
+    known = {one.name: one for one in fields(result)}
+    for name, value in wire.items():
+        if name not in known or name in ("thumbnail", "picture"):
+            raise BadAnswer(f"unknown field {str(name)[:40]!r}")
+        setattr(result, name, _checked(name, str(known[name].type), value))
+    return result
+
+
+def _checked(name: str, kind: str, value: Any) -> Any:
+    if kind.startswith("list"):
+        if not isinstance(value, list) or len(value) > _LIST_LENGTHS[name]:
+            raise BadAnswer(f"{name} is no short list")
+        return [_checked_text("", item) for item in value]
+    if kind.startswith("bool"):
+        if not isinstance(value, bool):
+            raise BadAnswer(f"{name} is neither true nor false")
+        return value
+    if kind.startswith("str"):
+        return _checked_text(name, value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadAnswer(f"{name} is no number")
+    if kind.startswith("int") and not (isinstance(value, int) and abs(value) <= _LARGEST_INTEGER):
+        raise BadAnswer(f"{name} is no whole number in range")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadAnswer(f"{name} is not finite")
+    return value
+
+
+def _checked_text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _TEXT_CHARACTERS.get(name, 1000) or "\x00" in value:
+        raise BadAnswer(f"{name or 'a list item'} is no short text")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadAnswer(f"{name or 'a list item'} is no Unicode text") from error
+    if name.endswith("_md5") and not _MD5.fullmatch(value):
+        raise BadAnswer(f"{name} is no MD5")
+    return value

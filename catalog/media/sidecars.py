@@ -1,0 +1,95 @@
+"""Read what lies beside a photo: XMP files and Google Takeout's JSON. Both are strangers' text and are bounded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.media import dates
+from catalog.media.exif import tidy
+from catalog.media.facts import Facts, Words
+from catalog.media.found import Found
+from catalog.media.xmp import LONGEST_PACKET_BYTES, BadXmp, read_xmp, text_of
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """What one sidecar says."""
+
+    words: Words = field(default_factory=Words)
+    candidates: list[dates.Candidate] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_xmp_sidecar(data: bytes) -> Sidecar:
+    """Return what an XMP file says; one that cannot be read gives a note."""
+    sidecar = Sidecar()
+    try:
+        properties = read_xmp(data)
+    except BadXmp as error:
+        sidecar.notes.append(f"The XMP file beside the photo was skipped: {error}.")
+        return sidecar
+    found = Found(xmp_packets=[data])
+    facts = Facts(found)
+    facts.__dict__["xmp"] = properties
+    sidecar.words = facts.words
+    for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate", "exif:DateTimeDigitized"):
+        text = text_of(properties, name)
+        if text:
+            sidecar.candidates.append(dates.Candidate("sidecar", f"the XMP file's {name}", text))
+    sidecar.notes.extend(found.notes)
+    return sidecar
+
+
+def read_takeout_sidecar(data: bytes) -> Sidecar:
+    """Return what Google Takeout's JSON says; fields of the wrong type are left out, unreadable files give a note."""
+    sidecar = Sidecar()
+    if len(data) > LONGEST_PACKET_BYTES:
+        sidecar.notes.append("The Takeout file beside the photo was skipped: it is larger than 2 MiB.")
+        return sidecar
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        sidecar.notes.append("The Takeout file beside the photo was skipped: it is no readable JSON.")
+        return sidecar
+    if not isinstance(document, dict):
+        sidecar.notes.append("The Takeout file beside the photo was skipped: it holds no object.")
+        return sidecar
+    seconds = _whole(_member(document, "photoTakenTime").get("timestamp"))
+    # Takeout writes 0 when Google does not know; a photo of that very second is not expected.
+    if seconds:
+        candidate = dates.from_unix(seconds, "sidecar", "the Takeout file's photoTakenTime")
+        if candidate:
+            sidecar.candidates.append(candidate)
+    description = document.get("description")
+    if isinstance(description, str):
+        sidecar.words.caption = tidy(description)
+    for name in ("geoData", "geoDataExif"):
+        place = _member(document, name)
+        latitude, longitude = place.get("latitude"), place.get("longitude")
+        if not (_is_degree(latitude, 90) and _is_degree(longitude, 180)) or (latitude == 0 and longitude == 0):
+            continue
+        sidecar.words.latitude, sidecar.words.longitude = round(float(latitude), 8), round(float(longitude), 8)
+        break
+    return sidecar
+
+
+def _member(document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Any) -> int | None:
+    if (
+        isinstance(value, str)
+        and value.removeprefix("-").isascii()
+        and value.removeprefix("-").isdigit()
+        and len(value) < 16
+    ):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15 else None
+
+
+def _is_degree(value: Any, most: int) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= most

@@ -1,0 +1,158 @@
+"""Survey one file: a few reads of its first bytes, enough to show it in a timeline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from catalog.media import dates
+from catalog.media.containers import examine
+from catalog.media.detect import describe_stranger, media_type_of
+from catalog.media.facts import Facts
+from catalog.media.found import Found
+from catalog.media.results import SurveyResult
+from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
+from catalog.media.source import DescriptorSource, Source
+from catalog.media.tiff import raw_media_type
+from catalog.media.xmp import LONGEST_PACKET_BYTES
+
+HEAD_BYTES = 4096
+_SIDECAR_READERS = {"xmp": read_xmp_sidecar, "takeout": read_takeout_sidecar}
+
+
+@lru_cache(maxsize=64)
+def zone_named(name: str) -> ZoneInfo:
+    """Return the time zone of that name, UTC when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def read_sidecars(descriptors: dict[str, int]) -> dict[str, Sidecar]:
+    """Read the sidecars behind the descriptors; what is no regular file or cannot be read gives a note."""
+    sidecars = {}
+    for kind in ("xmp", "takeout"):
+        descriptor = descriptors.get(kind)
+        if descriptor is None:
+            continue
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = os.pread(descriptor, LONGEST_PACKET_BYTES + 1, 0) if is_file else b""
+        except OSError as error:
+            sidecars[kind] = Sidecar(notes=[f"The file beside the photo could not be read: {error.strerror}."])
+            continue
+        sidecars[kind] = _SIDECAR_READERS[kind](data)
+    return sidecars
+
+
+def survey_file(
+    descriptor: int, name: str, params: dict[str, Any], sidecar_descriptors: dict[str, int]
+) -> SurveyResult:
+    """Return what the first bytes of the file behind `descriptor` tell; `name` is read for a date only. Never raises for bad content."""
+    result = SurveyResult()
+    source = open_source(descriptor, result)
+    if source is None:
+        return result
+    facts = begin(source, result)
+    if facts is not None and facts.found.exif is not None and facts.found.exif.thumbnail:
+        result.placeholder = _placeholder(facts.found.exif.thumbnail)
+    apply_dates(result, facts, name, params, read_sidecars(sidecar_descriptors))
+    finish_notes(result, facts)
+    return result
+
+
+def open_source(descriptor: int, result: SurveyResult) -> DescriptorSource | None:
+    """Set size and time of `result` from the descriptor and return its bytes; None, with a problem, if it is no readable regular file."""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            result.problem = "Not an ordinary file."
+            return None
+        result.size_bytes, result.mtime_ns = status.st_size, status.st_mtime_ns
+        return DescriptorSource(descriptor, status.st_size)
+    except OSError as error:
+        result.problem = f"The file could not be read: {error.strerror}."
+        return None
+
+
+def begin(source: Source, result: SurveyResult) -> Facts | None:
+    """Set type, head MD5 and sizes of `result`; None, with a problem, for a file that is no picture or film."""
+    head = source.read(0, HEAD_BYTES)
+    result.head_md5 = hashlib.md5(head, usedforsecurity=False).hexdigest()
+    result.media_type = media_type_of(head)
+    if not result.media_type:
+        result.problem = describe_stranger(head)
+        return None
+    try:
+        found = examine(source, result.media_type)
+    except (ValueError, IndexError, OverflowError, ArithmeticError, TypeError, KeyError, OSError) as error:
+        # A reader that stumbles over a lie must cost the facts of one file, not the file's place in the list.
+        found = Found(problem=f"The file's headers are damaged ({type(error).__name__}).")
+    if result.media_type == "image/tiff":
+        result.media_type = raw_media_type(found.exif) or result.media_type
+    facts = Facts(found)
+    result.width, result.height = facts.size
+    result.orientation = facts.orientation
+    result.duration_ms = found.duration_ms
+    result.problem = found.problem
+    return facts
+
+
+def apply_dates(
+    result: SurveyResult, facts: Facts | None, name: str, params: dict[str, Any], sidecars: dict[str, Sidecar]
+) -> None:
+    """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`."""
+    now = datetime(1970, 1, 1) + timedelta(seconds=time.time())
+    taken = dates.choose(
+        _candidates(facts, name, int(params.get("mtime_ns") or result.mtime_ns), sidecars),
+        zone_named(str(params.get("zone") or "UTC")),
+        now,
+    )
+    result.notes.extend(taken.notes)
+    for sidecar in sidecars.values():
+        result.notes.extend(sidecar.notes)
+    if taken.local is None or taken.at is None:
+        return
+    result.taken_local = taken.local.isoformat()
+    result.offset_minutes = taken.offset_minutes
+    result.taken_at = taken.at.isoformat().replace("+00:00", "Z")
+    result.taken_source = taken.source
+    result.taken_estimated = taken.is_estimated
+
+
+def finish_notes(result: SurveyResult, facts: Facts | None) -> None:
+    """Move the notes of the readers to `result`, each once."""
+    if facts is not None:
+        result.notes.extend(facts.notes)
+    result.notes = list(dict.fromkeys(note[:500] for note in result.notes))[:50]
+
+
+def _candidates(
+    facts: Facts | None, name: str, mtime_ns: int, sidecars: dict[str, Sidecar]
+) -> Iterator[dates.Candidate]:
+    nothing: tuple[dates.Candidate, ...] = ()
+    yield from facts.embedded_dates() if facts else nothing
+    yield from chain.from_iterable(sidecar.candidates for sidecar in sidecars.values())
+    yield from facts.later_dates() if facts else nothing
+    in_name = dates.from_name(name)
+    if in_name is not None:
+        yield in_name
+    yield from facts.last_dates() if facts else nothing
+    in_file = dates.from_mtime(mtime_ns)
+    if in_file is not None:
+        yield in_file
+
+
+def _placeholder(thumbnail: bytes) -> str:
+    from catalog.media.picture import average_of_jpeg
+
+    return average_of_jpeg(thumbnail)
