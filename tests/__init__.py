@@ -1,0 +1,1 @@
+"""The tests of Photolala; they mirror the tree."""

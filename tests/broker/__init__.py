@@ -1,0 +1,1 @@
+"""Tests of the broker that is one SQLite file."""
