@@ -10,4 +10,4 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations and the system checks."""
-        from . import checks  # noqa: F401
+        from . import checks, scan  # noqa: F401

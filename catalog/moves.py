@@ -55,7 +55,11 @@ def follow(library: Library, added_at: datetime) -> int:
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
     if not missing.exists():
         return 0
-    shared = set(missing.filter(photo_md5__in=added.exclude(photo_md5="").values("photo_md5")).values_list("photo_md5", flat=True))
+    shared = set(
+        missing.filter(photo_md5__in=added.exclude(photo_md5="").values("photo_md5")).values_list(
+            "photo_md5", flat=True
+        )
+    )
     moved = 0
     for photo_md5 in sorted(shared):
         places = ("directory", "filename")

@@ -98,5 +98,3 @@ def under(directory: str, folders: set[str]) -> bool:
             return True
         at = directory.rfind("/", 0, at)
     return False
-
-

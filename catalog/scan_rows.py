@@ -239,9 +239,9 @@ def release_claims(library: Library, claimed_for: str) -> None:
 def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> None:
     """Mark entries of one folder as gone from the root; nothing of them is deleted."""
     for start in range(0, len(filenames), 500):
-        Photo.objects.filter(
-            library=library, directory=directory, filename__in=filenames[start : start + 500]
-        ).exclude(state=Photo.State.MISSING).update(
+        Photo.objects.filter(library=library, directory=directory, filename__in=filenames[start : start + 500]).exclude(
+            state=Photo.State.MISSING
+        ).update(
             state=Photo.State.MISSING,
             is_shown=False,
             needs_digest=False,

@@ -1,0 +1,89 @@
+"""Set and take away favourites: a person's own stars, which never touch another's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from .models import Favourite, Photo
+
+FULL = 5
+MOST_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class FavouriteAnswer:
+    """How a photo stands after the change."""
+
+    photo_id: UUID
+    rating: int
+
+    @property
+    def favorited(self) -> bool:
+        """True with any stars."""
+        return self.rating > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the API's body."""
+        return {"photo_id": str(self.photo_id), "rating": self.rating, "favorited": self.favorited}
+
+
+def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
+    """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
+
+    Raises ValueError for a rating that is not 0 to 5.
+    """
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    _check(rating)
+    if rating == 0:
+        Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+    else:
+        Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
+    return FavouriteAnswer(photo_id, rating)
+
+
+def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
+    """Turn any stars into none, and none into five; two at once end as two in a row would."""
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    with transaction.atomic():
+        removed, _ = Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+        if removed:
+            return FavouriteAnswer(photo_id, 0)
+        _, created = Favourite.objects.get_or_create(user=user, photo_id=photo_id, defaults={"rating": FULL})
+        if not created:  # the other toggle was first: this one takes back what it gave
+            Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+            return FavouriteAnswer(photo_id, 0)
+    return FavouriteAnswer(photo_id, FULL)
+
+
+def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
+    """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
+
+    Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. Three queries or so, in one transaction.
+    """
+    _check(rating)
+    wanted = list(dict.fromkeys(photo_ids))
+    with transaction.atomic():
+        visible = set(Photo.objects.visible_to(user).filter(pk__in=wanted).values_list("pk", flat=True))
+        if rating == 0:
+            Favourite.objects.filter(user=user, photo__in=visible).delete()
+        else:
+            Favourite.objects.bulk_create(
+                [Favourite(user=user, photo_id=pk, rating=rating) for pk in wanted if pk in visible],
+                update_conflicts=True,
+                unique_fields=["user", "photo"],
+                update_fields=["rating"],
+            )
+    errors = [
+        {"photo_id": str(pk), "error": "There is no such photo, or none that you may see."}
+        for pk in wanted
+        if pk not in visible
+    ]
+    return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
+
+
+def _check(rating: int) -> None:
+    if not 0 <= rating <= FULL:
+        raise ValueError("A rating is a number from 0 to 5.")

@@ -1,0 +1,249 @@
+"""The scan, through its operation: what it finds, what it keeps, and that it never does a thing twice."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from catalog.models.photo import photo_id
+from operations.control import resume
+from operations.models import State
+from operations.running import execute, start
+from photolala.lib.paths import escape_path
+from tests.photos import make_jpeg, make_library
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def library(alice, root) -> Library:
+    root.mkdir()
+    return Library.objects.create(
+        owner=alice, name="Family", root=escape_path(os.fsencode(root)), time_zone="Europe/Berlin"
+    )
+
+
+def scan(library, **params):
+    operation = start(
+        "scan",
+        library.owner,
+        active_key=library.scan_key,
+        params={"library": str(library.pk), **params},
+        ring=False,
+    )
+    operation = execute(operation.pk)
+    library.refresh_from_db()
+    return operation
+
+
+def counts(operation):
+    assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
+    return {key: operation.result[key] for key in ("found", "added", "changed", "moved", "unchanged", "gone", "failed")}
+
+
+def facts(library):
+    """Everything a scan wrote of the photos, by path."""
+    skipped = {"added_at", "claim_token"}
+    return {
+        photo.path: {
+            f.attname: getattr(photo, f.attname) for f in Photo._meta.concrete_fields if f.attname not in skipped
+        }
+        for photo in Photo.objects.filter(library=library)
+    }
+
+
+@pytest.mark.promise("S4-013", "S4-014", "S4-037", "S4-038", "S4-042", "S4-043")
+def test_a_first_scan_knows_everything_of_a_photo(library, root):
+    path = make_jpeg(root / "2024" / "IMG_1.JPG", size=(80, 60), orientation=6)
+    assert counts(scan(library)) == dict(found=1, added=1, changed=0, moved=0, unchanged=0, gone=0, failed=0)
+    photo = Photo.objects.get()
+    import hashlib
+
+    content = path.read_bytes()
+    assert photo.path == "2024/IMG_1.JPG"
+    assert photo.photo_md5 == hashlib.md5(content).hexdigest()
+    assert photo.fast_photo_key == f"{hashlib.md5(content[:4096]).hexdigest()}:{len(content)}"
+    assert photo.pk == photo_id(library.pk, "2024/IMG_1.JPG", photo.fast_photo_key)
+    assert (photo.width, photo.height, photo.orientation) == (60, 80, 6)
+    assert photo.taken_local.isoformat() == "2024-05-17T12:00:00+00:00"
+    assert photo.taken_at.isoformat() == "2024-05-17T10:00:00+00:00"  # noon in Berlin's summer
+    assert (photo.taken_day, photo.taken_source, photo.taken_offset_minutes) == (20240517, "exif", None)
+    assert (photo.camera_make, photo.camera_model) == ("Canon", "Canon EOS 6D")
+    assert photo.state == Photo.State.READY and photo.has_thumbnail and not photo.needs_digest
+    assert '"cameraModel":"Canon EOS 6D"' in PhotoMetadata.objects.get(photo=photo).body
+    row = HashCache.objects.get()
+    assert (row.path, row.photo_md5, row.size_bytes) == ("2024/IMG_1.JPG", photo.photo_md5, len(content))
+    assert (library.photo_count, library.size_bytes, library.problem_count) == (1, len(content), 0)
+
+
+@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014")
+def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypatch):
+    make_library(root, 30, per_folder=10)
+    scan(library)
+    before = facts(library)
+
+    def refuse(self, path, **_):
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr("catalog.sources.local.LocalSource.open", refuse)
+    assert counts(scan(library)) == dict(found=30, added=0, changed=0, moved=0, unchanged=30, gone=0, failed=0)
+    assert facts(library) == before
+
+
+@pytest.mark.promise("S4-053", "S4-054", "S4-056")
+def test_added_changed_and_gone_are_told_apart(library, root):
+    make_library(root, 12, per_folder=12)
+    scan(library)
+    folder = root / "2000" / "01"
+    (folder / "IMG_00003.JPG").unlink()
+    make_jpeg(folder / "IMG_00004.JPG", seed=400, mtime=1_600_000_000)
+    make_jpeg(folder / "new.jpg", seed=900)
+    kept = Photo.objects.get(filename="IMG_00004.JPG").pk
+    assert counts(scan(library)) == dict(found=12, added=1, changed=1, moved=0, unchanged=10, gone=1, failed=0)
+    gone = Photo.objects.get(filename="IMG_00003.JPG")
+    assert gone.state == Photo.State.MISSING and not gone.is_shown and gone.missing_since
+    assert Photo.objects.get(filename="IMG_00004.JPG").pk == kept
+    assert library.missing_count == 1 and library.photo_count == 12
+    make_jpeg(folder / "IMG_00003.JPG", seed=3, mtime=1_500_000_003)
+    scan(library)
+    back = Photo.objects.get(filename="IMG_00003.JPG")
+    assert back.pk == gone.pk and back.state == Photo.State.READY and back.missing_since is None
+
+
+def test_a_moved_photo_stays_the_same_photo(library, root, alice):
+    make_library(root, 20, per_folder=20)
+    scan(library)
+    photo = Photo.objects.get(filename="IMG_00007.JPG")
+    Favourite.objects.create(user=alice, photo=photo)
+    (root / "best").mkdir()
+    (root / "2000" / "01" / "IMG_00007.JPG").rename(root / "best" / "sunset.jpg")
+    assert counts(scan(library)) == dict(found=20, added=0, changed=0, moved=1, unchanged=19, gone=0, failed=0)
+    moved = Photo.objects.get(pk=photo.pk)
+    assert moved.path == "best/sunset.jpg" and moved.state == Photo.State.READY and moved.has_thumbnail
+    assert Photo.objects.count() == 20 and Favourite.objects.get().photo_id == photo.pk
+    assert PhotoMetadata.objects.filter(photo=moved).exists()
+
+
+def test_a_whole_library_tidied_into_other_folders_moves_without_a_question(library, root):
+    make_library(root, 12, per_folder=6)
+    scan(library)
+    ids = {photo.photo_md5: photo.pk for photo in Photo.objects.all()}
+    (root / "2000").rename(root / "Archive")
+    assert counts(scan(library))["moved"] == 12
+    assert {photo.photo_md5: photo.pk for photo in Photo.objects.all()} == ids
+
+
+def test_much_gone_at_once_changes_nothing_until_a_person_confirms(library, root):
+    make_library(root, 10, per_folder=5)
+    scan(library)
+    before = facts(library)
+    shutil.rmtree(root / "2000" / "02")
+    refused = scan(library)
+    assert refused.state == State.FAILED and refused.error_code == "confirm_gone"
+    assert "5 of 10" in refused.error and refused.result == {"gone": 5, "known": 10}
+    assert facts(library) == before
+    resume(refused, confirm_gone=True)
+    assert counts(execute(refused.pk))["gone"] == 5
+    assert Photo.objects.filter(state=Photo.State.MISSING).count() == 5
+
+
+def test_an_unreachable_root_changes_nothing(library, root):
+    make_library(root, 4)
+    scan(library)
+    before = facts(library)
+    root.rename(root.with_name("elsewhere"))
+    failed = scan(library)
+    assert failed.state == State.FAILED and failed.error_code == "root_unavailable"
+    assert str(root) in failed.error
+    assert facts(library) == before
+
+
+@pytest.mark.promise("S4-X07", "S4-033")
+def test_bad_files_are_listed_with_their_reason_and_stop_nothing(library, root):
+    make_library(root, 3)
+    (root / "empty.jpg").write_bytes(b"")
+    (root / "page.png").write_text("<html><body>hello</body></html>")
+    whole = make_jpeg(root / "whole.jpg", size=(640, 480)).read_bytes()
+    (root / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (root / ".hidden.jpg").write_bytes(whole)
+    (root / "notes.txt").write_text("not a photo")
+    (root / "link.jpg").symlink_to(root / "whole.jpg")
+    os.mkfifo(root / "pipe.jpg")
+    result = scan(library)
+    assert counts(result)["found"] == 7 and counts(result)["failed"] == 3
+    broken = dict(Photo.objects.filter(state="broken").values_list("filename", "problem"))
+    assert "empty" in broken["empty.jpg"] and broken["page.png"]
+    half = Photo.objects.get(filename="half.jpg")
+    assert half.state in (Photo.State.DAMAGED, Photo.State.BROKEN) and half.problem
+    assert {problem["path"] for problem in result.result["problems"]} == {"pipe.jpg"}
+    assert not Photo.objects.filter(filename__in=[".hidden.jpg", "link.jpg", "notes.txt"]).exists()
+
+
+def test_an_unreadable_file_is_tried_again_at_the_next_scan(library, root, monkeypatch):
+    make_library(root, 2)
+    original = __import__("catalog.sources.local", fromlist=["LocalSource"]).LocalSource.open
+
+    def refuse(self, path, **options):
+        if path.endswith("00001.JPG"):
+            raise PermissionError(13, "Permission denied", path)
+        return original(self, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.sources.local.LocalSource.open", refuse)
+        scan(library)
+    assert Photo.objects.get(filename="IMG_00001.JPG").state == Photo.State.BROKEN
+    assert counts(scan(library))["changed"] == 1
+    assert Photo.objects.get(filename="IMG_00001.JPG").state == Photo.State.READY
+
+
+def test_a_changed_sidecar_is_read_again(library, root):
+    path = make_jpeg(root / "a.jpg", taken=None, mtime=1_500_000_000)
+    scan(library)
+    sidecar = path.with_name("a.jpg.xmp")
+    sidecar.write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
+    )
+    assert counts(scan(library))["changed"] == 1
+    assert Photo.objects.get().rating == 4
+    assert counts(scan(library))["unchanged"] == 1
+
+
+def test_names_that_are_no_utf8_and_twins_are_kept_apart(library, root):
+    base = os.fsencode(root)
+    content = make_jpeg(root / "x.jpg").read_bytes()
+    names = [
+        b"caf\xe9.jpg",
+        "café.jpg".encode(),
+        "cafe\u0301.jpg".encode(),
+        b"new\nline.jpg",
+        b"-rf.jpg",
+        b"back\\slash.jpg",
+    ]
+    for name in names:
+        with open(base + b"/" + name, "wb") as file:
+            file.write(content)
+    assert counts(scan(library)) == dict(found=7, added=7, changed=0, moved=0, unchanged=0, gone=0, failed=0)
+    assert {photo.filename for photo in Photo.objects.all()} == {"x.jpg", *(escape_path(name) for name in names)}
+    assert Photo.objects.values("photo_md5").distinct().count() == 1
+    assert counts(scan(library))["unchanged"] == 7
+
+
+@pytest.mark.promise("S4-X01")
+def test_same_head_and_size_with_other_content_is_another_photo(library, root):
+    content = make_jpeg(root / "a.jpg", size=(900, 700)).read_bytes()
+    assert len(content) > 5000
+    (root / "b.jpg").write_bytes(content[:-3] + b"\x00" + content[-2:])
+    (root / "copy.jpg").write_bytes(content)
+    scan(library)
+    by_name = {photo.filename: photo for photo in Photo.objects.all()}
+    assert by_name["a.jpg"].fast_photo_key == by_name["b.jpg"].fast_photo_key == by_name["copy.jpg"].fast_photo_key
+    assert by_name["a.jpg"].photo_md5 == by_name["copy.jpg"].photo_md5 != by_name["b.jpg"].photo_md5
+    assert len({photo.pk for photo in by_name.values()}) == 3
