@@ -61,7 +61,7 @@ def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
 def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
     """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
 
-    Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. Three queries or so, in one transaction.
+    Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. One transaction.
     """
     _check(rating)
     wanted = list(dict.fromkeys(photo_ids))

@@ -1,4 +1,4 @@
-"""What people may ask of photos: the filters of lists and timeline, read from query parameters, turned into conditions."""
+"""Which photos are asked for: filters read from query parameters and turned into conditions."""
 
 import json
 from collections.abc import Iterable
@@ -208,7 +208,5 @@ def _read_moment(text: str, name: str) -> date | datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise BadRequest(
-            f"{name} must be a date such as 2024-05-01 or a time such as 2024-05-01T12:00:00Z.", "bad_time"
-        )
+        raise BadRequest(f"{name} must be a date as 2024-05-01 or a time as 2024-05-01T12:00:00Z.", "bad_time")
     return moment

@@ -53,7 +53,7 @@ def with_own_stars(photos: QuerySet[Photo], user: Any) -> QuerySet[Photo]:
 def photo_page(
     user: Any, filters: PhotoFilters, params: Mapping[str, str], columns: Sequence[str] = ("id", "taken_local")
 ) -> Page:
-    """Return the page of photos, newest first, that `params` (limit, cursor) asks for, as dicts of `columns` and `stars`.
+    """Return the page of photos, newest first, that `params` (limit, cursor) asks for: dicts of `columns`, `stars`.
 
     At most three queries, each bounded by the page, not by the library's size: every visible library is entered by its
     own index, before and after the ties of the cursor's moment, and only the ends are merged. Raises BadRequest.
@@ -139,8 +139,8 @@ def _first_ids(branches: Sequence[QuerySet[Photo]], count: int) -> list[Any]:
     parts, params = [], []
     for branch in branches:
         sql, values = branch.order_by(*NEWEST_FIRST).values_list("taken_local", "id")[:count].query.sql_with_params()
-        parts.append(f"SELECT * FROM ({sql}) AS part{len(parts)}")
+        parts.append(f"SELECT * FROM ({sql}) AS part{len(parts)}")  # noqa: S608  (Django's own SQL; values apart)
         params += values
     with connection.cursor() as cursor:
-        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1 DESC, 2 ASC LIMIT {int(count)}", params)  # noqa: S608
+        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1 DESC, 2 ASC LIMIT {int(count)}", params)
         return [UUID(str(row[1])) for row in cursor.fetchall()]

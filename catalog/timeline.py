@@ -19,6 +19,19 @@ LARGEST_MONTH = 1_000
 MOST_BUCKETS = 50
 UNDATED_BUCKET = "undated"
 KEEP_SECONDS = 24 * 60 * 60
+ARRAYS = (
+    "id",
+    "ratio",
+    "placeholder",
+    "favorite",
+    "taken_at",
+    "taken_local",
+    "media_type",
+    "duration",
+    "state",
+    "thumbnail",
+    "version",
+)
 _COLUMNS = (
     "pk",
     "width",
@@ -58,8 +71,8 @@ def timeline_bucket(user: Any, filters: PhotoFilters | None, buckets: Sequence[s
     """Return the photos of `buckets` as arrays of one length, newest first. Two queries. Raises BadRequest.
 
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` (the asking user's), `taken_at` (UTC, `Z`),
-    `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one), `version` (for
-    `?v=` of the picture's address).
+    `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),
+    `version` (for `?v=` of the picture's address).
     """
     filters = filters or PhotoFilters()
     if not 1 <= len(buckets) <= MOST_BUCKETS:
@@ -141,12 +154,7 @@ def _merged(ranges: list[tuple[datetime, datetime]]) -> list[tuple[datetime, dat
 
 
 def _as_arrays(rows: QuerySet[Any, Any]) -> dict[str, list[Any]]:
-    arrays: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "id ratio placeholder favorite taken_at taken_local media_type duration state thumbnail version".split()
-        )
-    }
+    arrays: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     append = [values.append for values in arrays.values()]
     for pk, width, height, colour, stars, taken_at, taken_local, kind, duration, state, thumbnail, md5 in rows:
         dated = taken_local > UNDATED

@@ -1,8 +1,9 @@
 """All routes: pages at the top, the API under /api/v1/."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("api/v1/", include("photolala.api_urls")),
 ]

@@ -1,0 +1,1 @@
+"""The REST API of devices and one's own profile."""

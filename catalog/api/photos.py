@@ -1,0 +1,179 @@
+"""Photos: lists, facts, favourites."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import queries
+from catalog.favourites import FULL, MOST_AT_ONCE, set_favourite, set_favourites, toggle_favourite
+from catalog.filters import NAMES, PARAMETERS, PhotoFilters
+from catalog.models import Favourite, Library, Photo
+from photolala.web.keyset import envelope, paginate
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body
+
+from .photo_json import (
+    DETAIL_COLUMNS,
+    LIST_COLUMNS,
+    PhotoBody,
+    PhotoDetailBody,
+    photo_detail_json,
+    photo_json,
+)
+
+PhotoPage = page_body("PhotoPage", PhotoBody)
+FavouritePage = page_body(
+    "FavouritePage", PhotoBody, count=serializers.IntegerField(help_text="How many there are in all.")
+)
+NEWEST_FAVOURITES = ("-created_at", "-id")
+
+
+class Rating(serializers.Serializer):
+    """Stars, or nothing at all to toggle."""
+
+    rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
+
+
+class FavouriteBody(serializers.Serializer):
+    """How a photo stands."""
+
+    photo_id = serializers.UUIDField()
+    rating = serializers.IntegerField()
+    favorited = serializers.BooleanField()
+
+
+class BulkRating(serializers.Serializer):
+    """Stars for many photos."""
+
+    photo_ids = serializers.ListField(
+        child=serializers.CharField(max_length=100), allow_empty=False, max_length=MOST_AT_ONCE
+    )
+    rating = serializers.IntegerField(min_value=0, max_value=FULL)
+
+
+class BulkError(serializers.Serializer):
+    """One photo that got no stars."""
+
+    photo_id = serializers.CharField()
+    error = serializers.CharField()
+
+
+class BulkBody(serializers.Serializer):
+    """What became of them."""
+
+    success_count = serializers.IntegerField()
+    error_count = serializers.IntegerField()
+    errors = BulkError(many=True)
+
+
+class PhotoList(ApiView):
+    """All that one may see, newest first."""
+
+    @documented(
+        "photos_list",
+        "Photos, newest first; undated ones last.",
+        {200: PhotoPage},
+        errors=(400, 401),
+        parameters=[*PARAMETERS, *PAGE_PARAMETERS],
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, NAMES | {"limit", "cursor"})
+        filters = PhotoFilters.from_query(request.query_params)
+        page = queries.photo_page(request.user, filters, request.query_params, LIST_COLUMNS)
+        return Response(envelope(page, [photo_json(row) for row in page.rows], request))
+
+
+class PhotoDetail(ApiView):
+    """One photo."""
+
+    @documented(
+        "photos_retrieve",
+        "All facts of one photo. (Changing rating, caption or date is not possible yet: PATCH answers 405.)",
+        {200: PhotoDetailBody},
+        errors=(401, 404),
+    )
+    def get(self, request: Request, photo_id: UUID) -> Response:
+        """Return the facts. One query."""
+        found = queries.with_own_stars(Photo.objects.visible_to(request.user).filter(pk=photo_id), request.user)
+        row = found.values(*DETAIL_COLUMNS, "stars").first()
+        if row is None:
+            raise Http404
+        return Response(photo_detail_json(row))
+
+
+class PhotoFavourite(ApiView):
+    """One's own star."""
+
+    @documented(
+        "photos_favorite",
+        "Toggle one's own favourite (0 <-> 5), or set its stars; 0 takes it away.",
+        {200: FavouriteBody},
+        errors=(400, 401, 403, 404, 415),
+        request=Rating,
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Toggle or set."""
+        if not Photo.objects.visible_to(request.user).filter(pk=photo_id).exists():
+            raise Http404
+        body = Rating(data=request.data)
+        body.is_valid(raise_exception=True)
+        rating = body.validated_data.get("rating")
+        if rating is None:
+            return Response(toggle_favourite(request.user, photo_id).as_json())
+        return Response(set_favourite(request.user, photo_id, rating).as_json())
+
+
+class FavouriteList(ApiView):
+    """One's own favourites."""
+
+    @documented(
+        "photos_favorites",
+        "One's own favourites, the newest star first.",
+        {200: FavouritePage},
+        errors=(400, 401),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        visible = Library.objects.visible_to(request.user).values("pk")
+        own = Favourite.objects.filter(user=request.user, photo__library__in=visible, photo__is_shown=True)
+        count = own.count()  # a person's own stars: thousands, not millions
+        rows = own.values("created_at", "id", "rating", *(f"photo__{name}" for name in LIST_COLUMNS))
+        page = paginate(rows, NEWEST_FAVOURITES, request.query_params)
+        return Response(envelope(page, [_favourite_json(row) for row in page.rows], request, count=count))
+
+
+class BulkFavourite(ApiView):
+    """Stars for many."""
+
+    @documented(
+        "photos_bulk_favorite",
+        f"Set one's own stars of up to {MOST_AT_ONCE:,} photos; 0 takes them away.",
+        {200: BulkBody},
+        errors=(400, 401, 403, 415),
+        request=BulkRating,
+    )
+    def post(self, request: Request) -> Response:
+        """Set them; what is not visible is told photo by photo."""
+        body = BulkRating(data=request.data)
+        body.is_valid(raise_exception=True)
+        ids, malformed = [], []
+        for text in body.validated_data["photo_ids"]:
+            try:
+                ids.append(UUID(text))
+            except ValueError:
+                malformed.append({"photo_id": text, "error": "This is no photo's id."})
+        answer = set_favourites(request.user, ids, body.validated_data["rating"])
+        answer["error_count"] += len(malformed)
+        answer["errors"] += malformed
+        return Response(answer)
+
+
+def _favourite_json(row: dict[str, Any]) -> dict[str, Any]:
+    photo = {name: row[f"photo__{name}"] for name in LIST_COLUMNS}
+    return photo_json({**photo, "stars": row["rating"]})

@@ -1,0 +1,68 @@
+"""The timeline: months with their counts, and what one needs to draw them."""
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import queries
+from catalog.filters import NAMES, PARAMETERS, PhotoFilters
+from photolala.web.views import ApiView, check_parameters, documented, query
+
+
+class BucketBody(serializers.Serializer):
+    """A month, or a day of a large month."""
+
+    bucket = serializers.CharField(help_text="`2024-05`, `2024-05-17`, or `undated`.")
+    count = serializers.IntegerField()
+
+
+class BucketPhotosBody(serializers.Serializer):
+    """The photos as arrays of one length, newest first."""
+
+    id = serializers.ListField(child=serializers.UUIDField())
+    ratio = serializers.ListField(child=serializers.FloatField(), help_text="Width / height; 1.5 while unknown.")
+    placeholder = serializers.ListField(child=serializers.CharField(), help_text="#rrggbb, or empty.")
+    favorite = serializers.ListField(child=serializers.BooleanField(), help_text="One's own.")
+    taken_at = serializers.ListField(child=serializers.DateTimeField(allow_null=True), help_text="The instant, in UTC.")
+    taken_local = serializers.ListField(child=serializers.CharField(allow_null=True), help_text="The wall clock.")
+    media_type = serializers.ListField(child=serializers.CharField())
+    duration = serializers.ListField(child=serializers.IntegerField(allow_null=True), help_text="Milliseconds.")
+    state = serializers.ListField(child=serializers.CharField())
+    thumbnail = serializers.ListField(child=serializers.BooleanField(), help_text="It is made already.")
+    version = serializers.ListField(child=serializers.CharField(), help_text="For `?v=` of the pictures' addresses.")
+
+
+class Buckets(ApiView):
+    """The months."""
+
+    @documented(
+        "timeline_buckets",
+        "Months with photos, newest first; those above 1,000 by day; the undated last.",
+        {200: BucketBody(many=True)},
+        errors=(400, 401),
+        parameters=PARAMETERS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return them all."""
+        check_parameters(request.query_params, NAMES)
+        return Response(queries.timeline_buckets(request.user, PhotoFilters.from_query(request.query_params)))
+
+
+class Bucket(ApiView):
+    """The photos of some months."""
+
+    @documented(
+        "timeline_bucket",
+        "The photos of one or several months, newest first, as a struct of arrays.",
+        {200: BucketPhotosBody},
+        errors=(400, 401),
+        parameters=[
+            query("bucket", "A bucket's name; may be repeated, up to 50 times.", many=True, required=True),
+            *PARAMETERS,
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Return the arrays."""
+        check_parameters(request.query_params, NAMES | {"bucket"})
+        filters = PhotoFilters.from_query(request.query_params)
+        return Response(queries.timeline_bucket(request.user, filters, request.query_params.getlist("bucket")))

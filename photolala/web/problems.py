@@ -1,0 +1,124 @@
+"""Errors of the API as RFC 9457 problem details: a sentence for people, a code for programs."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+CONTENT_TYPE = "application/problem+json"
+
+
+class Problem(exceptions.APIException):
+    """An error with a status, a sentence and, as keyword arguments, further members of the problem object."""
+
+    status_code = 400
+    default_code = "bad_request"
+
+    def __init__(self, sentence: str, code: str | None = None, **members: Any) -> None:
+        super().__init__(sentence, code)
+        self.code = code or self.default_code
+        self.members = members
+
+
+class BadRequest(Problem):
+    """400: the request itself cannot be understood."""
+
+
+class Conflict(Problem):
+    """409: the state of things does not allow it now."""
+
+    status_code = 409
+    default_code = "conflict"
+
+
+class Unprocessable(Problem):
+    """422: well-formed, but impossible."""
+
+    status_code = 422
+    default_code = "impossible"
+
+
+class Unavailable(Problem):
+    """503: not now; `wait_seconds` becomes Retry-After."""
+
+    status_code = 503
+    default_code = "unavailable"
+
+    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int = 5, **members: Any) -> None:
+        super().__init__(sentence, code, **members)
+        self.wait = wait_seconds
+
+
+class NotThere(Problem):
+    """404 with a sentence; `wait_seconds` says when it may be there."""
+
+    status_code = 404
+    default_code = "not_found"
+
+    def __init__(
+        self, sentence: str, code: str | None = None, *, wait_seconds: int | None = None, **members: Any
+    ) -> None:
+        super().__init__(sentence, code, **members)
+        self.wait = wait_seconds
+
+
+class TooManyRequests(Problem):
+    """429: wait."""
+
+    status_code = 429
+    default_code = "too_many_requests"
+
+    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int, **members: Any) -> None:
+        super().__init__(sentence, code, **members)
+        self.wait = wait_seconds
+
+
+def problem(
+    status: int, sentence: str, code: str = "", headers: dict[str, str] | None = None, **members: Any
+) -> Response:
+    """Return a response that carries a problem object; `members` that are None are left out."""
+    body = {
+        "type": f"urn:photolala:problem:{code}" if code else "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": sentence,
+        **{name: value for name, value in members.items() if value is not None},
+    }
+    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+
+
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn what a view raised into a problem response; None for what is a fault of ours (it becomes a 500)."""
+    if isinstance(error, Http404):
+        error = NotThere("There is nothing here, or nothing that you may see.")
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    elif isinstance(error, DjangoValidationError):
+        error = exceptions.ValidationError(
+            error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}
+        )
+    if not isinstance(error, exceptions.APIException):
+        return None
+    set_rollback()
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait))
+    if isinstance(error, Problem):
+        return problem(error.status_code, str(error.detail), error.code, headers, **error.members)
+    if isinstance(error, exceptions.ValidationError):
+        return problem(400, "The request is not right; see errors.", "invalid", headers, errors=_field_errors(error))
+    if isinstance(error, exceptions.NotAuthenticated):
+        return problem(401, "Sign in, or send `Authorization: Token …` of a device.", "not_signed_in", headers)
+    code = error.get_codes()
+    return problem(error.status_code, str(error.detail), code if isinstance(code, str) else "", headers)
+
+
+def _field_errors(error: exceptions.ValidationError) -> Any:
+    return error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}

@@ -1,0 +1,154 @@
+"""What all views of the API share: one format, clear words for bad parameters, and their documentation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.views import APIView
+
+from .problems import CONTENT_TYPE, BadRequest
+
+View = Callable[..., Any]
+MEANINGS = {
+    400: "Something in the request is not right; `errors` says what.",
+    401: "Not signed in, or the token is not (or no longer) valid.",
+    403: "Yours to see, but not to change (or a request of the web pages without its CSRF token).",
+    404: "Not there, or not yours to see.",
+    405: "This address does not know that verb.",
+    409: "The present state does not allow it.",
+    415: "The body is no JSON.",
+    422: "Well-formed, but impossible.",
+    429: "Too many tries; see Retry-After.",
+    503: "Not now; see Retry-After.",
+}
+
+
+class ProblemBody(serializers.Serializer):
+    """RFC 9457 problem details."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="A sentence for people.")
+    errors = serializers.DictField(required=False, help_text="Field name -> what is wrong with it.")
+    operation = serializers.UUIDField(required=False, help_text="The operation that stands in the way.")
+
+
+class AnyAccept(BaseContentNegotiation):
+    """The API speaks one format for each address; what the client would accept does not change it."""
+
+    def select_parser(self, request: Any, parsers: Sequence[Any]) -> Any:
+        """Return the parser for the body's media type."""
+        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == kind), None)
+
+    def select_renderer(self, request: Any, renderers: Sequence[Any], format_suffix: str | None = None) -> Any:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type
+
+
+class ApiView(APIView):
+    """The base of all views of the API."""
+
+    content_negotiation_class = AnyAccept
+
+
+def check_parameters(params: Mapping[str, str], known: set[str]) -> None:
+    """Raise BadRequest if there is a query parameter that means nothing here: a misspelt filter must not match all."""
+    unknown = sorted(set(params) - known)
+    if unknown:
+        raise BadRequest(
+            f"Unknown parameter{'s' if len(unknown) > 1 else ''} {', '.join(name[:40] for name in unknown[:5])}. "
+            f"Known here: {', '.join(sorted(known))}.",
+            "unknown_parameter",
+        )
+
+
+def utc_text(moment: datetime | None) -> str | None:
+    """Return an instant as RFC 3339 in UTC with `Z`; fractions only where there are any."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def read_uuid(text: str, name: str) -> UUID:
+    """Return the UUID in a query parameter. Raises BadRequest."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadRequest(f"{name} must be an id (a UUID).", "bad_id") from None
+
+
+def read_flag(text: str, name: str) -> bool:
+    """Return a yes-or-no parameter. Raises BadRequest."""
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no"):
+        return False
+    raise BadRequest(f"{name} must be true or false.", "bad_flag")
+
+
+def query(name: str, description: str, kind: Any = str, *, many: bool = False, required: bool = False) -> Any:
+    """Describe a query parameter."""
+    return OpenApiParameter(name, kind, description=description, many=many, required=required)
+
+
+PAGE_PARAMETERS = [
+    query("limit", "Rows of a page, 1 to 1,000; 100 if absent.", int),
+    query("cursor", "`next_cursor` of the page before."),
+]
+
+
+def page_body(name: str, row: type[serializers.Serializer], **more: serializers.Field) -> type[serializers.Serializer]:
+    """Return a serializer class that describes a keyset-paged list of `row`."""
+    return type(
+        name,
+        (serializers.Serializer,),
+        {
+            "__doc__": "One page.",
+            **more,
+            "results": row(many=True),
+            "next_cursor": serializers.CharField(allow_null=True),
+            "next": serializers.CharField(allow_null=True, help_text="The address of the next page."),
+        },
+    )
+
+
+def documented(
+    operation_id: str,
+    summary: str,
+    answers: Mapping[int, Any],
+    *,
+    errors: Sequence[int] = (401,),
+    request: Any = None,
+    parameters: Sequence[Any] = (),
+    binary: str = "",
+    **more: Any,
+) -> Callable[[View], View]:
+    """Describe a view's method for the schema: its answers (status -> serializer class, "" for none) and its errors.
+
+    `binary` is the media type of the answer, for those that are no JSON. 405 is declared everywhere.
+    """
+    responses: dict[Any, Any] = {}
+    for status, body in answers.items():
+        if binary and body is bytes:
+            responses[(status, binary)] = OpenApiResponse(OpenApiTypes.BINARY, description="The bytes.")
+        else:
+            responses[status] = OpenApiResponse(
+                None if isinstance(body, str) else body, description=body if isinstance(body, str) else ""
+            )
+    for status in sorted({*errors, 405}):
+        responses[(status, CONTENT_TYPE)] = OpenApiResponse(ProblemBody, description=MEANINGS[status])
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        request=request,
+        responses=responses,
+        parameters=list(parameters),
+        **more,
+    )
