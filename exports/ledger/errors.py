@@ -1,5 +1,7 @@
 """The ways in which a ledger can refuse, each with a sentence for the person who reads it."""
 
+import errno
+
 
 class LedgerError(Exception):
     """Base of all ledger errors; its text is a sentence for people."""
@@ -15,3 +17,21 @@ class LedgerFailed(LedgerError):
 
 class InvalidRecord(LedgerError, ValueError):
     """A record, or the text of one, breaks a rule of the format; it was not taken."""
+
+
+_ADVICE = {
+    errno.ENOSPC: "The destination is full. Free some space there, then start the export again.",
+    errno.EDQUOT: "The quota of the destination is used up. Free some space there, then start the export again.",
+    errno.EROFS: "The destination is read-only. Make it writable or choose another, then start the export again.",
+    errno.EACCES: "The server may not write there. Give it the right to, then start the export again.",
+    errno.EPERM: "The server may not write there. Give it the right to, then start the export again.",
+    errno.ENAMETOOLONG: "The destination allows only shorter names.",
+    errno.EILSEQ: "The destination does not allow this name.",
+    errno.EFBIG: "The destination allows only smaller files.",
+    errno.EIO: "The disk reports an error. Check its health, then start the export again.",
+}
+
+
+def advice_for(error: OSError) -> str:
+    """Return what a person can do about an error of the destination's disk."""
+    return _ADVICE.get(error.errno or 0, "Check the destination, then start the export again.")

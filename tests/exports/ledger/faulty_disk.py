@@ -17,7 +17,7 @@ class PowerCut(BaseException):
 
 
 class FaultyDisk:
-    """Counts the file operations below `folder`; at number `at` it fails with `error`, or the power goes if that is None.
+    """Counts the file operations below `folder`; number `at` fails with `error`, or the power goes if that is None.
 
     `part` of the data of the failing write reaches the file. Knows what had been made durable by then.
     """
@@ -82,7 +82,7 @@ class FaultyDisk:
             self._keep_content(path)
 
     def lose_power(self, target: Path, chance: random.Random) -> None:
-        """Build in `target` what a disk may hold after the cut: any mixture of what was durable and what was under way."""
+        """Build in `target` what a disk may hold after the cut: any mix of durable and not yet durable."""
         current = self._names()
         content = {inode: (self.folder / name).read_bytes() for name, inode in current.items()}
         for descriptor in self._held:

@@ -1,4 +1,4 @@
-"""No acknowledged record is lost: whichever file operation fails or loses power, and however often a writer is killed."""
+"""No acknowledged record is lost, whichever file operation fails or loses power, and however often one is killed."""
 
 import json
 import os
@@ -165,7 +165,9 @@ def test_failed_append_is_not_visible_and_stops_all_writing(tmp_path: Path) -> N
 
 
 @pytest.mark.promise("S0-U15")
-def test_snapshot_without_room_is_tried_again_at_the_next_append(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshot_without_room_is_tried_again_at_the_next_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 3)
     with open_ledger(tmp_path) as ledger:
         for number in range(2):
@@ -252,7 +254,9 @@ def test_killed_writers_lose_no_acknowledged_record(tmp_path: Path) -> None:
 
 
 changes = st.lists(
-    st.tuples(st.sampled_from(["progress", "done", "fail", "remove", "reopen", "die", "compact"]), st.sampled_from("abc")),
+    st.tuples(
+        st.sampled_from(["progress", "done", "fail", "remove", "reopen", "die", "compact"]), st.sampled_from("abc")
+    ),
     max_size=30,
 )
 

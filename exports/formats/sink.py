@@ -1,0 +1,176 @@
+"""The folder of one export: complete under its final name, or not there at all."""
+
+import hashlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from exports.formats.columns import Row
+from exports.formats.csv_writer import CsvWriter
+from exports.formats.json_writer import JsonWriter
+from exports.formats.manifest import (
+    MANIFEST_NAME,
+    InvalidManifest,
+    Manifest,
+    ManifestFile,
+    check_export_path,
+    encode_manifest,
+)
+from photolala.lib.files import atomic_write, fsync_directory
+
+PARTIAL_PREFIX = ".partial-"
+FORMATS = ("json", "csv")
+
+
+class MeasuredFile:
+    """A new file that knows size, SHA-256 and CRC-32 of what was written to it."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file `path`; FileExistsError if there is one."""
+        self._file: BinaryIO = path.open("xb", buffering=1 << 18)
+        self._sha256 = hashlib.sha256()
+        self._crc32 = 0
+        self._size_bytes = 0
+
+    def write(self, data: bytes, /) -> None:
+        """Write all of `data`."""
+        self._file.write(data)
+        self._sha256.update(data)
+        self._crc32 = zlib.crc32(data, self._crc32)
+        self._size_bytes += len(data)
+
+    def finish(self, path: str) -> ManifestFile:
+        """Wait for the disk, close, and return the manifest's entry for the file under `path`."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return ManifestFile(path, self._size_bytes, self._sha256.hexdigest(), f"{self._crc32:08x}")
+
+    def close(self) -> None:
+        """Close without waiting, as the file is given up; safe to call twice."""
+        self._file.close()
+
+
+class ExportSink:
+    """Takes the rows and media of one export; leaving the `with` block cleanly publishes it, an exception removes it.
+
+    All is written to `.partial-<export id>` in `parent` and renamed to `name` at the end, after the manifest. With no
+    rows there is no data file, only a manifest that says so.
+    """
+
+    def __init__(self, parent: Path, name: str, export_id: str, manifest: Manifest) -> None:
+        """Prepare an export to `parent/name`. `manifest` gives format, dates and filter; the rest is filled in."""
+        if manifest.format not in FORMATS:
+            raise ValueError(f"{manifest.format!r} is no export format; choose json or csv.")
+        self.parent, self.name = parent, _one_component(name)
+        self.folder = parent / f"{PARTIAL_PREFIX}{_one_component(export_id)}"
+        self.manifest = manifest
+        self.row_count = 0
+        self._files: list[ManifestFile] = []
+        self._folders: set[Path] = {self.folder}
+        self._data: MeasuredFile | None = None
+        self._writer: JsonWriter | CsvWriter | None = None
+
+    @property
+    def published_folder(self) -> Path:
+        """Where the export is once the block has ended."""
+        return self.parent / self.name
+
+    def __enter__(self) -> Self:
+        """Make the partial folder, in place of one that a killed run of the same export left."""
+        if self.published_folder.exists():
+            raise FileExistsError(f"The export {self.published_folder} exists already; nothing was changed.")
+        remove_partial(self.folder)
+        self.folder.mkdir(parents=True)
+        return self
+
+    def write_batch(self, rows: Iterable[Row]) -> int:
+        """Write `rows` to the data file and return how many they were."""
+        batch = rows if isinstance(rows, list) else list(rows)
+        if not batch:
+            return 0
+        if self._writer is None:
+            self._data = MeasuredFile(self.folder / f"photos.{self.manifest.format}")
+            self._writer = JsonWriter(self._data) if self.manifest.format == "json" else CsvWriter(self._data)
+        self.row_count += self._writer.write_batch(batch)
+        return len(batch)
+
+    def add_media(self, path: str, chunks: Iterable[bytes]) -> ManifestFile:
+        """Write the media file `media/<path>`; FileExistsError if the export has one of that name.
+
+        An error while it is read or written removes that one file, so that the caller may note it as missing and go on.
+        """
+        target = self.folder / "media" / check_export_path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._folders.update({self.folder / "media", target.parent})
+        file = MeasuredFile(target)
+        try:
+            for chunk in chunks:
+                file.write(chunk)
+            entry = file.finish(f"media/{path}")
+        except BaseException:
+            file.close()
+            target.unlink()
+            raise
+        self._files.append(entry)
+        return entry
+
+    def note_missing_media(self) -> None:
+        """Count one photo whose file could not be exported; the manifest tells how many there were."""
+        self.manifest = replace(self.manifest, missing_media=self.manifest.missing_media + 1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Publish, or after an exception (or one while publishing) remove everything."""
+        if kind is not None:
+            self._abort()
+            return
+        try:
+            self._publish()
+        except BaseException:
+            self._abort()
+            raise
+
+    def _publish(self) -> None:
+        if self._writer and self._data:
+            self._writer.finish()
+            self._files.append(self._data.finish(f"photos.{self.manifest.format}"))
+        self.manifest = replace(
+            self.manifest,
+            photo_count=self.row_count,
+            media_count=sum(file.path.startswith("media/") for file in self._files),
+            message=self.manifest.message if self.row_count else "No photos match: there is nothing but this manifest.",
+            files=tuple(self._files),
+        )
+        atomic_write(self.folder / MANIFEST_NAME, encode_manifest(self.manifest))
+        for folder in sorted(self._folders, reverse=True):  # the deepest first
+            fsync_directory(folder)
+        os.rename(self.folder, self.published_folder)  # refuses to replace a folder that has something in it
+        fsync_directory(self.parent)
+
+    def _abort(self) -> None:
+        if self._data:
+            self._data.close()
+        remove_partial(self.folder)
+
+
+def remove_partial(folder: Path) -> bool:
+    """Delete a partial export folder; return whether there was one. ValueError for a folder of another name."""
+    if not folder.name.startswith(PARTIAL_PREFIX):
+        raise ValueError(f"{folder} is not a partial export; nothing was deleted.")
+    if not folder.exists():
+        return False
+    shutil.rmtree(folder)
+    return True
+
+
+def _one_component(name: str) -> str:
+    if "/" in check_export_path(name):
+        raise InvalidManifest(f"{name!r} is not one folder name.")
+    return name

@@ -1,0 +1,125 @@
+"""Where a photo goes in an export destination: its folder by capture time, and a safe way to open that folder."""
+
+import os
+import string
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from exports.ledger.errors import InvalidRecord, advice_for
+from exports.ledger.names import TakenNames, check_rel_path, sanitize_component
+from exports.ledger.store import Place
+from photolala.lib.files import fsync_directory
+from photolala.lib.paths import escape_path, unescape_path
+
+DEFAULT_TEMPLATE = "{year}/{month}/"
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class FolderUnavailable(OSError):
+    """The export folder cannot be made or opened; its text tells why and what to do. Nothing was written."""
+
+
+class UnsafeFolder(OSError):
+    """A part of the export folder is a symlink or no folder; nothing was written."""
+
+
+def place_for(
+    taken_local: datetime, template: str = DEFAULT_TEMPLATE, values: Mapping[str, str] | None = None
+) -> Place:
+    """Return where a photo taken at `taken_local` (wall clock) goes: its month, and the folder that `template` gives.
+
+    Templates know `{year}` `{month}` `{day}` and the names in `values`, whose texts are made fit to be one folder name
+    each. Raises InvalidRecord for a template that names something else or leads out of the destination.
+    """
+    known = {name: sanitize_component(value) for name, value in (values or {}).items()}
+    known |= {"year": f"{taken_local.year:04}", "month": f"{taken_local.month:02}", "day": f"{taken_local.day:02}"}
+    try:
+        parts = list(string.Formatter().parse(template))
+        rel_path = "".join(text + (known[name] if name is not None else "") for text, name, _, _ in parts)
+        if any(style or conversion for _, _, style, conversion in parts):
+            raise ValueError("a field has a format of its own")
+    except (KeyError, ValueError) as error:
+        raise InvalidRecord(
+            f"The folder template {template!r} cannot be used ({error}); it may contain {', '.join(sorted(known))}."
+        ) from error
+    if not rel_path.endswith("/"):
+        rel_path += "/"
+    check_rel_path(rel_path)
+    return Place(taken_local.year, taken_local.month, rel_path)
+
+
+def choose_filename(name: str, taken: TakenNames) -> str:
+    """Return the name on disk for the cataloged, escaped `name`: itself or its next free number."""
+    return taken.claim(os.fsdecode(unescape_path(name)))
+
+
+def recorded_name(filename: str) -> str:
+    """Return the text by which a record names the file `filename` of the file system."""
+    return escape_path(filename)
+
+
+class DestinationFolder:
+    """An open folder below a destination, made if missing, reached without following any symlink; a context manager."""
+
+    def __init__(self, root: Path, rel_path: str) -> None:
+        """Open `root`/`rel_path` (escaped text). UnsafeFolder if a part is a link or a file, else FolderUnavailable."""
+        check_rel_path(rel_path)
+        self.root, self.rel_path = root, rel_path
+        self.descriptor = -1
+        try:
+            self.descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            for part in unescape_path(rel_path.rstrip("/")).split(b"/"):
+                self._enter(part)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError) and not isinstance(error, UnsafeFolder):
+                raise FolderUnavailable(
+                    f"The folder {self} cannot be opened ({error.strerror}); nothing was written. {advice_for(error)}"
+                ) from error
+            raise
+
+    def _enter(self, part: bytes) -> None:
+        try:
+            inner = os.open(part, _FOLDER_FLAGS, dir_fd=self.descriptor)
+        except FileNotFoundError:
+            os.mkdir(part, 0o755, dir_fd=self.descriptor)
+            os.fsync(self.descriptor)
+            inner = os.open(part, _FOLDER_FLAGS, dir_fd=self.descriptor)
+        except NotADirectoryError as error:  # what O_NOFOLLOW with O_DIRECTORY answers to a symlink, too
+            raise UnsafeFolder(
+                f"'{os.fsdecode(part)}' in {self} is a link or a file, not a folder; nothing was written. "
+                "Rename it, or choose another folder template."
+            ) from error
+        self.close()
+        self.descriptor = inner
+
+    def names(self) -> list[str]:
+        """Return the names of all that lies in the folder."""
+        return os.listdir(self.descriptor)
+
+    def sync(self) -> None:
+        """Wait until the names in the folder are on the disk."""
+        fsync_directory(f"/proc/self/fd/{self.descriptor}")
+
+    def close(self) -> None:
+        """Close the folder; safe to call twice."""
+        if self.descriptor >= 0:
+            descriptor, self.descriptor = self.descriptor, -1
+            os.close(descriptor)
+
+    def __str__(self) -> str:
+        """Return the folder's full path, for sentences."""
+        return f"{self.root}/{self.rel_path}"
+
+    def __enter__(self) -> Self:
+        """Return the open folder."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the folder."""
+        self.close()
