@@ -7,7 +7,7 @@ import pytest
 
 import photolala.celery  # noqa: F401
 
-pytest_plugins = ["tests.promises"]
+pytest_plugins = ["tests.promises", "tests.servers.fixtures"]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
 
 
