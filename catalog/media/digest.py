@@ -31,7 +31,6 @@ def digest_file(
         return
     source = _read_once(opened, result, limits)
     facts = begin(source, result)
-    _examine_further(source, facts, result)
     sidecars = read_sidecars(sidecar_descriptors)
     apply_dates(result, facts, name, params, sidecars)
     apply_facts(result, facts, sidecars)
@@ -44,9 +43,12 @@ def digest_file(
     result.placeholder = drawing.colour or result.placeholder
     if drawing.problem and not result.problem:
         result.problem = drawing.problem[:500]
-    if not result.width and drawing.source_size[0]:
-        result.width, result.height = drawing.source_size
-        facts.found.width, facts.found.height = drawing.source_size if facts.turn < 5 else drawing.source_size[::-1]
+    size = drawing.source_size
+    is_raw = result.media_type.startswith("image/x-")
+    if size[0] and size != (result.width, result.height) and not (is_raw and result.width):
+        # A decoder knows better than a header; only a RAW has edges that are cut off.
+        result.width, result.height = size
+        facts.found.width, facts.found.height = size if facts.turn < 5 else size[::-1]
         result.metadata_body = metadata_body(facts, result.photo_md5)
     yield result
 
@@ -58,7 +60,6 @@ def preview_file(descriptor: int, edge_px: int, limits: Limits) -> PreviewResult
     if opened is None:
         return PreviewResult(problem=facts_holder.problem)
     facts = begin(opened, facts_holder)
-    _examine_further(opened, facts, facts_holder)
     if facts is None:
         return PreviewResult(problem=facts_holder.problem)
     drawing = draw(opened, facts_holder.media_type, facts, edge_px, limits)
@@ -85,22 +86,6 @@ def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -
         position += len(part)
     result.photo_md5, result.size_bytes = digest.hexdigest(), position
     return opened
-
-
-def _examine_further(source: Source, facts: Facts | None, result: DigestResult) -> None:
-    """Ask the demuxer about films whose headers are not read here (Matroska, MPEG), or only in part."""
-    if (
-        facts is None
-        or not result.media_type.startswith("video/")
-        or (result.width and result.duration_ms is not None)
-        or facts.found.problem
-    ):
-        return
-    from catalog.media.video import examine_film
-
-    examine_film(source, result.media_type, facts)
-    result.width, result.height = facts.size
-    result.duration_ms, result.problem = facts.found.duration_ms, facts.found.problem
 
 
 def apply_facts(result: DigestResult, facts: Facts | None, sidecars: dict[str, Sidecar]) -> None:

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 
 from catalog.media.exif import read_exif
+from catalog.media.film import read_film
 from catalog.media.found import Found
 from catalog.media.isobmff import boxes, first_box
 from catalog.media.source import Source
@@ -51,6 +52,9 @@ def read_heif(source: Source) -> Found:
     found.decoded_bytes = size[0] * size[1] * 4
     _read_items(source, meta, found)
     found.thumbnail_item = _thumbnail_item(meta, size)
+    if first_box(source, b"moov") is not None:
+        film = read_film(source)
+        found.created_utc_seconds, found.duration_ms = film.created_utc_seconds, film.duration_ms
     if not found.width or not found.height:
         found.problem = "The HEIF file's index names no picture."
     return found

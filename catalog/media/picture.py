@@ -50,8 +50,9 @@ _DECODE_ERRORS = (
     ArithmeticError,
     RuntimeError,
 )
-_HEIF_COPIES = 2
-"""libheif holds the planes, the RGB picture, and Pillow's copy of it."""
+_HEIF_BYTES_PER_PIXEL = 4.5
+"""libheif holds the planes and the RGB picture made of them."""
+_STRIP_ROWS = 256
 
 
 class TooLarge(ValueError):
@@ -69,7 +70,7 @@ class Drawing:
     problem: str = ""
     damaged: bool = False
     source_size: tuple[int, int] = (0, 0)
-    """Upright size of the decoded original, when the headers did not give it."""
+    """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
 
 
 def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
@@ -91,7 +92,7 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
             small = finish(_open_jpeg(io.BytesIO(embedded)), facts.turn, edge_px)
         except (*_DECODE_ERRORS, MemoryError):
             return drawing
-        small.problem, small.damaged = drawing.problem, drawing.damaged
+        small.problem, small.damaged, small.source_size = drawing.problem, drawing.damaged, (0, 0)
         return small
     return drawing
 
@@ -147,8 +148,8 @@ def _draw_with_pillow(source: Source, kind: str, facts: Facts, edge_px: int, lim
         check_size(*image.size, image.width * image.height * plain, limits)
         return image
 
-    drawing = _twice(opened, facts.turn, edge_px)
-    return drawing
+    # Pillow turns TIFF upright by itself, and only TIFF.
+    return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px)
 
 
 def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
@@ -167,9 +168,33 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
                 return drawing
             except _DECODE_ERRORS:
                 drawing = Drawing()
-    check_size(found.width, found.height, found.width * found.height * 4 * _HEIF_COPIES, limits)
+    check_size(found.width, found.height, round(found.width * found.height * _HEIF_BYTES_PER_PIXEL), limits)
     # libheif has applied irot and imir already.
-    return finish(pillow_heif.open_heif(data).to_pillow(), 1, edge_px)
+    opened = pillow_heif.open_heif(data)
+    size = opened.size
+    drawing = finish(_reduced(opened, edge_px), 1, edge_px)
+    drawing.source_size = size
+    return drawing
+
+
+def _reduced(opened: Any, edge_px: int) -> Image.Image:
+    """Return a decoded HEIF as a picture that is not much larger than `edge_px`, made in strips: a whole copy would cost as much again."""
+    width, height = opened.size
+    factor = int(max(width, height) // (edge_px * 1.01))
+    if factor < 2 or opened.mode not in ("RGB", "RGBA"):
+        return opened.to_pillow()
+    profile = opened.info.get("icc_profile")
+    rows = max(1, _STRIP_ROWS // factor) * factor
+    small = Image.new(opened.mode, (-(-width // factor), -(-height // factor)))
+    pixels = memoryview(opened.data)
+    for top in range(0, height, rows):
+        count = min(rows, height - top)
+        strip = pixels[top * opened.stride : (top + count) * opened.stride]
+        image = Image.frombuffer(opened.mode, (width, count), strip, "raw", opened.mode, opened.stride, 1)
+        small.paste(image.reduce(factor), (0, top // factor))
+    if profile:
+        small.info["icc_profile"] = profile
+    return small
 
 
 def _file_of(source: Source) -> Any:

@@ -76,9 +76,13 @@ def _read_raw_profile(kind: str, value: bytes, found: Found) -> None:
     parts = value.split(None, 2)
     if len(parts) < 3:
         return
+    digits = b"".join(parts[2].split())
+    length = int(parts[1]) if parts[1].isdigit() else len(digits) // 2
     try:
-        data = bytes.fromhex(parts[2].decode("ascii", "ignore"))
+        # What follows the promised length is somebody else's garbage.
+        data = bytes.fromhex(digits[: 2 * length].decode("latin-1"))
     except ValueError:
+        found.note(f"The PNG profile {kind[:20]!r} is damaged and was skipped.")
         return
     if kind in ("exif", "app1") and found.exif is None:
         if data.startswith(b"http://ns.adobe.com/xap/1.0/\0"):

@@ -97,6 +97,8 @@ def begin(source: Source, result: SurveyResult) -> Facts | None:
     except (ValueError, IndexError, OverflowError, ArithmeticError, TypeError, KeyError, OSError) as error:
         # A reader that stumbles over a lie must cost the facts of one file, not the file's place in the list.
         found = Found(problem=f"The file's headers are damaged ({type(error).__name__}).")
+    if result.media_type.startswith("video/") and not found.problem and not (found.width and found.duration_ms is not None):
+        _ask_demuxer(source, result.media_type, found)
     if result.media_type == "image/tiff":
         result.media_type = raw_media_type(found.exif) or result.media_type
     facts = Facts(found)
@@ -105,6 +107,13 @@ def begin(source: Source, result: SurveyResult) -> Facts | None:
     result.duration_ms = found.duration_ms
     result.problem = found.problem
     return facts
+
+
+def _ask_demuxer(source: Source, media_type: str, found: Found) -> None:
+    """Complete what is known of a film whose headers are not read here (Matroska, MPEG), or that tells them only in part."""
+    from catalog.media.video import examine_film
+
+    examine_film(source, media_type, found)
 
 
 def apply_dates(

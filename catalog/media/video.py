@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from catalog.media.facts import Facts
+from catalog.media.found import Found
 from catalog.media.limits import Limits
 from catalog.media.picture import Drawing, check_size, finish
 from catalog.media.source import MemorySource, Source, SourceFile
@@ -42,18 +43,17 @@ def open_film(source: Source, media_type: str) -> Any:
     return av.open(file, mode="r", format=_DEMUXERS[media_type], metadata_errors="replace", buffer_size=65536)
 
 
-def examine_film(source: Source, media_type: str, facts: Facts) -> None:
-    """Set size, length and turn in `facts` from the demuxer, where the headers read before lack them."""
+def examine_film(source: Source, media_type: str, found: Found) -> None:
+    """Set size, length and date in `found` from the demuxer, where the headers read before lack them."""
     import av
 
-    found = facts.found
     try:
         with open_film(source, media_type) as container:
             stream = next((stream for stream in container.streams.video), None)
             if stream is None:
                 found.problem = found.problem or "The film holds no picture track."
                 return
-            if not found.width:
+            if not found.width and stream.codec_context is not None:
                 found.width, found.height = _shown_size(stream.codec_context)
             if found.duration_ms is None and container.duration and 0 < container.duration < 10 * 24 * 3600 * 1_000_000:
                 found.duration_ms = container.duration // 1000
@@ -90,6 +90,8 @@ def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> D
     if stream is None:
         raise NoFrame("it holds no picture track")
     context = stream.codec_context
+    if context is None:
+        raise NoFrame("no decoder knows its picture track")
     check_size(context.width, context.height, context.width * context.height * 4, limits)
     context.thread_count = 1
     context.skip_frame = "NONKEY"
@@ -102,7 +104,7 @@ def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> D
         if number + 1 >= _MOST_FRAMES:
             break
     if first is None:
-        raise NoFrame("no frame of the film could be decoded")
+        raise NoFrame("the film holds no frame that can be decoded")
     return first
 
 
