@@ -1,0 +1,124 @@
+"""The timeline's pages: all photos, a library's, one's favourites; an opened photo; a plain list that needs no script."""
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from catalog import queries
+from catalog.filters import PhotoFilters
+from catalog.models import Library, Photo
+from catalog.timeline import UNDATED_BUCKET
+
+from .errors import say_problems
+from .frame import library_frame
+
+NO_ID = uuid.UUID(int=0)
+PAGE_LENGTH = "100"
+LIST_COLUMNS = ("id", "taken_local", "taken_source", "filename", "photo_md5", "has_thumbnail", "media_type")
+
+
+@login_required
+@require_GET
+@ensure_csrf_cookie
+def show_timeline(request: HttpRequest) -> HttpResponse:
+    """Show the timeline of everything the user may see. The photos come through the API."""
+    return render(request, "catalog/timeline.html", timeline_context(request, reverse("catalog:timeline"), {}))
+
+
+@login_required
+@require_GET
+@ensure_csrf_cookie
+def show_favourites(request: HttpRequest) -> HttpResponse:
+    """Show the timeline of the user's own favourites."""
+    context = timeline_context(request, reverse("catalog:favourites"), {"favourite": "true"})
+    return render(request, "catalog/favourites.html", context)
+
+
+@login_required
+@require_GET
+@ensure_csrf_cookie
+def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Show the timeline of one library. 404 if it is not the user's to see."""
+    frame = library_frame(request, library_id, "timeline")
+    home = reverse("catalog:library-timeline", args=[library_id])
+    context = {**frame, **timeline_context(request, home, {"library": str(library_id)})}
+    return render(request, "catalog/library_timeline.html", context)
+
+
+@login_required
+@require_GET
+@ensure_csrf_cookie
+@say_problems
+def show_photo(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
+    """Show one photo, opened before the timeline it was reached from (`?library=` or `?favourite=true`).
+
+    404 if it is not the user's to see, also when it is not there at all.
+    """
+    photos = queries.with_own_stars(Photo.objects.visible_to(request.user), request.user)
+    photo = photos.select_related("library").filter(pk=photo_id).first()
+    if photo is None:
+        raise Http404("There is no such photo, or it is not yours to see.")
+    filters, home = _surroundings(request)
+    context = timeline_context(request, home, filters)
+    context |= {"photo": photo, "opened": json.dumps(opened_photo(photo))}
+    return render(request, "catalog/photo.html", context)
+
+
+@login_required
+@require_GET
+@say_problems
+def list_photos(request: HttpRequest) -> HttpResponse:
+    """Show the timeline as plain pages of links, for browsers without scripts. Takes the API's filters and its cursor."""
+    filters = PhotoFilters.from_query(request.GET)
+    params = {"limit": PAGE_LENGTH, "cursor": request.GET.get("cursor", "")}
+    page = queries.photo_page(request.user, filters, params, LIST_COLUMNS)
+    more = request.GET.copy()
+    if page.next_cursor:
+        more["cursor"] = page.next_cursor
+    return render(request, "catalog/photo_list.html", {"page": page, "more": more.urlencode()})
+
+
+def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str]) -> dict[str, Any]:
+    """Return what templates/catalog/_timeline.html wants; one query."""
+    libraries = list(Library.objects.visible_to(request.user).values_list("pk", "name"))
+    return {
+        "filters": json.dumps(filters),
+        "list_query": "&".join(f"{name}={value}" for name, value in filters.items()),
+        "home_url": home_url,
+        "photo_url": reverse("catalog:photo", args=[NO_ID]),
+        "library_names": json.dumps({str(pk): name for pk, name in libraries}),
+        "has_libraries": bool(libraries),
+    }
+
+
+def opened_photo(photo: Any) -> dict[str, Any]:
+    """Return what the script needs to open `photo` (with its annotated `stars`) wherever its bucket may be."""
+    return {
+        "id": str(photo.pk),
+        "bucket": photo.taken_local.date().isoformat() if photo.is_dated else UNDATED_BUCKET,
+        "taken_local": photo.taken_local.replace(tzinfo=None).isoformat(timespec="seconds") if photo.is_dated else None,
+        "version": photo.photo_md5[:8],
+        "ratio": photo.ratio,
+        "is_video": photo.is_video,
+        "is_shown": photo.is_shown,
+        "favourite": bool(photo.stars),
+        "has_thumbnail": photo.has_thumbnail,
+        "problem": photo.problem or f"This photo cannot be shown: {photo.get_state_display()}.",
+    }
+
+
+def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
+    """Return the filters and the address of the timeline that an opened photo lies before."""
+    if request.GET.get("favourite") == "true":
+        return {"favourite": "true"}, reverse("catalog:favourites")
+    library = PhotoFilters.from_query(request.GET).libraries[:1]
+    if library:
+        return {"library": str(library[0])}, reverse("catalog:library-timeline", args=[library[0]])
+    return {}, reverse("catalog:timeline")

@@ -1,0 +1,60 @@
+/** Stars: shown at once, sent to the server, taken back with a clear word if it says no; told to this site's other tabs. */
+
+import { setRating } from "photolala/api";
+import { announce, showToast } from "photolala/toast";
+
+const STARRED = 5;
+
+/** What the signed-in person likes. Dispatches "change" with `detail` `{id, favourite}`. */
+export class Favourites extends EventTarget {
+  constructor() {
+    super();
+    this.known = new Map(); // id -> what is shown
+    this.sending = new Map(); // id -> {confirmed}
+    this.channel = "BroadcastChannel" in window ? new BroadcastChannel("photolala-favourites") : null;
+    this.channel?.addEventListener("message", ({ data }) => this.show(data.id, data.favourite));
+  }
+
+  /** True if the photo has its star; `asLoaded` is what its bucket said. */
+  has(id, asLoaded) {
+    return this.known.get(id) ?? Boolean(asLoaded);
+  }
+
+  /** Forget what was shown, except for what is being sent: freshly loaded buckets know better. */
+  trustServer() {
+    for (const id of this.known.keys()) if (!this.sending.has(id)) this.known.delete(id);
+  }
+
+  show(id, favourite) {
+    this.known.set(id, favourite);
+    this.dispatchEvent(new CustomEvent("change", { detail: { id, favourite } }));
+  }
+
+  /** Turn the star of `id` over, as seen by the person; sends the last wish only, however fast one clicks. */
+  async toggle(id, asLoaded) {
+    const before = this.has(id, asLoaded);
+    this.show(id, !before);
+    announce(before ? "Star removed" : "Star added");
+    if (this.sending.has(id)) return;
+    const state = { confirmed: before };
+    this.sending.set(id, state);
+    try {
+      while (this.known.get(id) !== state.confirmed) {
+        const wish = this.known.get(id);
+        const answer = await setRating(id, wish ? STARRED : 0);
+        state.confirmed = answer.favorited;
+        this.channel?.postMessage({ id, favourite: answer.favorited });
+        if (answer.favorited !== wish) {
+          this.show(id, answer.favorited);
+          break;
+        }
+      }
+    } catch (error) {
+      this.show(id, state.confirmed);
+      const what = state.confirmed ? "The star was not removed." : "The star was not saved.";
+      showToast(`${what} ${error.message}`, { kind: "star", action: { label: "Try again", run: () => this.toggle(id) } });
+    } finally {
+      this.sending.delete(id);
+    }
+  }
+}

@@ -1,0 +1,309 @@
+/** An open photo: slides through the whole timeline, has its own address, tells what it knows, gives stars. */
+
+import PhotoSwipe from "photoswipe";
+
+import { errorOf, urls } from "photolala/api";
+import { formatNumber, takenTitle } from "photolala/dates";
+import { InfoPanel } from "photolala/panel";
+import { announce } from "photolala/toast";
+
+const PREVIEW_EDGE = 2048;
+const PANEL_WIDTH = 340;
+const PANEL_BESIDE_FROM = 900;
+const ICONS = {
+  star: "m12 3.6 2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z",
+  info: "M12 11v6M12 7.4v.2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
+  download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
+};
+
+function icon(name) {
+  return `<svg class="photo-icon" viewBox="0 0 24 24" aria-hidden="true"><path d="${ICONS[name]}"/></svg>`;
+}
+
+/** Width and height of a preview of this shape. */
+function previewSize(ratio) {
+  return ratio >= 1
+    ? { width: PREVIEW_EDGE, height: Math.round(PREVIEW_EDGE / ratio) }
+    : { width: Math.round(PREVIEW_EDGE * ratio), height: PREVIEW_EDGE };
+}
+
+/**
+ * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, isFavourite,
+ * takenText, problem}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`.
+ * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id) and "closed".
+ */
+export class Lightbox extends EventTarget {
+  constructor(photos, favourites, libraries) {
+    super();
+    this.photos = photos;
+    this.favourites = favourites;
+    this.panel = new InfoPanel(libraries);
+    this.onStar = () => this.showStar();
+  }
+
+  open(number) {
+    this.pswp = new PhotoSwipe({
+      index: number,
+      loop: false,
+      preload: [1, 2],
+      bgOpacity: 1,
+      showHideAnimationType: matchMedia("(prefers-reduced-motion: reduce)").matches ? "none" : "zoom",
+      showAnimationDuration: 180,
+      hideAnimationDuration: 180,
+      returnFocus: false,
+      wheelToZoom: false,
+      closeTitle: "Close (Escape)",
+      zoomTitle: "Zoom (z)",
+      arrowPrevTitle: "Previous",
+      arrowNextTitle: "Next",
+      errorMsg: "",
+      mainClass: "photo-view",
+      getViewportSizeFn: () => this.viewportSize(),
+    });
+    this.addSlides();
+    this.addControls();
+    this.addEvents();
+    this.pswp.init();
+  }
+
+  get number() {
+    return this.pswp.currIndex;
+  }
+
+  get current() {
+    return this.photos.at(this.number);
+  }
+
+  close() {
+    this.pswp.close();
+  }
+
+  viewportSize() {
+    const beside = this.panel.isOpen && innerWidth >= PANEL_BESIDE_FROM ? PANEL_WIDTH : 0;
+    return { x: document.documentElement.clientWidth - beside, y: innerHeight };
+  }
+
+  addSlides() {
+    const { pswp } = this;
+    pswp.addFilter("numItems", () => this.photos.count);
+    pswp.addFilter("itemData", (data, number) => this.itemData(number));
+    pswp.addFilter("thumbEl", (element, data, number) => this.photos.thumbnailElement(number));
+    pswp.addFilter("placeholderSrc", (source, content) => content.data.msrc ?? false);
+    pswp.addFilter("useContentPlaceholder", (isUsed, content) => isUsed || Boolean(content.data.msrc));
+    pswp.addFilter("contentErrorElement", (element, content) => this.explain(content));
+    pswp.on("contentLoad", (event) => this.loadContent(event));
+    pswp.on("contentDeactivate", ({ content }) => content.element?.querySelector?.("video")?.pause());
+    pswp.on("loadComplete", ({ slide, content }) => this.correctSize(slide, content));
+    pswp.on("pointerDown", (event) => {
+      if (event.originalEvent.target.closest("video, .photo-panel, .photo-reason")) event.preventDefault();
+    });
+  }
+
+  itemData(number) {
+    const photo = this.photos.at(number);
+    if (!photo) {
+      void this.photos.load(number).then(() => this.pswp.isOpen && this.refresh(number));
+      return { type: "pending", width: 1, height: 1 };
+    }
+    if (photo.problem) return { type: "reason", id: photo.id, reason: photo.problem };
+    const size = previewSize(photo.ratio || 1.5);
+    const data = { id: photo.id, alt: photo.takenText, msrc: photo.hasThumbnail ? urls.thumbnail(photo.id, photo.version) : undefined, ...size };
+    return photo.isVideo ? { ...data, type: "video" } : { ...data, type: "image", src: urls.preview(photo.id, photo.version) };
+  }
+
+  refresh(number) {
+    this.pswp.refreshSlideContent(number);
+    if (number === this.number) this.onChange();
+  }
+
+  loadContent(event) {
+    const { content } = event;
+    const { type } = content.data;
+    if (type === "image") return;
+    event.preventDefault();
+    content.element = document.createElement("div");
+    content.element.className = `photo-${type}`;
+    if (type === "video") content.element.append(this.videoOf(content));
+    else content.element.textContent = type === "reason" ? content.data.reason : "Loading…";
+    content.onLoaded();
+  }
+
+  videoOf(content) {
+    const video = document.createElement("video");
+    video.controls = true;
+    video.preload = "metadata";
+    video.playsInline = true;
+    if (content.data.msrc) video.poster = content.data.msrc;
+    video.addEventListener("error", () => {
+      const reason = document.createElement("div");
+      reason.className = "photo-reason";
+      reason.textContent = "This browser cannot play the video. The original can be downloaded.";
+      content.element.replaceChildren(reason);
+    });
+    video.src = urls.original(content.data.id);
+    return video;
+  }
+
+  /** Small photos are smaller than previews usually are: show them in their own size, not blown up. */
+  correctSize(slide, content) {
+    const { naturalWidth, naturalHeight } = content.element ?? {};
+    if (!naturalWidth || Math.abs(naturalWidth - slide.width) <= 2) return;
+    for (const one of [slide, content]) [one.width, one.height] = [naturalWidth, naturalHeight];
+    slide.calculateSize();
+    slide.zoomAndPanToInitial();
+    slide.applyCurrentZoomPan();
+    slide.updateContentSize(true);
+  }
+
+  /** The preview did not come: say why, in the server's words. */
+  explain(content) {
+    const element = document.createElement("div");
+    element.className = "photo-reason";
+    element.textContent = "The picture could not be shown.";
+    fetch(content.data.src, { credentials: "same-origin" }).then(async (response) => {
+      if (response.ok) element.textContent = "The picture came only in part. Open it again to try once more.";
+      else element.textContent = (await errorOf(response)).message;
+    }, () => (element.textContent = "The server cannot be reached."));
+    return element;
+  }
+
+  addControls() {
+    this.pswp.on("uiRegister", () => {
+      const add = (name, order, title, options) => this.pswp.ui.registerElement({
+        name, order, title, ariaLabel: title, isButton: true, html: icon(name), ...options,
+      });
+      add("star", 7, "Star (f)", { onInit: (element) => (this.starButton = element), onClick: () => this.toggleStar() });
+      add("info", 8, "About this photo (i)", {
+        onInit: (element) => {
+          this.infoButton = element;
+          element.setAttribute("aria-expanded", "false");
+        },
+        onClick: () => this.togglePanel(),
+      });
+      add("download", 9, "Download the original (d)", {
+        tagName: "a",
+        onInit: (element) => {
+          this.downloadLink = element;
+          element.setAttribute("download", "");
+        },
+      });
+      this.pswp.ui.registerElement({
+        name: "taken", order: 6, appendTo: "bar", onInit: (element) => (this.title = element),
+      });
+    });
+  }
+
+  addEvents() {
+    const { pswp } = this;
+    pswp.on("change", () => this.onChange());
+    pswp.on("afterInit", () => {
+      pswp.element.append(this.panel.element);
+      pswp.element.setAttribute("aria-label", "Photo");
+    });
+    pswp.on("keydown", (event) => this.onKey(event));
+    this.favourites.addEventListener("change", this.onStar);
+    pswp.on("destroy", () => {
+      this.favourites.removeEventListener("change", this.onStar);
+      this.dispatchEvent(new CustomEvent("closed", { detail: { number: this.number } }));
+    });
+  }
+
+  onKey(event) {
+    const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
+    if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return;
+    const actions = { f: () => this.toggleStar(), i: () => this.togglePanel(), d: () => this.downloadLink.click() };
+    if (key === "?" || !(key in actions)) return;
+    event.preventDefault();
+    event.originalEvent.preventDefault();
+    actions[key]();
+  }
+
+  onChange() {
+    const photo = this.current;
+    this.title.textContent = photo ? photo.takenText : "";
+    this.showStar();
+    if (!photo) return;
+    this.downloadLink.href = urls.original(photo.id);
+    void this.panel.show(photo.id);
+    const kind = photo.isVideo ? "Video" : "Photo";
+    const star = this.favourites.has(photo.id, photo.isFavourite) ? ", starred" : "";
+    announce(`${kind} ${formatNumber(this.number + 1)} of ${formatNumber(this.photos.count)}, ${photo.takenText}${star}`);
+    this.dispatchEvent(new CustomEvent("show", { detail: { number: this.number, id: photo.id } }));
+  }
+
+  showStar() {
+    const photo = this.current;
+    const isSet = Boolean(photo) && this.favourites.has(photo.id, photo.isFavourite);
+    this.starButton.classList.toggle("is-favourite", isSet);
+    this.starButton.setAttribute("aria-pressed", String(isSet));
+  }
+
+  toggleStar() {
+    if (this.current) void this.favourites.toggle(this.current.id, this.current.isFavourite);
+  }
+
+  togglePanel() {
+    this.panel.element.hidden = this.panel.isOpen;
+    this.infoButton.setAttribute("aria-expanded", String(this.panel.isOpen));
+    this.pswp.element.classList.toggle("has-panel", this.panel.isOpen);
+    if (this.current) void this.panel.show(this.current.id);
+    this.pswp.updateSize(true);
+  }
+}
+
+/** The slides of a timeline's model, loaded as one comes near. */
+export class TimelineSlides {
+  constructor(model, timeline) {
+    this.model = model;
+    this.timeline = timeline;
+  }
+
+  get count() {
+    return this.model.count;
+  }
+
+  at(number) {
+    const { photos, index } = this.model.locate(number);
+    if (!photos || photos.id[index] === undefined) return null;
+    return {
+      id: photos.id[index],
+      version: photos.version[index],
+      ratio: photos.ratio[index],
+      isVideo: Boolean(photos.media_type[index]?.startsWith("video/")),
+      isFavourite: Boolean(photos.favorite[index]),
+      hasThumbnail: photos.thumbnail[index],
+      takenText: takenTitle(photos.taken_local[index]),
+      problem: "",
+    };
+  }
+
+  async load(number) {
+    const { section } = this.model.locate(number);
+    await this.model.photosOf(this.model.sections[section]);
+  }
+
+  thumbnailElement(number) {
+    const photo = this.at(number);
+    return (photo && this.timeline.tileOf(photo.id)?.image) ?? undefined;
+  }
+}
+
+/** A single photo that is not on the timeline, such as a broken one. */
+export class SingleSlide {
+  constructor(photo) {
+    this.photo = photo;
+    this.count = 1;
+  }
+
+  at() {
+    return this.photo;
+  }
+
+  load() {
+    return Promise.resolve();
+  }
+
+  thumbnailElement() {
+    return undefined;
+  }
+}

@@ -1,0 +1,186 @@
+/** Puts the timeline's page together: model, view, stars, keys, the open photo and the address. */
+
+import * as api from "photolala/api";
+import { takenTitle } from "photolala/dates";
+import { Favourites } from "photolala/favourite";
+import { TileKeyboard } from "photolala/keyboard";
+import { LibraryWatch } from "photolala/live";
+import { TimelineModel } from "photolala/model";
+import { Timeline } from "photolala/timeline";
+import { showToast } from "photolala/toast";
+
+const NO_ID = "00000000-0000-0000-0000-000000000000";
+
+class TimelinePage {
+  constructor(root) {
+    this.root = root;
+    this.filters = JSON.parse(root.dataset.filters);
+    this.homeUrl = root.dataset.homeUrl;
+    this.title = document.title;
+    const query = new URLSearchParams(this.filters).toString();
+    this.hrefOf = (id) => root.dataset.photoUrl.replace(NO_ID, id) + (query ? `?${query}` : "");
+    this.favourites = new Favourites();
+    this.model = new TimelineModel({
+      fetchBuckets: (signal) => api.fetchBuckets(this.filters, signal),
+      fetchPhotos: (keys, signal) => api.fetchPhotos(this.filters, keys, signal),
+    });
+    this.timeline = new Timeline(root, this.model, this.favourites, this.hrefOf);
+    this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile));
+    this.lightbox = null;
+    this.mustRefresh = false;
+    this.listen();
+  }
+
+  listen() {
+    this.root.addEventListener("click", (event) => this.onClick(event));
+    this.root.addEventListener("timeline:rest", () => this.notePlace());
+    this.model.addEventListener("trouble", ({ detail }) => this.onTrouble(detail));
+    this.model.addEventListener("photos", () => this.favourites.trustServer());
+    addEventListener("popstate", () => this.onAddress());
+  }
+
+  async start() {
+    try {
+      await this.model.start();
+    } catch (error) {
+      this.root.classList.add("is-ready");
+      this.onTrouble(error, () => location.reload());
+      return;
+    }
+    this.showWhetherEmpty();
+    const opened = JSON.parse(this.root.dataset.photo || "null");
+    const place = history.state?.place;
+    const hash = decodeURIComponent(location.hash.slice(1));
+    const anchor = this.model.count && place && !opened ? place : null;
+    await this.timeline.begin(anchor, this.model.count ? (opened?.bucket ?? hash) : "");
+    if (opened) await this.openLinked(opened);
+    this.watch = new LibraryWatch(() => this.refresh());
+  }
+
+  showWhetherEmpty() {
+    document.getElementById("timeline-empty").hidden = this.model.count > 0;
+    this.root.hidden = this.model.count === 0;
+  }
+
+  onTrouble(error, retry = () => this.timeline.rest()) {
+    if (error.status === 401 || error.status === 403) {
+      showToast(error.message, { kind: "trouble", action: { label: "Sign in", href: location.href } });
+      return;
+    }
+    showToast(`The photos could not be loaded. ${error.message}`, { kind: "trouble", action: { label: "Try again", run: retry } });
+  }
+
+  /** The libraries have changed: new counts at once, but never under an open photo, whose neighbours would move. */
+  async refresh() {
+    if (this.lightbox) {
+      this.mustRefresh = true;
+      return;
+    }
+    this.mustRefresh = false;
+    await this.model.refresh();
+    this.showWhetherEmpty();
+    this.timeline.rest();
+  }
+
+  onClick(event) {
+    const tile = event.target.closest(".tile")?.tile;
+    if (!tile) return;
+    if (event.target.closest(".tile-star")) {
+      this.toggleStar(tile);
+    } else if (event.target.closest(".tile-link") && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
+      event.preventDefault();
+      void this.open(this.model.numberOf(this.model.sections.indexOf(tile.section), tile.index), true);
+    }
+  }
+
+  toggleStar(tile) {
+    void this.favourites.toggle(tile.id, tile.photos.favorite[tile.index]);
+  }
+
+  /** Note the place in the address, so that reload and back come back to it. */
+  notePlace() {
+    const key = this.timeline.keyHere();
+    const address = `${this.homeUrl}${key ? `#${key}` : ""}`;
+    history.replaceState({ place: this.timeline.placeToKeep() }, "", address);
+  }
+
+  async openLinked(opened) {
+    const section = this.model.byKey.get(opened.bucket) ?? this.model.byKey.get(opened.bucket.slice(0, 7));
+    if (section && opened.is_shown) {
+      const photos = await this.model.photosOf(section).catch(() => null);
+      const index = photos ? photos.id.indexOf(opened.id) : -1;
+      if (index >= 0) {
+        const number = this.model.numberOf(this.model.sections.indexOf(section), index);
+        await this.timeline.reveal(number, { isCentred: true });
+        await this.open(number, false);
+        return;
+      }
+    }
+    const { SingleSlide } = await import("photolala/lightbox");
+    const single = new SingleSlide({
+      id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, isFavourite: opened.favourite,
+      hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
+    });
+    await this.open(0, false, single);
+  }
+
+  /** Open the photo with this number; `isNew` makes an entry in the history. */
+  async open(number, isNew, single = null) {
+    if (this.lightbox) return;
+    this.timeline.isPaused = true;
+    const { Lightbox, TimelineSlides } = await import("photolala/lightbox").catch((error) => {
+      this.timeline.isPaused = false;
+      showToast("The photo could not be opened: a part of the page did not load. Reload it to try again.", { kind: "trouble" });
+      throw error;
+    });
+    if (this.lightbox) return;
+    const slides = single ?? new TimelineSlides(this.model, this.timeline);
+    this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries));
+    this.isOwnEntry = isNew;
+    if (isNew) history.pushState({ isPhoto: true }, "", this.hrefOf(slides.at(number).id));
+    this.lightbox.addEventListener("show", ({ detail }) => this.onShow(detail, slides));
+    this.lightbox.addEventListener("closed", ({ detail }) => void this.onClosed(detail.number, single));
+    this.lightbox.open(number);
+  }
+
+  onShow({ number, id }, slides) {
+    const address = this.hrefOf(id);
+    if (location.pathname + location.search !== address) history.replaceState({ isPhoto: true }, "", address);
+    document.title = `${slides.at(number).takenText} · Photolala`;
+  }
+
+  async onClosed(number, single) {
+    this.lightbox = null;
+    document.title = this.title;
+    const isStillPhoto = history.state?.isPhoto || location.pathname === new URL(this.hrefOf(NO_ID), location.href).pathname;
+    if (isStillPhoto && this.isOwnEntry) {
+      this.isClosing = true;
+      history.back();
+    } else if (isStillPhoto || !this.isOwnEntry) {
+      history.replaceState({}, "", this.homeUrl);
+    }
+    this.timeline.isPaused = this.isClosing ?? false;
+    if (!single) await this.keyboard.focus(number);
+    if (this.mustRefresh) await this.refresh().catch((error) => this.onTrouble(error));
+  }
+
+  /** Back or forward: the address has changed. */
+  onAddress() {
+    if (this.isClosing) {
+      this.isClosing = false;
+      this.timeline.isPaused = false;
+      this.timeline.restSoon();
+      return;
+    }
+    if (this.lightbox) {
+      if (!history.state?.isPhoto) this.lightbox.close();
+    } else if (history.state?.isPhoto) {
+      location.reload();
+    } else if (location.hash && this.model.count) {
+      this.timeline.jumpTo(Math.max(0, this.model.sectionFor(decodeURIComponent(location.hash.slice(1)))));
+    }
+  }
+}
+
+const root = document.getElementById("timeline");
+if (root) void new TimelinePage(root).start();

@@ -1,0 +1,251 @@
+/** What the timeline knows: its buckets, the photos of those loaded, and where each lies. No DOM. */
+
+import {
+  estimateRowsHeight, HEAD_HEIGHT, layOut, rowAt, rowOfIndex, SECTION_PADDING, Stack, tileRatio, TYPICAL_RATIO,
+} from "photolala/layout";
+
+const KEPT_PHOTOS = 60_000;
+const PHOTOS_PER_REQUEST = 3_000;
+const BUCKETS_PER_REQUEST = 24;
+const RETRY_MS = 4_000;
+
+class Section {
+  constructor(key, count) {
+    this.key = key;
+    this.count = count;
+    this.photos = null;
+    this.rows = null;
+    this.version = 0; // grows with every change of its layout
+    this.isStale = false; // loaded, but the library has changed since
+    this.rowsHeight = 0;
+    this.isExact = false;
+    this.request = null;
+    this.retryAt = 0;
+    this.usedAt = 0;
+  }
+}
+
+/** Dispatches "buckets" (anything may have moved), "photos" (`detail`: keys loaded) and "trouble" (`detail`: the error). */
+export class TimelineModel extends EventTarget {
+  /** `source` has `fetchBuckets(signal)` and `fetchPhotos(keys, signal)`. */
+  constructor(source) {
+    super();
+    this.source = source;
+    this.width = 0;
+    this.sections = [];
+    this.byKey = new Map();
+    this.stack = new Stack([], []);
+    this.ratioSum = 0;
+    this.ratioCount = 0;
+    this.clock = 0;
+  }
+
+  get count() {
+    return this.stack.count;
+  }
+
+  get averageRatio() {
+    return this.ratioCount > 50 ? this.ratioSum / this.ratioCount : TYPICAL_RATIO;
+  }
+
+  /** Load the list of buckets. */
+  async start() {
+    this.setBuckets(await this.source.fetchBuckets());
+  }
+
+  /** Load the list again; what is loaded stays shown until its photos have been loaded again. */
+  async refresh() {
+    const buckets = await this.source.fetchBuckets();
+    for (const section of this.sections) section.isStale = true;
+    this.setBuckets(buckets);
+  }
+
+  setBuckets(buckets) {
+    const sections = [];
+    for (const { bucket, count } of buckets) {
+      if (count === 0) continue;
+      const section = this.byKey.get(bucket) ?? new Section(bucket, count);
+      if (section.count !== count) {
+        section.count = count;
+        if (!section.photos) section.isExact = false;
+      }
+      sections.push(section);
+    }
+    for (const gone of this.sections) if (!sections.includes(gone)) gone.request?.abort();
+    this.sections = sections;
+    this.byKey = new Map(sections.map((section) => [section.key, section]));
+    this.arrange();
+    this.dispatchEvent(new Event("buckets"));
+  }
+
+  /** Lay everything out for `width`. */
+  setWidth(width) {
+    if (width === this.width) return;
+    this.width = width;
+    for (const section of this.sections) {
+      section.isExact = false;
+      if (section.photos) this.layOutSection(section);
+    }
+    this.arrange();
+  }
+
+  layOutSection(section) {
+    section.rows = layOut(section.photos.ratio, this.width);
+    section.rowsHeight = section.rows.height;
+    section.isExact = true;
+    section.version++;
+  }
+
+  heightOf(section) {
+    if (!section.isExact) section.rowsHeight = estimateRowsHeight(section.count, this.width, this.averageRatio);
+    return HEAD_HEIGHT + section.rowsHeight + SECTION_PADDING;
+  }
+
+  arrange() {
+    const counts = this.sections.map((section) => (section.photos ? section.photos.id.length : section.count));
+    this.stack = new Stack(counts, this.sections.map((section) => this.heightOf(section)));
+  }
+
+  /** Load what is missing of the sections `from`..`to`; drop requests for what is no longer wanted. */
+  want(from, to) {
+    this.clock++;
+    const wanted = new Set();
+    const missing = [];
+    const now = Date.now();
+    for (let i = from; i <= to; i++) {
+      const section = this.sections[i];
+      section.usedAt = this.clock;
+      wanted.add(section.key);
+      if ((!section.photos || section.isStale) && !section.request && section.retryAt <= now) missing.push(section);
+    }
+    const requests = new Set(this.sections.map((section) => section.request).filter(Boolean));
+    for (const request of requests) {
+      if (!request.keys.some((key) => wanted.has(key))) request.abort();
+    }
+    for (const group of groups(missing)) void this.load(group);
+  }
+
+  /** The photos of one section, loaded if need be. Throws the API's error. */
+  async photosOf(section) {
+    if (section.photos) return section.photos;
+    if (!section.request) void this.load([section]);
+    await section.request?.promise;
+    if (!section.photos) throw section.error ?? new Error("These photos could not be loaded.");
+    return section.photos;
+  }
+
+  load(group) {
+    const controller = new AbortController();
+    const keys = group.map((section) => section.key);
+    const request = { keys, abort: () => controller.abort() };
+    for (const section of group) section.request = request;
+    request.promise = this.fetch(group, keys, controller.signal).finally(() => {
+      for (const section of group) if (section.request === request) section.request = null;
+    });
+    return request.promise;
+  }
+
+  async fetch(group, keys, signal) {
+    try {
+      const found = await this.source.fetchPhotos(keys, signal);
+      for (const section of group) this.accept(section, found.get(section.key));
+      this.dropOld();
+      this.arrange();
+      this.dispatchEvent(new CustomEvent("photos", { detail: keys }));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      for (const section of group) {
+        section.error = error;
+        section.retryAt = Date.now() + Math.max(RETRY_MS, (error.retryAfterSeconds || 0) * 1000);
+      }
+      this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
+    }
+  }
+
+  accept(section, photos) {
+    section.photos = photos;
+    section.count = section.photos.id.length;
+    section.isStale = false;
+    section.retryAt = 0;
+    for (const ratio of section.photos.ratio) this.ratioSum += tileRatio(ratio);
+    this.ratioCount += section.count;
+    this.layOutSection(section);
+  }
+
+  /** Forget the photos of the sections longest out of use, but not their height. */
+  dropOld() {
+    const loaded = this.sections.filter((section) => section.photos);
+    let kept = loaded.reduce((sum, section) => sum + section.count, 0);
+    if (kept <= KEPT_PHOTOS) return;
+    loaded.sort((a, b) => a.usedAt - b.usedAt);
+    for (const section of loaded) {
+      if (kept <= KEPT_PHOTOS || section.usedAt === this.clock) break;
+      kept -= section.count;
+      section.photos = null;
+      section.rows = null;
+    }
+  }
+
+  /** What lies at height `y`, so that it can be found again after anything has changed. */
+  anchorAt(y) {
+    if (this.sections.length === 0) return null;
+    const index = this.stack.at(y);
+    const section = this.sections[index];
+    const inside = y - this.stack.top(index);
+    const fraction = inside / this.stack.heights[index];
+    if (!section.rows || section.rows.tops.length === 0) return { key: section.key, id: null, fraction, index, inside };
+    const row = rowAt(section.rows, inside - HEAD_HEIGHT);
+    const top = HEAD_HEIGHT + section.rows.tops[row];
+    return { key: section.key, id: section.photos.id[section.rows.starts[row]], offset: inside - top, fraction, index, inside };
+  }
+
+  /** The height at which `anchor` lies now. */
+  heightOfAnchor(anchor) {
+    const section = this.byKey.get(anchor.key);
+    if (!section) return this.stack.top(Math.min(anchor.index, this.sections.length));
+    const index = this.sections.indexOf(section);
+    const place = anchor.id && section.photos ? section.photos.id.indexOf(anchor.id) : -1;
+    if (place >= 0) {
+      const row = rowOfIndex(section.rows, place);
+      return this.stack.top(index) + HEAD_HEIGHT + section.rows.tops[row] + anchor.offset;
+    }
+    const inside = anchor.inside <= HEAD_HEIGHT ? anchor.inside : anchor.fraction * this.stack.heights[index];
+    return this.stack.top(index) + inside;
+  }
+
+  /** The section whose days hold `key` ("2024-05" or "2024-05-17"), else the next older one; -1 when there are none. */
+  sectionFor(key) {
+    const exact = this.sections.findIndex((section) => section.key === key);
+    if (exact >= 0) return exact;
+    const inside = this.sections.findIndex((section) => section.key.startsWith(key) || key.startsWith(section.key));
+    if (inside >= 0) return inside;
+    const older = this.sections.findIndex((section) => section.key < key);
+    return older >= 0 ? older : this.sections.length - 1;
+  }
+
+  /** `{section, index, photos}` of the photo with this number in the whole timeline; `photos` is null until loaded. */
+  locate(number) {
+    const { section, index } = this.stack.locate(number);
+    return { section, index, photos: this.sections[section]?.photos ?? null };
+  }
+
+  numberOf(section, index) {
+    return this.stack.firsts[section] + index;
+  }
+}
+
+function groups(sections) {
+  const found = [];
+  let photos = 0;
+  for (const section of sections) {
+    const last = found.at(-1);
+    if (!last || last.length >= BUCKETS_PER_REQUEST || photos + section.count > PHOTOS_PER_REQUEST) {
+      found.push([section]);
+      photos = section.count;
+    } else {
+      last.push(section);
+      photos += section.count;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,116 @@
+/** What is known about a photo, in words, beside the open photo. */
+
+import { fetchPhoto } from "photolala/api";
+import { formatNumber, sizeText, takenTitle } from "photolala/dates";
+
+const DATE_SOURCES = {
+  exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
+  sidecar: "from the file beside it", filename: "estimated from the file's name", file: "estimated from the file's time",
+};
+
+function offsetWords(text) {
+  const match = /([+-]\d\d:\d\d|Z)$/.exec(text || "");
+  return match ? ` (UTC${match[1] === "Z" ? "" : match[1].replace("-", "−")})` : "";
+}
+
+function exposure(photo) {
+  const parts = [];
+  if (photo.aperture) parts.push(`ƒ/${Number(photo.aperture.toFixed(1))}`);
+  if (photo.shutter_speed) parts.push(`${photo.shutter_speed} s`);
+  if (photo.iso) parts.push(`ISO ${formatNumber(photo.iso)}`);
+  if (photo.focal_length) parts.push(`${Number(photo.focal_length.toFixed(1))} mm`);
+  return parts.join(" · ");
+}
+
+function place(photo) {
+  if (photo.latitude === null || photo.latitude === undefined) return "";
+  const words = (value, positive, negative) => `${Math.abs(value).toFixed(5)}° ${value < 0 ? negative : positive}`;
+  return `${words(photo.latitude, "N", "S")}, ${words(photo.longitude, "E", "W")}`;
+}
+
+function dimensions(photo) {
+  if (!photo.width || !photo.height) return sizeText(photo.size_bytes);
+  const megapixels = (photo.width * photo.height) / 1e6;
+  const rounded = megapixels >= 0.1 ? ` · ${megapixels.toFixed(1)} megapixels` : "";
+  return `${formatNumber(photo.width)} × ${formatNumber(photo.height)}${rounded} · ${sizeText(photo.size_bytes)}`;
+}
+
+function camera(photo) {
+  const { camera_make: make = "", camera_model: model = "" } = photo;
+  return model.toLowerCase().startsWith(make.toLowerCase().split(" ")[0]) ? model : `${make} ${model}`.trim();
+}
+
+/** `[heading, words]` of everything known; rows without words are left out. `libraries` maps ids to names. */
+export function factsOf(photo, libraries = {}) {
+  return [
+    ["Problem", photo.problem],
+    ["Taken", takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
+    ["Date", DATE_SOURCES[photo.taken_source] ?? photo.taken_source],
+    ["Caption", photo.caption],
+    ["Keywords", (photo.keywords ?? []).join(", ")],
+    ["Camera", camera(photo)],
+    ["Lens", photo.lens_model],
+    ["Exposure", exposure(photo)],
+    ["Size", dimensions(photo)],
+    ["Place", place(photo)],
+    ["Library", libraries[photo.library]],
+    ["File", photo.path],
+    ["Kind", photo.media_type],
+    ["Notes", (photo.notes ?? []).join(" ")],
+  ].filter(([, words]) => words);
+}
+
+/** The side panel; `show(id)` fills it, the last asked for wins. */
+export class InfoPanel {
+  constructor(libraries) {
+    this.libraries = libraries;
+    this.element = document.createElement("aside");
+    this.element.className = "photo-panel";
+    this.element.setAttribute("aria-label", "About this photo");
+    this.element.hidden = true;
+    this.element.tabIndex = -1;
+    this.cache = new Map();
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  /** All facts of a photo, asked for once. Throws the API's error. */
+  async factsFor(id) {
+    if (!this.cache.has(id)) {
+      const asked = fetchPhoto(id);
+      this.cache.set(id, asked);
+      asked.catch(() => this.cache.delete(id));
+      if (this.cache.size > 50) this.cache.delete(this.cache.keys().next().value);
+    }
+    return this.cache.get(id);
+  }
+
+  async show(id) {
+    this.wanted = id;
+    if (!this.isOpen) return;
+    let photo;
+    try {
+      photo = await this.factsFor(id);
+    } catch (error) {
+      if (this.wanted === id) this.fill("This photo", [["Problem", error.message]]);
+      return;
+    }
+    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries));
+  }
+
+  fill(title, facts) {
+    const heading = document.createElement("h2");
+    heading.textContent = title;
+    const list = document.createElement("dl");
+    for (const [name, words] of facts) {
+      const row = document.createElement("div");
+      row.append(Object.assign(document.createElement("dt"), { textContent: name }));
+      row.append(Object.assign(document.createElement("dd"), { textContent: words }));
+      if (name === "Problem") row.className = "is-problem";
+      list.append(row);
+    }
+    this.element.replaceChildren(heading, list);
+  }
+}

@@ -1,0 +1,128 @@
+/** One photo on the timeline: its placeholder colour, its thumbnail when near, its star and badges. */
+
+import { urls } from "photolala/api";
+import { durationText, takenTitle } from "photolala/dates";
+
+const LOADING_AT_ONCE = 10;
+const template = document.createElement("template");
+template.innerHTML = `<div class="tile"><a class="tile-link" tabindex="-1"></a><span class="tile-badges"></span>
+<button class="tile-star" type="button" tabindex="-1"><svg viewBox="0 0 24 24" aria-hidden="true"><path
+d="m12 3.6 2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z"/></svg></button></div>`;
+
+/** A tile in the page. Reads its photo from the arrays of a bucket. */
+export class Tile {
+  constructor() {
+    this.element = template.content.firstElementChild.cloneNode(true);
+    [this.link, this.badges, this.star] = this.element.children;
+    this.element.tile = this;
+    this.image = null;
+    this.state = "idle"; // idle, waiting, loading, done
+    this.box = "";
+  }
+
+  /** Show the photo at `index` of `photos`, whose page is `href`. */
+  show(photos, index, href, favourite) {
+    this.id = photos.id[index];
+    this.version = photos.version[index];
+    this.link.href = href;
+    this.element.style.backgroundColor = photos.placeholder[index] || "";
+    this.favourite = null;
+    const isVideo = photos.media_type[index]?.startsWith("video/");
+    const words = isVideo ? ["Video"] : ["Photo"];
+    const badges = [];
+    if (isVideo) badges.push(photos.duration[index] ? durationText(photos.duration[index]) : "Video");
+    if (photos.state[index] === "damaged") badges.push("Damaged");
+    words.push(takenTitle(photos.taken_local[index]), ...badges);
+    this.label = words.join(", ");
+    this.badges.replaceChildren(...badges.map((words) => Object.assign(document.createElement("span"), { textContent: words })));
+    this.hasThumbnail = photos.thumbnail[index];
+    this.setFavourite(favourite);
+  }
+
+  setFavourite(favourite) {
+    if (this.favourite === favourite) return;
+    this.favourite = favourite;
+    this.element.classList.toggle("is-favourite", favourite);
+    this.star.setAttribute("aria-pressed", String(favourite));
+    this.star.setAttribute("aria-label", favourite ? "Remove the star" : "Add a star");
+    this.link.setAttribute("aria-label", favourite ? `${this.label}, starred` : this.label);
+  }
+
+  /** Put it at its place within its section. */
+  place(left, top, width, height) {
+    const box = `${left} ${top} ${width} ${height}`;
+    if (box === this.box) return;
+    this.box = box;
+    const { style } = this.element;
+    style.left = `${left}px`;
+    style.top = `${top}px`;
+    style.width = `${width}px`;
+    style.height = `${height}px`;
+  }
+
+  startLoading(done) {
+    this.state = "loading";
+    const image = new Image();
+    image.alt = "";
+    image.className = "tile-image";
+    image.decoding = "async";
+    image.draggable = false;
+    this.image = image;
+    image.addEventListener("load", () => {
+      this.state = "done";
+      this.link.append(image);
+      requestAnimationFrame(() => image.classList.add("is-shown"));
+      done();
+    });
+    image.addEventListener("error", () => {
+      this.state = "failed";
+      this.element.classList.add("has-no-image");
+      done();
+    });
+    image.src = urls.thumbnail(this.id, this.version);
+  }
+
+  /** Stop loading if it has not come yet. */
+  abort() {
+    if (this.state !== "loading") return false;
+    this.state = "idle";
+    this.image.src = "";
+    this.image = null;
+    return true;
+  }
+}
+
+/** Loads thumbnails, nearest first, a few at a time; what is scrolled past is not loaded. */
+export class ThumbnailQueue {
+  constructor() {
+    this.loading = new Set();
+    this.waiting = [];
+  }
+
+  /** These tiles, nearest first, are wanted now, and no others. */
+  want(tiles) {
+    const wanted = new Set(tiles);
+    for (const tile of this.loading) {
+      if (!wanted.has(tile) && tile.abort()) this.loading.delete(tile);
+    }
+    this.waiting = tiles.filter((tile) => tile.state === "idle");
+    this.next();
+  }
+
+  /** The tile leaves the page. */
+  remove(tile) {
+    tile.abort();
+    this.loading.delete(tile);
+  }
+
+  next() {
+    while (this.loading.size < LOADING_AT_ONCE && this.waiting.length > 0) {
+      const tile = this.waiting.shift();
+      if (tile.state !== "idle" || !tile.element.isConnected) continue;
+      this.loading.add(tile);
+      tile.startLoading(() => {
+        if (this.loading.delete(tile)) this.next();
+      });
+    }
+  }
+}
