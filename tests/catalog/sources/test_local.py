@@ -1,4 +1,4 @@
-"""The walk over a local folder: what it sees, what it leaves out and reports, and that nothing leads out of the root."""
+"""The walk over a local folder: what it sees, what it leaves out and reports, and that nothing leads out of it."""
 
 import os
 import socket
