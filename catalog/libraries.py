@@ -1,0 +1,241 @@
+"""Libraries: add one, choose its folder, share it, scan it, forget it. Verbs; who may use them is the caller's to check."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from operations.models import Operation
+from operations.running import start
+from photolala.lib.paths import escape_path, unescape_path
+from photolala.lib.roots import allowed_roots, is_within
+
+from .models import Favourite, HashCache, Library, Membership, Photo, PhotoMetadata, Snapshot
+
+MOST_CHOICES = 2_000
+_ADDING = 0x70686F746F  # the advisory lock under which libraries are added, on PostgreSQL
+_NO_ROOTS = (
+    "No folder of this server may become a library yet. The administrator names such folders in PHOTOLALA_ROOTS. "
+    "Nothing was changed."
+)
+_OUTSIDE = (
+    "That folder is not among those that may become libraries. Choose one below the folders that the administrator "
+    "named in PHOTOLALA_ROOTS. Nothing was changed."
+)
+_NOT_FREE = "That folder cannot be added: it is not free to become a library. Choose another one. Nothing was changed."
+
+
+class LibraryRefused(Exception):
+    """The folder, name or member is not possible; the text is a sentence for the person who asked."""
+
+
+@dataclass(frozen=True)
+class FolderChoice:
+    """One folder in the chooser; paths are absolute and in escaped form."""
+
+    name: str
+    path: str
+    note: str = ""
+    is_library: bool = False
+
+
+@dataclass(frozen=True)
+class FolderChoices:
+    """What the chooser shows: the open folder ("" for the list of roots), the way to it, and what lies in it."""
+
+    folder: str
+    crumbs: list[FolderChoice] = field(default_factory=list)
+    folders: list[FolderChoice] = field(default_factory=list)
+    is_cut: bool = False
+    """There are more than 2,000 folders; the first of them are listed."""
+
+
+def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) -> Library:
+    """Make the server's `folder` (absolute, in escaped form or as it is) a library of `user`; nothing is scanned yet.
+
+    `fields` are further fields of the row (`ratings`, `time_zone`). Raises LibraryRefused for a folder that is not
+    allowed, not there, no folder, unreadable, or that overlaps with any other library, whoever has it.
+    """
+    real = _checked_folder(user, folder)
+    title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
+    values = {"time_zone": settings.TIME_ZONE, **fields}
+    try:
+        with transaction.atomic():
+            if connection.vendor == "postgresql":  # SQLite's transactions are one at a time anyway
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADDING])
+            _refuse_overlap(user, real)
+            return Library.objects.create(owner=user, name=title[:200], root=escape_path(os.fsencode(real)), **values)
+    except IntegrityError:
+        raise LibraryRefused(_NOT_FREE) from None
+
+
+def folder_choices(user: Any, folder: str | None) -> FolderChoices:
+    """Return the folders that `user` may choose from: the roots, or what lies in `folder`. Raises LibraryRefused.
+
+    Hidden folders, links, and the libraries of others are not among them.
+    """
+    roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
+    mine, others = _library_roots(user)
+    if not folder:
+        shown = [root for root in roots if not any(is_within(root, other) for other in others)]
+        return FolderChoices("", [], [_choice(root, str(root), mine) for root in dict.fromkeys(shown)])
+    real = _checked_folder(user, folder)
+    if any(is_within(real, other) for other in others):
+        raise LibraryRefused(_NOT_FREE)
+    found = []
+    with os.scandir(real) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                path = real / entry.name
+                if path not in others:
+                    found.append(_choice(path, entry.name, mine))
+    found.sort(key=lambda choice: (choice.name.casefold(), choice.name))
+    above = [real, *real.parents]
+    inside = [step for step in above if any(is_within(step, root) for root in roots)]
+    crumbs = [_choice(step, step.name or "/", mine) for step in reversed(inside)]
+    return FolderChoices(_text(real), crumbs, found[:MOST_CHOICES], len(found) > MOST_CHOICES)
+
+
+def start_scan(library: Library, user: Any) -> Operation:
+    """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the running operation) if one is under way."""
+    return start(
+        "scan",
+        user,
+        subject=library.name,
+        active_key=library.scan_key,
+        params={"library": str(library.pk)},
+    )
+
+
+def forget_library(library: Library) -> None:
+    """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
+
+    A scan that is under way stops within its batch. All or nothing.
+    """
+    with transaction.atomic():
+        Operation.objects.filter(active_key=library.scan_key, state="running").update(cancel_requested=True)
+        Operation.objects.filter(active_key=library.scan_key, state="pending").update(state="cancelled")
+        of_it = Photo.objects.filter(library=library)
+        # Each by one statement: the ORM's own cascade would load every row of a million first.
+        Favourite.objects.filter(photo__in=of_it.values("pk")).delete()
+        PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
+        HashCache.objects.filter(library=library).delete()
+        of_it._raw_delete(of_it.db)
+        Snapshot.objects.filter(library=library).delete()
+        library.delete()
+
+
+def set_member(library: Library, user: Any, role: str) -> Membership:
+    """Let `user` see the library (viewer) or also change its photos (editor). Raises LibraryRefused."""
+    if role not in Membership.Role.values:
+        raise LibraryRefused(f"A member is one of {', '.join(Membership.Role.values)}. Nothing was changed.")
+    if user.pk == library.owner_id:
+        raise LibraryRefused("The owner of a library needs no membership. Nothing was changed.")
+    membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
+    return membership
+
+
+def remove_member(library: Library, user: Any) -> bool:
+    """Take the membership away; return whether there was one. The member's own favourites stay, unseen."""
+    removed, _ = Membership.objects.filter(library=library, user=user).delete()
+    return bool(removed)
+
+
+def role_of(library: Library, user: Any) -> str:
+    """Return `owner`, `editor`, `viewer`, or "" for who may not see it. At most one query."""
+    if library.owner_id == user.pk:
+        return "owner"
+    return Membership.objects.filter(library=library, user=user).values_list("role", flat=True).first() or ""
+
+
+def _checked_folder(user: Any, folder: str) -> Path:
+    """Return the real path of a folder that `user` may use. What lies outside the roots is never looked at."""
+    roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
+    if not roots:
+        raise LibraryRefused(_NO_ROOTS)
+    real = _real_path(folder)
+    if real is None or not any(is_within(real, root) for root in roots):
+        raise LibraryRefused(_OUTSIDE)
+    name = _text(real)
+    if not real.exists():
+        raise LibraryRefused(f"There is no folder {name}. Is its disk or share mounted? Nothing was changed.")
+    if not real.is_dir():
+        raise LibraryRefused(f"{name} is a file, not a folder. Choose the folder it lies in. Nothing was changed.")
+    try:
+        with os.scandir(real) as entries:
+            next(entries, None)
+    except OSError as error:
+        raise LibraryRefused(
+            f"Photolala cannot read the folder {name}: {error.strerror}. Give its user the right to, then try again. "
+            "Nothing was changed."
+        ) from None
+    return real
+
+
+def _real_path(folder: str) -> Path | None:
+    """Return the absolute path behind `folder`, links resolved; escaped text first, then the very characters."""
+    candidates: list[bytes] = []
+    try:
+        candidates.append(unescape_path(folder))
+    except ValueError:
+        pass  # not in escaped form: then it is meant as it is
+    try:
+        candidates.append(os.fsencode(folder))
+    except UnicodeEncodeError:
+        pass  # no file name at all; refused below unless the escaped form made sense
+    paths = [raw for raw in candidates if raw.startswith(b"/") and b"\0" not in raw]
+    for raw in paths:
+        if os.path.lexists(raw):
+            return _resolved(raw)
+    return _resolved(paths[0]) if paths else None
+
+
+def _resolved(raw: bytes) -> Path | None:
+    try:
+        return Path(os.fsdecode(os.path.realpath(raw)))
+    except (OSError, ValueError):
+        return None
+
+
+def _refuse_overlap(user: Any, real: Path) -> None:
+    mine, others = _library_roots(user)
+    for root, name in mine.items():
+        if root == real:
+            raise LibraryRefused(f"That folder is the library “{name}” already. Nothing was changed.")
+        if is_within(real, root):
+            raise LibraryRefused(f"That folder lies in the library “{name}” already. Nothing was changed.")
+        if is_within(root, real):
+            raise LibraryRefused(
+                f"The library “{name}” lies in that folder, and a photo can be in one library only. Choose another "
+                "folder, or forget that library first. Nothing was changed."
+            )
+    # Whose it is, and that it is a library at all, is not this user's business.
+    if any(is_within(real, root) or is_within(root, real) for root in others):
+        raise LibraryRefused(_NOT_FREE)
+
+
+def _library_roots(user: Any) -> tuple[dict[Path, str], set[Path]]:
+    """Return the roots of the libraries that `user` may see (with their names), and those of all others."""
+    visible = set(Library.objects.visible_to(user).values_list("pk", flat=True))
+    mine: dict[Path, str] = {}
+    others: set[Path] = set()
+    for pk, root, name in Library.objects.filter(source="local").values_list("pk", "root", "name"):
+        path = Path(os.fsdecode(unescape_path(root)))
+        if pk in visible:
+            mine[path] = name
+        else:
+            others.add(path)
+    return mine, others
+
+
+def _choice(path: Path, name: str, mine: dict[Path, str]) -> FolderChoice:
+    note = f"the library “{mine[path]}”" if path in mine else ""
+    return FolderChoice(escape_path(os.fsencode(name)), _text(path), note, path in mine)
+
+
+def _text(path: Path) -> str:
+    return escape_path(os.fsencode(path))

@@ -1,0 +1,279 @@
+"""Serve thumbnails, previews, originals and metadata of what a user may see; what the cache lost is made anew."""
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO, cast
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponseBase
+
+from catalog.media.pool import Job
+from catalog.sources.base import FileChanged, NotARegularFile, Source
+from photolala.lib.paths import unescape_path
+from photolala.web.problems import Conflict, NotThere, Unavailable
+from photolala.web.ranges import Download, opened, serve
+
+from . import cache_tree
+from .models import Library, Photo, PhotoMetadata
+from .previews import PREVIEW_EDGE_PX, DecoderBusy, decoder
+from .source_for import source_for
+
+FOR_EVER = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+SCAN_SOON_SECONDS = 5
+_COLUMNS = (
+    "photo_md5",
+    "directory",
+    "filename",
+    "size_bytes",
+    "mtime_ns",
+    "media_type",
+    "state",
+    "is_shown",
+    "has_thumbnail",
+    "problem",
+    "library_id",
+    "library__root",
+    "library__source",
+    "library__time_zone",
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A photo's row, as far as serving needs it."""
+
+    photo_md5: str
+    directory: str
+    filename: str
+    size_bytes: int
+    mtime_ns: int
+    media_type: str
+    state: str
+    is_shown: bool
+    has_thumbnail: bool
+    problem: str
+    library: Library
+
+    @property
+    def path(self) -> str:
+        """Relative to the root, in escaped form."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+
+
+def find(user: Any, photo_id: UUID) -> Stored:
+    """Return the photo if `user` may see it; Http404 otherwise. The one query that authorises."""
+    row = Photo.objects.visible_to(user).filter(pk=photo_id).values_list(*_COLUMNS).first()
+    if row is None:
+        raise Http404
+    library_id, root, source, zone = row[10:]
+    return Stored(*row[:10], library=Library(pk=library_id, root=root, source=source, time_zone=zone))
+
+
+def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
+    """Answer with the 256 px JPEG from the cache; one that the cache lost is made from the file again."""
+    _refuse_without_picture(photo)
+    if not photo.photo_md5:
+        raise NotThere(
+            "The thumbnail is still to be made; the scan is on its way to it.",
+            "not_ready",
+            wait_seconds=SCAN_SOON_SECONDS,
+        )
+    if not photo.has_thumbnail:
+        raise NotThere(photo.problem or "No thumbnail could be made of this file.", "no_picture")
+    name = cache_tree.thumbnail_name(photo.photo_md5)
+    return _serve_cached(request, photo, name, partial(_make_thumbnail, photo))
+
+
+def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
+    """Answer with a JPEG of at most 2,048 px for the lightbox, made when it is first asked for."""
+    _refuse_without_picture(photo)
+    if not photo.photo_md5:
+        picture = _make_preview(photo)
+        download = Download(len(picture), "image/jpeg", cache_control="private, no-store", filename=_jpeg_name(photo))
+        return serve(request, download, io.BytesIO(picture))
+    return _serve_cached(request, photo, cache_tree.preview_name(photo.photo_md5), partial(_make_preview, photo))
+
+
+def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
+    """Answer with the file itself, or a part of it, under its own name. Sandboxed: nothing in it can run in a browser."""
+    source = source_for(photo.library)
+    try:
+        file = opened(_open(source, photo))
+    finally:
+        source.close()
+    facts = os.fstat(file.fileno())
+    is_known = (facts.st_size, facts.st_mtime_ns) == (photo.size_bytes, photo.mtime_ns) and bool(photo.photo_md5)
+    is_media = photo.media_type.startswith(("image/", "video/"))
+    download = Download(
+        facts.st_size,
+        photo.media_type if is_media else "application/octet-stream",
+        # A file that changed since the scan has another ETag than what is known of it.
+        etag=photo.photo_md5 if is_known else f"{facts.st_mtime_ns:x}-{facts.st_size:x}",
+        modified=facts.st_mtime,
+        filename=_file_name(photo),
+        attachment="download" in request.GET or not is_media,
+        cache_control=_cache_control(request, photo) if is_known else ASK_AGAIN,
+        server_path=os.path.join(unescape_path(photo.library.root), unescape_path(photo.path)),  # noqa: PTH118 - bytes
+    )
+    return serve(request, download, file)
+
+
+def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpResponseBase:
+    """Answer with the metadata JSON of formats.md §2. One query; what the cache lost is written there again."""
+    found = Photo.objects.visible_to(user).filter(pk=photo_id).values_list("photo_md5", "metadata__body", "problem")
+    row = found.first()
+    if row is None:
+        raise Http404
+    photo_md5, body, problem = row
+    if body is None:
+        if photo_md5:
+            raise NotThere(problem or "Nothing could be read from this file.", "no_metadata")
+        raise NotThere("The file is still to be read.", "not_ready", wait_seconds=SCAN_SOON_SECONDS)
+    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5)):
+        cache_tree.write_metadata(photo_md5, body)
+    raw = body.encode()
+    download = Download(len(raw), "application/json", etag=photo_md5, cache_control=ASK_AGAIN)
+    return serve(request, download, io.BytesIO(raw))
+
+
+def metadata_body(user: Any, photo_id: UUID) -> str | None:
+    """Return the metadata JSON of a photo that `user` may see, or None. One query."""
+    visible = PhotoMetadata.objects.filter(photo__in=Photo.objects.visible_to(user).filter(pk=photo_id).values("pk"))
+    return visible.values_list("body", flat=True).first()
+
+
+def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes]) -> HttpResponseBase:
+    """Serve a JPEG of the cache tree; if it is missing or empty there, `make` it and store it first."""
+    file, size, path = _open_cached(name)
+    if file is None:
+        picture = make()
+        cache_tree.cache().save(name, cache_tree.ContentFile(picture))
+        file, size, path = io.BytesIO(picture), len(picture), None
+    download = Download(
+        size,
+        "image/jpeg",
+        etag=photo.photo_md5,
+        filename=_jpeg_name(photo),
+        cache_control=_cache_control(request, photo),
+        server_path=path,
+    )
+    return serve(request, download, file)
+
+
+def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
+    """Return (file, size in bytes, path on this machine) of an object of the cache tree; (None, 0, None) without one."""
+    storage = cache_tree.cache()
+    try:
+        path: str | None = storage.path(name)
+    except NotImplementedError:  # an object store
+        path = None
+    try:
+        if path is None:
+            remote = storage.open(name, "rb")
+            return (cast(BinaryIO, remote), remote.size, None) if remote.size else (None, 0, None)
+        file = opened(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return None, 0, None
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:  # what a power cut may leave
+        file.close()
+        return None, 0, None
+    return file, size, os.fsencode(path)
+
+
+def _cached_size(name: str) -> int:
+    try:
+        return cache_tree.cache().size(name)
+    except FileNotFoundError:
+        return 0
+
+
+def _make_thumbnail(photo: Stored) -> bytes:
+    found = _decode(photo, decoder.digest)
+    if found.photo_md5 and found.photo_md5 != photo.photo_md5:
+        raise _changed(photo)
+    if found.thumbnail is None:
+        raise NotThere(found.problem or "No thumbnail could be made of this file.", "no_picture")
+    return found.thumbnail
+
+
+def _make_preview(photo: Stored) -> bytes:
+    found = _decode(photo, partial(decoder.preview, edge_px=PREVIEW_EDGE_PX))
+    if found.picture is None:
+        raise NotThere(found.problem or "No picture could be made of this file.", "no_picture")
+    return found.picture
+
+
+def _decode(photo: Stored, verb: Callable[[Job], Any]) -> Any:
+    """Open the file as the catalog knows it and hand it to the decoder. Raises problems."""
+    source = source_for(photo.library)
+    try:
+        descriptor = _open(source, photo, as_known=True)
+    finally:
+        source.close()
+    given: list[int] = []
+
+    def give() -> int:
+        # The pool closes what it gets, and asks again when a decoder crashed on it.
+        given.append(os.dup(descriptor))
+        return given[-1]
+
+    params = {"zone": photo.library.time_zone, "mtime_ns": photo.mtime_ns, "size_bytes": photo.size_bytes}
+    try:
+        return verb(Job(photo.path, photo.filename, give, params))
+    except DecoderBusy:
+        raise Unavailable(
+            "Many pictures are being made just now. Try again in a moment.", "busy", wait_seconds=3
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
+    """Return a descriptor of the photo's file, or raise the problem that says why there is none."""
+    try:
+        return source.open(photo.path, expected=(photo.size_bytes, photo.mtime_ns) if as_known else None)
+    except FileChanged:
+        raise _changed(photo) from None
+    except (FileNotFoundError, NotADirectoryError, NotARegularFile, ValueError):
+        if not os.path.isdir(unescape_path(photo.library.root)):
+            raise Unavailable(
+                "The folder of this library cannot be reached. Is its disk or share mounted? Nothing is lost.",
+                "root_unavailable",
+                wait_seconds=60,
+            ) from None
+        raise NotThere(
+            f"The file {photo.path} is not in its place. A scan of the library will find it if it was moved.",
+            "file_gone",
+        ) from None
+    except OSError as error:
+        raise Unavailable(
+            f"The file {photo.path} cannot be read now: {error.strerror}.", "unreadable", wait_seconds=60
+        ) from None
+
+
+def _changed(photo: Stored) -> Conflict:
+    return Conflict(f"The file {photo.path} has changed since it was scanned. Scan the library again.", "file_changed")
+
+
+def _refuse_without_picture(photo: Stored) -> None:
+    if photo.state == Photo.State.BROKEN:
+        raise NotThere(photo.problem or "This file cannot be shown.", "no_picture")
+
+
+def _cache_control(request: HttpRequest, photo: Stored) -> str:
+    """An address that names the version may be kept for ever; any other must be asked for again (and costs a 304)."""
+    version = request.GET.get("v", "")
+    return FOR_EVER if len(version) >= 8 and photo.photo_md5.startswith(version) else ASK_AGAIN
+
+
+def _file_name(photo: Stored) -> str:
+    return unescape_path(photo.filename).decode("utf-8", "replace")
+
+
+def _jpeg_name(photo: Stored) -> str:
+    return os.path.splitext(_file_name(photo))[0] + ".jpg"
