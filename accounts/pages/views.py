@@ -1,6 +1,8 @@
 """Sign-in and the profile: password, look, devices."""
 
+import math
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -13,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Device, User
+from photolala.web.throttle import SignInThrottle, client_address
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -24,6 +27,25 @@ class SignInView(LoginView):
 
     template_name = "accounts/sign_in.html"
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check name and password, unless there were too many failures lately: then 429 without looking."""
+        throttle = SignInThrottle(request.POST.get("username", ""), client_address(request))
+        wait = throttle.seconds_to_wait()
+        if wait:
+            return self._too_many(wait)
+        response = super().post(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            throttle.succeeded()
+        else:
+            throttle.failed()
+        return response
+
+    def _too_many(self, wait_seconds: int) -> HttpResponse:
+        form = self.form_class(self.request)
+        minutes = max(1, math.ceil(wait_seconds / 60))
+        context = self.get_context_data(form=form, wait_minutes=minutes)
+        return self.render_to_response(context, status=429, headers={"Retry-After": str(wait_seconds)})
 
 
 @login_required
@@ -72,7 +94,7 @@ def revoke_device(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
     return redirect("accounts:profile")
 
 
-def _profile(request: HttpRequest, form: PasswordChangeForm[User], status: int = 200) -> HttpResponse:
+def _profile(request: HttpRequest, form: "PasswordChangeForm[User]", status: int = 200) -> HttpResponse:
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "form": form,

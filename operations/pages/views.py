@@ -16,6 +16,7 @@ from operations.templatetags.operations_words import DISMISSED
 
 HISTORY_LENGTH = 50
 MOST_DISMISSED = 200
+LISTED = ("problem_count",)  # the list of problems says it
 
 
 @login_required
@@ -40,10 +41,12 @@ def list_operations(request: HttpRequest) -> HttpResponse:
 def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
     """Show one operation: progress, counts, problems, and what can be done about it."""
     operation = _operation(request, operation_id)
-    gone = operation.result.get("gone") if isinstance(operation.result, dict) else None
+    gone = operation.result.get("gone")
+    problems, total = _problems(operation), operation.result.get("problem_count")
     context = {
         "operation": operation,
-        "problems": _problems(operation),
+        "problems": problems,
+        "problem_total": total if isinstance(total, int) else len(problems),
         "counts": _counts(operation),
         "asks_confirmation": operation.error_code == "confirm_gone" and operation.can_resume,
         "gone_count": gone if isinstance(gone, int) else None,
@@ -110,7 +113,7 @@ def _back(request: HttpRequest, operation: Operation) -> HttpResponseRedirect:
 
 def _problems(operation: Operation) -> list[dict[str, str]]:
     """Return the problems that the result lists, as `{"path", "reason"}`, at most 200."""
-    found = operation.result.get("problems") if isinstance(operation.result, dict) else None
+    found = operation.result.get("problems")
     problems: list[dict[str, str]] = []
     for item in (found if isinstance(found, list) else [])[:200]:
         if isinstance(item, dict):
@@ -126,8 +129,4 @@ def _problems(operation: Operation) -> list[dict[str, str]]:
 def _counts(operation: Operation) -> list[tuple[str, int | float]]:
     """Return the numbers of the metrics and the result (the result's win), in their order."""
     merged = {**(operation.metrics or {}), **(operation.result or {})}
-    return [
-        (name, value)
-        for name, value in merged.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    return [(name, value) for name, value in merged.items() if type(value) in (int, float) and name not in LISTED]

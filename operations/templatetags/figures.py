@@ -108,3 +108,30 @@ def percent(fraction: Any) -> str:
 def words_of(name: Any) -> str:
     """Return a name of code as words ("cache_hits" -> "cache hits")."""
     return str(name).replace("_", " ")
+
+
+@register.filter
+def count_name(name: Any) -> str:
+    """Return the name of a metric for people, without the unit that its value says ("survey_seconds" -> "Survey")."""
+    text = words_of(str(name).removesuffix("_seconds").removesuffix("_bytes") or name)
+    return "Time" if text == "seconds" else text[:1].upper() + text[1:]
+
+
+@register.filter
+def count_value(value: Any, name: Any) -> str:
+    """Return a metric's value with the unit that its name ends in (`…_seconds`, `…_bytes`)."""
+    if str(name).endswith("seconds"):
+        return f"{value:.1f} s" if value < 10 else duration_words(float(value))
+    if str(name).endswith("bytes"):
+        return file_size(value)
+    return number(value) if float(value).is_integer() else f"{value:,.2f}"
+
+
+@register.filter
+def clock(milliseconds: Any) -> str:
+    """Return the length of a video as "0:07", "12:34" or "1:02:03"; "" for None."""
+    if milliseconds is None:
+        return ""
+    minutes, seconds = divmod(max(1, round(int(milliseconds) / 1000)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

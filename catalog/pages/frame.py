@@ -1,0 +1,47 @@
+"""What all pages of one library share: the library itself, who asks, its running scan, the tab that is open."""
+
+import uuid
+from typing import Any
+
+from django.http import Http404, HttpRequest
+
+from catalog.models import Library, Membership
+from operations.models import ACTIVE, Operation
+
+
+def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[str, Any]:
+    """Return the context of templates/catalog/_library_head.html; two queries, three for a member.
+
+    Raises Http404 for a library that is not there or not the user's to see.
+    """
+    library = Library.objects.visible_to(request.user).select_related("owner").filter(pk=library_id).first()
+    if library is None:
+        raise Http404("There is no such library, or it is not yours to see.")
+    is_owner = library.owner_id == request.user.pk
+    return {
+        "library": library,
+        "tab": tab,
+        "is_owner": is_owner,
+        "can_edit": is_owner or _is_editor(request, library),
+        "scan": running_scans([library]).get(library.scan_key),
+    }
+
+
+def owned_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[str, Any]:
+    """Return the frame for pages that are the owner's alone. Raises Http404 for everybody else."""
+    frame = library_frame(request, library_id, tab)
+    if not frame["is_owner"]:
+        raise Http404("Only the owner of a library may see and change its settings.")
+    return frame
+
+
+def running_scans(libraries: list[Library]) -> dict[str, Operation]:
+    """Return the waiting or running scans of `libraries` by their key. One query."""
+    keys = [library.scan_key for library in libraries]
+    scans = Operation.objects.filter(active_key__in=keys, state__in=ACTIVE).defer("checkpoint", "error_detail")
+    return {operation.active_key: operation for operation in scans} if keys else {}
+
+
+def _is_editor(request: HttpRequest, library: Library) -> bool:
+    editor = Membership.Role.EDITOR
+    return Membership.objects.filter(library=library, user=request.user, role=editor).exists()

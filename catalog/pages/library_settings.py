@@ -1,0 +1,119 @@
+"""Members and settings of a library: the owner's alone. Everybody else gets 404."""
+
+import uuid
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import User
+from catalog import libraries as verbs
+from catalog.models import Library, Membership
+
+from .frame import owned_frame
+from .time_zones import time_zone_names
+
+
+class SettingsForm(forms.ModelForm):
+    """Name, time zone and ratings policy."""
+
+    class Meta:
+        model = Library
+        fields = ["name", "time_zone", "ratings"]
+
+    def clean_time_zone(self) -> str:
+        """Refuse a zone that this server does not know."""
+        zone = self.cleaned_data["time_zone"]
+        if zone not in time_zone_names():
+            raise forms.ValidationError("This server knows no such time zone; choose one of the list.")
+        return str(zone)
+
+
+@login_required
+@require_GET
+def show_settings(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Show the settings, the members, and how to forget the library."""
+    frame = owned_frame(request, library_id, "settings")
+    return _page(request, frame, SettingsForm(instance=frame["library"]))
+
+
+@login_required
+@require_POST
+def save_settings(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Save name, time zone and ratings policy. The time zone counts from the next reading of a file."""
+    frame = owned_frame(request, library_id, "settings")
+    library = Library.objects.get(pk=library_id)
+    form = SettingsForm(request.POST, instance=library)
+    if not form.is_valid():
+        return _page(request, frame, form, status=422)
+    library.save(update_fields=list(form.cleaned_data))
+    messages.success(request, "Saved.")
+    return redirect("catalog:library-settings", library_id)
+
+
+@login_required
+@require_POST
+def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Add a member by user name, or change the role of one."""
+    frame = owned_frame(request, library_id, "settings")
+    username, role = request.POST.get("username", "").strip(), request.POST.get("role", "")
+    member = User.objects.filter(username=username, is_active=True).first()
+    try:
+        if member is None:
+            raise verbs.LibraryRefused(
+                f"There is no user called “{username[:150]}” here. Write the name they sign in with."
+            )
+        verbs.set_member(frame["library"], member, role)
+    except verbs.LibraryRefused as refused:
+        form = SettingsForm(instance=frame["library"])
+        return _page(request, frame, form, status=422, member_error=str(refused))
+    messages.success(request, f"{username} is {role} of this library now.")
+    return redirect("catalog:library-settings", library_id)
+
+
+@login_required
+@require_POST
+def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Take a member out; they keep their favourites, but see the photos no longer."""
+    frame = owned_frame(request, library_id, "settings")
+    username = request.POST.get("username", "")
+    member = User.objects.filter(username=username, memberships__library=frame["library"]).first()
+    if member is None:
+        messages.warning(request, f"“{username[:150]}” was no member any more.")
+    else:
+        verbs.remove_member(frame["library"], member)
+        messages.success(request, f"{member.get_username()} sees this library no longer.")
+    return redirect("catalog:library-settings", library_id)
+
+
+@login_required
+@require_POST
+def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Forget the catalog of the library, never a photo, if its name was typed as confirmation."""
+    frame = owned_frame(request, library_id, "settings")
+    library = frame["library"]
+    if request.POST.get("name", "").strip() != library.name.strip():
+        sentence = "The name you typed is not the library's. Nothing was forgotten."
+        return _page(request, frame, SettingsForm(instance=library), status=422, forget_error=sentence)
+    name, root = library.name, library.root
+    verbs.forget_library(library)
+    messages.success(request, f"“{name}” is forgotten. Its photos lie untouched in {root}.")
+    return redirect("catalog:libraries")
+
+
+def _page(
+    request: HttpRequest, frame: dict[str, object], form: SettingsForm, status: int = 200, **errors: str
+) -> HttpResponse:
+    members = Membership.objects.filter(library=frame["library"]).select_related("user").order_by("user__username")
+    context = {
+        **frame,
+        "form": form,
+        "time_zones": time_zone_names(),
+        "memberships": list(members),
+        "roles": Membership.Role.choices,
+        **errors,
+    }
+    return render(request, "catalog/settings.html", context, status=status)

@@ -1,0 +1,64 @@
+"""The problems of a library: what is broken, damaged or missing, each with its reason."""
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from catalog.models import Photo
+from photolala.web.keyset import paginate
+from photolala.web.problems import BadRequest
+
+from .errors import say_problems
+from .frame import library_frame
+
+STATES: dict[str, tuple[str, str]] = {
+    Photo.State.BROKEN: ("Broken", "They cannot be shown. The files are untouched; the original can be downloaded."),
+    Photo.State.DAMAGED: ("Damaged", "They can be read in part and are shown as far as that goes."),
+    Photo.State.MISSING: (
+        "Missing",
+        "Their files are gone from the folder. Ratings, favourites and export history are kept; they come back by "
+        "themselves when the files do.",
+    ),
+}
+ORDER = ["directory", "filename"]  # unique within a library
+FIELDS = (
+    *ORDER,
+    "id",
+    "state",
+    "problem",
+    "size_bytes",
+    "media_type",
+    "photo_md5",
+    "has_thumbnail",
+    "missing_since",
+)
+PAGE_LENGTH = "100"
+
+
+@login_required
+@require_GET
+@say_problems
+def show_problems(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Show one page of the photos in `?state=` (the first state that has any, if not given), by path."""
+    frame = library_frame(request, library_id, "problems")
+    photos = Photo.objects.filter(library=frame["library"], state__in=list(STATES))
+    counts = {row["state"]: row["count"] for row in photos.values("state").annotate(count=Count("id")).order_by()}
+    chosen = request.GET.get("state") or next((state for state in STATES if counts.get(state)), Photo.State.BROKEN)
+    if chosen not in STATES:
+        raise BadRequest("The state is one of broken, damaged and missing.")
+    params = {"limit": PAGE_LENGTH, "cursor": request.GET.get("cursor", "")}
+    page = paginate(photos.filter(state=chosen).values(*FIELDS), ORDER, params)
+    context: dict[str, Any] = {
+        **frame,
+        "states": [(state, words[0], counts.get(state, 0)) for state, words in STATES.items()],
+        "chosen": chosen,
+        "explanation": STATES[chosen][1],
+        "page": page,
+        "has_any": bool(counts),
+    }
+    return render(request, "catalog/problems.html", context)

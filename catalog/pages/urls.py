@@ -1,0 +1,22 @@
+"""Routes of the catalog's pages."""
+
+from django.urls import path
+
+from . import about, folders, libraries, library_settings, problems
+from .timeline_urls import urlpatterns as timeline_patterns
+
+app_name = "catalog"
+urlpatterns = [
+    *timeline_patterns,
+    path("libraries/", libraries.list_libraries, name="libraries"),
+    path("libraries/add/", libraries.add, name="library-add"),
+    path("libraries/<uuid:library_id>/scan/", libraries.scan, name="library-scan"),
+    path("libraries/<uuid:library_id>/folders/", folders.show_folder, name="library-folders"),
+    path("libraries/<uuid:library_id>/problems/", problems.show_problems, name="library-problems"),
+    path("libraries/<uuid:library_id>/about/", about.show_about, name="library-about"),
+    path("libraries/<uuid:library_id>/settings/", library_settings.show_settings, name="library-settings"),
+    path("libraries/<uuid:library_id>/settings/save/", library_settings.save_settings, name="library-save"),
+    path("libraries/<uuid:library_id>/members/", library_settings.save_member, name="library-member"),
+    path("libraries/<uuid:library_id>/members/remove/", library_settings.drop_member, name="library-member-remove"),
+    path("libraries/<uuid:library_id>/forget/", library_settings.forget, name="library-forget"),
+]
