@@ -1,17 +1,26 @@
 """Publish a library's snapshot and pointer, and keep the counts that its pages show."""
 
 import logging
-import os
+import tempfile
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
 
+from catalog.snapshots.location import Location
+from catalog.snapshots.pointer import Pointer
+from catalog.snapshots.publish import publish, read_pointer
+from catalog.snapshots.schema import SnapshotHeader, snapshot_name
+from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Source
 from operations.running import LeaseLost, OperationFailed, Run
 
+from .locations import cache_location, root_location
 from .models import Library, Photo, PhotoMetadata, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -30,8 +39,13 @@ def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> N
     counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
     if scanned_at:
         counts["scanned_at"] = scanned_at
-    Library.objects.filter(pk=library.pk).update(revision=F("revision") + 1, **counts)
+    Library.objects.filter(pk=library.pk).update(**counts)
     library.refresh_from_db()
+
+
+def note_change(library: Library) -> None:
+    """Count a change of the library's photos: pages refresh, and the next scan knows that a snapshot is due."""
+    Library.objects.filter(pk=library.pk).update(revision=F("revision") + 1)
 
 
 def entry_rows(library: Library) -> Iterator[tuple[Any, ...]]:
@@ -98,9 +112,77 @@ def _taken_text(local: Any, offset_minutes: int | None) -> str:
     return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
 
 
-def check_root_is_the_same(library, *, confirmed):
-    pass
+def check_root_is_the_same(library: Library, *, confirmed: bool) -> None:
+    """Raise OperationFailed if the pointer that was written into the root is gone: another disk may be mounted there."""
+    if not library.root_has_pointer or confirmed or _root_pointer(library) is not None:
+        return
+    raise OperationFailed(
+        f"The file .photolala.md5, which Photolala left in {library.root}, is gone. Perhaps another disk is mounted there, "
+        "so nothing was changed. If this is the right folder, confirm it, and the file is written anew.",
+        "confirm_gone",
+    )
 
 
-def publish_if_changed(library, source, run):
-    return ""
+def publish_if_due(library: Library, source: Source, run: Run) -> str:
+    """Write and publish a snapshot if the catalog changed since the last one, or the root lost its copy.
+
+    Returns the MD5 of the current snapshot. Raises LeaseLost instead of publishing for someone else.
+    """
+    library.refresh_from_db()
+    revision = library.revision
+    if library.snapshot_md5 and library.snapshot_revision == revision and not _root_lags(library):
+        return library.snapshot_md5
+    working = Path(settings.DATA_DIR) / "working"
+    working.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=working, prefix=f"snapshot-{run.token}-") as folder:
+        header = SnapshotHeader(str(library.pk))
+        with write_snapshot(folder, header, entry_rows(library), metadata_rows(library)) as written:
+            if not run.still_mine():
+                raise LeaseLost
+            cache = cache_location(source.root_md5)
+            root = root_location(library)
+            published = publish(written, cache, root)
+            for warning in published.warnings:
+                logger.warning("Library %s: %s", library.pk, warning)
+            with transaction.atomic():
+                Snapshot.objects.update_or_create(
+                    library=library,
+                    md5=written.md5,
+                    defaults={
+                        "entry_count": written.entry_count,
+                        "size_bytes": written.size_bytes,
+                        "published_at": timezone.now(),
+                    },
+                )
+                _mark_present(library, cache, root)
+                Library.objects.filter(pk=library.pk).update(
+                    snapshot_md5=written.md5,
+                    snapshot_revision=revision,
+                    root_has_pointer=published.root_written,
+                    warning=" ".join(published.warnings),
+                )
+            return written.md5
+
+
+def _root_pointer(library: Library) -> Pointer | None:
+    try:
+        return read_pointer(root_location(library))
+    except OSError:
+        return None
+
+
+def _root_lags(library: Library) -> bool:
+    """True if the root should hold the current snapshot, or can again, and does not name it."""
+    pointer = _root_pointer(library)
+    return pointer is None or pointer.md5s[:1] != (library.snapshot_md5,)
+
+
+def _mark_present(library: Library, cache: Location, root: Location) -> None:
+    in_cache, in_root = set(cache.names()), set()
+    try:
+        in_root = set(root.names())
+    except OSError:
+        logger.warning("Library %s: its root cannot be listed for snapshots.", library.pk)
+    for row in Snapshot.objects.filter(library=library):
+        name = snapshot_name(row.md5)
+        Snapshot.objects.filter(pk=row.pk).update(in_cache=name in in_cache, in_root=name in in_root)

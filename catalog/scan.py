@@ -10,7 +10,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from catalog.media.kinds import is_media_name, sidecars_in
@@ -70,6 +69,7 @@ class Scan:
         self.problems: list[dict[str, str]] = []
         self.problem_count = 0
         self.incomplete: set[str] = set()
+        self.changed_anything = False
         self.claimed_for = f"{run.operation.pk}:{run.token}"
         self.clock = time.monotonic()
 
@@ -79,7 +79,8 @@ class Scan:
         dirty, vanished = self.walk()
         survey_seconds = 0.0
         pending = Photo.objects.filter(library=self.library, needs_digest=True)
-        if dirty or vanished or pending.exists():
+        self.changed_anything = bool(dirty or vanished or pending.exists() or self.run.token > 1)
+        if self.changed_anything:
             with DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1) as pool:
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
@@ -101,6 +102,7 @@ class Scan:
         vanished = self._vanished(seen) if seen_known < scan_rows.count_known(self.library) else []
         if too_many_gone(self.totals.gone, self.totals.known) and not confirmed:
             self._ask_about_gone(dirty)
+        self._remember_totals()
         return dirty, vanished
 
     def _compare_all(self) -> tuple[list[str], int, set[str]]:
@@ -204,6 +206,7 @@ class Scan:
         """Read the heads of new and changed files, so that they can be browsed; mark what is gone."""
         for directory in vanished:
             scan_rows.mark_directory_missing(self.library, directory, self.started_at)
+            publishing.note_change(self.library)
         self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
         rows: list[Row] = []
         flushed = time.monotonic()
@@ -224,6 +227,7 @@ class Scan:
             plan = compare(found, known, is_complete=directory.is_complete) or FolderPlan()
             if plan.gone:
                 scan_rows.mark_missing(self.library, path, plan.gone, self.started_at)
+                publishing.note_change(self.library)
             for name in (*plan.added, *plan.changed):
                 yield self._job(directory.path_of(name), (path, name, found[name]), found[name])
 
@@ -287,7 +291,7 @@ class Scan:
         """Count finished photos, under the fencing number, in the transaction that wrote them."""
         self.run.advance(done)
         self.run.checkpoint(stop=False)
-        Library.objects.filter(pk=self.library.pk).update(revision=F("revision") + 1)
+        publishing.note_change(self.library)
 
     # -- 4 and 5: digest and apply ------------------------------------------------------------------------------------
 
@@ -380,16 +384,33 @@ class Scan:
                 self._count(len(rows))
         self.run.raise_if_stopped()
 
+    def _remember_totals(self) -> None:
+        """Keep what the first run of this scan planned: a resumed one finds that part of it is done."""
+        if "plan" not in self.run.operation.checkpoint:
+            totals = self.totals
+            self.run.checkpoint(plan=[totals.added, totals.changed, totals.unchanged, totals.gone])
+
+    def _totals_of_all_runs(self) -> Totals:
+        """Return the counts as if the scan had not been interrupted."""
+        added, changed, unchanged, gone = self.run.operation.checkpoint["plan"]
+        now = self.totals
+        later = now.added if self.run.token > 1 and now.found > added + changed + unchanged else 0
+        return Totals(found=now.found, added=added + later, changed=changed, unchanged=unchanged, gone=gone)
+
     # -- 6: finish ----------------------------------------------------------------------------------------------------
 
     def finish(self, survey_seconds: float) -> dict[str, Any]:
         """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
         moved = moves.follow(self.library, self.started_at)
+        if moved:
+            publishing.note_change(self.library)
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
-        snapshot_md5 = publishing.publish_if_changed(self.library, self.source, self.run)
-        publishing.refresh_counts(self.library, scanned_at=timezone.now())
-        totals = self.totals
+        snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
+        if self.changed_anything or moved:
+            publishing.refresh_counts(self.library)
+        Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now())
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
+        totals = self._totals_of_all_runs()
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),

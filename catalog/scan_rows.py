@@ -20,11 +20,33 @@ from .planning import Entry
 CLAIM_LENGTH = timedelta(minutes=10)
 PHOTO_TABLE = Photo._meta.db_table
 
-SURVEY_COLUMNS = (
-    "size_bytes mtime_ns sidecars head_md5 photo_md5 state is_shown problem notes needs_digest claimed_for claimed_until "
-    "media_type width height orientation duration_ms placeholder has_thumbnail taken_local taken_day taken_at "
-    "taken_offset_minutes taken_source missing_since"
-).split()
+SURVEY_COLUMNS = [
+    "size_bytes",
+    "mtime_ns",
+    "sidecars",
+    "head_md5",
+    "photo_md5",
+    "state",
+    "is_shown",
+    "problem",
+    "notes",
+    "needs_digest",
+    "claimed_for",
+    "claimed_until",
+    "media_type",
+    "width",
+    "height",
+    "orientation",
+    "duration_ms",
+    "placeholder",
+    "has_thumbnail",
+    "taken_local",
+    "taken_day",
+    "taken_at",
+    "taken_offset_minutes",
+    "taken_source",
+    "missing_since",
+]
 EMPTY_COLUMNS = {
     "claim_token": 0,
     "camera_make": "",
@@ -42,11 +64,41 @@ EMPTY_COLUMNS = {
     "content_identifier": "",
 }
 KEY_COLUMNS = ["id", "library_id", "directory", "filename", "added_at"]
-DIGEST_COLUMNS = (
-    "size_bytes mtime_ns head_md5 photo_md5 state is_shown problem notes media_type width height orientation duration_ms "
-    "placeholder has_thumbnail taken_local taken_day taken_at taken_offset_minutes taken_source camera_make camera_model "
-    "lens_model iso aperture shutter_speed focal_length latitude longitude rating caption keywords content_identifier"
-).split()
+DIGEST_COLUMNS = [
+    "size_bytes",
+    "mtime_ns",
+    "head_md5",
+    "photo_md5",
+    "state",
+    "is_shown",
+    "problem",
+    "notes",
+    "media_type",
+    "width",
+    "height",
+    "orientation",
+    "duration_ms",
+    "placeholder",
+    "has_thumbnail",
+    "taken_local",
+    "taken_day",
+    "taken_at",
+    "taken_offset_minutes",
+    "taken_source",
+    "camera_make",
+    "camera_model",
+    "lens_model",
+    "iso",
+    "aperture",
+    "shutter_speed",
+    "focal_length",
+    "latitude",
+    "longitude",
+    "rating",
+    "caption",
+    "keywords",
+    "content_identifier",
+]
 
 Row = dict[str, Any]
 

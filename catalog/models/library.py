@@ -49,6 +49,7 @@ class Library(models.Model):
     scanned_at = models.DateTimeField(null=True, blank=True)
     revision = models.PositiveBigIntegerField(default=0, help_text="Grows with every change of its photos.")
     snapshot_md5 = models.CharField(max_length=32, blank=True)
+    snapshot_revision = models.PositiveBigIntegerField(default=0, help_text="The revision that the snapshot holds.")
     root_has_pointer = models.BooleanField(default=False, help_text="A pointer was written into the root.")
     warning = models.TextField(blank=True, help_text="What a person should know about it, e.g. that it is read-only.")
     cover_ids = models.JSONField(default=list, blank=True)

@@ -84,7 +84,7 @@ def database_from_url(parts: SplitResult | None, sqlite_file: Path) -> dict[str,
                 "timeout": 30,
                 "init_command": (
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
-                    " PRAGMA mmap_size=134217728; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=67108864;"
+                    " PRAGMA cache_size=-16000; PRAGMA journal_size_limit=67108864;"
                 ),
             },
         }

@@ -1,13 +1,17 @@
 """The scan, through its operation: what it finds, what it keeps, and that it never does a thing twice."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from catalog.locations import cache_location
+from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, Snapshot
 from catalog.models.photo import photo_id
+from catalog.snapshots.location import FolderLocation
+from catalog.snapshots.read import open_snapshot
 from operations.control import resume
 from operations.models import State
 from operations.running import execute, start
@@ -64,8 +68,6 @@ def test_a_first_scan_knows_everything_of_a_photo(library, root):
     path = make_jpeg(root / "2024" / "IMG_1.JPG", size=(80, 60), orientation=6)
     assert counts(scan(library)) == dict(found=1, added=1, changed=0, moved=0, unchanged=0, gone=0, failed=0)
     photo = Photo.objects.get()
-    import hashlib
-
     content = path.read_bytes()
     assert photo.path == "2024/IMG_1.JPG"
     assert photo.photo_md5 == hashlib.md5(content).hexdigest()
@@ -247,3 +249,69 @@ def test_same_head_and_size_with_other_content_is_another_photo(library, root):
     assert by_name["a.jpg"].fast_photo_key == by_name["b.jpg"].fast_photo_key == by_name["copy.jpg"].fast_photo_key
     assert by_name["a.jpg"].photo_md5 == by_name["copy.jpg"].photo_md5 != by_name["b.jpg"].photo_md5
     assert len({photo.pk for photo in by_name.values()}) == 3
+
+
+@pytest.mark.promise("S4-002", "S4-021", "S4-022", "S4-023", "S4-024", "S4-045", "S4-047")
+def test_snapshot_and_pointer_are_published_in_root_and_cache(library, root):
+    make_library(root, 5)
+    md5 = scan(library).result["snapshot_md5"]
+    assert library.snapshot_md5 == md5 and library.root_has_pointer and library.warning == ""
+    in_root = root / f".photolala.{md5}.sqlite"
+    assert hashlib.md5(in_root.read_bytes()).hexdigest() == md5
+    assert (root / ".photolala.md5").read_text() == f"{md5}\n"
+    cached = cache_location(hashlib.md5(f"file://{root}".encode()).hexdigest())
+    assert cached.names() == [f".photolala.{md5}.sqlite", ".photolala.md5"]
+    row = Snapshot.objects.get()
+    assert (row.md5, row.entry_count, row.in_cache, row.in_root) == (md5, 5, True, True)
+    with open_snapshot(in_root, md5) as snapshot:
+        assert snapshot.header.library_id == str(library.pk)
+        entries = {entry.path: entry for entry in snapshot.entries()}
+        assert len(list(snapshot.metadata())) == 5
+    photo = Photo.objects.order_by("filename").first()
+    entry = entries[photo.path]
+    assert (entry.photo_id, entry.photo_md5, entry.size_bytes) == (str(photo.pk), photo.photo_md5, photo.size_bytes)
+    assert entry.taken_at == photo.taken_text == "2000-01-01T00:30:00"
+
+
+def test_a_scan_without_changes_keeps_the_snapshot_and_one_with_changes_keeps_history(library, root):
+    make_library(root, 10)
+    first = scan(library).result["snapshot_md5"]
+    assert scan(library).result["snapshot_md5"] == first
+    make_jpeg(root / "new.jpg", seed=77)
+    second = scan(library).result["snapshot_md5"]
+    assert (root / ".photolala.md5").read_text() == f"{second}\n{first}\n"
+    (root / "new.jpg").unlink()
+    assert scan(library).result["snapshot_md5"] == first
+    assert (root / ".photolala.md5").read_text() == f"{first}\n{second}\n"
+
+
+@pytest.mark.promise("S4-065", "S4-066", "S4-X03")
+def test_a_root_that_takes_no_files_keeps_its_snapshot_in_the_cache(library, root, monkeypatch, caplog):
+    make_library(root, 3)
+
+    def refuse(self, *_):
+        if self.label != "the cache":
+            raise OSError(30, "Read-only file system")
+        return put_file(self, *_)
+
+    put_file = FolderLocation.put_file
+    monkeypatch.setattr(FolderLocation, "put_file", refuse)
+    operation = scan(library)
+    assert operation.state == State.COMPLETED
+    assert "Read-only file system" in library.warning and "Read-only file system" in caplog.text
+    row = Snapshot.objects.get()
+    assert (row.in_cache, row.in_root) == (True, False) and not library.root_has_pointer
+    assert counts(scan(library))["unchanged"] == 3
+
+
+def test_another_disk_under_the_same_name_is_noticed(library, root):
+    make_library(root, 3)
+    scan(library)
+    (root / ".photolala.md5").unlink()
+    before = facts(library)
+    refused = scan(library)
+    assert refused.state == State.FAILED and refused.error_code == "confirm_gone" and ".photolala.md5" in refused.error
+    assert facts(library) == before
+    resume(refused, confirm_gone=True)
+    assert execute(refused.pk).state == State.COMPLETED
+    assert (root / ".photolala.md5").exists()

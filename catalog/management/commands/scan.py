@@ -78,5 +78,3 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['gone']:,} gone, {result['unchanged']:,} unchanged"
     )
     return f"{text}; {result['failed']:,} cannot be shown (listed under Problems)" if result["failed"] else text
-
-

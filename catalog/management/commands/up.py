@@ -145,6 +145,8 @@ class Command(BaseCommand):
                     *["--log-level", "warning", "photolala.wsgi:application"],
                 ],
             ),
-            Program("worker", [*celery, "worker", "-Q", QUEUES, "-l", "WARNING", "--without-gossip", "--without-mingle"]),
+            Program(
+                "worker", [*celery, "worker", "-Q", QUEUES, "-l", "WARNING", "--without-gossip", "--without-mingle"]
+            ),
             Program("schedule", [*celery, "beat", "-l", "WARNING", "-s", schedule, "--pidfile", ""]),
         ]

@@ -1,0 +1,197 @@
+"""One's own operations: progress, results, and cancel, resume, retry."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from operations import control
+from operations.models import UNFINISHED, Operation, State
+from operations.running import AlreadyActive
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import BadRequest, Conflict
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+
+NEWEST_FIRST = ("-created_at", "id")
+
+
+class OperationBody(serializers.Serializer):
+    """One piece of long work."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    subject = serializers.CharField(help_text="What it works on, in words.")
+    state = serializers.ChoiceField(State.choices)
+    phase = serializers.CharField()
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True, help_text="null while unknown.")
+    unit = serializers.CharField()
+    fraction = serializers.FloatField(allow_null=True, help_text="0 to 1.")
+    rate = serializers.FloatField(allow_null=True, help_text="Units per second, lately.")
+    eta_seconds = serializers.FloatField(allow_null=True)
+    seconds = serializers.FloatField(allow_null=True, help_text="How long it has run, or ran.")
+    can_resume = serializers.BooleanField()
+    cancel_requested = serializers.BooleanField()
+    superseded = serializers.BooleanField()
+    error = serializers.CharField(help_text="A sentence for people.")
+    error_code = serializers.CharField(help_text="`confirm_gone`: resume it with that confirmation.")
+    params = serializers.DictField()
+    metrics = serializers.DictField()
+    result = serializers.DictField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class Answer(serializers.Serializer):
+    """A person's answer to what the operation asked."""
+
+    confirm_gone = serializers.BooleanField(required=False)
+
+
+OperationPage = page_body("OperationPage", OperationBody)
+
+
+def operation_json(operation: Operation) -> dict[str, Any]:
+    """Return an operation as the API writes it."""
+    return {
+        "id": str(operation.pk),
+        "kind": operation.kind,
+        "subject": operation.subject,
+        "state": operation.state,
+        "phase": operation.phase,
+        "done": operation.done,
+        "total": operation.total,
+        "unit": operation.unit,
+        "fraction": operation.fraction,
+        "rate": operation.rate,
+        "eta_seconds": operation.eta_seconds,
+        "seconds": operation.seconds,
+        "can_resume": operation.can_resume,
+        "cancel_requested": operation.cancel_requested,
+        "superseded": operation.superseded,
+        "error": operation.error,
+        "error_code": operation.error_code,
+        "params": operation.params,
+        "metrics": operation.metrics,
+        "result": operation.result,
+        "created_at": utc_text(operation.created_at),
+        "started_at": utc_text(operation.started_at),
+        "updated_at": utc_text(operation.updated_at),
+        "finished_at": utc_text(operation.finished_at),
+    }
+
+
+def already_active(running: AlreadyActive, user: Any) -> Conflict:
+    """Return the 409 that names the operation in the way: its id, and to others than its owner no more than that."""
+    return Conflict(
+        f"This is being done already (operation {running.operation.pk}). Wait for it, or cancel it.",
+        "already_running",
+        operation=str(running.operation.pk),
+    )
+
+
+def _own(request: Request, operation_id: UUID) -> Operation:
+    operation = Operation.objects.visible_to(request.user).filter(pk=operation_id).first()
+    if operation is None:
+        raise Http404
+    return operation
+
+
+class OperationList(ApiView):
+    """One's own."""
+
+    @documented(
+        "operations_list",
+        "One's own operations, newest first.",
+        {200: OperationPage},
+        errors=(400, 401),
+        parameters=[
+            query("state", f"`incomplete` (what still wants work or a decision), or one of {', '.join(State.values)}."),
+            *PAGE_PARAMETERS,
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"state", "limit", "cursor"})
+        own = Operation.objects.visible_to(request.user).defer("checkpoint", "error_detail")
+        state = request.query_params.get("state", "")
+        if state == "incomplete":
+            own = own.filter(state__in=UNFINISHED, superseded=False)
+        elif state:
+            if state not in State.values:
+                raise BadRequest(f"state must be incomplete or one of {', '.join(State.values)}.", "bad_state")
+            own = own.filter(state=state)
+        page = paginate(own, NEWEST_FIRST, request.query_params)
+        return Response(envelope(page, [operation_json(row) for row in page.rows], request))
+
+
+class OperationDetail(ApiView):
+    """One of them."""
+
+    @documented("operations_retrieve", "Progress, figures, result.", {200: OperationBody}, errors=(401, 404))
+    def get(self, request: Request, operation_id: UUID) -> Response:
+        """Return it."""
+        return Response(operation_json(_own(request, operation_id)))
+
+
+class Cancel(ApiView):
+    """Stop it."""
+
+    @documented(
+        "operations_cancel",
+        "Ask it to stop, which it does within one batch; what was done stays. 409 if it has ended.",
+        {200: OperationBody},
+        errors=(401, 403, 404, 409),
+    )
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Cancel."""
+        operation = _own(request, operation_id)
+        try:
+            control.cancel(operation)
+        except control.NotPossible as reason:
+            raise Conflict(str(reason), "not_possible") from None
+        return Response(operation_json(operation))
+
+
+class Resume(ApiView):
+    """Let it go on."""
+
+    @documented(
+        "operations_resume",
+        "Set an interrupted, cancelled or failed operation to work again, from where it stood.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=Answer,
+    )
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Resume."""
+        operation = _own(request, operation_id)
+        answer = Answer(data=request.data)
+        answer.is_valid(raise_exception=True)
+        try:
+            control.resume(operation, **answer.validated_data)
+        except control.NotPossible as reason:
+            raise Conflict(str(reason), "not_possible") from None
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
+
+
+class Retry(Resume):
+    """Try again."""
+
+    @documented(
+        "operations_retry",
+        "The same as resume: nothing that was done is done twice.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=Answer,
+    )
+    def post(self, request: Request, operation_id: UUID) -> Response:
+        """Retry."""
+        return super().post(request, operation_id)
