@@ -1,11 +1,12 @@
 """Writes rows as one JSON array, batch after batch, with the bytes that `json.dumps(all_rows, indent=2)` would give."""
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring
 from typing import Any, Protocol
 
-from exports.formats.columns import COLUMNS, NAMES, Kind, Row, positions, without_infinities
+from exports.formats.columns import COLUMNS, Kind, Row, positions, without_infinities
 
 
 class ByteSink(Protocol):
@@ -15,17 +16,32 @@ class ByteSink(Protocol):
         """Take all of `data`."""
 
 
-_NESTED = tuple((index, COLUMNS[index].name) for index in positions(Kind.LIST, Kind.OBJECT))
-_FIRST_NESTED = _NESTED[0][0]
-_FLAT_NAMES = NAMES[:_FIRST_NESTED]
-_TAIL = tuple((index, COLUMNS[index].name, COLUMNS[index].kind) for index in range(_FIRST_NESTED, len(COLUMNS)))
 # The C encoder is used for flat objects only: it does not indent, but a separator with the line break does the same.
 _SEPARATORS = {level: ",\n" + "  " * level for level in range(64)}
 _ENCODERS: dict[int, Any] = {
     level: json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(separator, ": ")).encode
     for level, separator in _SEPARATORS.items()
 }
-_encode_fields = _ENCODERS[2]
+
+
+def _encode_number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""  # a coordinate that is no number is left out
+
+
+_FORMATTERS: dict[Kind, Callable[[Any], str]] = {
+    Kind.WORD: encode_basestring,
+    Kind.TEXT: encode_basestring,
+    Kind.INTEGER: int.__repr__,
+    Kind.NUMBER: _encode_number,
+    Kind.BOOLEAN: {True: "true", False: "false"}.__getitem__,
+}
+_NUMBERS = positions(Kind.NUMBER)
+_OBJECT = positions(Kind.OBJECT)[0]
+_FIRST_NESTED = positions(Kind.LIST, Kind.OBJECT)[0]
+_FLAT = tuple((f'"{column.name}": ', _FORMATTERS[column.kind]) for column in COLUMNS[:_FIRST_NESTED])
+_TAIL = tuple((index, COLUMNS[index].name) for index in range(_FIRST_NESTED, len(COLUMNS)))
+_BETWEEN_FIELDS = _SEPARATORS[2]
+_BETWEEN_OBJECTS = "}" + _SEPARATORS[3] + "{"
 
 
 class JsonWriter:
@@ -38,7 +54,8 @@ class JsonWriter:
 
     def write_batch(self, rows: Iterable[Row]) -> int:
         """Write `rows` and return how many they were. The bytes do not depend on how rows are split into batches."""
-        texts = [_encode_row(row) for row in rows]
+        batch = rows if isinstance(rows, list) else list(rows)
+        texts = list(map(_encode_row, batch, _encode_objects([row[_OBJECT] for row in batch])))
         if texts:
             opening = ",\n" if self.row_count else "[\n"
             self._stream.write((opening + ",\n".join(texts)).encode())
@@ -50,22 +67,49 @@ class JsonWriter:
         self._stream.write(b"\n]\n" if self.row_count else b"[]\n")
 
 
-def _encode_row(row: Row) -> str:
-    fields = {name: value for name, value in zip(_FLAT_NAMES, row, strict=False) if value is not None and value != ""}
-    try:
-        body = _encode_fields(fields)[1:-1]
-    except ValueError:  # a coordinate that is no number: left out
-        cleaned = without_infinities(fields)
-        body = _encode_fields({name: value for name, value in cleaned.items() if value is not None})[1:-1]
-    for index, name, kind in _TAIL:
-        value = row[index]
-        if not value:
-            continue
-        if kind is Kind.OBJECT and isinstance(value, str):
-            value = json.loads(value)
-        if text := encode_indented(value, 2) if value else "":
-            body = f'{body},\n    "{name}": {text}' if body else f'"{name}": {text}'
-    return f"  {{\n    {body}\n  }}" if body else "  {}"
+def _encode_row(row: Row, encoded_object: str) -> str:
+    fields = [
+        name + encode(value)
+        for (name, encode), value in zip(_FLAT, row, strict=False)
+        if value is not None and value != ""
+    ]
+    if any(isinstance(row[index], float) and not math.isfinite(row[index]) for index in _NUMBERS):
+        fields = [field for field in fields if not field.endswith(": ")]
+    for index, name in _TAIL:
+        if row[index]:
+            text = encoded_object if index == _OBJECT else encode_indented(row[index], 2)
+            if text:
+                fields.append(f'"{name}": {text}')
+    return f"  {{\n    {_BETWEEN_FIELDS.join(fields)}\n  }}" if fields else "  {}"
+
+
+def _encode_objects(values: list[Any]) -> list[str]:
+    """Return the metadata objects of a batch (dicts or their texts) as JSON two levels deep, `""` for the empty ones.
+
+    Most are texts of flat objects: those go through parser and encoder together, as a call for each costs more than the
+    work. They can be parted again since no string in JSON holds a raw line break.
+    """
+    encoded: list[str | None] = [None] * len(values)
+    flat = [
+        index
+        for index, value in enumerate(values)
+        if type(value) is str and value.count("{") == 1 and "[" not in value and ":" in value
+    ]
+    if flat:
+        try:
+            text = _ENCODERS[3](json.loads(f"[{','.join([values[index] for index in flat])}]"))
+        except ValueError:  # one is damaged or holds a NaN: each by itself
+            text = ""
+        parts = text[2:-2].split(_BETWEEN_OBJECTS) if text else []
+        if len(parts) == len(flat):
+            for index, part in zip(flat, parts, strict=True):
+                encoded[index] = f"{{\n      {part}\n    }}" if part else ""
+    return [_encode_object(value) if text is None else text for value, text in zip(values, encoded, strict=True)]
+
+
+def _encode_object(value: Any) -> str:
+    parsed = json.loads(value) if isinstance(value, str) and value else value
+    return encode_indented(parsed, 2) if parsed else ""
 
 
 def encode_indented(value: Any, level: int) -> str:

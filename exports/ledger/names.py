@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from exports.ledger.errors import InvalidRecord
 
@@ -16,6 +17,7 @@ class NoFreeName(OSError):
     """All numbered forms of a file name are taken in a folder; nothing was written."""
 
 
+@lru_cache(maxsize=4096)  # the same few folders again and again while half a million records load
 def check_rel_path(rel_path: str) -> None:
     """Raise InvalidRecord unless `rel_path` (escaped text) is a safe folder below the destination, like `2025/02/`."""
     reason = _rel_path_problem(rel_path)

@@ -139,6 +139,8 @@ def format_date(moment: datetime) -> str:
 
 def whole_seconds(moment: datetime) -> datetime:
     """Return `moment` as UTC without its fraction of a second; a moment without a zone is taken as UTC."""
+    if moment.tzinfo is UTC and not moment.microsecond:
+        return moment
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).replace(microsecond=0)
 

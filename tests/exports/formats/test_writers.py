@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def written(writer_class: type[JsonWriter] | type[CsvWriter], batches: list) -> 
 
 def splits(items: list, cuts: list[int]) -> list[list]:
     edges = sorted({0, len(items), *(cut % (len(items) + 1) for cut in cuts)})
-    return [items[start:stop] for start, stop in zip(edges, edges[1:], strict=False)] or [[]]
+    return [items[start:stop] for start, stop in pairwise(edges)] or [[]]
 
 
 @pytest.mark.promise("S3-077", "S3-078", "S3-X02", "S3-U06", "S3-080")
@@ -143,6 +144,26 @@ def test_metadata_may_come_as_its_text() -> None:
     assert cells[0]["metadata"] == {"iso": 100, "exifData": {"k": ["<&>"]}}
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ['{"a": 1}', "{}", None, "", '{"b":"x},\\n      {"}', '{"c":[1]}', '{"d":{"e":null}}'],
+        ['{"a": NaN, "b": 1}', '{"c":2}'],
+        ['{"a":1,"a":2}', '{"\\u007b":"\\n"}'],
+    ],
+)
+def test_metadata_texts_of_a_batch_are_each_written_as_alone(texts: list[str | None]) -> None:
+    batch = [row_from_mapping({"id": str(number), "metadata": text}) for number, text in enumerate(texts)]
+    assert written(JsonWriter, [batch]) == written(JsonWriter, [[item] for item in batch])
+    expected = [json.loads((text or "{}").replace("NaN", "null")) for text in texts]
+    assert [item.get("metadata", {}) for item in json.loads(written(JsonWriter, [batch]))] == expected
+
+
+def test_damaged_metadata_stops_the_export() -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        written(JsonWriter, [[row_from_mapping({"id": "a", "metadata": '{"a":'})]])
+
+
 def test_csv_example_byte_for_byte() -> None:
     line = written(CsvWriter, [[sample()]]).split(b"\r\n", 1)[1].decode()
     expected = 'a,,,,,"\'=Ünï ""x""\n.jpg",,,,,,,,,,,,,,,,,-12.5,,0,,,,,true,false,,a\\;b;c,'
@@ -186,10 +207,10 @@ def test_deep_metadata_is_written() -> None:
 @pytest.mark.promise("S3-011", "S3-012", "S3-013", "S3-014", "S3-015", "S3-016", "S3-017", "S3-018")
 def test_columns_stand_for_every_field_of_the_specification_in_order() -> None:
     expected = (
-        "id photo_md5 owner_id library_id path filename caption taken_at taken_at_source added_at size_bytes media_type "
-        "width height duration_ms camera_make camera_model lens_model iso aperture shutter_speed focal_length latitude "
-        "longitude rating favorite_count share_count note_count album_count has_media is_edited original_id keywords "
-        "metadata archived_at media_files"
+        "id photo_md5 owner_id library_id path filename caption taken_at taken_at_source added_at size_bytes "
+        "media_type width height duration_ms camera_make camera_model lens_model iso aperture shutter_speed "
+        "focal_length latitude longitude rating favorite_count share_count note_count album_count has_media "
+        "is_edited original_id keywords metadata archived_at media_files "
     )
     assert list(NAMES) == expected.split()
     with pytest.raises(KeyError, match="colour"):
