@@ -1,6 +1,7 @@
 /** Buckets and capture times as people read them. */
 
-const language = document.documentElement.lang || "en";
+const pageLanguage = document.documentElement.lang || "en";
+const language = pageLanguage === "en" ? "en-GB" : pageLanguage; // the day before the month, as on the other pages
 const monthAndYear = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
 const shortMonth = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
 const fullDay = new Intl.DateTimeFormat(language, {

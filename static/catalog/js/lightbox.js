@@ -267,6 +267,7 @@ export class TimelineSlides {
     if (!photos || photos.id[index] === undefined) return null;
     return {
       id: photos.id[index],
+      day: photos.taken_local[index]?.slice(0, 10) ?? "undated",
       version: photos.version[index],
       ratio: photos.ratio[index],
       isVideo: Boolean(photos.media_type[index]?.startsWith("video/")),

@@ -11,6 +11,11 @@ import { showToast } from "photolala/toast";
 
 const NO_ID = "00000000-0000-0000-0000-000000000000";
 
+/** What the history keeps of an open photo. */
+function stateOf(photo) {
+  return { isPhoto: true, id: photo.id, day: photo.day };
+}
+
 class TimelinePage {
   constructor(root) {
     this.root = root;
@@ -89,7 +94,7 @@ class TimelinePage {
       this.toggleStar(tile);
     } else if (event.target.closest(".tile-link") && !event.ctrlKey && !event.metaKey && !event.shiftKey && event.button === 0) {
       event.preventDefault();
-      void this.open(this.model.numberOf(this.model.sections.indexOf(tile.section), tile.index), true);
+      void this.open(this.model.numberOf(this.model.sections.indexOf(tile.section), tile.index), { entry: "new" });
     }
   }
 
@@ -104,28 +109,43 @@ class TimelinePage {
     history.replaceState({ place: this.timeline.placeToKeep() }, "", address);
   }
 
+  /** The number of a photo in the whole timeline; -1 if it is not there. `day` is "2024-05-17" or "undated". */
+  async numberOf(id, day) {
+    const section = this.model.byKey.get(day) ?? this.model.byKey.get(day.slice(0, 7));
+    if (!section) return -1;
+    const photos = await this.model.photosOf(section).catch((error) => (this.onTrouble(error), null));
+    const index = photos ? photos.id.indexOf(id) : -1;
+    return index < 0 ? -1 : this.model.numberOf(this.model.sections.indexOf(section), index);
+  }
+
+  /** The page was loaded at a photo's address. */
   async openLinked(opened) {
-    const section = this.model.byKey.get(opened.bucket) ?? this.model.byKey.get(opened.bucket.slice(0, 7));
-    if (section && opened.is_shown) {
-      const photos = await this.model.photosOf(section).catch(() => null);
-      const index = photos ? photos.id.indexOf(opened.id) : -1;
-      if (index >= 0) {
-        const number = this.model.numberOf(this.model.sections.indexOf(section), index);
-        await this.timeline.reveal(number, { isCentred: true });
-        await this.open(number, false);
-        return;
-      }
+    const number = opened.is_shown ? await this.numberOf(opened.id, opened.bucket) : -1;
+    if (number >= 0) {
+      await this.timeline.reveal(number, { isCentred: true });
+      await this.open(number);
+      return;
     }
     const { SingleSlide } = await import("photolala/lightbox");
     const single = new SingleSlide({
       id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, isFavourite: opened.favourite,
       hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
     });
-    await this.open(0, false, single);
+    await this.open(0, { single });
   }
 
-  /** Open the photo with this number; `isNew` makes an entry in the history. */
-  async open(number, isNew, single = null) {
+  /** Forward again to a photo that was open before. */
+  async openAgain({ id, day }) {
+    const number = await this.numberOf(id, day);
+    if (number < 0) location.reload();
+    else await this.open(number, { entry: "own" });
+  }
+
+  /**
+   * Open the photo with this number. `entry` says whose the address is: "new" makes an entry in the history, "own" is one
+   * that was made so before, "page" is the page's own (it was loaded at the photo's address).
+   */
+  async open(number, { entry = "page", single = null } = {}) {
     if (this.lightbox) return;
     this.timeline.isPaused = true;
     const { Lightbox, TimelineSlides } = await import("photolala/lightbox").catch((error) => {
@@ -136,8 +156,8 @@ class TimelinePage {
     if (this.lightbox) return;
     const slides = single ?? new TimelineSlides(this.model, this.timeline);
     this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries));
-    this.isOwnEntry = isNew;
-    if (isNew) history.pushState({ isPhoto: true }, "", this.hrefOf(slides.at(number).id));
+    this.isOwnEntry = entry !== "page";
+    if (entry === "new") history.pushState(stateOf(slides.at(number)), "", this.hrefOf(slides.at(number).id));
     this.lightbox.addEventListener("show", ({ detail }) => this.onShow(detail, slides));
     this.lightbox.addEventListener("closed", ({ detail }) => void this.onClosed(detail.number, single));
     this.lightbox.open(number);
@@ -145,7 +165,7 @@ class TimelinePage {
 
   onShow({ number, id }, slides) {
     const address = this.hrefOf(id);
-    if (location.pathname + location.search !== address) history.replaceState({ isPhoto: true }, "", address);
+    if (location.pathname + location.search !== address) history.replaceState(stateOf(slides.at(number)), "", address);
     document.title = `${slides.at(number).takenText} · Photolala`;
   }
 
@@ -175,7 +195,7 @@ class TimelinePage {
     if (this.lightbox) {
       if (!history.state?.isPhoto) this.lightbox.close();
     } else if (history.state?.isPhoto) {
-      location.reload();
+      void this.openAgain(history.state);
     } else if (location.hash && this.model.count) {
       this.timeline.jumpTo(Math.max(0, this.model.sectionFor(decodeURIComponent(location.hash.slice(1)))));
     }

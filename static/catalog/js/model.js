@@ -8,6 +8,7 @@ const KEPT_PHOTOS = 60_000;
 const PHOTOS_PER_REQUEST = 3_000;
 const BUCKETS_PER_REQUEST = 24;
 const RETRY_MS = 4_000;
+const RATIO_TWITCH = 0.04;
 
 class Section {
   constructor(key, count) {
@@ -37,6 +38,8 @@ export class TimelineModel extends EventTarget {
     this.stack = new Stack([], []);
     this.ratioSum = 0;
     this.ratioCount = 0;
+    this.guessedRatio = TYPICAL_RATIO;
+    this.requests = new Set();
     this.clock = 0;
   }
 
@@ -44,8 +47,14 @@ export class TimelineModel extends EventTarget {
     return this.stack.count;
   }
 
+  /** The ratio by which unloaded heights are judged; follows what was seen, but not with every twitch. */
   get averageRatio() {
-    return this.ratioCount > 50 ? this.ratioSum / this.ratioCount : TYPICAL_RATIO;
+    const seen = this.ratioCount > 50 ? this.ratioSum / this.ratioCount : TYPICAL_RATIO;
+    if (Math.abs(seen - this.guessedRatio) > RATIO_TWITCH) {
+      this.guessedRatio = seen;
+      for (const section of this.sections) if (!section.isExact) section.rowsHeight = 0;
+    }
+    return this.guessedRatio;
   }
 
   /** Load the list of buckets. */
@@ -67,11 +76,13 @@ export class TimelineModel extends EventTarget {
       const section = this.byKey.get(bucket) ?? new Section(bucket, count);
       if (section.count !== count) {
         section.count = count;
-        if (!section.photos) section.isExact = false;
+        if (!section.photos) {
+          section.isExact = false;
+          section.rowsHeight = 0;
+        }
       }
       sections.push(section);
     }
-    for (const gone of this.sections) if (!sections.includes(gone)) gone.request?.abort();
     this.sections = sections;
     this.byKey = new Map(sections.map((section) => [section.key, section]));
     this.arrange();
@@ -84,6 +95,7 @@ export class TimelineModel extends EventTarget {
     this.width = width;
     for (const section of this.sections) {
       section.isExact = false;
+      section.rowsHeight = 0;
       if (section.photos) this.layOutSection(section);
     }
     this.arrange();
@@ -96,14 +108,19 @@ export class TimelineModel extends EventTarget {
     section.version++;
   }
 
-  heightOf(section) {
-    if (!section.isExact) section.rowsHeight = estimateRowsHeight(section.count, this.width, this.averageRatio);
-    return HEAD_HEIGHT + section.rowsHeight + SECTION_PADDING;
-  }
-
   arrange() {
-    const counts = this.sections.map((section) => (section.photos ? section.photos.id.length : section.count));
-    this.stack = new Stack(counts, this.sections.map((section) => this.heightOf(section)));
+    const ratio = this.averageRatio;
+    const counts = new Float64Array(this.sections.length);
+    const heights = new Float64Array(this.sections.length);
+    for (let i = 0; i < this.sections.length; i++) {
+      const section = this.sections[i];
+      if (!section.isExact && section.rowsHeight === 0) {
+        section.rowsHeight = estimateRowsHeight(section.count, this.width, ratio);
+      }
+      counts[i] = section.photos ? section.photos.id.length : section.count;
+      heights[i] = HEAD_HEIGHT + section.rowsHeight + SECTION_PADDING;
+    }
+    this.stack = new Stack(counts, heights);
   }
 
   /** Load what is missing of the sections `from`..`to`; drop requests for what is no longer wanted. */
@@ -118,9 +135,8 @@ export class TimelineModel extends EventTarget {
       wanted.add(section.key);
       if ((!section.photos || section.isStale) && !section.request && section.retryAt <= now) missing.push(section);
     }
-    const requests = new Set(this.sections.map((section) => section.request).filter(Boolean));
-    for (const request of requests) {
-      if (!request.keys.some((key) => wanted.has(key))) request.abort();
+    for (const request of this.requests) {
+      if (!request.isNeeded && !request.keys.some((key) => wanted.has(key))) request.abort();
     }
     for (const group of groups(missing)) void this.load(group);
   }
@@ -129,7 +145,8 @@ export class TimelineModel extends EventTarget {
   async photosOf(section) {
     if (section.photos) return section.photos;
     if (!section.request) void this.load([section]);
-    await section.request?.promise;
+    section.request.isNeeded = true;
+    await section.request.promise;
     if (!section.photos) throw section.error ?? new Error("These photos could not be loaded.");
     return section.photos;
   }
@@ -137,9 +154,11 @@ export class TimelineModel extends EventTarget {
   load(group) {
     const controller = new AbortController();
     const keys = group.map((section) => section.key);
-    const request = { keys, abort: () => controller.abort() };
+    const request = { keys, abort: () => controller.abort(), isNeeded: false };
+    this.requests.add(request);
     for (const section of group) section.request = request;
     request.promise = this.fetch(group, keys, controller.signal).finally(() => {
+      this.requests.delete(request);
       for (const section of group) if (section.request === request) section.request = null;
     });
     return request.promise;
