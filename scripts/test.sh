@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole check: style and types, Django's own checks, the tests on SQLite, on PostgreSQL with Redis and S3, and in a browser.
+# The whole check: style and types, Django's own checks, the tests on SQLite, on PostgreSQL, Redis and S3, in a browser.
 # Every step runs, also after a failure; the end sums up, and the exit code is 1 if any step failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ provide_servers() {
 step() {
   local name=$1 output last result=0
   shift
-  say "" "== $name"
+  printf '\n== %s\n' "$name"
   output=$(mktemp)
   "$@" 2>&1 | tee "$output" || result=$?
   last=$(grep -v '^[[:space:]]*$' "$output" | tail -n 1 || true)
@@ -59,6 +59,6 @@ step "Tests on PostgreSQL, Redis and S3" $BIN/python -m tests.servers run -- \
 step "Tests in a browser" $BIN/pytest -q -m browser
 if [ -e "$ACCEPTANCE" ]; then step "Promises" $BIN/python -m tests.promises "$ACCEPTANCE"; fi
 
-say "" "== Summary"
+printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
 exit "$status"
