@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from exports.ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
 from exports.ledger.load import FOLDER_NAME, LOG_NAME, SNAPSHOT_NAME, view_ledger
 from exports.ledger.mutations import decode_mutation
 from exports.ledger.records import INTERRUPTED, SWIFT_EPOCH, ExportRecord, RecordStatus, format_date, parse_date
+from exports.ledger.snapshot import read_snapshot, write_snapshot
 from exports.ledger.state import MonthStatus, summarize_month
 from exports.ledger.store import Ledger, Place
 
@@ -284,6 +286,24 @@ def test_broken_snapshot_is_kept_aside_and_the_log_goes_on(tmp_path: Path, broke
         assert json.loads((tmp_path / SNAPSHOT_NAME).read_bytes()).keys() == {"A"}
         kept = sorted(tmp_path.glob(f"{SNAPSHOT_NAME}.broken-20250210T100000Z*"))
         assert [path.read_bytes() for path in kept] == [broken] * round_number
+
+
+@pytest.mark.promise("S0-033", "S0-042")
+def test_own_snapshot_cut_or_changed_anywhere_is_never_half_used(tmp_path: Path) -> None:
+    path = tmp_path / SNAPSHOT_NAME
+    records = [replace(RECORD, id=identifier, filename='"},\n{') for identifier in "ABC"]
+    write_snapshot(path, records, 7)
+    text = path.read_bytes()
+    assert (list(read_snapshot(path).records.values()), read_snapshot(path).last_number) == (records, 7)
+    path.write_text(json.dumps(json.loads(text), indent=3))
+    assert list(read_snapshot(path).records.values()) == records
+    for cut in range(len(text) - 1):  # without its last newline it is whole
+        path.write_bytes(text[:cut])
+        content = read_snapshot(path)
+        assert content.problem
+        assert not content.records
+    path.write_bytes(text + b"{}")
+    assert read_snapshot(path).problem
 
 
 @pytest.mark.promise("S0-042", "X-06")
