@@ -411,6 +411,8 @@ class Scan:
         Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now())
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
         totals = self._totals_of_all_runs()
+        operation = self.run.operation
+        operation.phase, operation.done, operation.total, operation.unit = "", totals.found, totals.found, "photos"
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),

@@ -134,7 +134,7 @@ class Command(BaseCommand):
     def programs(self, host: str, port: int) -> list[Program]:
         """Return the three programs."""
         python = sys.executable
-        celery = [python, "-m", "celery", "-A", "photolala.celery"]
+        celery = [python, "-W", "ignore::RuntimeWarning", "-m", "celery", "-q", "-A", "photolala.celery"]
         schedule = str(Path(settings.DATA_DIR) / "schedule")
         return [
             Program(
@@ -142,7 +142,7 @@ class Command(BaseCommand):
                 [
                     *[python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)],
                     *["--workers", "1", "--blocking-threads", "8", "--backlog", "256", "--no-ws"],
-                    *["--log-level", "warning", "photolala.wsgi:application"],
+                    *["--log-level", "error", "photolala.wsgi:application"],
                 ],
             ),
             Program(
