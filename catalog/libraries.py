@@ -1,4 +1,4 @@
-"""Libraries: add one, choose its folder, share it, scan it, forget it. Verbs; who may use them is the caller's to check."""
+"""Add, share, scan and forget libraries, and choose their folders; who may do so is the caller's to check."""
 
 import os
 from dataclasses import dataclass, field
@@ -101,7 +101,7 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
 
 
 def start_scan(library: Library, user: Any) -> Operation:
-    """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the running operation) if one is under way."""
+    """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the operation) if one is under way."""
     return start(
         "scan",
         user,

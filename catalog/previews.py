@@ -1,4 +1,4 @@
-"""Pictures made while a person waits: lost thumbnails, and the larger previews of the lightbox; one decoder a process."""
+"""Make pictures while a person waits: lost thumbnails, and the lightbox's previews; one decoder a process."""
 
 import os
 import threading

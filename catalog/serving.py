@@ -11,13 +11,14 @@ from uuid import UUID
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from catalog.media.pool import Job
+from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import FileChanged, NotARegularFile, Source
 from photolala.lib.paths import unescape_path
 from photolala.web.problems import Conflict, NotThere, Unavailable
 from photolala.web.ranges import Download, opened, serve
 
 from . import cache_tree
-from .models import Library, Photo, PhotoMetadata
+from .models import Library, Photo
 from .previews import PREVIEW_EDGE_PX, DecoderBusy, decoder
 from .source_for import source_for
 
@@ -99,7 +100,7 @@ def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 
 
 def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
-    """Answer with the file itself, or a part of it, under its own name. Sandboxed: nothing in it can run in a browser."""
+    """Answer with the file itself, or a part of it, under its own name, so that nothing in it runs in a browser."""
     source = source_for(photo.library)
     try:
         file = opened(_open(source, photo))
@@ -140,10 +141,15 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
     return serve(request, download, io.BytesIO(raw))
 
 
-def metadata_body(user: Any, photo_id: UUID) -> str | None:
-    """Return the metadata JSON of a photo that `user` may see, or None. One query."""
-    visible = PhotoMetadata.objects.filter(photo__in=Photo.objects.visible_to(user).filter(pk=photo_id).values("pk"))
-    return visible.values_list("body", flat=True).first()
+def serve_snapshot(request: HttpRequest, library: Library, md5: str) -> HttpResponseBase:
+    """Answer with a published catalog file from the cache tree. Its name is its MD5, so it may be kept for ever."""
+    name = snapshot_name(md5)
+    file, size, path = _open_cached(f"{source_for(library).root_md5}/{name}")
+    if file is None:
+        raise NotThere("That snapshot's file is no longer kept here.", "no_file")
+    kind = "application/vnd.sqlite3"
+    download = Download(size, kind, md5, filename=name, attachment=True, cache_control=FOR_EVER, server_path=path)
+    return serve(request, download, file)
 
 
 def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes]) -> HttpResponseBase:
@@ -165,7 +171,7 @@ def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable
 
 
 def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
-    """Return (file, size in bytes, path on this machine) of an object of the cache tree; (None, 0, None) without one."""
+    """Return (file, bytes, path on this machine) of an object of the cache tree; (None, 0, None) without one."""
     storage = cache_tree.cache()
     try:
         path: str | None = storage.path(name)
@@ -215,16 +221,10 @@ def _decode(photo: Stored, verb: Callable[[Job], Any]) -> Any:
         descriptor = _open(source, photo, as_known=True)
     finally:
         source.close()
-    given: list[int] = []
-
-    def give() -> int:
-        # The pool closes what it gets, and asks again when a decoder crashed on it.
-        given.append(os.dup(descriptor))
-        return given[-1]
-
+    # The pool closes what it opens, and opens again when a decoder crashed on it: hence the copies.
     params = {"zone": photo.library.time_zone, "mtime_ns": photo.mtime_ns, "size_bytes": photo.size_bytes}
     try:
-        return verb(Job(photo.path, photo.filename, give, params))
+        return verb(Job(photo.path, photo.filename, partial(os.dup, descriptor), params))
     except DecoderBusy:
         raise Unavailable(
             "Many pictures are being made just now. Try again in a moment.", "busy", wait_seconds=3

@@ -1,8 +1,37 @@
 """The routes of the API, below /api/v1/."""
 
-from django.urls import URLPattern, URLResolver, include, path
+from typing import Any
+
+from django.http import Http404
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+
+from photolala.web.views import ApiView
+
+
+@extend_schema(exclude=True)
+class NothingHere(ApiView):
+    """Addresses that do not exist answer 404 as a problem object, whatever the verb, and to everybody."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer before the verb is looked at."""
+        raise Http404
+
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path(
+        "docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html"), name="docs"
+    ),
+    path("", include("accounts.api.urls")),
+    path("", include("operations.api.urls")),
     path("", include("catalog.api.urls")),
+    re_path(r"^.*/$", NothingHere.as_view(), name="nothing"),
 ]

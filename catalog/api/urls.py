@@ -1,15 +1,34 @@
-"""Routes of libraries, photos and the timeline."""
+"""Routes of libraries, photos, the timeline, and what changed."""
 
 from django.urls import path
 
-from . import photos, timeline
+from . import entries, events, health, libraries, media, photos, timeline
+
+LIBRARY = "libraries/<uuid:library_id>/"
+PHOTO = "photos/<uuid:photo_id>/"
 
 urlpatterns = [
+    path("libraries/", libraries.LibraryList.as_view(), name="libraries"),
+    path(LIBRARY, libraries.LibraryDetail.as_view(), name="library"),
+    path(f"{LIBRARY}members/", libraries.Members.as_view(), name="members"),
+    path(f"{LIBRARY}scan/", libraries.Scan.as_view(), name="scan"),
+    path(f"{LIBRARY}entries/", entries.Entries.as_view(), name="entries"),
+    path(f"{LIBRARY}snapshots/", entries.Snapshots.as_view(), name="snapshots"),
+    path(f"{LIBRARY}snapshots/<str:md5>/", entries.SnapshotDetail.as_view(), name="snapshot"),
+    path(f"{LIBRARY}snapshots/<str:md5>/file", entries.SnapshotFile.as_view(), name="snapshot-file"),
     path("photos/", photos.PhotoList.as_view(), name="photos"),
     path("photos/favorites/", photos.FavouriteList.as_view(), name="favorites"),
     path("photos/bulk-favorite/", photos.BulkFavourite.as_view(), name="bulk-favorite"),
-    path("photos/<uuid:photo_id>/", photos.PhotoDetail.as_view(), name="photo"),
-    path("photos/<uuid:photo_id>/favorite/", photos.PhotoFavourite.as_view(), name="favorite"),
+    path(PHOTO, photos.PhotoDetail.as_view(), name="photo"),
+    path(f"{PHOTO}favorite/", photos.PhotoFavourite.as_view(), name="favorite"),
+    path(f"{PHOTO}thumbnail/", media.Thumbnail.as_view(), name="thumbnail"),
+    path(f"{PHOTO}preview/", media.Preview.as_view(), name="preview"),
+    path(f"{PHOTO}original/", media.Original.as_view(), name="original"),
+    path(f"{PHOTO}metadata/", media.Metadata.as_view(), name="metadata"),
     path("timeline/buckets/", timeline.Buckets.as_view(), name="timeline-buckets"),
     path("timeline/bucket/", timeline.Bucket.as_view(), name="timeline-bucket"),
+    path("events/poll", events.Poll.as_view(), name="events-poll"),
+    path("health/live", health.Live.as_view(), name="health-live"),
+    path("health/ready", health.Ready.as_view(), name="health-ready"),
+    path("metrics", health.Metrics.as_view(), name="metrics"),
 ]

@@ -1,0 +1,208 @@
+"""Sign devices in and out; one's own profile."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import authenticate
+from django.db import transaction
+from django.http import Http404
+from knox.models import AuthToken
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import Device, User
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import Problem, TooManyRequests
+from photolala.web.throttle import SignInThrottle, client_address
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
+
+NEWEST_FIRST = ("-created_at", "id")
+CAPABILITIES = ["favourites", "libraries", "operations", "timeline"]
+
+
+class SignIn(serializers.Serializer):
+    """Who signs in, on what."""
+
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    name = serializers.CharField(max_length=100, help_text="The device's name, to know it again in the list.")
+
+
+class DeviceBody(serializers.Serializer):
+    """A device that is signed in."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField(allow_null=True)
+    current = serializers.BooleanField(help_text="It is the one that asks.")
+
+
+class NewDeviceBody(DeviceBody):
+    """A device that has just signed in."""
+
+    token = serializers.CharField(help_text="Shown this once. Send it as `Authorization: Token …`.")
+
+
+class ProfileBody(serializers.Serializer):
+    """Oneself."""
+
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+    first_name = serializers.CharField()
+    last_name = serializers.CharField()
+    email = serializers.CharField()
+    is_staff = serializers.BooleanField()
+    joined_at = serializers.DateTimeField()
+    quota_bytes = serializers.IntegerField(allow_null=True, help_text="null: no limit is set.")
+    capabilities = serializers.ListField(child=serializers.CharField(), help_text="What this server can do.")
+
+
+class ProfileChange(serializers.Serializer):
+    """What one may change of oneself here."""
+
+    first_name = serializers.CharField(max_length=150, allow_blank=True, required=False)
+    last_name = serializers.CharField(max_length=150, allow_blank=True, required=False)
+    email = serializers.EmailField(allow_blank=True, required=False)
+
+
+DevicePage = page_body("DevicePage", DeviceBody)
+
+
+class SignInRefused(Problem):
+    """401: name and password do not belong together."""
+
+    status_code = 401
+    auth_header = "Token"
+
+
+class DeviceList(ApiView):
+    """One's own devices, and the way in."""
+
+    def get_authenticators(self) -> list[Any]:
+        """Who signs in has nothing to show yet, and an old cookie or token must not be in the way."""
+        return [] if self.request is not None and self.request.method == "POST" else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        """Anybody may try to sign in."""
+        return [AllowAny()] if self.request is not None and self.request.method == "POST" else super().get_permissions()
+
+    @documented(
+        "devices_list",
+        "One's own devices, newest first.",
+        {200: DevicePage},
+        errors=(400, 401),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        page = paginate(Device.objects.filter(user=request.user), NEWEST_FIRST, request.query_params)
+        return Response(envelope(page, [_device_json(row, request) for row in page.rows], request))
+
+    @documented(
+        "devices_sign_in",
+        "Sign a device in; the answer holds its token, once. 429 after ten wrong passwords in a quarter of an hour.",
+        {201: NewDeviceBody},
+        errors=(400, 401, 415, 429),
+        request=SignIn,
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in."""
+        body = SignIn(data=request.data)
+        body.is_valid(raise_exception=True)
+        username = body.validated_data["username"]
+        throttle = SignInThrottle(username, client_address(request._request))
+        if wait := throttle.seconds_to_wait():
+            raise TooManyRequests(
+                f"Too many wrong passwords. Wait {wait // 60} minutes, then try again.", wait_seconds=wait
+            )
+        user = authenticate(request._request, username=username, password=body.validated_data["password"])
+        if user is None:
+            throttle.failed()
+            raise SignInRefused("That name and password do not belong together.", "wrong_password")
+        throttle.succeeded()
+        with transaction.atomic():
+            token_row, token = AuthToken.objects.create(user)
+            device = Device.objects.create(user=user, name=body.validated_data["name"], token=token_row)
+        return Response({**_device_json(device, request), "token": token}, status=201)
+
+
+class DeviceDetail(ApiView):
+    """One of them."""
+
+    @documented(
+        "devices_revoke",
+        "Sign a device out; its token is worthless at once.",
+        {204: "It is signed out."},
+        errors=(401, 403, 404),
+    )
+    def delete(self, request: Request, device_id: UUID) -> Response:
+        """Revoke."""
+        if not revoke(request.user, device_id):
+            raise Http404
+        return Response(status=204)
+
+
+class Me(ApiView):
+    """Oneself."""
+
+    @documented("me_retrieve", "One's own profile, and what this server can do.", {200: ProfileBody}, errors=(401,))
+    def get(self, request: Request) -> Response:
+        """Return it."""
+        return Response(_profile_json(request.user))
+
+    @documented(
+        "me_update",
+        "Change one's own name or address.",
+        {200: ProfileBody},
+        errors=(400, 401, 403, 415),
+        request=ProfileChange,
+    )
+    def patch(self, request: Request) -> Response:
+        """Change it."""
+        body = ProfileChange(data=request.data)
+        body.is_valid(raise_exception=True)
+        user = User.objects.get(pk=request.user.pk)
+        for name, value in body.validated_data.items():
+            setattr(user, name, value)
+        if body.validated_data:
+            user.save(update_fields=list(body.validated_data))
+        return Response(_profile_json(user))
+
+
+def revoke(user: Any, device_id: UUID) -> bool:
+    """Sign out a device of `user`, token and all; return whether there was one."""
+    device = Device.objects.filter(pk=device_id, user=user).first()
+    if device is None:
+        return False
+    AuthToken.objects.filter(pk=device.token_id).delete()  # takes the device with it
+    return True
+
+
+def _device_json(device: Device, request: Request) -> dict[str, Any]:
+    current = getattr(request.auth, "pk", None)
+    return {
+        "id": str(device.pk),
+        "name": device.name,
+        "created_at": utc_text(device.created_at),
+        "last_seen_at": utc_text(device.last_seen_at),
+        "current": current is not None and device.token_id == current,
+    }
+
+
+def _profile_json(user: Any) -> dict[str, Any]:
+    return {
+        "id": str(user.pk),
+        "username": user.username,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "is_staff": user.is_staff,
+        "joined_at": utc_text(user.date_joined),
+        "quota_bytes": None,
+        "capabilities": CAPABILITIES,
+    }

@@ -1,0 +1,134 @@
+"""What lies in a library's folders, and the history of its snapshots."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponseBase
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import queries, serving
+from catalog.filters import read_folder
+from catalog.models import Snapshot
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import NotThere
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+
+from .libraries import find_library
+from .photo_json import LIST_COLUMNS, PhotoBody, photo_json
+
+NEWEST_FIRST = ("-published_at", "id")
+
+
+class FolderBody(serializers.Serializer):
+    """A subfolder."""
+
+    name = serializers.CharField()
+    path = serializers.CharField(help_text="For `directory=`.")
+    count = serializers.IntegerField(help_text="Photos in it and below.")
+
+
+class SnapshotBody(serializers.Serializer):
+    """A published catalog file."""
+
+    md5 = serializers.CharField()
+    entry_count = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    published_at = serializers.DateTimeField()
+    in_cache = serializers.BooleanField()
+    in_root = serializers.BooleanField()
+    current = serializers.BooleanField(help_text="The library's latest.")
+
+
+EntryPage = page_body(
+    "EntryPage",
+    PhotoBody,
+    directory=serializers.CharField(),
+    folders=FolderBody(many=True, help_text="Only with the first page."),
+)
+SnapshotPage = page_body("SnapshotPage", SnapshotBody)
+
+
+class Entries(ApiView):
+    """One folder."""
+
+    @documented(
+        "libraries_entries",
+        "The subfolders and entries of one folder, by name; broken files too (`state`), missing ones not.",
+        {200: EntryPage},
+        errors=(400, 401, 404),
+        parameters=[query("directory", "Relative to the root; the root itself if absent."), *PAGE_PARAMETERS],
+    )
+    def get(self, request: Request, library_id: UUID) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"directory", "limit", "cursor"})
+        library = find_library(request, library_id)
+        directory = read_folder(request.query_params.get("directory", ""))
+        if not queries.folder_exists(library, directory):
+            raise NotThere(f"The library knows no folder {directory[:200]!r}.", "no_folder")
+        folders, page = queries.directory(request.user, library, directory, request.query_params, LIST_COLUMNS)
+        rows = [photo_json(row) for row in page.rows]
+        return Response(envelope(page, rows, request, directory=directory, folders=folders))
+
+
+class Snapshots(ApiView):
+    """The history."""
+
+    @documented(
+        "libraries_snapshots",
+        "The published catalog files, newest first.",
+        {200: SnapshotPage},
+        errors=(400, 401, 404),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request, library_id: UUID) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        library = find_library(request, library_id)
+        page = paginate(Snapshot.objects.filter(library=library), NEWEST_FIRST, request.query_params)
+        rows = [_snapshot_json(row, library.snapshot_md5) for row in page.rows]
+        return Response(envelope(page, rows, request))
+
+
+class SnapshotDetail(ApiView):
+    """One of them."""
+
+    @documented("libraries_snapshot", "One published catalog file.", {200: SnapshotBody}, errors=(401, 404))
+    def get(self, request: Request, library_id: UUID, md5: str) -> Response:
+        """Return it."""
+        library = find_library(request, library_id)
+        snapshot = Snapshot.objects.filter(library=library, md5=md5).first()
+        if snapshot is None:
+            raise Http404
+        return Response(_snapshot_json(snapshot, library.snapshot_md5))
+
+
+class SnapshotFile(ApiView):
+    """Its bytes."""
+
+    @documented(
+        "libraries_snapshot_file",
+        "The catalog file itself, an SQLite database; its MD5 is its name.",
+        {200: bytes, 206: bytes, 304: "The client has it already.", 416: "The range begins beyond the end."},
+        errors=(401, 404),
+        binary="application/vnd.sqlite3",
+    )
+    def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:
+        """Send it."""
+        library = find_library(request, library_id)
+        if not Snapshot.objects.filter(library=library, md5=md5).exists():
+            raise Http404
+        return serving.serve_snapshot(request._request, library, md5)
+
+
+def _snapshot_json(snapshot: Snapshot, current: str) -> dict[str, Any]:
+    return {
+        "md5": snapshot.md5,
+        "entry_count": snapshot.entry_count,
+        "size_bytes": snapshot.size_bytes,
+        "published_at": utc_text(snapshot.published_at),
+        "in_cache": snapshot.in_cache,
+        "in_root": snapshot.in_root,
+        "current": snapshot.md5 == current,
+    }

@@ -1,0 +1,118 @@
+"""What changed since one last asked: for pages and phones that poll."""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from django.db.models import Count, Max
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.models import Favourite, Library
+from operations.api.operations import OperationBody, operation_json
+from operations.models import Operation
+from photolala.web.problems import BadRequest
+from photolala.web.views import ApiView, check_parameters, documented, query, utc_text
+
+MOST_OPERATIONS = 50
+
+
+class ChangedLibrary(serializers.Serializer):
+    """The figures of a library that changed."""
+
+    id = serializers.UUIDField()
+    revision = serializers.IntegerField()
+    photo_count = serializers.IntegerField()
+    problem_count = serializers.IntegerField()
+    missing_count = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    scanned_at = serializers.DateTimeField(allow_null=True)
+    warning = serializers.CharField()
+
+
+class EventsBody(serializers.Serializer):
+    """What changed, and what runs."""
+
+    cursor = serializers.CharField(help_text="For the next `after=`.")
+    libraries = ChangedLibrary(many=True, help_text="Those that changed since `after`; all without it.")
+    gone = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Libraries seen at `after` that one sees no longer."
+    )
+    favorites_changed = serializers.BooleanField(help_text="One's own stars, in another tab or on another device.")
+    operations = OperationBody(many=True, help_text="One's own unfinished ones, as they stand.")
+
+
+class Poll(ApiView):
+    """Change notifications by asking."""
+
+    @documented(
+        "events_poll",
+        "What changed since `after`: libraries by their revision, one's own stars, one's own unfinished operations.",
+        {200: EventsBody},
+        errors=(400, 401),
+        parameters=[query("after", "`cursor` of the answer before; leave it out at first.")],
+    )
+    def get(self, request: Request) -> Response:
+        """Return it. Three queries."""
+        check_parameters(request.query_params, {"after"})
+        before = _decode(request.query_params.get("after", ""))
+        visible = list(Library.objects.visible_to(request.user).order_by("pk"))
+        stars = _stars(request.user)
+        # The revision counts photos; the time of the scan and the warning may change without it.
+        now = {"stars": stars, "libraries": {str(row.pk): _mark(row) for row in visible}}
+        seen = before["libraries"]
+        unfinished = Operation.objects.visible_to(request.user).unfinished().defer("checkpoint", "error_detail")
+        return Response(
+            {
+                "cursor": _encode(now),
+                "libraries": [_library_json(row) for row in visible if seen.get(str(row.pk)) != _mark(row)],
+                "gone": [key for key in seen if key not in now["libraries"]],
+                "favorites_changed": bool(before["stars"]) and before["stars"] != stars,
+                "operations": [operation_json(row) for row in unfinished[:MOST_OPERATIONS]],
+            }
+        )
+
+
+def _stars(user: Any) -> str:
+    newest = Favourite.objects.filter(user=user).aggregate(count=Count("pk"), newest=Max("pk"))
+    return f"{newest['count']}.{newest['newest'] or 0}"
+
+
+def _mark(library: Library) -> str:
+    scanned = library.scanned_at.timestamp() if library.scanned_at else 0
+    return f"{library.revision}.{library.photo_count}.{scanned:.3f}.{len(library.warning)}"
+
+
+def _library_json(library: Library) -> dict[str, Any]:
+    return {
+        "id": str(library.pk),
+        "revision": library.revision,
+        "photo_count": library.photo_count,
+        "problem_count": library.problem_count,
+        "missing_count": library.missing_count,
+        "size_bytes": library.size_bytes,
+        "scanned_at": utc_text(library.scanned_at),
+        "warning": library.warning,
+    }
+
+
+def _encode(state: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> dict[str, Any]:
+    if not cursor:
+        return {"stars": "", "libraries": {}}
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        state = json.loads(raw)
+        libraries = state["libraries"]
+        if not isinstance(state["stars"], str) or not all(isinstance(mark, str) for mark in libraries.values()):
+            raise ValueError
+        return {"stars": state["stars"], "libraries": libraries}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error, UnicodeError):
+        raise BadRequest(
+            "This cursor is not one that was given here. Start again without `after`.", "bad_cursor"
+        ) from None

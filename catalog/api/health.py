@@ -1,0 +1,130 @@
+"""Probes and figures for those who run the server."""
+
+import logging
+import uuid
+from collections.abc import Iterable
+
+from django.core.files.base import ContentFile
+from django.db import DatabaseError, connection
+from django.db.models import Count, Sum
+from django.http import HttpResponse
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import cache_tree
+from catalog.models import Library
+from operations.models import Operation, State
+from photolala.web.views import ApiView, documented
+
+logger = logging.getLogger(__name__)
+
+
+class Health(serializers.Serializer):
+    """How it goes."""
+
+    status = serializers.ChoiceField(["ok", "failing"])
+    checks = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="Each check: ok, or a sentence."
+    )
+
+
+class Live(ApiView):
+    """The process answers."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @documented("health_live", "Whether the process answers at all.", {200: Health}, errors=(), auth=[])
+    def get(self, request: Request) -> Response:
+        """Say so. No query."""
+        return Response({"status": "ok"})
+
+
+class Ready(ApiView):
+    """It can work."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @documented(
+        "health_ready",
+        "Whether database and cache tree can be used.",
+        {200: Health, 503: Health},
+        errors=(),
+        auth=[],
+    )
+    def get(self, request: Request) -> Response:
+        """Look, and say it."""
+        checks = {"database": _database(), "cache": _cache_tree()}
+        is_good = all(answer == "ok" for answer in checks.values())
+        return Response({"status": "ok" if is_good else "failing", "checks": checks}, status=200 if is_good else 503)
+
+
+class Metrics(ApiView):
+    """Figures for Prometheus."""
+
+    permission_classes = [AllowAny]
+
+    @documented(
+        "metrics",
+        "Figures in Prometheus' text format; only for this machine itself, and for staff.",
+        {200: bytes},
+        errors=(401, 403),
+        binary="text/plain",
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """Return them. A few queries over small tables."""
+        # Behind a proxy on the same machine everybody comes from loopback: then only staff may.
+        is_local = request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1") and not any(
+            name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+        )
+        if not (is_local or request.user.is_staff):
+            if not request.user.is_authenticated:
+                self.permission_denied(request)
+            raise PermissionDenied("Figures are for staff.")
+        text = "\n".join(_figures()) + "\n"
+        return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        logger.exception("The database does not answer")
+        return "The database does not answer; see the log."
+    return "ok"
+
+
+def _cache_tree() -> str:
+    storage = cache_tree.cache()
+    name = f"health/{uuid.uuid4()}"
+    try:
+        storage.delete(storage.save(name, ContentFile(b"ok")))
+    except Exception:  # each storage has its own kinds of errors
+        logger.exception("The cache tree cannot be written")
+        return "The cache tree cannot be written; see the log."
+    return "ok"
+
+
+def _figures() -> Iterable[str]:
+    totals = Library.objects.aggregate(
+        libraries=Count("pk"), photos=Sum("photo_count"), problems=Sum("problem_count"), size=Sum("size_bytes")
+    )
+    for name, words, value in (
+        ("libraries", "Libraries.", totals["libraries"]),
+        ("photos", "Photos and videos that can be shown.", totals["photos"]),
+        ("problems", "Damaged and broken files.", totals["problems"]),
+        ("library_bytes", "Bytes of all catalogued files.", totals["size"]),
+    ):
+        yield f"# HELP photolala_{name} {words}"
+        yield f"# TYPE photolala_{name} gauge"
+        yield f"photolala_{name} {value or 0}"
+    yield "# HELP photolala_operations Operations by kind and state."
+    yield "# TYPE photolala_operations gauge"
+    rows = Operation.objects.order_by("kind", "state").values_list("kind", "state").annotate(count=Count("pk"))
+    for kind, state, count in rows:
+        yield f'photolala_operations{{kind="{kind}",state="{State(state).value}"}} {count}'

@@ -1,0 +1,312 @@
+"""Libraries: list, add, change, forget, scan, members."""
+
+from typing import Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django.contrib.auth import get_user_model
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import libraries as verbs
+from catalog.models import Library, Membership
+from operations.api.operations import OperationBody, already_active, operation_json
+from operations.running import AlreadyActive
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import BadRequest, NotThere, Unprocessable
+from photolala.web.views import (
+    PAGE_PARAMETERS,
+    ApiView,
+    check_parameters,
+    documented,
+    page_body,
+    query,
+    read_uuid,
+    utc_text,
+)
+
+BY_NAME = ("name", "id")
+
+
+class Title(serializers.CharField):
+    """A name of 1 to 200 characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=200, **options)
+
+
+def _known_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise serializers.ValidationError("Write a time zone's name, such as Europe/Berlin.")
+
+
+class LibraryChange(serializers.Serializer):
+    """What an owner may change."""
+
+    name = Title(required=False)
+    ratings = serializers.ChoiceField(Library.Ratings.choices, required=False)
+    time_zone = serializers.CharField(max_length=64, required=False, validators=[_known_zone])
+
+
+class NewLibrary(LibraryChange):
+    """A folder that becomes a library."""
+
+    folder = serializers.CharField(
+        max_length=4096, trim_whitespace=False, help_text="Absolute path on the server, below PHOTOLALA_ROOTS."
+    )
+
+
+class LibraryBody(serializers.Serializer):
+    """A library."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")
+    owner = serializers.CharField(help_text="The owner's user name.")
+    root = serializers.CharField(allow_null=True, help_text="The folder; only its owner is told.")
+    source = serializers.CharField()
+    ratings = serializers.ChoiceField(Library.Ratings.choices)
+    time_zone = serializers.CharField()
+    photo_count = serializers.IntegerField()
+    problem_count = serializers.IntegerField()
+    missing_count = serializers.IntegerField()
+    size_bytes = serializers.IntegerField()
+    revision = serializers.IntegerField(help_text="Grows with every change of its photos.")
+    snapshot_md5 = serializers.CharField(allow_null=True)
+    warning = serializers.CharField()
+    cover_ids = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    scanned_at = serializers.DateTimeField(allow_null=True)
+
+
+class MemberBody(serializers.Serializer):
+    """Who else may see a library."""
+
+    id = serializers.UUIDField(help_text="The user's.")
+    username = serializers.CharField()
+    role = serializers.ChoiceField(Membership.Role.choices)
+    added_at = serializers.DateTimeField()
+
+
+class NewMember(serializers.Serializer):
+    """Whom to let in."""
+
+    username = serializers.CharField(max_length=150)
+    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.VIEWER)
+
+
+LibraryPage = page_body("LibraryPage", LibraryBody)
+MemberPage = page_body("MemberPage", MemberBody)
+
+
+def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
+    """Return a library as the API writes it."""
+    return {
+        "id": str(library.pk),
+        "name": library.name,
+        "role": role,
+        "owner": library.owner.get_username(),
+        "root": library.root if role == "owner" else None,
+        "source": library.source,
+        "ratings": library.ratings,
+        "time_zone": library.time_zone,
+        "photo_count": library.photo_count,
+        "problem_count": library.problem_count,
+        "missing_count": library.missing_count,
+        "size_bytes": library.size_bytes,
+        "revision": library.revision,
+        "snapshot_md5": library.snapshot_md5 or None,
+        "warning": library.warning,
+        "cover_ids": library.cover_ids,
+        "created_at": utc_text(library.created_at),
+        "scanned_at": utc_text(library.scanned_at),
+    }
+
+
+def find_library(request: Request, library_id: UUID) -> Library:
+    """Return the library if the user may see it, its owner loaded too; Http404 otherwise."""
+    library = Library.objects.visible_to(request.user).select_related("owner").filter(pk=library_id).first()
+    if library is None:
+        raise Http404
+    return library
+
+
+def find_own_library(request: Request, library_id: UUID) -> Library:
+    """Return the user's own library; 404 if it is not visible, 403 if it is somebody else's."""
+    library = find_library(request, library_id)
+    if library.owner_id != request.user.pk:
+        raise PermissionDenied("Only the owner of a library may do that.")
+    return library
+
+
+class LibraryList(ApiView):
+    """All that one may see."""
+
+    @documented(
+        "libraries_list",
+        "The libraries that one may see, by name.",
+        {200: LibraryPage},
+        errors=(400, 401),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page. Two queries."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        visible = Library.objects.visible_to(request.user).select_related("owner")
+        page = paginate(visible, BY_NAME, request.query_params)
+        roles = dict(Membership.objects.filter(user=request.user).values_list("library", "role"))
+        rows = [
+            library_json(row, request.user, "owner" if row.owner_id == request.user.pk else roles.get(row.pk, "viewer"))
+            for row in page.rows
+        ]
+        return Response(envelope(page, rows, request))
+
+    @documented(
+        "libraries_create",
+        "Make a folder of the server a library. Nothing is scanned yet: POST to its `scan/`.",
+        {201: LibraryBody},
+        errors=(400, 401, 403, 415, 422),
+        request=NewLibrary,
+    )
+    def post(self, request: Request) -> Response:
+        """Add it."""
+        body = NewLibrary(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = dict(body.validated_data)
+        try:
+            library = verbs.add_library(request.user, wanted.pop("folder"), wanted.pop("name", None), **wanted)
+        except verbs.LibraryRefused as refused:
+            raise Unprocessable(str(refused), "folder_refused") from None
+        return Response(library_json(library, request.user, "owner"), status=201)
+
+
+class LibraryDetail(ApiView):
+    """One library."""
+
+    @documented("libraries_retrieve", "One library.", {200: LibraryBody}, errors=(401, 404))
+    def get(self, request: Request, library_id: UUID) -> Response:
+        """Return it."""
+        library = find_library(request, library_id)
+        return Response(library_json(library, request.user, verbs.role_of(library, request.user)))
+
+    @documented(
+        "libraries_update",
+        "Change its name, where stars are written, or its time zone. The owner's alone.",
+        {200: LibraryBody},
+        errors=(400, 401, 403, 404, 415),
+        request=LibraryChange,
+    )
+    def patch(self, request: Request, library_id: UUID) -> Response:
+        """Change it."""
+        library = find_own_library(request, library_id)
+        body = LibraryChange(data=request.data)
+        body.is_valid(raise_exception=True)
+        for name, value in body.validated_data.items():
+            setattr(library, name, value)
+        if body.validated_data:
+            library.save(update_fields=list(body.validated_data))
+        return Response(library_json(library, request.user, "owner"))
+
+    @documented(
+        "libraries_forget",
+        "Forget the catalog of this library. No photo is touched. The owner's alone.",
+        {204: "It is forgotten."},
+        errors=(401, 403, 404),
+    )
+    def delete(self, request: Request, library_id: UUID) -> Response:
+        """Forget it."""
+        verbs.forget_library(find_own_library(request, library_id))
+        return Response(status=204)
+
+
+class Scan(ApiView):
+    """Look again."""
+
+    @documented(
+        "libraries_scan",
+        "Start a scan; owner and editors may. 409 with the running operation's id if one is under way.",
+        {202: OperationBody},
+        errors=(401, 403, 404, 409),
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Start it."""
+        library = find_library(request, library_id)
+        if verbs.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
+            raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
+        try:
+            operation = verbs.start_scan(library, request.user)
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
+
+
+class Members(ApiView):
+    """Who else may see it."""
+
+    @documented(
+        "libraries_members",
+        "The members of a library. The owner's alone.",
+        {200: MemberPage},
+        errors=(400, 401, 403, 404),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request, library_id: UUID) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        members = Membership.objects.filter(library=find_own_library(request, library_id)).select_related("user")
+        page = paginate(members, ("id",), request.query_params)
+        return Response(envelope(page, [_member_json(row) for row in page.rows], request))
+
+    @documented(
+        "libraries_add_member",
+        "Let somebody see the library (viewer) or also change its photos (editor); or change that. The owner's alone.",
+        {201: MemberBody},
+        errors=(400, 401, 403, 404, 415, 422),
+        request=NewMember,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Add or change."""
+        library = find_own_library(request, library_id)
+        body = NewMember(data=request.data)
+        body.is_valid(raise_exception=True)
+        user = get_user_model().objects.filter(username=body.validated_data["username"], is_active=True).first()
+        if user is None:
+            raise Unprocessable("There is no user of that name. Nothing was changed.", "no_such_user")
+        try:
+            membership = verbs.set_member(library, user, body.validated_data["role"])
+        except verbs.LibraryRefused as refused:
+            raise Unprocessable(str(refused), "member_refused") from None
+        return Response(_member_json(membership), status=201)
+
+    @documented(
+        "libraries_remove_member",
+        "Take a membership away: the owner anybody's, a member one's own.",
+        {204: "That user sees the library no longer."},
+        errors=(400, 401, 403, 404),
+        parameters=[query("user", "The user's id.", UUID, required=True)],
+    )
+    def delete(self, request: Request, library_id: UUID) -> Response:
+        """Remove."""
+        library = find_library(request, library_id)
+        text = request.query_params.get("user", "")
+        if not text:
+            raise BadRequest("Say who: ?user=<id>.", "bad_id")
+        user_id = read_uuid(text, "user")
+        if library.owner_id != request.user.pk and user_id != request.user.pk:
+            raise PermissionDenied("Only the owner of a library may do that.")
+        user = get_user_model().objects.filter(pk=user_id).first()
+        if user is None or not verbs.remove_member(library, user):
+            raise NotThere("That user is no member of this library.", "no_member")
+        return Response(status=204)
+
+
+def _member_json(membership: Membership) -> dict[str, Any]:
+    return {
+        "id": str(membership.user_id),
+        "username": membership.user.get_username(),
+        "role": membership.role,
+        "added_at": utc_text(membership.added_at),
+    }
