@@ -33,7 +33,7 @@ def row(number: int) -> list:
     return row_from_mapping({"id": f"{number:05}", "filename": f"{number}.jpg"})
 
 
-@pytest.mark.promise("S3-U08", "S3-U09")
+@pytest.mark.promise("S3-U09")
 @pytest.mark.parametrize("format", ["json", "csv"])
 def test_finished_export_has_data_media_and_a_true_manifest(tmp_path: Path, format: str) -> None:
     with sink(tmp_path, format) as export:
@@ -140,7 +140,6 @@ def export_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export.published_folder
 
 
-@pytest.mark.promise("S3-U18")
 def test_zip_is_what_other_programs_read(export_folder: Path, tmp_path: Path) -> None:
     stream = stream_export_folder(export_folder)
     data = b"".join(stream.iter_range())
@@ -154,7 +153,6 @@ def test_zip_is_what_other_programs_read(export_folder: Path, tmp_path: Path) ->
     subprocess.run(["diff", "-r", export_folder, tmp_path / export_folder.name], check=True)
 
 
-@pytest.mark.promise("S3-U18")
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_range_of_the_zip_is_that_part_of_it(export_folder: Path, data: st.DataObject) -> None:

@@ -87,7 +87,7 @@ def test_lines_and_snapshot_have_exactly_the_keys_of_the_format(tmp_path: Path) 
     assert (tmp_path / LOG_NAME).read_bytes() == b""
 
 
-@pytest.mark.promise("S0-U03", "S0-U04", "S0-043", "S0-X02", "S0-U20")
+@pytest.mark.promise("S0-U03", "S0-U04", "S0-043", "S0-X02")
 def test_files_of_the_macos_app_load(tmp_path: Path) -> None:
     (tmp_path / SNAPSHOT_NAME).write_text(
         '{"old\\/L0\\/001":{"status":"done","relPath":"2025\\/02\\/","month":2,"id":"old\\/L0\\/001","year":2025,'
@@ -273,7 +273,7 @@ def test_bad_line_is_skipped_logged_and_kept_and_the_rest_is_used(
         assert ledger.report.problems == []
 
 
-@pytest.mark.promise("S0-042", "X-06", "S0-U11")
+@pytest.mark.promise("S0-042", "X-06")
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"A":', b"\0" * 4096, b"\xff"])
 def test_broken_snapshot_is_kept_aside_and_the_log_goes_on(tmp_path: Path, broken: bytes) -> None:
     for round_number in (1, 2):
@@ -362,7 +362,6 @@ def test_lines_that_were_taken_out_or_a_missing_snapshot_are_noticed(tmp_path: P
     assert "is missing although the log starts at change 3" in view_ledger(tmp_path).report.problems[0]
 
 
-@pytest.mark.promise("S0-045")
 def test_checksum_finds_a_flipped_bit_and_lets_reordered_keys_pass(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     ledger.mark_exported("A", PLACE, "IMG_0001.JPG")
