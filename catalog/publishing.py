@@ -53,7 +53,7 @@ def entry_rows(library: Library) -> Iterator[tuple[Any, ...]]:
     sql = (
         "SELECT directory, filename, size_bytes, mtime_ns, head_md5, photo_md5, media_type, width, height, orientation, "  # noqa: S608
         f"taken_local, taken_offset_minutes, taken_source, duration_ms, rating, id FROM {Photo._meta.db_table} "
-        "WHERE library_id = %s AND state <> 'missing'"
+        "WHERE library_id = %s AND state <> 'missing' ORDER BY directory, filename"  # sorted rows are packed faster
     )
     for row in _stream(sql, [Photo._meta.get_field("library").get_db_prep_save(library.pk, connection)]):
         directory, filename, size, mtime, head, md5, kind, width, height, orientation = row[:10]

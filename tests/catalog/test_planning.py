@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from catalog.planning import UNREAD, compare, sidecar_signature, too_many_gone, under
 
 ENTRIES = st.dictionaries(
-    st.text(min_size=1, max_size=3), st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["", "s"])), max_size=8
+    st.text(min_size=1, max_size=3),
+    st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["", "s"])),
+    max_size=8,
 )
 
 
@@ -45,7 +47,10 @@ def test_signature_changes_with_name_size_and_time_of_a_sidecar():
     assert sidecar_signature({}, facts) == ""
     both = sidecar_signature({"xmp": "a.xmp", "takeout": "a.json"}, facts)
     assert both == sidecar_signature({"takeout": "a.json", "xmp": "a.xmp"}, facts)
-    assert len({both, sidecar_signature({"xmp": "a.xmp"}, facts), sidecar_signature({"xmp": "a.xmp"}, {"a.xmp": (11, 5)})}) == 3
+    assert (
+        len({both, sidecar_signature({"xmp": "a.xmp"}, facts), sidecar_signature({"xmp": "a.xmp"}, {"a.xmp": (11, 5)})})
+        == 3
+    )
 
 
 def test_under():

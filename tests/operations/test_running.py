@@ -27,7 +27,6 @@ from photolala.lib.process import identity, worker_identity
 pytestmark = pytest.mark.django_db
 
 
-
 @pytest.fixture
 def bell(monkeypatch):
     rung = []
@@ -130,7 +129,9 @@ def test_broker_that_is_away_does_not_fail_the_start(alice, monkeypatch, django_
     assert operation.state == State.PENDING and operation.rung_at is None
 
 
-def test_cancel_is_honoured_at_the_next_checkpoint_and_resume_goes_on(alice, kind, bell, django_capture_on_commit_callbacks):
+def test_cancel_is_honoured_at_the_next_checkpoint_and_resume_goes_on(
+    alice, kind, bell, django_capture_on_commit_callbacks
+):
     reached = []
 
     def work(run: Run):
