@@ -8,7 +8,7 @@ const fullDay = new Intl.DateTimeFormat(language, {
   weekday: "short", day: "numeric", month: "long", year: "numeric", timeZone: "UTC",
 });
 const dayAndTime = new Intl.DateTimeFormat(language, {
-  weekday: "short", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit",
+  weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
   hourCycle: "h23", timeZone: "UTC",
 });
 const numbers = new Intl.NumberFormat(language);
