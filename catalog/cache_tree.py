@@ -1,8 +1,6 @@
 """The cache tree of formats.md §2: names of its objects, and writing them through Django's storages."""
 
 import re
-from typing import cast
-
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
@@ -12,7 +10,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 
 def cache() -> Storage:
     """Return the storage that holds thumbnails, metadata, previews and snapshots."""
-    return cast(Storage, storages["cache"])
+    return storages["cache"]
 
 
 def _name(folder: str, photo_md5: str, extension: str) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -236,11 +237,9 @@ class Scan:
         return Job(
             key=key,
             name=path.rpartition("/")[2],
-            open=lambda: self.source.open(path),
+            open=partial(self.source.open, path),
             params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes},
-            sidecars={
-                kind: (lambda beside=beside: self.source.open(beside)) for kind, beside in (sidecars or {}).items()
-            },
+            sidecars={kind: partial(self.source.open, beside) for kind, beside in (sidecars or {}).items()},
         )
 
     def _surveyed_row(self, job: Job, result: SurveyResult) -> Row:

@@ -40,7 +40,7 @@ def ring_for(operation: Operation) -> int:
     """Send the message for `operation`; a broker that is away is no error, because the sweep rings again."""
     kind = KINDS.get(operation.kind)
     try:
-        run_operation.apply_async((str(operation.pk),), queue=kind.queue if kind else None)
+        run_operation.apply_async((str(operation.pk),), queue=kind.queue if kind else "files")
     except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
         logger.warning("The broker could not be rung for operation %s: %s", operation.pk, error)
         return 0
