@@ -1,0 +1,106 @@
+"""Every route of the pages, taken from the URL confs: nobody must sign in, charlie learns nothing and changes nothing."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, reverse
+from knox.models import AuthToken
+
+import accounts.pages.urls
+import catalog.pages.urls
+import operations.pages.urls
+from accounts.models import Device
+from catalog.models import Favourite, Library, Membership, Photo
+from operations.models import Operation
+from tests.factories import make_photo
+
+OPEN = {"accounts:login", "accounts:logout", "accounts:theme"}
+ROUTES = [
+    (f"{module.app_name}:{pattern.name}", set(pattern.pattern.converters))
+    for module in (accounts.pages.urls, catalog.pages.urls, operations.pages.urls)
+    for pattern in module.urlpatterns
+    if isinstance(pattern, URLPattern)
+]
+CLOSED = [route for route in ROUTES if route[0] not in OPEN]
+WITH_ID = [route for route in ROUTES if route[1]]
+TABLES = (Library, Membership, Photo, Favourite, Operation, Device)
+
+
+@pytest.fixture
+def ids(cast: Any) -> dict[str, uuid.UUID]:
+    """The ids of alice's things."""
+    token, _ = AuthToken.objects.create(cast.alice)
+    return {
+        "library_id": cast.library.pk,
+        "photo_id": make_photo(cast.library).pk,
+        "operation_id": Operation.objects.create(owner=cast.alice, kind="scan", state="failed").pk,
+        "device_id": Device.objects.create(user=cast.alice, name="phone", token=token).pk,
+    }
+
+
+def address(name: str, parameters: set[str], ids: dict[str, uuid.UUID]) -> str:
+    """Return the route's address for alice's things."""
+    return reverse(name, kwargs={parameter: ids[parameter] for parameter in parameters})
+
+
+def rows() -> list[list[Any]]:
+    """Return all rows of all tables, to see whether anything changed."""
+    return [list(model.objects.order_by("pk").values()) for model in TABLES]
+
+
+def test_there_are_routes():
+    assert len(WITH_ID) >= 12
+
+
+@pytest.mark.parametrize(("name", "parameters"), CLOSED, ids=[name for name, _ in CLOSED])
+def test_nobody_is_sent_to_sign_in(anonymous, ids, name, parameters):
+    before = rows()
+    for send in (anonymous.get, anonymous.post):
+        response = send(address(name, parameters, ids))
+        assert response.status_code == 302
+        assert response["Location"].startswith("/sign-in/?next=/")
+    assert rows() == before
+
+
+@pytest.mark.promise("X-10")
+@pytest.mark.parametrize(("name", "parameters"), WITH_ID, ids=[name for name, _ in WITH_ID])
+def test_the_outsider_finds_nothing_and_changes_nothing(charlie, ids, name, parameters):
+    before = rows()
+    answers = {send(address(name, parameters, ids)).status_code for send in (charlie.get, charlie.post)}
+    assert 404 in answers
+    assert answers <= {404, 405}
+    assert rows() == before
+
+
+@pytest.mark.parametrize(("name", "parameters"), WITH_ID, ids=[name for name, _ in WITH_ID])
+def test_what_is_not_there_answers_as_what_is_not_yours(alice, ids, name, parameters):
+    nothing = dict.fromkeys(ids, uuid.uuid4())
+    answers = {send(address(name, parameters, nothing)).status_code for send in (alice.get, alice.post)}
+    assert 404 in answers
+    assert answers <= {404, 405}
+
+
+@pytest.mark.parametrize(("name", "parameters"), ROUTES, ids=[name for name, _ in ROUTES])
+def test_wrong_methods_are_refused(alice, anonymous, ids, name, parameters):
+    browser = anonymous if name in OPEN else alice
+    assert browser.delete(address(name, parameters, ids)).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["library-settings", "library-save", "library-member", "library-forget"])
+def test_settings_are_the_owners_alone(bob, dora, ids, name):
+    before = rows()
+    for browser in (bob, dora):
+        for send in (browser.get, browser.post):
+            assert send(reverse(f"catalog:{name}", args=[ids["library_id"]])).status_code in (404, 405)
+    assert rows() == before
+
+
+def test_forms_from_elsewhere_are_refused(cast, ids):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(cast.alice)
+    response = browser.post(reverse("catalog:library-forget", args=[cast.library.pk]), {"name": cast.library.name})
+    assert response.status_code == 403
+    assert b"Please send it again" in response.content
+    assert Library.objects.filter(pk=cast.library.pk).exists()
