@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-OLDEST = datetime(1826, 1, 1)
+OLDEST = datetime(1826, 1, 1)  # noqa: DTZ001 - wall clocks have no zone
 """The first photograph; nothing was taken before."""
+
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC throughout
 
 _STAMP = re.compile(
     r"\s*(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})"
@@ -62,7 +64,10 @@ class Taken:
 
 
 def parse_stamp(text: str) -> Stamp | None:
-    """Read `2019:01:02 03:04:05.6+07:00` and its relatives; None when blank. Raises ImpossibleDate for month 13, zeros and the like."""
+    """Read `2019:01:02 03:04:05.6+07:00` and its relatives; None when blank.
+
+    Raises ImpossibleDate for month 13, zeros and the like.
+    """
     if not text.strip(" :\0\t-/"):
         return None
     match = _STAMP.match(text)
@@ -76,7 +81,7 @@ def parse_stamp(text: str) -> Stamp | None:
         parts = tuple(int(part or 0) for part in match.group(1, 2, 3, 4, 5, 6))  # type: ignore[assignment]
         fraction, zone = match.group(7), match.group(8)
     try:
-        local = datetime(*parts, _microseconds(fraction or ""))
+        local = datetime(*parts, _microseconds(fraction or ""))  # type: ignore[arg-type,call-arg]  # noqa: DTZ001
     except ValueError as error:
         raise ImpossibleDate(text) from error
     if zone == "Z":
@@ -176,7 +181,7 @@ def from_name(name: str) -> Candidate | None:
     for match in _IN_NAME.finditer(name):
         year, _, month, day, hour, _, minute, second, millis = match.groups()
         try:
-            local = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+            local = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))  # noqa: DTZ001
         except ValueError:
             continue
         local = local.replace(microsecond=_microseconds(millis or ""))
@@ -190,7 +195,7 @@ def from_mtime(mtime_ns: int) -> Candidate | None:
     if mtime_ns <= 0:
         return None
     try:
-        moment = datetime(1970, 1, 1) + timedelta(microseconds=mtime_ns // 1000)
+        moment = EPOCH + timedelta(microseconds=mtime_ns // 1000)
     except OverflowError:
         return None
     return Candidate("file", "the file's modification time", Stamp(moment, None, is_utc=True))
@@ -199,6 +204,6 @@ def from_mtime(mtime_ns: int) -> Candidate | None:
 def from_unix(seconds: int, source: str, label: str) -> Candidate | None:
     """Return an instant given in seconds since 1970; None when it is not representable."""
     try:
-        return Candidate(source, label, Stamp(datetime(1970, 1, 1) + timedelta(seconds=seconds), None, is_utc=True))
+        return Candidate(source, label, Stamp(EPOCH + timedelta(seconds=seconds), None, is_utc=True))
     except OverflowError:
         return None

@@ -35,7 +35,7 @@ class DecoderGone(RuntimeError):
 class Decoder:
     """A child process. `batches` are the tasks it holds, first come first served; `deadline` is when the first must be done."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, worker_module: str) -> None:
         self.limits = limits
         self.batches: deque[list[_Task]] = deque()
         self.is_retiring = False
@@ -50,7 +50,7 @@ class Decoder:
                 [
                     sys.executable,
                     "-m",
-                    "catalog.media.worker",
+                    worker_module,
                     str(theirs.fileno()),
                     str(os.getpid()),
                     json.dumps(dataclasses.asdict(limits)),
@@ -112,12 +112,16 @@ class Decoder:
     def messages(self) -> Iterator[tuple[dict[str, Any], bytes]]:
         """Yield the whole messages received. Raises BadMessage."""
         while (message := take(self._buffer)) is not None:
-            yield message
+            if message[0].get("ready") is True:
+                # Starting is over: from here on the clock runs for the file alone.
+                self._extra_seconds = 0.0
+                self._start_clock()
+            else:
+                yield message
 
     def finished(self, resident_bytes: Any) -> None:
         """Note that the first batch is done; decide whether the process has served long enough."""
         self._files += len(self.batches.popleft())
-        self._extra_seconds = 0.0
         is_fat = isinstance(resident_bytes, int) and resident_bytes > self.limits.resident_bytes
         self.is_retiring = self.is_retiring or is_fat or self._files >= self.limits.files_per_process
         if self.batches:
@@ -150,7 +154,8 @@ class Decoder:
             self._process.wait()
 
     def _start_clock(self) -> None:
-        seconds = sum(self.limits.seconds_per_byte * _claimed_bytes(task) for task in self.batches[0])
+        first = self.batches[0] if self.batches else []
+        seconds = sum(self.limits.seconds_per_byte * _claimed_bytes(task) for task in first)
         self.deadline = time.monotonic() + self.limits.seconds + seconds + self._extra_seconds
 
 

@@ -90,9 +90,8 @@ class _Reader:
         else:
             (offset,) = struct.unpack(self.order + ("Q" if self.big else "I"), inline)
             raw = self.source.read(self.start + offset, length)
-            if len(raw) < length:
-                if kind != 2:
-                    return None
+            if len(raw) < length and kind != 2:
+                return None
         if kind in (2, 7):
             return raw
         if kind in (5, 10):
@@ -106,7 +105,10 @@ class _Reader:
 
 
 def read_exif(source: Source | bytes, start: int = 0, *, thumbnail: bool = True) -> Exif | None:
-    """Return the EXIF whose TIFF header lies at `start`, or None when there is none. Loops and lies cost nothing but their tags."""
+    """Return the EXIF whose TIFF header lies at `start`, or None when there is none.
+
+    Loops and lies cost nothing but their tags.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = MemorySource(bytes(source))
     reader = _Reader(source, start)
@@ -165,7 +167,8 @@ def _first_int(value: Any) -> int:
 
 
 def clean_text(value: Any, limit: int = 10_000) -> str:
-    """Return text as people should see it: UTF-8 or else Latin-1, cut at the first NUL, no control characters, at most `limit` long."""
+    """Return text as people should see it: UTF-8 or else Latin-1, cut at the first NUL, no control characters, at most
+    `limit` long."""
     if isinstance(value, str):
         text = value
     elif isinstance(value, (bytes, bytearray)):

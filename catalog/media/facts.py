@@ -140,7 +140,7 @@ class Facts:
         if any(value is None or not 0 <= value < 61 for value in values):
             return None
         try:
-            start = datetime(int(parts[1]), int(parts[2]), int(parts[3]))
+            start = datetime(int(parts[1]), int(parts[2]), int(parts[3]))  # noqa: DTZ001 - naive UTC
         except ValueError:
             return None
         hour, minute, second = (value or 0.0 for value in values)
@@ -219,7 +219,8 @@ class Facts:
         return words
 
     def _rating(self) -> int | None:
-        """XMP goes first, as in exiftool's and Adobe's world: every tool that writes EXIF's Rating writes XMP's too, and not the reverse."""
+        """XMP goes first, as in exiftool's and Adobe's world: every tool that writes EXIF's Rating writes XMP's too, and not
+        the reverse."""
         stars, is_decided = rating_of(self.xmp, self.found)
         if is_decided:
             return stars
@@ -268,7 +269,8 @@ class Facts:
 
 
 def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
-    """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5 is ignored."""
+    """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5
+    is ignored."""
     text = text_of(xmp, "xmp:Rating")
     if text:
         try:
@@ -310,7 +312,8 @@ def keywords_of(xmp: Properties) -> list[str]:
 
 
 def checked_place(latitude: float, longitude: float, found: Found) -> tuple[float | None, float | None]:
-    """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside the globe."""
+    """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside
+    the globe."""
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         found.note(f"The GPS position {latitude:.5f}, {longitude:.5f} is not on the globe and was ignored.")
         return None, None

@@ -61,7 +61,8 @@ def read_heif(source: Source) -> Found:
 
 
 def thumbnail_as_primary(data: bytes, item: int) -> bytes | None:
-    """Return a copy of a HEIF file whose primary picture is its thumbnail `item`, or None: a decoder then needs a hundredth of the work."""
+    """Return a copy of a HEIF file whose primary picture is its thumbnail `item`, or None: a decoder then needs a hundredth
+    of the work."""
     from catalog.media.source import MemorySource
 
     source = MemorySource(data)
@@ -221,7 +222,8 @@ def _shape(meta: _Meta, item: int) -> tuple[tuple[int, int], int]:
 
 
 def _thumbnail_item(meta: _Meta, size: tuple[int, int]) -> int | None:
-    """Return the smallest thumbnail of the primary item that is at least 256 pixels wide or high, turned alike and of the same shape."""
+    """Return the smallest thumbnail of the primary item that is at least 256 pixels wide or high, turned alike and of the
+    same shape."""
     best: tuple[int, int] | None = None
     for kind, item, targets in meta.references:
         if kind != b"thmb" or meta.primary not in targets:

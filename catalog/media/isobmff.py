@@ -13,7 +13,10 @@ Box = tuple[bytes, int, int]
 
 
 def boxes(source: Source | bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-    """Yield the boxes between `start` and `end`; ends quietly at the first size that is none. A body that leaves its parent is clipped."""
+    """Yield the boxes between `start` and `end`; ends quietly at the first size that is none.
+
+    A body that leaves its parent is clipped.
+    """
     if isinstance(source, bytes):
         source = MemorySource(source)
     end = source.size if end is None else min(end, source.size)

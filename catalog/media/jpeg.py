@@ -71,7 +71,8 @@ def _read_frame(frame: bytes, marker: int, found: Found) -> None:
     tallest = max((factor & 15 for factor in factors), default=1) or 1
     samples = sum((factor >> 4) * (factor & 15) for factor in factors) / (widest * tallest) if factors else 1
     pixels = found.width * found.height
-    # A sequential file is decoded at one eighth, four bytes a pixel; a progressive one keeps all its coefficients, two bytes each.
+    # A sequential file is decoded at one eighth, four bytes a pixel; a progressive one keeps all its coefficients, two
+    # bytes each.
     found.decoded_bytes = pixels // 64 * 4
     if marker in _PROGRESSIVE:
         found.decoded_bytes += int(pixels * samples * 2)

@@ -7,12 +7,64 @@ import re
 from collections.abc import Iterable
 
 PICTURE_EXTENSIONS = frozenset(
-    ["jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "tif", "tiff", "bmp", "dib", "ico", "heic", "heif", "heics", "heifs", "hif", "avif", "avifs", "jxl", "jp2", "psd", "svg"]
+    [
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "mpo",
+        "png",
+        "apng",
+        "gif",
+        "webp",
+        "tif",
+        "tiff",
+        "bmp",
+        "dib",
+        "ico",
+        "heic",
+        "heif",
+        "heics",
+        "heifs",
+        "hif",
+        "avif",
+        "avifs",
+        "jxl",
+        "jp2",
+        "psd",
+        "svg",
+    ]
 )
 RAW_EXTENSIONS = frozenset(
-    ["cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "raf", "rw2", "pef", "srw", "3fr", "erf", "kdc", "dcr", "mrw", "raw", "rwl", "x3f", "iiq"]
+    [
+        "cr2",
+        "cr3",
+        "crw",
+        "nef",
+        "nrw",
+        "arw",
+        "srf",
+        "sr2",
+        "dng",
+        "orf",
+        "raf",
+        "rw2",
+        "pef",
+        "srw",
+        "3fr",
+        "erf",
+        "kdc",
+        "dcr",
+        "mrw",
+        "raw",
+        "rwl",
+        "x3f",
+        "iiq",
+    ]
 )
-VIDEO_EXTENSIONS = frozenset(["mov", "mp4", "m4v", "3gp", "3g2", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "qt"])
+VIDEO_EXTENSIONS = frozenset(
+    ["mov", "mp4", "m4v", "3gp", "3g2", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "qt"]
+)
 MEDIA_EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS | VIDEO_EXTENSIONS
 """Lower case, without the dot."""
 

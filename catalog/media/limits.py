@@ -35,3 +35,6 @@ class Limits:
     def seconds_for(self, size_bytes: int) -> float:
         """Return the wall time that a file of `size_bytes` may take."""
         return self.seconds + max(0, size_bytes) * self.seconds_per_byte
+
+
+DEFAULT_LIMITS = Limits()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
@@ -74,7 +75,10 @@ class Drawing:
 
 
 def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
-    """Draw the file upright into `edge_px` pixels. Never raises for bad content: falls back to the embedded thumbnail, then to a reason."""
+    """Draw the file upright into `edge_px` pixels.
+
+    Never raises for bad content: falls back to the embedded thumbnail, then to a reason.
+    """
     drawing = Drawing()
     try:
         return _draw(source, media_type, facts, edge_px, limits)
@@ -178,7 +182,8 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
 
 
 def _reduced(opened: Any, edge_px: int) -> Image.Image:
-    """Return a decoded HEIF as a picture that is not much larger than `edge_px`, made in strips: a whole copy would cost as much again."""
+    """Return a decoded HEIF as a picture that is not much larger than `edge_px`, made in strips: a whole copy would cost as
+    much again."""
     width, height = opened.size
     factor = int(max(width, height) // (edge_px * 1.01))
     if factor < 2 or opened.mode not in ("RGB", "RGBA"):
@@ -190,7 +195,7 @@ def _reduced(opened: Any, edge_px: int) -> Image.Image:
     for top in range(0, height, rows):
         count = min(rows, height - top)
         strip = pixels[top * opened.stride : (top + count) * opened.stride]
-        image = Image.frombuffer(opened.mode, (width, count), strip, "raw", opened.mode, opened.stride, 1)
+        image = Image.frombuffer(opened.mode, (width, count), bytes(strip), "raw", opened.mode, opened.stride, 1)
         small.paste(image.reduce(factor), (0, top // factor))
     if profile:
         small.info["icc_profile"] = profile
@@ -198,7 +203,12 @@ def _reduced(opened: Any, edge_px: int) -> Image.Image:
 
 
 def _file_of(source: Source) -> Any:
-    return io.BytesIO(source.data) if isinstance(source, MemorySource) else io.BufferedReader(SourceFile(source))
+    if isinstance(source, MemorySource):
+        return io.BytesIO(source.data)
+    # A real file lets libtiff read piece by piece what it would otherwise load whole.
+    file = os.fdopen(os.dup(source.descriptor), "rb")
+    file.seek(0)
+    return file
 
 
 def _all_bytes(source: Source, limits: Limits) -> bytes:
@@ -227,7 +237,8 @@ def _twice(opened: Any, turn: int, edge_px: int) -> Drawing:
 
 
 def finish(image: Image.Image, turn: int, edge_px: int) -> Drawing:
-    """Scale `image` into `edge_px`, convert it to sRGB, lay it over white, turn it by the EXIF orientation `turn`, and encode it."""
+    """Scale `image` into `edge_px`, convert it to sRGB, lay it over white, turn it by the EXIF orientation `turn`, and
+    encode it."""
     profile = image.info.get("icc_profile")
     full = image.size
     if image.mode == "P" or (image.mode in ("L", "RGB") and "transparency" in image.info):
@@ -247,15 +258,7 @@ def finish(image: Image.Image, turn: int, edge_px: int) -> Drawing:
 
 def _plain(image: Image.Image, profile: Any) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        low, high = image.getextrema()
-        top = (
-            65535
-            if image.mode.startswith("I") and 255 < high <= 65535
-            else 255
-            if low >= 0 and high <= 255
-            else max(high, 1)
-        )  # type: ignore[operator]
-        image = image.convert("F").point(lambda value: value * (255 / top)).convert("L")  # type: ignore[operator]
+        image = _eight_bits(image)
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
         from catalog.media.colour import to_srgb
 
@@ -266,6 +269,16 @@ def _plain(image: Image.Image, profile: Any) -> Image.Image:
         white.paste(image.convert("RGB"), mask=alpha)
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return a picture of 16 or 32 bits a pixel in eight: by its depth where that is known, else by its brightest pixel."""
+    low, high = cast(tuple[float, float], image.getextrema())
+    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
+        top = 255.0
+    else:
+        top = 65535.0 if image.mode.startswith("I") and high <= 65535 else max(high, 1.0)
+    return image.convert("F").point(lambda value: value * (255 / top)).convert("L")  # type: ignore[operator]
 
 
 def average_of_jpeg(data: bytes) -> str:

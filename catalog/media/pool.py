@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from catalog.media.decoder import Decoder, DecoderGone, close_all
-from catalog.media.limits import Limits
+from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
 from catalog.media.wire import BadMessage
 
@@ -64,8 +64,11 @@ class _Run:
 class DecoderPool:
     """Decoder processes for one caller at a time; use as a context manager. Not for use from two threads at once."""
 
-    def __init__(self, processes: int, limits: Limits = Limits()) -> None:
+    def __init__(
+        self, processes: int, limits: Limits = DEFAULT_LIMITS, *, worker_module: str = "catalog.media.worker"
+    ) -> None:
         self.limits = limits
+        self._worker_module = worker_module
         self._decoders: list[Decoder | None] = [None] * max(1, processes)
         self._busy = False
 
@@ -167,7 +170,7 @@ class DecoderPool:
             if decoder is None or decoder.is_retiring:
                 if decoder is not None:
                     decoder.close()
-                decoder = self._decoders[index] = Decoder(self.limits)
+                decoder = self._decoders[index] = Decoder(self.limits, self._worker_module)
             try:
                 refused = decoder.give(run.verb, tasks)
             except DecoderGone:
@@ -254,10 +257,11 @@ class DecoderPool:
     def _take_final(self, task: _Task, wire: Any, blob: bytes) -> None:
         if blob and not (blob.startswith(b"\xff\xd8") and blob.endswith(b"\xff\xd9")):
             raise BadAnswer("a picture that is no JPEG")
-        apply_wire(task.result, wire)
         if isinstance(task.result, DigestResult):
+            apply_wire(task.result, wire)
             task.result.thumbnail = blob or None
         elif isinstance(task.result, PreviewResult):
+            apply_wire(task.result, wire)
             task.result.picture = blob or None
 
     def _settle_crash(self, batches: list[list[_Task]], ended: str, is_timeout: bool, run: _Run) -> None:

@@ -16,7 +16,8 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE = 1, 
 _SECCOMP_MODE_FILTER = 2
 _MOST_OPEN_FILES = 512
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM
-# Architecture mark, and the numbers of: socket, connect, bind, execve, execveat, ptrace, kill, tgkill-free set, unlinkat, renameat2,
+# Architecture mark, and the numbers of: socket, connect, bind, execve, execveat, ptrace, kill, tgkill-free set,
+# unlinkat, renameat2,
 # mkdirat, linkat, symlinkat, fchmodat, fchownat, mount, io_uring_setup, process_vm_writev, bpf, plus the old ones on x86-64.
 _REFUSED = {
     "x86_64": (

@@ -67,10 +67,11 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
         sidecar.words.caption = tidy(description)
     for name in ("geoData", "geoDataExif"):
         place = _member(document, name)
-        latitude, longitude = place.get("latitude"), place.get("longitude")
+        latitude: Any = place.get("latitude")
+        longitude: Any = place.get("longitude")
         if not (_is_degree(latitude, 90) and _is_degree(longitude, 180)) or (latitude == 0 and longitude == 0):
             continue
-        sidecar.words.latitude, sidecar.words.longitude = round(float(latitude), 8), round(float(longitude), 8)
+        sidecar.words.latitude, sidecar.words.longitude = round(latitude, 8), round(longitude, 8)
         break
     return sidecar
 

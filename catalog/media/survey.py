@@ -7,7 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -57,7 +57,10 @@ def read_sidecars(descriptors: dict[str, int]) -> dict[str, Sidecar]:
 def survey_file(
     descriptor: int, name: str, params: dict[str, Any], sidecar_descriptors: dict[str, int]
 ) -> SurveyResult:
-    """Return what the first bytes of the file behind `descriptor` tell; `name` is read for a date only. Never raises for bad content."""
+    """Return what the first bytes of the file behind `descriptor` tell; `name` is read for a date only.
+
+    Never raises for bad content.
+    """
     result = SurveyResult()
     source = open_source(descriptor, result)
     if source is None:
@@ -71,7 +74,8 @@ def survey_file(
 
 
 def open_source(descriptor: int, result: SurveyResult) -> DescriptorSource | None:
-    """Set size and time of `result` from the descriptor and return its bytes; None, with a problem, if it is no readable regular file."""
+    """Set size and time of `result` from the descriptor and return its bytes; None, with a problem, if it is no readable
+    regular file."""
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -97,7 +101,11 @@ def begin(source: Source, result: SurveyResult) -> Facts | None:
     except (ValueError, IndexError, OverflowError, ArithmeticError, TypeError, KeyError, OSError) as error:
         # A reader that stumbles over a lie must cost the facts of one file, not the file's place in the list.
         found = Found(problem=f"The file's headers are damaged ({type(error).__name__}).")
-    if result.media_type.startswith("video/") and not found.problem and not (found.width and found.duration_ms is not None):
+    if (
+        result.media_type.startswith("video/")
+        and not found.problem
+        and not (found.width and found.duration_ms is not None)
+    ):
         _ask_demuxer(source, result.media_type, found)
     if result.media_type == "image/tiff":
         result.media_type = raw_media_type(found.exif) or result.media_type
@@ -120,7 +128,7 @@ def apply_dates(
     result: SurveyResult, facts: Facts | None, name: str, params: dict[str, Any], sidecars: dict[str, Sidecar]
 ) -> None:
     """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`."""
-    now = datetime(1970, 1, 1) + timedelta(seconds=time.time())
+    now = dates.EPOCH + timedelta(seconds=time.time())
     taken = dates.choose(
         _candidates(facts, name, int(params.get("mtime_ns") or result.mtime_ns), sidecars),
         zone_named(str(params.get("zone") or "UTC")),

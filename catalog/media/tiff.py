@@ -13,7 +13,10 @@ _DNG_VERSION, _CFA = 0xC612, 32803
 
 
 def read_tiff(source: Source) -> Found:
-    """Return what the directories say: the largest picture's size, EXIF, XMP (tag 700) and IPTC. Sets `problem` when there are none."""
+    """Return what the directories say: the largest picture's size, EXIF, XMP (tag 700) and IPTC.
+
+    Sets `problem` when there are none.
+    """
     found = Found()
     exif = read_exif(source)
     if exif is None or not exif.ifd0:

@@ -60,7 +60,10 @@ def _exactly(channel: socket.socket, count: int) -> bytes:
 
 
 def take(buffer: bytearray) -> tuple[dict[str, Any], bytes] | None:
-    """Remove the first whole message from `buffer` and return its header and bytes; None while it is incomplete. Raises BadMessage."""
+    """Remove the first whole message from `buffer` and return its header and bytes; None while it is incomplete.
+
+    Raises BadMessage.
+    """
     if len(buffer) < _LENGTHS.size:
         return None
     header_bytes, blob_bytes = _LENGTHS.unpack_from(buffer)

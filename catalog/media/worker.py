@@ -26,6 +26,7 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     limits = Limits(**json.loads(sys.argv[3]))
     shut_in(limits, int(sys.argv[2]))
+    send(channel, encode({"ready": True}))
     while (message := receive(channel)) is not None:
         header, descriptors = message
         try:

@@ -24,7 +24,9 @@ ZONE = "Europe/Berlin"
 MTIME_NS = 1_600_000_000_000_000_000
 pytestmark = pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
 
-_MODIFY_DATE = "it has EXIF ModifyDate only, the last resort before the file's own time; the reference left that tag out"
+_MODIFY_DATE = (
+    "it has EXIF ModifyDate only, the last resort before the file's own time; the reference left that tag out"
+)
 _XMP_PLACE = "the position is in XMP, the reference holds EXIF's"
 _NO_FRAME = "it holds headers and not one frame, which the reference calls readable"
 _LENIENT = "a broken file whose EXIF is whole; we take it, the reference stops at the broken part"
@@ -39,7 +41,11 @@ DEVIATIONS: dict[tuple[str, str], str] = {
         ("pigallery2/sidecar styles/flatxmp.jpg", "date", _MODIFY_DATE),
         ("pigallery2/sidecar styles/no_metadata.jpg", "date", _MODIFY_DATE),
         ("pigallery2/sidecar styles/no_metadata_v2.jpg", "date", _MODIFY_DATE),
-        ("exifr-js/broken/RangeError_Offset_outside_bounds.jpg", "date", "the reference holds IPTC's date without its time"),
+        (
+            "exifr-js/broken/RangeError_Offset_outside_bounds.jpg",
+            "date",
+            "the reference holds IPTC's date without its time",
+        ),
         ("pillow/formats/flower.webp", "date", "its EXIF follows the pixels, where the reference run did not look"),
         ("pillow/formats/hopper_orientation_6.webp", "orientation", "its EXIF follows the pixels, as above"),
         ("nom-exif/broken/exif-no-tz.jpg", "date", _LENIENT),
@@ -131,11 +137,18 @@ def seconds_of(text: str) -> datetime | None:
         moment = datetime(*(int(part or 0) for part in match.groups())) if match else None
     except ValueError:
         return None
-    return moment if moment and 1826 <= moment.year and moment < datetime.now() else None
+    return moment if moment and moment.year >= 1826 and moment < datetime.now() else None
 
 
 def expected_date(facts: dict[str, Any]) -> datetime | None:
-    keys = ("dateTimeOriginal", "createDate", "xmpDateTimeOriginal", "photoshopDateCreated", "xmpCreateDate", "keysCreationDate")
+    keys = (
+        "dateTimeOriginal",
+        "createDate",
+        "xmpDateTimeOriginal",
+        "photoshopDateCreated",
+        "xmpCreateDate",
+        "keysCreationDate",
+    )
     for key in keys:
         moment = seconds_of(str(facts.get(key, "")))
         if moment:
@@ -146,7 +159,9 @@ def expected_date(facts: dict[str, Any]) -> datetime | None:
     return seconds_of(str(facts.get("iptcDateCreated", "")))
 
 
-def test_every_file_is_answered(digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]) -> None:
+def test_every_file_is_answered(
+    digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]
+) -> None:
     assert set(digests) == set(surveys) == set(expected)
     unnamed = [path for path, result in digests.items() if not result.head_md5 or not result.photo_md5]
     none_of(unnamed)
@@ -154,17 +169,23 @@ def test_every_file_is_answered(digests: dict[str, DigestResult], surveys: dict[
 
 def test_sizes(digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]) -> None:
     theirs = {path: size for path, facts in expected.items() if (size := upright_size(facts))}
-    wrong = differences("size", {path: ((digests[path].width, digests[path].height), size) for path, size in theirs.items()})
+    wrong = differences(
+        "size", {path: ((digests[path].width, digests[path].height), size) for path, size in theirs.items()}
+    )
     quick = {p: ((s.width, s.height), (digests[p].width, digests[p].height)) for p, s in surveys.items() if s.width}
     none_of(wrong + differences("survey size", quick))
 
 
 def test_orientation(digests: dict[str, DigestResult], expected: dict[str, Any]) -> None:
     theirs = {path: facts.get("orientation", 1) for path, facts in expected.items() if decodes(facts)}
-    none_of(differences("orientation", {p: (digests[p].orientation, o if 1 <= o <= 8 else 1) for p, o in theirs.items()}))
+    none_of(
+        differences("orientation", {p: (digests[p].orientation, o if 1 <= o <= 8 else 1) for p, o in theirs.items()})
+    )
 
 
-def test_capture_dates(digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]) -> None:
+def test_capture_dates(
+    digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]
+) -> None:
     pairs = {}
     for path, facts in expected.items():
         result = digests[path]
@@ -205,7 +226,9 @@ def test_places(digests: dict[str, DigestResult], expected: dict[str, Any]) -> N
         latitude, longitude = facts.get("latitude"), facts.get("longitude")
         ours = digests[path].latitude, digests[path].longitude
         if isinstance(latitude, (int, float)) and isinstance(longitude, (int, float)) and is_place(latitude, longitude):
-            near = None not in ours and all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(ours, (latitude, longitude), strict=True))
+            near = None not in ours and all(
+                math.isclose(a, b, abs_tol=1e-4) for a, b in zip(ours, (latitude, longitude), strict=True)
+            )
         else:
             near = ours == (None, None)
         if not near and (path, "place") not in DEVIATIONS:
@@ -245,7 +268,12 @@ def test_what_has_no_thumbnail_has_a_reason(digests: dict[str, DigestResult]) ->
 
 def test_no_decoder_crashed_or_stumbled(digests: dict[str, DigestResult], surveys: dict[str, SurveyResult]) -> None:
     words = ("crashed", "time limit", "decoder failed", "headers are damaged (")
-    found = [f"{path}: {r.problem}" for results in (digests, surveys) for path, r in results.items() if any(w in r.problem for w in words)]
+    found = [
+        f"{path}: {r.problem}"
+        for results in (digests, surveys)
+        for path, r in results.items()
+        if any(w in r.problem for w in words)
+    ]
     none_of(found)
 
 

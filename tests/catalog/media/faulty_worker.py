@@ -1,0 +1,81 @@
+"""A decoder process that does what the file tells it to: the worker as it is, plus faults on request."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from catalog.media import worker
+from catalog.media.digest import digest_file
+from catalog.media.results import DigestResult
+from catalog.media.wire import encode
+
+
+def fault(word: str) -> None:
+    if word == "crash":
+        ctypes.string_at(0)
+    elif word == "hang":
+        time.sleep(3600)
+    elif word == "memory":
+        bytearray(1 << 40)
+    elif word == "much memory":
+        hoard = [os.urandom(1 << 20) for _ in range(4096)]
+        raise AssertionError(len(hoard))
+    elif word == "nonsense":
+        os.write(int(sys.argv[1]), encode({"final": {"width": "wide"}}))
+        time.sleep(3600)
+    elif word == "garbage":
+        os.write(int(sys.argv[1]), b"\xff" * 64)
+        time.sleep(3600)
+
+
+def attempt(action: Any) -> str:
+    try:
+        action()
+    except OSError as error:
+        return error.strerror or "error"
+    return "done"
+
+
+def report() -> list[str]:
+    return [
+        attempt(lambda: socket.socket()),
+        attempt(lambda: subprocess.run(["/bin/true"], check=False)),
+        attempt(lambda: os.mkdir("/tmp/made-by-a-decoder")),
+        " ".join(sorted(os.environ)),
+        open("/proc/self/oom_score_adj").read().strip(),
+    ]
+
+
+def faulty_digest(
+    descriptor: int, name: str, params: dict[str, Any], sidecars: dict[str, int], limits: Any
+) -> Iterator[DigestResult]:
+    word = os.pread(descriptor, 100, 0).decode("latin-1")
+    when, _, what = word.partition(": ")
+    if when == "before":
+        fault(what)
+    for number, result in enumerate(digest_file(descriptor, name, params, sidecars, limits)):
+        if when == "report":
+            result.notes = report()
+        yield result
+        if when == "after" and number == 0:
+            fault(what)
+
+
+def faulty_survey(descriptor: int, *rest: Any) -> Any:
+    fault(os.pread(descriptor, 100, 0).decode("latin-1").removeprefix("before: "))
+    return survey_file(descriptor, *rest)
+
+
+survey_file = worker.survey_file
+worker.digest_file = faulty_digest
+worker.survey_file = faulty_survey
+
+if __name__ == "__main__":
+    worker.main()

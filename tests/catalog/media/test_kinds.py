@@ -1,0 +1,62 @@
+"""Which files are media, and which files beside them belong to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalog.media.kinds import is_media_name, sidecar_for, sidecars_in
+
+
+def test_media_names() -> None:
+    yes = ["a.jpg", "A.JPEG", b"\xff\xfe.heic", "x.y.CR2", "clip.MOV"]
+    no = ["a.txt", ".hidden.jpg", "._IMG_0003.JPG", "jpg", "a.jpg~", "a.JPG.part", "a.aae", "a.xmp", "a.jpg.json"]
+    assert all(is_media_name(name) for name in yes)
+    assert not any(is_media_name(name) for name in no)
+
+
+def test_xmp_by_full_name_goes_before_xmp_by_stem() -> None:
+    names = ["both.jpg", "both.jpg.xmp", "both.xmp", "base.jpg", "base.xmp", "UPPER.JPG", "UPPER.XMP", "orphan.cr2.xmp"]
+    assert sidecars_in(names) == {
+        "both.jpg": {"xmp": "both.jpg.xmp"},
+        "base.jpg": {"xmp": "base.xmp"},
+        "UPPER.JPG": {"xmp": "UPPER.XMP"},
+    }
+
+
+def test_xmp_by_stem_only_when_it_can_mean_one_photo() -> None:
+    assert sidecars_in(["a.jpg", "a.png", "a.xmp"]) == {}
+    assert set(sidecars_in(["a.jpg", "a.cr2", "a.xmp"])) == {"a.jpg", "a.cr2"}
+    assert sidecars_in(["a.heic", "a.mov", "a.xmp"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("photo", "document"),
+    [
+        ("IMG_0001.jpg", "IMG_0001.jpg.json"),
+        ("IMG_0001(1).jpg", "IMG_0001.jpg(1).json"),
+        ("IMG_0001-edited.jpg", "IMG_0001.jpg.json"),
+        ("IMG_0001-bearbeitet(1).jpg", "IMG_0001.jpg(1).json"),
+        ("PXL_20190801_120000.jpg", "PXL_20190801_120000.jpg.supplemental-metadata.json"),
+        ("another_long_name_here_0001.jpg", "another_long_name_here_0001.jpg.supplemental-me.json"),
+        ("IMG_2(3).jpg", "IMG_2.jpg.supplemental-metadata(3).json"),
+        (
+            "a_very_long_original_file_name_from_a_camera_that_goes_on.jpg",
+            "a_very_long_original_file_name_from_a_camera_.json",
+        ),
+        ("a_very_long_original_file_name_from_a_camera_.jpg", "a_very_long_original_file_name_from_a_camera_.json"),
+    ],
+)
+def test_takeout_names(photo: str, document: str) -> None:
+    others = ["metadata.json", "IMG_0001.jpg.json", "IMG_0001.jpg(1).json", "unrelated.jpg", "unrelated.png.json"]
+    assert sidecar_for(photo, [photo, document, *others]) == {"takeout": document}
+
+
+def test_a_document_of_another_photo_is_not_taken() -> None:
+    assert sidecar_for("IMG_0002.jpg", ["IMG_0002.jpg", "IMG_0001.jpg.json", "IMG_0002.jpg(1).json", "IMG.json"]) == {}
+
+
+def test_many_names_cost_a_look_up_each() -> None:
+    names = [f"IMG_{number:06}.jpg" for number in range(20_000)]
+    names += [f"{name}.json" for name in names]
+    found = sidecars_in(names)
+    assert len(found) == 20_000 and found["IMG_019999.jpg"] == {"takeout": "IMG_019999.jpg.json"}
