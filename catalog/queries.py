@@ -136,7 +136,8 @@ def _first_ids(branches: Sequence[QuerySet[Photo]], count: int) -> list[Any]:
     """
     if not branches:
         return []
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for branch in branches:
         sql, values = branch.order_by(*NEWEST_FIRST).values_list("taken_local", "id")[:count].query.sql_with_params()
         parts.append(f"SELECT * FROM ({sql}) AS part{len(parts)}")  # noqa: S608  (Django's own SQL; values apart)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
+from django.core.files.base import ContentFile
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from catalog.media.pool import Job
@@ -70,8 +71,9 @@ def find(user: Any, photo_id: UUID) -> Stored:
     row = Photo.objects.visible_to(user).filter(pk=photo_id).values_list(*_COLUMNS).first()
     if row is None:
         raise Http404
-    library_id, root, source, zone = row[10:]
-    return Stored(*row[:10], library=Library(pk=library_id, root=root, source=source, time_zone=zone))
+    library_id, root, source, zone = row[-4:]
+    library = Library(pk=library_id, root=root, source=source, time_zone=zone)
+    return Stored(**dict(zip(_COLUMNS[:-4], row, strict=False)), library=library)
 
 
 def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -157,7 +159,7 @@ def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable
     file, size, path = _open_cached(name)
     if file is None:
         picture = make()
-        cache_tree.cache().save(name, cache_tree.ContentFile(picture))
+        cache_tree.cache().save(name, ContentFile(picture))
         file, size, path = io.BytesIO(picture), len(picture), None
     download = Download(
         size,

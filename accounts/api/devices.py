@@ -1,6 +1,6 @@
 """Sign devices in and out; one's own profile."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth import authenticate
@@ -87,7 +87,9 @@ class DeviceList(ApiView):
 
     def get_permissions(self) -> list[Any]:
         """Anybody may try to sign in."""
-        return [AllowAny()] if self.request is not None and self.request.method == "POST" else super().get_permissions()
+        if self.request is not None and self.request.method == "POST":
+            return [AllowAny()]
+        return list(super().get_permissions())
 
     @documented(
         "devices_list",
@@ -99,7 +101,8 @@ class DeviceList(ApiView):
     def get(self, request: Request) -> Response:
         """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
-        page = paginate(Device.objects.filter(user=request.user), NEWEST_FIRST, request.query_params)
+        own = Device.objects.filter(user=cast(User, request.user))
+        page = paginate(own, NEWEST_FIRST, request.query_params)
         return Response(envelope(page, [_device_json(row, request) for row in page.rows], request))
 
     @documented(
@@ -166,7 +169,7 @@ class Me(ApiView):
         """Change it."""
         body = ProfileChange(data=request.data)
         body.is_valid(raise_exception=True)
-        user = User.objects.get(pk=request.user.pk)
+        user = User.objects.get(pk=cast(User, request.user).pk)
         for name, value in body.validated_data.items():
             setattr(user, name, value)
         if body.validated_data:

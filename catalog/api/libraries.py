@@ -67,7 +67,7 @@ class LibraryBody(serializers.Serializer):
     role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")
     owner = serializers.CharField(help_text="The owner's user name.")
     root = serializers.CharField(allow_null=True, help_text="The folder; only its owner is told.")
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     ratings = serializers.ChoiceField(Library.Ratings.choices)
     time_zone = serializers.CharField()
     photo_count = serializers.IntegerField()
@@ -157,7 +157,8 @@ class LibraryList(ApiView):
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).select_related("owner")
         page = paginate(visible, BY_NAME, request.query_params)
-        roles = dict(Membership.objects.filter(user=request.user).values_list("library", "role"))
+        own = Membership.objects.filter(user_id=request.user.pk)
+        roles = dict(own.values_list("library", "role"))
         rows = [
             library_json(row, request.user, "owner" if row.owner_id == request.user.pk else roles.get(row.pk, "viewer"))
             for row in page.rows

@@ -1,6 +1,6 @@
 """What all views of the API share: one format, clear words for bad parameters, and their documentation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -35,21 +35,24 @@ class ProblemBody(serializers.Serializer):
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="A sentence for people.")
-    errors = serializers.DictField(required=False, help_text="Field name -> what is wrong with it.")
+    errors = serializers.DictField(  # type: ignore[assignment]
+        required=False, help_text="Field name -> what is wrong with it."
+    )
     operation = serializers.UUIDField(required=False, help_text="The operation that stands in the way.")
 
 
 class AnyAccept(BaseContentNegotiation):
     """The API speaks one format for each address; what the client would accept does not change it."""
 
-    def select_parser(self, request: Any, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Any, parsers: Iterable[Any]) -> Any:
         """Return the parser for the body's media type."""
         kind = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == kind), None)
 
-    def select_renderer(self, request: Any, renderers: Sequence[Any], format_suffix: str | None = None) -> Any:
+    def select_renderer(self, request: Any, renderers: Iterable[Any], format_suffix: str | None = None) -> Any:
         """Return the first renderer."""
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class ApiView(APIView):
