@@ -142,8 +142,9 @@ def resolve(candidate: Candidate, now: datetime | None) -> Stamp | None:
 
 
 def choose(candidates: Iterable[Candidate], zone: ZoneInfo, now: datetime) -> Taken:
-    """Return the first possible date of `candidates`, best first; `now` is naive UTC. Where no offset is known, `zone` decides the instant.
+    """Return the first possible date of `candidates`, best first.
 
+    `now` is naive UTC. Where no offset is known, `zone` decides the instant.
     In the hour that a clock skips the instant is that of the offset before, in the hour that it repeats the first one.
     """
     notes: list[str] = []

@@ -124,7 +124,8 @@ def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> No
     if needed_bytes > limits.picture_bytes:
         most = limits.picture_bytes // (1024 * 1024)
         raise TooLarge(
-            f"Too large to draw: {width:,} x {height:,} pixels need {needed_bytes // (1024 * 1024):,} MiB of memory, the limit is {most:,} MiB."
+            f"Too large to draw: {width:,} x {height:,} pixels need {needed_bytes // (1024 * 1024):,} MiB of memory, "
+            f"the limit is {most:,} MiB."
         )
 
 

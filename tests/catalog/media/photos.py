@@ -68,5 +68,6 @@ def xmp_packet(attributes: str, elements: str = "") -> bytes:
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description'
         ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
-        f' xmlns:MicrosoftPhoto="http://ns.microsoft.com/photo/1.0/" {attributes}>{elements}</rdf:Description></rdf:RDF></x:xmpmeta>'
+        f' xmlns:MicrosoftPhoto="http://ns.microsoft.com/photo/1.0/" {attributes}>'
+        f"{elements}</rdf:Description></rdf:RDF></x:xmpmeta>"
     ).encode()

@@ -252,6 +252,56 @@ def test_ratings(digests: dict[str, DigestResult], expected: dict[str, Any]) -> 
     none_of(differences("rating", pairs))
 
 
+SIDECARS: dict[str, tuple[int | None, str, str]] = {
+    "made-here/sidecars/base.jpg": (3, "", "file"),
+    "made-here/sidecars/both.jpg": (4, "", "file"),
+    "made-here/sidecars/UPPER.JPG": (1, "", "file"),
+    "made-here/sidecars/utf16.jpg": (4, "", "file"),
+    "made-here/sidecars/ext.jpg": (5, "2017-05-06T07:08:09", "sidecar"),
+    "made-here/sidecars/conflict.jpg": (1, "2018-01-01T00:00:00", "exif"),
+    "made-here/sidecars/xxe.jpg": (None, "", "file"),
+    "made-here/sidecars/bomb.jpg": (None, "", "file"),
+    "made-here/sidecars/locked.jpg": (None, "", "file"),
+    "made-here/sidecars/notxml.jpg": (None, "", "file"),
+    "made-here/sidecars/unclosed.jpg": (None, "", "file"),
+    "librephotos/2018/10/niaz.jpg": (5, "2018-10-04T19:21:55", "sidecar"),
+    "pigallery2/sidecar styles/bunny_1sec.mp4": (4, "2024-02-27T17:51:32", "quicktime"),
+    "pigallery2/sidecar styles/bunny_1sec_v2.mp4": (4, "2024-02-27T17:51:32", "quicktime"),
+}
+TAKEOUT = "library/made-here/Takeout/Google Photos/Photos from 2019"
+
+
+def test_sidecars() -> None:
+    with DecoderPool(1) as pool:
+        results = {job.key: r for job, r in pool.digest(job_for(f"library/{path}", True) for path in SIDECARS)}
+    wrong = []
+    for path, (rating, taken, source) in SIDECARS.items():
+        result = results[f"library/{path}"]
+        ours = result.rating, (result.taken_local or "") if taken else "", result.taken_source
+        if ours != (rating, taken, source) or result.problem:
+            wrong.append(f"{path}: {ours}, expected {(rating, taken, source)} {result.problem}")
+    none_of(wrong)
+    assert "root:" not in repr(results) and not results["library/made-here/sidecars/bomb.jpg"].caption
+
+
+def test_every_takeout_photo_finds_its_document() -> None:
+    names = sorted(name for name in os.listdir(CORPUS / TAKEOUT) if is_media_name(name))
+    with DecoderPool(1) as pool:
+        results = {
+            Path(job.key).name: r for job, r in pool.digest(job_for(f"{TAKEOUT}/{name}", True) for name in names)
+        }
+    unreadable = {name for name, r in results.items() if any("Takeout file" in note for note in r.notes)}
+    assert unreadable == {"bad json.jpg"}
+    beside = sidecars_in(os.listdir(CORPUS / TAKEOUT))
+    wrong = []
+    for name in set(results) - unreadable - {"types.jpg"}:
+        document = json.loads((CORPUS / TAKEOUT / beside[name]["takeout"]).read_text("utf-8-sig"))
+        seconds = int(document["photoTakenTime"]["timestamp"])
+        if seconds != datetime.fromisoformat(str(results[name].taken_at)).timestamp():
+            wrong.append(f"{name}: {results[name].taken_at}, expected {seconds}")
+    none_of(wrong)
+
+
 def test_what_decodes_has_a_thumbnail(digests: dict[str, DigestResult], expected: dict[str, Any]) -> None:
     missing = [
         f"{path}: {digests[path].problem}"

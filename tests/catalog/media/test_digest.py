@@ -212,7 +212,8 @@ def test_places_that_are_none(tmp_path: Path, gps: dict, note: str) -> None:
 
 def test_words(tmp_path: Path) -> None:
     keywords = "<dc:subject><rdf:Bag><rdf:li>Zoë</rdf:li><rdf:li>sea; sun</rdf:li></rdf:Bag></dc:subject>"
-    described = '<dc:description><rdf:Alt><rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="x-default">Sea</rdf:li></rdf:Alt></dc:description>'
+    languages = '<rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="x-default">Sea</rdf:li>'
+    described = f"<dc:description><rdf:Alt>{languages}</rdf:Alt></dc:description>"
     data = jpeg(exif=exif_block({0x010E: "OLYMPUS DIGITAL CAMERA"}))
     assert digest(tmp_path, data).caption == ""
     packet = xmp_packet("", keywords + described)

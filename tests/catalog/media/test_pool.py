@@ -178,9 +178,10 @@ def test_no_descriptor_leaks(tmp_path: Path) -> None:
 def test_processes_are_replaced_after_their_share(tmp_path: Path) -> None:
     with DecoderPool(1, Limits(files_per_process=5)) as pool:
         seen = set()
-        for _ in pool.digest(names_of(tmp_path)):
+        for _ in pool.digest(names_of(tmp_path) + names_of(tmp_path)):
             seen.update(pool.process_ids())
-    assert len(seen) == 3
+    # What a process holds already it finishes, so five can become six.
+    assert 4 <= len(seen) <= 5
 
 
 def test_two_loops_at_once_are_refused(tmp_path: Path) -> None:
@@ -203,7 +204,8 @@ def test_previews_come_through_the_pool(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wire",
     [
-        [], {"width": "1"}, {"width": True}, {"width": 2**70}, {"aperture": float("inf")}, {"problem": "x" * 2000}, {"caption": "\0"},
+        [], {"width": "1"}, {"width": True}, {"width": 2**70}, {"aperture": float("inf")}, {"problem": "x" * 2000},
+        {"caption": "\0"},
         {"caption": "\ud800"}, {"keywords": ["x"] * 1000}, {"keywords": [1]}, {"damaged": 1}, {"photo_md5": "no"}, {"strange": 1},
         {"thumbnail": "x"},
     ],
