@@ -1,16 +1,16 @@
 """Libraries: list, add, change, forget, scan, members."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from django.contrib.auth import get_user_model
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
 from catalog import libraries as verbs
 from catalog.models import Library, Membership
 from operations.api.operations import OperationBody, already_active, operation_json
@@ -66,7 +66,9 @@ class LibraryBody(serializers.Serializer):
     name = serializers.CharField()
     role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")
     owner = serializers.CharField(help_text="The owner's user name.")
-    root = serializers.CharField(allow_null=True, help_text="The folder; only its owner is told.")
+    root = serializers.CharField(  # type: ignore[assignment]
+        allow_null=True, help_text="The folder; only its owner is told."
+    )
     source = serializers.CharField()  # type: ignore[assignment]
     ratings = serializers.ChoiceField(Library.Ratings.choices)
     time_zone = serializers.CharField()
@@ -157,7 +159,7 @@ class LibraryList(ApiView):
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).select_related("owner")
         page = paginate(visible, BY_NAME, request.query_params)
-        own = Membership.objects.filter(user_id=request.user.pk)
+        own = Membership.objects.filter(user=cast(User, request.user))
         roles = dict(own.values_list("library", "role"))
         rows = [
             library_json(row, request.user, "owner" if row.owner_id == request.user.pk else roles.get(row.pk, "viewer"))
@@ -273,7 +275,7 @@ class Members(ApiView):
         library = find_own_library(request, library_id)
         body = NewMember(data=request.data)
         body.is_valid(raise_exception=True)
-        user = get_user_model().objects.filter(username=body.validated_data["username"], is_active=True).first()
+        user = User.objects.filter(username=body.validated_data["username"], is_active=True).first()
         if user is None:
             raise Unprocessable("There is no user of that name. Nothing was changed.", "no_such_user")
         try:
@@ -298,7 +300,7 @@ class Members(ApiView):
         user_id = read_uuid(text, "user")
         if library.owner_id != request.user.pk and user_id != request.user.pk:
             raise PermissionDenied("Only the owner of a library may do that.")
-        user = get_user_model().objects.filter(pk=user_id).first()
+        user = User.objects.filter(pk=user_id).first()
         if user is None or not verbs.remove_member(library, user):
             raise NotThere("That user is no member of this library.", "no_member")
         return Response(status=204)

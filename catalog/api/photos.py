@@ -1,6 +1,6 @@
 """Photos: lists, facts, favourites."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import Http404
@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
 from catalog import queries
 from catalog.favourites import FULL, MOST_AT_ONCE, set_favourite, set_favourites, toggle_favourite
 from catalog.filters import NAMES, PARAMETERS, PhotoFilters
@@ -141,7 +142,7 @@ class FavouriteList(ApiView):
         """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).values("pk")
-        own = Favourite.objects.filter(user_id=request.user.pk, photo__library__in=visible, photo__is_shown=True)
+        own = Favourite.objects.filter(user=cast(User, request.user), photo__library__in=visible, photo__is_shown=True)
         count = own.count()  # a person's own stars: thousands, not millions
         rows = own.values("created_at", "id", "rating", *(f"photo__{name}" for name in LIST_COLUMNS))
         page = paginate(rows, NEWEST_FAVOURITES, request.query_params)
