@@ -95,7 +95,14 @@ class Bench:
         """Add a line to the table."""
         ratio = ours / reference if reference else 0.0
         self.rows.append(
-            {"what": what, "ours": round(ours, 4), "reference": round(reference, 4), "unit": unit, "ratio": round(ratio, 2), "goal": goal}
+            {
+                "what": what,
+                "ours": round(ours, 4),
+                "reference": round(reference, 4),
+                "unit": unit,
+                "ratio": round(ratio, 2),
+                "goal": goal,
+            }
         )
 
     def first_scan(self, root: Path) -> None:
@@ -106,7 +113,9 @@ class Bench:
         for path in files:
             path.read_bytes()  # warm: both read from memory
         ours, result = self.scan(root)
-        reference, _ = measure([str(PROJECT / "benchmarks/reference_pipeline.sh"), str(listing), str(self.folder / "ref")])
+        reference, _ = measure(
+            [str(PROJECT / "benchmarks/reference_pipeline.sh"), str(listing), str(self.folder / "ref")]
+        )
         count = int(str(result["found"]))
         milliseconds = 1000 / count
         self.row(
@@ -116,7 +125,13 @@ class Bench:
             "ms",
             "<= 0.75 (later 0.60)",
         )
-        self.row("the same, wall time per photo", ours.wall_seconds * milliseconds, reference.wall_seconds * milliseconds, "ms", "")
+        self.row(
+            "the same, wall time per photo",
+            ours.wall_seconds * milliseconds,
+            reference.wall_seconds * milliseconds,
+            "ms",
+            "",
+        )
         self.row("memory of the scan and its decoders together", ours.largest_mib, 300, "MiB", "<= 300 MiB")
 
     def many(self, root: Path) -> None:
@@ -126,13 +141,25 @@ class Bench:
         ours, result = self.scan(root)
         count, seconds = int(str(result["found"])), float(str(result["survey_seconds"]))
         cores = os.cpu_count() or 1
-        self.row(f"survey of {count:,} photos, per second and core", count / seconds / cores, 1000, "photos/s", ">= 1,000")
+        self.row(
+            f"survey of {count:,} photos, per second and core", count / seconds / cores, 1000, "photos/s", ">= 1,000"
+        )
         self.row("memory of that scan and its decoders", ours.largest_mib, 300, "MiB", "<= 300 MiB")
-        self.row("all of it, CPU per photo", 1000 * ours.cpu_seconds / count, 1000 * ours.wall_seconds / count, "ms (of wall)", "")
+        self.row(
+            "all of it, CPU per photo",
+            1000 * ours.cpu_seconds / count,
+            1000 * ours.wall_seconds / count,
+            "ms (of wall)",
+            "",
+        )
         in_process = [float(str(self.scan(root)[1]["seconds"])) for _ in range(5)]
         references = [measure(find)[0].wall_seconds for _ in range(5)]
         self.row(
-            f"rescan of {count:,}, nothing changed, in process", min(in_process), min(references), "s", "<= 3 x find (later 2.5)"
+            f"rescan of {count:,}, nothing changed, in process",
+            min(in_process),
+            min(references),
+            "s",
+            "<= 3 x find (later 2.5)",
         )
 
 

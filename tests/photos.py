@@ -35,11 +35,11 @@ def make_jpeg(
     return path
 
 
-def make_library(root: Path, count: int, *, per_folder: int = 50) -> Path:
+def make_library(root: Path, count: int, *, per_folder: int = 50, size: tuple[int, int] = (64, 48)) -> Path:
     """Write `count` different JPEGs below `root`, in folders by year and month; return `root`."""
     for number in range(count):
         month = number // per_folder
         folder = root / f"{2000 + month // 12}" / f"{month % 12 + 1:02}"
         taken = f"{2000 + month // 12}:{month % 12 + 1:02}:{number % 28 + 1:02} {number % 24:02}:30:{number % 60:02}"
-        make_jpeg(folder / f"IMG_{number:05}.JPG", seed=number, taken=taken, mtime=1_500_000_000 + number)
+        make_jpeg(folder / f"IMG_{number:05}.JPG", seed=number, size=size, taken=taken, mtime=1_500_000_000 + number)
     return root

@@ -35,6 +35,7 @@ class Installation:
 
     data: Path
     root: Path
+    library: str = LIBRARY_ID
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,7 +58,7 @@ class Installation:
     def scan(self) -> "subprocess.Popen[bytes]":
         """Start a scan in the foreground, in a process group of its own."""
         return subprocess.Popen(
-            self.manage("scan", LIBRARY_ID, "--json"),
+            self.manage("scan", self.library, "--json"),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -167,7 +168,8 @@ def run_drill(photos: int, kills: int, *, seed: int, folder: Path, everything: b
                 kill(decoder)
             time.sleep(randomness.uniform(0.0, 0.2))
         moment = disturbed.moment() if process.poll() is None else "after the end"
-        os.killpg(process.pid, signal.SIGKILL) if everything else kill(process.pid)
+        for pid in [process.pid, *(descendants(process.pid) if everything else [])]:
+            kill(pid)
         process.communicate()
         killed[moment] += 1
     actual = disturbed.finish()
