@@ -2,7 +2,7 @@
 
 import math
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -53,7 +53,7 @@ class SignInView(LoginView):
 @require_GET
 def show_profile(request: HttpRequest) -> HttpResponse:
     """Show one's own profile."""
-    return _profile(request, PasswordChangeForm(request.user))
+    return _profile(request, PasswordChangeForm(_user(request)))
 
 
 @login_required
@@ -61,7 +61,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; this session stays, all others end."""
-    form = PasswordChangeForm(request.user, request.POST)
+    form = PasswordChangeForm(_user(request), request.POST)
     if not form.is_valid():
         return _profile(request, form, status=422)
     form.save()
@@ -88,18 +88,22 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_device(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
     """Sign a device out at once: its token is deleted, and the device row with it."""
-    device = get_object_or_404(Device.objects.filter(user=request.user).select_related("token"), pk=device_id)
+    device = get_object_or_404(Device.objects.filter(user=_user(request)).select_related("token"), pk=device_id)
     name = device.name
     device.token.delete()
     messages.success(request, f"“{name}” is signed out.")
     return redirect("accounts:profile")
 
 
-def _profile(request: HttpRequest, form: "PasswordChangeForm[User]", status: int = 200) -> HttpResponse:
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _profile(request: HttpRequest, form: PasswordChangeForm, status: int = 200) -> HttpResponse:
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "form": form,
-        "devices": Device.objects.filter(user=request.user),
+        "devices": Device.objects.filter(user=_user(request)),
         "theme": theme if theme in THEMES else "auto",
         "themes": [("auto", "As the system says"), ("light", "Light"), ("dark", "Dark")],
     }

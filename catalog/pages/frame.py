@@ -1,6 +1,7 @@
 """What all pages of one library share: the library itself, who asks, its running scan, the tab that is open."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest
@@ -35,7 +36,7 @@ def owned_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[s
     return frame
 
 
-def running_scans(libraries: list[Library]) -> dict[str, Operation]:
+def running_scans(libraries: Sequence[Library]) -> dict[str, Operation]:
     """Return the waiting or running scans of `libraries` by their key. One query."""
     keys = [library.scan_key for library in libraries]
     scans = Operation.objects.filter(active_key__in=keys, state__in=ACTIVE).defer("checkpoint", "error_detail")
@@ -44,4 +45,5 @@ def running_scans(libraries: list[Library]) -> dict[str, Operation]:
 
 def _is_editor(request: HttpRequest, library: Library) -> bool:
     editor = Membership.Role.EDITOR
-    return Membership.objects.filter(library=library, user=request.user, role=editor).exists()
+    user: Any = request.user
+    return Membership.objects.filter(library=library, user=user, role=editor).exists()

@@ -1,6 +1,7 @@
 """Members and settings of a library: the owner's alone. Everybody else gets 404."""
 
 import uuid
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -105,7 +106,7 @@ def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, frame: dict[str, object], form: SettingsForm, status: int = 200, **errors: str
+    request: HttpRequest, frame: dict[str, Any], form: SettingsForm, status: int = 200, **errors: str
 ) -> HttpResponse:
     members = Membership.objects.filter(library=frame["library"]).select_related("user").order_by("user__username")
     context = {

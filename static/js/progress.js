@@ -6,6 +6,7 @@ const QUICK_MS = 2000;
 const CALM_MS = 8000;
 const number = new Intl.NumberFormat("en");
 let shownStates = null;
+let cursor = "";
 let timer = 0;
 
 export function describe(operation) {
@@ -48,16 +49,20 @@ function isBusy(part) {
 async function poll() {
   let active = [];
   try {
-    const response = await fetch(pollUrl, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+    const address = cursor ? `${pollUrl}?after=${encodeURIComponent(cursor)}` : pollUrl;
+    const response = await fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" });
     if (response.status === 401 || response.status === 403) return; // signed out elsewhere: the next click says so
+    if (response.status === 400) cursor = ""; // an older version of the server gave it
     if (response.ok) {
-      const operations = (await response.json()).operations ?? [];
+      const { operations, libraries, cursor: next } = await response.json();
+      const librariesChanged = cursor !== "" && libraries.length > 0; // somebody else may be scanning what one sees
+      cursor = next;
       active = operations.filter((one) => one.state === "running" || one.state === "pending");
       showBar(active);
       const states = operations.map((one) => `${one.id} ${one.state}`).sort().join();
       const changed = shownStates !== null && states !== shownStates;
       shownStates = states;
-      if (active.length || changed) await refreshLiveParts();
+      if (active.length || changed || librariesChanged) await refreshLiveParts();
     }
   } catch {
     // The server is away for a moment (a restart, a lost network); the next round tells.
