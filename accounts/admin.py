@@ -1,0 +1,48 @@
+"""Users and devices in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from knox.models import AuthToken
+
+from photolala.web.admin import LargeTableAdmin
+
+from .models import Device, User
+
+
+@admin.register(User)
+class PhotolalaUserAdmin(UserAdmin):
+    """Django's own, with what is wanted to find somebody."""
+
+    list_display = ["username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login"]
+    show_full_result_count = False
+
+
+@admin.register(Device)
+class DeviceAdmin(LargeTableAdmin):
+    """To be looked at and revoked; deleting one makes its token worthless."""
+
+    list_display = ["name", "user", "created_at", "last_seen_at"]
+    list_select_related = ["user"]
+    search_fields = ["name", "user__username"]
+    fields = ["name", "user", "created_at", "last_seen_at"]
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A device comes by signing in."""
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Device) -> None:
+        """Delete the token, and the device with it."""
+        AuthToken.objects.filter(pk=obj.token_id).delete()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        """Delete the tokens, and the devices with them."""
+        AuthToken.objects.filter(device__in=queryset).delete()
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the devices; that their tokens go too needs no permission of its own."""
+        return [str(device) for device in objs], {"devices": len(objs)}, set(), []

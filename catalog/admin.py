@@ -1,0 +1,144 @@
+"""Libraries, photos, favourites, snapshots and the hash cache in the admin."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from operations.running import AlreadyActive
+from photolala.web.admin import FactsAdmin, LargeTableAdmin
+
+from .libraries import forget_library, start_scan
+from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class MembershipInline(admin.TabularInline):
+    """Who else may see it."""
+
+    model = Membership
+    raw_id_fields = ["user"]
+    extra = 0
+
+
+@admin.register(Library)
+class LibraryAdmin(LargeTableAdmin):
+    """Settings may be changed; roots and figures are facts. A library is added where its folder is checked: on its page."""
+
+    list_display = ["name", "owner", "root", "photo_count", "problem_count", "missing_count", "scanned_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name", "root", "owner__username"]
+    raw_id_fields = ["owner"]
+    fields = [
+        "name",
+        "owner",
+        "ratings",
+        "time_zone",
+        "source",
+        "root",
+        "photo_count",
+        "problem_count",
+        "missing_count",
+        "size_bytes",
+        "created_at",
+        "scanned_at",
+        "revision",
+        "snapshot_md5",
+        "warning",
+    ]
+    readonly_fields = fields[4:]
+    inlines = [MembershipInline]
+    actions = ["scan"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The page checks the folder; a form here would not."""
+        return False
+
+    @admin.action(description="Scan")
+    def scan(self, request: HttpRequest, queryset: QuerySet[Library]) -> None:
+        """Start a scan of each, in its owner's name."""
+        for library in queryset.select_related("owner"):
+            try:
+                start_scan(library, library.owner)
+            except AlreadyActive as running:
+                self.message_user(request, f"{library}: {running}", messages.WARNING)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Say what is forgotten without loading a million photos to name them."""
+        named = [f"{library}: {library.photo_count:,} catalogued photos (no file is touched)" for library in objs]
+        return named, {"libraries": len(objs)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Library) -> None:
+        """Forget it."""
+        forget_library(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Library]) -> None:
+        """Forget each."""
+        for library in queryset:
+            forget_library(library)
+
+
+@admin.register(Photo)
+class PhotoAdmin(FactsAdmin):
+    """All photos; found by id, MD5 or exact file name, never by scanning the table's texts."""
+
+    list_display = ["filename", "directory", "library", "state", "media_type", "size_bytes", "taken_local"]
+    list_filter = ["state"]
+    list_select_related = ["library"]
+    search_fields = ["id"]  # shows the box; get_search_results does the work
+    search_help_text = "A photo's id, MD5 or exact file name."
+    raw_id_fields = ["library"]
+    ordering = ["pk"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Photo], search_term: str
+    ) -> tuple[QuerySet[Photo], bool]:
+        """Find by what an index knows: id, MD5, file name; all exact, so that a million rows are not compared."""
+        words = search_term.strip()
+        if not words:
+            return queryset, False
+        # Every index of photos begins with the library: naming them all lets it be used.
+        named = queryset.filter(library__in=list(Library.objects.values_list("pk", flat=True)))
+        if _MD5.fullmatch(words.lower()):
+            return named.filter(photo_md5=words.lower()), False
+        try:
+            return queryset.filter(pk=UUID(words)), False
+        except ValueError:
+            return named.filter(filename=words), False
+
+
+@admin.register(Favourite)
+class FavouriteAdmin(FactsAdmin):
+    """Who likes what."""
+
+    list_display = ["user", "photo", "rating", "created_at"]
+    list_select_related = ["user", "photo"]
+    search_fields = ["user__username", "=photo__id"]
+    raw_id_fields = ["user", "photo"]
+    ordering = ["-pk"]
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(FactsAdmin):
+    """The history of published catalogs."""
+
+    list_display = ["md5", "library", "entry_count", "size_bytes", "published_at", "in_cache", "in_root"]
+    list_select_related = ["library"]
+    search_fields = ["=md5", "library__name"]
+    raw_id_fields = ["library"]
+
+
+@admin.register(HashCache)
+class HashCacheAdmin(FactsAdmin):
+    """Known MD5s of files."""
+
+    list_display = ["path", "library", "photo_md5", "size_bytes", "cached_at"]
+    list_select_related = ["library"]
+    search_fields = ["=photo_md5"]
+    search_help_text = "A photo MD5."
+    raw_id_fields = ["library"]
+    ordering = ["pk"]

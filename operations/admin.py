@@ -1,0 +1,41 @@
+"""Operations in the admin: to be looked at, cancelled and resumed."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from photolala.web.admin import FactsAdmin
+
+from . import control
+from .models import Operation
+from .running import AlreadyActive
+
+
+@admin.register(Operation)
+class OperationAdmin(FactsAdmin):
+    """All operations of all people."""
+
+    list_display = ["created_at", "kind", "subject", "owner", "state", "phase", "done", "total", "finished_at"]
+    list_filter = ["state", "kind"]
+    list_select_related = ["owner"]
+    search_fields = ["=id", "subject", "owner__username"]
+    date_hierarchy = None
+    actions = ["cancel", "resume"]
+
+    @admin.action(description="Cancel: they stop within their batch")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Operation]) -> None:
+        """Cancel each that has not ended."""
+        for operation in queryset:
+            try:
+                control.cancel(operation)
+            except control.NotPossible as reason:
+                self.message_user(request, f"{operation}: {reason}", messages.WARNING)
+
+    @admin.action(description="Resume: they go on from where they stood")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Operation]) -> None:
+        """Resume each that waits for it."""
+        for operation in queryset:
+            try:
+                control.resume(operation)
+            except (control.NotPossible, AlreadyActive) as reason:
+                self.message_user(request, f"{operation}: {reason}", messages.WARNING)
