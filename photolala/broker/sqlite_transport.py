@@ -8,8 +8,7 @@ Transport options: `polling_interval` (seconds between looks at an empty queue) 
 """
 
 import sqlite3
-import threading
-import time
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
@@ -20,6 +19,7 @@ from photolala.broker.store import MAX_DELIVERIES, MessageStore, open_store
 
 Payload = dict[str, Any]
 POLLING_INTERVAL_SECONDS = 0.25
+MESSAGES_A_TURN = 50
 
 
 class QoS(virtual.QoS):
@@ -31,7 +31,6 @@ class QoS(virtual.QoS):
         """Delete the message: its work is done."""
         self.channel.store.remove(delivery_tag)
         super().ack(delivery_tag)
-        self._tell_there_is_room()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Delete the message, or with `requeue` give it back; its delivery counts, so that a deadly message ends."""
@@ -40,12 +39,6 @@ class QoS(virtual.QoS):
         else:
             self.channel.store.remove(delivery_tag)
         super().ack(delivery_tag)
-        self._tell_there_is_room()
-
-    def _tell_there_is_room(self) -> None:
-        transport: Any = self.channel.connection
-        if transport is not None:  # None when the channel was closed meanwhile
-            transport.room.set()
 
 
 class Channel(virtual.Channel):
@@ -184,33 +177,49 @@ class Transport(virtual.Transport):
     driver_name = "sqliteq"
     polling_interval = POLLING_INTERVAL_SECONDS
     implements = virtual.Transport.implements.extend(
-        asynchronous=False, exchange_type=frozenset(["direct", "topic", "fanout"])
+        asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"])
     )
     # Locked for too long, disk full: Celery tries again later.
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
-        #: Set by any thread that ends a message: a worker that had its hands full looks again at once.
-        self.room = threading.Event()
+        self._leave_event_loop: Callable[[], None] | None = None
 
-    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:
-        """Deliver one message; raise `TimeoutError` if none came in `timeout` seconds (None: wait for ever)."""
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Look for messages at each turn of Celery's event `loop`, and turn it at least every `polling_interval` seconds.
+
+        With an event loop Celery gives each of its processes a pipe of its own. Without, they share one pipe and a lock
+        on it, and a process that is killed while it waits for work takes the lock with it: no other ever works again.
+        """
+        if self._leave_event_loop is not None:
+            self._leave_event_loop()
+        loop.on_tick.add(self._deliver_waiting)
+        ticking = loop.call_repeatedly(self.polling_interval, _turn)
+
+        def leave() -> None:
+            loop.on_tick.discard(self._deliver_waiting)
+            ticking.cancel()
+
+        self._leave_event_loop = leave
+
+    def close_connection(self, connection: Any) -> None:
+        """Leave the event loop, give back what was not finished, close."""
+        if self._leave_event_loop is not None:
+            self._leave_event_loop()
+            self._leave_event_loop = None
+        super().close_connection(connection)
+
+    def _deliver_waiting(self) -> None:
+        """Deliver what waits, as far as the consumers have room, then let the event loop do its other work."""
         cycle = self.cycle
-        assert cycle is not None  # made by the base class
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self.room.clear()  # before looking, so that no call is missed
-            try:
-                cycle.get(self._deliver, timeout=timeout)
+        for _ in range(MESSAGES_A_TURN):
+            if cycle is None:  # closed by what a message did
                 return
+            try:
+                cycle.get(self._deliver)
             except Empty:
-                wait_seconds = self.polling_interval
-                if end is not None:
-                    wait_seconds = min(wait_seconds, end - time.monotonic())
-                if wait_seconds <= 0:
-                    raise TimeoutError("No message came.") from None
-                self.room.wait(wait_seconds)
+                return
 
     @property
     def default_connection_params(self) -> dict[str, Any]:
@@ -220,3 +229,7 @@ class Transport(virtual.Transport):
     def driver_version(self) -> str:
         """Return the version of the SQLite library."""
         return sqlite3.sqlite_version
+
+
+def _turn() -> None:
+    """Do nothing: a timer that fires is what turns the event loop."""

@@ -53,6 +53,14 @@ class Tiny:
     def starts(self, name: str) -> list[str]:
         return [line for line in self.log() if line.startswith(f"start {name} ")]
 
+    def children(self, worker: subprocess.Popen) -> list[int]:
+        """Return the PIDs of the worker's processes that live now."""
+        text = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
+        states = {int(pid): Path(f"/proc/{pid}/stat") for pid in text.split()}
+        return [
+            pid for pid, stat in states.items() if stat.exists() and stat.read_text().split(")")[-1].split()[0] != "Z"
+        ]
+
     def go(self) -> None:
         (self.folder / "go").touch()
 

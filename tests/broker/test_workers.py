@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,20 @@ def test_a_killed_child_loses_nothing(tiny: Tiny) -> None:
     wait_until(lambda: "note after" in tiny.log(), "the worker goes on")
     assert tiny.log().count("end photo") == 1
     assert tiny.store.count_dead() == 0
+
+
+def test_killed_idle_children_leave_a_worker_that_works(tiny: Tiny, names: list[str]) -> None:
+    worker = tiny.start_worker(concurrency=2)
+    for _ in range(2):
+        idle = set(tiny.children(worker))
+        assert len(idle) == 2
+        for child in idle:
+            os.kill(child, signal.SIGKILL)
+        two_new = partial(lambda killed: len(set(tiny.children(worker)) - killed) == 2, idle)
+        wait_until(two_new, "new processes replace the killed ones")
+    for name in names:
+        tiny.send("note", name)
+    wait_until(lambda: sorted(tiny.log()) == sorted(f"note {name}" for name in names), "all tasks run")
 
 
 def test_a_killed_worker_loses_nothing(tiny: Tiny, names: list[str]) -> None:
