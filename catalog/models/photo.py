@@ -121,11 +121,7 @@ class Photo(models.Model):
             ),
             models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
             models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
-            models.Index(  # problems and what is missing
-                fields=["library", "state"],
-                condition=models.Q(state__in=["damaged", "broken", "missing"]),
-                name="photo_by_state",
-            ),
+            models.Index(fields=["library", "state"], name="photo_by_state"),  # problems, what is missing, counts
         ]
 
     def __str__(self) -> str:
