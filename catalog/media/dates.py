@@ -104,7 +104,7 @@ def parse_offset(text: str) -> int | None:
 
 def _microseconds(digits: str) -> int:
     digits = digits.strip()
-    return int(digits[:6].ljust(6, "0")) if digits.isdigit() else 0
+    return int(digits[:6].ljust(6, "0")) if digits.isascii() and digits.isdigit() else 0
 
 
 def check_possible(local: datetime, now: datetime | None) -> None:

@@ -286,7 +286,7 @@ def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
             return max(0, math.floor(value + 0.5)), True
         found.note(f"The rating {text[:20]!r} is outside 0 to 5 and was ignored.")
     percent = text_of(xmp, "MicrosoftPhoto:Rating")
-    if percent.isdigit() and int(percent) <= 100:
+    if percent.isascii() and percent.isdigit() and len(percent) <= 3 and int(percent) <= 100:
         return stars_of_percent(int(percent)), True
     return None, False
 

@@ -93,7 +93,8 @@ class DecoderPool:
         """Return an upright sRGB JPEG of the job's file fitted into `edge_px` pixels, or the reason why there is none."""
         job = Job(job.key, job.name, job.open, {**job.params, "edge_px": int(edge_px)})
         run = _Run("preview", PreviewResult, iter([job]), 1, 1)
-        return next(cast(PreviewResult, result) for _, result in self._results(run))
+        ((_, result),) = self._results(run)
+        return cast(PreviewResult, result)
 
     def close(self) -> None:
         """End all processes. The pool can be used again; it starts new ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -98,7 +99,7 @@ def begin(source: Source, result: SurveyResult) -> Facts | None:
         return None
     try:
         found = examine(source, result.media_type)
-    except (ValueError, IndexError, OverflowError, ArithmeticError, TypeError, KeyError, OSError) as error:
+    except (ValueError, IndexError, ArithmeticError, TypeError, KeyError, OSError, struct.error) as error:
         # A reader that stumbles over a lie must cost the facts of one file, not the file's place in the list.
         found = Found(problem=f"The file's headers are damaged ({type(error).__name__}).")
     if (
