@@ -1,0 +1,40 @@
+"""The browser's modules: their own tests, run by Node, and the budgets that keep pages quick."""
+
+import gzip
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "static"
+BUDGET_BYTES = 80_000
+
+
+def own_files() -> list[Path]:
+    """Return our own style sheets and scripts, without what others wrote."""
+    found = [path for kind in ("*.css", "*.js") for path in STATIC.rglob(kind) if "vendor" not in path.parts]
+    assert len(found) > 10
+    return found
+
+
+def test_the_modules_own_tests_pass():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed; the modules' tests need version 20 or newer.")
+    files = sorted(str(path) for path in Path(__file__).parent.glob("*.test.mjs"))
+    run = subprocess.run([node, "--test", *files], capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_styles_and_scripts_keep_within_the_budget():
+    size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in own_files())
+    assert size <= BUDGET_BYTES, f"{size:,} bytes compressed"
+
+
+def test_nothing_is_asked_of_another_host():
+    for path in own_files():
+        hosts = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]{2,}", path.read_text())
+        assert not hosts, f"{path.name}: {hosts}"
