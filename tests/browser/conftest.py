@@ -1,0 +1,91 @@
+"""A real browser for the tests: signed-in pages of any width, whose complaints and foreign requests are collected."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.test import Client
+from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PHONE, DESK = 390, 1440
+WATCH_POLICY = """
+window.policyViolations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.policyViolations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile}`);
+});
+"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """The system's Chromium, as it runs in a container."""
+    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+
+
+@pytest.fixture(autouse=True)
+def clean_cache() -> None:
+    """Nothing kept from another test."""
+    cache.clear()
+
+
+@dataclass
+class Visitor:
+    """A page of the browser, and what went wrong on it."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def go(self, address: str) -> Any:
+        """Open an address of the site."""
+        return self.page.goto(self.url + address)
+
+    def wrong(self) -> list[str]:
+        """Return all complaints so far: of the console, of the content policy, requests to other hosts."""
+        return [*self.complaints, *self.page.evaluate("window.policyViolations ?? []"), *self.foreign]
+
+
+@pytest.fixture
+def visit(browser: Browser, live_server: Any, transactional_db: None) -> Iterator[Callable[..., Visitor]]:
+    """Return a function that opens a page: `visit(user=None, width=1440, scheme="light", script=True)`."""
+    contexts = []
+
+    def open_page(user: Any = None, width: int = DESK, scheme: str = "light", *, script: bool = True) -> Visitor:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844 if width == PHONE else 900},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            java_script_enabled=script,
+            has_touch=width == PHONE,
+        )
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        if user is not None:
+            client = Client()
+            client.force_login(user)
+            session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
+        context.add_init_script(WATCH_POLICY)
+        visitor = Visitor(context.new_page(), live_server.url)
+        visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        visitor.page.on(
+            "console", lambda line: visitor.complaints.append(line.text) if line.type in ("error", "warning") else None
+        )
+        visitor.page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((live_server.url, "data:", "blob:"))
+                else visitor.foreign.append(request.url)
+            ),
+        )
+        return visitor
+
+    yield open_page
+    for context in contexts:
+        context.close()

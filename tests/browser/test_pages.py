@@ -1,0 +1,192 @@
+"""The pages in a real browser: nothing overflows, nothing is refused by the policy, progress moves, scripts are optional."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from catalog.models import Library
+from operations.models import Operation
+from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
+
+from .conftest import DESK, PHONE
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+CLIPPED = """
+[...document.querySelectorAll("main *, nav a, nav summary")]
+  .filter((element) => !element.children.length && element.textContent.trim() && element.clientWidth > 0)
+  .filter((element) => getComputedStyle(element).display !== "inline" && !element.closest(".visually-hidden, .tile"))
+  .filter((element) => element.scrollWidth > element.clientWidth + 1)
+  .map((element) => element.textContent.trim())
+"""
+
+
+@pytest.fixture
+def alice(transactional_db, settings, tmp_path, monkeypatch):
+    """The owner of a library that has a bit of everything."""
+    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    settings.PHOTO_ROOTS = [str(tmp_path / "photos")]
+    alice = make_user("alice", is_staff=True)
+    bob = make_user("bob-with-a-rather-long-user-name")
+    name = "The photographs of the whole family, and of all the others who were there"
+    library = make_library(alice, tmp_path / "photos" / "family", name=name, members={bob: "viewer"})
+    for number in range(8):
+        make_photo(library, f"2024/A folder with quite a long name of its own/IMG_{number}.jpg")
+    make_photo(library, "2024/" + "x" * 120 + ".jpg", state="broken", is_shown=False, problem="Torn " * 40)
+    make_photo(library, "2024/part.jpg", state="damaged", problem="The lower half is missing.")
+    make_photo(library, "2024/gone.jpg", state="missing", is_shown=False)
+    Library.objects.update(
+        photo_count=1_234_567,
+        size_bytes=41_234_567_890,
+        problem_count=2,
+        missing_count=1,
+        warning="It is read-only. " * 5,
+    )
+    return alice
+
+
+@pytest.fixture
+def operations(alice):
+    """One of every kind of operation; returns them by state."""
+    now = timezone.now()
+    common = {"owner": alice, "kind": "scan", "subject": "The photographs of the whole family"}
+    lease = now + timedelta(hours=1)
+    values = {
+        "running": {"phase": "Reading photos", "done": 12_340, "total": 49_360, "rate": 617.0, "started_at": now},
+        "failed": {"error_code": "confirm_gone", "error": "9,120 photos are gone. " * 8, "result": {"gone": 9_120}},
+        "interrupted": {"done": 310, "total": 1_000},
+        "completed": {"result": {"found": 12, "problems": [{"path": "y" * 200, "reason": "Torn."}]}},
+    }
+    return {
+        state: Operation.objects.create(**common, state=state, lease_until=lease, **more)
+        for state, more in values.items()
+    }
+
+
+def addresses(operations):
+    """Return all pages."""
+    home = f"/libraries/{Library.objects.get().pk}"
+    return [
+        "/",
+        "/favourites/",
+        "/libraries/",
+        "/libraries/add/",
+        f"{home}/folders/?directory=2024",
+        *[f"{home}/problems/?state={state}" for state in ("broken", "damaged", "missing")],
+        f"{home}/about/",
+        f"{home}/settings/",
+        "/operations/",
+        *[f"/operations/{operation.pk}/" for operation in operations.values()],
+        "/me/",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, 768, DESK])
+def test_every_page_fits_and_nothing_is_refused(visit, alice, operations, width, scheme):
+    visitor = visit(alice, width, scheme)
+    for address in addresses(operations):
+        assert visitor.go(address).status == 200
+        visitor.page.wait_for_load_state("load")
+        too_wide = visitor.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert too_wide <= 0, address
+        assert visitor.page.evaluate(CLIPPED) == [], address
+        # Pictures of the made-up rows cannot all be drawn; everything else must be without a complaint.
+        assert [line for line in visitor.wrong() if "Failed to load resource" not in line] == [], address
+
+
+def test_the_sign_in_page_works_by_keyboard_alone(visit, alice):
+    visitor = visit()
+    visitor.go("/libraries/")
+    visitor.page.keyboard.type("alice")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.type(PASSWORD)
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("h1")).to_have_text("Libraries")
+    visitor.page.keyboard.press("Tab")
+    expect(visitor.page.get_by_text("Skip to content")).to_be_in_viewport()
+    assert visitor.wrong() == []
+
+
+def test_progress_moves_by_itself_and_ends_by_itself(visit, alice, operations):
+    visitor = visit(alice)
+    operation = operations["running"]
+    visitor.go(f"/operations/{operation.pk}/")
+    visitor.page.evaluate("window.notReloaded = true")
+    expect(visitor.page.locator("main progress").first).to_have_attribute("value", "0.2500")
+    Operation.objects.filter(pk=operation.pk).update(done=24_680)
+    expect(visitor.page.locator("main progress").first).to_have_attribute("value", "0.5000")
+    expect(visitor.page.locator("main")).to_contain_text("24,680 of 49,360 photos · 50 %")
+    expect(visitor.page.locator(".thin-progress")).to_have_attribute("href", f"/operations/{operation.pk}/")
+    Operation.objects.filter(pk=operation.pk).update(state="completed", finished_at=timezone.now())
+    expect(visitor.page.locator("main .badge").first).to_have_text("done")
+    expect(visitor.page.locator(".thin-progress")).to_be_hidden()
+    assert visitor.page.evaluate("window.notReloaded") is True
+    assert visitor.wrong() == []
+
+
+def test_the_folder_chooser_keeps_what_was_typed(visit, alice, settings):
+    root = Path(settings.PHOTO_ROOTS[0])
+    (root / "weddings" / "2024").mkdir(parents=True)
+    visitor = visit(alice, PHONE)
+    visitor.go("/libraries/add/")
+    visitor.page.get_by_label("Name", exact=True).fill("Our weddings")
+    for name in (str(root), "weddings", "2024"):
+        visitor.page.locator("#chooser .listing").get_by_role("link", name=name, exact=True).click()
+        expect(visitor.page.locator("#chooser [aria-current]")).to_have_text(name.rpartition("/")[2])
+    visitor.page.get_by_role("button", name="Add and scan").click()
+    expect(visitor.page.locator("h1")).to_have_text("Our weddings")
+    assert Library.objects.get(name="Our weddings").root == str(root / "weddings" / "2024")
+    expect(visitor.page.locator("main")).to_contain_text("Waiting for a worker")
+
+
+def test_a_library_can_be_added_and_forgotten_without_scripts(visit, alice, settings):
+    root = Path(settings.PHOTO_ROOTS[0])
+    (root / "weddings").mkdir()
+    visitor = visit(alice, script=False)
+    visitor.go("/libraries/add/")
+    for name in (str(root), "weddings"):
+        visitor.page.locator("#chooser .listing").get_by_role("link", name=name, exact=True).click()
+    visitor.page.get_by_role("button", name="Add and scan").click()
+    library = Library.objects.get(name="weddings")
+    visitor.go(f"/libraries/{library.pk}/settings/")
+    visitor.page.get_by_label("To confirm, type the name").fill("weddings")
+    visitor.page.get_by_role("button", name="Forget the library").click()
+    expect(visitor.page.locator(".notices")).to_contain_text("untouched")
+    assert not Library.objects.filter(name="weddings").exists()
+
+
+def test_more_of_a_folder_comes_without_leaving_it(visit, alice):
+    library = Library.objects.get()
+    make_photos(library, 150)
+    visitor = visit(alice)
+    visitor.go(f"/libraries/{library.pk}/folders/")
+    expect(visitor.page.locator(".tile")).to_have_count(120)
+    visitor.page.get_by_role("link", name="More", exact=True).click()
+    expect(visitor.page.locator(".tile")).to_have_count(150)
+    expect(visitor.page.get_by_role("link", name="More", exact=True)).to_have_count(0)
+
+
+def test_the_look_changes_at_once_and_stays(visit, alice):
+    visitor = visit(alice)
+    visitor.go("/me/")
+    look = "getComputedStyle(document.documentElement).colorScheme"
+    assert visitor.page.evaluate(look) == "light dark"
+    with visitor.page.expect_response("**/me/theme/"):
+        visitor.page.get_by_label("Dark", exact=True).check()
+    assert visitor.page.evaluate(look) == "dark"
+    visitor.go("/libraries/")
+    assert visitor.page.evaluate(look) == "dark"
+    assert visitor.wrong() == []
+
+
+def test_the_short_bar_reaches_everything_on_a_phone(visit, alice):
+    visitor = visit(alice, PHONE)
+    visitor.go("/libraries/")
+    bar = visitor.page.get_by_role("navigation", name="Main, short")
+    assert bar.evaluate("bar => bar.children.length") == 4
+    bar.get_by_text("More").click()
+    bar.get_by_role("link", name="Operations").click()
+    expect(visitor.page.locator("h1")).to_have_text("Operations")
