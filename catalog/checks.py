@@ -4,7 +4,6 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
@@ -50,22 +49,6 @@ def check_roots(**_: Any) -> list[CheckMessage]:
                 )
             )
     return found
-
-
-@register()
-def check_time_zone(**_: Any) -> list[CheckMessage]:
-    """photolala.E003: PHOTOLALA_TIME_ZONE must be a known zone."""
-    try:
-        ZoneInfo(settings.TIME_ZONE)
-    except (ValueError, OSError, KeyError):
-        return [
-            Error(
-                f"PHOTOLALA_TIME_ZONE={settings.TIME_ZONE!r} is no known time zone.",
-                hint="Write a name like Europe/Berlin.",
-                id="photolala.E003",
-            )
-        ]
-    return []
 
 
 @register()

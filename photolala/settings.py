@@ -9,6 +9,7 @@ from celery.schedules import schedule
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from photolala.broker import broker_url
 from photolala.lib.env import BadSetting, Environment, database_from_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,9 +66,9 @@ try:
             env.url("PHOTOLALA_DATABASE", ("postgresql", "postgres")), DATA_DIR / "photolala.sqlite3"
         )
     }
-    CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or f"sqliteq://{DATA_DIR / 'broker.sqlite3'}"
+    CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or broker_url(str(DATA_DIR / "broker.sqlite3"))
     _redis_cache = env.url("PHOTOLALA_REDIS_CACHE", ("redis", "rediss"))
-    TIME_ZONE = env.text("PHOTOLALA_TIME_ZONE", "UTC")  # the zone that new libraries start with
+    TIME_ZONE = env.time_zone("PHOTOLALA_TIME_ZONE", "UTC")  # the zone that new libraries start with
     LOG_LEVEL = env.choice("PHOTOLALA_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 except BadSetting as error:
     raise ImproperlyConfigured(str(error)) from None
@@ -247,6 +248,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_LOST_WAIT = 1.0  # seconds until a killed child's message is delivered again
 CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 
 class BadSetting(ValueError):
@@ -59,6 +60,15 @@ class Environment:
         value = self.text(name, default)
         if value not in allowed:
             raise BadSetting(f"{name}={value!r} is not known: write one of {', '.join(allowed)}.")
+        return value
+
+    def time_zone(self, name: str, default: str) -> str:
+        """Return the name of a known time zone."""
+        value = self.text(name, default)
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError):
+            raise BadSetting(f"{name}={value!r} is no known time zone: write a name like Europe/Berlin.") from None
         return value
 
     def url(self, name: str, schemes: tuple[str, ...]) -> SplitResult | None:
