@@ -393,6 +393,9 @@ class Scan:
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:
+            metrics = self.run.metrics
+            metrics["files_read"] = metrics.get("files_read", 0) + len(rows)
+            metrics["bytes_read"] = metrics.get("bytes_read", 0) + sum(row["size_bytes"] for row in rows)
             with transaction.atomic():
                 scan_rows.apply_digests(self.library, rows)
                 self._count(len(rows))
@@ -425,6 +428,12 @@ class Scan:
         Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now())
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
         totals = self._totals_of_all_runs()
+        self.run.metrics.update(
+            files_compared=totals.found,
+            files_read=self.run.metrics.get("files_read", 0),
+            cache_hits=totals.unchanged,
+            seconds=round(time.monotonic() - self.clock, 3),
+        )
         operation = self.run.operation
         operation.phase, operation.done, operation.total, operation.unit = "", totals.found, totals.found, "photos"
         return {

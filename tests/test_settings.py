@@ -33,7 +33,7 @@ def test_typed_reads():
     ],
 )
 def test_a_bad_value_names_its_variable(values, read):
-    with pytest.raises(BadSetting, match="^A"):
+    with pytest.raises(BadSetting, match=r"^A"):
         read(Environment(values))
 
 
