@@ -4,6 +4,8 @@ import { urls } from "photolala/api";
 import { durationText, takenTitle } from "photolala/dates";
 
 const LOADING_AT_ONCE = 10;
+const MOST_TRIES = 4; // a busy server says "not now"
+const RETRY_MS = 1_500;
 const template = document.createElement("template");
 template.innerHTML = `<div class="tile"><a class="tile-link" tabindex="-1"></a><span class="tile-badges"></span>
 <button class="tile-star" type="button" tabindex="-1"><svg viewBox="0 0 24 24" aria-hidden="true"><path
@@ -16,7 +18,8 @@ export class Tile {
     [this.link, this.badges, this.star] = this.element.children;
     this.element.tile = this;
     this.image = null;
-    this.state = "idle"; // idle, waiting, loading, done
+    this.state = "idle"; // idle, loading, done, failed
+    this.tries = 0;
     this.box = "";
   }
 
@@ -75,8 +78,9 @@ export class Tile {
       done();
     });
     image.addEventListener("error", () => {
+      if (this.image !== image) return;
       this.state = "failed";
-      this.element.classList.add("has-no-image");
+      this.tries++;
       done();
     });
     image.src = urls.thumbnail(this.id, this.version);
@@ -85,9 +89,10 @@ export class Tile {
   /** Stop loading if it has not come yet. */
   abort() {
     if (this.state !== "loading") return false;
+    const { image } = this;
     this.state = "idle";
-    this.image.src = "";
     this.image = null;
+    image.src = "";
     return true;
   }
 }
@@ -121,8 +126,16 @@ export class ThumbnailQueue {
       if (tile.state !== "idle" || !tile.element.isConnected) continue;
       this.loading.add(tile);
       tile.startLoading(() => {
+        if (tile.state === "failed" && tile.tries < MOST_TRIES) setTimeout(() => this.retry(tile), RETRY_MS * tile.tries);
         if (this.loading.delete(tile)) this.next();
       });
     }
+  }
+
+  retry(tile) {
+    if (tile.state !== "failed" || !tile.element.isConnected) return;
+    tile.state = "idle";
+    this.waiting.push(tile);
+    this.next();
   }
 }
