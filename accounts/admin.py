@@ -29,7 +29,7 @@ class DeviceAdmin(LargeTableAdmin):
     list_select_related = ["user"]
     search_fields = ["name", "user__username"]
     fields = ["name", "user", "created_at", "last_seen_at"]
-    readonly_fields = fields
+    readonly_fields = ["name", "user", "created_at", "last_seen_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A device comes by signing in."""

@@ -14,6 +14,19 @@ from photolala.web.admin import FactsAdmin, LargeTableAdmin
 from .libraries import forget_library, start_scan
 from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
 
+LIBRARY_FACTS = [
+    "source",
+    "root",
+    "photo_count",
+    "problem_count",
+    "missing_count",
+    "size_bytes",
+    "created_at",
+    "scanned_at",
+    "revision",
+    "snapshot_md5",
+    "warning",
+]
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -33,24 +46,8 @@ class LibraryAdmin(LargeTableAdmin):
     list_select_related = ["owner"]
     search_fields = ["name", "root", "owner__username"]
     raw_id_fields = ["owner"]
-    fields = [
-        "name",
-        "owner",
-        "ratings",
-        "time_zone",
-        "source",
-        "root",
-        "photo_count",
-        "problem_count",
-        "missing_count",
-        "size_bytes",
-        "created_at",
-        "scanned_at",
-        "revision",
-        "snapshot_md5",
-        "warning",
-    ]
-    readonly_fields = fields[4:]
+    fields = ["name", "owner", "ratings", "time_zone", *LIBRARY_FACTS]
+    readonly_fields = LIBRARY_FACTS
     inlines = [MembershipInline]
     actions = ["scan"]
 

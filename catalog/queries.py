@@ -114,7 +114,7 @@ def _folder_counts(library: Library) -> dict[str, int]:
     counts: dict[str, int] | None = cache.get(key)
     if counts is None:
         rows = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).order_by()
-        counts = dict(rows.values_list("directory").annotate(count=Count("pk")))
+        counts = dict(rows.values_list("directory").annotate(count=Count("*")))
         cache.set(key, counts, KEEP_SECONDS)
     return counts
 

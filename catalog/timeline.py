@@ -116,7 +116,7 @@ def _kept_counts(libraries: list[tuple[UUID, int]]) -> list[dict[int, int]]:
 
 
 def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
-    rows = photos.order_by().values_list("taken_day").annotate(count=Count("pk"))
+    rows = photos.order_by().values_list("taken_day").annotate(count=Count("*"))
     return dict(rows)
 
 
