@@ -68,8 +68,11 @@ def photo_page(
         page = everything if place is None else everything.filter(after(NEWEST_FIRST, place))
         wanted = page.order_by(*NEWEST_FIRST)[: limit + 1]
     else:
-        found = _first_ids([narrow(b, user, ids, filters) for b in _branches(ids, place)], limit + 1)
-        wanted = Photo.objects.filter(pk__in=found).order_by(*NEWEST_FIRST)
+        branches = [narrow(branch, user, ids, filters) for branch in _branches(ids, place)]
+        if len(branches) == 1:
+            wanted = branches[0].order_by(*NEWEST_FIRST)[: limit + 1]
+        else:
+            wanted = Photo.objects.filter(pk__in=_first_ids(branches, limit + 1)).order_by(*NEWEST_FIRST)
     names = {*columns, "id", "taken_local"}
     return cut(list(with_own_stars(wanted, user).values(*names, "stars")), NEWEST_FIRST, limit)
 

@@ -176,12 +176,17 @@ def test_filters(cast: Cast, alice: APIClient, tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 20])
-def test_a_page_costs_three_queries(cast: Cast, django_assert_num_queries: Any, count: int) -> None:
+def test_a_page_costs_three_queries_or_two_of_one_library(
+    cast: Cast, django_assert_num_queries: Any, count: int, tmp_path: Any
+) -> None:
     make_photos(cast.library, count)
     client = APIClient()
     client.force_authenticate(cast.alice)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         assert len(client.get(PHOTOS).json()["results"]) == count
+    make_photos(make_library(cast.alice, tmp_path / "photos" / "two"), count)
+    with django_assert_num_queries(3):
+        assert len(client.get(PHOTOS).json()["results"]) == 2 * count
 
 
 def test_facts_of_one(cast: Cast, alice: APIClient, charlie: APIClient, anonymous: APIClient) -> None:
