@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
 from catalog.models import Favourite, Library, Photo
@@ -16,17 +16,6 @@ from tests.factories import make_jpeg, make_library, make_photo, make_user
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MOST_TILES = 400
 TILE = ".tile"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The system's browser, without a window."""
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
