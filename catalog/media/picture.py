@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import os
 from dataclasses import dataclass
 from typing import Any, cast
@@ -304,5 +305,7 @@ def turn_of_embedded(jpeg: bytes) -> int:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, (struct.error, LookupError, TypeError, ArithmeticError, AttributeError)):
+        return "its data are damaged"  # the words of these speak of code, not of files
     text = str(error).strip().rstrip(".").replace("\0", "")
     return text[:200] if text and "object at 0x" not in text else "its data are damaged"
