@@ -7,3 +7,7 @@ class ExportsConfig(AppConfig):
     """What has left."""
 
     name = "exports"
+
+    def ready(self) -> None:
+        """Register the kinds of operations."""
+        from . import catalog_export, folders  # noqa: F401

@@ -60,7 +60,7 @@ class ExportSink:
     """Takes the rows and media of one export; leaving the `with` block cleanly publishes it, an exception removes it.
 
     All is written to `.partial-<export id>` in `parent` and renamed to `name` at the end, after the manifest. With no
-    rows there is no data file, only a manifest that says so.
+    rows there is no data file, only a manifest that says so, unless `begin_data` was called.
     """
 
     def __init__(self, parent: Path, name: str, export_id: str, manifest: Manifest) -> None:
@@ -94,11 +94,15 @@ class ExportSink:
         batch = rows if isinstance(rows, list) else list(rows)
         if not batch:
             return 0
+        self.row_count += self.begin_data().write_batch(batch)
+        return len(batch)
+
+    def begin_data(self) -> JsonWriter | CsvWriter:
+        """Make the data file if there is none yet, so that an export has one even without rows; return its writer."""
         if self._writer is None:
             self._data = MeasuredFile(self.folder / f"photos.{self.manifest.format}")
             self._writer = JsonWriter(self._data) if self.manifest.format == "json" else CsvWriter(self._data)
-        self.row_count += self._writer.write_batch(batch)
-        return len(batch)
+        return self._writer
 
     def add_media(self, path: str, chunks: Iterable[bytes]) -> ManifestFile:
         """Write the media file `media/<path>`; FileExistsError if the export has one of that name.
@@ -145,7 +149,7 @@ class ExportSink:
             self.manifest,
             photo_count=self.row_count,
             media_count=sum(file.path.startswith("media/") for file in self._files),
-            message=self.manifest.message if self.row_count else "No photos match: there is nothing but this manifest.",
+            message=self.manifest.message if self.row_count else "No photos match: there is nothing to export.",
             files=tuple(self._files),
         )
         atomic_write(self.folder / MANIFEST_NAME, encode_manifest(self.manifest))

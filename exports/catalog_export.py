@@ -1,0 +1,210 @@
+"""The operation `export`: writes the catalog of a library as JSON or CSV, with the originals if asked for."""
+
+import errno
+import logging
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from catalog.models import Library
+from catalog.source_for import source_for
+from catalog.sources.base import Source
+from operations.running import LeaseLost, OperationFailed, Run, operation_kind
+from photolala.web.problems import BadRequest
+
+from .formats.batches import BATCH_SIZE
+from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
+from .formats.sink import PARTIAL_PREFIX, ExportSink, remove_partial
+from .ledger.errors import advice_for
+from .models import Export
+from .originals import Original, OriginalsList, OriginalUnreadable, Problems, read_original
+from .rows import PhotoRows
+
+logger = logging.getLogger(__name__)
+ROW_BYTES = 2_000  # what a row needs at most, as a rule; for the check of the free space only
+RESERVE_BYTES = 16 << 20
+
+
+@operation_kind("export", label="Export", queue="export")
+def run_export(run: Run) -> dict[str, Any]:
+    """Write the export that names this operation; safe to run again after any end, also of the process."""
+    export = Export.objects.select_related("library", "user").filter(pk=run.params["export"]).first()
+    if export is None:
+        raise OperationFailed("This export was deleted; there is nothing to go on with.", "deleted")
+    library = export.library
+    if library is None or not Library.objects.visible_to(export.user).filter(pk=library.pk).exists():
+        raise OperationFailed("The library is not there, or not yours to see any more. Nothing was exported.", "gone")
+    try:
+        return CatalogExport(run, export, library).run_all()
+    except OSError as error:
+        raise _explained(error, export) from error
+
+
+class CatalogExport:
+    """One run of an export: everything goes to a folder of its own, which is renamed at the very end."""
+
+    def __init__(self, run: Run, export: Export, library: Library) -> None:
+        self.run, self.export, self.library = run, export, library
+        self.problems = Problems()
+        self.clock = time.monotonic()
+
+    def run_all(self) -> dict[str, Any]:
+        """Count, check the space, write rows and originals, publish; return the counts."""
+        parent = self.export.parent_folder
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_partials(self.export)
+        if self.export.folder.exists():  # the process ended between the last rename and telling so
+            return self._finish()
+        ceiling = timezone.now()
+        try:
+            rows = PhotoRows(self.export, ceiling)
+        except BadRequest as error:
+            raise OperationFailed(f"{error.detail} Nothing was exported.", "bad_filter") from None
+        count, media_bytes = rows.count_and_size()
+        self._check_space(parent, count, media_bytes if self.export.include_media else 0)
+        manifest = Manifest(
+            self.export.format,
+            self.export.created_at,
+            0,
+            date_range=self.export.date_range,
+            filter={"library": str(self.library.pk), **self.export.filter},
+        )
+        sink = ExportSink(parent, self.export.folder_name, f"{self.export.pk}-{self.run.token}", manifest)
+        try:
+            with sink:
+                self._write(sink, rows, count)
+                if not self.run.still_mine():
+                    raise LeaseLost
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not self.export.folder.exists():
+                raise
+            logger.warning("Export %s was published by another worker meanwhile.", self.export.pk)
+        return self._finish()
+
+    def _write(self, sink: ExportSink, rows: PhotoRows, count: int) -> None:
+        with ExitStack() as stack:
+            originals: OriginalsList | None = None
+            source: Source | None = None
+            if self.export.include_media:
+                source = source_for(self.library)
+                stack.callback(source.close)
+                spool = stack.enter_context(tempfile.TemporaryFile("w+", dir=sink.folder, encoding="utf-8"))
+                originals = stack.enter_context(OriginalsList(source, spool, self.problems))
+                rows.with_media(originals)
+            self._write_rows(sink, rows, count)
+            if originals is not None and source is not None:
+                self._copy(sink, source, originals)
+        if self.problems.count:
+            sink.manifest = replace(sink.manifest, missing_media=self.problems.count)
+
+    def _write_rows(self, sink: ExportSink, rows: PhotoRows, count: int) -> None:
+        """Write batch after batch; each is on its way to the disk before the next is fetched."""
+        self.run.metrics.update(photos_processed=0, photos_total=count)
+        self.run.phase("Writing the catalog", total=count, unit="photos")
+        sink.begin_data()
+        while True:
+            batch = rows.fetch(rows.last_key, BATCH_SIZE)
+            written = sink.write_batch(batch)
+            self.run.advance(written)
+            self.run.metrics["photos_processed"] = self.run.operation.done
+            if written:
+                self.run.checkpoint()
+            del batch
+            if written < BATCH_SIZE:
+                return
+
+    def _copy(self, sink: ExportSink, source: Source, originals: OriginalsList) -> None:
+        self.run.metrics.update(media_copied=0, media_total=originals.count)
+        self.run.phase("Copying originals", total=originals.count, unit="files")
+        stop_if_asked = partial(self.run.checkpoint, force=False)
+        for original in originals:
+            try:
+                sink.add_media(original.target, read_original(source, original, stop_if_asked))
+                self.run.metrics["media_copied"] += 1
+            except OriginalUnreadable as reason:
+                self._note(original, str(reason))
+            self.run.advance()
+            self.run.checkpoint(force=False)
+        self.run.checkpoint()
+
+    def _note(self, original: Original, reason: str) -> None:
+        logger.warning("Export %s goes on without %s: %s", self.export.pk, original.path, reason)
+        self.problems.add(original.path, reason)
+
+    def _check_space(self, parent: Path, count: int, media_bytes: int) -> None:
+        needed = count * ROW_BYTES + media_bytes + RESERVE_BYTES
+        free = shutil.disk_usage(parent).free
+        if free < needed:
+            raise OperationFailed(
+                f"The export needs about {_megabytes(needed)}, but only {_megabytes(free)} are free where exports are "
+                "kept. Nothing was written. Free some space, or export fewer photos or no originals; then try again.",
+                "disk_space",
+            )
+
+    def _finish(self) -> dict[str, Any]:
+        """Take the counts from the manifest, keep them with the export, and return them."""
+        export = self.export
+        manifest_path = export.folder / MANIFEST_NAME
+        manifest = decode_manifest(manifest_path.read_bytes())
+        size_bytes = sum(file.size_bytes for file in manifest.files) + manifest_path.stat().st_size
+        counts = {
+            "photo_count": manifest.photo_count,
+            "media_count": manifest.media_count,
+            "missing_count": manifest.missing_media,
+            "size_bytes": size_bytes,
+        }
+        Export.objects.filter(pk=export.pk).update(**counts, completed_at=timezone.now())
+        return {
+            "export": str(export.pk),
+            "library": str(self.library.pk),
+            "operation": str(self.run.operation.pk),
+            "format": export.format,
+            "folder": str(export.folder),
+            "photos": manifest.photo_count,
+            "media": manifest.media_count,
+            "failed": manifest.missing_media,
+            "size_bytes": size_bytes,
+            "seconds": round(time.monotonic() - self.clock, 3),
+            "problem_count": manifest.missing_media,
+            "problems": self.problems.listed,
+        }
+
+
+def remove_partials(export: Export) -> None:
+    """Delete what earlier runs of `export` left unfinished."""
+    for folder in export.parent_folder.glob(f"{PARTIAL_PREFIX}{export.pk}*"):
+        remove_partial(folder)
+
+
+def remove_export_files(export: Export) -> bool:
+    """Delete the files of an export, whole or partial; return whether it had any. OSError if they cannot be.
+
+    The folder loses its name first, so that one deleted in part never looks complete.
+    """
+    doomed = export.parent_folder / f"{PARTIAL_PREFIX}{export.pk}-deleted"
+    was_there = export.folder.is_dir()
+    if was_there:
+        remove_partial(doomed)
+        export.folder.rename(doomed)
+    remove_partials(export)
+    return was_there
+
+
+def _explained(error: OSError, export: Export) -> OperationFailed:
+    code = "disk_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk"
+    return OperationFailed(
+        f"The export could not be written to {export.parent_folder} ({error.strerror or error}). Nothing of it was "
+        f"left there. {advice_for(error)}",
+        code,
+    )
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.0f} MB"

@@ -1,0 +1,103 @@
+"""Ask for an export of a catalog, and delete one; who may do so is the caller's to check."""
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.models import Library
+from operations.models import Operation
+from operations.running import start
+from photolala.lib.paths import escape_path
+
+from .catalog_export import remove_export_files
+from .models import Export
+from .rows import read_filters
+
+FURTHEST_ZONE = timedelta(hours=14)
+
+
+class ExportRefused(Exception):
+    """The export or destination is not possible; the text is a sentence for the person who asked."""
+
+    def __init__(self, sentence: str, code: str = "export_refused") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person wants exported. Both days belong to the range."""
+
+    format: str
+    start_date: date | None = None
+    end_date: date | None = None
+    filter: dict[str, Any] = field(default_factory=dict)
+    include_media: bool = False
+
+
+def start_export(user: Any, library: Library, wishes: Wishes) -> Export:
+    """Ask for an export of `library`, which `user` may see; a worker makes it.
+
+    Raises ExportRefused for a format or range that cannot be, BadRequest for a filter that is none, and AlreadyActive
+    (with the operation) if an export of this user is under way.
+    """
+    return _start(user, library, wishes, key=f"export:{user.pk}")
+
+
+def start_export_to(folder: Path, user: Any, library: Library, wishes: Wishes) -> Export:
+    """The same for a command, into `folder`, to be run in the foreground.
+
+    Raises AlreadyActive if the same export to the same folder is under way (or its process has died).
+    """
+    parent = escape_path(os.path.realpath(os.fsencode(folder)))
+    mark = hashlib.sha256(f"{parent}\n{library.pk}\n{wishes}".encode()).hexdigest()[:40]
+    return _start(user, library, wishes, key=f"export-to:{mark}", parent=parent, ring=False)
+
+
+def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str = "", ring: bool = True) -> Export:
+    _check(wishes)
+    with transaction.atomic():
+        export = Export(
+            user=user,
+            library=library,
+            library_name=library.name,
+            format=wishes.format,
+            start_date=wishes.start_date,
+            end_date=wishes.end_date,
+            filter=wishes.filter,
+            include_media=wishes.include_media,
+            parent=parent,
+        )
+        export.operation = start(
+            "export", user, subject=library.name, active_key=key, params={"export": str(export.pk)}, ring=ring
+        )
+        export.save(force_insert=True)
+    return export
+
+
+def delete_export(export: Export) -> None:
+    """Delete the export and its files, if the server keeps them. ExportRefused while it is at work; OSError."""
+    if export.operation is not None and export.operation.is_active:
+        raise ExportRefused("This export is still at work. Cancel it first. Nothing was deleted.", "at_work")
+    if export.is_kept_here:
+        remove_export_files(export)
+    if export.operation_id:
+        Operation.objects.filter(pk=export.operation_id).update(superseded=True)
+    export.delete()
+
+
+def _check(wishes: Wishes) -> None:
+    if wishes.format not in Export.Format.values:
+        raise ExportRefused("The format is json or csv. Nothing was started.", "bad_format")
+    if wishes.start_date and wishes.end_date and wishes.end_date < wishes.start_date:
+        raise ExportRefused("The last day is before the first. Nothing was started.", "bad_range")
+    today = (timezone.now() + FURTHEST_ZONE).date()  # where the day begins first
+    if any(day and day > today for day in (wishes.start_date, wishes.end_date)):
+        raise ExportRefused("The range ends in the future; today is the last day. Nothing was started.", "bad_range")
+    read_filters(wishes.filter)

@@ -1,0 +1,220 @@
+"""Folders that originals are exported to: who may have which, and what their records say."""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, F
+
+from catalog.models import Library, Photo
+from operations.models import Operation
+from operations.running import start
+from photolala.lib.paths import escape_path, unescape_path
+from photolala.lib.roots import allowed_roots, is_within
+
+from .catalog_exports import ExportRefused
+from .ledger.errors import InvalidRecord
+from .ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, view_ledger
+from .ledger.placement import place_for
+from .ledger.state import MonthSummary, summarize_month
+from .models import ExportDestination, own_folder
+
+FOLDERS = "folders"
+_NOT_FREE = "That folder cannot be a destination: it is not free. Choose another one. Nothing was changed."
+_OUTSIDE = (
+    "That folder is not among those that you may export to. Give a plain name for a folder kept by this server, or the "
+    "path of one below the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
+)
+
+
+def add_destination(user: Any, name: str, folder: str, template: str) -> ExportDestination:
+    """Make `folder` a destination of `user`: a plain name stands for a folder in the user's exports on this server.
+
+    The folder is made if only its last part is missing. Raises ExportRefused.
+    """
+    check_template(template)
+    real = check_folder(user, folder)
+    title = (name.strip() or real.name)[:200]
+    with _NamingTheFolder(real):
+        real.mkdir(parents=is_within(real, own_folder(user.pk).resolve()), exist_ok=True)
+    if not os.access(real, os.W_OK | os.X_OK):
+        raise ExportRefused(f"Photolala may not write to {_text(real)}. Give its user the right to, then try again.")
+    return _create(user, title, real, template)
+
+
+def destination_for_command(user: Any, folder: Path) -> ExportDestination:
+    """Return the destination at `folder` that `user` has, made if there is none. Raises ExportRefused.
+
+    The operator of the server may name any folder, but not another user's destination, nor one in a library.
+    """
+    real = Path(os.path.realpath(folder))
+    known = ExportDestination.objects.filter(folder=_text(real)).first()
+    if known is not None:
+        if known.owner_id != user.pk:
+            raise ExportRefused(f"{_text(real)} is a destination of another user. Choose another folder.")
+        return known
+    _refuse_libraries(real)
+    _refuse_destinations(real, but=None)
+    with _NamingTheFolder(real):
+        real.mkdir(parents=True, exist_ok=True)
+    return _create(user, real.name or "/", real, ExportDestination._meta.get_field("template").get_default())
+
+
+def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None) -> Path:
+    """Return the real path that `folder` means if `user` may export to it (`but`: the destination that has it)."""
+    if not folder.strip() or "\0" in folder or len(folder) > 4096:
+        raise ExportRefused("Name a folder. Nothing was changed.")
+    if not folder.startswith("/"):
+        if "/" in folder or folder in (".", "..") or folder.startswith("."):
+            raise ExportRefused(_OUTSIDE)
+        folder = str(own_folder(user.pk) / FOLDERS / folder.strip())
+    try:
+        raw = unescape_path(folder)
+    except ValueError:
+        raw = os.fsencode(folder)
+    real = Path(os.fsdecode(os.path.realpath(raw)))
+    own = (own_folder(user.pk) / FOLDERS).resolve()
+    roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
+    if real == own or not (is_within(real, own) or any(is_within(real, root) and real != root for root in roots)):
+        raise ExportRefused(_OUTSIDE)
+    _refuse_libraries(real)
+    _refuse_destinations(real, but=but)
+    return real
+
+
+def check_template(template: str) -> None:
+    """Raise ExportRefused unless `template` names folders below a destination."""
+    try:
+        place_for(datetime(2024, 2, 29), template, {"library": "x"})  # noqa: DTZ001 - a wall clock's
+    except InvalidRecord as error:
+        raise ExportRefused(f"{error} Nothing was changed.", "bad_template") from None
+
+
+def start_folder_export(user: Any, library: Library, destination: ExportDestination, *, ring: bool = True) -> Operation:
+    """Start the export of a library's originals to the destination. Raises AlreadyActive (with the operation)."""
+    with transaction.atomic():
+        operation = start(
+            "export_folder",
+            user,
+            subject=f"{library.name} to {destination.name}",
+            active_key=destination.active_key,
+            params={"library": str(library.pk), "destination": str(destination.pk)},
+            ring=ring,
+        )
+        destination.libraries.add(library)
+    return operation
+
+
+# -- what the records say
+
+
+class _LastView:
+    """The ledger looked at last, kept while its files stay as they are: the pages of one destination ask for it often."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._known: tuple[Any, LoadedLedger] | None = None
+
+    def of(self, directory: Path) -> LoadedLedger:
+        signature = (directory, *(_facts(directory / name) for name in (SNAPSHOT_NAME, LOG_NAME)))
+        with self._guard:
+            if self._known is not None and self._known[0] == signature:
+                return self._known[1]
+        loaded = view_ledger(directory)
+        with self._guard:
+            self._known = (signature, loaded)
+        return loaded
+
+
+_last_view = _LastView()
+
+
+def ledger_of(destination: ExportDestination) -> LoadedLedger:
+    """Return the destination's records as they are now; none if nothing was exported yet. Raises LedgerFailed."""
+    return _last_view.of(destination.records_folder)
+
+
+def month_summaries(destination: ExportDestination, user: Any, year: int | None = None) -> list[MonthSummary]:
+    """Return how much of each month's photos lies in the destination, newest first; of `year` only, if given.
+
+    Counts the libraries exported to it that `user` may see. LedgerFailed if the records cannot be read.
+    """
+    libraries = destination.libraries.filter(pk__in=Library.objects.visible_to(user).values("pk"))
+    photos = Photo.objects.filter(library__in=libraries.values("pk")).exclude(state=Photo.State.MISSING)
+    if year is not None:
+        photos = photos.filter(taken_day__range=(year * 10_000, year * 10_000 + 9_999))
+    months = photos.values(month=F("taken_day") / 100).annotate(count=Count("pk")).order_by()
+    totals = {divmod(row["month"], 100): row["count"] for row in months if row["month"]}
+    done = {(y, m): count for y, m, count in ledger_of(destination).state.done_months() if year in (None, y)}
+    return [
+        summarize_month(year, month, done.get((year, month), 0), totals.get((year, month), 0))
+        for year, month in sorted({*totals, *done}, reverse=True)
+    ]
+
+
+def _facts(path: Path) -> tuple[int, int, int] | None:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return (0, 0, 0)
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+# -- which folders are free
+
+
+def _refuse_libraries(real: Path) -> None:
+    for root in _paths(Library.objects.filter(source="local").values_list("root", flat=True)):
+        if is_within(real, root) or is_within(root, real):
+            raise ExportRefused(
+                "That folder lies in a library, or a library lies in it: what is exported there would be taken for new "
+                "photos. Choose another one. Nothing was changed."
+            )
+
+
+def _refuse_destinations(real: Path, *, but: ExportDestination | None) -> None:
+    others = ExportDestination.objects.all()
+    if but is not None:
+        others = others.exclude(pk=but.pk)
+    if any(is_within(real, path) or is_within(path, real) for path in _paths(others.values_list("folder", flat=True))):
+        raise ExportRefused(_NOT_FREE)
+
+
+def _paths(texts: Any) -> Iterator[Path]:
+    return (Path(os.fsdecode(unescape_path(text))) for text in texts)
+
+
+def _create(user: Any, name: str, real: Path, template: str) -> ExportDestination:
+    try:
+        with transaction.atomic():
+            return ExportDestination.objects.create(owner=user, name=name, folder=_text(real), template=template)
+    except IntegrityError:
+        raise ExportRefused(_NOT_FREE) from None
+
+
+class _NamingTheFolder:
+    """Turns an error of the disk into a sentence that names the folder."""
+
+    def __init__(self, real: Path) -> None:
+        self._real = real
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise ExportRefused(
+                f"The folder {_text(self._real)} cannot be made ({error.strerror}). Make it, or choose another one. "
+                "Nothing was changed."
+            ) from None
+
+
+def _text(path: Path) -> str:
+    return escape_path(os.fsencode(path))

@@ -1,0 +1,123 @@
+"""The open folders of a folder export, and the names in them: which file is whose, and which name is free."""
+
+import hashlib
+import os
+import stat
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from photolala.lib.paths import unescape_path
+
+from .ledger.copying import remove_partial_copies
+from .ledger.names import TakenNames, collision_key, numbered_names
+from .ledger.placement import DestinationFolder
+from .ledger.records import ExportRecord
+
+MOST_OPEN_FOLDERS = 32
+_READ_BYTES = 1 << 20
+
+
+class OpenFolder:
+    """One folder of the destination; what killed copies left in it is removed when it is opened."""
+
+    def __init__(self, folder: DestinationFolder, recorded: Iterator[str]) -> None:
+        self.folder = folder
+        remove_partial_copies(folder)
+        names = folder.names()
+        owned = set(recorded)
+        self._owned = {collision_key(name) for name in owned}
+        self._taken = TakenNames([*names, *owned])
+
+    def size_of(self, name: str) -> int | None:
+        """Return the size of the regular file `name`, or None."""
+        try:
+            facts = os.stat(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+
+    def is_there(self, name: str) -> bool:
+        """Tell whether anything of that very name is in the folder."""
+        return os.access(name, os.F_OK, dir_fd=self.folder.descriptor, follow_symlinks=False)
+
+    def holds(self, name: str, size_bytes: int, md5: str) -> bool:
+        """Tell whether the file `name` has exactly these bytes; reads it if its size fits."""
+        if not md5 or self.size_of(name) != size_bytes:
+            return False
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder.descriptor)
+        with open(descriptor, "rb", buffering=0) as file:
+            digest = hashlib.md5(usedforsecurity=False)
+            while chunk := file.read(_READ_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest() == md5
+
+    def find_unowned(self, name: str, size_bytes: int, md5: str) -> str | None:
+        """Return `name` or a numbered form of it that holds these bytes and is nobody's by the records; or None."""
+        for candidate in numbered_names(name):
+            if not self.is_there(candidate):
+                return None
+            if collision_key(candidate) not in self._owned and self.holds(candidate, size_bytes, md5):
+                return candidate
+        return None
+
+    def own(self, name: str) -> None:
+        """Note that the name belongs to a photo."""
+        self._owned.add(collision_key(name))
+
+    def claim(self, name: str) -> str:
+        """Return `name` or its next free numbered form, and take it. NoFreeName after number 10,000."""
+        free = self._taken.claim(name)
+        self.own(free)
+        return free
+
+
+class OpenFolders:
+    """The folders used last, each with the names that the records give to its photos. Close it at the end."""
+
+    def __init__(self, root: Path, records: Iterator[ExportRecord]) -> None:
+        self._root = root
+        self._open: OrderedDict[str, OpenFolder] = OrderedDict()
+        self._recorded: defaultdict[str, list[str]] = defaultdict(list)
+        for record in records:
+            if record.filename:
+                self._recorded[record.rel_path].append(record.filename)
+
+    def get(self, rel_path: str) -> OpenFolder:
+        """Return the folder, made if missing. FolderUnavailable, UnsafeFolder."""
+        known = self._open.get(rel_path)
+        if known is not None:
+            self._open.move_to_end(rel_path)
+            return known
+        folder = DestinationFolder(self._root, rel_path)
+        try:
+            opened = OpenFolder(folder, (file_name(name) for name in self._recorded[rel_path]))
+        except BaseException:
+            folder.close()
+            raise
+        self._open[rel_path] = opened
+        return opened
+
+    @property
+    def are_too_many(self) -> bool:
+        """True when more are open than should be: then finish what is at work in them, and `trim`."""
+        return len(self._open) > MOST_OPEN_FOLDERS
+
+    def trim(self) -> None:
+        """Close all but those used last. Nothing may be at work in the others."""
+        while self.are_too_many:
+            self._open.popitem(last=False)[1].folder.close()
+
+    def remember(self, rel_path: str, filename: str) -> None:
+        """Note the recorded name of a photo, for when its folder is opened again."""
+        self._recorded[rel_path].append(filename)
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._open:
+            self._open.popitem()[1].folder.close()
+
+
+def file_name(recorded: str) -> str:
+    """Return the name on disk that a record's filename means."""
+    return os.fsdecode(unescape_path(recorded))

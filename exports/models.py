@@ -1,0 +1,163 @@
+"""Export: the catalog of a library as files, asked for once; ExportDestination: a folder that originals are copied to."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from catalog.models import Library
+from operations.models import EXPORT_JOB_WORDS, Operation
+from photolala.lib.paths import unescape_path
+
+from .ledger.load import FOLDER_NAME
+from .ledger.placement import DEFAULT_TEMPLATE
+
+
+class ExportQuerySet(models.QuerySet["Export"]):
+    """Reads that say who may see."""
+
+    def visible_to(self, user: Any) -> Self:
+        """Only the exports that `user` asked for."""
+        return self.filter(user=user)
+
+
+class Export(models.Model):
+    """One export of a library's catalog, with its originals if asked for; its operation says how far it is.
+
+    It is a folder `{YYYY-MM-DD_HH-MM-SS}_{id}` in the user's export folder, or in `parent` if a command named one.
+    """
+
+    class Format(models.TextChoices):
+        """How the rows are written."""
+
+        JSON = "json", "JSON"
+        CSV = "csv", "CSV"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exports")
+    library = models.ForeignKey(Library, on_delete=models.SET_NULL, null=True, related_name="+")
+    library_name = models.CharField(max_length=200, help_text="Stays when the library is forgotten.")
+    operation = models.OneToOneField(Operation, on_delete=models.SET_NULL, null=True, related_name="export")
+    format = models.CharField(max_length=4, choices=Format)
+    start_date = models.DateField(null=True, blank=True, help_text="Taken on this day or later, by the wall clock.")
+    end_date = models.DateField(null=True, blank=True, help_text="Taken on this day or earlier.")
+    filter = models.JSONField(default=dict, blank=True, help_text="The photos' filters, by name.")
+    include_media = models.BooleanField(default=False)
+    parent = models.TextField(blank=True, help_text="The folder that a command named, in escaped form.")
+
+    # Written at the end.
+    photo_count = models.PositiveIntegerField(default=0)
+    media_count = models.PositiveIntegerField(default=0)
+    missing_count = models.PositiveIntegerField(default=0, help_text="Photos whose file could not be exported.")
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ExportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(format__in=["json", "csv"]), name="export_format_is_known"),
+            models.CheckConstraint(
+                condition=models.Q(start_date__isnull=True)
+                | models.Q(end_date__isnull=True)
+                | models.Q(end_date__gte=models.F("start_date")),
+                name="export_ends_after_it_starts",
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-created_at"], name="export_newest")]  # the page and the API's list
+
+    def __str__(self) -> str:
+        return f"{self.library_name} as {self.format} ({self.folder_name})"
+
+    @property
+    def folder_name(self) -> str:
+        """The name of its folder."""
+        return f"{self.created_at:%Y-%m-%d_%H-%M-%S}_{self.pk}"
+
+    @property
+    def parent_folder(self) -> Path:
+        """The folder that its folder is in."""
+        return Path(os.fsdecode(unescape_path(self.parent))) if self.parent else own_folder(self.user_id)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are once it is complete."""
+        return self.parent_folder / self.folder_name
+
+    @property
+    def is_kept_here(self) -> bool:
+        """True if the server keeps its files; else a command wrote them elsewhere, and they are the operator's."""
+        return not self.parent
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        """True if it is complete and kept here."""
+        return self.completed_at is not None and self.is_kept_here
+
+    @property
+    def word(self) -> str:
+        """Its state in the words of export jobs (formats.md §7)."""
+        if self.completed_at is not None:
+            return "completed"
+        return EXPORT_JOB_WORDS[self.operation.state] if self.operation else "failed"  # type: ignore[index]
+
+    @property
+    def date_range(self) -> dict[str, str] | None:
+        """The range of days, as manifests and the API write it; None for all."""
+        days = {"start_date": self.start_date, "end_date": self.end_date}
+        return {name: day.isoformat() for name, day in days.items() if day} or None
+
+
+class DestinationQuerySet(models.QuerySet["ExportDestination"]):
+    """Reads that say who may see."""
+
+    def visible_to(self, user: Any) -> Self:
+        """Only the destinations of `user`."""
+        return self.filter(owner=user)
+
+
+class ExportDestination(models.Model):
+    """A folder of the server that originals are exported to, with the records of what has left in `ExportRecords/`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="export_destinations")
+    name = models.CharField(max_length=200)
+    folder = models.TextField(unique=True, help_text="The folder's absolute path, in escaped form.")
+    template = models.CharField(max_length=200, default=DEFAULT_TEMPLATE, help_text="The folders below it.")
+    libraries = models.ManyToManyField(Library, related_name="+", blank=True, help_text="Those exported to it.")
+    has_records = models.BooleanField(default=False, help_text="An export has left records there.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DestinationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(os.fsdecode(unescape_path(self.folder)))
+
+    @property
+    def records_folder(self) -> Path:
+        """Where its ledger is."""
+        return self.path / FOLDER_NAME
+
+    @property
+    def active_key(self) -> str:
+        """The operations' key: one export to a destination at a time."""
+        return f"export_folder:{self.pk}"
+
+
+def own_folder(user_id: Any) -> Path:
+    """Return the folder of a user's exports (which may not be there yet)."""
+    return Path(settings.EXPORTS_DIR) / str(user_id)

@@ -1,0 +1,127 @@
+"""Reads originals for a catalog export: each verified against the catalog, each failure with its reason."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO, Any, Self
+
+from catalog.sources.base import FileChanged, NotARegularFile, Source
+
+from .rows import media_path
+
+READ_BYTES = 1 << 20
+MOST_PROBLEMS = 200
+
+
+class OriginalUnreadable(Exception):
+    """The original could not be read as the catalog knows it; the text says why."""
+
+
+@dataclass
+class Problems:
+    """What could not be exported: a count, and the first of them with their reasons."""
+
+    count: int = 0
+    listed: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, path: str, reason: str) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self.listed) < MOST_PROBLEMS:
+            self.listed.append({"path": path, "reason": reason})
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file to copy: where it lies, where it goes, and what it must be."""
+
+    path: str
+    target: str
+    size_bytes: int
+    mtime_ns: int
+    photo_md5: str
+
+
+class OriginalsList:
+    """The originals of an export, in a nameless file while the rows are written: memory does not grow with their number.
+
+    Called with a database row of exports.rows it answers the original's path in the export, or None (and notes why) if
+    there is no file to copy.
+    """
+
+    def __init__(self, source: Source, spool: IO[str], problems: Problems) -> None:
+        self._source = source
+        self._spool = spool
+        self._problems = problems
+        self.count = 0
+        self.size_bytes = 0
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up the list."""
+        self._spool.close()
+
+    def __call__(self, row: tuple[Any, ...]) -> str | None:
+        """Note the original of `row` and return its path in the export."""
+        original = Original(row[3], media_path(row), row[10], row[28], row[2])
+        try:
+            os.close(open_original(self._source, original))
+        except OriginalUnreadable as reason:
+            self._problems.add(original.path, str(reason))
+            return None
+        facts = [original.path, original.target, original.size_bytes, original.mtime_ns, original.photo_md5]
+        self._spool.write(json.dumps(facts) + "\n")
+        self.count += 1
+        self.size_bytes += original.size_bytes
+        return f"media/{original.target}"
+
+    def __iter__(self) -> Iterator[Original]:
+        self._spool.seek(0)
+        for line in self._spool:
+            yield Original(*json.loads(line))
+
+
+def open_original(source: Source, original: Original) -> int:
+    """Return a descriptor of the file if it is the one that the catalog knows. Raises OriginalUnreadable."""
+    try:
+        return source.open(original.path, expected=(original.size_bytes, original.mtime_ns))
+    except FileChanged:
+        raise OriginalUnreadable("It has changed since the last scan. Scan the library again.") from None
+    except (FileNotFoundError, NotADirectoryError, NotARegularFile, ValueError):
+        raise OriginalUnreadable("The file is not in its place. A scan finds it if it was moved.") from None
+    except OSError as error:
+        raise OriginalUnreadable(f"The file cannot be read: {error.strerror or error}.") from None
+
+
+def read_original(source: Source, original: Original, on_chunk: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the bytes of the file; raises OriginalUnreadable at their end if they are not those that the catalog knows.
+
+    `on_chunk` is called before each piece (at most 1 MiB) and may raise to stop.
+    """
+    descriptor = open_original(source, original)
+    digest = hashlib.md5(usedforsecurity=False)
+    offset = 0
+    try:
+        while True:
+            on_chunk()
+            try:
+                chunk = os.pread(descriptor, READ_BYTES, offset)
+            except OSError as error:
+                raise OriginalUnreadable(f"The file cannot be read: {error.strerror or error}.") from None
+            if not chunk:
+                break
+            offset += len(chunk)
+            digest.update(chunk)
+            yield chunk
+    finally:
+        os.close(descriptor)
+    if original.photo_md5 and digest.hexdigest() != original.photo_md5:
+        raise OriginalUnreadable("Its bytes are not those that were scanned. Scan the library again.")

@@ -1,0 +1,203 @@
+"""The rows of a catalog export: read by key, a batch at a time, as tuples of text that the writers take as they are.
+
+A million rows go through here: the database makes the texts, so that no model, UUID or datetime is built for a row.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, TextField, Value, When
+from django.db.models.functions import Cast, Concat
+from django.http import QueryDict
+
+from catalog.filters import NAMES, PhotoFilters, narrow
+from catalog.models import Favourite, Photo
+from catalog.models.photo import UNDATED
+from photolala.web.problems import BadRequest
+
+from .formats.columns import COLUMNS
+from .models import Export
+
+Key = tuple[datetime, str]
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}")
+_MEDIA_FILES = len(COLUMNS) - 1
+
+
+class _Text(Func):
+    """A column as text, made by the database; `sqlite` and `postgresql` are its templates."""
+
+    output_field = TextField()
+    sqlite = postgresql = "%(expressions)s"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Write it for SQLite, which keeps ids as 32 hex digits and instants as naive text."""
+        return self.as_sql(compiler, connection, template=self.sqlite, **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Write it for PostgreSQL."""
+        return self.as_sql(compiler, connection, template=self.postgresql, **context)
+
+
+class _Id(_Text):
+    _x = "%(expressions)s"
+    sqlite = f"(substr({_x},1,8)||'-'||substr({_x},9,4)||'-'||substr({_x},13,4)||'-'||substr({_x},17,4)||'-'||substr({_x},21))"
+    postgresql = f"{_x}::text"
+
+
+class _Clock(_Text):
+    """A UTC time to the second: 2024-05-17T12:00:00."""
+
+    _x = "%(expressions)s"
+    sqlite = f"(substr({_x},1,10)||'T'||substr({_x},12,8))"
+    postgresql = f"to_char({_x} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')"
+
+
+class _Instant(_Text):
+    """A UTC time with all its digits."""
+
+    _x = "%(expressions)s"
+    sqlite = f"({_x}||'')"
+    postgresql = f"to_char({_x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+
+
+_PATH = Case(
+    When(directory="", then=F("filename")),
+    default=Concat("directory", Value("/"), "filename"),
+    output_field=TextField(),
+)
+_SELECTED = (
+    _Instant("taken_at"),
+    *(_Id("id"), "photo_md5", _PATH, "filename", "caption"),
+    *(_Clock("taken_local"), "taken_source", "taken_offset_minutes", _Clock("added_at")),
+    *("size_bytes", "media_type", "width", "height", "duration_ms"),
+    *("camera_make", "camera_model", "lens_model", "iso", "aperture", "shutter_speed", "focal_length"),
+    *("latitude", "longitude", "rating", "state"),
+    *(Cast("keywords", TextField()), "metadata__body", "mtime_ns"),
+)
+
+
+class PhotoRows:
+    """The photos of one export, newest first, then by id, in batches by key.
+
+    The set is bounded by what was in the catalog at `ceiling`: what is added later is not part of it, and as each batch
+    starts after the last row of the one before, rows that come or go meanwhile are neither doubled nor lost.
+    """
+
+    def __init__(self, export: Export, ceiling: datetime) -> None:
+        assert export.library is not None
+        self._photos = photos_of(export).filter(added_at__lte=ceiling)
+        self._constants = (str(export.library.owner_id), str(export.library_id))
+        self._likes = Favourite.objects.filter(user=export.user_id)
+        self._has_likes = self._likes.filter(photo__library=export.library_id).exists()
+        self._media_path: Callable[[tuple[Any, ...]], str | None] | None = None
+        self.last_key: Key | None = None
+
+    def with_media(self, media_path: Callable[[tuple[Any, ...]], str | None]) -> None:
+        """Fill `media_files` with what `media_path` answers for the database's row (None: there is no such file)."""
+        self._media_path = media_path
+
+    def count_and_size(self) -> tuple[int, int]:
+        """Return how many photos there are, and how many bytes their originals have. One query."""
+        found = self._photos.aggregate(count=Count("pk"), size_bytes=Sum("size_bytes", default=0))
+        return found["count"], int(found["size_bytes"])
+
+    def fetch(self, after: Key | None, limit: int) -> list[list[Any]]:
+        """Return the rows after `after`, in the order of COLUMNS; `last_key` is then the key of the last of them."""
+        found = list(after_key(self._photos, after).values_list(*_SELECTED)[:limit])
+        if not found:
+            return []
+        self.last_key = (_instant(found[-1][0]), found[-1][1])
+        liked: set[str] = set()
+        if self._has_likes:
+            ids = [row[1] for row in found]
+            liked = {str(photo) for photo in self._likes.filter(photo__in=ids).values_list("photo", flat=True)}
+        rows = [_row(row, self._constants, row[1] in liked) for row in found]
+        if self._media_path:
+            for row, source in zip(rows, found, strict=True):
+                path = self._media_path(source)
+                row[_MEDIA_FILES] = [path] if path else None
+        return rows
+
+
+def photos_of(export: Export) -> QuerySet[Photo]:
+    """Return the photos that an export's library, days and filter name, whatever their state (unless filtered)."""
+    photos = Photo.objects.filter(library=export.library_id)
+    if export.start_date or export.end_date:
+        photos = photos.filter(taken_local__gt=UNDATED)
+    if export.start_date:
+        photos = photos.filter(taken_local__gte=_midnight(export.start_date))
+    if export.end_date:  # the whole of that day
+        photos = photos.filter(taken_local__lt=_midnight(export.end_date + timedelta(days=1)))
+    filters = read_filters(export.filter)
+    if export.filter:
+        photos = narrow(photos, export.user, [export.library_id], filters)  # type: ignore[list-item]
+    return photos
+
+
+def read_filters(values: dict[str, Any]) -> PhotoFilters:
+    """Return the photos' filters that `values` (by name, as in the photo list's address) mean. Raises BadRequest."""
+    unknown = sorted(set(values) - (NAMES - {"library"}))
+    if unknown:
+        raise BadRequest(
+            f"The filter has no {', '.join(name[:40] for name in unknown[:5])}. It knows "
+            f"{', '.join(sorted(NAMES - {'library'}))}.",
+            "unknown_filter",
+        )
+    query = QueryDict(mutable=True)
+    for name, value in values.items():
+        if not isinstance(value, str | int | float | bool):
+            raise BadRequest(f"The filter's {name} must be one value.", "bad_filter")
+        query[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    if not query.get("state"):
+        query["state"] = "all"  # an export is of the whole catalog, also of what has no picture
+    return PhotoFilters.from_query(query)
+
+
+def after_key(photos: QuerySet[Photo], after: Key | None) -> QuerySet[Photo]:
+    """Return `photos` newest first, then by id, from the one after the key on; the outer bound lets the index be used."""
+    if after is not None:
+        moment, photo_id = after
+        photos = photos.filter(Q(taken_at__lte=moment) & (Q(taken_at__lt=moment) | Q(id__gt=photo_id)))
+    return photos.order_by("-taken_at", "id")
+
+
+def media_path(row: tuple[Any, ...]) -> str:
+    """Return where the original of a database row goes in the export: by year, capture time and id, so it is unique."""
+    clock, source, photo_id = row[6], row[7], row[1]
+    extension = os.path.splitext(row[4])[1]
+    name = f"{photo_id}{extension if _EXTENSION.fullmatch(extension) else ''}"
+    return f"{clock[:4]}/{clock.replace(':', '-')}_{name}" if source else f"undated/{name}"
+
+
+def _row(row: tuple[Any, ...], constants: tuple[str, str], is_liked: bool) -> list[Any]:
+    wall, source, offset, added = row[6:10]
+    keywords, body = row[26], row[27]
+    taken = None
+    if source:
+        taken = wall if offset is None else wall + _offset(offset)
+    return [
+        *(row[1], row[2], *constants, row[3], row[4], row[5]),
+        *(taken, source, added + "Z"),
+        *row[10:25],
+        *(int(is_liked), 0, 0, 0),  # shares, notes and albums: there are none yet
+        *(row[25] != Photo.State.MISSING, False, None),
+        json.loads(keywords) if keywords and keywords != "[]" else None,
+        *(body, None, None),
+    ]
+
+
+def _offset(minutes: int) -> str:
+    sign = "-" if minutes < 0 else "+"
+    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
