@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import struct
 import os
+import struct
 from dataclasses import dataclass
 from typing import Any, cast
 
