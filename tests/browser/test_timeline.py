@@ -299,6 +299,19 @@ def test_the_star_on_a_tile_is_saved_and_shown(alice, library, open_tab):
     assert not Favourite.objects.exists()
 
 
+def test_a_star_is_still_there_when_one_comes_back_to_it(alice, library, open_tab):
+    add_many(library, 3_000, first=datetime(2023, 12, 31, tzinfo=UTC))
+    page = open_tab(alice).page
+    page.goto("/")
+    page.locator(".tile-link").first.focus()
+    with page.expect_response(re.compile("/favorite/")):
+        page.keyboard.press("f")
+    for key, words in (("End", "Without a date"), ("Home", "20 May 2024")):
+        page.keyboard.press(key)
+        wait_until(page, f"document.activeElement.getAttribute('aria-label')?.includes({words!r})")
+    assert "starred" in focused_label(page)
+
+
 def test_a_star_that_cannot_be_saved_is_taken_back_with_a_word(alice, library, open_tab):
     tab = open_tab(alice)
     page = tab.page

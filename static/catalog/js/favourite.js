@@ -9,7 +9,7 @@ const STARRED = 5;
 export class Favourites extends EventTarget {
   constructor() {
     super();
-    this.known = new Map(); // id -> what is shown
+    this.known = new Map(); // id -> {favourite, at}: what is shown, and since when
     this.sending = new Map(); // id -> {confirmed}
     this.channel = "BroadcastChannel" in window ? new BroadcastChannel("photolala-favourites") : null;
     this.channel?.addEventListener("message", ({ data }) => this.show(data.id, data.favourite));
@@ -17,16 +17,19 @@ export class Favourites extends EventTarget {
 
   /** True if the photo has its star; `asLoaded` is what its bucket said. */
   has(id, asLoaded) {
-    return this.known.get(id) ?? Boolean(asLoaded);
+    return this.known.get(id)?.favourite ?? Boolean(asLoaded);
   }
 
-  /** Forget what was shown, except for what is being sent: freshly loaded buckets know better. */
-  trustServer() {
-    for (const id of this.known.keys()) if (!this.sending.has(id)) this.known.delete(id);
+  /** The server has told about the photos `ids`, asked at `askedAt`: it knows better, but for what was changed since. */
+  trustServer(ids, askedAt) {
+    if (this.known.size === 0) return;
+    for (const id of ids) {
+      if (this.known.get(id)?.at < askedAt && !this.sending.has(id)) this.known.delete(id);
+    }
   }
 
   show(id, favourite) {
-    this.known.set(id, favourite);
+    this.known.set(id, { favourite, at: performance.now() });
     this.dispatchEvent(new CustomEvent("change", { detail: { id, favourite } }));
   }
 
@@ -39,10 +42,11 @@ export class Favourites extends EventTarget {
     const state = { confirmed: before };
     this.sending.set(id, state);
     try {
-      while (this.known.get(id) !== state.confirmed) {
-        const wish = this.known.get(id);
+      while (this.has(id) !== state.confirmed) {
+        const wish = this.has(id);
         const answer = await setRating(id, wish ? STARRED : 0);
         state.confirmed = answer.favorited;
+        this.known.get(id).at = performance.now();
         this.channel?.postMessage({ id, favourite: answer.favorited });
         if (answer.favorited !== wish) {
           this.show(id, answer.favorited);

@@ -8,6 +8,7 @@ import { InfoPanel } from "photolala/panel";
 import { announce } from "photolala/toast";
 
 const PREVIEW_EDGE = 2048;
+const MOST_TRIES = 5;
 const PANEL_WIDTH = 340;
 const PANEL_BESIDE_FROM = 900;
 const ICONS = {
@@ -38,6 +39,7 @@ export class Lightbox extends EventTarget {
     this.photos = photos;
     this.favourites = favourites;
     this.panel = new InfoPanel(libraries);
+    this.tries = new Map();
     this.onStar = () => this.showStar();
   }
 
@@ -161,10 +163,25 @@ export class Lightbox extends EventTarget {
     element.className = "photo-reason";
     element.textContent = "The picture could not be shown.";
     fetch(content.data.src, { credentials: "same-origin" }).then(async (response) => {
-      if (response.ok) element.textContent = "The picture came only in part. Open it again to try once more.";
-      else element.textContent = (await errorOf(response)).message;
+      if (response.ok) {
+        element.textContent = "The picture came only in part. Open it again to try once more.";
+        return;
+      }
+      const error = await errorOf(response);
+      element.textContent = error.message;
+      if (error.status === 503) this.askAgain(content, error.retryAfterSeconds);
     }, () => (element.textContent = "The server cannot be reached."));
     return element;
+  }
+
+  /** The server was busy: ask again by itself, a few times. */
+  askAgain(content, afterSeconds) {
+    const tries = (this.tries.get(content.data.id) ?? 0) + 1;
+    this.tries.set(content.data.id, tries);
+    if (tries > MOST_TRIES) return;
+    setTimeout(() => {
+      if (this.pswp.isOpen && !this.pswp.isDestroying) this.pswp.refreshSlideContent(content.index);
+    }, 1000 * Math.max(1, afterSeconds));
   }
 
   addControls() {

@@ -9,6 +9,7 @@ import { TimelineModel } from "photolala/model";
 import { Timeline } from "photolala/timeline";
 import { showToast } from "photolala/toast";
 
+const WARM_UP_MS = 1_500;
 const NO_ID = "00000000-0000-0000-0000-000000000000";
 
 /** What the history keeps of an open photo. */
@@ -40,7 +41,9 @@ class TimelinePage {
     this.root.addEventListener("click", (event) => this.onClick(event));
     this.root.addEventListener("timeline:rest", () => this.notePlace());
     this.model.addEventListener("trouble", ({ detail }) => this.onTrouble(detail));
-    this.model.addEventListener("photos", () => this.favourites.trustServer());
+    this.model.addEventListener("accepted", ({ detail }) => {
+      for (const { photos, askedAt } of detail) this.favourites.trustServer(photos.id, askedAt);
+    });
     addEventListener("popstate", () => this.onAddress());
   }
 
@@ -60,6 +63,16 @@ class TimelinePage {
     await this.timeline.begin(anchor, this.model.count ? (opened?.bucket ?? hash) : "");
     if (opened) await this.openLinked(opened);
     this.watch = new LibraryWatch(() => this.refresh());
+    // Ready when the first photo is opened, but not in the way of the first screen.
+    setTimeout(() => this.warmUp(), WARM_UP_MS);
+  }
+
+  async warmUp() {
+    try {
+      await import("photolala/lightbox");
+    } catch {
+      // Opening a photo loads it again, and says so if that fails too.
+    }
   }
 
   showWhetherEmpty() {

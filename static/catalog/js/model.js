@@ -23,10 +23,11 @@ class Section {
     this.request = null;
     this.retryAt = 0;
     this.usedAt = 0;
+    this.askedAt = 0; // when the photos shown were asked for
   }
 }
 
-/** Dispatches "buckets" (anything may have moved), "photos" (`detail`: keys loaded) and "trouble" (`detail`: the error). */
+/** Dispatches "buckets" (anything may have moved), "accepted" (`detail`: sections), then "photos" (they are laid out) and "trouble" (`detail`: the error). */
 export class TimelineModel extends EventTarget {
   /** `source` has `fetchBuckets(signal)` and `fetchPhotos(keys, signal)`. */
   constructor(source) {
@@ -154,23 +155,28 @@ export class TimelineModel extends EventTarget {
   load(group) {
     const controller = new AbortController();
     const keys = group.map((section) => section.key);
+    const askedAt = performance.now();
     const request = { keys, abort: () => controller.abort(), isNeeded: false };
     this.requests.add(request);
     for (const section of group) section.request = request;
-    request.promise = this.fetch(group, keys, controller.signal).finally(() => {
+    request.promise = this.fetch(group, keys, controller.signal, askedAt).finally(() => {
       this.requests.delete(request);
       for (const section of group) if (section.request === request) section.request = null;
     });
     return request.promise;
   }
 
-  async fetch(group, keys, signal) {
+  async fetch(group, keys, signal, askedAt) {
     try {
       const found = await this.source.fetchPhotos(keys, signal);
-      for (const section of group) this.accept(section, found.get(section.key));
+      for (const section of group) {
+        section.askedAt = askedAt;
+        this.accept(section, found.get(section.key));
+      }
+      this.dispatchEvent(new CustomEvent("accepted", { detail: group }));
       this.dropOld();
       this.arrange();
-      this.dispatchEvent(new CustomEvent("photos", { detail: keys }));
+      this.dispatchEvent(new Event("photos"));
     } catch (error) {
       if (error.name === "AbortError") return;
       for (const section of group) {

@@ -26,6 +26,10 @@ export class Tile {
   /** Show the photo at `index` of `photos`, whose page is `href`. */
   show(photos, index, href, favourite) {
     this.id = photos.id[index];
+    if (this.version !== undefined && this.version !== photos.version[index] && this.state !== "idle") {
+      this.abort();
+      this.state = "idle"; // the file has changed: the old picture stays until the new one is there
+    }
     this.version = photos.version[index];
     this.link.href = href;
     this.element.style.backgroundColor = photos.placeholder[index] || "";
@@ -73,7 +77,7 @@ export class Tile {
     this.image = image;
     image.addEventListener("load", () => {
       this.state = "done";
-      this.link.append(image);
+      this.link.replaceChildren(image);
       requestAnimationFrame(() => image.classList.add("is-shown"));
       done();
     });

@@ -1,6 +1,6 @@
 /** The timeline: scrolls through any number of photos with a bounded page, keeps its place, loads what is near. */
 
-import { HEAD_HEIGHT, ScrollMap, TARGET_ROW_HEIGHT, TYPICAL_RATIO } from "photolala/layout";
+import { HEAD_HEIGHT, rowOfIndex, ScrollMap, TARGET_ROW_HEIGHT, TYPICAL_RATIO } from "photolala/layout";
 import { Scrubber } from "photolala/scrubber";
 import { SectionView } from "photolala/section";
 import { ThumbnailQueue } from "photolala/tiles";
@@ -45,7 +45,9 @@ export class Timeline {
     this.context.favourites.addEventListener("change", ({ detail }) => {
       this.tileOf(detail.id)?.setFavourite(detail.favourite);
     });
-    new ResizeObserver(() => this.onResize()).observe(this.root);
+    const observer = new ResizeObserver(() => this.onResize());
+    observer.observe(this.root);
+    observer.observe(this.root.parentElement); // what stands above may grow or go
   }
 
   /** Draw for the first time, at `anchor` (of `placeToKeep`) or at the bucket `key` or at the top. */
@@ -99,7 +101,7 @@ export class Timeline {
   }
 
   onResize() {
-    if (this.root.clientWidth === 0) return;
+    if (this.root.clientWidth === 0 || this.gridTop === undefined) return;
     const { anchor } = this;
     this.measure();
     this.restore(anchor);
@@ -290,8 +292,7 @@ export class Timeline {
     const { rows } = wanted;
     const now = model.sections.indexOf(wanted);
     const index = Math.min(photos.id.length - 1, bounded - model.stack.firsts[now]);
-    let row = 0;
-    while (row < rows.tops.length - 1 && rows.starts[row + 1] <= index) row++;
+    const row = rowOfIndex(rows, index);
     const top = this.gridTop + model.stack.top(now) + HEAD_HEIGHT + rows.tops[row];
     const highest = top + rows.heights[row] - this.viewport + Math.max(8, this.below);
     const lowest = top - HEAD_HEIGHT - 4;
