@@ -1,0 +1,94 @@
+"""Reads of large libraries go through their indexes, and cursors hold whatever the order is."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from catalog import queries
+from catalog.filters import PhotoFilters
+from catalog.models import Library, Photo
+from photolala.web.keyset import decode_cursor, encode_cursor, paginate
+from photolala.web.problems import BadRequest
+from tests.factories import make_library, make_photos, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def library(alice: User, tmp_path: Path) -> Library:
+    library = make_library(alice, tmp_path / "photos")
+    make_photos(library, 30)
+    return library
+
+
+def plans_of(read: Any) -> str:
+    """Return SQLite's plans of the photo queries that `read` makes; "" on other databases."""
+    with CaptureQueriesContext(connection) as captured:
+        read()
+    asked = [query["sql"] for query in captured.captured_queries if 'FROM "catalog_photo"' in query["sql"]]
+    assert asked
+    if connection.vendor != "sqlite":
+        return ""
+    with connection.cursor() as cursor:
+        plans = []
+        for sql in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plans += [row[3] for row in cursor.fetchall()]
+    return "\n".join(plans)
+
+
+def test_counts_are_read_in_the_order_of_an_index(alice: User, library: Library) -> None:
+    days = plans_of(lambda: queries.timeline_buckets(alice))
+    folders = plans_of(lambda: queries.subfolders(library, ""))
+    if connection.vendor == "sqlite":
+        assert "INDEX photo_days (library_id=?)" in days
+        assert "COVERING INDEX photo_rescan (library_id=?)" in folders
+
+
+def test_deep_pages_enter_the_index_at_their_place(alice: User, library: Library, tmp_path: Path) -> None:
+    make_photos(make_library(alice, tmp_path / "two"), 5)
+    page = queries.photo_page(alice, PhotoFilters(), {"limit": "7"})
+    plans = plans_of(
+        lambda: queries.photo_page(alice, PhotoFilters(), {"limit": "7", "cursor": page.next_cursor or ""})
+    )
+    if connection.vendor == "sqlite":
+        assert plans.count("INDEX photo_timeline (library_id=? AND taken_local=? AND id>?)") == 2
+        assert plans.count("INDEX photo_timeline (library_id=? AND taken_local<?)") == 2
+
+
+def test_a_cursor_is_for_one_order_only(library: Library) -> None:
+    cursor = paginate(Photo.objects.all(), ("filename", "id"), {"limit": "3"}).next_cursor
+    assert cursor
+    for order in (("-filename", "id"), ("directory", "id"), ("filename",)):
+        with pytest.raises(BadRequest):
+            decode_cursor(cursor, Photo, order)
+
+
+@pytest.mark.parametrize("order", [("-taken_local", "-id"), ("size_bytes", "id"), ("-size_bytes", "filename", "id")])
+def test_every_order_covers_all_rows_once(library: Library, order: tuple[str, ...]) -> None:
+    expected = list(Photo.objects.order_by(*order).values_list("pk", flat=True))
+    seen: list[UUID] = []
+    params = {"limit": "4"}
+    while True:
+        page = paginate(Photo.objects.all(), order, params)
+        seen += [row.pk for row in page.rows]
+        if not page.next_cursor:
+            break
+        params["cursor"] = page.next_cursor
+    assert seen == expected
+
+
+@pytest.mark.parametrize("values", [("2024", "x"), (5, 5), ("2024-01-01T00:00:00", "x"), (None, None), ([], {})])
+def test_values_of_other_kinds_are_refused(values: tuple[Any, ...]) -> None:
+    with pytest.raises(BadRequest):
+        decode_cursor(encode_cursor(("taken_local", "id"), values), Photo, ("taken_local", "id"))
