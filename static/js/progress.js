@@ -35,15 +35,25 @@ export async function refreshLiveParts() {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of parts) {
     const replacement = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
-    // Never under somebody's hands: a part that holds the focus or an open <details> waits for the next round.
-    if (!replacement || part.querySelector("details[open]") || isBusy(part)) continue;
-    if (replacement.innerHTML !== part.innerHTML) part.replaceChildren(...replacement.childNodes);
+    // Never under somebody's hands: a field with the focus, a pressed button, an open <details> wait for the next round.
+    if (!replacement || part.querySelector("details[open]") || part.matches(":active") || isTypedIn(part)) continue;
+    swap(part, replacement);
   }
 }
 
-function isBusy(part) {
+function isTypedIn(part) {
   const focused = document.activeElement;
-  return focused !== document.body && part.contains(focused) && focused.matches("input, select, textarea");
+  return part.contains(focused) && focused.matches("input, select, textarea");
+}
+
+// Puts the focus back on the link or button that reads as the one that had it.
+function swap(part, replacement) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  part.replaceChildren(...replacement.childNodes);
+  if (!focused) return;
+  const words = focused.textContent.trim();
+  const again = [...part.querySelectorAll(focused.tagName)].find((element) => element.textContent.trim() === words);
+  again?.focus({ preventScroll: true });
 }
 
 async function poll() {

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PHONE, DESK = 390, 1440
@@ -22,9 +23,21 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """The system's Chromium, as it runs in a container."""
-    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """SQLite in a file: in memory, the server's threads would share one connection and meet in its transactions."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "browser.sqlite3")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's browser, as it runs in a container; one for each module, because only one driver may be alive."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +65,12 @@ class Visitor:
 
 
 @pytest.fixture
-def visit(browser: Browser, live_server: Any, transactional_db: None) -> Iterator[Callable[..., Visitor]]:
+def visit(chromium: Browser, live_server: Any, transactional_db: None) -> Iterator[Callable[..., Visitor]]:
     """Return a function that opens a page: `visit(user=None, width=1440, scheme="light", script=True)`."""
     contexts = []
 
     def open_page(user: Any = None, width: int = DESK, scheme: str = "light", *, script: bool = True) -> Visitor:
-        context = browser.new_context(
+        context = chromium.new_context(
             viewport={"width": width, "height": 844 if width == PHONE else 900},
             color_scheme=scheme,  # type: ignore[arg-type]
             java_script_enabled=script,

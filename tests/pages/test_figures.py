@@ -1,5 +1,6 @@
 """Numbers for people, and the contrast of the colours."""
 
+import gzip
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -109,3 +110,10 @@ def test_no_other_style_sheet_of_the_pages_names_a_colour():
     for name in ("base.css", "pages.css"):
         text = re.sub(r"/\*.*?\*/", "", (TOKENS.parent / name).read_text(), flags=re.DOTALL)
         assert not re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[;, )])|\brgba?\(|\bhsl", text)
+
+
+def test_our_styles_and_scripts_stay_small():
+    static = TOKENS.parents[1]
+    files = [path for path in static.rglob("*") if path.suffix in (".css", ".js") and "vendor" not in path.parts]
+    assert len(files) >= 5
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 80_000
