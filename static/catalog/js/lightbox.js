@@ -3,7 +3,7 @@
 import PhotoSwipe from "photoswipe";
 
 import { errorOf, urls } from "photolala/api";
-import { formatNumber, takenTitle } from "photolala/dates";
+import { formatNumber } from "photolala/dates";
 import { InfoPanel } from "photolala/panel";
 import { announce } from "photolala/toast";
 
@@ -265,63 +265,5 @@ export class Lightbox extends EventTarget {
     this.pswp.element.classList.toggle("has-panel", this.panel.isOpen);
     if (this.current) void this.panel.show(this.current.id);
     this.pswp.updateSize(true);
-  }
-}
-
-/** The slides of a timeline's model, loaded as one comes near. */
-export class TimelineSlides {
-  constructor(model, timeline) {
-    this.model = model;
-    this.timeline = timeline;
-  }
-
-  get count() {
-    return this.model.count;
-  }
-
-  at(number) {
-    const { photos, index } = this.model.locate(number);
-    if (!photos || photos.id[index] === undefined) return null;
-    return {
-      id: photos.id[index],
-      day: photos.taken_local[index]?.slice(0, 10) ?? "undated",
-      version: photos.version[index],
-      ratio: photos.ratio[index],
-      isVideo: Boolean(photos.media_type[index]?.startsWith("video/")),
-      isFavourite: Boolean(photos.favorite[index]),
-      hasThumbnail: photos.thumbnail[index],
-      takenText: takenTitle(photos.taken_local[index]),
-      problem: "",
-    };
-  }
-
-  async load(number) {
-    const { section } = this.model.locate(number);
-    await this.model.photosOf(this.model.sections[section]);
-  }
-
-  thumbnailElement(number) {
-    const photo = this.at(number);
-    return (photo && this.timeline.tileOf(photo.id)?.image) ?? undefined;
-  }
-}
-
-/** A single photo that is not on the timeline, such as a broken one. */
-export class SingleSlide {
-  constructor(photo) {
-    this.photo = photo;
-    this.count = 1;
-  }
-
-  at() {
-    return this.photo;
-  }
-
-  load() {
-    return Promise.resolve();
-  }
-
-  thumbnailElement() {
-    return undefined;
   }
 }

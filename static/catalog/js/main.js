@@ -6,6 +6,7 @@ import { Favourites } from "photolala/favourite";
 import { TileKeyboard } from "photolala/keyboard";
 import { LibraryWatch } from "photolala/live";
 import { TimelineModel } from "photolala/model";
+import { SingleSlide, TimelineSlides } from "photolala/slides";
 import { Timeline } from "photolala/timeline";
 import { showToast } from "photolala/toast";
 
@@ -139,7 +140,6 @@ class TimelinePage {
       await this.open(number);
       return;
     }
-    const { SingleSlide } = await import("photolala/lightbox");
     const single = new SingleSlide({
       id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, isFavourite: opened.favourite,
       hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
@@ -161,7 +161,7 @@ class TimelinePage {
   async open(number, { entry = "page", single = null } = {}) {
     if (this.lightbox) return;
     this.timeline.isPaused = true;
-    const { Lightbox, TimelineSlides } = await import("photolala/lightbox").catch((error) => {
+    const { Lightbox } = await import("photolala/lightbox").catch((error) => {
       this.timeline.isPaused = false;
       showToast("The photo could not be opened: a part of the page did not load. Reload it to try again.", { kind: "trouble" });
       throw error;
