@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Device
 from catalog.models import Favourite, Photo, PhotoMetadata, Snapshot
+from exports.models import Export, ExportDestination
 from operations.models import Operation
 from tests.factories import PASSWORD, make_photo
 
@@ -38,7 +40,7 @@ def api_routes() -> list[str]:
 
 
 @pytest.fixture
-def things(cast: Cast) -> dict[str, str]:
+def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     """One of everything, all of it alice's and bob's; the values of the routes' parameters."""
     photo = make_photo(cast.library, f"{SECRET}/1.jpg", caption=SECRET, camera_make=SECRET, has_thumbnail=True)
     PhotoMetadata.objects.create(photo=photo, body=f'{{"cameraMake":"{SECRET}"}}')
@@ -56,7 +58,18 @@ def things(cast: Cast) -> dict[str, str]:
         "operation_id": str(operation.pk),
         "device_id": answer.json()["id"],
         "md5": md5,
+        "asset_id": str(photo.pk),
+        **exported_things(cast, tmp_path),
     }
+
+
+def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
+    """An export and an export destination of alice's."""
+    export = Export.objects.create(user=cast.alice, library=cast.library, library_name=SECRET, format="json")
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    destination = ExportDestination.objects.create(owner=cast.alice, name=SECRET, folder=str(folder))
+    return {"export_id": str(export.pk), "destination_id": str(destination.pk)}
 
 
 def filled(route: str, things: dict[str, str]) -> str:
@@ -77,7 +90,7 @@ def facts() -> list[Any]:
     """Everything of alice's that charlie's requests must not change."""
     return [
         list(model.objects.order_by("pk").values())
-        for model in (Photo, Favourite, Operation, Device, Snapshot, PhotoMetadata)
+        for model in (Photo, Favourite, Operation, Device, Snapshot, PhotoMetadata, Export, ExportDestination)
     ]
 
 
