@@ -406,6 +406,14 @@ def test_photos_found_by_a_scan_appear_without_losing_the_place(alice, library, 
     expect(march).to_be_in_viewport()
 
 
+def test_a_star_given_on_another_device_appears(alice, library, open_tab):
+    page = open_tab(alice).page
+    with page.expect_response(re.compile("/events/poll")):
+        page.goto("/")
+    Favourite.objects.create(user=alice, photo=Photo.objects.get(directory="2024/05", filename="IMG_2.JPG"))
+    expect(page.locator(TILE).nth(2)).to_have_class(re.compile("is-favourite"), timeout=15_000)
+
+
 def test_a_phone_has_three_square_columns_and_nothing_overflows(alice, library, open_tab):
     page = open_tab(alice, 390, 844, has_touch=True, is_mobile=True).page
     page.goto("/")

@@ -104,5 +104,5 @@ export const fetchPhoto = (id, signal) => get(`/photos/${id}/`, {}, signal);
 /** Set the stars that the signed-in person gives; answers `{photo_id, rating, favorited}`. */
 export const setRating = (id, rating) => post(`/photos/${id}/favorite/`, { rating });
 
-/** What has changed: `libraries` with their revisions, `operations` that are unfinished. */
-export const fetchEvents = (signal) => get("/events/poll", {}, signal);
+/** What has changed since the answer whose `cursor` is `after`: `libraries`, those `gone`, whether `favorites_changed`. */
+export const fetchEvents = (after) => get("/events/poll", after ? { after } : {});

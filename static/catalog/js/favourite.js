@@ -11,8 +11,12 @@ export class Favourites extends EventTarget {
     super();
     this.known = new Map(); // id -> {favourite, at}: what is shown, and since when
     this.sending = new Map(); // id -> {confirmed}
+    this.savedHere = 0; // grows with every star that was saved in this tab or told by another
     this.channel = "BroadcastChannel" in window ? new BroadcastChannel("photolala-favourites") : null;
-    this.channel?.addEventListener("message", ({ data }) => this.show(data.id, data.favourite));
+    this.channel?.addEventListener("message", ({ data }) => {
+      this.savedHere++;
+      this.show(data.id, data.favourite);
+    });
   }
 
   /** True if the photo has its star; `asLoaded` is what its bucket said. */
@@ -46,6 +50,7 @@ export class Favourites extends EventTarget {
         const wish = this.has(id);
         const answer = await setRating(id, wish ? STARRED : 0);
         state.confirmed = answer.favorited;
+        this.savedHere++;
         this.known.get(id).at = performance.now();
         this.channel?.postMessage({ id, favourite: answer.favorited });
         if (answer.favorited !== wish) {

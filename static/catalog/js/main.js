@@ -35,6 +35,7 @@ class TimelinePage {
     this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile));
     this.lightbox = null;
     this.mustRefresh = false;
+    this.savedSeen = 0;
     this.listen();
   }
 
@@ -63,7 +64,7 @@ class TimelinePage {
     const anchor = this.model.count && place && !opened ? place : null;
     await this.timeline.begin(anchor, this.model.count ? (opened?.bucket ?? hash) : "");
     if (opened) await this.openLinked(opened);
-    this.watch = new LibraryWatch(() => this.refresh());
+    this.watch = new LibraryWatch((changed) => this.onChanged(changed));
     // Ready when the first photo is opened, but not in the way of the first screen.
     setTimeout(() => this.warmUp(), WARM_UP_MS);
   }
@@ -87,6 +88,13 @@ class TimelinePage {
       return;
     }
     showToast(`The photos could not be loaded. ${error.message}`, { kind: "trouble", action: { label: "Try again", run: retry } });
+  }
+
+  /** Something has changed; one's own stars are shown already, and what one just unstarred stays to be starred again. */
+  async onChanged({ photos }) {
+    const isOwnStar = this.favourites.savedHere !== this.savedSeen;
+    this.savedSeen = this.favourites.savedHere;
+    if (photos || !isOwnStar) await this.refresh();
   }
 
   /** The libraries have changed: new counts at once, but never under an open photo, whose neighbours would move. */
