@@ -134,7 +134,7 @@ class Command(BaseCommand):
     def programs(self, host: str, port: int) -> list[Program]:
         """Return the three programs."""
         python = sys.executable
-        celery = [python, "-W", "ignore::RuntimeWarning", "-m", "celery", "-q", "-A", "photolala.celery"]
+        celery = [python, "-W", "ignore::UserWarning", "-m", "celery", "-q", "-A", "photolala.celery"]
         schedule = str(Path(settings.DATA_DIR) / "schedule")
         return [
             Program(
