@@ -20,7 +20,7 @@ from photolala.lib.roots import allowed_roots, is_within
 from .catalog_exports import ExportRefused
 from .ledger.errors import InvalidRecord
 from .ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, view_ledger
-from .ledger.placement import place_for
+from .ledger.placement import DEFAULT_TEMPLATE, place_for
 from .ledger.state import MonthSummary, summarize_month
 from .models import ExportDestination, own_folder
 
@@ -62,7 +62,7 @@ def destination_for_command(user: Any, folder: Path) -> ExportDestination:
     _refuse_destinations(real, but=None)
     with _NamingTheFolder(real):
         real.mkdir(parents=True, exist_ok=True)
-    return _create(user, real.name or "/", real, ExportDestination._meta.get_field("template").get_default())
+    return _create(user, real.name or "/", real, DEFAULT_TEMPLATE)
 
 
 def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None) -> Path:

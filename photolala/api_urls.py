@@ -33,5 +33,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.api.urls")),
     path("", include("operations.api.urls")),
     path("", include("catalog.api.urls")),
+    path("", include("exports.api.urls")),
     re_path(r"^.*/$", NothingHere.as_view(), name="nothing"),
 ]

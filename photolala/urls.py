@@ -8,5 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("photolala.api_urls")),
     path("", include("accounts.pages.urls")),
     path("", include("operations.pages.urls")),
+    path("", include("exports.pages.urls")),
     path("", include("catalog.pages.urls")),
 ]

@@ -1,0 +1,26 @@
+"""Exports and export destinations in the admin: to be looked at."""
+
+from django.contrib import admin
+
+from photolala.web.admin import FactsAdmin
+
+from .models import Export, ExportDestination
+
+
+@admin.register(Export)
+class ExportAdmin(FactsAdmin):
+    """All exports of all people. They are deleted on their page, together with their files."""
+
+    list_display = ["created_at", "library_name", "format", "user", "photo_count", "size_bytes", "completed_at"]
+    list_filter = ["format", "include_media"]
+    list_select_related = ["user"]
+    search_fields = ["=id", "library_name", "user__username"]
+
+
+@admin.register(ExportDestination)
+class ExportDestinationAdmin(FactsAdmin):
+    """All destinations. They are added where their folder is checked: on their page."""
+
+    list_display = ["name", "folder", "owner", "template", "created_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name", "folder", "owner__username"]

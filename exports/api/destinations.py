@@ -1,0 +1,294 @@
+"""Export destinations: folders for originals, what is recorded there, and exporting to them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from exports import destinations as verbs
+from exports.catalog_exports import ExportRefused
+from exports.ledger.errors import LedgerFailed
+from exports.ledger.placement import DEFAULT_TEMPLATE
+from exports.ledger.records import RecordStatus
+from exports.ledger.state import MonthStatus
+from exports.models import ExportDestination
+from operations.api.operations import OperationBody, already_active, operation_json
+from operations.models import ACTIVE, Operation
+from operations.running import AlreadyActive
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
+from photolala.web.views import (
+    PAGE_PARAMETERS,
+    ApiView,
+    check_parameters,
+    documented,
+    page_body,
+    query,
+    utc_text,
+)
+
+from .exports import find_library
+
+BY_NAME = ("name", "id")
+
+
+class DestinationChange(serializers.Serializer):
+    """What may be changed. The folder may not: its records would stay behind."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    template = serializers.CharField(
+        max_length=200, required=False, help_text="Folders below it, of `{year}`, `{month}`, `{day}`, `{library}`."
+    )
+
+
+class NewDestination(DestinationChange):
+    """A folder that becomes a destination."""
+
+    folder = serializers.CharField(
+        max_length=4096,
+        trim_whitespace=False,
+        help_text="A plain name for a folder kept by the server, or an absolute path below PHOTOLALA_ROOTS.",
+    )
+
+
+class DestinationBody(serializers.Serializer):
+    """An export destination."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    folder = serializers.CharField()
+    template = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class FolderExportRequest(serializers.Serializer):
+    """What to copy there."""
+
+    library = serializers.UUIDField()
+
+
+class RecordBody(serializers.Serializer):
+    """An export record, as in `ExportRecords/` (the words are the files'); or with `?exported` only that member."""
+
+    exported = serializers.BooleanField(help_text="Its status is `done`.")
+    id = serializers.CharField(required=False)
+    year = serializers.IntegerField(required=False)
+    month = serializers.IntegerField(required=False)
+    relPath = serializers.CharField(required=False)
+    filename = serializers.CharField(required=False)
+    status = serializers.ChoiceField([str(status) for status in RecordStatus], required=False)
+    exportDate = serializers.CharField(required=False)
+    lastError = serializers.CharField(required=False)
+
+
+class MonthBody(serializers.Serializer):
+    """A month's summary."""
+
+    year = serializers.IntegerField()
+    month = serializers.IntegerField()
+    exported = serializers.IntegerField()
+    total = serializers.IntegerField()
+    status = serializers.ChoiceField([str(status) for status in MonthStatus])
+
+
+class MonthList(serializers.Serializer):
+    """The months, newest first."""
+
+    results = MonthBody(many=True)
+
+
+DestinationPage = page_body("DestinationPage", DestinationBody)
+
+
+def _destination_json(destination: ExportDestination) -> dict[str, Any]:
+    return {
+        "id": str(destination.pk),
+        "name": destination.name,
+        "folder": destination.folder,
+        "template": destination.template,
+        "created_at": utc_text(destination.created_at),
+    }
+
+
+def _own(request: Request, destination_id: UUID) -> ExportDestination:
+    destination = ExportDestination.objects.visible_to(request.user).filter(pk=destination_id).first()
+    if destination is None:
+        raise Http404
+    return destination
+
+
+@contextmanager
+def _saying_refusals() -> Iterator[None]:
+    try:
+        yield
+    except ExportRefused as refused:
+        raise Unprocessable(str(refused), refused.code) from None
+    except LedgerFailed as failed:
+        raise Unavailable(str(failed), "records_unreadable", wait_seconds=60) from None
+
+
+class DestinationList(ApiView):
+    """One's own destinations."""
+
+    @documented(
+        "export_destinations_list",
+        "One's own destinations, by name.",
+        {200: DestinationPage},
+        errors=(400, 401),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        page = paginate(ExportDestination.objects.visible_to(request.user), BY_NAME, request.query_params)
+        return Response(envelope(page, [_destination_json(row) for row in page.rows], request))
+
+    @documented(
+        "export_destinations_create",
+        "Make a folder of the server a destination for folder exports.",
+        {201: DestinationBody},
+        errors=(400, 401, 403, 415, 422),
+        request=NewDestination,
+    )
+    def post(self, request: Request) -> Response:
+        """Add it."""
+        body = NewDestination(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = {"name": "", "template": DEFAULT_TEMPLATE, **body.validated_data}
+        with _saying_refusals():
+            destination = verbs.add_destination(request.user, wanted["name"], wanted["folder"], wanted["template"])
+        return Response(_destination_json(destination), status=201)
+
+
+class DestinationDetail(ApiView):
+    """One of them."""
+
+    @documented("export_destinations_retrieve", "One destination.", {200: DestinationBody}, errors=(401, 404))
+    def get(self, request: Request, destination_id: UUID) -> Response:
+        """Return it."""
+        return Response(_destination_json(_own(request, destination_id)))
+
+    @documented(
+        "export_destinations_update",
+        "Change its name or template; what lies there already stays where it is.",
+        {200: DestinationBody},
+        errors=(400, 401, 403, 404, 415, 422),
+        request=DestinationChange,
+    )
+    def patch(self, request: Request, destination_id: UUID) -> Response:
+        """Change it."""
+        destination = _own(request, destination_id)
+        body = DestinationChange(data=request.data)
+        body.is_valid(raise_exception=True)
+        with _saying_refusals():
+            verbs.check_template(body.validated_data.get("template", destination.template))
+        for name, value in body.validated_data.items():
+            setattr(destination, name, value)
+        if body.validated_data:
+            destination.save(update_fields=list(body.validated_data))
+        return Response(_destination_json(destination))
+
+    @documented(
+        "export_destinations_remove",
+        "Forget the destination. Its files and records stay in the folder. 409 while an export to it is at work.",
+        {204: "It is forgotten."},
+        errors=(401, 403, 404, 409),
+    )
+    def delete(self, request: Request, destination_id: UUID) -> Response:
+        """Forget it."""
+        destination = _own(request, destination_id)
+        running = Operation.objects.filter(active_key=destination.active_key, state__in=ACTIVE).first()
+        if running is not None:
+            raise Conflict(
+                "An export to this destination is at work. Cancel it first. Nothing was changed.",
+                "at_work",
+                operation=str(running.pk),
+            )
+        destination.delete()
+        return Response(status=204)
+
+
+class StartFolderExport(ApiView):
+    """Copy what it lacks."""
+
+    @documented(
+        "export_destinations_export",
+        "Copy the originals of a library that are not there yet. 409 if an export to this destination is under way.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415, 422),
+        request=FolderExportRequest,
+    )
+    def post(self, request: Request, destination_id: UUID) -> Response:
+        """Start it."""
+        destination = _own(request, destination_id)
+        body = FolderExportRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        library = find_library(request, body.validated_data["library"])
+        try:
+            with _saying_refusals():
+                verbs.check_folder(request.user, destination.folder, but=destination)
+                operation = verbs.start_folder_export(request.user, library, destination)
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
+
+
+class Record(ApiView):
+    """What is recorded of one photo."""
+
+    @documented(
+        "export_destinations_record",
+        "The record of one photo (`exportInfo`), 404 if there is none; with `?exported` only whether it is exported.",
+        {200: RecordBody},
+        errors=(400, 401, 404, 503),
+        parameters=[
+            query("exported", "Present: answer `{exported}` only (`isExported`), also without a record.", bool)
+        ],
+    )
+    def get(self, request: Request, destination_id: UUID, asset_id: str) -> Response:
+        """Return it."""
+        check_parameters(request.query_params, {"exported"})
+        with _saying_refusals():
+            record = verbs.ledger_of(_own(request, destination_id)).state.get(asset_id)
+        is_exported = record is not None and record.status is RecordStatus.DONE
+        if "exported" in request.query_params:
+            return Response({"exported": is_exported})
+        if record is None:
+            raise NotThere("There is no record of that photo in this destination.", "no_record")
+        return Response({"exported": is_exported, **record.to_json()})
+
+
+class Months(ApiView):
+    """How much of each month is there."""
+
+    @documented(
+        "export_destinations_months",
+        "Per month: photos exported, photos there are in the libraries exported to it, and the status.",
+        {200: MonthList},
+        errors=(400, 401, 404, 503),
+        parameters=[query("year", "Only that year's.", int)],
+    )
+    def get(self, request: Request, destination_id: UUID) -> Response:
+        """Return them."""
+        check_parameters(request.query_params, {"year"})
+        text = request.query_params.get("year", "")
+        if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):
+            raise BadRequest("year must be a number such as 2024.", "bad_year")
+        with _saying_refusals():
+            months = verbs.month_summaries(_own(request, destination_id), request.user, int(text) if text else None)
+        rows = [
+            {
+                "year": month.year,
+                "month": month.month,
+                "exported": month.exported_count,
+                "total": month.total_count,
+                "status": str(month.status),
+            }
+            for month in months
+        ]
+        return Response({"results": rows})

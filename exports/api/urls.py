@@ -1,0 +1,18 @@
+"""Routes of exports and export destinations."""
+
+from django.urls import path
+
+from . import destinations, exports
+
+DESTINATION = "export-destinations/<uuid:destination_id>/"
+
+urlpatterns = [
+    path("exports/", exports.ExportList.as_view(), name="exports"),
+    path("exports/<uuid:export_id>/", exports.ExportDetail.as_view(), name="export"),
+    path("exports/<uuid:export_id>/download/", exports.ExportDownload.as_view(), name="export-download"),
+    path("export-destinations/", destinations.DestinationList.as_view(), name="export-destinations"),
+    path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
+    path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
+    path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
+    path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),
+]

@@ -1,0 +1,1 @@
+"""The pages of exports: the list with its forms, and one destination with its months."""

@@ -1,0 +1,106 @@
+"""The page of one export destination: its months, exporting to it, forgetting it; and adding one."""
+
+import uuid
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from catalog.models import Library
+from exports import destinations as verbs
+from exports.catalog_exports import ExportRefused
+from exports.ledger.errors import LedgerFailed
+from exports.ledger.state import MonthStatus, MonthSummary
+from exports.models import ExportDestination
+from operations.models import ACTIVE, Operation
+from operations.running import AlreadyActive
+
+from .exports import render_list
+
+STATUS_WORDS = {
+    MonthStatus.NOT_EXPORTED: ("not exported", ""),
+    MonthStatus.PARTIAL: ("in part", "is-warning"),
+    MonthStatus.COMPLETE: ("complete", "is-good"),
+}
+
+
+@login_required
+@require_POST
+def add(request: HttpRequest) -> HttpResponse:
+    """Make a folder of the server a destination."""
+    sent = request.POST
+    try:
+        destination = verbs.add_destination(
+            request.user, sent.get("name", ""), sent.get("folder", "").strip(), sent.get("template", "").strip()
+        )
+    except ExportRefused as refused:
+        return render_list(request, 422, destination_error=str(refused))
+    return redirect("exports:destination", destination.pk)
+
+
+@login_required
+@require_GET
+def show(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Show what lies in the destination, month by month."""
+    return _page(request, _destination(request, destination_id))
+
+
+@login_required
+@require_POST
+def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Copy the originals of a library that are not there yet."""
+    destination = _destination(request, destination_id)
+    try:
+        library_id = uuid.UUID(request.POST.get("library", ""))
+    except ValueError:
+        return _page(request, destination, "Choose a library.", 422)
+    library = get_object_or_404(Library.objects.visible_to(request.user), pk=library_id)
+    try:
+        verbs.check_folder(request.user, destination.folder, but=destination)
+        verbs.start_folder_export(request.user, library, destination)
+    except ExportRefused as refused:
+        return _page(request, destination, str(refused), 422)
+    except AlreadyActive:
+        return _page(request, destination, "An export to this destination is at work already.", 409)
+    return redirect("exports:destination", destination.pk)
+
+
+@login_required
+@require_POST
+def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Forget the destination; its files and records stay in the folder."""
+    destination = _destination(request, destination_id)
+    if _running(destination) is not None:
+        return _page(request, destination, "An export to this destination is at work. Cancel it first.", 409)
+    destination.delete()
+    messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.")
+    return redirect("exports:list")
+
+
+def _page(request: HttpRequest, destination: ExportDestination, error: str = "", status: int = 200) -> HttpResponse:
+    months: list[tuple[MonthSummary, str, str]] = []
+    ledger_error = ""
+    try:
+        for month in verbs.month_summaries(destination, request.user):
+            months.append((month, *STATUS_WORDS[month.status]))
+    except LedgerFailed as failed:
+        ledger_error = str(failed)
+    context = {
+        "destination": destination,
+        "libraries": list(Library.objects.visible_to(request.user)),
+        "operation": _running(destination),
+        "months": months,
+        "error": error,
+        "ledger_error": ledger_error,
+    }
+    return render(request, "exports/destination.html", context, status=status)
+
+
+def _running(destination: ExportDestination) -> Operation | None:
+    return Operation.objects.filter(active_key=destination.active_key, state__in=ACTIVE).first()
+
+
+def _destination(request: HttpRequest, destination_id: uuid.UUID) -> ExportDestination:
+    return get_object_or_404(ExportDestination.objects.visible_to(request.user), pk=destination_id)

@@ -1,0 +1,112 @@
+"""The page of exports: start one, see those at work, take the finished ones, delete them."""
+
+import uuid
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from catalog.models import Library
+from catalog.pages.errors import say_problems
+from exports import catalog_exports as verbs
+from exports.downloads import serve_export
+from exports.ledger.placement import DEFAULT_TEMPLATE
+from exports.models import Export, ExportDestination
+from operations.models import Operation
+from operations.running import AlreadyActive
+
+MOST_SHOWN = 50
+KINDS = ["export", "export_folder"]
+
+
+class ExportForm(forms.Form):
+    """What a person wants exported."""
+
+    library = forms.UUIDField()
+    format = forms.ChoiceField(choices=Export.Format.choices)
+    start_date = forms.DateField(required=False)
+    end_date = forms.DateField(required=False)
+    include_media = forms.BooleanField(required=False)
+
+
+@login_required
+@require_GET
+def list_exports(request: HttpRequest) -> HttpResponse:
+    """Show the forms, what is at work, what is finished, and the destinations. Four queries."""
+    return render_list(request)
+
+
+@login_required
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """Start an export of a catalog."""
+    form = ExportForm(request.POST)
+    if not form.is_valid():
+        return render_list(request, 422, export_error="Choose a library and a format, and days as 2024-05-31.")
+    wanted = form.cleaned_data
+    library = get_object_or_404(Library.objects.visible_to(request.user), pk=wanted.pop("library"))
+    try:
+        verbs.start_export(request.user, library, verbs.Wishes(**wanted))
+    except verbs.ExportRefused as refused:
+        return render_list(request, 422, export_error=str(refused))
+    except AlreadyActive:
+        sentence = "An export of yours is at work already. Wait until it is done, or cancel it."
+        return render_list(request, 409, export_error=sentence)
+    return redirect("exports:list")
+
+
+@login_required
+@require_safe
+@say_problems
+def download(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
+    """Send the files of a finished export as one ZIP."""
+    return cast(HttpResponse, serve_export(request, _export(request, export_id)))
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
+    """Delete an export and its files."""
+    export = _export(request, export_id)
+    try:
+        verbs.delete_export(export)
+    except verbs.ExportRefused as refused:
+        messages.warning(request, str(refused))
+    except OSError as error:
+        messages.error(request, f"The files of this export cannot be deleted now: {error.strerror}.")
+    else:
+        messages.success(request, f"The export of “{export.library_name}” is deleted. No photo was touched.")
+    return redirect("exports:list")
+
+
+def render_list(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
+    """Return the page; `more` goes into its context (what a person sent, and what was wrong with it)."""
+    mine = Operation.objects.visible_to(request.user).filter(kind__in=KINDS)
+    unfinished = list(mine.unfinished().select_related("export").defer("checkpoint", "error_detail")[:MOST_SHOWN])
+    ended = Export.objects.visible_to(request.user).filter(
+        Q(completed_at__isnull=False)
+        | Q(operation=None)
+        | Q(operation__state="cancelled")
+        | Q(operation__superseded=True)
+    )
+    found = list(ended.select_related("operation")[: MOST_SHOWN + 1])
+    context = {
+        "libraries": list(Library.objects.visible_to(request.user)),
+        "destinations": list(ExportDestination.objects.visible_to(request.user)),
+        "unfinished": unfinished,
+        "exports": found[:MOST_SHOWN],
+        "has_more": len(found) > MOST_SHOWN,
+        "sent": request.POST,
+        "default_template": DEFAULT_TEMPLATE,
+        **more,
+    }
+    return render(request, "exports/list.html", context, status=status)
+
+
+def _export(request: HttpRequest, export_id: uuid.UUID) -> Export:
+    return get_object_or_404(Export.objects.visible_to(request.user).select_related("operation"), pk=export_id)

@@ -1,0 +1,17 @@
+"""Routes of the exports' pages."""
+
+from django.urls import path
+
+from . import destinations, exports
+
+app_name = "exports"
+urlpatterns = [
+    path("exports/", exports.list_exports, name="list"),
+    path("exports/start/", exports.start, name="start"),
+    path("exports/<uuid:export_id>/download/", exports.download, name="download"),
+    path("exports/<uuid:export_id>/delete/", exports.delete, name="delete"),
+    path("destinations/add/", destinations.add, name="destination-add"),
+    path("destinations/<uuid:destination_id>/", destinations.show, name="destination"),
+    path("destinations/<uuid:destination_id>/export/", destinations.export, name="destination-export"),
+    path("destinations/<uuid:destination_id>/remove/", destinations.remove, name="destination-remove"),
+]

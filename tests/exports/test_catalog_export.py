@@ -1,0 +1,423 @@
+"""The export of a catalog: its bytes, its order, its progress, and that nothing partial ever looks complete."""
+
+import csv
+import io
+import json
+import shutil
+from collections import namedtuple
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from catalog.models import Favourite, Photo, PhotoMetadata
+from exports import catalog_export
+from exports.catalog_exports import ExportRefused, Wishes, delete_export, start_export
+from exports.formats.columns import NAMES, format_time
+from exports.formats.csv_writer import parse_csv
+from exports.formats.sink import ExportSink
+from exports.models import Export
+from exports.rows import PhotoRows
+from operations import control
+from operations.models import Operation, State
+from operations.running import AlreadyActive, claim, execute
+from photolala.web.problems import BadRequest
+from tests.factories import make_photo
+
+START = datetime(2024, 5, 17, 12, tzinfo=UTC)
+
+
+def ask(cast: Any, format: str = "json", user: Any = None, **wishes: Any) -> Export:
+    return start_export(user or cast.alice, cast.library, Wishes(format=format, **wishes))
+
+
+def run(export: Export, on_progress: Any = None) -> Operation:
+    operation = execute(export.operation_id, on_progress=on_progress)
+    assert operation is not None
+    export.refresh_from_db()
+    return operation
+
+
+def exported(cast: Any, format: str = "json", **wishes: Any) -> Export:
+    export = ask(cast, format, **wishes)
+    operation = run(export)
+    assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
+    return export
+
+
+def rows_of(export: Export) -> list[dict]:
+    return json.loads((export.folder / "photos.json").read_bytes())
+
+
+def make_many(library: Any, count: int, **fields: Any) -> None:
+    """Make rows quickly, ten to a second of capture time, so that ids break many ties."""
+    Photo.objects.bulk_create(
+        Photo(
+            library=library,
+            directory=f"2024/{number % 7}" if number % 7 else "",
+            filename=f"IMG_{number:06}.JPG",
+            size_bytes=1000 + number,
+            mtime_ns=number,
+            head_md5=f"{number:032x}",
+            photo_md5=f"{number:032x}",
+            state="ready",
+            needs_digest=False,
+            media_type="image/jpeg",
+            taken_local=START - timedelta(seconds=number // 10),
+            taken_at=START - timedelta(seconds=number // 10, hours=2),
+            taken_day=20240517,
+            taken_source="exif",
+            added_at=START,
+            **fields,
+        )
+        for number in range(count)
+    )
+
+
+def plain(photo: Photo, user: Any) -> dict[str, Any]:
+    """One photo as the format says, built from the model, without any of the export's own code for rows."""
+    values = {
+        "id": str(photo.pk),
+        "photo_md5": photo.photo_md5,
+        "owner_id": str(photo.library.owner_id),
+        "library_id": str(photo.library_id),
+        "path": photo.path,
+        "filename": photo.filename,
+        "caption": photo.caption,
+        "taken_at": photo.taken_text,
+        "taken_at_source": photo.taken_source,
+        "added_at": format_time(photo.added_at),
+        **{name: getattr(photo, name) for name in ("size_bytes", "media_type", "width", "height", "duration_ms")},
+        **{name: getattr(photo, name) for name in ("camera_make", "camera_model", "lens_model", "iso", "aperture")},
+        **{name: getattr(photo, name) for name in ("shutter_speed", "focal_length", "latitude", "longitude", "rating")},
+        "favorite_count": Favourite.objects.filter(photo=photo, user=user).count(),
+        "share_count": 0,
+        "note_count": 0,
+        "album_count": 0,
+        "has_media": photo.state != "missing",
+        "is_edited": False,
+        "keywords": photo.keywords or None,
+    }
+    body = PhotoMetadata.objects.filter(photo=photo).first()
+    if body:
+        values["metadata"] = json.loads(body.body)
+    return {name: value for name in NAMES if (value := values.get(name)) not in (None, "")}
+
+
+def unbatched(cast: Any) -> bytes:
+    photos = Photo.objects.filter(library=cast.library).select_related("library").order_by("-taken_at", "id")
+    return json.dumps([plain(photo, cast.alice) for photo in photos], indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+@pytest.mark.promise(
+    *("S3-077", "S3-078", "S3-X02", "S3-048", "S3-049", "S3-054", "S3-056", "S3-073", "S3-U06", "S3-002", "S3-004"),
+)
+def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
+    make_many(cast.library, 2494, rating=3)
+    odd = make_photo(
+        cast.library,
+        "Ordner/Größe = 1;2.jpg",
+        on_disk=False,
+        caption='=SUM("1")\nzweite Zeile',
+        keywords=["a;b", "Ö"],
+        taken_offset_minutes=-150,
+        taken_local=START + timedelta(microseconds=345_678),
+        latitude=-1.5,
+        iso=100,
+        shutter_speed="1/250",
+    )
+    PhotoMetadata.objects.create(photo=odd, body='{"exifData":{"Make":"Ä"},"width":64}')
+    Favourite.objects.create(user=cast.alice, photo=odd)
+    Favourite.objects.create(user=cast.bob, photo=Photo.objects.exclude(pk=odd.pk).first())
+    make_photo(cast.library, "undated.jpg", taken=None, on_disk=False)
+    make_photo(cast.library, "gone.jpg", state="missing", is_shown=False, on_disk=False)
+    make_photo(cast.library, "broken.jpg", state="broken", is_shown=False, on_disk=False)
+    make_photo(cast.library, "a\\\\b.jpg", on_disk=False)
+    make_photo(cast.library, "moment.jpg", taken=START.replace(microsecond=7), on_disk=False)
+    assert Photo.objects.count() == 2500
+    export = exported(cast)
+    assert (export.folder / "photos.json").read_bytes() == unbatched(cast)
+    assert export.photo_count == 2500
+
+
+@pytest.mark.promise("S3-079", "S3-U07")
+def test_csv_holds_the_same_rows_in_the_same_order(cast: Any) -> None:
+    make_many(cast.library, 1001, caption="-1")
+    first, second = exported(cast), exported(cast, "csv")
+    raw = (second.folder / "photos.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfid,photo_md5,")
+    assert raw.count(b"\r\n") == 1002
+    assert next(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""))) == list(NAMES)
+    with (second.folder / "photos.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert list(parse_csv(stream)) == rows_of(first)
+
+
+@pytest.mark.promise("S3-057", "S3-X03")
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_an_empty_catalog_gives_an_empty_file_and_a_manifest_that_says_so(cast: Any, format: str) -> None:
+    export = exported(cast, format)
+    data = (export.folder / f"photos.{format}").read_bytes()
+    assert data == b"[]\n" if format == "json" else data.count(b"\r\n") == 1
+    manifest = json.loads((export.folder / "manifest.json").read_bytes())
+    assert manifest["counts"]["photos"] == 0
+    assert "No photos" in manifest["message"]
+
+
+@pytest.mark.promise(
+    *("S3-X01", "S3-038", "S3-039", "S3-041", "S3-052", "S3-059", "S3-061", "S3-076", "S3-U01", "S3-U02"),
+    *("S3-032", "S3-033", "S3-036"),
+)
+def test_progress_is_told_after_each_batch_which_is_written_before_the_next_is_read(
+    cast: Any, monkeypatch: Any
+) -> None:
+    make_many(cast.library, 2500)
+    events: list[Any] = []
+    fetch, write = PhotoRows.fetch, ExportSink.write_batch
+
+    def watched_fetch(self: PhotoRows, after: Any, limit: int) -> list:
+        events.append(("fetch", limit))
+        return fetch(self, after, limit)
+
+    def watched_write(self: ExportSink, rows: Any) -> int:
+        count = write(self, rows)
+        events.append(("write", count))
+        return count
+
+    monkeypatch.setattr(PhotoRows, "fetch", watched_fetch)
+    monkeypatch.setattr(ExportSink, "write_batch", watched_write)
+    run(ask(cast), lambda operation: events.append(("done", operation.done, operation.total, operation.state)))
+    progress = [event for event in events if event[0] == "done"]
+    assert progress == [("done", count, 2500, "running") for count in (0, 1000, 2000, 2500)]
+    batches = [event for event in events if event[0] != "done"]
+    assert batches == [event for count in (1000, 1000, 500) for event in (("fetch", 1000), ("write", count))]
+
+
+@pytest.mark.promise("S3-055")
+def test_an_exact_multiple_of_the_batch_ends_with_an_empty_query(cast: Any, monkeypatch: Any) -> None:
+    make_many(cast.library, 2000)
+    sizes: list[int] = []
+    fetch = PhotoRows.fetch
+    monkeypatch.setattr(
+        PhotoRows, "fetch", lambda self, after, limit: (rows := fetch(self, after, limit), sizes.append(len(rows)))[0]
+    )
+    assert len(rows_of(exported(cast))) == 2000
+    assert sizes == [1000, 1000, 0]
+
+
+@pytest.mark.promise("S3-X05")
+def test_rows_that_come_or_go_meanwhile_are_neither_doubled_nor_lost(cast: Any) -> None:
+    make_many(cast.library, 2500)
+    order = [str(key) for key in Photo.objects.order_by("-taken_at", "id").values_list("pk", flat=True)]
+    newcomers: list[str] = []
+
+    def disturb(operation: Operation) -> None:
+        if operation.done != 1000:
+            return
+        for name, taken in (("first.jpg", START + timedelta(days=1)), ("last.jpg", START - timedelta(days=9))):
+            photo = make_photo(cast.library, name, taken=taken, added_at=timezone.now(), on_disk=False)
+            newcomers.append(str(photo.pk))
+        Photo.objects.filter(pk__in=[order[5], order[999], order[1000], order[2499]]).delete()
+
+    export = ask(cast)
+    run(export, disturb)
+    found = [row["id"] for row in rows_of(export)]
+    assert len(newcomers) == 2
+    assert found == [key for key in order if key not in (order[1000], order[2499])]
+
+
+@pytest.mark.promise("S2-035")
+def test_cancel_is_honoured_within_a_batch_and_leaves_nothing(cast: Any) -> None:
+    make_many(cast.library, 3000)
+    export = ask(cast)
+
+    def stop(operation: Operation) -> None:
+        if operation.done == 1000:
+            control.cancel(Operation.objects.get(pk=operation.pk))
+
+    operation = run(export, stop)
+    assert (operation.state, operation.done) == (State.CANCELLED, 1000)
+    assert export.completed_at is None
+    assert list(export.parent_folder.iterdir()) == []
+    control.resume(operation)
+    run(export)
+    assert export.photo_count == 3000
+
+
+@pytest.mark.promise("S3-U03", "S3-047", "S3-060")
+def test_a_failure_removes_what_was_written_and_says_what_to_do(cast: Any, monkeypatch: Any) -> None:
+    make_many(cast.library, 1500)
+    calls: list[int] = []
+    write = ExportSink.write_batch
+
+    def full(self: ExportSink, rows: Any) -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return write(self, rows)
+
+    monkeypatch.setattr(ExportSink, "write_batch", full)
+    export = ask(cast)
+    operation = run(export)
+    assert (operation.state, operation.error_code) == (State.FAILED, "disk_space")
+    assert "Free some space" in operation.error
+    assert list(export.parent_folder.iterdir()) == []
+
+
+@pytest.mark.promise("S3-U11")
+def test_the_disk_must_have_room_before_anything_is_written(cast: Any, monkeypatch: Any) -> None:
+    make_photo(cast.library, size_bytes=5_000_000_000, on_disk=False)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, 100_000_000))
+    export = ask(cast, include_media=True)
+    operation = run(export)
+    assert operation.error_code == "disk_space"
+    assert "5,017 MB" in operation.error
+    assert "100 MB" in operation.error
+    assert list(export.parent_folder.iterdir()) == []
+    assert rows_of(exported(cast))
+
+
+def test_what_a_killed_run_left_is_replaced_and_a_published_export_is_taken_as_it_is(
+    cast: Any, monkeypatch: Any
+) -> None:
+    make_many(cast.library, 5)
+    export = ask(cast)
+    left = export.parent_folder / f".partial-{export.pk}-0"
+    left.mkdir(parents=True)
+    (left / "photos.json").write_text("[\n half")
+    monkeypatch.setattr(catalog_export.CatalogExport, "_finish", lambda self: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):  # the process ends right after the last rename
+        execute(export.operation_id)
+    assert [path.name for path in export.parent_folder.iterdir()] == [export.folder_name]
+    before = (export.folder / "photos.json").stat().st_mtime_ns
+    monkeypatch.undo()
+    Operation.objects.filter(pk=export.operation_id).update(lease_until=None)
+    assert run(export).state == State.COMPLETED
+    assert (export.folder / "photos.json").stat().st_mtime_ns == before
+    assert export.photo_count == 5
+
+
+def test_a_worker_that_lost_the_export_publishes_nothing(cast: Any) -> None:
+    make_many(cast.library, 5)
+    export = ask(cast)
+    first = claim(export.operation_id, worker="somewhere|else")
+    assert first is not None
+    Operation.objects.filter(pk=export.operation_id).update(lease_until=None)
+    second = claim(export.operation_id)
+    assert second is not None
+    from operations.running import LeaseLost
+
+    with pytest.raises(LeaseLost):
+        catalog_export.run_export(first)
+    assert list(export.parent_folder.iterdir()) == []
+    assert catalog_export.run_export(second)["photos"] == 5
+
+
+@pytest.mark.promise("S3-030", "S3-051", "S3-U13", "S3-X06", "S3-U04")
+def test_both_days_of_a_range_belong_to_it_and_today_is_no_future(cast: Any) -> None:
+    for text in ("2024-04-30T23:59:59", "2024-05-01T00:00:00", "2024-05-02T23:59:59", "2024-05-03T00:00:00"):
+        make_photo(cast.library, f"{text[:13]}.jpg", taken=datetime.fromisoformat(text + "+00:00"))
+    make_photo(cast.library, "undated.jpg", taken=None)
+    days = {"start_date": date(2024, 5, 1), "end_date": date(2024, 5, 2)}
+    export = exported(cast, include_media=True, **days)
+    assert [row["filename"] for row in rows_of(export)] == ["2024-05-02T23.jpg", "2024-05-01T00.jpg"]
+    manifest = json.loads((export.folder / "manifest.json").read_bytes())
+    assert manifest["date_range"] == {"start_date": "2024-05-01", "end_date": "2024-05-02"}
+    assert len(rows_of(exported(cast, end_date=timezone.now().date()))) == 4
+    with pytest.raises(ExportRefused, match="before the first"):
+        ask(cast, start_date=date(2024, 5, 2), end_date=date(2024, 5, 1))
+    with pytest.raises(ExportRefused, match="future"):
+        ask(cast, end_date=timezone.now().date() + timedelta(days=2))
+    assert Export.objects.count() == 2
+
+
+def test_a_filter_narrows_and_an_unknown_one_is_refused(cast: Any) -> None:
+    make_photo(cast.library, "a.jpg", rating=5)
+    make_photo(cast.library, "b.jpg", rating=1)
+    assert [row["filename"] for row in rows_of(exported(cast, filter={"rating": 5}))] == ["a.jpg"]
+    with pytest.raises(BadRequest, match="colour"):
+        ask(cast, filter={"colour": "red"})
+
+
+@pytest.mark.promise("S3-031", "S3-034", "S3-035", "S3-069", "S3-070", "S3-U08", "S3-U10", "S3-X08")
+def test_originals_are_copied_verified_and_missing_ones_are_told(cast: Any) -> None:
+    good = [make_photo(cast.library, f"{folder}/same.jpg") for folder in ("a", "b")]
+    make_photo(cast.library, "no-date.png", taken=None)
+    gone = make_photo(cast.library, "gone.jpg", on_disk=False)
+    changed = make_photo(cast.library, "changed.jpg")
+    (cast.root / "changed.jpg").write_bytes(b"other")
+    swapped = make_photo(cast.library, "swapped.jpg", photo_md5="0" * 32)
+    export = ask(cast, include_media=True)
+    operation = run(export)
+    assert operation.state == State.COMPLETED
+    assert (export.photo_count, export.media_count, export.missing_count) == (6, 3, 3)
+    assert operation.result["failed"] == 3
+    assert {problem["path"] for problem in operation.result["problems"]} == {gone.path, changed.path, swapped.path}
+    assert operation.metrics["media_copied"] == 3
+    rows = {row["path"]: row for row in rows_of(export)}
+    for photo in good:
+        [name] = rows[photo.path]["media_files"]
+        assert name == f"media/2024/2024-05-17T12-00-00_{photo.pk}.jpg"
+        assert (export.folder / name).read_bytes() == (cast.root / photo.path).read_bytes()
+    assert rows["no-date.png"]["media_files"][0].startswith("media/undated/")
+    assert "media_files" not in rows["gone.jpg"]
+    manifest = json.loads((export.folder / "manifest.json").read_bytes())
+    listed = {file["path"] for file in manifest["files"]}
+    assert listed | {"manifest.json"} == {
+        str(path.relative_to(export.folder)) for path in export.folder.rglob("*") if path.is_file()
+    }
+    on_disk = sum(path.stat().st_size for path in export.folder.rglob("*") if path.is_file())
+    assert export.size_bytes == on_disk
+
+
+@pytest.mark.promise("S3-U12", "S3-X07")
+def test_one_export_of_a_user_at_a_time(cast: Any) -> None:
+    first = ask(cast)
+    with pytest.raises(AlreadyActive) as refused:
+        ask(cast, "csv")
+    assert refused.value.operation.pk == first.operation_id
+    assert Export.objects.count() == 1
+    other = ask(cast, user=cast.bob)
+    assert first.folder_name != other.folder_name
+    run(first)
+    assert ask(cast, "csv")
+
+
+def test_who_lost_the_library_gets_nothing_of_it(cast: Any) -> None:
+    make_many(cast.library, 3)
+    export = ask(cast, user=cast.bob)
+    cast.library.memberships.all().delete()
+    operation = run(export)
+    assert (operation.state, operation.error_code) == (State.FAILED, "gone")
+    assert not export.parent_folder.exists()
+
+
+@pytest.mark.promise("S3-U18")
+def test_deleting_takes_the_files_and_waits_for_no_one(cast: Any) -> None:
+    make_many(cast.library, 3)
+    running = ask(cast)
+    with pytest.raises(ExportRefused, match="Cancel it first"):
+        delete_export(running)
+    run(running)
+    folder = running.folder
+    assert folder.is_dir()
+    delete_export(running)
+    assert not Export.objects.exists()
+    assert list(Path(folder.parent).iterdir()) == []
+    again = exported(cast)
+    shutil.rmtree(again.folder)
+    delete_export(again)
+    assert not Export.objects.exists()
+
+
+def test_an_export_survives_the_forgetting_of_its_library(cast: Any) -> None:
+    from catalog.libraries import forget_library
+
+    make_many(cast.library, 3)
+    export = exported(cast)
+    forget_library(cast.library)
+    export.refresh_from_db()
+    assert (export.library, export.library_name) == (None, "Holidays")
+    assert len(rows_of(export)) == 3
