@@ -21,6 +21,9 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from tests.drills.scanning import descendants  # noqa: E402
+from tests.photos import make_jpeg, make_library  # noqa: E402
+
 
 @dataclass
 class Figures:
@@ -29,17 +32,15 @@ class Figures:
     cpu_seconds: float
     wall_seconds: float
     largest_mib: float
-    """Sum over the processes of a run, sampled."""
+    """Of all its processes together, sampled four times a second."""
 
 
-def memory_of(group: int) -> float:
-    """Return the memory of a process group in MiB: each page counted once (PSS)."""
+def memory_of(pid: int) -> float:
+    """Return the memory of a process and all below it in MiB, each page counted once (PSS)."""
     total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for one in (pid, *descendants(pid)):
         try:
-            if int(stat.read_text().rsplit(")", 1)[1].split()[2]) != group:
-                continue
-            for line in (stat.parent / "smaps_rollup").read_text().splitlines():
+            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])
         except (OSError, ValueError, IndexError):
@@ -175,8 +176,6 @@ def main() -> None:
         bench = Bench(folder)
         photos, tiny = options.photos, options.tiny
         if not photos or not tiny:
-            from tests.photos import make_jpeg, make_library
-
             photos = photos or make_jpeg(folder / "photos" / "one.jpg", size=(4000, 3000)).parent
             tiny = tiny or make_library(folder / "tiny", 1000)
         bench.first_scan(photos)
