@@ -1,8 +1,14 @@
 """The cache tree of formats.md §2: names of its objects, and writing them through Django's storages."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
+
+from operations.reasons import reason_for
+from operations.running import OperationFailed
 
 SHARD = "local"
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -42,6 +48,23 @@ def write_thumbnail(photo_md5: str, picture: bytes) -> None:
 def write_metadata(photo_md5: str, body: str) -> None:
     """Store the metadata JSON of a photo."""
     cache().save(metadata_name(photo_md5), ContentFile(body.encode()))
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Raise OperationFailed with a sentence for whatever keeps the cache from being written."""
+    try:
+        yield
+    except OperationFailed:
+        raise
+    except Exception as error:  # a bucket's client raises kinds of its own
+        if reason_for(error):
+            raise
+        raise OperationFailed(
+            f"The cache of thumbnails and snapshots cannot be written ({type(error).__name__}: {str(error)[:300]}). What "
+            "was done stays; retry when it can.",
+            "cache_unavailable",
+        ) from error
 
 
 def remove_abandoned_writes() -> None:

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
-from .models import Favourite, Library, Photo, PhotoMetadata
+from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
 from .planning import Entry, compare
 
 MOVED_FIELDS = [
@@ -46,42 +47,46 @@ def count_probable(
     return moved
 
 
-def follow(library: Library, added_at: datetime) -> int:
-    """Give the photos that a scan added (at `added_at`) back the ids of missing ones with the same photo MD5.
+def follow(library: Library, started_at: datetime, count: Callable[..., None]) -> None:
+    """Give the photos that were added back the ids of missing ones with the same photo MD5.
 
-    Returns how many. In order of path, so that the same files always end with the same ids.
+    Those added by the scan that began at `started_at` count, and by scans before it that never came to an end. `count`
+    is called in the transaction of each move, with what it did. In order of path, so that the same files always end
+    with the same ids.
     """
-    added = Photo.objects.filter(library=library, added_at=added_at).exclude(state=Photo.State.MISSING)
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
     if not missing.exists():
-        return 0
-    shared = set(
-        missing.filter(photo_md5__in=added.exclude(photo_md5="").values("photo_md5")).values_list(
-            "photo_md5", flat=True
-        )
-    )
-    moved = 0
+        return
+    since = Q(added_at=started_at)
+    finished_at = Library.objects.values_list("scanned_at", flat=True).get(pk=library.pk)
+    since |= Q(added_at__gt=finished_at) if finished_at else Q()
+    added = Photo.objects.filter(since, library=library).exclude(state=Photo.State.MISSING).exclude(photo_md5="")
+    shared = set(missing.filter(photo_md5__in=added.values("photo_md5")).values_list("photo_md5", flat=True))
+    places = ("directory", "filename")
     for photo_md5 in sorted(shared):
-        places = ("directory", "filename")
         pairs = zip(
-            missing.filter(photo_md5=photo_md5).order_by(*places),
-            added.filter(photo_md5=photo_md5).order_by(*places),
+            list(missing.filter(photo_md5=photo_md5).order_by(*places)),
+            list(added.filter(photo_md5=photo_md5).order_by(*places)),
             strict=False,
         )
         for old, new in pairs:
-            _take_place(old, new)
-            moved += 1
-    return moved
+            with transaction.atomic():
+                _take_place(old, new)
+                count(
+                    moved=1,
+                    moved_added=int(new.added_at == started_at),
+                    moved_gone=int(old.missing_since == started_at),
+                )
 
 
 def _take_place(old: Photo, new: Photo) -> None:
     """Let `old` lie where `new` was found; what people gave to `new` meanwhile goes to `old`."""
     values: dict[str, Any] = {name: getattr(new, name) for name in MOVED_FIELDS}
     body = PhotoMetadata.objects.filter(photo=new).values_list("body", flat=True).first()
-    with transaction.atomic():
-        liked = Favourite.objects.filter(photo=old).values("user")
-        Favourite.objects.filter(photo=new).exclude(user__in=liked).update(photo=old)
-        new.delete()
-        Photo.objects.filter(pk=old.pk).update(**values)
-        if body is not None:
-            PhotoMetadata.objects.update_or_create(photo_id=old.pk, defaults={"body": body})
+    liked = Favourite.objects.filter(photo=old).values("user")
+    Favourite.objects.filter(photo=new).exclude(user__in=liked).update(photo=old)
+    new.delete()
+    HashCache.objects.filter(library_id=old.library_id, path=old.path).delete()
+    Photo.objects.filter(pk=old.pk).update(**values)
+    if body is not None:
+        PhotoMetadata.objects.update_or_create(photo_id=old.pk, defaults={"body": body})

@@ -17,9 +17,10 @@ from catalog.snapshots.pointer import Pointer
 from catalog.snapshots.publish import publish, read_pointer
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name
 from catalog.snapshots.write import write_snapshot
-from catalog.sources.base import Source
+from catalog.sources.base import Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run
 
+from . import cache_tree
 from .locations import cache_location, root_location
 from .models import Library, Photo, PhotoMetadata, Snapshot
 
@@ -113,14 +114,51 @@ def _taken_text(local: Any, offset_minutes: int | None) -> str:
 
 
 def check_root_is_the_same(library: Library, *, confirmed: bool) -> None:
-    """Raise OperationFailed if the pointer that was written into the root is gone: another disk may be mounted there."""
-    if not library.root_has_pointer or confirmed or _root_pointer(library) is not None:
+    """Raise OperationFailed if the pointer that was written into the root is gone: another disk may be mounted there.
+
+    Raises SourceUnavailable if that cannot be told.
+    """
+    if confirmed or not _has_lost_pointer(library):
         return
     raise OperationFailed(
         f"The file .photolala.md5, which Photolala left in {library.root}, is gone. Perhaps another disk is mounted there, "
         "so nothing was changed. If this is the right folder, confirm it, and the file is written anew.",
         "confirm_gone",
     )
+
+
+def check_pointer_is_there(library: Library) -> None:
+    """Raise SourceUnavailable if the pointer in the root is gone in the middle of a scan."""
+    if _has_lost_pointer(library):
+        raise SourceUnavailable(
+            f"The file .photolala.md5 in {library.root} is gone all at once. Was its disk or share unplugged? Mount it, "
+            "then retry."
+        )
+
+
+def forget_pointer_if_gone(library: Library) -> None:
+    """Expect no pointer in the root any more, if a person said that it is the right one without."""
+    try:
+        is_gone = _has_lost_pointer(library)
+    except SourceUnavailable:
+        return
+    if is_gone:
+        Library.objects.filter(pk=library.pk).update(root_has_pointer=False)
+        library.root_has_pointer = False
+
+
+def _has_lost_pointer(library: Library) -> bool:
+    if not library.root_has_pointer:
+        return False
+    try:
+        return read_pointer(root_location(library)) is None
+    except PermissionError:
+        return False  # it is there
+    except OSError as error:
+        raise SourceUnavailable(
+            f"The file .photolala.md5 in {library.root} cannot be read now: {error.strerror or error}. Is the disk or share "
+            "well? Retry when it is."
+        ) from None
 
 
 def publish_if_due(library: Library, source: Source, run: Run) -> str:
@@ -139,9 +177,10 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
         with write_snapshot(folder, header, entry_rows(library), metadata_rows(library)) as written:
             if not run.still_mine():
                 raise LeaseLost
-            cache = cache_location(source.root_md5)
             root = root_location(library)
-            published = publish(written, cache, root)
+            with cache_tree.writing():
+                cache = cache_location(source.root_md5)
+                published = publish(written, cache, root)
             for warning in published.warnings:
                 logger.warning("Library %s: %s", library.pk, warning)
             with transaction.atomic():
@@ -158,7 +197,8 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
                 Library.objects.filter(pk=library.pk).update(
                     snapshot_md5=written.md5,
                     snapshot_revision=revision,
-                    root_has_pointer=published.root_written,
+                    # An earlier pointer in a root that takes no more files still tells that it is the right one.
+                    root_has_pointer=published.root_written or _root_pointer(library) is not None,
                     warning=" ".join(published.warnings),
                 )
             return written.md5

@@ -3,14 +3,15 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog.media.kinds import MEDIA_EXTENSIONS, sidecars_in
@@ -21,6 +22,8 @@ from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 
 from . import cache_tree, moves, publishing, scan_rows
+from .answers import digest_columns, size_and_time, survey_columns
+from .doubts import Doubts, Opening
 from .models import Library, Photo
 from .models.photo import photo_id
 from .planning import (
@@ -34,7 +37,7 @@ from .planning import (
     too_many_gone,
     under,
 )
-from .scan_rows import Claimed, Row, taken_columns
+from .scan_rows import Claimed, Row
 from .source_for import source_for
 
 logger = logging.getLogger(__name__)
@@ -67,7 +70,17 @@ def run_scan(run: Run) -> dict[str, Any]:
     with ExitStack() as stack:
         source = source_for(library)
         stack.callback(source.close)
-        return Scan(run, library, source).run_all()
+        try:
+            return Scan(run, library, source).run_all()
+        except SourceUnavailable as error:
+            raise OperationFailed(f"{error} What was done before stays.", "root_unavailable") from None
+        except (IntegrityError, ObjectDoesNotExist):
+            run.raise_if_stopped()  # who forgets a library also cancels its scan
+            if Library.objects.filter(pk=library.pk).exists():
+                raise
+            raise OperationFailed(
+                "The library was forgotten meanwhile; nothing is left to scan.", "library_gone"
+            ) from None
 
 
 class Scan:
@@ -83,7 +96,12 @@ class Scan:
         self.problems: list[dict[str, str]] = []
         self.problem_count = 0
         self.incomplete: set[str] = set()
+        self.is_walking = True
+        self.root_was_empty = False
         self.changed_anything = False
+        # What all runs of this scan did, counted in the transactions that did it.
+        nothing = dict.fromkeys(("added", "changed", "gone", "moved", "moved_added", "moved_gone"), 0)
+        self.counts: dict[str, int] = {**nothing, **run.operation.checkpoint.get("counts", {})}
         self.claimed_for = f"{run.operation.pk}:{run.token}"
         self.clock = time.monotonic()
 
@@ -105,30 +123,55 @@ class Scan:
 
     # -- 1 and 2: walk and plan ---------------------------------------------------------------------------------------
 
-    def walk(self) -> tuple[list[str], list[str]]:
-        """Compare what lies in the root with what is known; return the folders that differ and those that vanished."""
+    def walk(self) -> tuple[dict[str, int], list[str]]:
+        """Compare what lies in the root with what is known; return the folders that differ, each with how many entries
+        are gone from it, and the folders that vanished."""
         self.run.phase("Looking through the folders", unit="files")
         confirmed = bool(self.run.params.get("confirm_gone"))
         try:
             self.source.check()
             publishing.check_root_is_the_same(self.library, confirmed=confirmed)
             dirty, seen_known, seen = self._compare_all()
-        except SourceUnavailable as error:
-            raise OperationFailed(f"{error} Nothing was changed in the catalog.", "root_unavailable") from None
+        except SourceUnavailable:
+            if confirmed:
+                self._use_up_confirmation()
+            raise
+        self.is_walking = False
         vanished = self._vanished(seen) if seen_known < scan_rows.count_known(self.library) else []
-        if too_many_gone(self.totals.gone, self.totals.known) and not confirmed:
-            self._ask_about_gone(dirty)
-        self._remember_totals()
+        confirmed_before = self.run.operation.checkpoint.get("confirmed_gone", 0) - self.counts["gone"]
+        if confirmed:
+            self._use_up_confirmation(confirmed_gone=self.counts["gone"] + self.totals.gone)
+        elif too_many_gone(self.totals.gone, self.totals.known) and self.totals.gone > confirmed_before:
+            self._ask_about_gone(list(dirty))
         return dirty, vanished
 
-    def _compare_all(self) -> tuple[list[str], int, set[str]]:
-        dirty: list[str] = []
+    def _use_up_confirmation(self, **checkpoint: Any) -> None:
+        """Forget the person's word: it was given for what was asked then, and not for what a later run may find."""
+        with transaction.atomic():
+            self.run.forget_param("confirm_gone")
+            self.run.checkpoint(stop=False, **checkpoint)
+            publishing.forget_pointer_if_gone(self.library)
+        self.run.raise_if_stopped()
+
+    def require_source(self) -> None:
+        """Raise SourceUnavailable if the root went away since the walk, or is an empty mount point now."""
+        self.source.check()
+        if not self.root_was_empty and _is_empty(self.source.list_directory("")):
+            raise SourceUnavailable(
+                f"The folder {self.library.root} is empty all at once. Was its disk or share unplugged? Mount it, then retry."
+            )
+        publishing.check_pointer_is_there(self.library)
+
+    def _compare_all(self) -> tuple[dict[str, int], int, set[str]]:
+        dirty: dict[str, int] = {}
         seen: set[str] = set()
         seen_known = 0
         for batch in self._walk_batches():
             known = scan_rows.known_in(self.library, [directory.path for directory in batch])
             for directory in batch:
                 seen.add(directory.path)
+                if not directory.path:
+                    self.root_was_empty = _is_empty(directory)
                 before = known[directory.path]
                 seen_known += len(before)
                 found = self.entries(directory)
@@ -138,11 +181,11 @@ class Scan:
                     self.totals.found += len(found)
                 else:
                     self.totals.add(plan)
-                    dirty.append(directory.path)
+                    dirty[directory.path] = len(plan.gone)
                 if directory.problems or not directory.is_complete:
                     self._note_problems(directory)
             self.run.operation.done = self.totals.found
-            self.run.checkpoint(force=False)
+            self.run.checkpoint(force=False, is_lasting=False)
         return dirty, seen_known, seen
 
     def _walk_batches(self) -> Iterator[list[Directory]]:
@@ -172,11 +215,12 @@ class Scan:
         if len(directory.path) * 4 + 1024 > LONGEST_PATH_BYTES:
             for name in [n for n in found if len(directory.path_of(n).encode()) > LONGEST_PATH_BYTES]:
                 del found[name]
-                self._add_problem(
-                    directory.path_of(name)[:300],
-                    f"The path is longer than {LONGEST_PATH_BYTES:,} bytes, which cannot be catalogued. The file is "
-                    "untouched; shorten the names of its folders to have it listed.",
-                )
+                if self.is_walking:
+                    self._add_problem(
+                        directory.path_of(name)[:300],
+                        f"The path is longer than {LONGEST_PATH_BYTES:,} bytes, which cannot be catalogued. The file is "
+                        "untouched; shorten the names of its folders to have it listed.",
+                    )
         return found
 
     def _note_problems(self, directory: Directory) -> None:
@@ -218,93 +262,99 @@ class Scan:
 
     # -- 3: survey ----------------------------------------------------------------------------------------------------
 
-    def survey(self, pool: DecoderPool, dirty: list[str], vanished: list[str]) -> None:
+    def survey(self, pool: DecoderPool, dirty: dict[str, int], vanished: list[str]) -> None:
         """Read the heads of new and changed files, so that they can be browsed; mark what is gone."""
+        if vanished:
+            self.require_source()
         for directory in vanished:
-            scan_rows.mark_directory_missing(self.library, directory, self.started_at)
-            publishing.note_change(self.library)
+            self._mark_gone(partial(scan_rows.mark_directory_missing, self.library, directory, self.started_at))
         self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
+        doubts = Doubts(self.require_source)
         rows: list[Row] = []
         flushed = time.monotonic()
         for job, result in pool.survey(self._survey_jobs(dirty)):
-            rows.append(self._surveyed_row(job, result))
+            row = self._surveyed_row(job, result)
+            rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.head_md5))
             if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                 self._write_surveyed(rows)
                 rows, flushed = [], time.monotonic()
-        self._write_surveyed(rows)
+        self._write_surveyed([*rows, *doubts.rest()])
         publishing.refresh_counts(self.library)
 
-    def _survey_jobs(self, dirty: list[str]) -> Iterator[Job]:
-        for path in dirty:
+    def _mark_gone(self, mark: Callable[[], int]) -> None:
+        """Mark entries as missing, and count them, under the fencing number."""
+        with transaction.atomic():
+            self._count(gone=mark())
+        self.run.raise_if_stopped()
+
+    def _survey_jobs(self, dirty: dict[str, int]) -> Iterator[Job]:
+        for path, gone_in_walk in dirty.items():
             directory = self.source.list_directory(path)
-            sidecars: dict[str, dict[str, str]] = {}
-            found = self.entries(directory, sidecars)
+            found = self.entries(directory)
             known = scan_rows.known_in(self.library, [path])[path]
             plan = compare(found, known, is_complete=directory.is_complete) or FolderPlan()
-            if plan.gone:
-                scan_rows.mark_missing(self.library, path, plan.gone, self.started_at)
-                publishing.note_change(self.library)
-            for name in (*plan.added, *plan.changed):
-                yield self._job(directory.path_of(name), (path, name, found[name]), found[name])
+            if plan.gone or not found or not directory.is_complete:
+                self.require_source()
+            # More than the root guard agreed to is left to the next scan, which asks again.
+            if 0 < len(plan.gone) <= gone_in_walk:
+                self._mark_gone(partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at))
+            for names, is_known in ((plan.added, False), (plan.changed, True)):
+                for name in names:
+                    yield self._job(directory.path_of(name), (path, name, found[name], is_known), found[name])
 
     def _job(self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None) -> Job:
         size_bytes, mtime_ns, _ = entry
         return Job(
             key=key,
             name=path.rpartition("/")[2],
-            open=partial(self.source.open, path),
+            open=Opening(self.source, path),
             params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes},
             sidecars={kind: partial(self.source.open, beside) for kind, beside in (sidecars or {}).items()},
         )
 
     def _surveyed_row(self, job: Job, result: SurveyResult) -> Row:
-        directory, name, entry = job.key
+        directory, name, (size_bytes, mtime_ns, signature), is_known = job.key
         path = f"{directory}/{name}" if directory else name
-        size_bytes, mtime_ns, signature = entry
         was_read = bool(result.head_md5)
+        facts = {"size_bytes": size_bytes, "mtime_ns": mtime_ns}
         if was_read:
-            size_bytes, mtime_ns = result.size_bytes, result.mtime_ns
+            facts = size_and_time(result, (size_bytes, mtime_ns))
         is_shown = was_read and not result.problem
         return {
-            "id": photo_id(self.library.pk, path, f"{result.head_md5}:{size_bytes}"),
+            "is_known": is_known,
+            "id": photo_id(self.library.pk, path, f"{result.head_md5}:{facts['size_bytes']}"),
             "library_id": self.library.pk,
             "directory": directory,
             "filename": name,
             "added_at": self.started_at,
-            "size_bytes": size_bytes,
-            "mtime_ns": mtime_ns,
+            **facts,
             "sidecars": signature if was_read else UNREAD,
             "head_md5": result.head_md5,
             "photo_md5": "",
             "state": Photo.State.SURVEYED if is_shown else Photo.State.BROKEN,
             "is_shown": is_shown,
-            "problem": result.problem,
-            "notes": result.notes,
             "needs_digest": was_read,
             "claimed_for": "",
             "claimed_until": None,
-            "media_type": result.media_type,
-            "width": result.width or None,
-            "height": result.height or None,
-            "orientation": result.orientation,
-            "duration_ms": result.duration_ms,
-            "placeholder": result.placeholder,
             "has_thumbnail": False,
             "missing_since": None,
-            **taken_columns(result.taken_local, result.taken_at, result.offset_minutes, result.taken_source),
+            **survey_columns(result),
         }
 
     def _write_surveyed(self, rows: list[Row]) -> None:
         if rows:
             with transaction.atomic():
                 scan_rows.insert_surveyed(rows)
-                self._count(len(rows))
+                changed = sum(row["is_known"] for row in rows)
+                self._count(len(rows), changed=changed, added=len(rows) - changed)
         self.run.raise_if_stopped()
 
-    def _count(self, done: int) -> None:
-        """Count finished photos, under the fencing number, in the transaction that wrote them."""
+    def _count(self, done: int = 0, **counts: int) -> None:
+        """Count what was done, under the fencing number, in the transaction that did it."""
+        for name, count in counts.items():
+            self.counts[name] += count
         self.run.advance(done)
-        self.run.checkpoint(stop=False)
+        self.run.checkpoint(stop=False, counts=self.counts)
         publishing.note_change(self.library)
 
     # -- 4 and 5: digest and apply ------------------------------------------------------------------------------------
@@ -312,15 +362,17 @@ class Scan:
     def digest(self, pool: DecoderPool, pending: int) -> None:
         """Read each file that lacks its digest once: MD5, metadata, thumbnail; apply in batches."""
         self.run.phase("Reading photos and drawing thumbnails", pending, unit="photos")
+        doubts = Doubts(self.require_source)
         rows: list[Row] = []
         flushed = time.monotonic()
         try:
             for job, result in pool.digest(self._digest_jobs()):
-                rows.append(self._digested_row(job.key, result))
+                row = self._digested_row(job.key, result)
+                rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
                 if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                     self._apply(rows)
                     rows, flushed = [], time.monotonic()
-            self._apply(rows)
+            self._apply([*rows, *doubts.rest()])
         finally:
             scan_rows.release_claims(self.library, self.claimed_for)
 
@@ -347,48 +399,32 @@ class Scan:
         return sidecars
 
     def _digested_row(self, photo: Claimed, result: DigestResult) -> Row:
-        if result.thumbnail:
-            cache_tree.write_thumbnail(result.photo_md5, result.thumbnail)
-        if result.metadata_body and result.photo_md5:
-            cache_tree.write_metadata(result.photo_md5, result.metadata_body)
+        was_read = bool(result.head_md5 and result.photo_md5)
+        with cache_tree.writing():
+            if was_read and result.thumbnail:
+                cache_tree.write_thumbnail(result.photo_md5, result.thumbnail)
+            if was_read and result.metadata_body:
+                cache_tree.write_metadata(result.photo_md5, result.metadata_body)
         state = Photo.State.READY
-        if result.problem:
+        if result.problem or not was_read:
             state = Photo.State.DAMAGED if result.damaged and result.thumbnail else Photo.State.BROKEN
+        listed = (photo.size_bytes, photo.mtime_ns)
         return {
             "id": photo.id,
             "claim_token": photo.claim_token,
             "directory": photo.directory,
             "filename": photo.filename,
-            "metadata_body": result.metadata_body,
-            "size_bytes": result.size_bytes if result.head_md5 else photo.size_bytes,
-            "mtime_ns": result.mtime_ns if result.head_md5 else photo.mtime_ns,
-            "head_md5": result.head_md5,
-            "photo_md5": result.photo_md5,
+            "metadata_body": result.metadata_body if was_read else "",
+            "size_bytes": photo.size_bytes,
+            "mtime_ns": photo.mtime_ns,
+            **(size_and_time(result, listed) if was_read else {}),
+            "sidecars": photo.sidecars if was_read else UNREAD,
+            "head_md5": result.head_md5 if was_read else "",
+            "photo_md5": result.photo_md5 if was_read else "",
             "state": state,
             "is_shown": state != Photo.State.BROKEN,
-            "problem": result.problem,
-            "notes": result.notes,
-            "media_type": result.media_type or photo.media_type,
-            "width": result.width or None,
-            "height": result.height or None,
-            "orientation": result.orientation,
-            "duration_ms": result.duration_ms,
-            "placeholder": result.placeholder,
-            "has_thumbnail": bool(result.thumbnail),
-            "camera_make": result.camera_make[:200],
-            "camera_model": result.camera_model[:200],
-            "lens_model": result.lens_model[:200],
-            "iso": result.iso if result.iso is not None and 0 <= result.iso < 2**31 else None,
-            "aperture": result.aperture,
-            "shutter_speed": result.shutter_speed[:20],
-            "focal_length": result.focal_length,
-            "latitude": result.latitude,
-            "longitude": result.longitude,
-            "rating": result.rating,
-            "caption": result.caption,
-            "keywords": result.keywords,
-            "content_identifier": result.content_identifier[:100],
-            **taken_columns(result.taken_local, result.taken_at, result.offset_minutes, result.taken_source),
+            "has_thumbnail": was_read and bool(result.thumbnail),
+            **digest_columns(result, media_type=photo.media_type),
         }
 
     def _apply(self, rows: list[Row]) -> None:
@@ -401,59 +437,61 @@ class Scan:
                 self._count(len(rows))
         self.run.raise_if_stopped()
 
-    def _remember_totals(self) -> None:
-        """Keep what the first run of this scan planned: a resumed one finds that part of it is done."""
-        if "plan" not in self.run.operation.checkpoint:
-            totals = self.totals
-            self.run.checkpoint(plan=[totals.added, totals.changed, totals.unchanged, totals.gone])
-
-    def _totals_of_all_runs(self) -> Totals:
-        """Return the counts as if the scan had not been interrupted."""
-        added, changed, unchanged, gone = self.run.operation.checkpoint["plan"]
-        now = self.totals
-        later = now.added if self.run.token > 1 and now.found > added + changed + unchanged else 0
-        return Totals(found=now.found, added=added + later, changed=changed, unchanged=unchanged, gone=gone)
-
     # -- 6: finish ----------------------------------------------------------------------------------------------------
 
     def finish(self, survey_seconds: float) -> dict[str, Any]:
         """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
-        moved = moves.follow(self.library, self.started_at)
-        if moved:
-            publishing.note_change(self.library)
+        moves.follow(self.library, self.started_at, self._count)
+        self.run.raise_if_stopped()
+        if self.changed_anything:
+            self.require_source()  # nothing is ever written into the folder under a disk that was unplugged
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
         snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
-        if self.changed_anything or moved:
+        if self.changed_anything or self.counts["moved"]:
             publishing.refresh_counts(self.library)
         Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now())
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
-        totals = self._totals_of_all_runs()
+        found = self.totals.found
+        counted = self._counts_of_all_runs()
         self.run.metrics.update(
-            files_compared=totals.found,
+            files_compared=found,
             files_read=self.run.metrics.get("files_read", 0),
-            cache_hits=totals.unchanged,
+            cache_hits=counted["unchanged"],
             seconds=round(time.monotonic() - self.clock, 3),
         )
         operation = self.run.operation
-        operation.phase, operation.done, operation.total, operation.unit = "", totals.found, totals.found, "photos"
+        operation.phase, operation.done, operation.total, operation.unit = "", found, found, "photos"
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),
-            "found": totals.found,
-            "added": totals.added - moved,
-            "changed": totals.changed,
-            "moved": moved,
-            "unchanged": totals.unchanged,
-            "gone": totals.gone - moved,
+            "found": found,
+            **counted,
             "failed": failed,
             "snapshot_md5": snapshot_md5,
             "seconds": round(time.monotonic() - self.clock, 3),
             "survey_seconds": round(survey_seconds, 3),
-            "cache_hits": totals.unchanged,
-            "cache_misses": totals.added + totals.changed,
+            "cache_hits": counted["unchanged"],
+            "cache_misses": self.counts["added"] + self.counts["changed"],
             "problems": self.problems,
             "problem_count": self.problem_count,
         }
+
+    def _counts_of_all_runs(self) -> dict[str, int]:
+        """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""
+        now, all_runs = self.totals, self.counts
+        read = all_runs["added"] + all_runs["changed"]
+        moved_before = all_runs["moved"] - all_runs["moved_added"]  # added by a scan that was given up
+        return {
+            "added": all_runs["added"] - all_runs["moved_added"],
+            "changed": all_runs["changed"],
+            "moved": all_runs["moved"],
+            "unchanged": max(0, now.unchanged + now.added + now.changed - read - moved_before),
+            "gone": all_runs["gone"] - all_runs["moved_gone"],
+        }
+
+
+def _is_empty(directory: Directory) -> bool:
+    return not (directory.files or directory.folders or directory.hidden_count or directory.link_count)
 
 
 def latest_scan(library: Library) -> Operation | None:

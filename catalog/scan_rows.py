@@ -14,7 +14,7 @@ from django.db.models import Field
 from django.utils import timezone
 
 from .models import HashCache, Library, Photo, PhotoMetadata
-from .models.photo import UNDATED
+from .models.photo import PhotoQuerySet, photo_id
 from .planning import Entry
 
 CLAIM_LENGTH = timedelta(minutes=10)
@@ -67,6 +67,7 @@ KEY_COLUMNS = ["id", "library_id", "directory", "filename", "added_at"]
 DIGEST_COLUMNS = [
     "size_bytes",
     "mtime_ns",
+    "sidecars",
     "head_md5",
     "photo_md5",
     "state",
@@ -114,6 +115,7 @@ class Claimed:
     size_bytes: int
     mtime_ns: int
     media_type: str
+    sidecars: str
 
     @property
     def path(self) -> str:
@@ -182,8 +184,9 @@ def known_directories(library: Library) -> list[tuple[str, int]]:
 def insert_surveyed(rows: Sequence[Row]) -> None:
     """Insert or, where the path is known, update photos whose heads were read. They then wait for their digest.
 
-    An existing row keeps its id, the day it was added and what people gave it.
+    An existing row keeps its id, the day it was added and what people gave it. Call it in a transaction.
     """
+    rows = _with_free_ids(rows)
     columns = [*KEY_COLUMNS, *SURVEY_COLUMNS, *EMPTY_COLUMNS]
     full = ({**EMPTY_COLUMNS, **row} for row in rows)
     updates = ", ".join(f"{column} = excluded.{column}" for column in SURVEY_COLUMNS)
@@ -196,19 +199,42 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
         cursor.executemany(sql, _parameters(full, columns))
 
 
-def claim_digests(library: Library, claimed_for: str, limit: int) -> list[Claimed]:
-    """Claim up to `limit` photos that lack their digest, newest first; other workers skip them until the claim ends.
+def _with_free_ids(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with ids that no photo elsewhere has: one that moved away from a path took that path's id along."""
+    done: list[Row] = []
+    waiting = list(rows)
+    count = 1
+    while waiting:
+        places = Photo.objects.filter(pk__in=[row["id"] for row in waiting]).values_list("pk", "directory", "filename")
+        holders = {key: (directory, filename) for key, directory, filename in places}
+        count += 1
+        still_waiting = []
+        for row in waiting:
+            place = (row["directory"], row["filename"])
+            if holders.get(row["id"], place) == place:
+                done.append(row)
+                continue
+            path = "/".join(filter(None, place))
+            key = f"{row['head_md5']}:{row['size_bytes']}\n{count}"
+            still_waiting.append({**row, "id": photo_id(row["library_id"], path, key)})
+        waiting = still_waiting
+    return done
 
-    Rows that an earlier run of the operation held (another `claimed_for`) are free at once: its fencing number is old.
+
+def claim_digests(library: Library, claimed_for: str, limit: int) -> list[Claimed]:
+    """Claim up to `limit` photos that lack their digest, newest first; the same run gets none of them twice.
+
+    Rows that an earlier run held (another `claimed_for`) are free at once: a library has one scan at a time, and the
+    earlier one's fencing number is old.
     """
     now = timezone.now()
     lock = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
         f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "  # noqa: S608
         f"WHERE id IN (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "
-        "AND (claimed_for <> %s OR claimed_until IS NULL OR claimed_until < %s) "
+        "AND (claimed_for <> %s OR claimed_until IS NULL) "
         f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
-        "RETURNING id, claim_token, directory, filename, size_bytes, mtime_ns, media_type"
+        "RETURNING id, claim_token, directory, filename, size_bytes, mtime_ns, media_type, sidecars"
     )
     when = Photo._meta.get_field("claimed_until")
     parameters = [
@@ -216,7 +242,6 @@ def claim_digests(library: Library, claimed_for: str, limit: int) -> list[Claime
         when.get_db_prep_save(now + CLAIM_LENGTH, connection),
         parameter("library", library.pk),
         claimed_for,
-        when.get_db_prep_save(now, connection),
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -288,42 +313,20 @@ def release_claims(library: Library, claimed_for: str) -> None:
     Photo.objects.filter(library=library, needs_digest=True, claimed_for=claimed_for).update(claimed_until=None)
 
 
-def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> None:
-    """Mark entries of one folder as gone from the root; nothing of them is deleted."""
-    for start in range(0, len(filenames), 500):
-        Photo.objects.filter(library=library, directory=directory, filename__in=filenames[start : start + 500]).exclude(
-            state=Photo.State.MISSING
-        ).update(
-            state=Photo.State.MISSING,
-            is_shown=False,
-            needs_digest=False,
-            missing_since=now,
-        )
-
-
-def mark_directory_missing(library: Library, directory: str, now: datetime) -> None:
-    """Mark everything in a folder that is no longer there as gone."""
-    Photo.objects.filter(library=library, directory=directory).exclude(state=Photo.State.MISSING).update(
-        state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now
+def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> int:
+    """Mark entries of one folder as gone from the root; nothing of them is deleted. Returns how many."""
+    here = Photo.objects.filter(library=library, directory=directory)
+    return sum(
+        _mark(here.filter(filename__in=filenames[start : start + 500]), now) for start in range(0, len(filenames), 500)
     )
 
 
-def taken_columns(taken_local: str | None, taken_at: str | None, offset_minutes: int | None, source: str) -> Row:
-    """Return the columns of a capture time; `taken_local` and `taken_at` are ISO 8601 texts (formats.md §1)."""
-    if not taken_local or not taken_at:
-        return {
-            "taken_local": UNDATED,
-            "taken_day": 0,
-            "taken_at": UNDATED,
-            "taken_offset_minutes": None,
-            "taken_source": "",
-        }
-    local = datetime.fromisoformat(taken_local).replace(tzinfo=UNDATED.tzinfo)
-    instant = datetime.fromisoformat(taken_at)
-    return {
-        "taken_local": local,
-        "taken_day": local.year * 10000 + local.month * 100 + local.day,
-        "taken_at": instant if instant.tzinfo else instant.replace(tzinfo=UNDATED.tzinfo),
-        "taken_offset_minutes": offset_minutes,
-        "taken_source": source,
-    }
+def mark_directory_missing(library: Library, directory: str, now: datetime) -> int:
+    """Mark everything in a folder that is no longer there as gone. Returns how many."""
+    return _mark(Photo.objects.filter(library=library, directory=directory), now)
+
+
+def _mark(photos: PhotoQuerySet, now: datetime) -> int:
+    return photos.exclude(state=Photo.State.MISSING).update(
+        state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now
+    )

@@ -34,19 +34,24 @@ def resume(operation: Operation, **params: object) -> None:
         raise NotPossible(f"This operation is {operation.state}; there is nothing to resume.")
     try:
         with transaction.atomic():
-            updated = Operation.objects.filter(pk=operation.pk, state=operation.state).update(
+            now = Operation.objects.select_for_update().filter(pk=operation.pk, state=operation.state, superseded=False)
+            current = now.first()
+            updated = current and now.update(
                 state=State.PENDING,
-                params={**operation.params, **params},
+                params={**current.params, **params},
                 attempts=0,
                 cancel_requested=False,
+                stop_requested=False,
+                rung_at=None,
                 finished_at=None,
                 lease_until=None,
                 updated_at=timezone.now(),
             )
     except IntegrityError:
-        raise AlreadyActive(
-            Operation.objects.get(active_key=operation.active_key, state__in=ACTIVE),
-        ) from None
+        other = Operation.objects.filter(active_key=operation.active_key, state__in=ACTIVE).first()
+        if other is None:
+            raise NotPossible("Another one of the same kind has just ended; look again before resuming this.") from None
+        raise AlreadyActive(other) from None
     operation.refresh_from_db()
     if not updated:
         raise NotPossible(f"This operation is {operation.state} by now.")

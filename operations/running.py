@@ -16,9 +16,12 @@ from django.utils import timezone
 from photolala.lib.process import worker_identity
 
 from .models import ACTIVE, Operation, State, lease_length
+from .reasons import reason_for
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 5
+MOST_STARTS = 5
+MOST_CHARACTERS = 8000
 PROGRESS_EVERY_SECONDS = 1.0
 
 
@@ -90,21 +93,24 @@ def start(
     """
     from .tasks import ring_for
 
-    try:
-        with transaction.atomic():
-            operation = Operation.objects.create(
-                kind=kind, owner=owner, subject=subject[:200], active_key=active_key, params=params or {}, unit=unit
-            )
-    except IntegrityError:
-        existing = Operation.objects.filter(active_key=active_key, state__in=ACTIVE).first()
-        if existing is None:
-            return start(
-                kind, owner, subject=subject, active_key=active_key, params=params, unit=unit, ring=ring
-            )  # it ended in between
-        raise AlreadyActive(existing) from None
-    if active_key:
-        earlier = Operation.objects.filter(active_key=active_key).exclude(pk=operation.pk)
-        earlier.exclude(state=State.COMPLETED).update(superseded=True)
+    new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "unit": unit}
+    # Who runs it without a bell is given the time that a rung worker has; then the sweep sees to it.
+    rung_at = None if ring else timezone.now()
+    for attempt in range(MOST_STARTS):
+        try:
+            with transaction.atomic():
+                operation = Operation.objects.create(**new, params=params or {}, rung_at=rung_at)
+                if active_key:
+                    earlier = Operation.objects.filter(active_key=active_key).exclude(pk=operation.pk)
+                    earlier.exclude(state=State.COMPLETED).update(superseded=True)
+        except IntegrityError:
+            existing = Operation.objects.filter(active_key=active_key, state__in=ACTIVE).first() if active_key else None
+            if existing is not None:
+                raise AlreadyActive(existing) from None
+            if not active_key or attempt + 1 == MOST_STARTS:
+                raise
+            continue  # the other one ended in between
+        break
     if ring:
         transaction.on_commit(lambda: ring_for(operation))
     return operation
@@ -181,11 +187,19 @@ class Run:
         """Count finished units; written with the next checkpoint."""
         self.operation.done += count
 
-    def checkpoint(self, *, force: bool = True, stop: bool = True, **checkpoint: Any) -> None:
+    def forget_param(self, name: str) -> None:
+        """Remove a parameter, under the fencing number; raises LeaseLost. A later claim does not see it any more."""
+        self.operation.params = {key: value for key, value in self.operation.params.items() if key != name}
+        mine = Operation.objects.filter(pk=self.operation.pk, token=self.token, state=State.RUNNING)
+        if not mine.update(params=self.operation.params):
+            raise LeaseLost
+
+    def checkpoint(self, *, force: bool = True, stop: bool = True, is_lasting: bool = True, **checkpoint: Any) -> None:
         """Write progress under the fencing number; raises LeaseLost, and Cancelled or Interrupted if asked to stop.
 
         Inside the transaction whose rows it counts call it with `stop=False`, and `raise_if_stopped` after the commit:
-        finished work is then never rolled back. With `force=False` it writes at most once a second.
+        finished work is then never rolled back. With `force=False` it writes at most once a second. Say
+        `is_lasting=False` of progress that the next claim has to make again: it is no sign that a worker survives this.
         """
         now = time.monotonic()
         if not force and now - self._written < PROGRESS_EVERY_SECONDS:
@@ -209,7 +223,7 @@ class Run:
             checkpoint=operation.checkpoint,
             lease_until=wall + lease_length(),
             updated_at=wall,
-            attempts=0 if operation.done else F("attempts"),
+            attempts=0 if operation.done and is_lasting else F("attempts"),
         )
         if not updated:
             raise LeaseLost
@@ -283,7 +297,17 @@ def execute(
     if run is None:
         return None
     run.on_progress = on_progress
+    try:
+        _run_to_an_end(run, foreground=foreground)
+    finally:
+        run._stopping.set()
+    return Operation.objects.filter(pk=run.operation.pk).first()
+
+
+def _run_to_an_end(run: Run, *, foreground: bool) -> None:
+    """Do the work and write how it ended."""
     kind = KINDS.get(run.operation.kind)
+    at_rest = State.INTERRUPTED if foreground else State.PENDING
     try:
         if kind is None:
             raise OperationFailed(f"This version knows no work called {run.operation.kind!r}.")
@@ -292,25 +316,23 @@ def execute(
     except Cancelled:
         run.finish(State.CANCELLED, error="Cancelled. What was done stays; resume goes on from there.")
     except Interrupted:
-        run.finish(State.INTERRUPTED if foreground else State.PENDING, attempts=0, rung_at=None)
-    except KeyboardInterrupt:
-        run.finish(State.INTERRUPTED, error="Interrupted. Nothing is lost: resume goes on from there.", attempts=0)
-        if foreground:
-            raise
+        run.finish(at_rest, attempts=0, rung_at=None)
+    except (KeyboardInterrupt, SystemExit):
+        words = "Interrupted. Nothing is lost: resume goes on from there." if foreground else ""
+        run.finish(at_rest, error=words, attempts=0, rung_at=None)
+        raise
     except LeaseLost:
-        logger.warning("Operation %s was taken over by another worker; stopped.", operation_id)
+        logger.warning("Operation %s is someone else's by now, or gone; stopped.", run.operation.pk)
     except OperationFailed as failure:
-        run.finish(State.FAILED, error=str(failure), error_code=failure.code, result=failure.result)
+        logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, failure.code)
+        run.finish(State.FAILED, error=str(failure)[:MOST_CHARACTERS], error_code=failure.code, result=failure.result)
     except Exception as error:  # the whole must not crash: what went wrong is kept with the operation
-        logger.exception("Operation %s (%s) failed", operation_id, run.operation.kind)
-        run.finish(
-            State.FAILED,
-            error=f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry goes on from "
-            "there.",
-            error_code="unexpected",
-            error_detail=traceback.format_exc()[-8000:],
+        logger.exception("Operation %s (%s) failed", run.operation.pk, run.operation.kind)
+        connection.close_if_unusable_or_obsolete()
+        unexpected = (
+            f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry goes on from there.",
+            "unexpected",
         )
-    finally:
-        run._stopping.set()
-    run.operation.refresh_from_db()
-    return run.operation
+        sentence, code = reason_for(error) or unexpected
+        detail = traceback.format_exc()[-8000:]
+        run.finish(State.FAILED, error=sentence, error_code=code, error_detail=detail)

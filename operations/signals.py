@@ -14,10 +14,10 @@ def pause_operations(**_: Any) -> None:
 
     from .models import Operation, State
 
-    own = identity().partition("|")[2]
+    machine, _, own = identity().partition("|")
     if not own:
         return
-    running = Operation.objects.filter(state=State.RUNNING)
+    running = Operation.objects.filter(state=State.RUNNING, worker__startswith=f"{machine}|")
     (running.filter(worker__endswith=f"|{own}") | running.filter(worker__contains=f"|{own}|")).update(
         stop_requested=True
     )

@@ -11,6 +11,7 @@ from .running import KINDS, execute
 
 logger = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=60)
+RING_SELDOM = timedelta(minutes=10)
 
 
 @shared_task(name="operations.run")
@@ -26,8 +27,10 @@ def sweep() -> int:
     """Ring again for work that nobody does: lost messages, dead workers. Returns how many bells were rung."""
     now = timezone.now()
     rung = 0
-    for operation in Operation.objects.filter(state=State.PENDING):
-        if operation.rung_at is None or operation.rung_at < now - RING_AGAIN:
+    for operation in Operation.objects.filter(state=State.PENDING).iterator():
+        # The longer it waits, the likelier is a long queue: ringing ever again would only make that longer.
+        pause = min(RING_SELDOM, max(RING_AGAIN, (now - operation.updated_at) / 4))
+        if operation.rung_at is None or operation.rung_at < now - pause:
             rung += ring_for(operation)
     for operation in Operation.objects.filter(state=State.RUNNING):
         if operation.lease_is_dead(now) and (operation.rung_at is None or operation.rung_at < now - RING_AGAIN / 4):

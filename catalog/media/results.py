@@ -15,6 +15,8 @@ _TEXT_CHARACTERS = {"caption": CAPTION_CHARACTERS, "metadata_body": BODY_CHARACT
 _LIST_LENGTHS = {"keywords": KEYWORD_COUNT, "notes": 50}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LARGEST_INTEGER = 2**63 - 1
+UNREADABLE = "The file could not be read: "
+"""How the problem of a file begins whose bytes the disk or share did not give."""
 
 
 class BadAnswer(ValueError):

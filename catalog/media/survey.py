@@ -19,7 +19,7 @@ from catalog.media.containers import examine
 from catalog.media.detect import describe_stranger, media_type_of
 from catalog.media.facts import Facts
 from catalog.media.found import Found
-from catalog.media.results import SurveyResult
+from catalog.media.results import UNREADABLE, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
 from catalog.media.source import DescriptorSource, Source
 from catalog.media.tiff import raw_media_type
@@ -85,7 +85,7 @@ def open_source(descriptor: int, result: SurveyResult) -> DescriptorSource | Non
         result.size_bytes, result.mtime_ns = status.st_size, status.st_mtime_ns
         return DescriptorSource(descriptor, status.st_size)
     except OSError as error:
-        result.problem = f"The file could not be read: {error.strerror}."
+        result.problem = f"{UNREADABLE}{error.strerror}."
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from catalog.media.digest import digest_file, preview_file
 from catalog.media.limits import Limits
-from catalog.media.results import DigestResult, SurveyResult, to_wire
+from catalog.media.results import UNREADABLE, DigestResult, SurveyResult, to_wire
 from catalog.media.sandbox import shut_in
 from catalog.media.survey import survey_file
 from catalog.media.wire import encode, receive, send
@@ -91,6 +91,8 @@ def _preview(channel: socket.socket, job: dict[str, Any], files: dict[str, int],
 def _failure(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "The file needs more memory than a decoder may use."
+    if isinstance(error, OSError) and error.errno:
+        return f"{UNREADABLE}{error.strerror}."
     return f"The decoder failed on this file ({type(error).__name__})."
 
 

@@ -1,10 +1,12 @@
 """Operations: claim, fencing, progress, cancel, resume, and what happens when a worker dies."""
 
+import errno
 import subprocess
 import sys
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from accounts.models import User
@@ -22,6 +24,7 @@ from operations.running import (
     execute,
     start,
 )
+from operations.signals import pause_operations
 from photolala.lib.process import identity, worker_identity
 
 pytestmark = pytest.mark.django_db
@@ -249,3 +252,118 @@ def test_others_see_nothing_of_it(alice):
     charlie = User.objects.create_user("charlie")
     make(alice)
     assert not Operation.objects.visible_to(charlie).exists()
+
+
+def test_an_owner_who_is_deleted_meanwhile_is_no_error(alice, kind):
+    def work(run: Run):
+        alice.delete()
+        run.checkpoint()
+
+    kind("work", work)
+    assert execute(make(alice, kind="work").pk) is None
+
+
+def test_start_gives_up_on_an_error_that_is_not_about_its_key(alice, monkeypatch):
+    tries = []
+
+    def refuse(**_):
+        tries.append(1)
+        raise IntegrityError("something else")
+
+    monkeypatch.setattr(Operation.objects, "create", refuse)
+    for key in ("", "scan:1"):
+        with pytest.raises(IntegrityError):
+            start("count", alice, active_key=key)
+    assert 2 <= len(tries) <= 10
+
+
+def test_progress_that_does_not_last_is_no_sign_of_life(alice):
+    operation = make(alice)
+    for _ in range(running.MOST_ATTEMPTS):
+        run = claim(operation.pk)
+        run.phase("Looking")
+        run.advance(1000)
+        run.checkpoint(is_lasting=False)
+        Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1), worker="")
+    assert claim(operation.pk) is None
+    operation.refresh_from_db()
+    assert operation.error_code == "worker_died"
+
+
+def test_a_process_that_is_told_to_exit_leaves_its_work_to_the_next(alice, kind):
+    def leaves(run: Run):
+        raise SystemExit(0)
+
+    kind("leaves", leaves)
+    operation = make(alice, kind="leaves")
+    with pytest.raises(SystemExit):
+        execute(operation.pk)
+    operation.refresh_from_db()
+    assert operation.state == State.PENDING and operation.attempts == 0
+
+
+def test_resume_when_the_other_one_ends_at_that_moment(alice, bell, monkeypatch):
+    waiting = make(alice, state=State.INTERRUPTED, active_key="scan:1")
+    make(alice, state=State.RUNNING, active_key="scan:1")
+    with pytest.raises(AlreadyActive):
+        resume(waiting)
+    monkeypatch.setattr("operations.control.ACTIVE", ())
+    with pytest.raises(NotPossible):
+        resume(waiting)
+
+
+def test_resume_loses_no_parameter_that_another_request_wrote(alice, bell):
+    waiting = make(alice, state=State.FAILED, params={"library": "1"})
+    Operation.objects.update(params={"library": "1", "answer": 2})
+    resume(waiting, more=3)
+    assert waiting.params == {"library": "1", "answer": 2, "more": 3}
+
+
+def test_sweep_leaves_fresh_foreground_work_alone_and_does_not_flood_a_long_queue(alice, bell):
+    start("count", alice, ring=False)
+    now = timezone.now()
+    queued = make(alice, rung_at=now - timedelta(minutes=2))
+    Operation.objects.filter(pk=queued.pk).update(updated_at=now - timedelta(minutes=30))
+    assert tasks.sweep() == 0
+    Operation.objects.filter(pk=queued.pk).update(rung_at=now - timedelta(minutes=11))
+    assert tasks.sweep() == 1
+
+
+def test_a_stopping_worker_pauses_its_own_operations_only(alice):
+    machine, _, process = identity().partition("|")
+    own = make(alice, state=State.RUNNING, worker=f"{machine}|99:1|{process}")
+    itself = make(alice, state=State.RUNNING, worker=f"{machine}|{process}|1:1")
+    elsewhere = make(alice, state=State.RUNNING, worker=f"another-machine|99:1|{process}")
+    pause_operations()
+    paused = Operation.objects.filter(stop_requested=True)
+    assert set(paused) == {own, itself} and elsewhere not in paused
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OperationalError("database or disk is full"),
+        OperationalError("could not extend file: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_said_in_a_sentence(alice, kind, error):
+    def fills(run: Run):
+        try:
+            raise error
+        except Exception as cause:
+            raise ValueError("while writing a row") from cause
+
+    kind("fills", fills)
+    failed = execute(make(alice, kind="fills").pk)
+    assert (failed.state, failed.error_code) == (State.FAILED, "no_space")
+    assert "Free some space" in failed.error and "while writing a row" in failed.error_detail
+
+
+def test_a_very_long_reason_is_cut(alice, kind):
+    def talks(run: Run):
+        raise OperationFailed("x" * 100_000)
+
+    kind("talks", talks)
+    assert len(execute(make(alice, kind="talks").pk).error) < 10_000

@@ -1,0 +1,93 @@
+"""Turn what a decoder answered into columns of a photo's row; what no column can hold is taken for unknown."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog.media.results import DigestResult, SurveyResult
+
+from .models.photo import UNDATED
+
+Row = dict[str, Any]
+_MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+_LARGEST_INTEGER = 2**31 - 1
+_LARGEST_BIG_INTEGER = 2**63 - 1
+_MOST_OFFSET_MINUTES = 18 * 60
+_LONGEST_SOURCE = 10
+
+
+def within(value: Any, least: float, most: float) -> Any:
+    """Return `value` if it lies between the bounds, else None."""
+    return value if value is not None and least <= value <= most else None
+
+
+def survey_columns(result: SurveyResult, *, media_type: str = "") -> Row:
+    """Return the columns that both survey and digest write; `media_type` stands where the answer has none."""
+    told = result.media_type if _MEDIA_TYPE.fullmatch(result.media_type) else ""
+    return {
+        "problem": result.problem,
+        "notes": result.notes,
+        "media_type": told or media_type,
+        "width": within(result.width, 1, _LARGEST_INTEGER),
+        "height": within(result.height, 1, _LARGEST_INTEGER),
+        "orientation": within(result.orientation, 1, 8) or 1,
+        "duration_ms": within(result.duration_ms, 0, _LARGEST_BIG_INTEGER),
+        "placeholder": result.placeholder if _COLOUR.fullmatch(result.placeholder) else "",
+        **taken_columns(result.taken_local, result.taken_at, result.offset_minutes, result.taken_source),
+    }
+
+
+def digest_columns(result: DigestResult, *, media_type: str = "") -> Row:
+    """Return all columns that a digest fills from the file's content."""
+    latitude, longitude = within(result.latitude, -90, 90), within(result.longitude, -180, 180)
+    has_place = latitude is not None and longitude is not None
+    return {
+        **survey_columns(result, media_type=media_type),
+        "camera_make": result.camera_make[:200],
+        "camera_model": result.camera_model[:200],
+        "lens_model": result.lens_model[:200],
+        "iso": within(result.iso, 0, _LARGEST_INTEGER),
+        "aperture": within(result.aperture, 0, 1e6),
+        "shutter_speed": result.shutter_speed[:20],
+        "focal_length": within(result.focal_length, 0, 1e6),
+        "latitude": latitude if has_place else None,
+        "longitude": longitude if has_place else None,
+        "rating": within(result.rating, 0, 5),
+        "caption": result.caption,
+        "keywords": result.keywords,
+        "content_identifier": result.content_identifier[:100],
+    }
+
+
+def size_and_time(result: SurveyResult, listed: tuple[int, int]) -> Row:
+    """Return size and time of the file that was read; those of the listing if the answer cannot be true."""
+    if result.size_bytes < 0:
+        return {"size_bytes": listed[0], "mtime_ns": listed[1]}
+    return {"size_bytes": result.size_bytes, "mtime_ns": result.mtime_ns}
+
+
+def taken_columns(taken_local: str | None, taken_at: str | None, offset_minutes: int | None, source: str) -> Row:
+    """Return the columns of a capture time; `taken_local` and `taken_at` are ISO 8601 texts (formats.md §1)."""
+    undated: Row = {
+        "taken_local": UNDATED,
+        "taken_day": 0,
+        "taken_at": UNDATED,
+        "taken_offset_minutes": None,
+        "taken_source": "",
+    }
+    if not taken_local or not taken_at or len(source) > _LONGEST_SOURCE:
+        return undated
+    try:
+        local = datetime.fromisoformat(taken_local).replace(tzinfo=UTC)
+        instant = datetime.fromisoformat(taken_at)
+        instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return undated
+    return {
+        "taken_local": local,
+        "taken_day": local.year * 10000 + local.month * 100 + local.day,
+        "taken_at": instant,
+        "taken_offset_minutes": within(offset_minutes, -_MOST_OFFSET_MINUTES, _MOST_OFFSET_MINUTES),
+        "taken_source": source,
+    }
