@@ -178,7 +178,12 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
     # libheif has applied irot and imir already.
     opened = pillow_heif.open_heif(data)
     size = opened.size
-    drawing = finish(_reduced(opened, edge_px), 1, edge_px)
+    try:
+        drawing = finish(_reduced(opened, edge_px), 1, edge_px)
+    except _DECODE_ERRORS as error:
+        if found.width * found.height * _HEIF_BYTES_PER_PIXEL > limits.picture_bytes / 2:
+            raise MemoryError from error  # the decoder's words for "out of memory" are those for "damaged"
+        raise
     drawing.source_size = size
     return drawing
 
