@@ -156,7 +156,7 @@ class FolderExport:
         try:
             place = place_for(shown, self.destination.template, {"library": self.library.name})
             known = self.ledger.export_info(identifier)
-            if known is not None and self._is_up_to_date(known, original):
+            if known is not None and self._is_up_to_date(known, place, original):
                 self.counts["skipped"] += 1
                 return None
             folder = self._folder(place.rel_path)
@@ -171,9 +171,14 @@ class FolderExport:
         times = (taken_at - _EPOCH) // timedelta(microseconds=1) * 1000 if source else mtime_ns
         return Item(identifier, original, place, times, folder, name, is_copied)
 
-    def _is_up_to_date(self, record: ExportRecord, original: Original) -> bool:
-        """Tell whether the photo was exported as it is now, to where it belongs now, and the file is still there."""
+    def _is_up_to_date(self, record: ExportRecord, place: Place, original: Original) -> bool:
+        """Tell whether the photo was exported as it is now, under the month it has now, and the file is still there.
+
+        A new template moves nothing that lies there; a new date exports the photo to its new month, and the old copy stays.
+        """
         if record.status is not RecordStatus.DONE or not record.filename:
+            return False
+        if (record.year, record.month) != (place.year, place.month):
             return False
         exported_md5 = record.extra.get(MD5_KEY)
         if exported_md5 and original.photo_md5 and exported_md5 != original.photo_md5:

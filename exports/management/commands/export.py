@@ -71,6 +71,8 @@ def left_behind(operation: Operation) -> Operation:
     """Return the same work of a process that died, to be run now. CommandError if somebody is at it."""
     if operation.state == State.RUNNING and not operation.lease_is_dead():
         raise CommandError(f"This is being exported already (operation {operation.pk}).")
+    # A person asks for it again, so that earlier deaths do not count against it.
+    Operation.objects.filter(pk=operation.pk, token=operation.token).update(attempts=0)
     return operation
 
 

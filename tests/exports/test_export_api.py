@@ -1,0 +1,257 @@
+"""Exports and export destinations through the API."""
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from exports.models import Export, ExportDestination
+from operations.models import Operation, State
+from operations.running import execute
+from tests.factories import make_library, make_photo, make_photos
+
+EXPORTS = "/api/v1/exports/"
+DESTINATIONS = "/api/v1/export-destinations/"
+
+
+def start(client: Any, **body: Any) -> dict[str, Any]:
+    response = client.post(EXPORTS, {"format": "json", **body})
+    assert response.status_code == 202, response.content
+    return response.json()
+
+
+def finish(client: Any, **body: Any) -> dict[str, Any]:
+    started = start(client, **body)
+    assert execute(started["operation"]).state == State.COMPLETED
+    return client.get(f"{EXPORTS}{started['id']}/").json()
+
+
+def body_of(response: Any) -> bytes:
+    return b"".join(response.streaming_content) if response.streaming else response.content
+
+
+@pytest.mark.promise(
+    *("S3-020", "S3-021", "S3-022", "S3-023", "S3-024", "S3-026", "S3-027", "S3-028", "S3-058", "S3-U14", "S3-U17")
+)
+def test_an_export_from_queued_to_completed(cast: Any, api: Any) -> None:
+    make_photos(cast.library, 3)
+    alice = api(cast.alice)
+    started = start(alice)
+    assert (started["status"], started["completed_at"], started["download"]) == ("queued", None, None)
+    done = finish_of(alice, started)
+    assert (done["status"], done["photo_count"], done["progress"]["photos_processed"]) == ("completed", 3, 3)
+    assert (done["progress"]["photos_total"], done["progress"]["percent"]) == (3, 100.0)
+    assert done["completed_at"] >= done["created_at"]
+    assert done["folder"].endswith(f"_{done['id']}")
+    assert done["size_bytes"] > 0
+    second = finish(alice, format="csv")
+    assert [row["id"] for row in alice.get(EXPORTS).json()["results"]] == [second["id"], done["id"]]
+
+
+def finish_of(client: Any, started: dict[str, Any]) -> dict[str, Any]:
+    assert execute(started["operation"]).state == State.COMPLETED
+    return client.get(f"{EXPORTS}{started['id']}/").json()
+
+
+@pytest.mark.promise("S3-U12")
+def test_a_second_export_meets_409_with_the_id_of_the_first(cast: Any, api: Any) -> None:
+    alice = api(cast.alice)
+    first = start(alice)
+    second = alice.post(EXPORTS, {"format": "csv"})
+    assert (second.status_code, second.json()["operation"]) == (409, first["operation"])
+    assert second["Content-Type"] == "application/problem+json"
+    assert alice.delete(f"{EXPORTS}{first['id']}/").status_code == 409
+    assert alice.get(f"{EXPORTS}{first['id']}/download/").status_code == 409
+    assert api(cast.bob).post(EXPORTS, {"format": "csv"}).status_code == 202
+
+
+@pytest.mark.promise("S3-U15", "X-10")
+def test_exports_are_ones_own(cast: Any, api: Any) -> None:
+    make_photos(cast.library, 2)
+    export = finish(api(cast.alice))
+    for client in (api(cast.bob), api(cast.charlie)):
+        assert client.get(EXPORTS).json()["results"] == []
+        for address in (f"{EXPORTS}{export['id']}/", f"{EXPORTS}{export['id']}/download/"):
+            assert client.get(address).status_code == 404
+        assert client.delete(f"{EXPORTS}{export['id']}/").status_code == 404
+    anonymous = api(None)
+    for address in (EXPORTS, f"{EXPORTS}{export['id']}/", f"{EXPORTS}{export['id']}/download/", DESTINATIONS):
+        assert anonymous.get(address).status_code == 401
+    foreign = api(cast.charlie).post(EXPORTS, {"format": "json", "library": str(cast.library.pk)})
+    assert foreign.status_code == 404
+    assert api(cast.alice).get(f"{EXPORTS}{uuid4()}/").status_code == 404
+    assert api(cast.alice).put(f"{EXPORTS}{export['id']}/", {}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"format": "xml"}, 400),
+        ({}, 400),
+        ({"format": "json", "library": "x"}, 400),
+        ({"format": "json", "filter": {"colour": "red"}}, 400),
+        ({"format": "json", "filter": {"rating": [1]}}, 400),
+        ({"format": "json", "filter": {"rating": 9}}, 400),
+        ({"format": "json", "date_range": {"start_date": "2024-05-02", "end_date": "2024-05-01"}}, 422),
+        ({"format": "json", "date_range": {"end_date": "2999-01-01"}}, 422),
+        ({"format": "json", "date_range": {"start_date": "yesterday"}}, 422),
+        ({"format": "json", "date_range": {"start_date": "20240501"}}, 422),
+    ],
+)
+@pytest.mark.promise("S3-U13")
+def test_bad_wishes_are_told_what_is_wrong(cast: Any, api: Any, body: dict, status: int) -> None:
+    response = api(cast.alice).post(EXPORTS, body)
+    assert response.status_code == status
+    assert response["Content-Type"] == "application/problem+json"
+    assert not Export.objects.exists()
+    assert not Operation.objects.exists()
+
+
+def test_who_sees_several_libraries_must_say_which(cast: Any, api: Any) -> None:
+    make_library(cast.alice, cast.root.parent / "other", name="Other")
+    assert api(cast.alice).post(EXPORTS, {"format": "json"}).status_code == 422
+    assert start(api(cast.alice), library=str(cast.library.pk))["library"] == str(cast.library.pk)
+
+
+@pytest.mark.promise("S3-X06", "S3-029")
+def test_today_is_a_last_day_and_a_range_narrows(cast: Any, api: Any) -> None:
+    make_photo(cast.library, taken=timezone.now())
+    make_photo(cast.library, taken=timezone.now() - timedelta(days=9))
+    today = timezone.now().date().isoformat()
+    done = finish(api(cast.alice), date_range={"start_date": today, "end_date": today})
+    assert (done["photo_count"], done["date_range"]) == (1, {"start_date": today, "end_date": today})
+
+
+@pytest.mark.promise("S3-U18", "S3-025")
+def test_the_download_is_one_zip_that_can_be_taken_in_pieces(cast: Any, api: Any) -> None:
+    for number in range(3):
+        make_photo(cast.library, f"{number}.jpg")
+    alice = api(cast.alice)
+    export = finish(alice, include_media=True)
+    address = export["download"]
+    whole = alice.get(address)
+    data = body_of(whole)
+    assert (whole.status_code, whole["Content-Type"]) == (200, "application/zip")
+    assert f'filename="{export["folder"]}.zip"' in whole["Content-Disposition"]
+    assert len(data) == int(whole["Content-Length"])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert f"{export['folder']}/manifest.json" in names
+        assert len(names) == 5
+        assert len(json.loads(archive.read(f"{export['folder']}/photos.json"))) == 3
+    head = alice.head(address)
+    assert (head.status_code, head["ETag"], head["Content-Length"]) == (200, whole["ETag"], str(len(data)))
+    for cut in (1, 1000, len(data) // 2, len(data) - 1):
+        rest = alice.get(address, HTTP_RANGE=f"bytes={cut}-", HTTP_IF_RANGE=whole["ETag"])
+        assert (rest.status_code, rest["Content-Range"]) == (206, f"bytes {cut}-{len(data) - 1}/{len(data)}")
+        assert data[:cut] + body_of(rest) == data
+    middle = alice.get(address, HTTP_RANGE="bytes=10-19")
+    assert body_of(middle) == data[10:20]
+    assert alice.get(address, HTTP_RANGE=f"bytes={len(data)}-").status_code == 416
+    assert alice.get(address, HTTP_IF_NONE_MATCH=whole["ETag"]).status_code == 304
+    assert body_of(alice.get(address, HTTP_RANGE="bytes=5-", HTTP_IF_RANGE='"older"')) == data
+
+
+@pytest.mark.promise("S3-X09")
+def test_files_that_are_gone_are_said_and_the_export_can_be_deleted(cast: Any, api: Any) -> None:
+    make_photos(cast.library, 2)
+    alice = api(cast.alice)
+    export = finish(alice)
+    row = Export.objects.get()
+    (row.folder / "photos.json").unlink()
+    gone = alice.get(export["download"])
+    assert gone.status_code == 404
+    assert "export again" in gone.json()["detail"]
+    assert alice.delete(f"{EXPORTS}{export['id']}/").status_code == 204
+    assert not row.folder.exists()
+    assert alice.delete(f"{EXPORTS}{export['id']}/").status_code == 404
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_a_page_costs_one_query(cast: Any, api: Any, django_assert_num_queries: Any, count: int) -> None:
+    for _ in range(count):
+        operation = Operation.objects.create(owner=cast.alice, kind="export")
+        Export.objects.create(user=cast.alice, library=cast.library, format="json", operation=operation)
+    client = api(cast.alice)
+    with django_assert_num_queries(1):
+        assert len(client.get(EXPORTS).json()["results"]) == count
+
+
+# -- destinations
+
+
+def add(client: Any, folder: str = "backup", **body: Any) -> dict[str, Any]:
+    response = client.post(DESTINATIONS, {"folder": folder, **body})
+    assert response.status_code == 201, response.content
+    return response.json()
+
+
+def test_destinations_are_added_changed_and_forgotten(cast: Any, api: Any) -> None:
+    alice = api(cast.alice)
+    destination = add(alice, name="Disk")
+    address = f"{DESTINATIONS}{destination['id']}/"
+    assert alice.get(address).json() == destination
+    assert alice.get(DESTINATIONS).json()["results"] == [destination]
+    assert alice.patch(address, {"name": "USB", "template": "{year}/"}).json()["template"] == "{year}/"
+    assert alice.patch(address, {"template": "{colour}/"}).status_code == 422
+    assert alice.post(DESTINATIONS, {"folder": "backup"}).status_code == 422
+    assert alice.post(DESTINATIONS, {"folder": "/etc"}).status_code == 422
+    assert alice.post(DESTINATIONS, {}).status_code == 400
+    bob = api(cast.bob)
+    assert bob.get(DESTINATIONS).json()["results"] == []
+    for verb in (bob.get, bob.patch, bob.delete):
+        assert verb(address).status_code == 404
+    for part in ("months/", "records/x/"):
+        assert bob.get(f"{address}{part}").status_code == 404
+    assert bob.post(f"{address}export/", {"library": str(cast.library.pk)}).status_code == 404
+    path = ExportDestination.objects.get().path
+    assert alice.delete(address).status_code == 204
+    assert path.is_dir()
+
+
+@pytest.mark.promise("S0-034", "S0-035", "S0-036", "S0-037", "S0-038", "S0-X03")
+def test_records_and_months_tell_what_has_left(cast: Any, api: Any) -> None:
+    may = [make_photo(cast.library, f"{number}.jpg") for number in range(2)]
+    make_photo(cast.library, "lost.jpg", on_disk=False)
+    june = make_photo(cast.library, "june.jpg", taken=datetime(2023, 6, 1, tzinfo=UTC))
+    alice = api(cast.alice)
+    address = f"{DESTINATIONS}{add(alice)['id']}/"
+    assert alice.get(f"{address}months/").json() == {"results": []}
+    started = alice.post(f"{address}export/", {"library": str(cast.library.pk)})
+    assert started.status_code == 202
+    assert alice.post(f"{address}export/", {"library": str(cast.library.pk)}).status_code == 409
+    assert alice.delete(address).status_code == 409
+    make_photo(cast.library, "april.jpg", taken=datetime(2022, 4, 1, tzinfo=UTC), on_disk=False)
+    execute(started.json()["id"])
+    months = alice.get(f"{address}months/").json()["results"]
+    assert [tuple(month.values()) for month in months] == [
+        (2024, 5, 2, 3, "partial"),
+        (2023, 6, 1, 1, "complete"),
+        (2022, 4, 0, 1, "notExported"),
+    ]
+    assert len(alice.get(f"{address}months/", {"year": 2023}).json()["results"]) == 1
+    assert alice.get(f"{address}months/", {"year": "x"}).status_code == 400
+    record = alice.get(f"{address}records/{june.pk}/").json()
+    assert (record["exported"], record["status"], record["relPath"]) == (True, "done", "2023/06/")
+    assert record["filename"] == "june.jpg"
+    assert alice.get(f"{address}records/{may[0].pk}/?exported").json() == {"exported": True}
+    assert alice.get(f"{address}records/ABC/L0/001/?exported").json() == {"exported": False}
+    assert alice.get(f"{address}records/ABC/L0/001/").status_code == 404
+
+
+def test_an_export_needs_a_library_that_one_may_see_and_a_folder_that_one_may_use(
+    cast: Any, api: Any, settings: Any
+) -> None:
+    alice = api(cast.alice)
+    address = f"{DESTINATIONS}{add(alice, str(cast.root.parent / 'disk'))['id']}/export/"
+    foreign = make_library(cast.charlie, cast.root.parent / "foreign")
+    assert alice.post(address, {"library": str(foreign.pk)}).status_code == 404
+    assert alice.post(address, {}).status_code == 400
+    settings.PHOTO_ROOTS = []  # the administrator thought again
+    assert alice.post(address, {"library": str(cast.library.pk)}).status_code == 422

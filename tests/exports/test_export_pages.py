@@ -1,0 +1,122 @@
+"""The pages of exports: forms that work without scripts, what is at work, what is finished."""
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from exports.models import Export, ExportDestination
+from operations.models import Operation, State
+from operations.running import execute
+from tests.factories import make_photo
+
+
+def start(client: Any, cast: Any, **fields: Any) -> Any:
+    return client.post("/exports/start/", {"library": str(cast.library.pk), "format": "json", **fields})
+
+
+def test_a_person_exports_takes_the_file_and_deletes_it(cast: Any, browser: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    alice = browser(cast.alice)
+    assert reverse("exports:list") == "/exports/"
+    assert start(alice, cast, include_media="on").status_code == 302
+    page = alice.get("/exports/").content.decode()
+    assert "Waiting for a worker" in page
+    execute(Export.objects.get().operation_id)
+    page = alice.get("/exports/").content.decode()
+    export = Export.objects.get()
+    assert f'href="/exports/{export.pk}/download/"' in page
+    assert "1 original" in page
+    response = alice.get(f"/exports/{export.pk}/download/")
+    with zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content))) as archive:
+        assert len(archive.namelist()) == 3
+    assert alice.post(f"/exports/{export.pk}/delete/").status_code == 302
+    assert not export.folder.exists()
+    assert "is deleted" in alice.get("/exports/").content.decode()
+
+
+def test_what_cannot_be_is_said_and_the_form_keeps_what_was_sent(cast: Any, browser: Any) -> None:
+    alice = browser(cast.alice)
+    response = start(alice, cast, format="csv", start_date="2024-05-02", end_date="2024-05-01")
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "before the first" in page
+    assert 'value="2024-05-02"' in page
+    assert 'value="csv" checked' in page
+    assert start(alice, cast, start_date="tomorrow").status_code == 422
+    assert not Export.objects.exists()
+    start(alice, cast)
+    assert start(alice, cast).status_code == 409
+
+
+@pytest.mark.promise("S3-U15")
+def test_strangers_see_and_do_nothing(cast: Any, browser: Any) -> None:
+    alice = browser(cast.alice)
+    start(alice, cast)
+    alice.post("/destinations/add/", {"folder": "disk", "name": "", "template": "{year}/{month}/"})
+    export, destination = Export.objects.get(), ExportDestination.objects.get()
+    charlie = browser(cast.charlie)
+    assert start(charlie, cast).status_code == 404
+    for address in (f"/exports/{export.pk}/download/", f"/destinations/{destination.pk}/"):
+        assert charlie.get(address).status_code == 404
+    for address in (
+        f"/exports/{export.pk}/delete/",
+        f"/destinations/{destination.pk}/export/",
+        f"/destinations/{destination.pk}/remove/",
+    ):
+        assert charlie.post(address, {"library": str(cast.library.pk)}).status_code == 404
+        assert alice.get(address).status_code == 405
+    assert "Holidays" not in charlie.get("/exports/").content.decode()
+    nobody = browser(None)
+    for address in ("/exports/", f"/destinations/{destination.pk}/"):
+        assert nobody.get(address).status_code == 302
+
+
+def test_photos_are_copied_to_a_destination_month_by_month(cast: Any, browser: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    alice = browser(cast.alice)
+    assert alice.post("/destinations/add/", {"folder": "/etc", "template": "{year}/"}).status_code == 422
+    added = alice.post("/destinations/add/", {"folder": "disk", "name": "Disk", "template": "{year}/{month}/"})
+    page = alice.get(added["Location"]).content.decode()
+    assert "Nothing was exported to it yet" in page
+    assert alice.post(f"{added['Location']}export/", {"library": str(cast.library.pk)}).status_code == 302
+    assert alice.post(f"{added['Location']}export/", {"library": str(cast.library.pk)}).status_code == 409
+    assert alice.post(f"{added['Location']}remove/").status_code == 409
+    assert execute(Operation.objects.get().pk).state == State.COMPLETED
+    page = alice.get(added["Location"]).content.decode()
+    assert "2024-05" in page
+    assert "complete" in page
+    destination = ExportDestination.objects.get()
+    assert alice.post(f"{added['Location']}remove/").status_code == 302
+    assert (destination.path / "2024/05/a.jpg").is_file()
+
+
+def test_a_failed_export_waits_to_be_tried_again_or_given_up(cast: Any, browser: Any) -> None:
+    alice = browser(cast.alice)
+    start(alice, cast)
+    export = Export.objects.get()
+    Operation.objects.filter(pk=export.operation_id).update(state="failed", error="The disk was full.")
+    page = alice.get("/exports/").content.decode()
+    assert "The disk was full." in page
+    assert "Try again" in page
+    alice.post(f"/exports/{export.pk}/delete/")
+    assert "The disk was full." not in alice.get("/exports/").content.decode()
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_the_page_costs_the_same_however_long_it_is(
+    cast: Any, browser: Any, django_assert_max_num_queries: Any, count: int
+) -> None:
+    for number in range(count):
+        operation = Operation.objects.create(
+            owner=cast.alice, kind="export", state="completed" if number % 2 else "failed"
+        )
+        values = {"completed_at": operation.created_at} if number % 2 else {}
+        Export.objects.create(user=cast.alice, library=cast.library, format="json", operation=operation, **values)
+        folder = f"/nowhere/{number}"
+        ExportDestination.objects.create(owner=cast.alice, name=str(number), folder=folder)
+    alice = browser(cast.alice)
+    with django_assert_max_num_queries(7):  # session, user, unfinished work, and the page's own four
+        assert alice.get("/exports/").status_code == 200
