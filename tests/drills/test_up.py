@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ class Running:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def wait_for_web(self) -> None:
+        """Return when the site answers."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/health/live", timeout=5) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("The site does not answer.")
 
     def scan(self) -> tuple:
         """Return (state, token, worker, done in digest) of the scan."""
