@@ -1,4 +1,4 @@
-"""Turn what a decoder answered into columns of a photo's row; what no column can hold is taken for unknown."""
+"""Turn what a decoder answered into a photo's row; what no column can hold is taken for unknown."""
 
 import re
 from datetime import UTC, datetime
@@ -6,9 +6,11 @@ from typing import Any
 
 from catalog.media.results import DigestResult, SurveyResult
 
-from .models.photo import UNDATED
+from .models import Library, Photo
+from .models.photo import UNDATED, photo_id
+from .planning import UNREAD, Entry
+from .scan_rows import Claimed, Row
 
-Row = dict[str, Any]
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _LARGEST_INTEGER = 2**31 - 1
@@ -90,4 +92,61 @@ def taken_columns(taken_local: str | None, taken_at: str | None, offset_minutes:
         "taken_at": instant,
         "taken_offset_minutes": within(offset_minutes, -_MOST_OFFSET_MINUTES, _MOST_OFFSET_MINUTES),
         "taken_source": source,
+    }
+
+
+def surveyed_row(
+    library: Library, place: tuple[str, str], entry: Entry, result: SurveyResult, *, added_at: datetime
+) -> Row:
+    """Return the row of a photo at `place` (folder, name) whose head was read; one that was not is tried again."""
+    path = "/".join(filter(None, place))
+    was_read = bool(result.head_md5)
+    facts: Row = {"size_bytes": entry[0], "mtime_ns": entry[1]}
+    if was_read:
+        facts = size_and_time(result, entry[:2])
+    is_shown = was_read and not result.problem
+    return {
+        "id": photo_id(library.pk, path, f"{result.head_md5}:{facts['size_bytes']}"),
+        "library_id": library.pk,
+        "directory": place[0],
+        "filename": place[1],
+        "added_at": added_at,
+        **facts,
+        "sidecars": entry[2] if was_read else UNREAD,
+        "head_md5": result.head_md5,
+        "photo_md5": "",
+        "state": Photo.State.SURVEYED if is_shown else Photo.State.BROKEN,
+        "is_shown": is_shown,
+        "needs_digest": was_read,
+        "claimed_for": "",
+        "claimed_until": None,
+        "has_thumbnail": False,
+        "missing_since": None,
+        **survey_columns(result),
+    }
+
+
+def digested_row(photo: Claimed, result: DigestResult) -> Row:
+    """Return the columns of a photo that was read whole, or could not be: then it is tried again by the next scan."""
+    was_read = bool(result.head_md5 and result.photo_md5)
+    state = Photo.State.READY
+    if result.problem or not was_read:
+        state = Photo.State.DAMAGED if was_read and result.damaged and result.thumbnail else Photo.State.BROKEN
+    facts: Row = {"size_bytes": photo.size_bytes, "mtime_ns": photo.mtime_ns}
+    if was_read:
+        facts = size_and_time(result, (photo.size_bytes, photo.mtime_ns))
+    return {
+        "id": photo.id,
+        "claim_token": photo.claim_token,
+        "directory": photo.directory,
+        "filename": photo.filename,
+        "metadata_body": result.metadata_body if was_read else "",
+        **facts,
+        "sidecars": photo.sidecars if was_read else UNREAD,
+        "head_md5": result.head_md5 if was_read else "",
+        "photo_md5": result.photo_md5 if was_read else "",
+        "state": state,
+        "is_shown": state != Photo.State.BROKEN,
+        "has_thumbnail": was_read and bool(result.thumbnail),
+        **digest_columns(result, media_type=photo.media_type),
     }

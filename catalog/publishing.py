@@ -181,6 +181,7 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
             with cache_tree.writing():
                 cache = cache_location(source.root_md5)
                 published = publish(written, cache, root)
+                in_cache = set(cache.names())
             for warning in published.warnings:
                 logger.warning("Library %s: %s", library.pk, warning)
             with transaction.atomic():
@@ -193,7 +194,7 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
                         "published_at": timezone.now(),
                     },
                 )
-                _mark_present(library, cache, root)
+                _mark_present(library, in_cache, root)
                 Library.objects.filter(pk=library.pk).update(
                     snapshot_md5=written.md5,
                     snapshot_revision=revision,
@@ -217,8 +218,8 @@ def _root_lags(library: Library) -> bool:
     return pointer is None or pointer.md5s[:1] != (library.snapshot_md5,)
 
 
-def _mark_present(library: Library, cache: Location, root: Location) -> None:
-    in_cache, in_root = set(cache.names()), set()
+def _mark_present(library: Library, in_cache: set[str], root: Location) -> None:
+    in_root: set[str] = set()
     try:
         in_root = set(root.names())
     except OSError:

@@ -16,19 +16,17 @@ from django.utils import timezone
 
 from catalog.media.kinds import MEDIA_EXTENSIONS, sidecars_in
 from catalog.media.pool import DecoderPool, Job
-from catalog.media.results import DigestResult, SurveyResult
+from catalog.media.results import DigestResult
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 
-from . import cache_tree, moves, publishing, scan_rows
-from .answers import digest_columns, size_and_time, survey_columns
+from . import cache_tree, moves, publishing, scan_rows, scan_zone
+from .answers import digested_row, surveyed_row
 from .doubts import Doubts, Opening
 from .models import Library, Photo
-from .models.photo import photo_id
 from .planning import (
     LONGEST_PATH_BYTES,
-    UNREAD,
     Entry,
     FolderPlan,
     Totals,
@@ -108,6 +106,7 @@ class Scan:
     def run_all(self) -> dict[str, Any]:
         """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
         cache_tree.remove_abandoned_writes()
+        scan_zone.reread_if_changed(self.library, self.run)
         dirty, vanished = self.walk()
         survey_seconds = 0.0
         pending = Photo.objects.filter(library=self.library, needs_digest=True)
@@ -273,7 +272,9 @@ class Scan:
         rows: list[Row] = []
         flushed = time.monotonic()
         for job, result in pool.survey(self._survey_jobs(dirty)):
-            row = self._surveyed_row(job, result)
+            place, entry, is_known = job.key
+            row = surveyed_row(self.library, place, entry, result, added_at=self.started_at)
+            row["is_known"] = is_known
             rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.head_md5))
             if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                 self._write_surveyed(rows)
@@ -300,7 +301,7 @@ class Scan:
                 self._mark_gone(partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at))
             for names, is_known in ((plan.added, False), (plan.changed, True)):
                 for name in names:
-                    yield self._job(directory.path_of(name), (path, name, found[name], is_known), found[name])
+                    yield self._job(directory.path_of(name), ((path, name), found[name], is_known), found[name])
 
     def _job(self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None) -> Job:
         size_bytes, mtime_ns, _ = entry
@@ -311,35 +312,6 @@ class Scan:
             params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes},
             sidecars={kind: partial(self.source.open, beside) for kind, beside in (sidecars or {}).items()},
         )
-
-    def _surveyed_row(self, job: Job, result: SurveyResult) -> Row:
-        directory, name, (size_bytes, mtime_ns, signature), is_known = job.key
-        path = f"{directory}/{name}" if directory else name
-        was_read = bool(result.head_md5)
-        facts = {"size_bytes": size_bytes, "mtime_ns": mtime_ns}
-        if was_read:
-            facts = size_and_time(result, (size_bytes, mtime_ns))
-        is_shown = was_read and not result.problem
-        return {
-            "is_known": is_known,
-            "id": photo_id(self.library.pk, path, f"{result.head_md5}:{facts['size_bytes']}"),
-            "library_id": self.library.pk,
-            "directory": directory,
-            "filename": name,
-            "added_at": self.started_at,
-            **facts,
-            "sidecars": signature if was_read else UNREAD,
-            "head_md5": result.head_md5,
-            "photo_md5": "",
-            "state": Photo.State.SURVEYED if is_shown else Photo.State.BROKEN,
-            "is_shown": is_shown,
-            "needs_digest": was_read,
-            "claimed_for": "",
-            "claimed_until": None,
-            "has_thumbnail": False,
-            "missing_since": None,
-            **survey_columns(result),
-        }
 
     def _write_surveyed(self, rows: list[Row]) -> None:
         if rows:
@@ -399,33 +371,13 @@ class Scan:
         return sidecars
 
     def _digested_row(self, photo: Claimed, result: DigestResult) -> Row:
-        was_read = bool(result.head_md5 and result.photo_md5)
+        row = digested_row(photo, result)
         with cache_tree.writing():
-            if was_read and result.thumbnail:
-                cache_tree.write_thumbnail(result.photo_md5, result.thumbnail)
-            if was_read and result.metadata_body:
-                cache_tree.write_metadata(result.photo_md5, result.metadata_body)
-        state = Photo.State.READY
-        if result.problem or not was_read:
-            state = Photo.State.DAMAGED if result.damaged and result.thumbnail else Photo.State.BROKEN
-        listed = (photo.size_bytes, photo.mtime_ns)
-        return {
-            "id": photo.id,
-            "claim_token": photo.claim_token,
-            "directory": photo.directory,
-            "filename": photo.filename,
-            "metadata_body": result.metadata_body if was_read else "",
-            "size_bytes": photo.size_bytes,
-            "mtime_ns": photo.mtime_ns,
-            **(size_and_time(result, listed) if was_read else {}),
-            "sidecars": photo.sidecars if was_read else UNREAD,
-            "head_md5": result.head_md5 if was_read else "",
-            "photo_md5": result.photo_md5 if was_read else "",
-            "state": state,
-            "is_shown": state != Photo.State.BROKEN,
-            "has_thumbnail": was_read and bool(result.thumbnail),
-            **digest_columns(result, media_type=photo.media_type),
-        }
+            if row["has_thumbnail"] and result.thumbnail:
+                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail)
+            if row["metadata_body"]:
+                cache_tree.write_metadata(row["photo_md5"], row["metadata_body"])
+        return row
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:
@@ -472,6 +424,7 @@ class Scan:
             "survey_seconds": round(survey_seconds, 3),
             "cache_hits": counted["unchanged"],
             "cache_misses": self.counts["added"] + self.counts["changed"],
+            scan_zone.ZONE: self.zone,
             "problems": self.problems,
             "problem_count": self.problem_count,
         }

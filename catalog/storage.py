@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
+from photolala.lib.process import identity, is_dead
+
 TEMPORARY_FOLDER = ".writing"
+_ABANDONED_SECONDS = 24 * 3600
 
 
 class AtomicFolderStorage(FileSystemStorage):
@@ -24,7 +28,7 @@ class AtomicFolderStorage(FileSystemStorage):
         target = Path(self.path(name))
         aside = Path(self.path(TEMPORARY_FOLDER))
         aside.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=aside, prefix=f"{os.getpid()}.")
+        handle, temporary = tempfile.mkstemp(dir=aside, prefix=f"{identity()}=")
         try:
             with os.fdopen(handle, "wb") as file:
                 for chunk in _chunks(content):
@@ -42,13 +46,16 @@ class AtomicFolderStorage(FileSystemStorage):
         return name
 
     def remove_abandoned_writes(self) -> int:
-        """Delete what dead writers left; return how many files."""
+        """Delete what dead writers left; return how many files.
+
+        Other machines and containers may write into the same folder: of theirs only what is older than a day goes.
+        """
         removed = 0
         aside = Path(self.path(TEMPORARY_FOLDER))
+        oldest = time.time() - _ABANDONED_SECONDS
         for path in aside.glob("*") if aside.is_dir() else []:
-            writer = path.name.split(".")[0]
-            if writer.isdigit() and not Path(f"/proc/{writer}").exists():
-                with suppress(OSError):
+            with suppress(OSError):
+                if is_dead(path.name.partition("=")[0]) or path.stat().st_mtime < oldest:
                     path.unlink()
                     removed += 1
         return removed

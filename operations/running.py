@@ -328,7 +328,8 @@ def _run_to_an_end(run: Run, *, foreground: bool) -> None:
         run.finish(State.FAILED, error=str(failure)[:MOST_CHARACTERS], error_code=failure.code, result=failure.result)
     except Exception as error:  # the whole must not crash: what went wrong is kept with the operation
         logger.exception("Operation %s (%s) failed", run.operation.pk, run.operation.kind)
-        connection.close_if_unusable_or_obsolete()
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
         unexpected = (
             f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry goes on from there.",
             "unexpected",

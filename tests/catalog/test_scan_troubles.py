@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from operations.control import resume
 from operations.models import Operation, State
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
+from photolala.lib.process import identity
 from tests.photos import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db
@@ -481,3 +484,33 @@ def test_a_folder_renamed_in_case_only_keeps_its_photos(library, root):
     (root / "2000" / "O1").rename(root / "2000" / "o1")
     assert counts(scan(library))["moved"] == 10
     assert set(Photo.objects.values_list("pk", flat=True)) == ids
+
+
+def test_a_new_time_zone_dates_again_what_does_not_know_its_offset(library, root):
+    make_jpeg(root / "a.jpg", taken="2024:05:17 12:00:00", mtime=1_500_000_000)
+    make_jpeg(root / "b.png.jpg", taken=None, mtime=1_500_000_000)
+    assert counts(scan(library))["added"] == 2
+    assert counts(scan(library))["unchanged"] == 2
+    library.time_zone = "Asia/Tokyo"
+    library.save()
+    assert counts(scan(library))["changed"] == 2
+    exif, by_file = Photo.objects.order_by("filename")
+    assert (exif.taken_local.hour, exif.taken_at.hour) == (12, 3)
+    assert (by_file.taken_at.timestamp(), by_file.taken_local.hour) == (1_500_000_000, 11)  # 02:40 UTC
+    assert counts(scan(library))["unchanged"] == 2
+
+
+def test_half_written_objects_go_with_their_dead_writer_only(library, root, settings):
+    storage = cache_tree.cache()
+    if not hasattr(storage, "remove_abandoned_writes"):
+        pytest.skip("an object store leaves nothing half-written")
+    aside = Path(storage.path(".writing"))
+    aside.mkdir(parents=True)
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    dead = identity(process.pid)
+    process.communicate(b"\n")
+    for name in (f"{dead}=1", f"{identity()}=2", "another-machine|1:1=3", "another-machine|1:1=4"):
+        (aside / name).touch()
+    os.utime(aside / "another-machine|1:1=4", (1, 1))
+    assert storage.remove_abandoned_writes() == 2
+    assert {path.name for path in aside.iterdir()} == {f"{identity()}=2", "another-machine|1:1=3"}
