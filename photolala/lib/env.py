@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from photolala.lib.sizes import parse_size
+
 
 class BadSetting(ValueError):
     """An environment variable holds a value that cannot be used; the text says which, why, and what to write."""
@@ -44,6 +46,14 @@ class Environment:
         if (least is not None and number < least) or (most is not None and number > most):
             raise BadSetting(f"{name}={number} is out of range: write a number from {least} to {most}.")
         return number
+
+    def size_bytes(self, name: str, default_bytes: int) -> int:
+        """Return an amount of storage in bytes, written like 10 GB."""
+        value = self.text(name)
+        try:
+            return parse_size(value) if value else default_bytes
+        except ValueError as error:
+            raise BadSetting(f"{name}={error}") from None
 
     def words(self, name: str, separator: str = ",") -> list[str]:
         """Return a list: the parts between `separator`, without blanks and empty parts."""

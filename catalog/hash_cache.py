@@ -1,0 +1,112 @@
+"""What the hash cache holds and how well it serves, and the removal of rows whose files are gone."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+from django.utils import timezone
+
+from operations.models import Operation, State
+
+from .models import HashCache, Library, Photo
+from .progress import Progress, quietly
+
+BATCH = 500
+SCANS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ScanHits:
+    """How many files one scan knew already (hits), and how many it had to read (misses)."""
+
+    operation: str
+    library: str
+    finished_at: str
+    hits: int
+    misses: int
+    hit_rate: float | None
+
+
+@dataclass(slots=True)
+class HashCacheStats:
+    """Rows by library, and the hit rate of all finished scans and of the latest ones, newest first."""
+
+    rows: int
+    libraries: list[dict[str, Any]]
+    scan_count: int = 0
+    hits: int = 0
+    misses: int = 0
+    hit_rate: float | None = None
+    scans: list[ScanHits] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `hashcache stats --json` prints."""
+        return asdict(self)
+
+
+def hash_cache_stats(*, scans_shown: int = SCANS_SHOWN) -> HashCacheStats:
+    """Count the rows of each library, and sum up what the finished scans found known and unknown."""
+    counts = dict(HashCache.objects.order_by().values_list("library").annotate(rows=Count("pk")))
+    libraries = [
+        {"library": str(pk), "name": name, "rows": counts.get(pk, 0)}
+        for pk, name in Library.objects.values_list("pk", "name")
+    ]
+    stats = HashCacheStats(sum(counts.values()), libraries)
+    scans = Operation.objects.filter(kind="scan", state=State.COMPLETED).order_by("-created_at", "id")
+    columns = ("pk", "subject", "finished_at", "result__cache_hits", "result__cache_misses")
+    for pk, subject, finished_at, hits, misses in scans.values_list(*columns).iterator(chunk_size=1000):
+        if hits is None or misses is None:  # a scan of an earlier version
+            continue
+        stats.scan_count += 1
+        stats.hits += hits
+        stats.misses += misses
+        if len(stats.scans) < scans_shown:
+            when = finished_at.isoformat(timespec="seconds") if finished_at else ""
+            stats.scans.append(ScanHits(str(pk), subject, when, hits, misses, hit_rate(hits, misses)))
+    stats.hit_rate = hit_rate(stats.hits, stats.misses)
+    return stats
+
+
+def hit_rate(hits: int, misses: int) -> float | None:
+    """Return hits as a part of all look-ups, from 0 to 1; None without any."""
+    return round(hits / (hits + misses), 4) if hits + misses else None
+
+
+def prune_hash_cache(*, progress: Progress = quietly) -> dict[str, int]:
+    """Remove the rows of files that the catalog no longer has, or has as missing; return `rows`, `removed`, `left`.
+
+    A row that a scan writes meanwhile stays. Memory holds one batch, each batch is a transaction of its own.
+    """
+    started_at = timezone.now()
+    rows = removed = 0
+    for batch in progress(_batches(), "Looking at known hashes, in five hundreds"):
+        rows += len(batch)
+        removed += _remove_stale(batch, started_at)
+    return {"rows": rows, "removed": removed, "left": rows - removed}
+
+
+def _batches() -> Iterator[list[HashCache]]:
+    last = 0
+    while batch := list(HashCache.objects.filter(pk__gt=last).order_by("pk")[:BATCH]):
+        last = batch[-1].pk
+        yield batch
+
+
+def _remove_stale(batch: Iterable[HashCache], started_at: datetime) -> int:
+    by_library: dict[Any, dict[tuple[str, str], int]] = {}
+    for row in batch:
+        directory, _, filename = row.path.rpartition("/")
+        by_library.setdefault(row.library_id, {})[directory, filename] = row.pk
+    stale: list[int] = []
+    for library_id, places in by_library.items():
+        photos = Photo.objects.filter(
+            library=library_id,
+            directory__in={directory for directory, _ in places},
+            filename__in={filename for _, filename in places},
+        ).exclude(state=Photo.State.MISSING)
+        present = set(photos.values_list("directory", "filename"))
+        stale += [pk for place, pk in places.items() if place not in present]
+    count, _ = HashCache.objects.filter(pk__in=stale, cached_at__lt=started_at).delete()
+    return count

@@ -1,0 +1,79 @@
+"""Draw thumbnails that the cache lost again from their photos, as a scan would."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from . import cache_tree
+from .media.pool import DecoderPool, Job
+from .models import Library, Photo
+from .progress import Progress, quietly
+from .source_for import source_for
+from .sources.base import Source, SourceUnavailable
+
+CHUNK = 500
+MOST_PROBLEMS = 20
+
+
+@dataclass(slots=True)
+class Drawn:
+    """The MD5s whose thumbnails are back, and sentences on others (at most 20)."""
+
+    photo_md5s: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+
+
+def draw_again(photo_md5s: Sequence[str], *, progress: Progress = quietly) -> Drawn:
+    """Draw the thumbnails of these photos and store them. A file that is not as the catalog knows it is left to a scan."""
+    drawn = Drawn()
+    with ExitStack() as stack:
+        pool = stack.enter_context(DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1))
+        sources: dict[Any, Source | None] = {}
+        jobs = progress(_jobs(photo_md5s, sources, stack), "Drawing thumbnails again")
+        for job, result in pool.digest(jobs):
+            photo_md5 = job.key
+            if result.thumbnail and result.photo_md5 == photo_md5:
+                cache_tree.write_thumbnail(photo_md5, result.thumbnail)
+                drawn.photo_md5s.add(photo_md5)
+            elif len(drawn.problems) < MOST_PROBLEMS:
+                drawn.problems.append(f"{job.name}: {result.problem or 'The file has changed since it was scanned.'}")
+    return drawn
+
+
+def _jobs(photo_md5s: Sequence[str], sources: dict[Any, Source | None], stack: ExitStack) -> Iterator[Job]:
+    """Yield a job for each MD5 of which a copy can be reached."""
+    libraries = list(Library.objects.values_list("pk", flat=True))  # named, so that the index on (library, MD5) serves
+    for start in range(0, len(photo_md5s), CHUNK):
+        chunk = photo_md5s[start : start + CHUNK]
+        photos = Photo.objects.filter(library__in=libraries, photo_md5__in=chunk, has_thumbnail=True, is_shown=True)
+        given: set[str] = set()
+        for photo in photos.select_related("library").order_by("pk"):
+            source = _reached(photo.library, sources, stack)
+            if source is not None and photo.photo_md5 not in given:
+                given.add(photo.photo_md5)
+                yield _job(photo, source)
+
+
+def _reached(library: Library, sources: dict[Any, Source | None], stack: ExitStack) -> Source | None:
+    """Return the library's source, asked once whether it can be reached; None if not."""
+    if library.pk not in sources:
+        source = source_for(library)
+        stack.callback(source.close)
+        try:
+            source.check()
+        except SourceUnavailable:
+            sources[library.pk] = None
+        else:
+            sources[library.pk] = source
+    return sources[library.pk]
+
+
+def _job(photo: Photo, source: Source) -> Job:
+    facts = (photo.size_bytes, photo.mtime_ns)
+    params = {"zone": photo.library.time_zone, "size_bytes": facts[0], "mtime_ns": facts[1]}
+    return Job(photo.photo_md5, photo.filename, partial(source.open, photo.path, expected=facts), params)
