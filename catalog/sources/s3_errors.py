@@ -53,6 +53,7 @@ _BAD_KEYS = frozenset(
 _OTHER_REGION = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"})
 _LONGEST_ASKED_SECONDS = 60.0
 
+_NO_RIGHT = frozenset({"403", "AccessDenied", "Forbidden"})
 _NO_ANSWER = (HTTPClientError, NoConnection)
 
 T = TypeVar("T")
@@ -142,8 +143,9 @@ def file_error(error: Exception, path: str) -> OSError:
     if code == "InvalidObjectState":
         return PermissionError(errno.EACCES, "The object is in an archive; have the bucket restore it first", path)
     if _has_bad_keys(error):
-        return PermissionError(errno.EACCES, f"The S3 server does not accept Photolala's keys ({code})", path)
-    if status in (401, 403):
+        # No PermissionError: that is said of one object only, and must not condemn every photo when keys expire.
+        return OSError(errno.EKEYREJECTED, f"The S3 server does not accept Photolala's keys ({code})", path)
+    if code in _NO_RIGHT:
         return PermissionError(errno.EACCES, f"Photolala may not read the object ({code})", path)
     if isinstance(error, BrokenStream):
         return OSError(errno.EIO, "The bucket broke off in the middle of the object, again and again", path)

@@ -100,7 +100,8 @@ def test_a_root_that_cannot_be_listed_says_why_and_no_secret(
     [
         (refusal("NoSuchKey", 404), FileNotFoundError, "not there"),
         (refusal("AccessDenied", 403), PermissionError, "may not read"),
-        (refusal("InvalidAccessKeyId", 403, AWSAccessKeyId=SECRET), PermissionError, "keys"),
+        (refusal("403", 403), PermissionError, "may not read"),
+        (refusal("InvalidAccessKeyId", 403, AWSAccessKeyId=SECRET), OSError, "keys"),
         (refusal("InvalidObjectState", 403), PermissionError, "archive"),
         (EndpointConnectionError(endpoint_url=ENDPOINT), OSError, "does not answer"),
         (SLOW_DOWN, OSError, "SlowDown"),
@@ -116,6 +117,14 @@ def test_an_object_that_cannot_be_read_says_why_and_no_secret(
     assert raised.value.strerror
     assert SECRET not in str(raised.value)
     assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed", "AccountProblem"])
+def test_what_ails_the_whole_bucket_is_not_said_of_one_object(source: S3Source, bucket: Bucket, code: str) -> None:
+    bucket.failures = [refusal(code, 403)]
+    with pytest.raises(OSError, match=code) as raised:
+        source.open("a/1.jpg")
+    assert raised.value.errno not in (errno.EACCES, errno.EPERM, errno.ENOENT)
 
 
 def test_a_bucket_that_is_gone_does_not_make_its_files_gone(source: S3Source, bucket: Bucket) -> None:
