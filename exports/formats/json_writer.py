@@ -2,6 +2,7 @@
 
 import json
 import math
+import secrets
 from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring
 from typing import Any, Protocol
@@ -35,13 +36,14 @@ _FORMATTERS: dict[Kind, Callable[[Any], str]] = {
     Kind.NUMBER: _encode_number,
     Kind.BOOLEAN: {True: "true", False: "false"}.__getitem__,
 }
-_NUMBERS = positions(Kind.NUMBER)
 _OBJECT = positions(Kind.OBJECT)[0]
 _FIRST_NESTED = positions(Kind.LIST, Kind.OBJECT)[0]
 _FLAT = tuple((f'"{column.name}": ', _FORMATTERS[column.kind]) for column in COLUMNS[:_FIRST_NESTED])
 _TAIL = tuple((index, COLUMNS[index].name) for index in range(_FIRST_NESTED, len(COLUMNS)))
 _BETWEEN_FIELDS = _SEPARATORS[2]
+_NO_VALUE = ": " + _BETWEEN_FIELDS
 _BETWEEN_OBJECTS = "}" + _SEPARATORS[3] + "{"
+_BETWEEN_INNER = "}" + _SEPARATORS[4] + "{"
 
 
 class JsonWriter:
@@ -73,38 +75,65 @@ def _encode_row(row: Row, encoded_object: str) -> str:
         for (name, encode), value in zip(_FLAT, row, strict=False)
         if value is not None and value != ""
     ]
-    if any(isinstance(row[index], float) and not math.isfinite(row[index]) for index in _NUMBERS):
-        fields = [field for field in fields if not field.endswith(": ")]
     for index, name in _TAIL:
         if row[index]:
             text = encoded_object if index == _OBJECT else encode_indented(row[index], 2)
             if text:
                 fields.append(f'"{name}": {text}')
-    return f"  {{\n    {_BETWEEN_FIELDS.join(fields)}\n  }}" if fields else "  {}"
+    text = _BETWEEN_FIELDS.join(fields)
+    if _NO_VALUE in text or text.endswith(": "):  # no string holds a raw line break: a number was infinite or none
+        text = _BETWEEN_FIELDS.join(field for field in fields if not field.endswith(": "))
+    return f"  {{\n    {text}\n  }}" if text else "  {}"
 
 
 def _encode_objects(values: list[Any]) -> list[str]:
     """Return the metadata objects of a batch (dicts or their texts) as JSON two levels deep, `""` for the empty ones.
 
-    Most are texts of flat objects: those go through parser and encoder together, as a call for each costs more than the
-    work. They can be parted again since no string in JSON holds a raw line break.
+    Most are texts of objects with at most one more in them, which is flat: those go through parser and encoder
+    together, as a call for each costs more than the work. They can be parted again since no string in JSON holds a raw
+    line break.
     """
     encoded: list[str | None] = [None] * len(values)
-    flat = [
+    simple = [
         index
         for index, value in enumerate(values)
-        if type(value) is str and value.count("{") == 1 and "[" not in value and ":" in value
+        if type(value) is str and value[:1] == "{" and value.count("{") <= 2 and "[" not in value and ":" in value
     ]
-    if flat:
+    if simple:
         try:
-            text = _ENCODERS[3](json.loads(f"[{','.join([values[index] for index in flat])}]"))
+            text = _encode_simple(json.loads(f"[{','.join([values[index] for index in simple])}]"))
         except ValueError:  # one is damaged or holds a NaN: each by itself
             text = ""
         parts = text[2:-2].split(_BETWEEN_OBJECTS) if text else []
-        if len(parts) == len(flat):
-            for index, part in zip(flat, parts, strict=True):
+        if len(parts) == len(simple):
+            for index, part in zip(simple, parts, strict=True):
                 encoded[index] = f"{{\n      {part}\n    }}" if part else ""
     return [_encode_object(value) if text is None else text for value, text in zip(values, encoded, strict=True)]
+
+
+def _encode_simple(objects: list[dict[str, Any]]) -> str:
+    """Return `objects` as the flat encoder writes them, with the objects in them indented; "" if that cannot be done.
+
+    The inner ones are encoded apart and put where a token holds their place. Changes `objects`.
+    """
+    token = secrets.token_hex(16)
+    inner: list[dict[str, Any]] = []
+    for outer in objects:
+        for key, value in outer.items():
+            if type(value) is dict and value:
+                inner.append(value)
+                outer[key] = token
+    text: str = _ENCODERS[3](objects)
+    if not inner:
+        return text
+    pieces = text.split(f'"{token}"')
+    parts = _ENCODERS[4](inner)[2:-2].split(_BETWEEN_INNER)
+    if len(pieces) != len(inner) + 1 or len(parts) != len(inner):
+        return ""
+    joined = [pieces[0]]
+    for part, piece in zip(parts, pieces[1:], strict=True):
+        joined += (f"{{\n        {part}\n      }}", piece)
+    return "".join(joined)
 
 
 def _encode_object(value: Any) -> str:

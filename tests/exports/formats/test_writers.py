@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports.formats.columns import COLUMNS, NAMES, Kind, format_time, row_from_mapping
+from exports.formats.columns import COLUMNS, NAMES, Kind, format_time, row_from_mapping, without_infinities
 from exports.formats.csv_writer import (
     BOM,
     CsvWriter,
@@ -238,3 +238,25 @@ def test_times_keep_their_offset() -> None:
     assert format_time(moment) == "2024-05-01T12:00:00"
     assert format_time(moment.replace(tzinfo=UTC)) == "2024-05-01T12:00:00Z"
     assert format_time(moment.replace(tzinfo=timezone(timedelta(hours=2)))) == "2024-05-01T12:00:00+02:00"
+
+
+METADATA = st.dictionaries(
+    st.text(max_size=6),
+    st.one_of(
+        st.text(alphabet='ab"\\{}:,\n\u2028é', max_size=6),
+        st.none(),
+        st.floats(),
+        st.dictionaries(st.text(alphabet='a{"', max_size=3), st.text(alphabet='}{",\n: ', max_size=5), max_size=3),
+    ),
+    max_size=5,
+)
+
+
+@given(bodies=st.lists(METADATA, max_size=6))
+def test_objects_in_metadata_are_written_together_as_they_are_one_by_one(bodies: list[dict]) -> None:
+    stream = io.BytesIO()
+    writer = JsonWriter(stream)
+    writer.write_batch([row_from_mapping({"id": "x", "metadata": json.dumps(body)}) for body in bodies])
+    writer.finish()
+    plain = [{"id": "x", **({"metadata": without_infinities(body)} if body else {})} for body in bodies]
+    assert stream.getvalue() == json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
