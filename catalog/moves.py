@@ -11,14 +11,9 @@ from django.db.models import Q
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
+from .identities import CONTENT_FIELDS, follow_replaced
 from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
 from .planning import Entry, compare
-
-MOVED_FIELDS = [
-    field.attname
-    for field in Photo._meta.concrete_fields
-    if field.attname not in {"id", "library_id", "added_at", "claim_token", "claimed_for", "claimed_until"}
-]
 
 
 def count_probable(
@@ -55,12 +50,13 @@ def follow(library: Library, started_at: datetime, count: Callable[..., None]) -
     with the same ids.
     """
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
-    if not missing.exists():
-        return
     since = Q(added_at=started_at)
     finished_at = Library.objects.values_list("scanned_at", flat=True).get(pk=library.pk)
     since |= Q(added_at__gt=finished_at) if finished_at else Q()
     added = Photo.objects.filter(since, library=library).exclude(state=Photo.State.MISSING).exclude(photo_md5="")
+    follow_replaced(library, missing, added, started_at, count)
+    if not missing.exists():
+        return
     shared = set(missing.filter(photo_md5__in=added.values("photo_md5")).values_list("photo_md5", flat=True))
     places = ("directory", "filename")
     for photo_md5 in sorted(shared):
@@ -81,7 +77,7 @@ def follow(library: Library, started_at: datetime, count: Callable[..., None]) -
 
 def _take_place(old: Photo, new: Photo) -> None:
     """Let `old` lie where `new` was found; what people gave to `new` meanwhile goes to `old`."""
-    values: dict[str, Any] = {name: getattr(new, name) for name in MOVED_FIELDS}
+    values: dict[str, Any] = {name: getattr(new, name) for name in CONTENT_FIELDS}
     body = PhotoMetadata.objects.filter(photo=new).values_list("body", flat=True).first()
     liked = Favourite.objects.filter(photo=old).values("user")
     Favourite.objects.filter(photo=new).exclude(user__in=liked).update(photo=old)

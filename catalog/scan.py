@@ -98,7 +98,7 @@ class Scan:
         self.root_was_empty = False
         self.changed_anything = False
         # What all runs of this scan did, counted in the transactions that did it.
-        nothing = dict.fromkeys(("added", "changed", "gone", "moved", "moved_added", "moved_gone"), 0)
+        nothing = dict.fromkeys(("added", "changed", "gone", "moved", "moved_added", "moved_changed", "moved_gone"), 0)
         self.counts: dict[str, int] = {**nothing, **run.operation.checkpoint.get("counts", {})}
         self.claimed_for = f"{run.operation.pk}:{run.token}"
         self.clock = time.monotonic()
@@ -433,10 +433,11 @@ class Scan:
         """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""
         now, all_runs = self.totals, self.counts
         read = all_runs["added"] + all_runs["changed"]
-        moved_before = all_runs["moved"] - all_runs["moved_added"]  # added by a scan that was given up
+        # Those that a scan which was given up had added look unchanged to this one.
+        moved_before = all_runs["moved"] - all_runs["moved_added"] - all_runs["moved_changed"]
         return {
             "added": all_runs["added"] - all_runs["moved_added"],
-            "changed": all_runs["changed"],
+            "changed": max(0, all_runs["changed"] - all_runs["moved_changed"]),
             "moved": all_runs["moved"],
             "unchanged": max(0, now.unchanged + now.added + now.changed - read - moved_before),
             "gone": all_runs["gone"] - all_runs["moved_gone"],

@@ -48,6 +48,7 @@ SURVEY_COLUMNS = [
     "missing_since",
 ]
 EMPTY_COLUMNS = {
+    "replaced_md5": "",
     "claim_token": 0,
     "camera_make": "",
     "camera_model": "",
@@ -193,7 +194,8 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     sql = (
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
-        f"claim_token = {PHOTO_TABLE}.claim_token + 1"
+        f"claim_token = {PHOTO_TABLE}.claim_token + 1, replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
+        f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END"
     )
     with connection.cursor() as cursor:
         cursor.executemany(sql, _parameters(full, columns))

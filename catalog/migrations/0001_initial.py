@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ('sidecars', models.CharField(blank=True, help_text="MD5 of its sidecars' names, sizes and times: tells when they change.", max_length=32)),
                 ('head_md5', models.CharField(max_length=32)),
                 ('photo_md5', models.CharField(blank=True, max_length=32)),
+                ('replaced_md5', models.CharField(blank=True, help_text='Photo MD5 of what lay here before, until the scan has followed its moves.', max_length=32)),
                 ('state', models.CharField(choices=[('surveyed', 'its head is known, its digest is to come'), ('ready', 'everything is known'), ('damaged', 'readable in part; shown with a mark'), ('broken', 'cannot be shown; listed with the reason'), ('missing', 'gone from the root; kept until a person says otherwise')], default='surveyed', max_length=10)),
                 ('is_shown', models.BooleanField(default=True, help_text='It has a picture: surveyed, ready or damaged.')),
                 ('problem', models.TextField(blank=True, help_text='Why it is broken or damaged, in a sentence.')),
@@ -198,6 +199,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='photo',
             index=models.Index(condition=models.Q(('needs_digest', True)), fields=['library', '-taken_local', 'id'], name='photo_digest_queue'),
+        ),
+        migrations.AddIndex(
+            model_name='photo',
+            index=models.Index(condition=models.Q(('replaced_md5', ''), _negated=True), fields=['library'], name='photo_replaced'),
         ),
         migrations.AddIndex(
             model_name='photo',

@@ -52,6 +52,9 @@ class Photo(models.Model):
     )
     head_md5 = models.CharField(max_length=32)
     photo_md5 = models.CharField(max_length=32, blank=True)
+    replaced_md5 = models.CharField(
+        max_length=32, blank=True, help_text="Photo MD5 of what lay here before, until the scan has followed its moves."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.SURVEYED)
     is_shown = models.BooleanField(default=True, help_text="It has a picture: surveyed, ready or damaged.")
     problem = models.TextField(blank=True, help_text="Why it is broken or damaged, in a sentence.")
@@ -119,6 +122,7 @@ class Photo(models.Model):
                 condition=models.Q(needs_digest=True),
                 name="photo_digest_queue",
             ),
+            models.Index(fields=["library"], condition=~models.Q(replaced_md5=""), name="photo_replaced"),
             models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
             models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
             models.Index(fields=["library", "state"], name="photo_by_state"),  # problems, what is missing, counts

@@ -1,6 +1,7 @@
 """The scan when the world changes under it: sources that vanish, files that return, decoders that lie, full disks."""
 
 import errno
+import hashlib
 import os
 import shutil
 import subprocess
@@ -514,3 +515,64 @@ def test_half_written_objects_go_with_their_dead_writer_only(library, root, sett
     os.utime(aside / "another-machine|1:1=4", (1, 1))
     assert storage.remove_abandoned_writes() == 2
     assert {path.name for path in aside.iterdir()} == {f"{identity()}=2", "another-machine|1:1=3"}
+
+
+def ids(library):
+    """Return the id and favourites' count of each content."""
+    return dict(Photo.objects.filter(library=library).exclude(state="missing").values_list("photo_md5", "pk"))
+
+
+def test_swapped_names_leave_each_photo_what_people_gave_it(library, root, alice):
+    make_library(root, 10)
+    folder = root / "2000" / "01"
+    scan(library)
+    known = ids(library)
+    names = [folder / f"IMG_0000{number}.JPG" for number in range(3)]
+    Favourite.objects.create(user=alice, photo=Photo.objects.get(filename=names[0].name))
+    liked = Favourite.objects.get().photo.photo_md5
+    for source, target in [(0, "x"), (1, 0), (2, 1), ("x", 2)]:  # three in a ring
+        (names[source] if source != "x" else folder / "x").rename(names[target] if target != "x" else folder / "x")
+    assert counts(scan(library)) == dict(found=10, added=0, changed=0, moved=3, unchanged=7, gone=0)
+    assert ids(library) == known and Favourite.objects.get().photo.photo_md5 == liked
+    for photo in Photo.objects.all():
+        content = (root / photo.path).read_bytes()
+        assert photo.photo_md5 == hashlib.md5(content).hexdigest() and photo.replaced_md5 == ""
+        assert photo.photo_md5 in photo.metadata.body
+    assert counts(scan(library))["unchanged"] == 10
+
+
+def test_photos_that_move_up_by_one_name_are_followed(library, root):
+    make_library(root, 10)
+    folder = root / "2000" / "01"
+    scan(library)
+    known = ids(library)
+    for number in reversed(range(3)):
+        target = folder / ("IMG_new.JPG" if number == 2 else f"IMG_0000{number + 1}.JPG")
+        (folder / f"IMG_0000{number}.JPG").rename(target)
+    assert counts(scan(library)) == dict(found=10, added=0, changed=0, moved=3, unchanged=7, gone=0)
+    assert ids(library) == known and Photo.objects.count() == 10
+
+
+def test_a_name_given_to_another_photo_does_not_inherit(library, root, alice):
+    make_library(root, 10)
+    first = root / "2000" / "01" / "IMG_00001.JPG"
+    scan(library)
+    photo = Photo.objects.get(filename=first.name)
+    Favourite.objects.create(user=alice, photo=photo)
+    first.rename(root / "archived.jpg")
+    make_jpeg(first, seed=900, mtime=1_600_000_000)
+    assert counts(scan(library)) == dict(found=11, added=1, changed=0, moved=1, unchanged=9, gone=0)
+    assert Photo.objects.get(filename="archived.jpg").pk == photo.pk == Favourite.objects.get().photo_id
+    assert Photo.objects.get(filename=first.name).pk != photo.pk
+
+
+def test_an_edited_photo_and_one_laid_over_another_stay_where_they_are(library, root):
+    make_library(root, 10)
+    folder = root / "2000" / "01"
+    scan(library)
+    before_ids = dict(Photo.objects.values_list("filename", "pk"))
+    make_jpeg(folder / "IMG_00001.JPG", seed=901, mtime=1_600_000_000)
+    (folder / "IMG_00002.JPG").rename(folder / "IMG_00003.JPG")
+    assert counts(scan(library)) == dict(found=9, added=0, changed=2, moved=0, unchanged=7, gone=1)
+    assert dict(Photo.objects.values_list("filename", "pk")) == before_ids
+    assert not Photo.objects.exclude(replaced_md5="").exists()

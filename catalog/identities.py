@@ -1,0 +1,121 @@
+"""Names that were exchanged, or given to another file: the photo keeps its identity, the name gets another one.
+
+A scan sees `a.jpg` and `b.jpg` change when somebody swapped them, or when a camera began to count anew after its photos
+were filed elsewhere. Each row remembers the photo MD5 that was replaced in it until the digests are known; then it is
+followed to where that content lies now.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from .models.photo import PhotoQuerySet
+
+CONTENT_FIELDS = [
+    field.attname
+    for field in Photo._meta.concrete_fields
+    if field.attname
+    not in {"id", "library_id", "added_at", "claim_token", "claimed_for", "claimed_until", "replaced_md5"}
+]
+_PLACE = ("directory", "filename")
+
+
+def follow_replaced(
+    library: Library, missing: PhotoQuerySet, added: PhotoQuerySet, started_at: datetime, count: Callable[..., None]
+) -> None:
+    """Lead photos whose content was replaced, and missing ones, to where their content lies now.
+
+    `count` is called in the transaction of each chain of moves, with what it did.
+    """
+    here = Photo.objects.filter(library=library).exclude(replaced_md5="").exclude(photo_md5="")
+    replaced = here.exclude(state=Photo.State.MISSING).exclude(replaced_md5=F("photo_md5"))
+    if replaced.exists():
+        own = {
+            key: (old, new)
+            for key, old, new in replaced.order_by(*_PLACE).values_list("pk", "replaced_md5", "photo_md5")
+        }
+        holders, places = defaultdict(list), defaultdict(list)
+        for key, (old, new) in own.items():
+            holders[old].append(key)
+            places[new].append(key)
+        for groups, others, column in ((holders, missing, "photo_md5"), (places, added, "replaced_md5")):
+            found = others.filter(photo_md5__in=replaced.values(column)).order_by(*_PLACE)
+            for key, md5 in found.values_list("pk", "photo_md5"):
+                if key not in own:
+                    groups[md5].append(key)
+        for chain, is_ring in chains(holders, places, set(own)):
+            with transaction.atomic():
+                count(**_shift(chain, is_ring, started_at))
+    with transaction.atomic():
+        if here.update(replaced_md5=""):
+            count()
+
+
+def chains(
+    holders: dict[str, list[UUID]], places: dict[str, list[UUID]], replaced: set[UUID]
+) -> Iterable[tuple[list[UUID], bool]]:
+    """Return lists of photos, each of which takes the place of the next; the last of a ring that of the first. Pure.
+
+    `holders` and `places` give the photos that had, and the places that now have, the content of an MD5. A photo of
+    `replaced` gives up its place only if it finds another.
+    """
+    next_of = {
+        holder: place
+        for md5 in sorted(holders)
+        for holder, place in zip(holders[md5], places.get(md5, []), strict=False)
+    }
+    homeless = True
+    while homeless:
+        homeless = [holder for holder, place in next_of.items() if place in replaced and place not in next_of]
+        for holder in homeless:
+            del next_of[holder]
+    taken = set(next_of.values())
+    for first in [holder for holder in next_of if holder not in taken]:
+        yield _walk(next_of, first), False
+    while next_of:
+        yield _walk(next_of, next(iter(next_of))), True
+
+
+def _walk(next_of: dict[UUID, UUID], first: UUID) -> list[UUID]:
+    chain = [first]
+    while (place := next_of.pop(chain[-1], None)) is not None and place != first:
+        chain.append(place)
+    return chain
+
+
+def _shift(keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, int]:
+    """Let each photo of a chain take the place of the next; return what to count."""
+    photos = Photo.objects.in_bulk(keys)
+    bodies = dict(PhotoMetadata.objects.filter(photo_id__in=keys).values_list("photo_id", "body"))
+    first, last = photos[keys[0]], photos[keys[-1]]
+    place_of = dict(pairwise(keys))
+    counts = {"moved": len(keys) - 1, "moved_changed": sum(bool(photo.replaced_md5) for photo in photos.values())}
+    if is_ring:
+        counts["moved"] = len(keys)
+        place_of[last.pk] = first.pk
+    else:
+        liked = Favourite.objects.filter(photo=keys[-2]).values("user")
+        Favourite.objects.filter(photo=last).exclude(user__in=liked).update(photo=keys[-2])
+        if first.state == Photo.State.MISSING:
+            counts["moved_gone"] = int(first.missing_since == started_at)
+            counts["moved_added"] = int(last.added_at == started_at)
+            last.delete()
+            HashCache.objects.filter(library_id=first.library_id, path=first.path).delete()
+        else:
+            place_of[last.pk] = first.pk  # new here, and so is what lies in the first one's place now
+    for key in place_of:
+        Photo.objects.filter(pk=key).update(filename=f"{photos[key].filename}/{key}")  # no file can be called that
+    PhotoMetadata.objects.filter(photo_id__in=keys).delete()
+    for key, place in place_of.items():
+        values: dict[str, Any] = {name: getattr(photos[place], name) for name in CONTENT_FIELDS}
+        Photo.objects.filter(pk=key).update(**values, replaced_md5="")
+        if place in bodies:
+            PhotoMetadata.objects.create(photo_id=key, body=bodies[place])
+    return counts
