@@ -55,6 +55,8 @@ class Supervisor:
             while not self._stopping.wait(0.5):
                 for program in self.programs:
                     self._look_after(program)
+                if os.getpid() == 1:
+                    self.reap_orphans()
         finally:
             self._stop_all()
             for number, handler in previous.items():
@@ -63,6 +65,18 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for the end; `run` returns once all programs are gone."""
         self._stopping.set()
+
+    def reap_orphans(self) -> int:
+        """Bury the dead whose parents died: in a container the first process inherits them. Returns how many."""
+        own = {program.process.pid for program in self.programs if program.process}
+        buried = 0
+        with contextlib.suppress(ChildProcessError):
+            while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if dead.si_pid in own:  # its exit status belongs to its Popen, which asks next
+                    break
+                os.waitpid(dead.si_pid, 0)
+                buried += 1
+        return buried
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set():  # asked twice: no more patience

@@ -11,7 +11,7 @@ from accounts.models import User
 from catalog.libraries import LibraryRefused, add_library
 from catalog.models import Library
 from operations.foreground import add_foreground_arguments, run_in_foreground
-from operations.models import State
+from operations.models import Operation, State
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path
 
@@ -44,6 +44,9 @@ class Command(BaseCommand):
             operation = running.operation
             if operation.state == State.RUNNING and not operation.lease_is_dead():
                 raise CommandError(f"This library is being scanned already (operation {operation.pk}).") from None
+            if options["confirm_gone"]:
+                params = {**operation.params, "confirm_gone": True}
+                Operation.objects.filter(pk=operation.pk, token=operation.token).update(params=params)
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)
 
     def library(self, target: str, username: str) -> Library:
