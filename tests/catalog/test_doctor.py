@@ -153,7 +153,6 @@ def test_a_read_only_root_matters_where_stars_are_to_be_written(library, ratings
 # The cache
 
 
-@pytest.mark.promise("S4-064")
 def test_missing_and_empty_thumbnails_are_found_and_drawn_again(library):
     lost, empty, _ = Photo.objects.order_by("filename")
     storage = cache_tree.cache()

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
@@ -14,8 +16,12 @@ from django.core.management import CommandError, call_command
 
 from catalog import cache_objects, cache_tree
 from catalog.cache_objects import photo_md5_of
+from catalog.models import Photo
 from catalog.pruning import prune_cache
+from operations.running import execute, start
 from photolala.lib.process import identity
+from tests.factories import make_library
+from tests.photos import make_library as make_files
 
 NOW = 1_700_000_000
 DAY = 24 * 3600
@@ -146,6 +152,49 @@ def test_unfinished_files_of_killed_writers_go_and_those_of_living_ones_stay(fol
     assert pruned.temporary_removed == 3 and gone == []
     kept = (mine, fresh, snapshot, broken, working / "snapshot-2-new", working / "other")
     assert all(path.exists() for path in kept)
+
+
+def test_two_prunes_at_once_remove_no_more_than_one_would():
+    names = [store(cache_tree.thumbnail_name(md5(number)), used=number) for number in range(60)]
+    together = threading.Barrier(2)
+
+    def prune(_):
+        together.wait(30)
+        return prune_cache(5000)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(prune, range(2))
+    assert first.failed == second.failed == 0
+    assert len(there(names)) == 40
+    if is_folder():
+        assert there(names) == names[20:]
+        assert first.shards["local"].removed + second.shards["local"].removed == 20
+
+
+@pytest.mark.django_db
+@pytest.mark.promise("S4-064")
+def test_what_was_pruned_is_made_again_when_it_is_asked_for(alice, client, tmp_path):
+    library = make_library(alice, tmp_path / "photos")
+    make_files(tmp_path / "photos", 2)
+    params = {"library": str(library.pk)}
+    execute(start("scan", alice, active_key=library.scan_key, params=params, ring=False).pk)
+    client.force_login(alice)
+    addresses = [
+        f"/api/v1/photos/{photo.pk}/{kind}/"
+        for photo in Photo.objects.filter(library=library)
+        for kind in ("thumbnail", "preview", "metadata")
+    ]
+
+    def answers():
+        given = [client.get(address) for address in addresses]
+        return [(answer.status_code, b"".join(answer.streaming_content)) for answer in given]
+
+    before = answers()
+    assert [code for code, _ in before] == [200] * 6
+    assert prune_cache(0).shards["local"].removed == 6
+    assert prune_cache(0).shards["local"].objects == 0
+    assert answers() == before
+    assert prune_cache(0).shards["local"].removed == 6  # they were kept again, metadata too
 
 
 def test_the_command_prints_what_went_and_takes_a_quota(settings):
