@@ -1,6 +1,5 @@
 """All of Photolala's settings, read from PHOTOLALA_… environment variables (docs/settings.md lists them)."""
 
-import secrets
 import socket
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from photolala.broker import broker_url
 from photolala.lib.env import BadSetting, Environment, database_from_url
+from photolala.lib.secret_key import secret_key_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
@@ -24,17 +24,12 @@ def _secret_key(folder: Path) -> str:
         return given or "only-for-tests-" + "x" * 50
     path = folder / "secret_key"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
+        key = secret_key_in(folder)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"PHOTOLALA_DATA={folder} cannot be written ({error.strerror}). Name a folder that this user may write to."
+            f"PHOTOLALA_DATA={folder} cannot be used: {path} can be neither read nor made ({error.strerror}). Name a folder "
+            "that this user may write to."
         ) from None
-    key = path.read_text().strip()
     if len(key) < 40:
         raise ImproperlyConfigured(f"{path} holds no usable key. Remove it and start again: everybody signs in anew.")
     return key
