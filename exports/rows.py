@@ -66,7 +66,7 @@ class _Instant(_Text):
 
 _PATH = Case(
     When(directory="", then=F("filename")),
-    default=Concat("directory", Value("/"), "filename"),
+    default=Concat("directory", Value("/", TextField()), "filename", output_field=TextField()),
     output_field=TextField(),
 )
 _SELECTED = (
