@@ -80,6 +80,7 @@ class FolderObjects:
 
     def __init__(self, storage: FileSystemStorage) -> None:
         self._storage = storage
+        self._top = Path(storage.path(""))  # names that were listed need no further proof that they lie below it
 
     def walk(self, prefix: str) -> Iterator[CacheObject]:
         """Yield the regular files below `prefix`; links are not followed. Memory holds the names of one folder."""
@@ -87,7 +88,7 @@ class FolderObjects:
         while folders:
             folder = folders.pop()
             try:
-                entries = os.scandir(self._storage.path(folder))
+                entries = os.scandir(self._top / folder)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -97,18 +98,19 @@ class FolderObjects:
                     name = f"{folder}/{entry.name}"
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(name)
-                    elif _NAME.fullmatch(name) and (found := self._look(name)):
-                        yield found
+                    elif _NAME.fullmatch(name) and (facts := _facts(entry)):
+                        yield _object(name, facts)
 
     def remove(self, objects: Sequence[CacheObject]) -> Removed:
         """Remove files unless they were written or read since they were listed."""
         removed = Removed()
         for one in objects:
-            now = self._look(one.name)
-            if now is None or (now.used_at, now.size_bytes) != (one.used_at, one.size_bytes):
+            path = self._top / one.name
+            facts = _facts(path)
+            if facts is None or _object(one.name, facts) != one:
                 continue
             try:
-                went = remove_if_there(self._storage.path(one.name))
+                went = remove_if_there(path)
             except OSError as error:
                 removed.problems.append(f"{one.name} cannot be removed from the cache: {error.strerror}.")
                 continue
@@ -123,19 +125,9 @@ class FolderObjects:
         return of_the_dead + sum(_remove_if_older(path, oldest) for path in self._unfinished_snapshots())
 
     def _unfinished_snapshots(self) -> Iterator[Path]:
-        top = Path(self._storage.path(""))
-        for folder in top.iterdir() if top.is_dir() else ():
+        for folder in self._top.iterdir() if self._top.is_dir() else ():
             if _ROOT_FOLDER.fullmatch(folder.name) and folder.is_dir():
                 yield from (path for path in folder.iterdir() if _SNAPSHOT_LEFTOVER.fullmatch(path.name))
-
-    def _look(self, name: str) -> CacheObject | None:
-        try:
-            facts = os.lstat(self._storage.path(name))
-        except OSError:
-            return None
-        if not stat.S_ISREG(facts.st_mode):
-            return None
-        return CacheObject(name, facts.st_size, facts.st_mtime, max(facts.st_mtime, facts.st_atime))
 
 
 class BucketObjects:
@@ -184,6 +176,19 @@ def _bucket_errors() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise CacheUnavailable(f"The cache's bucket does not answer as it should: {error}.") from error
+
+
+def _facts(place: os.DirEntry[str] | Path) -> os.stat_result | None:
+    """Return what is known of a regular file; None for what is none, or is there no more."""
+    try:
+        facts = place.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return facts if stat.S_ISREG(facts.st_mode) else None
+
+
+def _object(name: str, facts: os.stat_result) -> CacheObject:
+    return CacheObject(name, facts.st_size, facts.st_mtime, max(facts.st_mtime, facts.st_atime))
 
 
 def _remove_if_older(path: Path, oldest: float) -> bool:

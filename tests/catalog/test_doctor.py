@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -38,6 +39,7 @@ from tests.factories import make_library, make_photos
 from tests.photos import make_library as make_files
 
 pytestmark = pytest.mark.django_db
+PROJECT = Path(__file__).resolve().parents[2]
 TWO_DAYS = 2 * 24 * 3600
 
 
@@ -340,35 +342,42 @@ def test_migrations_to_be_made_are_found(monkeypatch):
     assert finding.code == "database.migrations" and "catalog." in finding.sentence and "migrate" in finding.advice
 
 
+DOCTOR_WITHOUT_TOOLS = """
+import django; django.setup()
+from django.core.management import call_command
+from catalog import doctor
+doctor.examine_tools = lambda: ()
+call_command("doctor", "--json")
+"""
+
+
 def test_a_damaged_or_absent_database_leaves_the_rest_of_the_examination(tmp_path):
-    """In a process of its own, because the file is really damaged."""
+    """In processes of their own, because the file is really damaged."""
+    environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "photolala.settings"}
 
-    def doctor_of(folder: Path):
-        environment = {"PATH": os.environ["PATH"], "PHOTOLALA_DATA": str(folder)}
-        command = [sys.executable, "manage.py", "doctor", "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        return done.returncode, json.loads(done.stdout)
+    def codes_in(folder: Path) -> list[str]:
+        own = {**environment, "PHOTOLALA_DATA": str(folder)}
+        command = [sys.executable, "-c", DOCTOR_WITHOUT_TOOLS]
+        done = subprocess.run(command, env=own, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1, done.stderr
+        report = json.loads(done.stdout)
+        assert report["examined"] == ["settings", "tools", "disks", "broker", "database"] and report["fine"] is False
+        return [finding["code"] for finding in report["findings"]]
 
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v0"],
-        env={"PATH": os.environ["PATH"], "PHOTOLALA_DATA": str(tmp_path)},
-        check=True,
-        timeout=120,
-    )
+    (tmp_path / "new").mkdir()
+    assert "database.migrations" in codes_in(tmp_path / "new")  # nobody has ever migrated
     path = tmp_path / "photolala.sqlite3"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE filled (words TEXT)")
+        database.executemany("INSERT INTO filled VALUES (?)", [(f"{number:0900}",) for number in range(200)])
+    database.close()
     data = bytearray(path.read_bytes())
     page = int.from_bytes(data[16:18], "big")
-    for first_damaged in (len(data) // page - 20, 0):  # somewhere in the tables, then the very start
+    for first_damaged in (len(data) // page - 20, 0):  # somewhere in the table, then the very start
         for offset in range(first_damaged * page, len(data), page):
             data[offset : offset + 40] = b"\xff" * 40
         path.write_bytes(data)
-        code, report = doctor_of(tmp_path)
-        found = [finding["code"] for finding in report["findings"]]
-        assert code == 1 and "database.damaged" in found and report["fine"] is False
-        assert "libraries" not in report["examined"]
-    (tmp_path / "empty").mkdir()
-    code, report = doctor_of(tmp_path / "empty")
-    assert code == 1 and [finding["code"] for finding in report["findings"]] == ["database.migrations"]
+        assert "database.damaged" in codes_in(tmp_path)
 
 
 # The whole
