@@ -205,7 +205,9 @@ def _read_moment(text: str, name: str) -> date | datetime | None:
     try:
         # A "+" in an address means a space: accept the offset either way.
         moment = parse_date(text) or parse_datetime(text.replace(" ", "+") if "T" in text else text)
-    except ValueError:
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
         moment = None
     if moment is None:
         raise BadRequest(f"{name} must be a date as 2024-05-01 or a time as 2024-05-01T12:00:00Z.", "bad_time")

@@ -1,5 +1,6 @@
 """What lies in a library's folders, and the history of its snapshots."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from rest_framework.response import Response
 
 from catalog import queries, serving
 from catalog.filters import read_folder
-from catalog.models import Snapshot
+from catalog.models import Library, Snapshot
 from photolala.web.keyset import envelope, paginate
 from photolala.web.problems import NotThere
 from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
@@ -19,6 +20,7 @@ from .libraries import find_library
 from .photo_json import LIST_COLUMNS, PhotoBody, photo_json
 
 NEWEST_FIRST = ("-published_at", "id")
+_MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class FolderBody(serializers.Serializer):
@@ -98,10 +100,7 @@ class SnapshotDetail(ApiView):
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
         """Return it."""
         library = find_library(request, library_id)
-        snapshot = Snapshot.objects.filter(library=library, md5=md5).first()
-        if snapshot is None:
-            raise Http404
-        return Response(_snapshot_json(snapshot, library.snapshot_md5))
+        return Response(_snapshot_json(_find(library, md5), library.snapshot_md5))
 
 
 class SnapshotFile(ApiView):
@@ -117,9 +116,14 @@ class SnapshotFile(ApiView):
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:
         """Send it."""
         library = find_library(request, library_id)
-        if not Snapshot.objects.filter(library=library, md5=md5).exists():
-            raise Http404
-        return serving.serve_snapshot(request._request, library, md5)
+        return serving.serve_snapshot(request._request, library, _find(library, md5).md5)
+
+
+def _find(library: Library, md5: str) -> Snapshot:
+    snapshot = Snapshot.objects.filter(library=library, md5=md5).first() if _MD5.fullmatch(md5) else None
+    if snapshot is None:
+        raise Http404
+    return snapshot
 
 
 def _snapshot_json(snapshot: Snapshot, current: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Max
 from rest_framework import serializers
@@ -17,6 +18,7 @@ from photolala.web.problems import BadRequest
 from photolala.web.views import ApiView, check_parameters, documented, query, utc_text
 
 MOST_OPERATIONS = 50
+LONGEST_MARK = 100
 
 
 class ChangedLibrary(serializers.Serializer):
@@ -109,7 +111,10 @@ def _decode(cursor: str) -> dict[str, Any]:
         raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         state = json.loads(raw)
         libraries = state["libraries"]
-        if not isinstance(state["stars"], str) or not all(isinstance(mark, str) for mark in libraries.values()):
+        texts = [state["stars"], *libraries.values()]
+        if not all(isinstance(text, str) and len(text) <= LONGEST_MARK for text in texts):
+            raise ValueError
+        if any(key != str(UUID(key)) for key in libraries):
             raise ValueError
         return {"stars": state["stars"], "libraries": libraries}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error, UnicodeError):

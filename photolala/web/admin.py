@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import get_permission_codename
 from django.core.paginator import Paginator
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
@@ -30,6 +32,12 @@ class LargeTableAdmin(admin.ModelAdmin):
     paginator = NoCountPaginator
     list_per_page = 100
     list_max_show_all = 100
+
+
+def may_change(request: HttpRequest, model: type[Model]) -> bool:
+    """Return whether the user was given the right to change rows of `model` (which its admin may still refuse)."""
+    name = get_permission_codename("change", model._meta)
+    return bool(getattr(request, "user").has_perm(f"{model._meta.app_label}.{name}"))
 
 
 class FactsAdmin(LargeTableAdmin):

@@ -118,12 +118,15 @@ def _from_json(model: type[Model], name: str, value: Any) -> Any:
         moment = parse_datetime(value)
         if moment is None or moment.tzinfo is None:
             raise ValueError
-        return moment
+        return moment.astimezone(UTC)  # OverflowError for what lies before the year 1 or after 9999 there
     if kind == "UUIDField":
+        if not isinstance(value, str):
+            raise ValueError
         return UUID(value)
     if kind in ("TextField", "CharField"):
         if not isinstance(value, str) or "\0" in value:
             raise ValueError
+        value.encode()  # UnicodeError for lone surrogates, which no database takes
         return value
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
         raise ValueError

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from rest_framework import exceptions
@@ -34,6 +34,13 @@ class Conflict(Problem):
 
     status_code = 409
     default_code = "conflict"
+
+
+class TooLarge(Problem):
+    """413: the body is larger than any honest one."""
+
+    status_code = 413
+    default_code = "too_large"
 
 
 class Unprocessable(Problem):
@@ -98,6 +105,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = NotThere("There is nothing here, or nothing that you may see.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig):
+        error = TooLarge("The body of this request is too large. Send less at once.")
     elif isinstance(error, DjangoValidationError):
         error = exceptions.ValidationError(
             error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}

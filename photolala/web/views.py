@@ -8,7 +8,9 @@ from uuid import UUID
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import JSONParser
 from rest_framework.views import APIView
 
 from .problems import CONTENT_TYPE, BadRequest
@@ -21,6 +23,7 @@ MEANINGS = {
     404: "Not there, or not yours to see.",
     405: "This address does not know that verb.",
     409: "The present state does not allow it.",
+    413: "The body is too large.",
     415: "The body is no JSON.",
     422: "Well-formed, but impossible.",
     429: "Too many tries; see Retry-After.",
@@ -55,10 +58,22 @@ class AnyAccept(BaseContentNegotiation):
         return first, first.media_type
 
 
+class JsonBody(JSONParser):
+    """JSON, but not so deeply nested that reading it would break something."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """Return what the body says. Raises ParseError."""
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError("JSON parse error: the body is nested too deeply.") from None
+
+
 class ApiView(APIView):
     """The base of all views of the API."""
 
     content_negotiation_class = AnyAccept
+    parser_classes = [JsonBody]
 
 
 def check_parameters(params: Mapping[str, str], known: set[str]) -> None:
@@ -145,7 +160,7 @@ def documented(
             responses[status] = OpenApiResponse(
                 None if isinstance(body, str) else body, description=body if isinstance(body, str) else ""
             )
-    for status in sorted({*errors, 405}):
+    for status in sorted({*errors, 405, *([413] if request is not None else [])}):
         responses[(status, CONTENT_TYPE)] = OpenApiResponse(ProblemBody, description=MEANINGS[status])
     return extend_schema(
         operation_id=operation_id,
