@@ -55,7 +55,7 @@ class LibraryAdmin(LargeTableAdmin):
         """The page checks the folder; a form here would not."""
         return False
 
-    @admin.action(description="Scan")
+    @admin.action(description="Scan", permissions=["change"])
     def scan(self, request: HttpRequest, queryset: QuerySet[Library]) -> None:
         """Start a scan of each, in its owner's name."""
         for library in queryset.select_related("owner"):

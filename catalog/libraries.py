@@ -7,8 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from operations.models import Operation
+from operations.models import Operation, State
 from operations.running import start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
@@ -136,13 +137,25 @@ def set_member(library: Library, user: Any, role: str) -> Membership:
     if user.pk == library.owner_id:
         raise LibraryRefused("The owner of a library needs no membership. Nothing was changed.")
     membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
+    if role != Membership.Role.EDITOR:
+        _end_scans(library, user)
     return membership
 
 
 def remove_member(library: Library, user: Any) -> bool:
     """Take the membership away; return whether there was one. The member's own favourites stay, unseen."""
     removed, _ = Membership.objects.filter(library=library, user=user).delete()
+    if removed:
+        _end_scans(library, user)
     return bool(removed)
+
+
+def _end_scans(library: Library, user: Any) -> None:
+    """Stop the scans of `library` that `user` started, for good: who may scan no longer must not resume one either."""
+    theirs = Operation.objects.filter(active_key=library.scan_key, owner=user).exclude(state=State.COMPLETED)
+    theirs.filter(state=State.PENDING).update(state=State.CANCELLED, finished_at=timezone.now())
+    theirs.filter(state=State.RUNNING).update(cancel_requested=True)
+    theirs.update(superseded=True)
 
 
 def role_of(library: Library, user: Any) -> str:

@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from photolala.web.admin import FactsAdmin
+from photolala.web.admin import FactsAdmin, may_change
 
 from . import control
 from .models import Operation
@@ -22,7 +22,11 @@ class OperationAdmin(FactsAdmin):
     date_hierarchy = None
     actions = ["cancel", "resume"]
 
-    @admin.action(description="Cancel: they stop within their batch")
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        """Who may only look must not stop other people's work."""
+        return may_change(request, Operation)
+
+    @admin.action(description="Cancel: they stop within their batch", permissions=["work"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Operation]) -> None:
         """Cancel each that has not ended."""
         for operation in queryset:
@@ -31,7 +35,7 @@ class OperationAdmin(FactsAdmin):
             except control.NotPossible as reason:
                 self.message_user(request, f"{operation}: {reason}", messages.WARNING)
 
-    @admin.action(description="Resume: they go on from where they stood")
+    @admin.action(description="Resume: they go on from where they stood", permissions=["work"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Operation]) -> None:
         """Resume each that waits for it."""
         for operation in queryset:

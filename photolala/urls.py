@@ -1,9 +1,21 @@
 """All routes: pages at the top, the API under /api/v1/."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path, reverse
+
+
+def sign_in_to_admin(request: HttpRequest) -> HttpResponse:
+    """Send those who are not signed in to the one sign-in page, and refuse those who are, but are no staff."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("The admin is for staff.")
+    return redirect_to_login(reverse("admin:index"))
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin/login/", sign_in_to_admin),  # Django's own form does not count failures
     path("admin/", admin.site.urls),
     path("api/v1/", include("photolala.api_urls")),
     path("", include("accounts.pages.urls")),

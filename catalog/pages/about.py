@@ -19,7 +19,7 @@ MOST_KINDS = 20
 @login_required
 @require_GET
 def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Show the library's root, policy, counts by kind of file, members and snapshots. At most seven queries."""
+    """Show the library's policy, counts by kind of file and snapshots; to its owner also root and members."""
     frame = library_frame(request, library_id, "about")
     library = frame["library"]
     kinds = (
@@ -33,6 +33,8 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         **frame,
         "kinds": list(kinds),
         "snapshots": list(Snapshot.objects.filter(library=library)[:MOST_SNAPSHOTS]),
-        "memberships": list(Membership.objects.filter(library=library).select_related("user")),
+        "memberships": list(Membership.objects.filter(library=library).select_related("user"))
+        if frame["is_owner"]
+        else [],
     }
     return render(request, "catalog/about.html", context)

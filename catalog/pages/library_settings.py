@@ -60,7 +60,7 @@ def save_settings(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Add a member by user name, or change the role of one."""
     frame = owned_frame(request, library_id, "settings")
-    username, role = request.POST.get("username", "").strip(), request.POST.get("role", "")
+    username, role = _username(request), request.POST.get("role", "")
     member = User.objects.filter(username=username, is_active=True).first()
     try:
         if member is None:
@@ -80,7 +80,7 @@ def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Take a member out; they keep their favourites, but see the photos no longer."""
     frame = owned_frame(request, library_id, "settings")
-    username = request.POST.get("username", "")
+    username = _username(request)
     member = User.objects.filter(username=username, memberships__library=frame["library"]).first()
     if member is None:
         messages.warning(request, f"“{username[:150]}” was no member any more.")
@@ -103,6 +103,11 @@ def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     verbs.forget_library(library)
     messages.success(request, f"“{name}” is forgotten. Its photos lie untouched in {root}.")
     return redirect("catalog:libraries")
+
+
+def _username(request: HttpRequest) -> str:
+    """Return the name that was sent; without NUL, which PostgreSQL refuses to compare with anything."""
+    return request.POST.get("username", "").replace("\0", "").strip()
 
 
 def _page(
