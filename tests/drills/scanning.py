@@ -86,7 +86,7 @@ class Installation:
         """Run a scan to its end and return what it printed."""
         process = self.scan()
         out, err = process.communicate(timeout=600)
-        if process.returncode not in (0, 1):
+        if process.returncode not in (0, 1) or not out.strip():
             raise AssertionError(f"The scan ended with {process.returncode}: {err.decode()[-2000:]}")
         return json.loads(out.splitlines()[-1])
 
