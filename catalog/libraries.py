@@ -120,6 +120,8 @@ def forget_library(library: Library) -> None:
     with transaction.atomic():
         Operation.objects.filter(active_key=library.scan_key, state="running").update(cancel_requested=True)
         Operation.objects.filter(active_key=library.scan_key, state="pending").update(state="cancelled")
+        # A batch that a scan commits meanwhile waits for this lock, and then finds no library.
+        Library.objects.select_for_update().filter(pk=library.pk).first()
         of_it = Photo.objects.filter(library=library)
         # Each by one statement: the ORM's own cascade would load every row of a million first.
         Favourite.objects.filter(photo__in=of_it.values("pk")).delete()

@@ -56,6 +56,7 @@ try:
     }
     DECODER_PROCESSES = env.integer("PHOTOLALA_DECODERS", 0, least=0, most=256)  # 0: one per core
     WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
+    WEB_THREADS = env.integer("PHOTOLALA_WEB_THREADS", 32, least=4, most=512)
     ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /
     DATABASES = {
         "default": database_from_url(
@@ -254,7 +255,11 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
-    "ring the bell for unfinished operations": {"task": "operations.tasks.sweep", "schedule": schedule(20.0)},
+    "ring the bell for unfinished operations": {
+        "task": "operations.tasks.sweep",
+        "schedule": schedule(20.0),
+        "options": {"expires": 19.0},  # without a worker the bells would pile up
+    },
 }
 OPERATION_LEASE_SECONDS = env.integer("PHOTOLALA_LEASE_SECONDS", 60, least=5, most=3600)
 

@@ -30,6 +30,22 @@ from photolala.lib.process import identity, worker_identity
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def quiet_heartbeats(monkeypatch):
+    """End the heartbeat of every claim with the test, also of those that it leaves running."""
+    claimed = []
+    begin = Run.__init__
+
+    def remember(self, operation):
+        begin(self, operation)
+        claimed.append(self)
+
+    monkeypatch.setattr(Run, "__init__", remember)
+    yield
+    for run in claimed:
+        run._stopping.set()
+
+
 @pytest.fixture
 def bell(monkeypatch):
     rung = []
