@@ -110,7 +110,7 @@ class SnapshotFile(ApiView):
         "libraries_snapshot_file",
         "The catalog file itself, an SQLite database; its MD5 is its name.",
         {200: bytes, 206: bytes, 304: "The client has it already.", 416: "The range begins beyond the end."},
-        errors=(401, 404),
+        errors=(401, 404, 503),
         binary="application/vnd.sqlite3",
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:

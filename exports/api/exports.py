@@ -215,7 +215,7 @@ class ExportDownload(ApiView):
             304: "The client has it already (If-None-Match).",
             416: "The range begins beyond the end.",
         },
-        errors=(401, 404, 409),
+        errors=(401, 404, 409, 503),
         binary="application/zip",
     )
     def get(self, request: Request, export_id: UUID) -> HttpResponseBase:

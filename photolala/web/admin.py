@@ -37,7 +37,7 @@ class LargeTableAdmin(admin.ModelAdmin):
 def may_change(request: HttpRequest, model: type[Model]) -> bool:
     """Return whether the user was given the right to change rows of `model` (which its admin may still refuse)."""
     name = get_permission_codename("change", model._meta)
-    return bool(getattr(request, "user").has_perm(f"{model._meta.app_label}.{name}"))
+    return bool(request.user.has_perm(f"{model._meta.app_label}.{name}"))
 
 
 class FactsAdmin(LargeTableAdmin):

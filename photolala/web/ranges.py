@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -11,7 +12,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
 from django.utils.http import http_date, parse_http_date_safe
 
+from .problems import Unavailable
+
 BLOCK_BYTES = 256 * 1024
+MOST_STREAMS = settings.WEB_THREADS * 3 // 4
+_PLACES = threading.BoundedSemaphore(MOST_STREAMS)
 # Nothing in a file of other people's making may ever run, whatever it pretends to be.
 SANDBOX = "sandbox; default-src 'none'"
 _RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
@@ -40,7 +45,8 @@ def serve(request: HttpRequest, download: Download, file: BinaryIO) -> HttpRespo
     """Answer GET or HEAD with `file` (seekable, opened at any place) or a part of it, and close it in the end.
 
     200, 206 for one satisfiable range, 304 for what the client has already, 416 for a range beyond the end. Several
-    ranges at once get the whole file, as HTTP allows. Streams in blocks of 256 KiB.
+    ranges at once get the whole file, as HTTP allows. Streams in blocks of 256 KiB. Raises Unavailable if too many files
+    are being sent.
     """
     try:
         if _is_known(request, download):
@@ -60,7 +66,8 @@ def serve(request: HttpRequest, download: Download, file: BinaryIO) -> HttpRespo
             file.close()
         else:
             file.seek(start)
-            response = StreamingHttpResponse(_Blocks(file, end - start), content_type=download.content_type)
+            blocks = _Blocks(file, end - start)
+            response = StreamingHttpResponse(blocks, content_type=download.content_type)
         if wanted is not None:
             response.status_code = 206
             response["Content-Range"] = f"bytes {start}-{end - 1}/{download.size_bytes}"
@@ -83,11 +90,20 @@ def content_disposition(filename: str, *, attachment: bool) -> str:
 
 
 class _Blocks:
-    """An iterator over the next `length` bytes of a file that closes it when it is done or dropped."""
+    """An iterator over the next `length` bytes of a file that closes it when it is done or dropped.
+
+    A client that stops reading (a paused video) keeps its thread of the web server for as long as it likes. A part of
+    the threads is therefore kept free of files that are too large for the buffers on the way.
+    """
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         self._file = file
         self._left = length
+        self._has_place = False
+        if length > BLOCK_BYTES:
+            if not _PLACES.acquire(blocking=False):
+                raise Unavailable("Many files are being sent just now. Try again in a moment.", "busy", wait_seconds=5)
+            self._has_place = True
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -106,6 +122,13 @@ class _Blocks:
     def close(self) -> None:
         """Close the file; Django calls it when the response is over."""
         self._file.close()
+        if self._has_place:
+            self._has_place = False
+            _PLACES.release()
+
+    def __del__(self) -> None:
+        """Close the file of an answer that was never sent."""
+        self.close()
 
 
 def _described(response: HttpResponseBase, download: Download, file: BinaryIO | None = None) -> HttpResponseBase:

@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +16,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from catalog import previews, serving
+from catalog.media.pool import Job
 from catalog.models import Photo, PhotoMetadata
 from catalog.source_for import source_for
 from photolala.web import ranges
@@ -310,12 +313,47 @@ def test_too_many_at_once_are_asked_to_wait(cast: Cast, alice: APIClient, monkey
 def test_the_decoder_has_a_bounded_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(previews, "WAIT_SECONDS", 0.01)
     decoder = previews.OnDemandDecoder()
-    with decoder._mine(), pytest.raises(previews.DecoderBusy), decoder._mine():
-        pytest.fail("two at once")
-    for _ in range(previews.MOST_WAITING):
-        assert decoder._places.acquire(blocking=False)
-    with pytest.raises(previews.DecoderBusy), decoder._mine():
-        pytest.fail("one too many")
+    entered, leave = threading.Event(), threading.Event()
+    first = threading.Thread(target=decoder.work, args=(lambda _: entered.set() or leave.wait(30),))
+    first.start()
+    try:
+        assert entered.wait(30)
+        with pytest.raises(previews.DecoderBusy):
+            decoder.work(lambda _: pytest.fail("two at once"))
+        for _ in range(previews.MOST_WAITING - 1):
+            assert decoder._places.acquire(blocking=False)
+        with pytest.raises(previews.DecoderBusy):
+            decoder.work(lambda _: pytest.fail("one too many"))
+    finally:
+        leave.set()
+        first.join()
+        decoder.close()
+
+
+def test_the_decoder_outlives_the_thread_that_first_asked(cast: Cast, tmp_path: Path) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(make_jpeg(seed=1))
+    decoder = previews.OnDemandDecoder()
+    found: list[Any] = []
+
+    def ask() -> None:
+        job = Job("1", "1.jpg", lambda: os.open(path, os.O_RDONLY), {"zone": "UTC", "mtime_ns": 1, "size_bytes": 1})
+        found.append((decoder.preview(job).picture, decoder.process_ids()))
+
+    try:
+        for _ in range(3):  # each thread ends, as those of a web server do when they are idle
+            thread = threading.Thread(target=ask)
+            thread.start()
+            thread.join()
+        assert all(picture for picture, _ in found)
+        assert found[0][1] == found[1][1] == found[2][1]
+        os.kill(found[0][1][0], signal.SIGKILL)
+        ask()  # and one that died all the same is replaced
+        assert found[3][0]
+        assert found[3][1] != found[0][1]
+    finally:
+        decoder.close()
+    assert decoder.process_ids() == []
 
 
 def test_a_source_is_for_the_library(cast: Cast) -> None:

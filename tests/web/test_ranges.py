@@ -1,12 +1,17 @@
 """Sending files, below the views: names in headers, and what happens when a file shrinks while it is sent."""
 
+import gc
 import io
+import os
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.http import HttpResponseBase
 from django.test import RequestFactory
 
-from photolala.web.ranges import Download, content_disposition, serve
+from photolala.web.problems import Unavailable
+from photolala.web.ranges import BLOCK_BYTES, MOST_STREAMS, Download, content_disposition, serve
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,37 @@ def test_an_empty_file(tmp_path: Path) -> None:
         response = serve(RequestFactory().get("/", HTTP_RANGE=header), Download(0, "image/jpeg"), io.BytesIO())
         assert response.status_code == status
         assert b"".join(response) == b""
+
+
+def test_stalled_clients_leave_threads_for_others(tmp_path: Path) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(b"x" * (BLOCK_BYTES + 1))
+
+    def answer(header: str = "") -> HttpResponseBase:
+        return serve(
+            RequestFactory().get("/", HTTP_RANGE=header), Download(BLOCK_BYTES + 1, "video/mp4"), path.open("rb")
+        )
+
+    def end(response: HttpResponseBase) -> None:
+        for close in response._resource_closers:  # what the server calls when the client goes away
+            close()
+
+    assert MOST_STREAMS < settings.WEB_THREADS
+    stalled = [answer() for _ in range(MOST_STREAMS)]
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Unavailable, match="Many files"):
+        answer()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(b"".join(answer("bytes=0-9"))) == 10  # what fits into the buffers on the way holds nobody up
+    end(stalled.pop())
+    following = answer()
+    assert len(b"".join(following)) == BLOCK_BYTES + 1  # sent to its end: that gives the place back too
+    stalled.append(answer())
+    del following
+    for response in stalled:
+        end(response)
+        end(response)
+    answers = [answer() for _ in range(MOST_STREAMS)]
+    del answers, stalled, response
+    gc.collect()
+    assert answer().status_code == 200  # those that nobody closed were collected

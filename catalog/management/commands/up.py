@@ -141,7 +141,7 @@ class Command(BaseCommand):
                 "web",
                 [
                     *[python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)],
-                    *["--workers", "1", "--blocking-threads", "8", "--backlog", "256", "--no-ws"],
+                    *["--workers", "1", "--blocking-threads", str(settings.WEB_THREADS), "--backlog", "256", "--no-ws"],
                     *["--log-level", "error", "photolala.wsgi:application"],
                 ],
             ),
