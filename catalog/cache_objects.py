@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ SHARDS = ("local", "apple", "s3")
 KINDS = ("thumbnails", "metadata", "previews")
 ABANDONED_AFTER_SECONDS = 24 * 3600.0
 BATCH = 1_000
+WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+_BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"})
 _NAME = re.compile(
     r"(?:(?:local|s3)/(?:(?:thumbnails|previews)/(?P<a>[0-9a-f]{2})/(?P<picture>(?P=a)[0-9a-f]{30})\.jpg"
     r"|metadata/(?P<b>[0-9a-f]{2})/(?P<metadata>(?P=b)[0-9a-f]{30})\.json)"
@@ -147,21 +149,33 @@ class BucketObjects:
                     yield CacheObject(name, found.size, written_at, written_at)
 
     def remove(self, objects: Sequence[CacheObject]) -> Removed:
-        """Remove objects, a thousand with each request."""
+        """Remove objects, a thousand with each request; those that a busy store puts off are asked for again."""
         removed = Removed()
         for start in range(0, len(objects), BATCH):
-            sizes = {f"{self._location}{one.name}": one.size_bytes for one in objects[start : start + BATCH]}
+            asked = {f"{self._location}{one.name}": one for one in objects[start : start + BATCH]}
+            refused = self._delete(asked)
+            for key, (_, reason) in refused.items():
+                one = asked.pop(key)
+                removed.problems.append(f"{one.name} cannot be removed from the cache: {reason}.")
+            removed.count += len(asked)
+            removed.size_bytes += sum(one.size_bytes for one in asked.values())
+        return removed
+
+    def _delete(self, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Delete these keys; return (code, reason) of each that was refused, at last."""
+        refused: dict[str, tuple[str, str]] = dict.fromkeys(keys, ("", ""))
+        for wait_seconds in (*WAITS_SECONDS, None):
             with _bucket_errors():
                 answer = self._storage.bucket.delete_objects(
-                    Delete={"Objects": [{"Key": key} for key in sizes], "Quiet": True}
+                    Delete={"Objects": [{"Key": key} for key in refused], "Quiet": True}
                 )
-            for error in answer.get("Errors", ()):
-                sizes.pop(error["Key"], None)
-                name = error["Key"].removeprefix(self._location)
-                removed.problems.append(f"{name} cannot be removed from the cache: {error.get('Message', 'refused')}.")
-            removed.count += len(sizes)
-            removed.size_bytes += sum(sizes.values())
-        return removed
+            errors = answer.get("Errors", ())
+            refused = {one["Key"]: (one.get("Code", ""), one.get("Message", "refused")) for one in errors}
+            is_busy = any(code in _BUSY for code, _ in refused.values())
+            if not is_busy or wait_seconds is None:
+                break
+            time.sleep(wait_seconds)
+        return refused
 
     def remove_abandoned(self) -> int:
         """Do nothing: an object appears whole or not at all."""

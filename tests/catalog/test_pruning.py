@@ -18,6 +18,7 @@ from catalog import cache_objects, cache_tree
 from catalog.cache_objects import photo_md5_of
 from catalog.models import Photo
 from catalog.pruning import prune_cache
+from catalog.quota import CacheObject
 from operations.running import execute, start
 from photolala.lib.process import identity
 from tests.factories import make_library
@@ -169,6 +170,38 @@ def test_two_prunes_at_once_remove_no_more_than_one_would():
     if is_folder():
         assert there(names) == names[20:]
         assert first.shards["local"].removed + second.shards["local"].removed == 20
+
+
+class BusyBucket:
+    """A bucket that puts some keys off and refuses others, in the words of S3 (no server does so when asked to)."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.asked = []
+
+    @property
+    def bucket(self):
+        return self
+
+    location = "cache"
+
+    def delete_objects(self, Delete):
+        self.asked.append([one["Key"] for one in Delete["Objects"]])
+        return {"Errors": [{"Key": key, "Code": code, "Message": code} for key, code in self.answers.pop(0).items()]}
+
+
+def test_what_a_busy_bucket_puts_off_is_asked_for_again(monkeypatch):
+    monkeypatch.setattr(cache_objects, "WAITS_SECONDS", (0, 0))
+    objects = [CacheObject(f"local/{number}", 10, 0, 0) for number in range(3)]
+    slow = {"cache/local/1": "SlowDown", "cache/local/2": "AccessDenied"}
+    bucket = BusyBucket([slow, {"cache/local/2": "AccessDenied"}])
+    removed = cache_objects.BucketObjects(bucket).remove(objects)
+    assert (removed.count, removed.size_bytes) == (2, 20)
+    assert removed.problems == ["local/2 cannot be removed from the cache: AccessDenied."]
+    assert bucket.asked[1] == ["cache/local/1", "cache/local/2"]
+    bucket = BusyBucket([slow] * 3)
+    removed = cache_objects.BucketObjects(bucket).remove(objects)
+    assert removed.count == 1 and len(removed.problems) == 2 and len(bucket.asked) == 3
 
 
 @pytest.mark.django_db
