@@ -38,6 +38,9 @@ def run_in_foreground(
     if show:
         show.close()
     if finished is None:
+        operation.refresh_from_db()
+        if operation.state == State.FAILED:  # given up at the claim: it had killed its worker again and again
+            raise CommandError(operation.error, returncode=EXIT_FAILURES)
         raise CommandError(f"Operation {operation.pk} is being run by another worker.")
     if finished.state == State.COMPLETED:
         command.stdout.write(json.dumps(finished.result, ensure_ascii=False) if as_json else describe(finished.result))
