@@ -54,6 +54,15 @@ def run_in_foreground(
     sys.exit(EXIT_INTERRUPTED if finished.state == State.INTERRUPTED else EXIT_FAILURES)
 
 
+def left_behind(operation: Operation, at_work: str) -> Operation:
+    """Return the same work of a process that died, to be run now. CommandError, `at_work`, if somebody is at it."""
+    if operation.state == State.RUNNING and not operation.lease_is_dead():
+        raise CommandError(f"{at_work} already (operation {operation.pk}).")
+    # A person asks for it again, so that earlier deaths do not count against it.
+    Operation.objects.filter(pk=operation.pk, token=operation.token).update(attempts=0)
+    return operation
+
+
 class _Progress:
     """A bar on a terminal; otherwise a plain line every ten seconds."""
 

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.models import User
 from catalog.libraries import LibraryRefused, add_library
 from catalog.models import Library
-from operations.foreground import add_foreground_arguments, run_in_foreground
-from operations.models import Operation, State
+from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
+from operations.models import Operation
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path
 
@@ -41,9 +41,7 @@ class Command(BaseCommand):
                 ring=False,
             )
         except AlreadyActive as running:
-            operation = running.operation
-            if operation.state == State.RUNNING and not operation.lease_is_dead():
-                raise CommandError(f"This library is being scanned already (operation {operation.pk}).") from None
+            operation = left_behind(running.operation, "This library is being scanned")
             if options["confirm_gone"]:
                 params = {**operation.params, "confirm_gone": True}
                 Operation.objects.filter(pk=operation.pk, token=operation.token).update(params=params)

@@ -10,8 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from catalog.models import Library
 from exports.catalog_exports import ExportRefused, Wishes, start_export_to
 from exports.models import Export
-from operations.foreground import add_foreground_arguments, run_in_foreground
-from operations.models import Operation, State
+from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 
 
@@ -39,7 +38,7 @@ class Command(BaseCommand):
         try:
             operation = start_export_to(folder, library.owner, library, wishes).operation
         except AlreadyActive as running:
-            operation = left_behind(running.operation)
+            operation = left_behind(running.operation, "This is being exported")
         except ExportRefused as refused:
             raise CommandError(str(refused), returncode=2) from None
         assert operation is not None
@@ -65,15 +64,6 @@ def check_output(folder: Path) -> None:
         raise CommandError(f"The folder {folder} cannot be made: {error.strerror}.", returncode=2) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CommandError(f"The folder {folder} cannot be written to by this user.", returncode=2)
-
-
-def left_behind(operation: Operation) -> Operation:
-    """Return the same work of a process that died, to be run now. CommandError if somebody is at it."""
-    if operation.state == State.RUNNING and not operation.lease_is_dead():
-        raise CommandError(f"This is being exported already (operation {operation.pk}).")
-    # A person asks for it again, so that earlier deaths do not count against it.
-    Operation.objects.filter(pk=operation.pk, token=operation.token).update(attempts=0)
-    return operation
 
 
 def describe(result: dict[str, Any]) -> str:

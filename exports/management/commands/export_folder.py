@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from exports.catalog_exports import ExportRefused
 from exports.destinations import destination_for_command, start_folder_export
 from exports.models import ExportDestination
-from operations.foreground import add_foreground_arguments, run_in_foreground
+from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 
-from .export import check_output, find_library, left_behind
+from .export import check_output, find_library
 
 
 class Command(BaseCommand):
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         try:
             operation = start_folder_export(library.owner, library, destination, ring=False)
         except AlreadyActive as running:
-            operation = left_behind(running.operation)
+            operation = left_behind(running.operation, "This is being exported")
             if operation.params["library"] != str(library.pk):
                 raise CommandError(
                     f"An export of another library to {folder} waits to go on (operation {operation.pk}). Run or "
