@@ -17,6 +17,8 @@ from .models.photo import UNDATED
 
 LARGEST_MONTH = 1_000
 MOST_BUCKETS = 50
+MOST_PHOTOS = 50_000  # of several buckets together; a single one comes whole, whatever its size
+CHUNK_ROWS = 2_000
 UNDATED_BUCKET = "undated"
 KEEP_SECONDS = 24 * 60 * 60
 ARRAYS = (
@@ -84,7 +86,8 @@ def timeline_bucket(user: Any, filters: PhotoFilters | None, buckets: Sequence[s
     photos = photos.annotate(stars=Subquery(own)).order_by()
     parts = [photos.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
     rows: QuerySet[Any, Any] = parts[0] if len(parts) == 1 else parts[0].union(*parts[1:], all=True)
-    return _as_arrays(rows.order_by("-taken_local", "pk" if len(parts) == 1 else "id"))
+    rows = rows.order_by("-taken_local", "pk" if len(parts) == 1 else "id")
+    return _as_arrays(rows, MOST_PHOTOS if len(buckets) > 1 else None)
 
 
 def bucket_range(bucket: str) -> tuple[datetime, datetime]:
@@ -153,10 +156,16 @@ def _merged(ranges: list[tuple[datetime, datetime]]) -> list[tuple[datetime, dat
     return merged
 
 
-def _as_arrays(rows: QuerySet[Any, Any]) -> dict[str, list[Any]]:
+def _as_arrays(rows: QuerySet[Any, Any], most: int | None) -> dict[str, list[Any]]:
+    """Turn rows to columns as they come, so that both are never held at once. Raises BadRequest for more than `most`."""
     arrays: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     append = [values.append for values in arrays.values()]
-    for pk, width, height, colour, stars, taken_at, taken_local, kind, duration, state, thumbnail, md5 in rows:
+    for row in rows.iterator(CHUNK_ROWS):
+        pk, width, height, colour, stars, taken_at, taken_local, kind, duration, state, thumbnail, md5 = row
+        if most is not None and len(arrays["id"]) >= most:
+            raise BadRequest(
+                f"These buckets hold more than {most:,} photos. Ask for fewer of them at once.", "too_many_photos"
+            )
         dated = taken_local > UNDATED
         values = (
             str(pk),

@@ -129,3 +129,17 @@ def test_a_bucket_costs_two_queries(cast: Cast, django_assert_num_queries: Any, 
     client.force_authenticate(cast.alice)
     with django_assert_num_queries(2):
         assert len(client.get(BUCKET, {"bucket": ["2024-05", "2020-01"]}).json()["id"]) == count
+
+
+def test_several_buckets_are_bounded_and_one_is_not(
+    cast: Cast, alice: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "MOST_PHOTOS", 4)
+    monkeypatch.setattr(timeline, "CHUNK_ROWS", 2)
+    for day in (3, 3, 3, 9, 9):
+        make_photo(cast.library, taken=datetime(2024, 5, day, tzinfo=UTC))
+    assert len(alice.get(BUCKET, {"bucket": "2024-05"}).json()["id"]) == 5
+    assert len(alice.get(BUCKET, {"bucket": ["2024-05-03", "2024-04"]}).json()["id"]) == 3
+    answer = alice.get(BUCKET, {"bucket": ["2024-05-03", "2024-05-09"]})
+    assert answer.status_code == 400
+    assert "fewer" in answer.json()["detail"]
