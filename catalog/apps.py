@@ -9,5 +9,5 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self) -> None:
-        """Register the kinds of operations and the system checks."""
-        from . import checks, scan  # noqa: F401
+        """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
+        from . import checks, leaving, scan  # noqa: F401

@@ -54,6 +54,31 @@ def make_rows(cast: Cast, numbers: Iterable[int], tmp_path: Path) -> None:
         make_user(f"user{number}")
 
 
+def test_deleting_a_user_loads_none_of_their_photos(cast: Cast, root: Client) -> None:
+    costs = []
+    for count in (2, 60):
+        owner = make_user(f"owner of {count}")
+        library = make_library(owner, cast.root.parent / str(count), members={cast.bob: "viewer"})
+        photo = make_photos(library, count)[0]
+        Favourite.objects.create(user=cast.bob, photo=photo)
+        Operation.objects.create(owner=owner, kind="scan", state="failed")
+        address = reverse("admin:accounts_user_delete", args=[owner.pk])
+        page = root.get(address).content.decode()
+        assert "no photo file is touched" in page
+        assert photo.filename not in page
+        with CaptureQueriesContext(connection) as queries:
+            assert root.post(address, {"post": "yes"}).status_code == 302
+        costs.append(len(queries))
+        assert not any('SELECT "catalog_photo"."id", "catalog_photo"."library_id"' in row["sql"] for row in queries)
+        assert not type(owner).objects.filter(pk=owner.pk).exists()
+        assert not Photo.objects.filter(library=library.pk).exists()
+    assert costs[1] <= costs[0]
+    chosen = {"_selected_action": [str(cast.alice.pk)], "action": "delete_selected", "post": "yes"}
+    root.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert not Library.objects.filter(owner=cast.alice.pk).exists()
+    assert type(cast.alice).objects.filter(username="bob").exists()
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_each_list_costs_the_same_at_2_and_20_rows(cast: Cast, root: Client, tmp_path: Path, name: str) -> None:
     costs = []

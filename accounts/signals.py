@@ -1,0 +1,6 @@
+"""What accounts tell the other apps, which they do not know."""
+
+from django.dispatch import Signal
+
+user_is_leaving = Signal()
+"""Sent (sender User, `user`) in the transaction that deletes a user: who keeps much of theirs removes it by itself."""
