@@ -11,6 +11,8 @@ from operations.reasons import reason_for
 from operations.running import OperationFailed
 
 SHARD = "local"
+SHARDS = (SHARD, "s3")
+"""Named like the sources of libraries."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -19,35 +21,37 @@ def cache() -> Storage:
     return storages["cache"]
 
 
-def _name(folder: str, photo_md5: str, extension: str) -> str:
+def _name(shard: str, folder: str, photo_md5: str, extension: str) -> str:
     if not _MD5.fullmatch(photo_md5):
         raise ValueError(f"{photo_md5!r} is no photo MD5.")
-    return f"{SHARD}/{folder}/{photo_md5[:2]}/{photo_md5}.{extension}"
+    if shard not in SHARDS:
+        raise ValueError(f"{shard!r} is no shard of the cache.")
+    return f"{shard}/{folder}/{photo_md5[:2]}/{photo_md5}.{extension}"
 
 
-def thumbnail_name(photo_md5: str) -> str:
+def thumbnail_name(photo_md5: str, shard: str = SHARD) -> str:
     """Return the name of a thumbnail in the cache."""
-    return _name("thumbnails", photo_md5, "jpg")
+    return _name(shard, "thumbnails", photo_md5, "jpg")
 
 
-def metadata_name(photo_md5: str) -> str:
+def metadata_name(photo_md5: str, shard: str = SHARD) -> str:
     """Return the name of a metadata JSON in the cache."""
-    return _name("metadata", photo_md5, "json")
+    return _name(shard, "metadata", photo_md5, "json")
 
 
-def preview_name(photo_md5: str) -> str:
+def preview_name(photo_md5: str, shard: str = SHARD) -> str:
     """Return the name of a preview for the lightbox in the cache."""
-    return _name("previews", photo_md5, "jpg")
+    return _name(shard, "previews", photo_md5, "jpg")
 
 
-def write_thumbnail(photo_md5: str, picture: bytes) -> None:
+def write_thumbnail(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:
     """Store a thumbnail; the same MD5 always holds the same picture, so an earlier one is replaced."""
-    cache().save(thumbnail_name(photo_md5), ContentFile(picture))
+    cache().save(thumbnail_name(photo_md5, shard), ContentFile(picture))
 
 
-def write_metadata(photo_md5: str, body: str) -> None:
+def write_metadata(photo_md5: str, body: str, shard: str = SHARD) -> None:
     """Store the metadata JSON of a photo."""
-    cache().save(metadata_name(photo_md5), ContentFile(body.encode()))
+    cache().save(metadata_name(photo_md5, shard), ContentFile(body.encode()))
 
 
 @contextmanager

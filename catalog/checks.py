@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from photolala.lib.roots import RootPattern
+from catalog.sources.s3_keys import parse_uri
+from photolala.lib.roots import PLACEHOLDER, RootPattern
 
 
 @register()
@@ -32,11 +33,16 @@ def check_roots(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for text in settings.PHOTO_ROOTS:
         pattern = RootPattern(text)
-        if not pattern.is_absolute:
+        if pattern.is_bucket:
+            try:
+                parse_uri(text.replace(PLACEHOLDER, "x"))
+            except ValueError as error:
+                found.append(Error(f"PHOTOLALA_ROOTS names {text!r}: {error}", id="photolala.E002"))
+        elif not pattern.is_absolute:
             found.append(
                 Error(
                     f"PHOTOLALA_ROOTS names {text!r}, which is no absolute path.",
-                    hint='Write paths that begin with "/", separated by ":".',
+                    hint='Write paths that begin with "/", or s3://bucket/prefix, separated by ":".',
                     id="photolala.E002",
                 )
             )

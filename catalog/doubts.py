@@ -16,9 +16,14 @@ Row = dict[str, Any]
 
 
 class Opening:
-    """Opens one file of a source, once, and remembers why that failed."""
+    """Opens one file of a source and remembers why that failed.
 
-    def __init__(self, source: Source, path: str) -> None:
+    `ahead` may be set to what gives a descriptor that `open_now` has opened already.
+    """
+
+    def __init__(self, source: Source, path: str, *, head_only: bool = False) -> None:
+        self.ahead: Callable[[], int] | None = None
+        self._head_only = head_only
         self.path = path
         self.error: OSError | None = None
         self._source = source
@@ -26,10 +31,14 @@ class Opening:
     def __call__(self) -> int:
         """Return a descriptor for the caller to close. Raises OSError."""
         try:
-            return self._source.open(self.path)
+            return self.ahead() if self.ahead else self.open_now()
         except OSError as error:
             self.error = error
             raise
+
+    def open_now(self) -> int:
+        """Return a new descriptor of the file, or of its first bytes if those are enough. Raises OSError."""
+        return self._source.open_head(self.path) if self._head_only else self._source.open(self.path)
 
 
 class Doubts:

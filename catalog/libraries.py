@@ -9,11 +9,13 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from operations.models import Operation, State
 from operations.running import start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
+from .buckets import BucketRefused, checked_bucket
 from .models import Favourite, HashCache, Library, Membership, Photo, PhotoMetadata, Snapshot
 
 MOST_CHOICES = 2_000
@@ -60,18 +62,54 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     `fields` are further fields of the row (`ratings`, `time_zone`). Raises LibraryRefused for a folder that is not
     allowed, not there, no folder, unreadable, or that overlaps with any other library, whoever has it.
     """
+    if folder.startswith(SCHEME):
+        return _add_bucket(user, folder, name, **fields)
     real = _checked_folder(user, folder)
     title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
     values = {"time_zone": settings.TIME_ZONE, **fields}
     try:
         with transaction.atomic():
-            if connection.vendor == "postgresql":  # SQLite's transactions are one at a time anyway
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADDING])
+            _lock_adding()
             _refuse_overlap(user, real)
             return Library.objects.create(owner=user, name=title[:200], root=escape_path(os.fsencode(real)), **values)
     except IntegrityError:
         raise LibraryRefused(_NOT_FREE) from None
+
+
+def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
+    """Make a bucket's prefix a library. Its stars stay in the database: nothing is written into buckets yet."""
+    try:
+        root = checked_bucket(user.get_username(), uri)
+    except BucketRefused as refused:
+        raise LibraryRefused(str(refused)) from None
+    title = (name or "").strip() or root.uri.rpartition("/")[2]
+    values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE}
+    try:
+        with transaction.atomic():
+            _lock_adding()
+            _refuse_bucket_overlap(user, root)
+            return Library.objects.create(owner=user, name=title[:200], source="s3", root=root.uri, **values)
+    except IntegrityError:
+        raise LibraryRefused(_NOT_FREE) from None
+
+
+def _lock_adding() -> None:
+    if connection.vendor == "postgresql":  # SQLite's transactions are one at a time anyway
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADDING])
+
+
+def _refuse_bucket_overlap(user: Any, root: BucketRoot) -> None:
+    visible = set(Library.objects.visible_to(user).values_list("pk", flat=True))
+    for pk, uri, name in Library.objects.filter(source="s3").values_list("pk", "root", "name"):
+        other = parse_uri(uri)
+        if root.is_within(other) or other.is_within(root):
+            # Whose it is, and that it is a library at all, is not this user's business.
+            raise LibraryRefused(
+                f"That prefix overlaps with the library “{name}”, and a photo can be in one library only. Nothing was changed."
+                if pk in visible
+                else _NOT_FREE
+            )
 
 
 def folder_choices(user: Any, folder: str | None) -> FolderChoices:

@@ -18,8 +18,10 @@ from .models import Library
 CACHE_LABEL = "the cache"
 
 
-def root_location(library: Library) -> Location:
-    """Return the library's own folder as a place for snapshots."""
+def root_location(library: Library) -> Location | None:
+    """Return the library's own folder as a place for snapshots; None for a bucket, into which nothing is written yet."""
+    if library.source != "local":
+        return None
     return FolderLocation(os.fsdecode(unescape_path(library.root)), library.root)
 
 

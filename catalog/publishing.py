@@ -148,10 +148,11 @@ def forget_pointer_if_gone(library: Library) -> None:
 
 
 def _has_lost_pointer(library: Library) -> bool:
-    if not library.root_has_pointer:
+    root = root_location(library)
+    if root is None or not library.root_has_pointer:
         return False
     try:
-        return read_pointer(root_location(library)) is None
+        return read_pointer(root) is None
     except PermissionError:
         return False  # it is there
     except OSError as error:
@@ -206,22 +207,25 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
 
 
 def _root_pointer(library: Library) -> Pointer | None:
+    root = root_location(library)
     try:
-        return read_pointer(root_location(library))
+        return read_pointer(root) if root else None
     except OSError:
         return None
 
 
 def _root_lags(library: Library) -> bool:
     """True if the root should hold the current snapshot, or can again, and does not name it."""
+    if root_location(library) is None:
+        return False
     pointer = _root_pointer(library)
     return pointer is None or pointer.md5s[:1] != (library.snapshot_md5,)
 
 
-def _mark_present(library: Library, in_cache: set[str], root: Location) -> None:
+def _mark_present(library: Library, in_cache: set[str], root: Location | None) -> None:
     in_root: set[str] = set()
     try:
-        in_root = set(root.names())
+        in_root = set(root.names()) if root else set()
     except OSError:
         logger.warning("Library %s: its root cannot be listed for snapshots.", library.pk)
     for row in Snapshot.objects.filter(library=library):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
@@ -18,6 +18,7 @@ from catalog.media.kinds import MEDIA_EXTENSIONS, sidecars_in
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.sources.base import Directory, Source, SourceUnavailable
+from catalog.sources.s3_ahead import OpenAhead
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 
@@ -95,6 +96,7 @@ class Scan:
         self.problem_count = 0
         self.incomplete: set[str] = set()
         self.is_walking = True
+        self.opened = ExitStack()  # what was opened ahead, and for nothing if the run ends early
         self.root_was_empty = False
         self.changed_anything = False
         # What all runs of this scan did, counted in the transactions that did it.
@@ -114,7 +116,7 @@ class Scan:
         has_pending = pending.order_by("-taken_local", "id").values("pk").first() is not None
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
-            with DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1) as pool:
+            with DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1) as pool, self.opened:
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
@@ -271,7 +273,7 @@ class Scan:
         doubts = Doubts(self.require_source)
         rows: list[Row] = []
         flushed = time.monotonic()
-        for job, result in pool.survey(self._survey_jobs(dirty)):
+        for job, result in pool.survey(self._ahead(self._survey_jobs(dirty), 16)):
             place, entry, is_known = job.key
             row = surveyed_row(self.library, place, entry, result, added_at=self.started_at)
             row["is_known"] = is_known
@@ -301,15 +303,34 @@ class Scan:
                 self._mark_gone(partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at))
             for names, is_known in ((plan.added, False), (plan.changed, True)):
                 for name in names:
-                    yield self._job(directory.path_of(name), ((path, name), found[name], is_known), found[name])
+                    yield self._job(
+                        directory.path_of(name),
+                        ((path, name), found[name], is_known),
+                        found[name],
+                        head_only=self.source.is_far,
+                    )
 
-    def _job(self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None) -> Job:
+    def _ahead(self, jobs: Iterator[Job], ahead: int) -> Iterator[Job]:
+        """Let the files of a far source be opened while others are read."""
+        if not self.source.is_far:
+            yield from jobs
+            return
+        opened = self.opened.enter_context(
+            OpenAhead[Job](lambda job: cast(Opening, job.open).open_now(), threads=min(ahead, 8), ahead=ahead)
+        )
+        for job, take in opened.over(jobs):
+            cast(Opening, job.open).ahead = take
+            yield job
+
+    def _job(
+        self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None, *, head_only: bool = False
+    ) -> Job:
         size_bytes, mtime_ns, _ = entry
         return Job(
             key=key,
             name=path.rpartition("/")[2],
-            open=Opening(self.source, path),
-            params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes},
+            open=Opening(self.source, path, head_only=head_only),
+            params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes, "head_only": head_only},
             sidecars={kind: partial(self.source.open, beside) for kind, beside in (sidecars or {}).items()},
         )
 
@@ -338,7 +359,7 @@ class Scan:
         rows: list[Row] = []
         flushed = time.monotonic()
         try:
-            for job, result in pool.digest(self._digest_jobs()):
+            for job, result in pool.digest(self._ahead(self._digest_jobs(), 4)):
                 row = self._digested_row(job.key, result)
                 rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
                 if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
@@ -374,9 +395,9 @@ class Scan:
         row = digested_row(photo, result)
         with cache_tree.writing():
             if row["has_thumbnail"] and result.thumbnail:
-                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail)
+                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail, self.library.source)
             if row["metadata_body"]:
-                cache_tree.write_metadata(row["photo_md5"], row["metadata_body"])
+                cache_tree.write_metadata(row["photo_md5"], row["metadata_body"], self.library.source)
         return row
 
     def _apply(self, rows: list[Row]) -> None:

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 
 from catalog.media.pool import Job
 from catalog.snapshots.schema import snapshot_name
-from catalog.sources.base import FileChanged, NotARegularFile, Source
+from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 from photolala.lib.paths import unescape_path
 from photolala.web.problems import Conflict, NotThere, Unavailable
 from photolala.web.ranges import Download, opened, serve
@@ -87,7 +87,7 @@ def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
         )
     if not photo.has_thumbnail:
         raise NotThere(photo.problem or "No thumbnail could be made of this file.", "no_picture")
-    name = cache_tree.thumbnail_name(photo.photo_md5)
+    name = cache_tree.thumbnail_name(photo.photo_md5, photo.library.source)
     return _serve_cached(request, photo, name, partial(_make_thumbnail, photo))
 
 
@@ -98,7 +98,9 @@ def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
         picture = _make_preview(photo)
         download = Download(len(picture), "image/jpeg", cache_control="private, no-store", filename=_jpeg_name(photo))
         return serve(request, download, io.BytesIO(picture))
-    return _serve_cached(request, photo, cache_tree.preview_name(photo.photo_md5), partial(_make_preview, photo))
+    return _serve_cached(
+        request, photo, cache_tree.preview_name(photo.photo_md5, photo.library.source), partial(_make_preview, photo)
+    )
 
 
 def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -120,24 +122,28 @@ def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
         filename=_file_name(photo),
         attachment="download" in request.GET or not is_media,
         cache_control=_cache_control(request, photo) if is_known else ASK_AGAIN,
-        server_path=os.path.join(unescape_path(photo.library.root), unescape_path(photo.path)),  # noqa: PTH118 - bytes
+        server_path=_path_here(photo),
     )
     return serve(request, download, file)
 
 
 def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpResponseBase:
     """Answer with the metadata JSON of formats.md §2. One query; what the cache lost is written there again."""
-    found = Photo.objects.visible_to(user).filter(pk=photo_id).values_list("photo_md5", "metadata__body", "problem")
+    found = (
+        Photo.objects.visible_to(user)
+        .filter(pk=photo_id)
+        .values_list("photo_md5", "metadata__body", "problem", "library__source")
+    )
     row = found.first()
     if row is None:
         raise Http404
-    photo_md5, body, problem = row
+    photo_md5, body, problem, shard = row
     if body is None:
         if photo_md5:
             raise NotThere(problem or "Nothing could be read from this file.", "no_metadata")
         raise NotThere("The file is still to be read.", "not_ready", wait_seconds=SCAN_SOON_SECONDS)
-    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5)):
-        cache_tree.write_metadata(photo_md5, body)
+    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5, shard)):
+        cache_tree.write_metadata(photo_md5, body, shard)
     raw = body.encode()
     download = Download(len(raw), "application/json", etag=photo_md5, cache_control=ASK_AGAIN)
     return serve(request, download, io.BytesIO(raw))
@@ -242,7 +248,7 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
     except FileChanged:
         raise _changed(photo) from None
     except (FileNotFoundError, NotADirectoryError, NotARegularFile, ValueError):
-        if not os.path.isdir(unescape_path(photo.library.root)):
+        if not _is_reachable(source):
             raise Unavailable(
                 "The folder of this library cannot be reached. Is its disk or share mounted? Nothing is lost.",
                 "root_unavailable",
@@ -256,6 +262,21 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
         raise Unavailable(
             f"The file {photo.path} cannot be read now: {error.strerror}.", "unreadable", wait_seconds=60
         ) from None
+
+
+def _is_reachable(source: Source) -> bool:
+    try:
+        source.check()
+    except SourceUnavailable:
+        return False
+    return True
+
+
+def _path_here(photo: Stored) -> bytes | None:
+    """Return where the original lies on this machine, for a web server in front; None if it lies in a bucket."""
+    if photo.library.source != "local":
+        return None
+    return os.path.join(unescape_path(photo.library.root), unescape_path(photo.path))  # noqa: PTH118 - bytes
 
 
 def _changed(photo: Stored) -> Conflict:

@@ -44,7 +44,7 @@ try:
     BEHIND_TLS = env.flag("PHOTOLALA_TLS")
 
     # Folders that may become libraries, ":"-separated; "{username}" stands for the name of the user who asks.
-    PHOTO_ROOTS = env.words("PHOTOLALA_ROOTS", ":")
+    PHOTO_ROOTS = env.roots("PHOTOLALA_ROOTS")
     CACHE_LOCATION = env.text("PHOTOLALA_CACHE", str(DATA_DIR / "cache"))
     CACHE_QUOTA_BYTES = env.size_bytes("PHOTOLALA_CACHE_QUOTA", 10 * 10**9)  # of each shard, for `cache prune`
     EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")

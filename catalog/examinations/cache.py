@@ -81,7 +81,7 @@ def _probe() -> str:
 
 def _look(store: CacheObjects, found: _Found, *, full: bool, heal: bool, progress: Progress) -> bool:
     """Compare photos and objects, a part of the MD5s at a time; return whether all were looked at."""
-    libraries = list(Library.objects.values_list("pk", flat=True))
+    libraries = list(Library.objects.filter(source=cache_tree.SHARD).values_list("pk", flat=True))
     parts = [""]
     if Photo.objects.filter(library__in=libraries).count() > MOST_AT_ONCE:
         parts = [f"{number:02x}" for number in range(256)]

@@ -44,8 +44,9 @@ def examine_libraries(*, full: bool = False, heal: bool = False, progress: Progr
             source.close()
         if library.snapshot_md5:
             places = [cache_location(root_md5)]
-            if reachable and library.root_has_pointer:
-                places.append(root_location(library))
+            root = root_location(library)
+            if root and reachable and library.root_has_pointer:
+                places.append(root)
             for place in places:
                 yield from _examine_snapshots(library, place, full=full, heal=heal)
 

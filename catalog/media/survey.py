@@ -67,11 +67,20 @@ def survey_file(
     if source is None:
         return result
     facts = begin(source, result)
+    if params.get("head_only"):
+        _allow_for_head(source.size, int(params["size_bytes"]), result)
     if facts is not None and facts.found.exif is not None and facts.found.exif.thumbnail:
         result.placeholder = _placeholder(facts.found.exif.thumbnail)
     apply_dates(result, facts, name, params, read_sidecars(sidecar_descriptors))
     finish_notes(result, facts)
     return result
+
+
+def _allow_for_head(head_bytes: int, size_bytes: int, result: SurveyResult) -> None:
+    """Set the whole file's size, and leave to the digest what is missing only because no more than the head was read."""
+    result.size_bytes = size_bytes
+    if head_bytes < size_bytes and result.media_type and result.problem:
+        result.problem = ""
 
 
 def open_source(descriptor: int, result: SurveyResult) -> DescriptorSource | None:

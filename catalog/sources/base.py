@@ -78,6 +78,12 @@ class Source(Protocol):
         `expected` is (size in bytes, mtime in ns): FileChanged if the file is another one now. Other errors: OSError.
         """
 
+    is_far: bool
+    """Whether each file costs a wait: then several are opened at once, and surveys ask for heads only."""
+
+    def open_head(self, path: str) -> int:
+        """Like `open`, but the descriptor may hold the first 64 KiB only, so that its size is not the file's."""
+
     def root_is_writable(self) -> bool:
         """Whether files can be written into the root, as far as one can tell without writing."""
 

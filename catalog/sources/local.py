@@ -29,6 +29,8 @@ class LocalSource:
     One object serves one thread; it keeps up to 64 folders open until `close()`, or the end of a `with` block.
     """
 
+    is_far = False
+
     def __init__(self, root: str | os.PathLike[str], *, wanted: Callable[[str], bool] | None = None) -> None:
         self._root = os.path.realpath(os.fsencode(root))
         self._wanted = wanted
@@ -111,6 +113,10 @@ class LocalSource:
                 raise
         self._handles.forget()  # a kept folder may have been moved away: look once more, from the root
         return self._open(parts, path, expected)
+
+    def open_head(self, path: str) -> int:
+        """Return a descriptor of the whole file: here its head costs no more."""
+        return self.open(path)
 
     def close(self) -> None:
         """Close the kept folders. The source may be used again."""

@@ -27,6 +27,8 @@ class S3Source:
     caller's. It keeps nothing open and nothing in mind, so it may serve several threads.
     """
 
+    is_far = True
+
     def __init__(
         self,
         client: Any,

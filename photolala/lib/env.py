@@ -1,6 +1,7 @@
 """Read settings from environment variables: typed, and never a silent default for a bad value."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -58,6 +59,10 @@ class Environment:
     def words(self, name: str, separator: str = ",") -> list[str]:
         """Return a list: the parts between `separator`, without blanks and empty parts."""
         return [part.strip() for part in self.text(name).split(separator) if part.strip()]
+
+    def roots(self, name: str) -> list[str]:
+        """Return a list: the parts between colons, as in PATH; the colon of `s3://` parts nothing."""
+        return [part.strip() for part in re.split(r":(?!//)", self.text(name)) if part.strip()]
 
     def folder(self, name: str, default: Path) -> Path:
         """Return an absolute path (not necessarily there yet)."""

@@ -114,7 +114,7 @@ class Command(BaseCommand):
         roots = list(settings.PHOTO_ROOTS)
         if photos and str(photos) not in roots:
             settings.PHOTO_ROOTS = [*roots, str(photos)]
-        shown = [root for root in settings.PHOTO_ROOTS if ":" not in root]
+        shown = [root for root in settings.PHOTO_ROOTS if ":" not in root.removeprefix("s3:")]
         return {"PHOTOLALA_ROOTS": ":".join(shown)} if shown else {}
 
     def add_and_scan(self, photos: Path) -> None:

@@ -1,0 +1,68 @@
+"""Libraries in buckets: the client of this process, and which prefix may become a library."""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+from catalog.sources.base import SourceUnavailable
+from catalog.sources.s3 import S3Source
+from catalog.sources.s3_client import connect
+from catalog.sources.s3_errors import Retries
+from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
+from photolala.lib.roots import allowed_buckets
+
+COPY_MEMORY_BYTES = 16 * 1024 * 1024
+"""Larger objects are copied to a file in TMPDIR: several copies exist at once."""
+_QUICK_ATTEMPTS = 2
+
+
+class BucketRefused(Exception):
+    """The prefix cannot become a library; the text is a sentence."""
+
+
+def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
+    """Return a source of the bucket and prefix in `uri`."""
+    root = parse_uri(uri)
+    return S3Source(_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
+
+
+def checked_bucket(username: str, uri: str) -> BucketRoot:
+    """Return the root that `uri` names, if PHOTOLALA_ROOTS lets the user have it and it can be listed. BucketRefused."""
+    allowed = [parse_uri(one) for one in allowed_buckets(settings.PHOTO_ROOTS, username)]
+    try:
+        root = parse_uri(uri)
+    except ValueError as error:
+        raise BucketRefused(f"{error} Nothing was changed.") from None
+    if not any(root.is_within(one) for one in allowed):
+        raise BucketRefused(
+            "That bucket is not among those that may become libraries. Choose one that the administrator named in "
+            "PHOTOLALA_ROOTS. Nothing was changed."
+        )
+    cache = cache_root()
+    if cache is not None and (root.is_within(cache) or cache.is_within(root)):
+        raise BucketRefused(
+            "That prefix holds Photolala's own cache, or lies in it. Choose another one. Nothing was changed."
+        )
+    try:
+        bucket_source(root.uri, retries=Retries(_QUICK_ATTEMPTS)).check()
+    except SourceUnavailable as error:
+        raise BucketRefused(str(error)) from None
+    return root
+
+
+def cache_root() -> BucketRoot | None:
+    """Return where in a bucket the cache lies; None if it is a folder."""
+    return parse_uri(settings.CACHE_LOCATION) if settings.CACHE_LOCATION.startswith(SCHEME) else None
+
+
+def _client() -> Any:
+    return _client_of(os.getpid(), tuple(sorted(settings.S3.items())))
+
+
+@lru_cache(maxsize=2)
+def _client_of(process_id: int, options: tuple[tuple[str, str | None], ...]) -> Any:
+    """Make the client once a process: a forked one must not share its parent's connections."""
+    values: dict[str, Any] = dict(options)
+    return connect(**values)
