@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from accounts.models import Device, User
 from photolala.web.keyset import envelope, paginate
 from photolala.web.problems import Problem, TooManyRequests
-from photolala.web.throttle import SignInThrottle, client_address
+from photolala.web.throttle import BUSY_SECONDS, SignInThrottle, client_address
 from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
 
 NEWEST_FIRST = ("-created_at", "id")
@@ -119,15 +119,18 @@ class DeviceList(ApiView):
         body.is_valid(raise_exception=True)
         username = body.validated_data["username"]
         throttle = SignInThrottle(username, client_address(request._request))
-        if wait := throttle.seconds_to_wait():
-            raise TooManyRequests(
-                f"Too many wrong passwords. Wait {wait // 60} minutes, then try again.", wait_seconds=wait
-            )
-        user = authenticate(request._request, username=username, password=body.validated_data["password"])
-        if user is None:
-            throttle.failed()
-            raise SignInRefused("That name and password do not belong together.", "wrong_password")
-        throttle.succeeded()
+        with throttle.turn() as wait:
+            if wait == BUSY_SECONDS:
+                raise TooManyRequests("Many people sign in just now. Try again in a moment.", wait_seconds=wait)
+            if wait:
+                raise TooManyRequests(
+                    f"Too many wrong passwords. Wait {wait // 60} minutes, then try again.", wait_seconds=wait
+                )
+            user = authenticate(request._request, username=username, password=body.validated_data["password"])
+            if user is None:
+                throttle.failed()
+                raise SignInRefused("That name and password do not belong together.", "wrong_password")
+            throttle.succeeded()
         with transaction.atomic():
             token_row, token = AuthToken.objects.create(user)
             device = Device.objects.create(user=user, name=body.validated_data["name"], token=token_row)

@@ -32,15 +32,15 @@ class SignInView(LoginView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check name and password, unless there were too many failures lately: then 429 without looking."""
         throttle = SignInThrottle(request.POST.get("username", ""), client_address(request))
-        wait = throttle.seconds_to_wait()
-        if wait:
-            return self._too_many(wait)
-        response = super().post(request, *args, **kwargs)
-        if request.user.is_authenticated:
-            throttle.succeeded()
-        else:
-            throttle.failed()
-        return response
+        with throttle.turn() as wait:
+            if wait:
+                return self._too_many(wait)
+            response = super().post(request, *args, **kwargs)
+            if request.user.is_authenticated:
+                throttle.succeeded()
+            else:
+                throttle.failed()
+            return response
 
     def _too_many(self, wait_seconds: int) -> HttpResponse:
         form = self.form_class(self.request)
@@ -62,9 +62,16 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; this session stays, all others end."""
     form = PasswordChangeForm(_user(request), request.POST)
-    if not form.is_valid():
-        return _profile(request, form, status=422)
-    form.save()
+    throttle = SignInThrottle(_user(request).get_username(), client_address(request))
+    with throttle.turn() as wait:
+        if wait:
+            messages.warning(request, "Too many wrong passwords. Wait a while, then try again. Nothing was changed.")
+            return _profile(request, PasswordChangeForm(_user(request)), status=429)
+        if not form.is_valid():
+            if "old_password" in form.errors:  # who found an open browser must not guess on
+                throttle.failed()
+            return _profile(request, form, status=422)
+        form.save()
     update_session_auth_hash(request, form.user)
     messages.success(request, "Your password is changed. Other browsers are signed out; devices stay signed in.")
     return redirect("accounts:profile")

@@ -5,6 +5,7 @@ from django.test import Client
 from knox.models import AuthToken
 
 from accounts.models import Device
+from photolala.web import throttle
 from photolala.web.throttle import MOST_FAILURES
 from tests.factories import PASSWORD
 
@@ -73,6 +74,17 @@ def test_a_bad_new_password_is_refused_with_the_reason(cast, alice, form, words)
     response = alice.post("/me/password/", form)
     assert response.status_code == 422
     assert words in response.content.decode()
+    cast.alice.refresh_from_db()
+    assert cast.alice.check_password(PASSWORD)
+
+
+def test_an_open_browser_is_no_place_to_guess_the_password(cast, alice):
+    form = {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW}
+    for _ in range(throttle.MOST_FAILURES):
+        assert alice.post("/me/password/", form).status_code == 422
+    answer = alice.post("/me/password/", {**form, "old_password": PASSWORD})
+    assert answer.status_code == 429
+    assert "Too many wrong passwords" in answer.content.decode()
     cast.alice.refresh_from_db()
     assert cast.alice.check_password(PASSWORD)
 
