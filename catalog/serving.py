@@ -1,6 +1,7 @@
 """Serve thumbnails, previews, originals and metadata of what a user may see; what the cache lost is made anew."""
 
 import io
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from .models import Library, Photo
 from .previews import PREVIEW_EDGE_PX, DecoderBusy, decoder
 from .source_for import source_for
 
+logger = logging.getLogger(__name__)
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
 SCAN_SOON_SECONDS = 5
@@ -142,9 +144,9 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
         if photo_md5:
             raise NotThere(problem or "Nothing could be read from this file.", "no_metadata")
         raise NotThere("The file is still to be read.", "not_ready", wait_seconds=SCAN_SOON_SECONDS)
-    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5, shard)):
-        cache_tree.write_metadata(photo_md5, body, shard)
     raw = body.encode()
+    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5, shard)):
+        _keep(cache_tree.metadata_name(photo_md5, shard), raw)
     download = Download(len(raw), "application/json", etag=photo_md5, cache_control=ASK_AGAIN)
     return serve(request, download, io.BytesIO(raw))
 
@@ -165,7 +167,7 @@ def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable
     file, size, path = _open_cached(name)
     if file is None:
         picture = make()
-        cache_tree.cache().save(name, ContentFile(picture))
+        _keep(name, picture)
         file, size, path = io.BytesIO(picture), len(picture), None
     download = Download(
         size,
@@ -176,6 +178,14 @@ def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable
         server_path=path,
     )
     return serve(request, download, file)
+
+
+def _keep(name: str, content: bytes) -> None:
+    """Store an object in the cache tree if that can be; a full disk is no reason not to show what is at hand."""
+    try:
+        cache_tree.cache().save(name, ContentFile(content))
+    except Exception:  # each storage has its own kinds of errors
+        logger.warning("The cache tree cannot be written: %s", name, exc_info=True)
 
 
 def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
@@ -190,7 +200,7 @@ def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
             remote = storage.open(name, "rb")
             return (cast(BinaryIO, remote), remote.size, None) if remote.size else (None, 0, None)
         file = opened(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None, 0, None
     size = os.fstat(file.fileno()).st_size
     if size == 0:  # what a power cut may leave
@@ -202,7 +212,7 @@ def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
 def _cached_size(name: str) -> int:
     try:
         return cache_tree.cache().size(name)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
+from catalog.api import health
 from catalog.models import Favourite, Library
 from operations.models import Operation
 from tests.factories import make_library, make_photo, make_user
@@ -68,6 +69,18 @@ def test_probes(cast: Cast, anonymous: APIClient, settings: Any, tmp_path: Any) 
     answer = anonymous.get(f"{API}health/ready")
     assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "ok")
     assert location not in answer.content.decode()
+
+
+def test_probes_write_seldom(cast: Cast, anonymous: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    monkeypatch.setattr(health, "_kept", (None, 0.0, ""))
+    monkeypatch.setattr(health, "_try_cache_tree", lambda: tries.append(1) or "ok")
+    for _ in range(5):
+        assert anonymous.get(f"{API}health/ready").status_code == 200
+    assert len(tries) == 1
+    monkeypatch.setattr(health, "KEEP_SECONDS", -1)
+    assert anonymous.get(f"{API}health/ready").status_code == 200
+    assert len(tries) == 2
 
 
 def test_figures_are_for_this_machine_and_staff(cast: Cast, alice: APIClient, anonymous: APIClient) -> None:

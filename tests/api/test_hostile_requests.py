@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from tests.factories import make_photo
@@ -98,3 +99,16 @@ def test_nul_in_addresses_and_names(cast: Cast, alice: APIClient) -> None:
         assert alice.get(f"{API}photos/", {name: "a\0b"}).status_code == 400, name
     answer = alice.post(f"{library}members/", {"username": "bob\0", "role": "viewer"}, format="json")
     assert answer.status_code == 400
+
+
+def test_a_database_that_stays_locked_is_no_error_of_the_client(
+    cast: Cast, alice: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = make_photo(cast.library, "1.jpg")
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("catalog.api.photos.toggle_favourite", locked)
+    answer = alice.post(f"{API}photos/{photo.pk}/favorite/", {}, format="json")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")

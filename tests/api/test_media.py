@@ -296,6 +296,18 @@ def test_metadata_is_the_stored_json(cast: Cast, alice: APIClient, tmp_path: Pat
     assert json.loads(path.read_text()) == {"photoMD5": photo.photo_md5}
 
 
+def test_what_cannot_be_kept_is_shown_all_the_same(cast: Cast, alice: APIClient, tmp_path: Path, settings: Any) -> None:
+    photo = make_shown(cast)
+    (tmp_path / "full").write_text("")
+    location = str(tmp_path / "full" / "cache")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "cache": {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": location}},
+    }
+    for kind in KINDS:
+        assert alice.get(at(photo, kind)).status_code == 200, kind
+
+
 def test_too_many_at_once_are_asked_to_wait(cast: Cast, alice: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = make_shown(cast)
 
