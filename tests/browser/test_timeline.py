@@ -247,6 +247,20 @@ def test_slides_go_on_through_months_that_were_not_loaded(alice, library, open_t
     tab.complaints.clear()  # these photos have no files: their previews are missing, which the page says
 
 
+def test_small_photos_are_never_blown_up(alice, library, open_tab):
+    page = open_tab(alice).page
+    page.goto("/")
+    page.locator(f"{TILE} a").first.click()
+    for _ in range(4):  # the later ones were loaded before they became slides
+        expect(page.locator(".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)")).to_be_visible()
+        wait_until(
+            page,
+            """document.querySelector(".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)")
+            ?.getBoundingClientRect().width === 300""",
+        )
+        page.keyboard.press("ArrowRight")
+
+
 def test_the_panel_tells_what_is_known(alice, library, open_tab):
     page = open_tab(alice).page
     photo = Photo.objects.get(directory="2024/05", filename="IMG_0.JPG")

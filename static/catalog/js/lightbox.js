@@ -28,6 +28,15 @@ function previewSize(ratio) {
     : { width: Math.round(PREVIEW_EDGE * ratio), height: PREVIEW_EDGE };
 }
 
+/** Give a slide the size of its picture, if that is known and another one; return whether it was. */
+function takeOwnSize(slide) {
+  const { content } = slide;
+  const { naturalWidth, naturalHeight } = content.element ?? {};
+  if (!naturalWidth || Math.abs(naturalWidth - slide.width) <= 2) return false;
+  for (const one of [slide, content]) [one.width, one.height] = [naturalWidth, naturalHeight];
+  return true;
+}
+
 /**
  * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, isFavourite,
  * takenText, problem}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`.
@@ -95,7 +104,8 @@ export class Lightbox extends EventTarget {
     pswp.addFilter("contentErrorElement", (element, content) => this.explain(content));
     pswp.on("contentLoad", (event) => this.loadContent(event));
     pswp.on("contentDeactivate", ({ content }) => content.element?.querySelector?.("video")?.pause());
-    pswp.on("loadComplete", ({ slide, content }) => this.correctSize(slide, content));
+    pswp.on("loadComplete", ({ slide }) => this.correctSize(slide));
+    pswp.on("slideInit", ({ slide }) => takeOwnSize(slide)); // its picture may have come before it was a slide
     pswp.on("pointerDown", (event) => {
       if (event.originalEvent.target.closest("video, .photo-panel, .photo-reason")) event.preventDefault();
     });
@@ -147,10 +157,8 @@ export class Lightbox extends EventTarget {
   }
 
   /** Small photos are smaller than previews usually are: show them in their own size, not blown up. */
-  correctSize(slide, content) {
-    const { naturalWidth, naturalHeight } = content.element ?? {};
-    if (!naturalWidth || Math.abs(naturalWidth - slide.width) <= 2) return;
-    for (const one of [slide, content]) [one.width, one.height] = [naturalWidth, naturalHeight];
+  correctSize(slide) {
+    if (!takeOwnSize(slide)) return;
     slide.calculateSize();
     slide.zoomAndPanToInitial();
     slide.applyCurrentZoomPan();
