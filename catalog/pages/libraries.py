@@ -8,8 +8,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from catalog import libraries as verbs
@@ -77,12 +78,15 @@ def add(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def scan(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Start a scan; owners and editors may."""
+    """Start a scan and return to the page that asked (`next`, this site only); owners and editors may."""
     frame = library_frame(request, library_id, "")
     if not frame["can_edit"]:
         raise Http404("Viewers may not scan a library.")
     _start_scan(request, frame["library"])
-    return redirect("catalog:library-about", library_id)
+    wanted = request.POST.get("next", "")
+    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+        return HttpResponseRedirect(wanted)
+    return redirect("catalog:library-timeline", library_id)
 
 
 def _start_scan(request: HttpRequest, library: Library) -> None:

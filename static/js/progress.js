@@ -5,6 +5,7 @@ const pollUrl = document.body.dataset.pollUrl;
 const QUICK_MS = 2000;
 const CALM_MS = 8000;
 const number = new Intl.NumberFormat("en");
+const beganActive = Boolean(bar) && !bar.hidden; // something was under way when the server wrote this page
 let shownStates = null;
 let cursor = "";
 let timer = 0;
@@ -27,8 +28,9 @@ function showBar(active) {
 }
 
 // Fetches this very page again and swaps the parts marked data-live="name": the server alone knows how they look.
-export async function refreshLiveParts() {
-  const parts = [...document.querySelectorAll("[data-live]")];
+// The notice of unfinished work is on every page; it changes with the operations' states, not with their progress.
+export async function refreshLiveParts({ withNotice = true } = {}) {
+  const parts = [...document.querySelectorAll(withNotice ? "[data-live]" : '[data-live]:not([data-live="waiting"])')];
   if (!parts.length) return;
   const response = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
   if (!response.ok || response.redirected) return;
@@ -70,9 +72,10 @@ async function poll() {
       active = operations.filter((one) => one.state === "running" || one.state === "pending");
       showBar(active);
       const states = operations.map((one) => `${one.id} ${one.state}`).sort().join();
-      const changed = shownStates !== null && states !== shownStates;
+      // What was quick may have ended before the first look.
+      const changed = shownStates === null ? beganActive && !active.length : states !== shownStates;
       shownStates = states;
-      if (active.length || changed || librariesChanged) await refreshLiveParts();
+      if (active.length || changed || librariesChanged) await refreshLiveParts({ withNotice: changed });
     }
   } catch {
     // The server is away for a moment (a restart, a lost network); the next round tells.

@@ -129,6 +129,23 @@ def test_progress_moves_by_itself_and_ends_by_itself(visit, alice, operations):
     assert visitor.wrong() == []
 
 
+def test_a_scan_that_fails_says_so_by_itself_and_can_be_started_again(visit, alice, operations):
+    library = Library.objects.get()
+    Operation.objects.exclude(pk=operations["running"].pk).delete()
+    Operation.objects.update(active_key=library.scan_key)
+    visitor = visit(alice)
+    visitor.go(f"/libraries/{library.pk}/about/")
+    expect(visitor.page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Scan now")).to_have_count(0)
+    expect(visitor.page.locator(".notices")).to_be_hidden()
+    Operation.objects.update(state="failed", active_key="", error="The disk is away.", finished_at=timezone.now())
+    expect(visitor.page.get_by_text("The disk is away.")).to_be_visible()
+    visitor.page.get_by_role("button", name="Scan now").click()
+    expect(visitor.page.get_by_text("Waiting for a worker").first).to_be_visible()
+    assert visitor.page.url.endswith(f"/libraries/{library.pk}/about/")
+    assert visitor.wrong() == []
+
+
 def test_the_folder_chooser_keeps_what_was_typed(visit, alice, settings):
     root = Path(settings.PHOTO_ROOTS[0])
     (root / "weddings" / "2024").mkdir(parents=True)

@@ -110,7 +110,7 @@ def test_owner_and_editor_may_scan_but_a_viewer_not(cast, alice, bob, dora):
     address = f"/libraries/{cast.library.pk}/scan/"
     assert bob.post(address).status_code == 404
     assert not Operation.objects.exists()
-    assert dora.post(address).status_code == 302
+    assert dora.post(address, {"next": "//evil.example"})["Location"] == f"/libraries/{cast.library.pk}/"
     page = alice.post(address, follow=True).content.decode()
     assert "under way already" in page
     assert Operation.objects.count() == 1
