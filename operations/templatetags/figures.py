@@ -113,16 +113,16 @@ def words_of(name: Any) -> str:
 @register.filter
 def count_name(name: Any) -> str:
     """Return the name of a metric for people, without the unit that its value says ("survey_seconds" -> "Survey")."""
-    text = words_of(str(name).removesuffix("_seconds").removesuffix("_bytes") or name)
+    text = words_of(str(name).removesuffix("_seconds").removesuffix("_bytes").removeprefix("bytes_") or name)
     return "Time" if text == "seconds" else text[:1].upper() + text[1:]
 
 
 @register.filter
 def count_value(value: Any, name: Any) -> str:
-    """Return a metric's value with the unit that its name ends in (`…_seconds`, `…_bytes`)."""
+    """Return a metric's value with the unit that its name tells (`…_seconds`, `…_bytes`, `bytes_…`)."""
     if str(name).endswith("seconds"):
         return f"{value:.1f} s" if value < 10 else duration_words(float(value))
-    if str(name).endswith("bytes"):
+    if str(name).endswith("bytes") or str(name).startswith("bytes_"):
         return file_size(value)
     return number(value) if float(value).is_integer() else f"{value:,.2f}"
 

@@ -135,3 +135,28 @@ def test_the_list_needs_the_same_queries_for_many(cast, alice, django_assert_max
         make(cast.alice, state=["completed", "failed", "pending", "cancelled"][number % 4])
     with django_assert_max_num_queries(5):
         assert alice.get("/operations/").status_code == 200
+
+
+def test_what_was_cancelled_can_be_resumed_from_the_list(cast, alice):
+    operation = make(cast.alice, state="cancelled", finished_at=timezone.now())
+    assert f'action="/operations/{operation.pk}/resume/"' in alice.get("/operations/").content.decode()
+    make(cast.alice, state="completed", finished_at=timezone.now())
+    assert alice.get("/operations/").content.decode().count("/resume/") == 1
+
+
+def test_a_lost_pointer_asks_for_the_folder_and_many_lost_photos_for_them(cast, alice):
+    lost = make(cast.alice, state="failed", error_code="confirm_gone", error="The file .photolala.md5 is gone.")
+    page = alice.get(f"/operations/{lost.pk}/").content.decode()
+    assert "Is this the right folder?" in page
+    assert "It is the right folder</button>" in page
+    gone = make(cast.alice, state="failed", error_code="confirm_gone", error="Gone.", result={"gone": 9_120})
+    page = alice.get(f"/operations/{gone.pk}/").content.decode()
+    assert "Are these photos really gone?" in page
+    assert "Mark 9,120 photos as missing" in page
+
+
+def test_bytes_read_are_shown_as_a_size(cast, alice):
+    operation = running(cast.alice, metrics={"files_read": 60, "bytes_read": 140_305_979})
+    page = alice.get(f"/operations/{operation.pk}/").content.decode()
+    assert "140 MB" in page
+    assert "140,305,979" not in page
