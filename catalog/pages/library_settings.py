@@ -70,7 +70,7 @@ def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         verbs.set_member(frame["library"], member, role)
     except verbs.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
-        return _page(request, frame, form, status=422, member_error=str(refused))
+        return _page(request, frame, form, status=422, member_error=str(refused), member_name=username)
     messages.success(request, f"{username} is {role} of this library now.")
     return redirect("catalog:library-settings", library_id)
 
@@ -111,7 +111,7 @@ def _username(request: HttpRequest) -> str:
 
 
 def _page(
-    request: HttpRequest, frame: dict[str, Any], form: SettingsForm, status: int = 200, **errors: str
+    request: HttpRequest, frame: dict[str, Any], form: SettingsForm, status: int = 200, **words: str
 ) -> HttpResponse:
     members = Membership.objects.filter(library=frame["library"]).select_related("user").order_by("user__username")
     context = {
@@ -120,6 +120,6 @@ def _page(
         "time_zones": time_zone_names(),
         "memberships": list(members),
         "roles": Membership.Role.choices,
-        **errors,
+        **words,
     }
     return render(request, "catalog/settings.html", context, status=status)
