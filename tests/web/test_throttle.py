@@ -78,8 +78,8 @@ def test_few_passwords_are_checked_at_once_and_none_more_than_allowed(monkeypatc
     assert max(at_once) <= throttle.MOST_CHECKS
     assert throttle.MOST_FAILURES <= len(tries) < throttle.MOST_FAILURES + throttle.MOST_CHECKS
     monkeypatch.setattr(throttle, "TURN_SECONDS", 0)
-    with SignInThrottle("bob", "192.0.2.2").turn(), SignInThrottle("bob", "192.0.2.2").turn():
-        with SignInThrottle("bob", "192.0.2.2").turn() as wait:
-            assert wait == throttle.BUSY_SECONDS
-    with SignInThrottle("bob", "192.0.2.2").turn() as wait:
+    bob = SignInThrottle("bob", "192.0.2.2")
+    with bob.turn(), bob.turn(), bob.turn() as wait:
+        assert wait == throttle.BUSY_SECONDS
+    with bob.turn() as wait:
         assert wait == 0
