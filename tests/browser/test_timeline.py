@@ -252,7 +252,9 @@ def test_small_photos_are_never_blown_up(alice, library, open_tab):
     page.goto("/")
     page.locator(f"{TILE} a").first.click()
     for _ in range(4):  # the later ones were loaded before they became slides
-        expect(page.locator(".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)")).to_be_visible()
+        expect(
+            page.locator(".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)")
+        ).to_be_visible()
         wait_until(
             page,
             """document.querySelector(".pswp__item[aria-hidden=false] img.pswp__img:not(.pswp__img--placeholder)")
