@@ -1,5 +1,6 @@
 """Serve thumbnails, previews, originals and metadata of what a user may see; what the cache lost is made anew."""
 
+import hashlib
 import io
 import logging
 import os
@@ -27,6 +28,7 @@ from .source_for import source_for
 logger = logging.getLogger(__name__)
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
+LARGEST_HASHED_BYTES = 256 * 1024 * 1024
 SCAN_SOON_SECONDS = 5
 _COLUMNS = (
     "photo_md5",
@@ -96,9 +98,12 @@ def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     """Answer with a JPEG of at most 2,048 px for the lightbox, made when it is first asked for."""
     _refuse_without_picture(photo)
-    if not photo.photo_md5:
+    if not _is_kept(photo):
         picture = _make_preview(photo)
-        download = Download(len(picture), "image/jpeg", cache_control="private, no-store", filename=_jpeg_name(photo))
+        control = _cache_control(request, photo) if photo.photo_md5 else "private, no-store"
+        download = Download(
+            len(picture), "image/jpeg", photo.photo_md5, filename=_jpeg_name(photo), cache_control=control
+        )
         return serve(request, download, io.BytesIO(picture))
     return _serve_cached(
         request, photo, cache_tree.preview_name(photo.photo_md5, photo.library.source), partial(_make_preview, photo)
@@ -226,19 +231,38 @@ def _make_thumbnail(photo: Stored) -> bytes:
 
 
 def _make_preview(photo: Stored) -> bytes:
-    found = _decode(photo, partial(decoder.preview, edge_px=PREVIEW_EDGE_PX))
+    found = _decode(photo, partial(decoder.preview, edge_px=PREVIEW_EDGE_PX), is_shared=_is_kept(photo))
     if found.picture is None:
         raise NotThere(found.problem or "No picture could be made of this file.", "no_picture")
     return found.picture
 
 
-def _decode(photo: Stored, verb: Callable[[Job], Any]) -> Any:
-    """Open the file as the catalog knows it and hand it to the decoder. Raises problems."""
+def _is_kept(photo: Stored) -> bool:
+    """Tell whether a preview may go into the cache, where everybody's photos of the same MD5 find it."""
+    return bool(photo.photo_md5) and photo.size_bytes <= LARGEST_HASHED_BYTES
+
+
+def _has_md5(descriptor: int, photo_md5: str) -> bool:
+    digest, place = hashlib.md5(usedforsecurity=False), 0
+    while block := os.pread(descriptor, 1 << 20, place):  # the descriptor's own place stays at the start
+        digest.update(block)
+        place += len(block)
+    return digest.hexdigest() == photo_md5
+
+
+def _decode(photo: Stored, verb: Callable[[Job], Any], *, is_shared: bool = False) -> Any:
+    """Open the file as the catalog knows it and hand it to the decoder. Raises problems.
+
+    What will be shared by MD5 is made of bytes that have that MD5: size and time of a file can be forged.
+    """
     source = source_for(photo.library)
     try:
         descriptor = _open(source, photo, as_known=True)
     finally:
         source.close()
+    if is_shared and not _has_md5(descriptor, photo.photo_md5):
+        os.close(descriptor)
+        raise _changed(photo)
     # The pool closes what it opens, and opens again when a decoder crashed on it: hence the copies.
     params = {"zone": photo.library.time_zone, "mtime_ns": photo.mtime_ns, "size_bytes": photo.size_bytes}
     try:

@@ -20,7 +20,7 @@ from catalog.media.pool import Job
 from catalog.models import Photo, PhotoMetadata
 from catalog.source_for import source_for
 from photolala.web import ranges
-from tests.factories import make_jpeg, make_photo
+from tests.factories import make_jpeg, make_library, make_photo
 
 from .conftest import API, Cast
 
@@ -122,6 +122,29 @@ def test_a_preview_is_made_once(cast: Cast, alice: APIClient, tmp_path: Path, mo
     assert cached(tmp_path, "previews", photo.photo_md5).read_bytes() == data
     monkeypatch.setattr(serving, "_make_preview", lambda photo: pytest.fail("made again"))
     assert body_of(alice.get(at(photo, "preview"))) == data
+
+
+def test_nobody_puts_another_picture_into_the_cache_of_all(
+    cast: Cast, alice: APIClient, charlie: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make_shown(cast)
+    theirs = make_library(cast.charlie, tmp_path / "photos" / "theirs")
+    copy = make_photo(theirs, "copy.jpg", data=(cast.root / mine.path).read_bytes())
+    assert copy.photo_md5 == mine.photo_md5
+    path = tmp_path / "photos" / "theirs" / "copy.jpg"
+    times, size = path.stat().st_mtime_ns, path.stat().st_size
+    forged = make_jpeg(seed=77)
+    path.write_bytes(forged[:size].ljust(size, b"\0"))
+    os.utime(path, ns=(times, times))
+    assert charlie.get(at(copy, "preview")).status_code == 409
+    assert not cached(tmp_path, "previews", mine.photo_md5).exists()
+    monkeypatch.setattr(serving, "LARGEST_HASHED_BYTES", 10)  # too large to be hashed while a person waits
+    answer = charlie.get(at(copy, "preview"))
+    assert answer.status_code == 200
+    assert not cached(tmp_path, "previews", mine.photo_md5).exists()
+    monkeypatch.undo()
+    assert alice.get(at(mine, "preview")).status_code == 200
+    assert cached(tmp_path, "previews", mine.photo_md5).exists()
 
 
 def test_a_photo_that_is_not_digested_yet(cast: Cast, alice: APIClient) -> None:
