@@ -100,7 +100,9 @@ def test_what_cannot_be_added_is_refused_with_the_reason(cast, alice, change, wo
     form = {**FORM, **{name: value.replace("{root}", str(cast.folder)) for name, value in change.items()}}
     response = alice.post("/libraries/add/", form)
     assert response.status_code == 422
-    assert words in response.content.decode()
+    page = response.content.decode()
+    assert words in page
+    assert page.count('class="form-error"') == 1
     assert Library.objects.count() == 1
     assert not Operation.objects.exists()
 
