@@ -1,14 +1,17 @@
 """Token authentication for the API: `Authorization: Token …` of a device."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
+from django.db import OperationalError
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from .models import Device
 
+logger = logging.getLogger(__name__)
 SEEN_EVERY = timedelta(minutes=5)
 
 
@@ -20,6 +23,16 @@ class DeviceTokenAuthentication(TokenAuthentication):
         if not token.isalnum():  # of ASCII: ours are hexadecimal; others are not even looked up
             raise AuthenticationFailed("This token is not, or no longer, valid.")
         user, auth_token = super().authenticate_credentials(token)
-        now = timezone.now()
-        Device.objects.filter(token=auth_token).exclude(last_seen_at__gt=now - SEEN_EVERY).update(last_seen_at=now)
+        _note_seen(auth_token)
         return user, auth_token
+
+
+def _note_seen(token: Any) -> None:
+    """Write down when the device was seen; looked up first, because even an UPDATE of nothing waits for SQLite's lock."""
+    now = timezone.now()
+    due = Device.objects.filter(token=token).exclude(last_seen_at__gt=now - SEEN_EVERY)
+    try:
+        if due.exists():
+            due.update(last_seen_at=now)
+    except OperationalError:  # a long transaction holds the lock: the note is not worth the answer
+        logger.warning("It could not be noted that a device was seen.", exc_info=True)

@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -108,3 +111,38 @@ def test_profile(cast: Cast, alice: APIClient, anonymous: APIClient) -> None:
     cast.alice.refresh_from_db()
     assert (cast.alice.email, cast.alice.is_staff) == ("alice@example.org", False)
     assert alice.patch(f"{API}me/", {"email": "nonsense"}).status_code == 400
+
+
+def test_only_the_first_request_in_five_minutes_writes(cast: Cast, anonymous: APIClient) -> None:
+    token = sign_in(anonymous).json()["token"]
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    written = []
+    for _ in range(3):
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"{API}me/").status_code == 200
+        written.append(sum(row["sql"].startswith(("UPDATE", "INSERT", "DELETE")) for row in queries))
+    assert written == [1, 0, 0]
+
+
+def test_a_locked_database_keeps_no_reader_out(
+    cast: Cast, alice: APIClient, anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {sign_in(anonymous).json()['token']}")
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("django.db.models.query.QuerySet.update", locked)
+    assert client.get(f"{API}me/").status_code == 200
+
+
+def test_who_is_shut_out_is_out_at_once(cast: Cast, alice: APIClient) -> None:
+    browser = Client()
+    browser.force_login(cast.alice)
+    assert [alice.get(f"{API}me/").status_code, browser.get("/me/").status_code] == [200, 200]
+    type(cast.alice).objects.filter(pk=cast.alice.pk).update(is_active=False)
+    assert [alice.get(f"{API}me/").status_code, browser.get("/me/").status_code] == [401, 302]
+    assert browser.get(f"{API}me/").status_code == 401
+    assert sign_in(APIClient()).status_code == 401
