@@ -26,6 +26,13 @@ class DeviceTokenAuthentication(TokenAuthentication):
         _note_seen(auth_token)
         return user, auth_token
 
+    def _cleanup_token(self, auth_token: Any) -> bool:
+        """Delete this token if it has expired, and say so; the user's others are not all read for each request."""
+        if auth_token.expiry is None or auth_token.expiry > timezone.now():
+            return False
+        auth_token.delete()
+        return True
+
 
 def _note_seen(token: Any) -> None:
     """Write down when the device was seen; looked up first, because even an UPDATE of nothing waits for SQLite's lock."""

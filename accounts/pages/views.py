@@ -19,6 +19,7 @@ from photolala.web.throttle import SignInThrottle, client_address
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
+MOST_DEVICES = 200
 YEAR_SECONDS = 60 * 60 * 24 * 365
 
 
@@ -110,7 +111,7 @@ def _profile(request: HttpRequest, form: PasswordChangeForm, status: int = 200) 
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "form": form,
-        "devices": Device.objects.filter(user=_user(request)),
+        "devices": Device.objects.filter(user=_user(request))[:MOST_DEVICES],
         "theme": theme if theme in THEMES else "auto",
         "themes": [("auto", "As the system says"), ("light", "Light"), ("dark", "Dark")],
     }

@@ -174,7 +174,7 @@ def _wanted_range(request: HttpRequest, download: Download) -> tuple[int, int] |
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.groups() == ("", ""):
         return None
-    first, last = (text[:19] for text in match.groups())
+    first, last = (text and (text.lstrip("0")[:19] or "0") for text in match.groups())
     size = download.size_bytes
     if not first:
         return (max(0, size - int(last)), size) if int(last) else (size, size)

@@ -6,6 +6,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -146,3 +147,17 @@ def test_who_is_shut_out_is_out_at_once(cast: Cast, alice: APIClient) -> None:
     assert [alice.get(f"{API}me/").status_code, browser.get("/me/").status_code] == [401, 302]
     assert browser.get(f"{API}me/").status_code == 401
     assert sign_in(APIClient()).status_code == 401
+
+
+def test_many_devices_cost_no_more_and_expired_tokens_are_worthless(cast: Cast) -> None:
+    row, token = AuthToken.objects.create(cast.alice)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    for _ in range(20):
+        AuthToken.objects.create(cast.alice)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(f"{API}me/").status_code == 200
+    assert len([query for query in queries if "knox_authtoken" in query["sql"]]) <= 2
+    AuthToken.objects.filter(pk=row.pk).update(expiry=timezone.now())
+    assert client.get(f"{API}me/").status_code == 401
+    assert not AuthToken.objects.filter(pk=row.pk).exists()

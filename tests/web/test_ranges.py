@@ -77,3 +77,14 @@ def test_stalled_clients_leave_threads_for_others(tmp_path: Path) -> None:
     del answers, stalled, response
     gc.collect()
     assert answer().status_code == 200  # those that nobody closed were collected
+
+
+def test_zeros_before_a_number_mean_nothing() -> None:
+    for header, expected in (
+        ("bytes=" + "0" * 30 + "5-" + "0" * 30 + "6", "bytes 5-6/10"),
+        ("bytes=0-" + "9" * 400, "bytes 0-9/10"),
+        ("bytes=-" + "9" * 400, "bytes 0-9/10"),
+        ("bytes=" + "9" * 400 + "-", "bytes */10"),
+    ):
+        request = RequestFactory().get("/", HTTP_RANGE=header)
+        assert serve(request, Download(10, "image/jpeg"), io.BytesIO(b"x" * 10))["Content-Range"] == expected
