@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "photolala.web.busy.BusyDatabaseMiddleware",
 ]
 ROOT_URLCONF = "photolala.urls"
 WSGI_APPLICATION = "photolala.wsgi.application"

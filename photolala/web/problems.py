@@ -6,11 +6,12 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
+
+from .busy import is_locked
 
 CONTENT_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = exceptions.ValidationError(
             error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}
         )
-    elif isinstance(error, OperationalError) and "locked" in str(error):
+    elif is_locked(error):
         logger.warning("The database was locked for too long: %s", context.get("request"))
         error = Unavailable("The database is busy just now. Nothing was changed; try again in a moment.", "busy")
     if not isinstance(error, exceptions.APIException):
