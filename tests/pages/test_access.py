@@ -104,3 +104,10 @@ def test_forms_from_elsewhere_are_refused(cast, ids):
     assert response.status_code == 403
     assert b"Please send it again" in response.content
     assert Library.objects.filter(pk=cast.library.pk).exists()
+
+
+def test_an_address_the_server_does_not_know_is_explained(anonymous, settings):
+    settings.ALLOWED_HOSTS = ["localhost"]
+    response = anonymous.get("/sign-in/", headers={"host": "192.168.1.7:8000"})
+    assert response.status_code == 400
+    assert "PHOTOLALA_HOSTS" in response.content.decode()
