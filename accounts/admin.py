@@ -14,6 +14,8 @@ from photolala.web.admin import LargeTableAdmin
 from .models import Device, User
 from .signals import user_is_leaving
 
+admin.site.site_header = admin.site.site_title = "Photolala administration"
+
 
 @admin.register(User)
 class PhotolalaUserAdmin(UserAdmin):
