@@ -16,7 +16,7 @@ from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import Pointer
 from catalog.snapshots.publish import publish, read_pointer
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name
-from catalog.snapshots.write import write_snapshot
+from catalog.snapshots.write import WrittenSnapshot, write_snapshot
 from catalog.sources.base import Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run
 
@@ -176,34 +176,42 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
     with tempfile.TemporaryDirectory(dir=working, prefix=f"snapshot-{run.token}-") as folder:
         header = SnapshotHeader(str(library.pk))
         with write_snapshot(folder, header, entry_rows(library), metadata_rows(library)) as written:
-            if not run.still_mine():
-                raise LeaseLost
-            root = root_location(library)
-            with cache_tree.writing():
-                cache = cache_location(source.root_md5)
-                published = publish(written, cache, root)
-                in_cache = set(cache.names())
-            for warning in published.warnings:
-                logger.warning("Library %s: %s", library.pk, warning)
-            with transaction.atomic():
-                Snapshot.objects.update_or_create(
-                    library=library,
-                    md5=written.md5,
-                    defaults={
-                        "entry_count": written.entry_count,
-                        "size_bytes": written.size_bytes,
-                        "published_at": timezone.now(),
-                    },
-                )
-                _mark_present(library, in_cache, root)
-                Library.objects.filter(pk=library.pk).update(
-                    snapshot_md5=written.md5,
-                    snapshot_revision=revision,
-                    # An earlier pointer in a root that takes no more files still tells that it is the right one.
-                    root_has_pointer=published.root_written or _root_pointer(library) is not None,
-                    warning=" ".join(published.warnings),
-                )
+            publish_written(library, source.root_md5, written, revision, run)
             return written.md5
+
+
+def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run) -> None:
+    """Publish a snapshot that holds the catalog's `revision`: in the cache, then in the root, then in the rows.
+
+    Raises LeaseLost instead of publishing for someone else.
+    """
+    if not run.still_mine():
+        raise LeaseLost
+    root = root_location(library)
+    with cache_tree.writing():
+        cache = cache_location(root_md5)
+        published = publish(written, cache, root)
+        in_cache = set(cache.names())
+    for warning in published.warnings:
+        logger.warning("Library %s: %s", library.pk, warning)
+    with transaction.atomic():
+        Snapshot.objects.update_or_create(
+            library=library,
+            md5=written.md5,
+            defaults={
+                "entry_count": written.entry_count,
+                "size_bytes": written.size_bytes,
+                "published_at": timezone.now(),
+            },
+        )
+        mark_present(library, in_cache, root)
+        Library.objects.filter(pk=library.pk).update(
+            snapshot_md5=written.md5,
+            snapshot_revision=revision,
+            # An earlier pointer in a root that takes no more files still tells that it is the right one.
+            root_has_pointer=published.root_written or _root_pointer(library) is not None,
+            warning=" ".join(published.warnings),
+        )
 
 
 def _root_pointer(library: Library) -> Pointer | None:
@@ -222,7 +230,8 @@ def _root_lags(library: Library) -> bool:
     return pointer is None or pointer.md5s[:1] != (library.snapshot_md5,)
 
 
-def _mark_present(library: Library, in_cache: set[str], root: Location | None) -> None:
+def mark_present(library: Library, in_cache: set[str], root: Location | None) -> None:
+    """Note of each snapshot where it lies; `in_cache` are the names in the cache."""
     in_root: set[str] = set()
     try:
         in_root = set(root.names()) if root else set()

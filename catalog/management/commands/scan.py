@@ -41,6 +41,11 @@ class Command(BaseCommand):
                 ring=False,
             )
         except AlreadyActive as running:
+            if running.operation.kind != "scan":
+                raise CommandError(
+                    f"The catalog of this library is being restored (operation {running.operation.pk}). Wait for it, or "
+                    "cancel it, then scan."
+                ) from None
             operation = left_behind(running.operation, "This library is being scanned")
             if options["confirm_gone"]:
                 params = {**operation.params, "confirm_gone": True}

@@ -1,0 +1,312 @@
+"""Put a library's catalog back to a snapshot: all its rows in one transaction, then the pointer. No photo is touched."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
+
+from catalog.snapshots.choose import choose_snapshot
+from catalog.snapshots.read import Snapshot
+from catalog.snapshots.schema import EntryRow, SnapshotUnusable, snapshot_name
+from catalog.snapshots.write import WrittenSnapshot
+from catalog.sources.base import SourceUnavailable
+from operations.models import Operation, State
+from operations.running import OperationFailed, Run, operation_kind, start
+
+from . import cache_tree, publishing, scan_zone
+from .answers import taken_columns, within
+from .locations import cache_location, root_location
+from .models import Library, Photo, PhotoMetadata
+from .planning import UNREAD
+from .restore_plan import Plan, Wanted, planned
+from .scan_rows import PHOTO_TABLE, Row
+from .snapshot_history import SnapshotNotKept, open_copy, root_md5, working_folder
+from .source_for import source_for
+
+logger = logging.getLogger(__name__)
+_BATCH = 500
+_LARGEST = 2**31 - 1
+Item = TypeVar("Item")
+_BODY_TEXTS = {
+    "camera_make": ("cameraMake", 200),
+    "camera_model": ("cameraModel", 200),
+    "lens_model": ("lensModel", 200),
+    "shutter_speed": ("shutterSpeed", 20),
+}
+_BODY_NUMBERS = {
+    "iso": ("iso", 0, 2**31 - 1),
+    "aperture": ("aperture", 0, 1e6),
+    "focal_length": ("focalLength", 0, 1e6),
+    "latitude": ("gpsLatitude", -90, 90),
+    "longitude": ("gpsLongitude", -180, 180),
+}
+
+
+def start_restore(library: Library, user: Any, md5: str = "", *, ring: bool = True) -> Operation:
+    """Start putting the catalog back to the snapshot `md5`, or to the latest that can be used.
+
+    Raises AlreadyActive while the library is being scanned or restored.
+    """
+    params = {"library": str(library.pk), "md5": md5}
+    key = library.scan_key  # the scan's own: they exclude each other
+    return start("restore", user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
+
+
+@operation_kind("restore", label="Restore of the catalog", queue="scan")
+def run_restore(run: Run) -> dict[str, Any]:
+    """Restore the library that `run.params` names; returns what was changed. Safe to run again, wherever it ended."""
+    library = Library.objects.filter(pk=run.params["library"]).first()
+    if library is None:
+        raise OperationFailed("The library was forgotten meanwhile; there is nothing to restore.", "library_gone")
+    run.phase("Reading the snapshot", unit="entries")
+    with working_folder(f"restore-{run.token}") as folder:
+        try:
+            require_root(library)
+            with _opened(library, run, folder) as snapshot:
+                return switch_to(library, snapshot, folder, run)
+        except (SnapshotNotKept, SnapshotUnusable) as error:
+            raise OperationFailed(f"{error} The catalog is as it was.", "snapshot_unusable") from None
+        except SourceUnavailable as error:
+            raise OperationFailed(str(error), "root_unavailable") from None
+
+
+def require_root(library: Library) -> None:
+    """Raise SourceUnavailable unless the root is there: nothing is written into the folder under an unplugged disk."""
+    with closing(source_for(library)) as source:
+        source.check()
+    publishing.check_pointer_is_there(library)
+
+
+def _opened(library: Library, run: Run, folder: Path) -> Snapshot:
+    """Open the snapshot that was asked for. A later claim opens the same one, whatever the pointers say by then."""
+    md5 = run.params.get("md5") or run.operation.checkpoint.get("md5", "")
+    if md5:
+        snapshot = open_copy(library, md5, folder)
+    else:
+        choice = choose_snapshot(root_location(library), cache_location(root_md5(library)), folder)
+        if choice.snapshot is None:
+            raise SnapshotNotKept(" ".join(choice.notes))
+        snapshot = choice.snapshot
+    run.checkpoint(md5=snapshot.md5)
+    if snapshot.header.library_id != str(library.pk):
+        logger.warning("The snapshot %s is of library %s.", snapshot.md5, snapshot.header.library_id)
+    return snapshot
+
+
+def switch_to(library: Library, snapshot: Snapshot, folder: Path, run: Run) -> dict[str, Any]:
+    """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
+
+    Killed before the transaction ends, the rows are the old ones; after it, the next claim (or the next scan) finds
+    nothing to change and publishes. The snapshot that was the latest stays the second.
+    """
+    revision = library.revision
+    with planned(library, snapshot, folder) as plan:
+        run.raise_if_stopped()
+        switch = _Switch(library, run, plan)
+        switch.look_for_thumbnails()
+        run.phase("Switching to the snapshot", snapshot.entry_count, unit="entries")
+        counts = switch.apply(revision)
+        ids_were_kept = plan.ids_were_kept
+    path = folder / snapshot_name(snapshot.md5)
+    written = WrittenSnapshot(str(path), snapshot.md5, snapshot.entry_count, path.stat().st_size)
+    require_root(library)
+    # With other ids than the snapshot's it is not this catalog's, so the next scan writes one that is.
+    publishing.publish_written(library, root_md5(library), written, library.revision if ids_were_kept else 0, run)
+    run.operation.done = run.operation.total = snapshot.entry_count
+    return {
+        "library": str(library.pk),
+        "snapshot_md5": snapshot.md5,
+        "entries": snapshot.entry_count,
+        **counts,
+        scan_zone.ZONE: _zone_of_dates(library),
+    }
+
+
+def _zone_of_dates(library: Library) -> str:
+    """Return the zone that the last scan told its dates in: the next one compares with it, restored or not."""
+    done = Operation.objects.filter(active_key=library.scan_key, state=State.COMPLETED).order_by("-created_at")
+    return (done.values_list("result", flat=True).first() or {}).get(scan_zone.ZONE) or library.time_zone
+
+
+class _Switch:
+    """One switch of a library's rows to what a plan says."""
+
+    def __init__(self, library: Library, run: Run, plan: Plan) -> None:
+        self.library = library
+        self.run = run
+        self.plan = plan
+        self.zone = ZoneInfo(library.time_zone)
+        self.started_at: datetime = run.operation.created_at
+
+    def look_for_thumbnails(self) -> None:
+        """Find out which new content has a thumbnail in the cache. Slow, so before the transaction."""
+        storage, shard = cache_tree.cache(), self.library.source
+        for batch in _batches(self.plan.new_content()):
+            self.plan.note_thumbnails([m for m in batch if storage.exists(cache_tree.thumbnail_name(m, shard))])
+            self.run.advance(len(batch))
+            self.run.checkpoint(force=False, is_lasting=False)
+
+    def apply(self, revision: int) -> dict[str, int]:
+        """Change all rows in one transaction, under the fencing number; return what was changed."""
+        counts = {"added": 0, "changed": 0, "gone": 0}
+        with transaction.atomic():
+            self.run.checkpoint(stop=False)
+            locked = Library.objects.select_for_update().filter(pk=self.library.pk)
+            if locked.values_list("revision", flat=True).first() != revision:
+                raise OperationFailed(
+                    "The catalog was changed meanwhile, so it is as it was. Retry.", "changed_meanwhile"
+                )
+            for ids in _batches(self.plan.displaced()):
+                _leave_places(ids)
+            for ids in _batches(self.plan.gone()):
+                counts["gone"] += Photo.objects.filter(pk__in=ids).update(
+                    state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=self.started_at
+                )
+            for batch in _batches(self.plan.changed()):
+                added = self._write(batch)
+                counts["added"] += added
+                counts["changed"] += len(batch) - added
+            if any(counts.values()):
+                publishing.note_change(self.library)
+            publishing.refresh_counts(self.library)
+        return counts
+
+    def _write(self, batch: Sequence[Wanted]) -> int:
+        """Write the rows of a batch; return how many are new."""
+        new = []
+        bodies: dict[str, str] = {}
+        missing = [wanted.entry.photo_id for wanted in batch if wanted.is_missing and wanted.has_same_content]
+        known = Photo.objects.in_bulk(missing)
+        by_columns: dict[tuple[str, ...], list[Row]] = {}
+        for wanted in batch:
+            row = self._facts(wanted.entry)
+            if not wanted.has_same_content:
+                body, has_thumbnail = self.plan.content(wanted.entry.photo_md5)
+                row.update(_content(wanted.entry, body, has_thumbnail=has_thumbnail))
+                bodies[row["id"]] = body
+            elif wanted.is_missing:
+                row.update(_back(known[UUID(row["id"])]))
+            if wanted.is_known:
+                by_columns.setdefault(tuple(row), []).append(row)
+            else:
+                new.append(Photo(library=self.library, added_at=self.started_at, **row))
+        for columns, rows in by_columns.items():
+            _update(rows, columns)
+        Photo.objects.bulk_create(new)
+        PhotoMetadata.objects.filter(photo_id__in=list(bodies)).delete()
+        PhotoMetadata.objects.bulk_create(
+            PhotoMetadata(photo_id=key, body=body) for key, body in bodies.items() if body
+        )
+        return len(new)
+
+    def _facts(self, entry: EntryRow) -> Row:
+        """Return the columns that every snapshot tells."""
+        directory, _, filename = entry.path.rpartition("/")
+        return {
+            "id": entry.photo_id,
+            "directory": directory,
+            "filename": filename,
+            "size_bytes": entry.size_bytes,
+            "mtime_ns": entry.mtime_ns,
+            "head_md5": entry.head_md5 or "",
+            "media_type": (entry.media_type or "")[:60],
+            "width": within(entry.width, 1, _LARGEST),
+            "height": within(entry.height, 1, _LARGEST),
+            "orientation": within(entry.orientation, 1, 8) or 1,
+            "duration_ms": entry.duration_ms,
+            "rating": within(entry.rating, 0, 5),
+            **_taken(entry, self.zone),
+        }
+
+
+def _taken(entry: EntryRow, zone: ZoneInfo) -> Row:
+    """Return the columns of the capture time; the library's zone tells the instant where the file knew no offset."""
+    try:
+        local = datetime.fromisoformat(entry.taken_at or "")
+        offset = local.utcoffset()
+        instant = local.astimezone(UTC) if offset is not None else local.replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return taken_columns(None, None, None, "")
+    wall = local.replace(tzinfo=None).isoformat()
+    minutes = None if offset is None else round(offset.total_seconds() / 60)
+    return taken_columns(wall, instant.isoformat(), minutes, entry.taken_at_source or "")
+
+
+def _content(entry: EntryRow, body: str, *, has_thumbnail: bool) -> Row:
+    """Return the columns of content that the row does not know; the next scan reads the file again for the rest."""
+    told: Any = {}
+    with suppress(ValueError, RecursionError):
+        told = json.loads(body) if body else {}
+    told = told if isinstance(told, dict) else {}
+    texts = {name: told.get(key) for name, (key, _) in _BODY_TEXTS.items()}
+    numbers = {name: told.get(key) for name, (key, _, _) in _BODY_NUMBERS.items()}
+    columns: Row = {
+        name: text[: _BODY_TEXTS[name][1]].replace("\x00", "") if isinstance(text, str) else ""
+        for name, text in texts.items()
+    }
+    for name, number in numbers.items():
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        columns[name] = within(number, *_BODY_NUMBERS[name][1:]) if is_number else None
+    columns["iso"] = int(columns["iso"]) if columns["iso"] is not None else None
+    return {
+        **columns,
+        "photo_md5": entry.photo_md5 or "",
+        "replaced_md5": "",
+        "sidecars": UNREAD,
+        "state": Photo.State.READY if has_thumbnail else Photo.State.SURVEYED,
+        "is_shown": True,
+        "problem": "",
+        "notes": [],
+        "needs_digest": not has_thumbnail,
+        "has_thumbnail": has_thumbnail,
+        "placeholder": "",
+        "caption": "",
+        "keywords": [],
+        "content_identifier": "",
+        "missing_since": None,
+    }
+
+
+def _back(photo: Photo) -> Row:
+    """Return the columns of a photo that was missing and whose content the row still knows."""
+    state = Photo.State.READY if photo.photo_md5 else Photo.State.SURVEYED
+    if photo.problem:
+        state = Photo.State.DAMAGED if photo.has_thumbnail else Photo.State.BROKEN
+    return {
+        "state": state,
+        "is_shown": state != Photo.State.BROKEN,
+        "needs_digest": not photo.photo_md5 and not photo.problem,
+        "missing_since": None,
+    }
+
+
+def _leave_places(ids: Sequence[str]) -> None:
+    """Give photos names that no file can have, so that others can take their places."""
+    for key in ids:
+        Photo.objects.filter(pk=key).update(filename=Concat("filename", Value(f"/{key}")))
+
+
+def _update(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Update rows by their ids with one prepared statement."""
+    names = [name for name in columns if name != "id"]
+    fields: list[Any] = [Photo._meta.get_field(name) for name in (*names, "id")]
+    sql = f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)} WHERE id = %s"  # noqa: S608
+    values = ([field.get_db_prep_save(row[field.attname], connection) for field in fields] for row in rows)
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, list(values))
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    source = iter(items)
+    while batch := list(islice(source, _BATCH)):
+        yield batch
