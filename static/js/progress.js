@@ -7,6 +7,7 @@ const CALM_MS = 8000;
 const number = new Intl.NumberFormat("en");
 const beganActive = Boolean(bar) && !bar.hidden; // something was under way when the server wrote this page
 let shownStates = null;
+let isStale = false; // something ended and the page does not show it yet
 let cursor = "";
 let timer = 0;
 
@@ -29,18 +30,22 @@ function showBar(active) {
 
 // Fetches this very page again and swaps the parts marked data-live="name": the server alone knows how they look.
 // The notice of unfinished work is on every page; it changes with the operations' states, not with their progress.
+// Returns whether all of it is fresh now; what is not waits for the next round.
 export async function refreshLiveParts({ withNotice = true } = {}) {
   const parts = [...document.querySelectorAll(withNotice ? "[data-live]" : '[data-live]:not([data-live="waiting"])')];
-  if (!parts.length) return;
+  if (!parts.length) return true;
   const response = await fetch(location.href, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-  if (!response.ok || response.redirected) return;
+  if (!response.ok || response.redirected) return false;
+  let isFresh = true;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of parts) {
     const replacement = fresh.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
     // Never under somebody's hands: a field with the focus, a pressed button, an open <details> wait for the next round.
-    if (!replacement || part.querySelector("details[open]") || part.matches(":active") || isTypedIn(part)) continue;
-    swap(part, replacement);
+    if (!replacement) continue;
+    if (part.querySelector("details[open]") || part.matches(":active") || isTypedIn(part)) isFresh = false;
+    else swap(part, replacement);
   }
+  return isFresh;
 }
 
 function isTypedIn(part) {
@@ -75,7 +80,10 @@ async function poll() {
       // What was quick may have ended before the first look.
       const changed = shownStates === null ? beganActive && !active.length : states !== shownStates;
       shownStates = states;
-      if (active.length || changed || librariesChanged) await refreshLiveParts({ withNotice: changed });
+      if (active.length || changed || librariesChanged || isStale) {
+        isStale = (changed || isStale) && active.length === 0; // until the page has been written anew
+        if (await refreshLiveParts({ withNotice: changed || isStale })) isStale = false;
+      }
     }
   } catch {
     // The server is away for a moment (a restart, a lost network); the next round tells.

@@ -125,4 +125,5 @@ def test_from_signing_in_to_a_downloaded_export(tmp_path: Path, chromium: Browse
         assert errors == []
     finally:
         said = running.stop()
+        print(said)  # shown when something failed
     assert "Traceback" not in said, said
