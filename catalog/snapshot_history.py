@@ -25,6 +25,8 @@ from .models import Library
 from .source_for import source_for
 
 MOST_LISTED = 100
+MOST_COMPARED = 500_000
+"""Entries of both snapshots that a web request compares, in some seconds; the command compares any number."""
 _FACTS = tuple(name for name in EntryRow._fields if name not in ("path", "filename"))
 
 

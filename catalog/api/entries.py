@@ -100,7 +100,7 @@ class SnapshotDetail(ApiView):
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
         """Return it."""
         library = find_library(request, library_id)
-        return Response(_snapshot_json(_find(library, md5), library.snapshot_md5))
+        return Response(_snapshot_json(find_snapshot(library, md5), library.snapshot_md5))
 
 
 class SnapshotFile(ApiView):
@@ -116,10 +116,11 @@ class SnapshotFile(ApiView):
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:
         """Send it."""
         library = find_library(request, library_id)
-        return serving.serve_snapshot(request._request, library, _find(library, md5).md5)
+        return serving.serve_snapshot(request._request, library, find_snapshot(library, md5).md5)
 
 
-def _find(library: Library, md5: str) -> Snapshot:
+def find_snapshot(library: Library, md5: str) -> Snapshot:
+    """Return the library's snapshot of this MD5; Http404 if it has none."""
     snapshot = Snapshot.objects.filter(library=library, md5=md5).first() if _MD5.fullmatch(md5) else None
     if snapshot is None:
         raise Http404

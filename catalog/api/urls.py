@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import entries, events, health, libraries, media, photos, timeline
+from . import entries, events, health, libraries, media, photos, snapshots, timeline
 
 LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
@@ -12,10 +12,12 @@ urlpatterns = [
     path(LIBRARY, libraries.LibraryDetail.as_view(), name="library"),
     path(f"{LIBRARY}members/", libraries.Members.as_view(), name="members"),
     path(f"{LIBRARY}scan/", libraries.Scan.as_view(), name="scan"),
+    path(f"{LIBRARY}restore/", snapshots.Restore.as_view(), name="restore"),
     path(f"{LIBRARY}entries/", entries.Entries.as_view(), name="entries"),
     path(f"{LIBRARY}snapshots/", entries.Snapshots.as_view(), name="snapshots"),
     path(f"{LIBRARY}snapshots/<str:md5>/", entries.SnapshotDetail.as_view(), name="snapshot"),
     path(f"{LIBRARY}snapshots/<str:md5>/file", entries.SnapshotFile.as_view(), name="snapshot-file"),
+    path(f"{LIBRARY}snapshots/<str:md5>/diff/", snapshots.SnapshotDiff.as_view(), name="snapshot-diff"),
     path("photos/", photos.PhotoList.as_view(), name="photos"),
     path("photos/favorites/", photos.FavouriteList.as_view(), name="favorites"),
     path("photos/bulk-favorite/", photos.BulkFavourite.as_view(), name="bulk-favorite"),

@@ -2,15 +2,19 @@
 
 import uuid
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Sum
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
-from catalog.models import Membership, Photo, Snapshot
+from catalog.models import Library, Membership, Photo, Snapshot
+from catalog.restoring import start_restore
+from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
+from operations.running import AlreadyActive
 
-from .frame import library_frame
+from .frame import library_frame, owned_frame
 
 MOST_SNAPSHOTS = 50
 MOST_KINDS = 20
@@ -38,3 +42,44 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         else [],
     }
     return render(request, "catalog/about.html", context)
+
+
+@login_required
+@require_GET
+def show_difference(request: HttpRequest, library_id: uuid.UUID, md5: str) -> HttpResponse:
+    """Show what the current snapshot has other than an earlier one; its owner can go back to that."""
+    frame = library_frame(request, library_id, "about")
+    library = frame["library"]
+    snapshot = _snapshot(library, md5)
+    context = {**frame, "snapshot": snapshot, "difference": None, "problem": ""}
+    current = Snapshot.objects.filter(library=library, md5=library.snapshot_md5).first()
+    if current is None:
+        context["problem"] = "The library has no current snapshot to compare with. Scan it first."
+    elif current.entry_count + snapshot.entry_count > MOST_COMPARED:
+        context["problem"] = "These snapshots are too large to be compared here; use the command “snapshots diff”."
+    else:
+        try:
+            context["difference"] = diff_kept(library, snapshot.md5, current.md5)
+        except SnapshotNotKept as error:
+            context["problem"] = str(error)
+    return render(request, "catalog/difference.html", context)
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Start putting the catalog back to the snapshot `md5`; the owner's alone."""
+    library = owned_frame(request, library_id, "about")["library"]
+    snapshot = _snapshot(library, request.POST.get("md5", ""))
+    try:
+        start_restore(library, request.user, snapshot.md5)
+    except AlreadyActive:
+        messages.info(request, "The library is being scanned or restored already. Try again after that.")
+    return redirect("catalog:library-about", library.pk)
+
+
+def _snapshot(library: Library, md5: str) -> Snapshot:
+    found = Snapshot.objects.filter(library=library, md5=md5).first() if "\x00" not in md5 else None
+    if found is None:
+        raise Http404("The library has no such snapshot.")
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import publishing, restoring
+from catalog import cache_tree, publishing, restoring
 from catalog.locations import cache_location, root_location
 from catalog.models import Favourite, Library, Photo, PhotoMetadata, Snapshot
 from catalog.restoring import start_restore
@@ -115,12 +115,12 @@ def test_a_scan_after_a_restore_finds_the_files_as_they_are_and_keeps_ids_and_fa
     assert Favourite.objects.get().photo.path == "2024/2.jpg"
 
 
-def test_thumbnails_that_are_not_cached_are_asked_for(library, root, own_folders):
+def test_thumbnails_that_are_not_cached_are_asked_for(library, root):
     first = library.snapshot_md5
     lost = Photo.objects.get(filename="0.jpg").photo_md5
     make_jpeg(root / "2024" / "0.jpg", seed=100, mtime=1_600_000_000)
     scan(library)
-    (own_folders / "cache" / "local" / "thumbnails" / lost[:2] / f"{lost}.jpg").unlink()
+    cache_tree.cache().delete(cache_tree.thumbnail_name(lost))
     restore(library, first)
     photo = Photo.objects.get(filename="0.jpg")
     assert (photo.needs_digest, photo.has_thumbnail, photo.state) == (True, False, Photo.State.SURVEYED)
@@ -190,10 +190,11 @@ def test_without_a_name_the_latest_usable_snapshot_is_taken_and_a_damaged_one_is
     first, before = library.snapshot_md5, rows(library)
     make_jpeg(root / "new.jpg", seed=101)
     scan(library)
-    for folder in (root, Path(cache_location(root_md5(library))._folder.decode())):
-        path = folder / snapshot_name(library.snapshot_md5)
-        path.chmod(0o644)
-        path.write_bytes(path.read_bytes()[:-100])
+    name = snapshot_name(library.snapshot_md5)
+    for location in (root_location(library), cache_location(root_md5(library))):
+        with location.open(name) as file:
+            content = file.read()
+        location.put_bytes(name, content[:-100])
     operation = restore(library)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     assert rows(library) == before and library.snapshot_md5 == first

@@ -1,5 +1,6 @@
 """The history of snapshots: differences, repair of one place from the other, pruning, and the command for all of it."""
 
+import hashlib
 import json
 import os
 from io import StringIO
@@ -54,16 +55,23 @@ def history(library):
     return list(Snapshot.objects.filter(library=library).order_by("published_at").values_list("md5", flat=True))
 
 
-def folders(library, root):
-    return root, Path(os.fsdecode(cache_location(root_md5(library))._folder))
+def both(library):
+    return root_location(library), cache_location(root_md5(library))
 
 
-def damage(folder, md5):
-    path = folder / snapshot_name(md5)
-    path.chmod(0o644)
-    content = bytearray(path.read_bytes())
+def content_of(location, name):
+    with location.open(name) as file:
+        return file.read()
+
+
+def damage(location, md5):
+    content = bytearray(content_of(location, snapshot_name(md5)))
     content[len(content) // 2] ^= 0xFF
-    path.write_bytes(content)
+    location.put_bytes(snapshot_name(md5), bytes(content))
+
+
+def aside(location, md5):
+    return [name for name in location.names() if name.startswith(f"{snapshot_name(md5)}.broken-")]
 
 
 def run(*arguments):
@@ -97,33 +105,33 @@ def test_a_difference_counts_everything_and_lists_the_first(tmp_path):
 @pytest.mark.parametrize("hit", [0, 1], ids=["root", "cache"])
 def test_a_damaged_copy_is_set_aside_and_replaced_by_the_other_places(library, root, hit):
     md5 = history(library)[1]
-    folder = folders(library, root)[hit]
-    damage(folder, md5)
+    location = both(library)[hit]
+    damage(location, md5)
     verified = verify(library)
     assert verified.checked == 6 and not verified.problems
     assert len(verified.set_aside) == len(verified.repaired) == 1
-    open_snapshot(folder / snapshot_name(md5), md5).close()
-    assert (folder / snapshot_name(md5)).stat().st_mode & 0o777 == 0o444
-    assert len(list(folder.glob(f"{snapshot_name(md5)}.broken-*"))) == 1
+    assert hashlib.md5(content_of(location, snapshot_name(md5))).hexdigest() == md5
+    assert (root / snapshot_name(md5)).stat().st_mode & 0o777 == 0o444
+    assert len(aside(location, md5)) == 1
     assert verify(library).repaired == []
 
 
 @pytest.mark.parametrize("hit", [0, 1], ids=["root", "cache"])
 def test_a_lost_copy_is_brought_back(library, root, hit):
     md5 = history(library)[0]
-    path = folders(library, root)[hit] / snapshot_name(md5)
-    path.unlink()
+    location = both(library)[hit]
+    location.delete(snapshot_name(md5))
     assert len(verify(library).repaired) == 1
-    open_snapshot(path, md5).close()
+    assert hashlib.md5(content_of(location, snapshot_name(md5))).hexdigest() == md5
 
 
 def test_what_is_damaged_in_both_places_is_kept_and_told(library, root):
     md5 = history(library)[0]
-    for folder in folders(library, root):
-        damage(folder, md5)
+    for location in both(library):
+        damage(location, md5)
     verified = verify(library)
     assert len(verified.problems) == 2 and not verified.repaired
-    assert all(list(folder.glob(f"*{md5}*.broken-*")) for folder in folders(library, root))
+    assert all(aside(location, md5) for location in both(library))
     row = Snapshot.objects.get(md5=md5)
     assert not row.in_cache and not row.in_root
     with pytest.raises(SystemExit) as left:
@@ -133,7 +141,7 @@ def test_what_is_damaged_in_both_places_is_kept_and_told(library, root):
 
 def test_a_copy_that_cannot_be_set_aside_stays_as_it_is(library, root, monkeypatch):
     md5 = history(library)[0]
-    damage(root, md5)
+    damage(root_location(library), md5)
     damaged = (root / snapshot_name(md5)).read_bytes()
 
     def refuse(*_):
@@ -149,7 +157,7 @@ def test_pruning_keeps_the_latest_and_what_the_pointer_names(library, root):
     removed = prune(library, 2)
     assert len(removed) == 2 and all(oldest in name for name in removed)
     assert len(prune(library, 0)) == 2
-    for location in (root_location(library), cache_location(root_md5(library))):
+    for location in both(library):
         assert read_pointer(location).md5s == (latest,)
         assert snapshot_name(latest) in location.names()
     with pytest.raises(SnapshotNotKept):

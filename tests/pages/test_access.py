@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from knox.models import AuthToken
 
 import accounts.pages.urls
 import catalog.pages.urls
 import operations.pages.urls
 from accounts.models import Device
-from catalog.models import Favourite, Library, Membership, Photo
+from catalog.models import Favourite, Library, Membership, Photo, Snapshot
 from operations.models import Operation
 from tests.factories import make_photo
 
@@ -29,10 +30,14 @@ TABLES = (Library, Membership, Photo, Favourite, Operation, Device)
 
 
 @pytest.fixture
-def ids(cast: Any) -> dict[str, uuid.UUID]:
+def ids(cast: Any) -> dict[str, Any]:
     """The ids of alice's things."""
     token, _ = AuthToken.objects.create(cast.alice)
+    snapshot = Snapshot.objects.create(
+        library=cast.library, md5="0" * 32, entry_count=1, size_bytes=1, published_at=timezone.now()
+    )
     return {
+        "md5": snapshot.md5,
         "library_id": cast.library.pk,
         "photo_id": make_photo(cast.library).pk,
         "operation_id": Operation.objects.create(owner=cast.alice, kind="scan", state="failed").pk,
@@ -40,7 +45,7 @@ def ids(cast: Any) -> dict[str, uuid.UUID]:
     }
 
 
-def address(name: str, parameters: set[str], ids: dict[str, uuid.UUID]) -> str:
+def address(name: str, parameters: set[str], ids: dict[str, Any]) -> str:
     """Return the route's address for alice's things."""
     return reverse(name, kwargs={parameter: ids[parameter] for parameter in parameters})
 

@@ -1,0 +1,98 @@
+"""What differs between two snapshots of a library, and putting its catalog back to one."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog.restoring import start_restore
+from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
+from operations.api.operations import OperationBody, already_active, operation_json
+from operations.running import AlreadyActive
+from photolala.web.problems import NotThere, Unprocessable
+from photolala.web.views import ApiView, check_parameters, documented, query
+
+from .entries import find_snapshot
+from .libraries import find_library, find_own_library
+
+
+class ChangedBody(serializers.Serializer):
+    """An entry that both have."""
+
+    path = serializers.CharField()
+    fields = serializers.ListField(child=serializers.CharField(), help_text="What differs.")  # type: ignore[assignment]
+
+
+class DifferenceBody(serializers.Serializer):
+    """What the newer of two snapshots has other than the older."""
+
+    older = serializers.CharField()
+    newer = serializers.CharField()
+    added_count = serializers.IntegerField()
+    removed_count = serializers.IntegerField()
+    changed_count = serializers.IntegerField()
+    added = serializers.ListField(child=serializers.CharField(), help_text="The first 100 paths.")
+    removed = serializers.ListField(child=serializers.CharField(), help_text="The first 100 paths.")
+    changed = ChangedBody(many=True, help_text="The first 100.")
+
+
+class RestoreBody(serializers.Serializer):
+    """Which snapshot shall become the catalog."""
+
+    md5 = serializers.RegexField(
+        r"\A[0-9a-f]{32}\Z", required=False, default="", help_text="The latest that can be used, if absent."
+    )
+
+
+class SnapshotDiff(ApiView):
+    """Two of them."""
+
+    @documented(
+        "libraries_snapshot_diff",
+        "What this snapshot has other than the one `against`; counts are of all, lists are cut.",
+        {200: DifferenceBody},
+        errors=(400, 401, 404, 422),
+        parameters=[query("against", "The older one's MD5; the library's current one if absent.")],
+    )
+    def get(self, request: Request, library_id: UUID, md5: str) -> Response:
+        """Compare them."""
+        check_parameters(request.query_params, {"against"})
+        library = find_library(request, library_id)
+        newer = find_snapshot(library, md5)
+        older = find_snapshot(library, request.query_params.get("against") or library.snapshot_md5)
+        if newer.entry_count + older.entry_count > MOST_COMPARED:
+            raise Unprocessable(
+                f"Together they hold more than {MOST_COMPARED:,} entries. Compare them with the command `snapshots diff`.",
+                "too_large",
+            )
+        try:
+            return Response(diff_kept(library, older.md5, newer.md5).as_json())
+        except SnapshotNotKept as error:
+            raise NotThere(str(error), "no_file") from None
+
+
+class Restore(ApiView):
+    """Back to a snapshot."""
+
+    @documented(
+        "libraries_restore",
+        "Put the catalog back to a snapshot; no photo file is touched. The owner's alone. 409 while it is scanned or restored.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=RestoreBody,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Start it."""
+        library = find_own_library(request, library_id)
+        body = RestoreBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted: dict[str, Any] = body.validated_data
+        if wanted["md5"]:
+            find_snapshot(library, wanted["md5"])
+        try:
+            operation = start_restore(library, request.user, wanted["md5"])
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
