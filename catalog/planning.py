@@ -8,6 +8,10 @@ Entry = tuple[int, int, str]
 """(size in bytes, modification time in ns, signature of the sidecars)."""
 UNREAD = "unread"
 """The signature of an entry that could not be opened: it equals none, so that the next scan tries again."""
+RACY_NS = 2_000_000_000
+"""A file read so soon after it was written may be written once more without a new time: some count in steps of 2 s."""
+FUTURE_NS = 60_000_000_000
+"""How far the clock of a file server may be ahead; what lies further in the future would be read again for ever."""
 MOST_GONE_FRACTION = 0.20
 LONGEST_PATH_BYTES = 2000
 """Of the text form; a longer one fits no database index."""
@@ -20,6 +24,8 @@ class FolderPlan:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    doubted: set[str] = field(default_factory=set)
+    """Those of `changed` that look as before, but were read too soon after they had been written."""
     unchanged: int = 0
 
 
@@ -61,6 +67,8 @@ def compare(found: Mapping[str, Entry], known: Mapping[str, Entry], *, is_comple
             plan.added.append(name)
         elif before != entry:
             plan.changed.append(name)
+            if before == (*entry[:2], doubted(entry[2])):
+                plan.doubted.add(name)
         else:
             plan.unchanged += 1
     if is_complete:
@@ -68,6 +76,16 @@ def compare(found: Mapping[str, Entry], known: Mapping[str, Entry], *, is_comple
     else:
         plan.unchanged += sum(name not in found for name in known)
     return plan
+
+
+def is_racy(mtime_ns: int, read_ns: int) -> bool:
+    """True if a file written at `mtime_ns` and read at `read_ns` may have changed since without a new time."""
+    return read_ns - RACY_NS < mtime_ns < read_ns + FUTURE_NS
+
+
+def doubted(signature: str) -> str:
+    """Return the signature to store for an entry that the next scan has to read again; it equals no true one."""
+    return "?" + signature[:31]
 
 
 def too_many_gone(gone: int, known: int, probably_moved: int = 0) -> bool:

@@ -7,24 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from catalog.media.kinds import MEDIA_EXTENSIONS, sidecars_in
 from catalog.media.pool import DecoderPool, Job
-from catalog.media.results import DigestResult
 from catalog.sources.base import Directory, Source, SourceUnavailable
-from catalog.sources.s3_ahead import OpenAhead
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 
-from . import cache_tree, moves, publishing, scan_rows, scan_zone
-from .answers import digested_row, surveyed_row
-from .doubts import Doubts, Opening
+from . import cache_tree, moves, publishing, scan_rows, scan_zone, verifying
+from .answers import surveyed_row
+from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
+from .doubts import Doubts
 from .models import Library, Photo
 from .planning import (
     LONGEST_PATH_BYTES,
@@ -32,32 +30,16 @@ from .planning import (
     FolderPlan,
     Totals,
     compare,
-    sidecar_signature,
     too_many_gone,
     under,
 )
-from .scan_rows import Claimed, Row
+from .scan_rows import Row
 from .source_for import source_for
 
 logger = logging.getLogger(__name__)
-BATCH = 100
-FLUSH_SECONDS = 2.0
 WALK_BATCH_FILES = 4000
 WALK_BATCH_FOLDERS = 300
 MOST_PROBLEMS = 200
-
-
-class _IsMedia(dict[str, bool]):
-    """Whether a name with this ending (dot and extension) is a photo's; a look-up costs a tenth of asking anew."""
-
-    def __missing__(self, ending: str) -> bool:
-        answer = ending.startswith(".") and ending[1:].lower() in MEDIA_EXTENSIONS
-        if len(self) < 1000:
-            self[ending] = answer
-        return answer
-
-
-_IS_MEDIA = _IsMedia()
 
 
 @operation_kind("scan", label="Scan", queue="scan")
@@ -95,6 +77,8 @@ class Scan:
         self.problems: list[dict[str, str]] = []
         self.problem_count = 0
         self.incomplete: set[str] = set()
+        self.altered: dict[str, list[str]] = {}
+        self.verifies_heads = bool(run.params.get("verify_heads"))
         self.is_walking = True
         self.opened = ExitStack()  # what was opened ahead, and for nothing if the run ends early
         self.root_was_empty = False
@@ -177,6 +161,8 @@ class Scan:
                 seen_known += len(before)
                 found = self.entries(directory)
                 plan = compare(found, before, is_complete=directory.is_complete)
+                if self.verifies_heads:
+                    plan = self._verify_heads(directory, found, before, plan)
                 if plan is None:
                     self.totals.unchanged += len(found)
                     self.totals.found += len(found)
@@ -188,6 +174,21 @@ class Scan:
             self.run.operation.done = self.totals.found
             self.run.checkpoint(force=False, is_lasting=False)
         return dirty, seen_known, seen
+
+    def _verify_heads(
+        self, directory: Directory, found: dict[str, Entry], before: dict[str, Entry], plan: FolderPlan | None
+    ) -> FolderPlan | None:
+        """Return the plan with those entries as changed that look unchanged but begin with other bytes."""
+        same = [name for name, entry in found.items() if before.get(name) == entry]
+        breathe = partial(self.run.checkpoint, force=False, is_lasting=False)
+        altered = verifying.altered_names(self.library, self.source, directory, same, breathe)
+        if not altered:
+            return plan
+        self.altered[directory.path] = altered
+        plan = plan or FolderPlan(unchanged=len(found))
+        plan.changed += altered
+        plan.unchanged -= len(altered)
+        return plan
 
     def _walk_batches(self) -> Iterator[list[Directory]]:
         batch: list[Directory] = []
@@ -201,18 +202,9 @@ class Scan:
         if batch:
             yield batch
 
-    def entries(self, directory: Directory, sidecars: dict[str, dict[str, str]] | None = None) -> dict[str, Entry]:
-        """Return the photos of a folder with what tells that they changed; `sidecars` is filled with their sidecars."""
-        files = directory.files
-        found = {name: (size, mtime, "") for name, size, mtime in files if _IS_MEDIA[name[name.rfind(".") :]]}
-        if len(found) < len(files) and found:
-            facts = {name: (size, mtime) for name, size, mtime in files}
-            for name, beside in sidecars_in(facts).items():
-                if name in found:
-                    size, mtime, _ = found[name]
-                    found[name] = (size, mtime, sidecar_signature(beside, facts))
-                    if sidecars is not None:
-                        sidecars[name] = beside
+    def entries(self, directory: Directory) -> dict[str, Entry]:
+        """Return the photos of a folder with what tells that they changed."""
+        found = photos_in(directory)
         if len(directory.path) * 4 + 1024 > LONGEST_PATH_BYTES:
             for name in [n for n in found if len(directory.path_of(n).encode()) > LONGEST_PATH_BYTES]:
                 del found[name]
@@ -273,10 +265,11 @@ class Scan:
         doubts = Doubts(self.require_source)
         rows: list[Row] = []
         flushed = time.monotonic()
-        for job, result in pool.survey(self._ahead(self._survey_jobs(dirty), 16)):
-            place, entry, is_known = job.key
+        for job, result in pool.survey(opened_ahead(self.opened, self.source, self._survey_jobs(dirty), 16)):
+            place, entry, is_known, head_before = job.key
             row = surveyed_row(self.library, place, entry, result, added_at=self.started_at)
             row["is_known"] = is_known
+            row["is_changed"] = is_known and result.head_md5 != head_before
             rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.head_md5))
             if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                 self._write_surveyed(rows)
@@ -296,6 +289,8 @@ class Scan:
             found = self.entries(directory)
             known = scan_rows.known_in(self.library, [path])[path]
             plan = compare(found, known, is_complete=directory.is_complete) or FolderPlan()
+            plan.changed += [n for n in self.altered.get(path, ()) if n in found and known.get(n) == found[n]]
+            heads = scan_rows.known_heads(self.library, path) if plan.doubted else {}
             if plan.gone or not found or not directory.is_complete:
                 self.require_source()
             # More than the root guard agreed to is left to the next scan, which asks again.
@@ -303,43 +298,22 @@ class Scan:
                 self._mark_gone(partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at))
             for names, is_known in ((plan.added, False), (plan.changed, True)):
                 for name in names:
-                    yield self._job(
+                    head_before = heads.get(name) if name in plan.doubted else None
+                    yield job_for(
+                        self.source,
+                        self.zone,
                         directory.path_of(name),
-                        ((path, name), found[name], is_known),
-                        found[name],
+                        ((path, name), found[name], is_known, head_before),
+                        found[name][:2],
                         head_only=self.source.is_far,
                     )
-
-    def _ahead(self, jobs: Iterator[Job], ahead: int) -> Iterator[Job]:
-        """Let the files of a far source be opened while others are read."""
-        if not self.source.is_far:
-            yield from jobs
-            return
-        opened = self.opened.enter_context(
-            OpenAhead[Job](lambda job: cast(Opening, job.open).open_now(), threads=min(ahead, 8), ahead=ahead)
-        )
-        for job, take in opened.over(jobs):
-            cast(Opening, job.open).ahead = take
-            yield job
-
-    def _job(
-        self, path: str, key: Any, entry: Entry, sidecars: dict[str, str] | None = None, *, head_only: bool = False
-    ) -> Job:
-        size_bytes, mtime_ns, _ = entry
-        return Job(
-            key=key,
-            name=path.rpartition("/")[2],
-            open=Opening(self.source, path, head_only=head_only),
-            params={"zone": self.zone, "mtime_ns": mtime_ns, "size_bytes": size_bytes, "head_only": head_only},
-            sidecars={kind: partial(self.source.open, beside) for kind, beside in (sidecars or {}).items()},
-        )
 
     def _write_surveyed(self, rows: list[Row]) -> None:
         if rows:
             with transaction.atomic():
                 scan_rows.insert_surveyed(rows)
-                changed = sum(row["is_known"] for row in rows)
-                self._count(len(rows), changed=changed, added=len(rows) - changed)
+                added = sum(not row["is_known"] for row in rows)
+                self._count(len(rows), changed=sum(row["is_changed"] for row in rows), added=added)
         self.run.raise_if_stopped()
 
     def _count(self, done: int = 0, **counts: int) -> None:
@@ -355,50 +329,19 @@ class Scan:
     def digest(self, pool: DecoderPool, pending: int) -> None:
         """Read each file that lacks its digest once: MD5, metadata, thumbnail; apply in batches."""
         self.run.phase("Reading photos and drawing thumbnails", pending, unit="photos")
-        doubts = Doubts(self.require_source)
-        rows: list[Row] = []
-        flushed = time.monotonic()
+        digesting = Digesting(
+            self.library,
+            self.source,
+            zone=self.zone,
+            opened=self.opened,
+            claim=partial(scan_rows.claim_digests, self.library, self.claimed_for, BATCH),
+            apply=self._apply,
+            require_source=self.require_source,
+        )
         try:
-            for job, result in pool.digest(self._ahead(self._digest_jobs(), 4)):
-                row = self._digested_row(job.key, result)
-                rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
-                if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
-                    self._apply(rows)
-                    rows, flushed = [], time.monotonic()
-            self._apply([*rows, *doubts.rest()])
+            digesting.run(pool)
         finally:
             scan_rows.release_claims(self.library, self.claimed_for)
-
-    def _digest_jobs(self) -> Iterator[Job]:
-        beside_of: dict[str, dict[str, dict[str, str]]] = {}
-        while claimed := scan_rows.claim_digests(self.library, self.claimed_for, BATCH):
-            for photo in claimed:
-                if photo.directory not in beside_of:
-                    if len(beside_of) > 64:
-                        beside_of.clear()
-                    beside_of[photo.directory] = self._sidecars_in(photo.directory)
-                names = beside_of[photo.directory].get(photo.filename, {})
-                prefix = f"{photo.directory}/" if photo.directory else ""
-                yield self._job(
-                    photo.path,
-                    photo,
-                    (photo.size_bytes, photo.mtime_ns, ""),
-                    {kind: prefix + name for kind, name in names.items()},
-                )
-
-    def _sidecars_in(self, path: str) -> dict[str, dict[str, str]]:
-        sidecars: dict[str, dict[str, str]] = {}
-        self.entries(self.source.list_directory(path), sidecars)
-        return sidecars
-
-    def _digested_row(self, photo: Claimed, result: DigestResult) -> Row:
-        row = digested_row(photo, result)
-        with cache_tree.writing():
-            if row["has_thumbnail"] and result.thumbnail:
-                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail, self.library.source)
-            if row["metadata_body"]:
-                cache_tree.write_metadata(row["photo_md5"], row["metadata_body"], self.library.source)
-        return row
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:

@@ -26,18 +26,24 @@ class Command(BaseCommand):
         parser.add_argument("target", metavar="PATH|LIBRARY", help="A folder under PHOTOLALA_ROOTS, or a library's id.")
         parser.add_argument("--user", default="", help="Who owns the library, if the folder is none yet.")
         parser.add_argument("--confirm-gone", action="store_true", help="Even if more than a fifth is gone.")
+        parser.add_argument(
+            "--verify-heads",
+            action="store_true",
+            help="Also read the first 4 KB of files that look unchanged: finds edits that kept size and time.",
+        )
         add_foreground_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Scan, print the result, and exit 0 (done), 1 (failures), 2 (wrong usage) or 130 (interrupted)."""
         library = self.library(options["target"], options["user"])
+        asked = {name: options[name] for name in ("confirm_gone", "verify_heads")}
         try:
             operation = start(
                 "scan",
                 library.owner,
                 subject=library.name,
                 active_key=library.scan_key,
-                params={"library": str(library.pk), "confirm_gone": options["confirm_gone"]},
+                params={"library": str(library.pk), **asked},
                 ring=False,
             )
         except AlreadyActive as running:
@@ -47,8 +53,8 @@ class Command(BaseCommand):
                     "cancel it, then scan."
                 ) from None
             operation = left_behind(running.operation, "This library is being scanned")
-            if options["confirm_gone"]:
-                params = {**operation.params, "confirm_gone": True}
+            if any(asked.values()):
+                params = {**operation.params, **{name: True for name, is_asked in asked.items() if is_asked}}
                 Operation.objects.filter(pk=operation.pk, token=operation.token).update(params=params)
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)
 

@@ -1,0 +1,172 @@
+"""Digest claimed photos: read each file once, write its cache objects, hand the rows over in batches."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from catalog.media.kinds import MEDIA_EXTENSIONS, sidecars_in
+from catalog.media.pool import DecoderPool, Job
+from catalog.media.results import DigestResult
+from catalog.sources.base import Directory, Source
+from catalog.sources.s3_ahead import OpenAhead
+
+from . import cache_tree
+from .answers import digested_row
+from .doubts import Doubts, Opening
+from .models import Library
+from .planning import Entry, doubted, is_racy, sidecar_signature
+from .scan_rows import Claimed, Row
+
+BATCH = 100
+FLUSH_SECONDS = 2.0
+MOST_KEPT_FOLDERS = 64
+
+
+class _IsMedia(dict[str, bool]):
+    """Whether a name with this ending (dot and extension) is a photo's; a look-up costs a tenth of asking anew."""
+
+    def __missing__(self, ending: str) -> bool:
+        answer = ending.startswith(".") and ending[1:].lower() in MEDIA_EXTENSIONS
+        if len(self) < 1000:
+            self[ending] = answer
+        return answer
+
+
+_IS_MEDIA = _IsMedia()
+
+
+def photos_in(directory: Directory, sidecars: dict[str, dict[str, str]] | None = None) -> dict[str, Entry]:
+    """Return the photos of a folder with what tells that they changed; `sidecars` is filled with their sidecars."""
+    files = directory.files
+    found = {name: (size, mtime, "") for name, size, mtime in files if _IS_MEDIA[name[name.rfind(".") :]]}
+    if len(found) < len(files) and found:
+        facts = {name: (size, mtime) for name, size, mtime in files}
+        for name, beside in sidecars_in(facts).items():
+            if name in found:
+                size, mtime, _ = found[name]
+                found[name] = (size, mtime, sidecar_signature(beside, facts))
+                if sidecars is not None:
+                    sidecars[name] = beside
+    return found
+
+
+def job_for(
+    source: Source,
+    zone: str,
+    path: str,
+    key: Any,
+    facts: tuple[int, int],
+    *,
+    sidecars: dict[str, str] | None = None,
+    head_only: bool = False,
+) -> Job:
+    """Return the decoder's job for the file at `path`; `facts` are its size in bytes and mtime in ns."""
+    return Job(
+        key=key,
+        name=path.rpartition("/")[2],
+        open=Opening(source, path, head_only=head_only),
+        params={"zone": zone, "mtime_ns": facts[1], "size_bytes": facts[0], "head_only": head_only},
+        sidecars={kind: partial(source.open, beside) for kind, beside in (sidecars or {}).items()},
+    )
+
+
+def opened_ahead(opened: ExitStack, source: Source, jobs: Iterator[Job], ahead: int) -> Iterator[Job]:
+    """Let the files of a far source be opened while others are read; the end of `opened` closes what nobody took."""
+    if not source.is_far:
+        yield from jobs
+        return
+    opener = opened.enter_context(
+        OpenAhead[Job](lambda job: cast(Opening, job.open).open_now(), threads=min(ahead, 8), ahead=ahead)
+    )
+    for job, take in opener.over(jobs):
+        cast(Opening, job.open).ahead = take
+        yield job
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A photo whose file is being read since `began_ns`; 0 is the time of a sidecar that is not there."""
+
+    photo: Claimed
+    began_ns: int
+    newest_sidecar_ns: int
+
+
+class Digesting:
+    """Reads what `claim` gives, until that is nothing, and hands the rows to `apply`, which may raise to end it."""
+
+    def __init__(
+        self,
+        library: Library,
+        source: Source,
+        *,
+        zone: str,
+        opened: ExitStack,
+        claim: Callable[[], list[Claimed]],
+        apply: Callable[[list[Row]], None],
+        require_source: Callable[[], None],
+    ) -> None:
+        self._library = library
+        self._source = source
+        self._zone = zone
+        self._opened = opened
+        self._claim = claim
+        self._apply = apply
+        self._require_source = require_source
+
+    def run(self, pool: DecoderPool) -> None:
+        """Digest until nothing can be claimed. Raises SourceUnavailable if the source fails, not the files."""
+        doubts = Doubts(self._require_source)
+        rows: list[Row] = []
+        flushed = time.monotonic()
+        for job, result in pool.digest(opened_ahead(self._opened, self._source, self._jobs(), 4)):
+            row = self._row(job.key, result)
+            rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
+            if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
+                self._apply(rows)
+                rows, flushed = [], time.monotonic()
+        self._apply([*rows, *doubts.rest()])
+
+    def _jobs(self) -> Iterator[Job]:
+        beside_of: dict[str, dict[str, tuple[dict[str, str], int]]] = {}
+        while claimed := self._claim():
+            for photo in claimed:
+                if photo.directory not in beside_of:
+                    if len(beside_of) > MOST_KEPT_FOLDERS:
+                        beside_of.clear()
+                    beside_of[photo.directory] = self._sidecars_in(photo.directory)
+                names, newest_ns = beside_of[photo.directory].get(photo.filename, ({}, 0))
+                prefix = f"{photo.directory}/" if photo.directory else ""
+                yield job_for(
+                    self._source,
+                    self._zone,
+                    photo.path,
+                    _Reading(photo, time.time_ns(), newest_ns),
+                    (photo.size_bytes, photo.mtime_ns),
+                    sidecars={kind: prefix + name for kind, name in names.items()},
+                )
+
+    def _sidecars_in(self, path: str) -> dict[str, tuple[dict[str, str], int]]:
+        """Return the sidecars of each photo of a folder, by kind, and when the newest of them was written (ns)."""
+        directory = self._source.list_directory(path)
+        sidecars: dict[str, dict[str, str]] = {}
+        photos_in(directory, sidecars)
+        if not sidecars:
+            return {}
+        times = {name: mtime_ns for name, _, mtime_ns in directory.files}
+        return {name: (beside, max(times[n] for n in beside.values())) for name, beside in sidecars.items()}
+
+    def _row(self, reading: _Reading, result: DigestResult) -> Row:
+        row = digested_row(reading.photo, result)
+        written = (row["mtime_ns"], reading.newest_sidecar_ns)
+        if row["photo_md5"] and any(is_racy(mtime_ns, reading.began_ns) for mtime_ns in written):
+            row["sidecars"] = doubted(row["sidecars"])
+        with cache_tree.writing():
+            if row["has_thumbnail"] and result.thumbnail:
+                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail, self._library.source)
+            if row["metadata_body"]:
+                cache_tree.write_metadata(row["photo_md5"], row["metadata_body"], self._library.source)
+        return row
