@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.media.results import DigestResult, SurveyResult
 
+from .decoders import can_be_drawn_on_demand
 from .models import Library, Photo
 from .models.photo import UNDATED, photo_id
 from .planning import UNREAD, Entry
@@ -130,6 +131,10 @@ def digested_row(photo: Claimed, result: DigestResult) -> Row:
     """Return the columns of a photo that was read whole, or could not be: then it is tried again by the next scan."""
     was_read = bool(result.head_md5 and result.photo_md5)
     state = Photo.State.READY
+    has_thumbnail = was_read and bool(result.thumbnail)
+    if was_read and result.too_large and (has_thumbnail or can_be_drawn_on_demand(result.width, result.height)):
+        # Not broken: its embedded thumbnail serves, or it is drawn when somebody looks, by a decoder with more room.
+        result.notes, result.problem, has_thumbnail = [*result.notes[:49], result.problem], "", True
     if result.problem or not was_read:
         state = Photo.State.DAMAGED if was_read and result.damaged and result.thumbnail else Photo.State.BROKEN
     facts: Row = {"size_bytes": photo.size_bytes, "mtime_ns": photo.mtime_ns}
@@ -147,6 +152,6 @@ def digested_row(photo: Claimed, result: DigestResult) -> Row:
         "photo_md5": result.photo_md5 if was_read else "",
         "state": state,
         "is_shown": state != Photo.State.BROKEN,
-        "has_thumbnail": was_read and bool(result.thumbnail),
+        "has_thumbnail": has_thumbnail,
         **digest_columns(result, media_type=photo.media_type),
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from catalog.decoders import preview_decoder
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult, PreviewResult
 
@@ -74,7 +75,7 @@ class OnDemandDecoder:
         with self._starting:
             if self._thread is None or self._process != os.getpid():  # a forked child must not use its parent's
                 self._thread, self._process = ThreadPoolExecutor(1, thread_name_prefix="pictures"), os.getpid()
-                self._pool = DecoderPool(1)
+                self._pool = preview_decoder()
             return self._thread
 
     def _with_pool(self, verb: Callable[[DecoderPool], Result]) -> Result:

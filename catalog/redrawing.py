@@ -1,16 +1,14 @@
 """Draw thumbnails that the cache lost again from their photos, as a scan would."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.conf import settings
-
 from . import cache_tree
-from .media.pool import DecoderPool, Job
+from .decoders import scan_decoders
+from .media.pool import Job
 from .models import Library, Photo
 from .progress import Progress, quietly
 from .source_for import source_for
@@ -32,7 +30,7 @@ def draw_again(photo_md5s: Sequence[str], *, progress: Progress = quietly) -> Dr
     """Draw the thumbnails of these photos and store them. A file that is not as the catalog knows it is left to a scan."""
     drawn = Drawn()
     with ExitStack() as stack:
-        pool = stack.enter_context(DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1))
+        pool = stack.enter_context(scan_decoders())
         sources: dict[Any, Source | None] = {}
         jobs = progress(_jobs(photo_md5s, sources, stack), "Drawing thumbnails again")
         for job, result in pool.digest(jobs):

@@ -55,6 +55,7 @@ try:
         "secret_key": env.text("PHOTOLALA_S3_SECRET_KEY") or None,
     }
     DECODER_PROCESSES = env.integer("PHOTOLALA_DECODERS", 0, least=0, most=256)  # 0: one per core
+    DECODER_MEMORY_MIB = env.integer("PHOTOLALA_DECODER_MB", 176, least=128, most=65536)
     WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
     WEB_THREADS = env.integer("PHOTOLALA_WEB_THREADS", 32, least=4, most=512)
     ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /

@@ -42,7 +42,7 @@ def digest_file(
     result.thumbnail, result.damaged = drawing.jpeg, drawing.damaged
     result.placeholder = drawing.colour or result.placeholder
     if drawing.problem and not result.problem:
-        result.problem = drawing.problem[:500]
+        result.problem, result.too_large = drawing.problem[:500], drawing.too_large
     size = drawing.source_size
     is_raw = result.media_type.startswith("image/x-")
     if size[0] and size != (result.width, result.height) and not (is_raw and result.width):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MIB = 1024 * 1024
 
@@ -31,6 +31,16 @@ class Limits:
     """A child is replaced after that many files."""
     resident_bytes: int = 120 * MIB
     """A child that holds more between two files is replaced."""
+
+    def with_memory(self, memory_bytes: int) -> Limits:
+        """Return limits for that much memory of a child, with the share of it that pixels may take."""
+        return replace(
+            self,
+            memory_bytes=memory_bytes,
+            picture_bytes=memory_bytes * 7 // 11,
+            address_space_bytes=max(self.address_space_bytes, memory_bytes + 1280 * MIB),
+            resident_bytes=max(self.resident_bytes, memory_bytes * 2 // 3),
+        )
 
     def seconds_for(self, size_bytes: int) -> float:
         """Return the wall time that a file of `size_bytes` may take."""

@@ -71,6 +71,8 @@ class Drawing:
     colour: str = ""
     problem: str = ""
     damaged: bool = False
+    too_large: bool = False
+    """Nothing is wrong with it, but drawing it needs more memory than the limits allow."""
     source_size: tuple[int, int] = (0, 0)
     """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
 
@@ -84,8 +86,9 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
     try:
         return _draw(source, media_type, facts, edge_px, limits)
     except TooLarge as error:
-        drawing.problem = str(error)
+        drawing.problem, drawing.too_large = str(error), True
     except MemoryError:
+        drawing.too_large = True
         width, height = facts.size
         drawing.problem = f"Too large to draw: {width:,} x {height:,} pixels need more memory than a decoder may use."
     except _DECODE_ERRORS as error:
@@ -97,7 +100,8 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
             small = finish(_open_jpeg(io.BytesIO(embedded)), facts.turn, edge_px)
         except (*_DECODE_ERRORS, MemoryError):
             return drawing
-        small.problem, small.damaged, small.source_size = drawing.problem, drawing.damaged, (0, 0)
+        small.problem, small.damaged, small.too_large = drawing.problem, drawing.damaged, drawing.too_large
+        small.source_size = (0, 0)
         return small
     return drawing
 
@@ -182,7 +186,8 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
         drawing = finish(_reduced(opened, edge_px), 1, edge_px)
     except _DECODE_ERRORS as error:
         if found.width * found.height * _HEIF_BYTES_PER_PIXEL > limits.picture_bytes / 2:
-            raise MemoryError from error  # the decoder's words for "out of memory" are those for "damaged"
+            # libheif's words are the same for both.
+            raise OSError("its data are damaged, or it needs more memory than a decoder may use") from error
         raise
     drawing.source_size = size
     return drawing

@@ -80,6 +80,8 @@ class DigestResult(SurveyResult):
     thumbnail: bytes | None = None
     damaged: bool = False
     """Only a part of the picture could be decoded."""
+    too_large: bool = False
+    """Nothing is wrong with it, but drawing it needs more memory than a decoder may use; `problem` says so."""
 
 
 @dataclass(slots=True)

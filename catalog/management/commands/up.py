@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import OperationalError
 
 from accounts.models import User
 from catalog.libraries import LibraryRefused, add_library, start_scan
@@ -46,10 +47,23 @@ class Command(BaseCommand):
             environment = self.open_root(photos)
             if photos:
                 self.add_and_scan(photos)
-            self.stdout.write(f"\nPhotolala: http://{'localhost' if host == '127.0.0.1' else host}:{port}/\n")
+            self.stdout.write(f"\nPhotolala: http://{self.shown_host(host)}:{port}/\n")
             self.stdout.flush()
             Supervisor(self.programs(host, port), environment=environment, say=self.say).run()
         self.stdout.write("Stopped. What was under way goes on at the next start.")
+
+    def shown_host(self, host: str) -> str:
+        """Return the name to open in a browser, and say so if the settings would refuse it to others."""
+        if host in {"127.0.0.1", "::1", "localhost"}:
+            return "localhost"
+        if host not in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not listened on)
+            return f"[{host}]" if ":" in host else host
+        if not os.environ.get("PHOTOLALA_HOSTS"):
+            self.stderr.write(
+                "Other devices reach this server only under the names in PHOTOLALA_HOSTS, which is not set; set it to "
+                "this machine's name or address, e.g. PHOTOLALA_HOSTS=photos.local,192.168.1.20."
+            )
+        return socket.gethostname()
 
     def say(self, line: str) -> None:
         """Print a line of a program at once."""
@@ -105,9 +119,15 @@ class Command(BaseCommand):
     def prepare(self) -> None:
         """Bring database and static files up to date and create the first user."""
         self.stdout.write("Preparing the database …")
-        call_command("migrate", interactive=False, verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0, stdout=StringIO())
-        call_command("first_user", stdout=self.stdout)
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("collectstatic", interactive=False, verbosity=0, stdout=StringIO())
+            call_command("first_user", stdout=self.stdout)
+        except (OSError, OperationalError) as error:
+            raise CommandError(
+                f"Photolala could not be prepared in {settings.DATA_DIR}: {error}. Nothing is lost. Is the disk full, the "
+                "database reachable? Mend that and start again."
+            ) from None
 
     def open_root(self, photos: Path | None) -> dict[str, str]:
         """Add the folder to PHOTOLALA_ROOTS, so that it and what lies below can become libraries."""

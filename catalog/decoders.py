@@ -1,0 +1,31 @@
+"""Decoder processes as the settings say: how many, and how much memory each may take."""
+
+import os
+
+from django.conf import settings
+
+from catalog.media.limits import DEFAULT_LIMITS, MIB, Limits
+from catalog.media.pool import DecoderPool
+
+PREVIEW_MEMORY_MIB = 400
+"""One preview at a time is drawn in a web process, so that it may take more than each of a scan's decoders."""
+
+
+def scan_decoders() -> DecoderPool:
+    """Return the decoders of a scan; the caller closes them."""
+    limits = DEFAULT_LIMITS.with_memory(settings.DECODER_MEMORY_MIB * MIB)
+    return DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1, limits)
+
+
+def preview_decoder() -> DecoderPool:
+    """Return the one decoder that draws previews on demand; the caller closes it."""
+    return DecoderPool(1, _preview_limits())
+
+
+def can_be_drawn_on_demand(width: int, height: int) -> bool:
+    """True for a picture that the preview decoder can hold (four bytes a pixel), though a scan's may not."""
+    return 0 < width * height * 4 <= _preview_limits().picture_bytes
+
+
+def _preview_limits() -> Limits:
+    return DEFAULT_LIMITS.with_memory(max(PREVIEW_MEMORY_MIB, settings.DECODER_MEMORY_MIB) * MIB)
