@@ -1,7 +1,6 @@
 """Scan a library: walk, plan, survey, digest, finish. The photo table is the work queue, so resuming is claiming again."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -21,6 +19,7 @@ from operations.running import OperationFailed, Run, operation_kind
 
 from . import cache_tree, moves, publishing, scan_rows, scan_zone, verifying
 from .answers import surveyed_row
+from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
 from .models import Library, Photo
@@ -100,10 +99,12 @@ class Scan:
         has_pending = pending.order_by("-taken_local", "id").values("pk").first() is not None
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
-            with DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1) as pool, self.opened:
+            with scan_decoders() as pool, self.opened:
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
+            if not self.source.is_far:
+                verifying.settle_fresh(self.library, self.source, partial(self.run.checkpoint, force=False))
         return self.finish(survey_seconds)
 
     # -- 1 and 2: walk and plan ---------------------------------------------------------------------------------------
@@ -383,6 +384,7 @@ class Scan:
             "found": found,
             **counted,
             "failed": failed,
+            "failures": self._failures(),
             "snapshot_md5": snapshot_md5,
             "seconds": round(time.monotonic() - self.clock, 3),
             "survey_seconds": round(survey_seconds, 3),
@@ -392,6 +394,12 @@ class Scan:
             "problems": self.problems,
             "problem_count": self.problem_count,
         }
+
+    def _failures(self) -> list[dict[str, str]]:
+        """Return the first of the files that cannot be shown, or only in part, with their reasons."""
+        bad = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])
+        rows = bad.order_by("directory", "filename").only("directory", "filename", "problem")[:MOST_PROBLEMS]
+        return [{"path": photo.path, "reason": photo.problem} for photo in rows]
 
     def _counts_of_all_runs(self) -> dict[str, int]:
         """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""

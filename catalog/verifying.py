@@ -2,15 +2,19 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
-from .models import Library
+from .models import Library, Photo
+from .planning import RACY_NS, doubted, is_racy
 
 HEAD_BYTES = 4096
 FILES_PER_BREATH = 50
+MOST_SETTLED = 20_000
+"""Photos looked at once more in one scan; more than that in two seconds is left to the next scan."""
 
 
 def altered_names(
@@ -30,6 +34,36 @@ def altered_names(
         if _head_md5(source, directory.path_of(name)) != heads.get(name):
             altered.append(name)
     return altered
+
+
+def settle_fresh(library: Library, source: Source, breathe: Callable[[], None]) -> int:
+    """Look once more at files that were read within two seconds of being written, as soon as those are over.
+
+    What still has its size, time and MD5 is trusted from now on, so that the next scan need not open it; anything else,
+    and photos with sidecars, are left to that scan. Returns how many are trusted. `breathe` as above.
+    """
+    fresh = Photo.objects.filter(library=library, sidecars=doubted("")).exclude(photo_md5="")
+    columns = ("pk", "directory", "filename", "size_bytes", "mtime_ns", "photo_md5")
+    settled = 0
+    for pk, directory, filename, size_bytes, mtime_ns, photo_md5 in list(fresh.values_list(*columns)[:MOST_SETTLED]):
+        while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
+            breathe()
+            time.sleep(0.1)
+        path = f"{directory}/{filename}" if directory else filename
+        if not is_racy(mtime_ns, time.time_ns()) and _file_md5(source, path, (size_bytes, mtime_ns)) == photo_md5:
+            settled += fresh.filter(pk=pk, photo_md5=photo_md5).update(sidecars="")
+        if settled % FILES_PER_BREATH == 0:
+            breathe()
+    return settled
+
+
+def _file_md5(source: Source, path: str, expected: tuple[int, int]) -> str | None:
+    """Return the MD5 of a file that still has its size and time; None otherwise."""
+    try:
+        with open(source.open(path, expected=expected), "rb", buffering=0) as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError:
+        return None
 
 
 def _head_md5(source: Source, path: str) -> str | None:

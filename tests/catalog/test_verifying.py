@@ -8,6 +8,8 @@ import pytest
 
 from catalog.models import Photo
 from catalog.planning import compare, doubted, is_racy
+from catalog.sources.local import LocalSource
+from catalog.verifying import settle_fresh
 from tests.catalog.test_scan import counts, library, root, scan  # noqa: F401
 from tests.photos import make_jpeg, make_library
 
@@ -27,8 +29,6 @@ def alter(path, at):
 @pytest.fixture
 def opened(monkeypatch):
     """The paths of the files that were opened."""
-    from catalog.sources.local import LocalSource
-
     paths = []
     really = LocalSource.open
 
@@ -83,7 +83,9 @@ def test_verifying_finds_a_file_that_can_no_longer_be_read(library, root, monkey
 
 
 @pytest.mark.promise("S2-014")
-def test_a_file_read_in_the_moment_it_was_written_is_read_once_more(library, root, opened):  # noqa: F811
+def test_a_file_read_in_the_moment_it_was_written_is_read_once_more(library, root, opened, monkeypatch):  # noqa: F811
+    # The scan ends before the two seconds do: killed, or too many such files.
+    monkeypatch.setattr("catalog.verifying.settle_fresh", lambda *_: 0)
     path = make_jpeg(root / "a.jpg", seed=1, size=(640, 480))
     assert path.stat().st_size > 4096 + 40
     make_jpeg(root / "old.jpg", seed=2, mtime=1_600_000_000)
@@ -133,3 +135,25 @@ def test_doubts_are_told_from_changes():
     assert is_racy(99 * second, 100 * second) and is_racy(130 * second, 100 * second)
     assert not is_racy(98 * second, 100 * second) and not is_racy(0, 100 * second)
     assert not is_racy(1000 * second, 100 * second)  # a camera set wrongly: not for ever
+
+
+def test_files_written_a_moment_ago_are_settled_within_the_scan(library, root, opened):  # noqa: F811
+    """Copy a library and scan it at once: the second scan still opens nothing."""
+    make_library(root, 4)
+    now = time.time()
+    for path in root.rglob("*.JPG"):
+        os.utime(path, (now, now))
+    scan(library)
+    assert set(Photo.objects.values_list("sidecars", flat=True)) == {""}
+    opened.clear()
+    assert counts(scan(library))["unchanged"] == 4
+    assert opened == []
+
+
+def test_a_file_changed_right_after_it_was_read_is_left_to_the_next_scan(library, root):  # noqa: F811
+    path = make_jpeg(root / "a.jpg", seed=1)
+    scan(library)
+    Photo.objects.update(sidecars=doubted(""), photo_md5="0" * 32)  # as if other bytes had been read under this time
+    with LocalSource(root) as source:
+        assert settle_fresh(library, source, lambda: None) == 0
+    assert Photo.objects.get().sidecars == doubted("") and path.exists()
