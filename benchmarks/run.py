@@ -90,6 +90,8 @@ class Bench:
     def scan(self, root: Path) -> tuple[Figures, dict[str, object]]:
         """Scan a folder in the foreground."""
         figures, printed = self.manage("scan", str(root), "--user", "bench", "--json")
+        if not printed.strip():
+            raise SystemExit(f"The scan of {root} said nothing; run `manage.py scan` on it to see why.")
         return figures, json.loads(printed.splitlines()[-1])
 
     def row(self, what: str, ours: float, reference: float, unit: str, goal: str) -> None:
