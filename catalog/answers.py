@@ -132,7 +132,11 @@ def digested_row(photo: Claimed, result: DigestResult) -> Row:
     was_read = bool(result.head_md5 and result.photo_md5)
     state = Photo.State.READY
     has_thumbnail = was_read and bool(result.thumbnail)
-    if was_read and result.too_large and (has_thumbnail or can_be_drawn_on_demand(result.width, result.height)):
+    if (
+        was_read
+        and result.too_large
+        and (has_thumbnail or can_be_drawn_on_demand(result.needed_bytes, result.size_bytes))
+    ):
         # Not broken: its embedded thumbnail serves, or it is drawn when somebody looks, by a decoder with more room.
         result.notes, result.problem, has_thumbnail = [*result.notes[:49], result.problem], "", True
     if result.problem or not was_read:

@@ -10,6 +10,9 @@ from catalog.media.pool import DecoderPool
 PREVIEW_MEMORY_MIB = 400
 """One preview at a time is drawn in a web process, so that it may take more than each of a scan's decoders."""
 
+MOST_BYTES_FROM_ONE = 1_100
+"""Deflate reaches 1,032; a file that claims more lies about its size."""
+
 
 def scan_decoders() -> DecoderPool:
     """Return the decoders of a scan; the caller closes them."""
@@ -22,9 +25,12 @@ def preview_decoder() -> DecoderPool:
     return DecoderPool(1, _preview_limits())
 
 
-def can_be_drawn_on_demand(width: int, height: int) -> bool:
-    """True for a picture that the preview decoder can hold (four bytes a pixel), though a scan's may not."""
-    return 0 < width * height * 4 <= _preview_limits().picture_bytes
+def can_be_drawn_on_demand(needed_bytes: int, size_bytes: int) -> bool:
+    """True for a picture that the preview decoder can hold, though a scan's may not, if its file can be that picture.
+
+    `needed_bytes` for its pixels, 0 when unknown; no common compression makes more than 1,100 bytes of one.
+    """
+    return 0 < needed_bytes <= min(_preview_limits().picture_bytes, MOST_BYTES_FROM_ONE * size_bytes)
 
 
 def _preview_limits() -> Limits:

@@ -43,6 +43,7 @@ def digest_file(
     result.placeholder = drawing.colour or result.placeholder
     if drawing.problem and not result.problem:
         result.problem, result.too_large = drawing.problem[:500], drawing.too_large
+        result.needed_bytes = min(drawing.needed_bytes, 2**62)
     size = drawing.source_size
     is_raw = result.media_type.startswith("image/x-")
     if size[0] and size != (result.width, result.height) and not (is_raw and result.width):

@@ -58,7 +58,11 @@ _STRIP_ROWS = 256
 
 
 class TooLarge(ValueError):
-    """The picture would need more memory than a decoder may use; the message is a sentence."""
+    """The picture would need more memory than a decoder may use; the message is a sentence, `needed_bytes` how much."""
+
+    def __init__(self, sentence: str, needed_bytes: int = 0) -> None:
+        super().__init__(sentence)
+        self.needed_bytes = needed_bytes
 
 
 @dataclass(slots=True)
@@ -72,7 +76,9 @@ class Drawing:
     problem: str = ""
     damaged: bool = False
     too_large: bool = False
-    """Nothing is wrong with it, but drawing it needs more memory than the limits allow."""
+    """Nothing is known to be wrong with it, but drawing it needs more memory than the limits allow."""
+    needed_bytes: int = 0
+    """How much that would be, if known."""
     source_size: tuple[int, int] = (0, 0)
     """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
 
@@ -86,7 +92,7 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
     try:
         return _draw(source, media_type, facts, edge_px, limits)
     except TooLarge as error:
-        drawing.problem, drawing.too_large = str(error), True
+        drawing.problem, drawing.too_large, drawing.needed_bytes = str(error), True, error.needed_bytes
     except MemoryError:
         drawing.too_large = True
         width, height = facts.size
@@ -130,7 +136,8 @@ def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> No
         most = limits.picture_bytes // (1024 * 1024)
         raise TooLarge(
             f"Too large to draw: {width:,} x {height:,} pixels need {needed_bytes // (1024 * 1024):,} MiB of memory, "
-            f"the limit is {most:,} MiB."
+            f"the limit is {most:,} MiB.",
+            needed_bytes,
         )
 
 

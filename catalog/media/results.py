@@ -81,7 +81,9 @@ class DigestResult(SurveyResult):
     damaged: bool = False
     """Only a part of the picture could be decoded."""
     too_large: bool = False
-    """Nothing is wrong with it, but drawing it needs more memory than a decoder may use; `problem` says so."""
+    """Nothing is known to be wrong with it, but drawing it needs more memory than a decoder may use; `problem` says so."""
+    needed_bytes: int = 0
+    """How much that would be; 0 when unknown."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from PIL import Image
 
+from catalog.decoders import can_be_drawn_on_demand
 from catalog.models import Library, Photo
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
@@ -44,3 +45,11 @@ def test_a_bomb_that_no_decoder_can_hold_stays_broken_with_its_reason(alice, tmp
     photo = Photo.objects.get()
     assert (photo.state, photo.is_shown, photo.width) == (Photo.State.BROKEN, False, 30000)
     assert "Too large to draw" in photo.problem
+
+
+def test_only_what_can_be_true_is_left_for_later():
+    mib = 1024 * 1024
+    assert can_be_drawn_on_demand(120 * mib, 500_000)
+    assert not can_be_drawn_on_demand(224 * mib, 262)  # a header that claims a picture
+    assert not can_be_drawn_on_demand(900 * mib, 10 * mib)  # more than the web's decoder may hold
+    assert not can_be_drawn_on_demand(0, 10 * mib)  # unknown
