@@ -148,13 +148,6 @@ class Bench:
             f"survey of {count:,} photos, per second and core", count / seconds / cores, 1000, "photos/s", ">= 1,000"
         )
         self.row("memory of that scan and its decoders", ours.largest_mib, 300, "MiB", "<= 300 MiB")
-        self.row(
-            "all of it, CPU per photo",
-            1000 * ours.cpu_seconds / count,
-            1000 * ours.wall_seconds / count,
-            "ms (of wall)",
-            "",
-        )
         in_process = [float(str(self.scan(root)[1]["seconds"])) for _ in range(5)]
         references = [measure(find)[0].wall_seconds for _ in range(5)]
         self.row(
