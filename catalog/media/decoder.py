@@ -119,6 +119,11 @@ class Decoder:
             else:
                 yield message
 
+    @property
+    def has_served(self) -> bool:
+        """True once it has answered for a file, and so may hold memory that it will not give back."""
+        return self._files > 0
+
     def finished(self, resident_bytes: Any) -> None:
         """Note that the first batch is done; decide whether the process has served long enough."""
         self._files += len(self.batches.popleft())

@@ -44,6 +44,7 @@ def digest_file(
     if drawing.problem and not result.problem:
         result.problem, result.too_large = drawing.problem[:500], drawing.too_large
         result.needed_bytes = min(drawing.needed_bytes, 2**62)
+        result.short_of_memory = drawing.short_of_memory
     size = drawing.source_size
     is_raw = result.media_type.startswith("image/x-")
     if size[0] and size != (result.width, result.height) and not (is_raw and result.width):
@@ -65,7 +66,9 @@ def preview_file(descriptor: int, edge_px: int, limits: Limits) -> PreviewResult
         return PreviewResult(problem=facts_holder.problem)
     drawing = draw(opened, facts_holder.media_type, facts, edge_px, limits)
     problem = drawing.problem or ("" if drawing.jpeg else facts_holder.problem)
-    return PreviewResult(drawing.jpeg, drawing.width, drawing.height, problem[:500], drawing.damaged)
+    return PreviewResult(
+        drawing.jpeg, drawing.width, drawing.height, problem[:500], drawing.damaged, drawing.short_of_memory
+    )
 
 
 def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -> Source:

@@ -65,6 +65,10 @@ class TooLarge(ValueError):
         self.needed_bytes = needed_bytes
 
 
+class PerhapsShortOfMemory(OSError):
+    """libheif failed; its words for "damaged" and "out of memory" are the same. A fresh process can tell."""
+
+
 @dataclass(slots=True)
 class Drawing:
     """A drawn picture: JPEG bytes, size, average colour. `problem` says why there is none, or why it is less than asked for."""
@@ -79,6 +83,8 @@ class Drawing:
     """Nothing is known to be wrong with it, but drawing it needs more memory than the limits allow."""
     needed_bytes: int = 0
     """How much that would be, if known."""
+    short_of_memory: bool = False
+    """Perhaps it failed only because this process held much already."""
     source_size: tuple[int, int] = (0, 0)
     """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
 
@@ -94,12 +100,13 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
     except TooLarge as error:
         drawing.problem, drawing.too_large, drawing.needed_bytes = str(error), True, error.needed_bytes
     except MemoryError:
-        drawing.too_large = True
+        drawing.too_large = drawing.short_of_memory = True
         width, height = facts.size
         drawing.problem = f"Too large to draw: {width:,} x {height:,} pixels need more memory than a decoder may use."
     except _DECODE_ERRORS as error:
         drawing.problem = f"The picture could not be decoded: {_reason(error)}."
         drawing.damaged = True
+        drawing.short_of_memory = isinstance(error, PerhapsShortOfMemory)
     embedded = facts.found.exif.thumbnail if facts.found.exif else b""
     if embedded:
         try:
@@ -107,7 +114,7 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
         except (*_DECODE_ERRORS, MemoryError):
             return drawing
         small.problem, small.damaged, small.too_large = drawing.problem, drawing.damaged, drawing.too_large
-        small.source_size = (0, 0)
+        small.source_size, small.short_of_memory = (0, 0), drawing.short_of_memory
         return small
     return drawing
 
@@ -193,9 +200,10 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
         drawing = finish(_reduced(opened, edge_px), 1, edge_px)
     except _DECODE_ERRORS as error:
         if found.width * found.height * _HEIF_BYTES_PER_PIXEL > limits.picture_bytes / 2:
-            # libheif's words are the same for both.
-            raise OSError("its data are damaged, or it needs more memory than a decoder may use") from error
-        raise
+            raise PerhapsShortOfMemory(
+                "its data are damaged, or it needs more memory than a decoder may use"
+            ) from error
+        raise PerhapsShortOfMemory(_reason(error)) from error
     drawing.source_size = size
     return drawing
 

@@ -45,6 +45,8 @@ class _Task:
     timeouts: int = 0
     has_facts: bool = False
     is_alone: bool = False
+    wants_fresh: bool = False
+    """It failed in a process that held much already: its next one must have done nothing before."""
 
 
 @dataclass(slots=True)
@@ -168,7 +170,7 @@ class DecoderPool:
         """Open the files and send them; what cannot be opened is done, a process that is gone is replaced."""
         for attempt in range(_MOST_INNOCENT_STARTS):
             decoder = self._decoders[index]
-            if decoder is None or decoder.is_retiring:
+            if decoder is None or decoder.is_retiring or (tasks[0].wants_fresh and decoder.has_served):
                 if decoder is not None:
                     decoder.close()
                 decoder = self._decoders[index] = Decoder(self.limits, self._worker_module)
@@ -249,8 +251,14 @@ class DecoderPool:
             apply_wire(DigestResult(), header["facts"])
             return
         elif "final" in header:
-            self._take_final(batch[0], header["final"], blob)
-            run.done.append(batch[0])
+            task = batch[0]
+            self._take_final(task, header["final"], blob)
+            is_short = isinstance(task.result, DigestResult | PreviewResult) and task.result.short_of_memory
+            if is_short and decoder.has_served and not task.wants_fresh:
+                task.result, task.has_facts, task.is_alone, task.wants_fresh = run.make(), False, True, True
+                run.retries.append(task)
+            else:
+                run.done.append(task)
         else:
             raise BadAnswer("an answer of no known kind")
         decoder.finished(header.get("rss"))

@@ -84,6 +84,8 @@ class DigestResult(SurveyResult):
     """Nothing is known to be wrong with it, but drawing it needs more memory than a decoder may use; `problem` says so."""
     needed_bytes: int = 0
     """How much that would be; 0 when unknown."""
+    short_of_memory: bool = False
+    """Perhaps it failed only because its process held much already; the pool then tries it in a fresh one."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class PreviewResult:
     height: int = 0
     problem: str = ""
     damaged: bool = False
+    short_of_memory: bool = False
 
 
 Result = TypeVar("Result", SurveyResult, DigestResult, PreviewResult)

@@ -53,16 +53,23 @@ def report() -> list[str]:
     ]
 
 
+served: list[str] = []
+
+
 def faulty_digest(
     descriptor: int, name: str, params: dict[str, Any], sidecars: dict[str, int], limits: Any
 ) -> Iterator[DigestResult]:
     word = os.pread(descriptor, 100, 0).decode("latin-1")
     when, _, what = word.partition(": ")
+    served.append(name)
     if when == "before":
         fault(what)
     for number, result in enumerate(digest_file(descriptor, name, params, sidecars, limits)):
         if when == "report":
             result.notes = report()
+        if when == "short":  # a picture that only a fresh process can hold
+            result.notes, result.short_of_memory = [str(len(served))], what == "always" or len(served) > 1
+            result.problem = "short of memory" if result.short_of_memory else ""
         yield result
         if when == "after" and number == 0:
             fault(what)

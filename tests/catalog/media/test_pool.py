@@ -65,6 +65,16 @@ def test_facts_survive_a_crash_while_drawing(tmp_path: Path) -> None:
     assert result.problem.startswith("The picture could not be drawn. The decoder crashed on this file 3 times")
 
 
+def test_a_picture_that_found_no_memory_is_tried_once_more_in_a_fresh_process(tmp_path: Path) -> None:
+    culprits = [job(tmp_path, "large.heic", b"short: once"), job(tmp_path, "huge.heic", b"short: always")]
+    with DecoderPool(2, worker_module=FAULTY) as pool:
+        jobs = [*names_of(tmp_path, culprits[0]), culprits[1]]
+        results = {answered.key: result for answered, result in pool.digest(jobs)}
+    assert (results["large.heic"].problem, results["large.heic"].notes) == ("", ["1"])
+    assert (results["huge.heic"].problem, results["huge.heic"].notes) == ("short of memory", ["1"])
+    assert len(results) == 14 and sum(bool(result.problem) for result in results.values()) == 1
+
+
 @pytest.mark.parametrize("verb", ["survey", "digest"])
 def test_a_hang_costs_one_file(tmp_path: Path, verb: str) -> None:
     culprit = job(tmp_path, "hang.jpg", b"before: hang")
