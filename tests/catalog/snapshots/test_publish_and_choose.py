@@ -386,7 +386,7 @@ def killing_at(monkeypatch: pytest.MonkeyPatch, number: int, error: Callable[[],
     yield count
 
 
-@pytest.mark.promise("S4-044", "S4-060", "S4-067")
+@pytest.mark.promise("S4-044", "S4-067")
 @pytest.mark.parametrize("previous", [(), ("old",), ("older", "old", "new", "old")])
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_state_whole(
     tmp_path: Path, previous: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -54,7 +54,6 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, name: bytes, error: OSError) -> 
     monkeypatch.setattr(handles.os, "open", refuse)
 
 
-@pytest.mark.promise("S4-009", "S4-032", "S4-034")
 def test_walk_lists_names_sizes_and_times_parents_first(root: Path, source: LocalSource) -> None:
     put(root, "b/2.jpg", "b/1.jpg", "a/c/3.jpg", "top.jpg", "a.jpg")
     os.utime(root / "b/1.jpg", ns=(0, 1_600_000_000_123_456_789))
