@@ -1,4 +1,4 @@
-"""Fetch the pinned front-end files of package-lock.json and copy the few that are served into static/vendor/.
+"""Fetch the pinned packages of package-lock.json: front-end files, of which a few are copied into static/vendor/, and exiftool.
 
 Does nothing when they are there already. Needs npm; where npm is missing, Node.js comes as a pinned wheel into the
 environment that runs this script (requirements-node.txt).
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "package-lock.json"
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
+EXIFTOOL = MODULES / "exiftool-vendored.pl" / "bin" / "exiftool"  # stays there; the system's perl runs it
 STAMP = VENDOR / ".fetched"
 
 #: Served files: path in node_modules -> path in static/vendor.
@@ -53,7 +54,8 @@ def fingerprint() -> str:
 def is_current() -> bool:
     """Say whether all files are there and come from the present lock."""
     stamp = STAMP.read_text() if STAMP.exists() else ""
-    return stamp == fingerprint() and all((VENDOR / target).exists() for target in FILES.values())
+    served = all((VENDOR / target).exists() for target in FILES.values())
+    return stamp == fingerprint() and served and EXIFTOOL.exists()
 
 
 def npm_command() -> list[str]:

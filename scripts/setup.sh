@@ -34,11 +34,12 @@ install_requirements() {
   printf '%s\n' "$want" >"$stamp"
 }
 
+# The pinned exiftool came with the front-end files; it needs the whole of Perl, of which Debian's minimum is a part.
 provide_exiftool() {
-  if command -v exiftool >/dev/null; then return; fi
+  if perl -MTime::Local -MEncode -MDigest::MD5 -e 1 2>/dev/null; then return; fi
   if is_root && command -v apt-get >/dev/null && install_packages libimage-exiftool-perl; then return; fi
-  say "exiftool is missing: everything works except writing ratings and dates into files." \
-    "As root run \`apt-get install libimage-exiftool-perl\`."
+  say "Perl is missing, which exiftool needs: everything works except writing ratings and dates into files." \
+    "As root run \`apt-get install perl\`."
 }
 
 make_environment

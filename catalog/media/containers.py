@@ -16,6 +16,9 @@ from catalog.media.tiff import read_tiff
 
 _MOST_CHUNKS = 500
 _LONGEST_CHUNK_BYTES = 2 * 1024 * 1024
+_GIF_HEAD_BYTES = 64 * 1024
+_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+_GIF_XMP_END = b"\x01\xff\xfe\xfd"
 
 
 def examine(source: Source, media_type: str) -> Found:
@@ -32,6 +35,14 @@ def _read_gif(source: Source) -> Found:
     found.decoded_bytes = found.width * found.height * 5
     if not found.width or not found.height:
         found.problem = "The GIF file's header gives no size."
+    # Writers put the packet before the first frame; its bytes are no sub-blocks, and a magic trailer follows.
+    start = source.read(0, _GIF_HEAD_BYTES)
+    at = start.find(_GIF_XMP)
+    if at > 0:
+        packet = source.read(at + len(_GIF_XMP), _LONGEST_CHUNK_BYTES)
+        end = packet.find(_GIF_XMP_END)
+        if end > 0:
+            found.xmp_packets.append(packet[:end])
     return found
 
 

@@ -21,9 +21,18 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 def digest_file(
-    descriptor: int, name: str, params: dict[str, Any], sidecar_descriptors: dict[str, int], limits: Limits
+    descriptor: int,
+    name: str,
+    params: dict[str, Any],
+    sidecar_descriptors: dict[str, int],
+    limits: Limits,
+    *,
+    draws: bool = True,
 ) -> Iterator[DigestResult]:
-    """Yield the result twice: with all facts, and again with the thumbnail. What happens in between costs the thumbnail only."""
+    """Yield the result twice: with all facts, and again with the thumbnail. What happens in between costs the thumbnail only.
+
+    Without `draws` there is no thumbnail, and one result.
+    """
     result = DigestResult()
     opened = open_source(descriptor, result)
     if opened is None:
@@ -36,7 +45,7 @@ def digest_file(
     apply_facts(result, facts, sidecars)
     finish_notes(result, facts)
     yield result
-    if facts is None:
+    if facts is None or not draws:
         return
     drawing = draw(source, result.media_type, facts, THUMBNAIL_EDGE_PX, limits)
     result.thumbnail, result.damaged = drawing.jpeg, drawing.damaged

@@ -46,8 +46,8 @@ def _serve(channel: socket.socket, header: dict[str, Any], descriptors: list[int
         send(channel, encode({"results": [_survey(job, files) for job, files in jobs], "rss": _resident_bytes()}))
         return
     for job, files in jobs:
-        if header["verb"] == "digest":
-            _digest(channel, job, files, limits)
+        if header["verb"] in ("digest", "facts"):
+            _digest(channel, job, files, limits, draws=header["verb"] == "digest")
         else:
             _preview(channel, job, files, limits)
 
@@ -59,11 +59,11 @@ def _survey(job: dict[str, Any], files: dict[str, int]) -> dict[str, Any]:
         return to_wire(SurveyResult(problem=_failure(error)))
 
 
-def _digest(channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits) -> None:
+def _digest(channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits, *, draws: bool) -> None:
     said: dict[str, Any] = {}
     thumbnail = b""
     try:
-        for result in digest_file(files.pop("file"), job["name"], job["params"], files, limits):
+        for result in digest_file(files.pop("file"), job["name"], job["params"], files, limits, draws=draws):
             wire = to_wire(result)
             thumbnail = result.thumbnail or b""
             if not said:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from catalog.sources.base import Directory, FileChanged, NotARegularFile, Problem, ProblemKind, SourceUnavailable
 from catalog.sources.handles import FolderHandles, Parts, is_gone
 from catalog.sources.names import SYSTEM_FILES, is_system_folder
+from catalog.sources.replacing import Replacement, require_room_beside
 from photolala.lib.paths import escape_path, unescape_path
 
 # O_NONBLOCK: opening a FIFO that nobody writes to would else wait for ever.
@@ -113,6 +114,20 @@ class LocalSource:
                 raise
         self._handles.forget()  # a kept folder may have been moved away: look once more, from the root
         return self._open(parts, path, expected)
+
+    def replacement(self, path: str, *, token: str, extension: str, expected: tuple[int, int]) -> Replacement:
+        """Return what puts a new version in the place of the regular file `path` (see Replacement, whose errors it raises).
+
+        The folder is reached anew from the root, over no link. Raises also PermissionError and OSError EROFS where no file
+        can be made beside it, and ENOSPC if there is no room for a second one.
+        """
+        parts = _parts(path)
+        if not parts:
+            raise NotARegularFile(errno.EISDIR, "The root of the library is a folder, not a file", path)
+        self._handles.forget()
+        folder = self._handles.get(parts[:-1])
+        require_room_beside(folder, expected[0])
+        return Replacement(folder, parts[-1], token, extension, expected)
 
     def open_head(self, path: str) -> int:
         """Return a descriptor of the whole file: here its head costs no more."""

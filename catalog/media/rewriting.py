@@ -1,0 +1,293 @@
+"""Make the new version of a file beside the old one, and prove that nothing but what was asked for is different.
+
+The old version is only ever read. What is proven before the new one may take its place: it says what it should, its
+kind and its image data are the same, and where exiftool warned of anything, no other tag is lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.media.delta import BadDelta, FileBytes, apply_delta, make_delta
+from catalog.media.exiftool import ExifTool, ExifToolFailed, ExifToolMissing, ExifToolTimeout
+from catalog.media.results import DigestResult
+from catalog.media.tag_changes import EXTENSIONS, TagChange
+from catalog.sources.base import FileChanged, NotARegularFile
+from catalog.sources.replacing import FileBusy, HasOtherNames, Replacement
+
+_SECONDS = 30.0
+_SECONDS_PER_BYTE = 1 / (10 * 1024 * 1024)
+_ERROR_LINE = re.compile(r"^(?:Error|Can't write)\b.*", re.MULTILINE)
+_WARNING_LINE = re.compile(r"^Warning: .*", re.MULTILINE)
+_OWN_WORDS = re.compile(r" - /\S*|\s*/(?:proc|tmp|var)/\S+")
+_FOLLOWS = re.compile(
+    r"(?:SourceFile|(?:File|ExifTool|System|Composite|JFIF):.*|XMP-x:XMPToolkit|XMP-xmpNote:HasExtendedXMP|RIFF:WebP_Flags"
+    r"|[\w-]+:(?:\w*(?:Offsets?|Start|ByteCounts?|Length|DataSize)|ExifByteOrder|Padding|XMP|EXIF))"
+)
+"""Tags that tell where and how long others are, or which program wrote them: they follow any change."""
+
+
+class NotWritten(Exception):
+    """The file is as it was; the text is a sentence that says why, `code` says it to programs.
+
+    `is_lasting` means that trying again later is of no use unless a person does something.
+    """
+
+    def __init__(self, sentence: str, code: str, *, is_lasting: bool = False) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.is_lasting = is_lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The new version that lies ready: its facts, and what leads back to the old one (None if too much would)."""
+
+    facts: DigestResult
+    size_bytes: int
+    mtime_ns: int
+    delta: bytes | None
+
+
+Reader = Callable[[Callable[[], int]], DigestResult]
+"""Reads all facts of the file behind the descriptor that its argument opens, in a sandbox."""
+
+SamePicture = Callable[[Callable[[], int], Callable[[], int]], bool]
+"""Tells whether two files show the same pixels, where image data cannot be compared."""
+
+
+def rewrite(
+    replacement: Replacement,
+    change: TagChange,
+    old: DigestResult,
+    tool: ExifTool,
+    read: Reader,
+    same_picture: SamePicture,
+    *,
+    keep_mtime: bool,
+) -> Rewritten:
+    """Write the new version with `change`, prove it, bring it to the disk; `old` are the old version's facts.
+
+    Raises NotWritten with the reason. Nothing has taken any place yet: that is `replacement.swap()`.
+    """
+    extension = EXTENSIONS.get(old.media_type)
+    if extension is None:
+        raise NotWritten(
+            f"Files of this kind ({old.media_type or 'unknown'}) cannot be written safely. Choose XMP files beside the photos "
+            "in the library's settings to have it kept in a file.",
+            "unsupported",
+            is_lasting=True,
+        )
+    warnings = _run_tool(replacement, change.arguments(), extension, tool, old.size_bytes)
+    return _proven(replacement, change, old, read, same_picture, keep_mtime=keep_mtime, warnings=warnings, tool=tool)
+
+
+def rewrite_back(
+    replacement: Replacement,
+    delta: bytes,
+    change: TagChange,
+    old: DigestResult,
+    tool: ExifTool,
+    read: Reader,
+    same_picture: SamePicture,
+    *,
+    keep_mtime: bool,
+) -> Rewritten:
+    """Like `rewrite`, but make the new version from `delta`, which leads to the very bytes of an earlier one."""
+    try:
+        replacement.write_new(apply_delta(FileBytes(replacement.original), delta))
+    except BadDelta as error:
+        raise NotWritten(f"{error} Nothing was changed.", "no_way_back", is_lasting=True) from None
+    return _proven(replacement, change, old, read, same_picture, keep_mtime=keep_mtime, warnings=[], tool=tool)
+
+
+def _run_tool(
+    replacement: Replacement, arguments: list[str], extension: str, tool: ExifTool, size_bytes: int
+) -> list[str]:
+    """Let exiftool write the new version; return its warnings."""
+    seconds = _SECONDS + size_bytes * _SECONDS_PER_BYTE
+    with _with_extension(replacement.original_path, extension) as path:
+        words = ["-api", "LargeFileSupport=1", *arguments, "-o", replacement.temporary_path, path]
+        try:
+            said = tool.ask(words, seconds)
+        except ExifToolMissing as error:
+            raise NotWritten(str(error), "tool_missing") from None
+        except ExifToolTimeout as error:
+            raise NotWritten(f"{error} The photo is as it was.", "timeout") from None
+        except ExifToolFailed as error:
+            raise NotWritten(f"{error} The photo is as it was; it is tried again.", "tool_died") from None
+    error_line = _ERROR_LINE.search(said)
+    if error_line:
+        raise NotWritten(_refusal(error_line[0]), "malformed", is_lasting=True)
+    return _WARNING_LINE.findall(said)
+
+
+def _refusal(line: str) -> str:
+    reason = _OWN_WORDS.sub("", line).removeprefix("Error:").replace("[minor]", "").strip(" .")[:200]
+    if "No space left" in reason:
+        raise NotWritten(
+            "The disk is full, so the photo is as it was. It is tried again when there is room.", "no_space"
+        )
+    return (
+        f"The file is damaged or unusual, so that nothing can be written into it safely ({reason}). It is as it was. Choose "
+        "XMP files beside the photos in the library's settings to have it kept in a file."
+    )
+
+
+def _proven(
+    replacement: Replacement,
+    change: TagChange,
+    old: DigestResult,
+    read: Reader,
+    same_picture: SamePicture,
+    *,
+    keep_mtime: bool,
+    warnings: list[str],
+    tool: ExifTool,
+) -> Rewritten:
+    """Return the new version's facts if it is what was asked for and nothing else."""
+    try:
+        new = read(replacement.open_new)
+    except FileNotFoundError:
+        raise NotWritten("exiftool wrote nothing. The photo is as it was.", "not_verified") from None
+    if new.problem.startswith("The file could not be read") or not new.photo_md5:
+        raise NotWritten(f"What was written cannot be read back: {new.problem} The photo is as it was.", "not_verified")
+    if new.photo_md5 == old.photo_md5 and not change.is_done(old):
+        raise NotWritten(
+            f"Files of this kind ({old.media_type}) cannot hold {change.sentence}. It is as it was.",
+            "unsupported",
+            is_lasting=True,
+        )
+    if not change.is_done(new):
+        raise NotWritten(
+            f"What was read back from the new version is not {change.sentence}. The photo is as it was.",
+            "not_verified",
+            is_lasting=True,
+        )
+    if new.media_type != old.media_type or (new.width, new.height, new.orientation) != (
+        old.width,
+        old.height,
+        old.orientation,
+    ):
+        raise NotWritten(
+            "The new version would not be the same picture. The photo is as it was.", "not_verified", is_lasting=True
+        )
+    if not _has_same_image(replacement, old, new, same_picture):
+        raise NotWritten(
+            "The new version's image data would differ. The photo is as it was.", "not_verified", is_lasting=True
+        )
+    if warnings:
+        lost = _lost_tags(replacement, EXTENSIONS[old.media_type], change, tool)
+        if lost:
+            raise NotWritten(
+                f"Writing would lose other information in the file ({', '.join(lost[:5])}). It is as it was. Choose XMP files "
+                "beside the photos in the library's settings to have it kept in a file.",
+                "lossy",
+                is_lasting=True,
+            )
+    facts = replacement.complete(keep_mtime=keep_mtime)
+    return Rewritten(new, facts.st_size, facts.st_mtime_ns, _delta(replacement))
+
+
+def _has_same_image(replacement: Replacement, old: DigestResult, new: DigestResult, same_picture: SamePicture) -> bool:
+    mine, theirs = getattr(old, "image_md5", ""), getattr(new, "image_md5", "")
+    if mine or theirs:
+        return bool(mine == theirs)
+    return same_picture(lambda: os.dup(replacement.original), replacement.open_new)
+
+
+def _lost_tags(replacement: Replacement, extension: str, change: TagChange, tool: ExifTool) -> list[str]:
+    """Return the names of tags that the old version has and the new one has not, or with another value."""
+    written = {argument.partition("=")[0].lstrip("-") for argument in change.arguments()}
+    with _with_extension(replacement.original_path, extension) as path:
+        before = _tags(path, tool)
+    with _with_extension(replacement.temporary_path, extension) as path:
+        after = _tags(path, tool)
+    return [
+        name
+        for name, value in before.items()
+        if value not in ("", []) and name not in written and not _FOLLOWS.fullmatch(name) and after.get(name) != value
+    ]
+
+
+def _tags(path: str, tool: ExifTool) -> dict[str, Any]:
+    words = ["-json", "-G1", "-n", "-a", "-e", "-api", "LargeFileSupport=1", "-api", "MissingTagValue=", path]
+    try:
+        said = tool.ask(words, _SECONDS)
+        found = json.loads(said[said.index("[") :])[0]
+    except (ExifToolFailed, ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _delta(replacement: Replacement) -> bytes | None:
+    descriptor = replacement.open_new()
+    try:
+        return make_delta(FileBytes(replacement.original), FileBytes(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _with_extension(path: str, extension: str) -> Iterator[str]:
+    """Give a path a name with `extension`: exiftool goes by it where several kinds look alike inside."""
+    with tempfile.TemporaryDirectory(prefix="photolala-") as folder:
+        link = Path(folder) / f"file{extension}"
+        link.symlink_to(path)
+        yield str(link)
+
+
+def reason_of(error: OSError) -> NotWritten:
+    """Return the sentence for an error of the file system before or while a new version takes its place."""
+    as_it_was = "The photo is as it was."
+    if isinstance(error, FileChanged):
+        return NotWritten(
+            f"The file was changed by another program. {as_it_was} A scan reads it anew first.", "changed"
+        )
+    if isinstance(error, FileBusy):
+        return NotWritten(f"Another program is writing the file just now. {as_it_was} It is tried again.", "busy")
+    if isinstance(error, HasOtherNames):
+        return NotWritten(
+            f"{error.strerror}: the others would go on showing the old version. {as_it_was} Choose XMP files beside the photos "
+            "in the library's settings to have it kept in a file.",
+            "hard_links",
+            is_lasting=True,
+        )
+    if isinstance(error, NotARegularFile):
+        return NotWritten(f"{error.strerror}. {as_it_was}", "not_a_file", is_lasting=True)
+    if isinstance(error, FileNotFoundError):
+        return NotWritten(
+            "The file is not in its place. A scan will find it if it was moved; then it is tried again.", "file_gone"
+        )
+    if error.errno == errno.EROFS:
+        return NotWritten("The folder is mounted read-only. What was to be written waits until it is not.", "read_only")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return NotWritten(
+            "Photolala's user may not write into the folder. What was to be written waits until it may.", "read_only"
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NotWritten(f"The disk is full. {as_it_was} It is tried again when there is room.", "no_space")
+    return NotWritten(
+        f"The file system answered: {error.strerror or error}. {as_it_was} It is tried again.", "io_error"
+    )
+
+
+@contextmanager
+def reasons() -> Iterator[None]:
+    """Turn the file system's errors into NotWritten."""
+    try:
+        yield
+    except OSError as error:
+        raise reason_of(error) from error
+
+
+__all__ = ["NotWritten", "Rewritten", "reason_of", "reasons", "rewrite", "rewrite_back"]

@@ -1,0 +1,259 @@
+"""Put a new version of a file in the place of the old one, so that at every moment one of both is there, whole.
+
+The new version is made beside the old one under a hidden name, takes over its mode, owner and attributes, and is exchanged
+with it in one step. Only then is the old one looked at again: if another program changed it meanwhile, the exchange is
+taken back, and nothing has happened.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from types import TracebackType
+
+from catalog.sources.base import FileChanged, NotARegularFile
+from photolala.lib.files import fsync_directory, remove_if_there
+
+PREFIX = ".photolala-write-"
+"""How the names of unfinished versions begin: hidden, so that no scan lists them."""
+_RENAME_EXCHANGE = 2
+_ROOM_BYTES = 4 * 1024 * 1024
+"""Left free beside the new version, which may be somewhat larger than the old one."""
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM})
+_NO_ATTRIBUTES = frozenset({errno.ENOTSUP, errno.ENODATA, errno.EPERM, errno.EACCES, errno.ENOSYS})
+_FOREIGN_ATTRIBUTES = ("security.", "system.nfs", "trusted.")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class FileBusy(OSError):
+    """Another program has the file open for writing."""
+
+
+class HasOtherNames(OSError):
+    """The file has other hard links, which would go on showing the old version."""
+
+
+class Replacement:
+    """A new version of the file `name` in the open folder `folder_fd`, and how it gets into its place.
+
+    In this order: `temporary_path` is written by whoever makes the new version; `complete()`; `swap()`; then
+    `forget_old()`, or `swap_back()`. Leaving the `with` block removes what is left under the hidden name: before `swap` the
+    unfinished new version, after it the old one; `keep_old=True` leaves the old one there for a later look.
+    """
+
+    def __init__(self, folder_fd: int, name: bytes, token: str, extension: str, expected: tuple[int, int]) -> None:
+        """Open the file, which must be (size in bytes, mtime in ns) `expected`.
+
+        `token` is ASCII and makes the hidden name; what an earlier try with the same token left is removed. Raises
+        FileChanged, FileBusy, HasOtherNames, NotARegularFile or another OSError, and has then changed nothing.
+        """
+        self._folder = os.dup(folder_fd)
+        self._name = name
+        self._hidden = f"{PREFIX}{token}{extension}".encode("ascii")
+        self._swapped = False
+        self.keep_old = False
+        self._original = -1
+        try:
+            self._original = os.open(
+                name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder
+            )
+            self._facts = os.fstat(self._original)
+            self._check(expected)
+            remove_hidden(self._folder, self._hidden)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self, expected: tuple[int, int]) -> None:
+        facts = self._facts
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotARegularFile(errno.EINVAL, "This is no regular file, so it is not written")
+        if (facts.st_size, facts.st_mtime_ns) != expected:
+            raise FileChanged(errno.ESTALE, "The file has changed since it was scanned")
+        if facts.st_nlink > 1:
+            raise HasOtherNames(errno.EMLINK, f"The file has {facts.st_nlink} names (hard links)")
+        self._refuse_if_busy()
+
+    def _refuse_if_busy(self) -> None:
+        """Raise FileBusy if somebody has the file open for writing, as far as the kernel tells."""
+        try:
+            fcntl.fcntl(self._original, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EBUSY):
+                raise FileBusy(errno.EBUSY, "Another program is writing this file just now") from None
+            return  # network file systems and foreign owners: it cannot be told
+        with suppress(OSError):
+            fcntl.fcntl(self._original, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+    def __enter__(self) -> Replacement:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def original(self) -> int:
+        """A read-only descriptor of the old version; stays open, and the same file, whatever its name comes to mean."""
+        return self._original
+
+    @property
+    def original_path(self) -> str:
+        """A path of ASCII to the old version, for programs of this machine while this object lives."""
+        return f"/proc/{os.getpid()}/fd/{self._original}"
+
+    @property
+    def temporary_path(self) -> str:
+        """A path of ASCII where the new version is to be written, for programs of this machine while this object lives."""
+        return f"/proc/{os.getpid()}/fd/{self._folder}/{self._hidden.decode('ascii')}"
+
+    def open_new(self) -> int:
+        """Return a read-only descriptor of the new version, for the caller to close."""
+        return os.open(self._hidden, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+
+    def write_new(self, parts: Iterable[bytes]) -> None:
+        """Write the new version from `parts`, where no other program does. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(self._hidden, flags, 0o600, dir_fd=self._folder), "wb") as file:
+            for part in parts:
+                file.write(part)
+
+    def complete(self, *, keep_mtime: bool) -> os.stat_result:
+        """Give the new version mode, owner and attributes of the old one and bring it to the disk; return its facts.
+
+        With `keep_mtime` it also gets the old one's modification time. What the file system cannot do (owners as an
+        ordinary user, attributes) is left as it is; every other error is raised as OSError.
+        """
+        facts = self._facts
+        descriptor = os.open(self._hidden, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            with suppress(PermissionError):
+                os.fchown(descriptor, facts.st_uid, facts.st_gid)
+            with suppress(PermissionError):
+                os.fchmod(descriptor, stat.S_IMODE(facts.st_mode))
+            _copy_attributes(self._original, descriptor)
+            if keep_mtime:
+                os.utime(descriptor, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+            os.fsync(descriptor)
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def swap(self) -> None:
+        """Exchange both versions in one step. Raises FileChanged or FileBusy, with the other program's version in place."""
+        self._refuse_if_busy()
+        if not _exchange(self._folder, self._hidden, self._name):
+            self._replace_with_backup()
+            return
+        self._swapped = True
+        if not self._is_old_one(self._hidden):
+            self.keep_old = True  # it is another program's; nothing removes it if it cannot be put back
+            self.swap_back()
+            self.keep_old = False
+            raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
+        fsync_directory(f"/proc/self/fd/{self._folder}")
+
+    def _replace_with_backup(self) -> None:
+        """Do the same where names cannot be exchanged: the old version gets a second name first, where that is possible."""
+        if not self._is_old_one(self._name):
+            raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
+        backup = self._hidden + b".old"
+        has_backup = True
+        try:
+            os.link(self._name, backup, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+        except OSError:
+            has_backup = False
+        os.replace(self._hidden, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        if has_backup:
+            os.rename(backup, self._hidden, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            self._swapped = True
+        fsync_directory(f"/proc/self/fd/{self._folder}")
+
+    def swap_back(self) -> None:
+        """Put the old version back in its place, if it is still there. Raises OSError."""
+        if not self._swapped:
+            return
+        if not _exchange(self._folder, self._hidden, self._name):
+            os.replace(self._hidden, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self._swapped = False
+        fsync_directory(f"/proc/self/fd/{self._folder}")
+
+    def close(self) -> None:
+        """Close everything, and remove what lies under the hidden name unless `keep_old` says otherwise."""
+        if self._folder < 0:
+            return
+        if self._original >= 0 and not (self.keep_old and self._swapped):
+            with suppress(OSError):
+                remove_hidden(self._folder, self._hidden)
+        for descriptor in (self._original, self._folder):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._original = self._folder = -1
+
+    def _is_old_one(self, name: bytes) -> bool:
+        try:
+            now = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        then = self._facts
+        return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) == (
+            then.st_dev,
+            then.st_ino,
+            then.st_size,
+            then.st_mtime_ns,
+        )
+
+
+def require_room_beside(folder_fd: int, size_bytes: int) -> None:
+    """Raise OSError (EROFS, EACCES, ENOSPC) if no second version of that size can be written into the open folder."""
+    facts = os.fstatvfs(folder_fd)
+    if facts.f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, "The file system is mounted read-only")
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder_fd):
+        raise PermissionError(errno.EACCES, "Photolala's user may not write into the folder")
+    if facts.f_blocks and facts.f_bavail * facts.f_frsize < size_bytes + _ROOM_BYTES:
+        raise OSError(errno.ENOSPC, "The disk is full")
+
+
+def remove_hidden(folder_fd: int, name: bytes) -> bool:
+    """Delete an unfinished version in the open folder; return whether it was there."""
+    if not name.startswith(PREFIX.encode()):
+        raise ValueError("Only what this module made is removed.")
+    return remove_if_there(f"/proc/self/fd/{folder_fd}/".encode() + name)
+
+
+def _exchange(folder: int, first: bytes, second: bytes) -> bool:
+    """Exchange two names in one step; False where the file system or the kernel cannot. Raises OSError."""
+    call = getattr(_libc, "renameat2", None)
+    if call is None:
+        return False
+    if call(folder, first, folder, second, _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), second)
+
+
+def _copy_attributes(source: int, target: int) -> None:
+    """Copy extended attributes and access lists, without those that are the system's own."""
+    try:
+        names = os.listxattr(source)
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            return
+        raise
+    for name in names:
+        if name.startswith(_FOREIGN_ATTRIBUTES):
+            continue
+        try:
+            os.setxattr(target, name, os.getxattr(source, name))
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTES:
+                raise
