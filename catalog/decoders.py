@@ -25,6 +25,11 @@ def preview_decoder() -> DecoderPool:
     return DecoderPool(1, _preview_limits())
 
 
+def writing_decoder() -> DecoderPool:
+    """Return the decoder that reads back what was written into a file; the caller closes it."""
+    return DecoderPool(1, _preview_limits())
+
+
 def can_be_drawn_on_demand(needed_bytes: int, size_bytes: int) -> bool:
     """True for a picture that the preview decoder can hold, though a scan's may not, if its file can be that picture.
 

@@ -62,13 +62,18 @@ def job_for(
     *,
     sidecars: dict[str, str] | None = None,
     head_only: bool = False,
+    sidecar_first: bool = False,
 ) -> Job:
-    """Return the decoder's job for the file at `path`; `facts` are its size in bytes and mtime in ns."""
+    """Return the decoder's job for the file at `path`; `facts` are its size in bytes and mtime in ns.
+
+    With `sidecar_first` the stars of an XMP file beside it count before its own.
+    """
     return Job(
         key=key,
         name=path.rpartition("/")[2],
         open=Opening(source, path, head_only=head_only),
-        params={"zone": zone, "mtime_ns": facts[1], "size_bytes": facts[0], "head_only": head_only},
+        params={"zone": zone, "mtime_ns": facts[1], "size_bytes": facts[0], "head_only": head_only}
+        | ({"sidecar_first": True} if sidecar_first else {}),
         sidecars={kind: partial(source.open, beside) for kind, beside in (sidecars or {}).items()},
     )
 
@@ -147,6 +152,7 @@ class Digesting:
                     _Reading(photo, time.time_ns(), newest_ns),
                     (photo.size_bytes, photo.mtime_ns),
                     sidecars={kind: prefix + name for kind, name in names.items()},
+                    sidecar_first=self._library.ratings == Library.Ratings.SIDECAR,
                 )
 
     def _sidecars_in(self, path: str) -> dict[str, tuple[dict[str, str], int]]:

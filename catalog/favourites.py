@@ -36,7 +36,7 @@ def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswe
     Raises ValueError for a rating that is not 0 to 5.
     """
     photo_id = photo.pk if isinstance(photo, Photo) else photo
-    _check(rating)
+    check_stars(rating)
     if rating == 0:
         Favourite.objects.filter(user=user, photo_id=photo_id).delete()
     else:
@@ -63,7 +63,7 @@ def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[st
 
     Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. One transaction.
     """
-    _check(rating)
+    check_stars(rating)
     wanted = list(dict.fromkeys(photo_ids))
     with transaction.atomic():
         visible = set(Photo.objects.visible_to(user).filter(pk__in=wanted).values_list("pk", flat=True))
@@ -84,6 +84,7 @@ def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[st
     return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
 
 
-def _check(rating: int) -> None:
+def check_stars(rating: int) -> None:
+    """Raise ValueError for a number of stars that nobody can give."""
     if not 0 <= rating <= FULL:
         raise ValueError("A rating is a number from 0 to 5.")

@@ -102,6 +102,9 @@ DIGEST_COLUMNS = [
     "content_identifier",
 ]
 
+_ASSIGNMENTS = {"rating": "rating = CASE WHEN rating_held THEN rating ELSE %s END"}
+"""What a person gave and the file has not yet is not overwritten by what the file says."""
+
 Row = dict[str, Any]
 
 
@@ -266,7 +269,7 @@ def apply_digests(library: Library, rows: Sequence[Row]) -> int:
     if not rows:
         return 0
     columns = DIGEST_COLUMNS
-    assignments = ", ".join(f"{column} = %s" for column in columns)
+    assignments = ", ".join(_ASSIGNMENTS.get(column, f"{column} = %s") for column in columns)
     sql = (
         f"UPDATE {PHOTO_TABLE} SET {assignments}, needs_digest = %s, claimed_for = '', claimed_until = NULL "  # noqa: S608
         "WHERE id = %s AND claim_token = %s"
@@ -289,11 +292,12 @@ def apply_digests(library: Library, rows: Sequence[Row]) -> int:
             "ON CONFLICT (photo_id) DO UPDATE SET body = excluded.body",
             [[row["metadata_body"], parameter("id", row["id"]), row["claim_token"]] for row in with_body],
         )
-        _remember_hashes(cursor, library, [row for row in rows if row["photo_md5"]])
+        remember_hashes(cursor, library, [row for row in rows if row["photo_md5"]])
     return applied
 
 
-def _remember_hashes(cursor: Any, library: Library, rows: Sequence[Row]) -> None:
+def remember_hashes(cursor: Any, library: Library, rows: Sequence[Row]) -> None:
+    """Write the hash cache's rows of digested photos. Call it in a transaction."""
     now = parameter("cached_at", timezone.now(), HashCache)
     library_id = parameter("library", library.pk, HashCache)
     cursor.executemany(

@@ -5,14 +5,17 @@ from uuid import UUID
 
 from django.http import Http404
 from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
 from catalog import queries
-from catalog.favourites import FULL, MOST_AT_ONCE, set_favourite, set_favourites, toggle_favourite
+from catalog.favourites import FULL, MOST_AT_ONCE
 from catalog.filters import NAMES, PARAMETERS, PhotoFilters
 from catalog.models import Favourite, Library, Photo
+from catalog.ratings import changeable, set_rating
+from catalog.stars import star, star_many
 from photolala.web.keyset import envelope, paginate
 from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body
 
@@ -34,6 +37,12 @@ NEWEST_FAVOURITES = ("-created_at", "-id")
 
 class Rating(serializers.Serializer):
     """Stars, or nothing at all to toggle."""
+
+    rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
+
+
+class PhotoChange(serializers.Serializer):
+    """What can be changed of a photo."""
 
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
 
@@ -93,17 +102,42 @@ class PhotoDetail(ApiView):
 
     @documented(
         "photos_retrieve",
-        "All facts of one photo. (Changing rating, caption or date is not possible yet: PATCH answers 405.)",
+        "All facts of one photo.",
         {200: PhotoDetailBody},
         errors=(401, 404),
     )
     def get(self, request: Request, photo_id: UUID) -> Response:
         """Return the facts. One query."""
+        return Response(self._facts(request, photo_id))
+
+    @documented(
+        "photos_update",
+        "Change the photo itself: its rating, which goes into its file as the library's setting says. For owner and editors.",
+        {200: PhotoDetailBody},
+        errors=(400, 401, 403, 404, 415),
+        request=PhotoChange,
+    )
+    def patch(self, request: Request, photo_id: UUID) -> Response:
+        """Change it, and return the facts."""
+        visible = Photo.objects.visible_to(request.user).filter(pk=photo_id)
+        if not visible.exists():
+            raise Http404
+        body = PhotoChange(data=request.data)
+        body.is_valid(raise_exception=True)
+        if not visible.filter(changeable(request.user)).exists():
+            raise PermissionDenied(
+                "You may look at this photo, but not change it: ask the library's owner. Nothing was changed."
+            )
+        if "rating" in body.validated_data:
+            set_rating(request.user, photo_id, body.validated_data["rating"])
+        return Response(self._facts(request, photo_id))
+
+    def _facts(self, request: Request, photo_id: UUID) -> dict[str, Any]:
         found = queries.with_own_stars(Photo.objects.visible_to(request.user).filter(pk=photo_id), request.user)
         row = found.values(*DETAIL_COLUMNS, "stars").first()
         if row is None:
             raise Http404
-        return Response(photo_detail_json(row))
+        return photo_detail_json(row)
 
 
 class PhotoFavourite(ApiView):
@@ -111,7 +145,8 @@ class PhotoFavourite(ApiView):
 
     @documented(
         "photos_favorite",
-        "Toggle one's own favourite (0 <-> 5), or set its stars; 0 takes it away.",
+        "Toggle one's own favourite (0 <-> 5), or set its stars; 0 takes it away. The owner's stars are the photo's rating "
+        "and go into its file as the library's setting `ratings` says.",
         {200: FavouriteBody},
         errors=(400, 401, 403, 404, 415),
         request=Rating,
@@ -122,10 +157,10 @@ class PhotoFavourite(ApiView):
             raise Http404
         body = Rating(data=request.data)
         body.is_valid(raise_exception=True)
-        rating = body.validated_data.get("rating")
-        if rating is None:
-            return Response(toggle_favourite(request.user, photo_id).as_json())
-        return Response(set_favourite(request.user, photo_id, rating).as_json())
+        try:
+            return Response(star(request.user, photo_id, body.validated_data.get("rating")).as_json())
+        except Photo.DoesNotExist:
+            raise Http404 from None
 
 
 class FavouriteList(ApiView):
@@ -169,7 +204,7 @@ class BulkFavourite(ApiView):
                 ids.append(UUID(text))
             except ValueError:
                 malformed.append({"photo_id": text, "error": "This is no photo's id."})
-        answer = set_favourites(request.user, ids, body.validated_data["rating"])
+        answer = star_many(request.user, ids, body.validated_data["rating"])
         answer["error_count"] += len(malformed)
         answer["errors"] += malformed
         return Response(answer)

@@ -42,7 +42,7 @@ def digest_file(
     facts = begin(source, result)
     sidecars = read_sidecars(sidecar_descriptors)
     apply_dates(result, facts, name, params, sidecars)
-    apply_facts(result, facts, sidecars)
+    apply_facts(result, facts, sidecars, sidecar_first=bool(params.get("sidecar_first")))
     finish_notes(result, facts)
     yield result
     if facts is None or not draws:
@@ -101,8 +101,13 @@ def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -
     return opened
 
 
-def apply_facts(result: DigestResult, facts: Facts | None, sidecars: dict[str, Sidecar]) -> None:
-    """Set camera, place, stars and words of `result`: the file's own first, then the sidecars' (XMP before Takeout)."""
+def apply_facts(
+    result: DigestResult, facts: Facts | None, sidecars: dict[str, Sidecar], *, sidecar_first: bool = False
+) -> None:
+    """Set camera, place, stars and words of `result`: the file's own first, then the sidecars' (XMP before Takeout).
+
+    With `sidecar_first` the stars of a sidecar count before the file's own, as where stars are written into sidecars.
+    """
     if facts is not None:
         result.camera_make, result.camera_model, result.lens_model = facts.make, facts.model, facts.lens
         result.iso, result.aperture, result.focal_length = facts.iso, facts.aperture, facts.focal_length
@@ -112,7 +117,8 @@ def apply_facts(result: DigestResult, facts: Facts | None, sidecars: dict[str, S
     every: list[Words] = [facts.words] if facts is not None else []
     every += [sidecar.words for sidecar in sidecars.values()]
     result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
-    result.rating = result.embedded_rating if result.embedded_rating is not None else result.sidecar_rating
+    ratings = [result.embedded_rating, result.sidecar_rating]
+    result.rating = next((r for r in (ratings[::-1] if sidecar_first else ratings) if r is not None), None)
     for words in every:
         result.caption = result.caption or words.caption[:CAPTION_CHARACTERS]
         result.keywords = result.keywords or words.keywords

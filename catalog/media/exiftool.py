@@ -51,6 +51,15 @@ def exiftool_command() -> list[str]:
     )
 
 
+def _bound() -> list[str]:
+    """Return what starts a program so that it ends with the thread that started it and gains no rights.
+
+    Older exiftools go on waiting when their input is at an end.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--no-new-privs"] if setpriv else []
+
+
 class ExifTool:
     """A long-lived exiftool process. One question at a time; threads wait for each other. Use as a context manager.
 
@@ -119,7 +128,7 @@ class ExifTool:
         command = self._command or exiftool_command()
         try:
             self._process = subprocess.Popen(
-                [*command, "-config", "", "-stay_open", "True", "-@", "-"],
+                [*_bound(), *command, "-config", "", "-stay_open", "True", "-@", "-"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

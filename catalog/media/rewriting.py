@@ -24,6 +24,7 @@ from catalog.media.tag_changes import EXTENSIONS, TagChange
 from catalog.sources.base import FileChanged, NotARegularFile
 from catalog.sources.replacing import FileBusy, HasOtherNames, Replacement
 
+_MOST_BYTES_IN_MEMORY = 64 * 1024 * 1024
 _SECONDS = 30.0
 _SECONDS_PER_BYTE = 1 / (10 * 1024 * 1024)
 _ERROR_LINE = re.compile(r"^(?:Error|Can't write)\b.*", re.MULTILINE)
@@ -50,12 +51,11 @@ class NotWritten(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The new version that lies ready: its facts, and what leads back to the old one (None if too much would)."""
+    """The new version that lies ready: its facts, size in bytes and modification time in ns."""
 
     facts: DigestResult
     size_bytes: int
     mtime_ns: int
-    delta: bytes | None
 
 
 Reader = Callable[[Callable[[], int]], DigestResult]
@@ -74,21 +74,29 @@ def rewrite(
     same_picture: SamePicture,
     *,
     keep_mtime: bool,
+    extension: str = "",
 ) -> Rewritten:
     """Write the new version with `change`, prove it, bring it to the disk; `old` are the old version's facts.
 
-    Raises NotWritten with the reason. Nothing has taken any place yet: that is `replacement.swap()`.
+    With `extension` the file is of that kind, and its facts are those of the photo that it speaks about. Raises NotWritten
+    with the reason. Nothing has taken any place yet: that is `replacement.swap()`.
     """
-    extension = EXTENSIONS.get(old.media_type)
-    if extension is None:
+    kind = extension or EXTENSIONS.get(old.media_type)
+    if kind is None:
         raise NotWritten(
             f"Files of this kind ({old.media_type or 'unknown'}) cannot be written safely. Choose XMP files beside the photos "
             "in the library's settings to have it kept in a file.",
             "unsupported",
             is_lasting=True,
         )
-    warnings = _run_tool(replacement, change.arguments(), extension, tool, old.size_bytes)
-    return _proven(replacement, change, old, read, same_picture, keep_mtime=keep_mtime, warnings=warnings, tool=tool)
+    warnings = _run_tool(replacement, change.arguments(), kind, tool, old.size_bytes)
+    new = _read_back(replacement, change, old, read)
+    if not extension:
+        _require_same_picture(replacement, old, new, same_picture)
+    if extension or warnings:
+        _require_all_tags(replacement, kind, change, tool)
+    facts = replacement.complete(keep_mtime=keep_mtime)
+    return Rewritten(new, facts.st_size, facts.st_mtime_ns)
 
 
 def rewrite_back(
@@ -96,7 +104,6 @@ def rewrite_back(
     delta: bytes,
     change: TagChange,
     old: DigestResult,
-    tool: ExifTool,
     read: Reader,
     same_picture: SamePicture,
     *,
@@ -107,7 +114,10 @@ def rewrite_back(
         replacement.write_new(apply_delta(FileBytes(replacement.original), delta))
     except BadDelta as error:
         raise NotWritten(f"{error} Nothing was changed.", "no_way_back", is_lasting=True) from None
-    return _proven(replacement, change, old, read, same_picture, keep_mtime=keep_mtime, warnings=[], tool=tool)
+    new = _read_back(replacement, change, old, read)
+    _require_same_picture(replacement, old, new, same_picture)
+    facts = replacement.complete(keep_mtime=keep_mtime)
+    return Rewritten(new, facts.st_size, facts.st_mtime_ns)
 
 
 def _run_tool(
@@ -143,59 +153,44 @@ def _refusal(line: str) -> str:
     )
 
 
-def _proven(
-    replacement: Replacement,
-    change: TagChange,
-    old: DigestResult,
-    read: Reader,
-    same_picture: SamePicture,
-    *,
-    keep_mtime: bool,
-    warnings: list[str],
-    tool: ExifTool,
-) -> Rewritten:
-    """Return the new version's facts if it is what was asked for and nothing else."""
+def _read_back(replacement: Replacement, change: TagChange, old: DigestResult, read: Reader) -> DigestResult:
+    """Return the new version's facts if it says what it should."""
     try:
         new = read(replacement.open_new)
     except FileNotFoundError:
         raise NotWritten("exiftool wrote nothing. The photo is as it was.", "not_verified") from None
-    if new.problem.startswith("The file could not be read") or not new.photo_md5:
+    if not new.photo_md5:
         raise NotWritten(f"What was written cannot be read back: {new.problem} The photo is as it was.", "not_verified")
-    if new.photo_md5 == old.photo_md5 and not change.is_done(old):
-        raise NotWritten(
-            f"Files of this kind ({old.media_type}) cannot hold {change.sentence}. It is as it was.",
-            "unsupported",
-            is_lasting=True,
-        )
-    if not change.is_done(new):
-        raise NotWritten(
-            f"What was read back from the new version is not {change.sentence}. The photo is as it was.",
-            "not_verified",
-            is_lasting=True,
-        )
-    if new.media_type != old.media_type or (new.width, new.height, new.orientation) != (
-        old.width,
-        old.height,
-        old.orientation,
-    ):
-        raise NotWritten(
-            "The new version would not be the same picture. The photo is as it was.", "not_verified", is_lasting=True
-        )
+    if change.is_done(new):
+        return new
+    if new.photo_md5 == old.photo_md5:
+        sentence = f"Files of this kind ({old.media_type}) cannot hold {change.sentence}. It is as it was."
+        raise NotWritten(sentence, "unsupported", is_lasting=True)
+    sentence = f"What was read back from the new version is not {change.sentence}. The photo is as it was."
+    raise NotWritten(sentence, "not_verified", is_lasting=True)
+
+
+def _require_same_picture(
+    replacement: Replacement, old: DigestResult, new: DigestResult, same_picture: SamePicture
+) -> None:
+    shape = (old.media_type, old.width, old.height, old.orientation)
+    if (new.media_type, new.width, new.height, new.orientation) != shape:
+        sentence = "The new version would not be the same picture. The photo is as it was."
+        raise NotWritten(sentence, "not_verified", is_lasting=True)
     if not _has_same_image(replacement, old, new, same_picture):
+        sentence = "The new version's image data would differ. The photo is as it was."
+        raise NotWritten(sentence, "not_verified", is_lasting=True)
+
+
+def _require_all_tags(replacement: Replacement, extension: str, change: TagChange, tool: ExifTool) -> None:
+    lost = _lost_tags(replacement, extension, change, tool)
+    if lost:
         raise NotWritten(
-            "The new version's image data would differ. The photo is as it was.", "not_verified", is_lasting=True
+            f"Writing would lose other information in the file ({', '.join(lost[:5])}). It is as it was. Choose XMP files "
+            "beside the photos in the library's settings to have it kept in a file.",
+            "lossy",
+            is_lasting=True,
         )
-    if warnings:
-        lost = _lost_tags(replacement, EXTENSIONS[old.media_type], change, tool)
-        if lost:
-            raise NotWritten(
-                f"Writing would lose other information in the file ({', '.join(lost[:5])}). It is as it was. Choose XMP files "
-                "beside the photos in the library's settings to have it kept in a file.",
-                "lossy",
-                is_lasting=True,
-            )
-    facts = replacement.complete(keep_mtime=keep_mtime)
-    return Rewritten(new, facts.st_size, facts.st_mtime_ns, _delta(replacement))
 
 
 def _has_same_image(replacement: Replacement, old: DigestResult, new: DigestResult, same_picture: SamePicture) -> bool:
@@ -229,10 +224,23 @@ def _tags(path: str, tool: ExifTool) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _delta(replacement: Replacement) -> bytes | None:
+def way_back(replacement: Replacement, base: bytes | None = None) -> bytes | None:
+    """Return what leads from the new version back to the old one, or, with `base`, to where that leads from the old one.
+
+    None if it would take too much, or if the old version is too large to be held in memory for `base`.
+    """
+    old = FileBytes(replacement.original)
     descriptor = replacement.open_new()
     try:
-        return make_delta(FileBytes(replacement.original), FileBytes(descriptor))
+        new = FileBytes(descriptor)
+        if base is None:
+            return make_delta(old, new)
+        if len(old) > _MOST_BYTES_IN_MEMORY:
+            return None
+        try:
+            return make_delta(b"".join(apply_delta(old, base)), new)
+        except BadDelta:
+            return None
     finally:
         os.close(descriptor)
 
@@ -290,4 +298,4 @@ def reasons() -> Iterator[None]:
         raise reason_of(error) from error
 
 
-__all__ = ["NotWritten", "Rewritten", "reason_of", "reasons", "rewrite", "rewrite_back"]
+__all__ = ["NotWritten", "Rewritten", "reason_of", "reasons", "rewrite", "rewrite_back", "way_back"]

@@ -1,9 +1,21 @@
 """What photos there are: the tables."""
 
 from .favourite import Favourite
+from .file_write import FileWrite
 from .hash_cache import HashCache
 from .library import Library, Membership
 from .photo import Photo, PhotoMetadata
 from .snapshot import Snapshot
+from .star_queue import QueuedStar
 
-__all__ = ["Favourite", "HashCache", "Library", "Membership", "Photo", "PhotoMetadata", "Snapshot"]
+__all__ = [
+    "Favourite",
+    "FileWrite",
+    "HashCache",
+    "Library",
+    "Membership",
+    "Photo",
+    "PhotoMetadata",
+    "QueuedStar",
+    "Snapshot",
+]

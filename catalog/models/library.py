@@ -32,12 +32,19 @@ class Library(models.Model):
         SIDECAR = "sidecar", "into XMP files beside the photos"
         DATABASE = "database", "into Photolala's database only"
 
+    class FileTimes(models.TextChoices):
+        """What becomes of a file's modification time when something is written into it."""
+
+        UPDATE = "update", "shows when it was written, so that backups notice"
+        KEEP = "keep", "stays as it was"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="libraries")
     name = models.CharField(max_length=200)
     source = models.CharField(max_length=10, default="local")
     root = models.TextField(unique=True, help_text="The folder's absolute path, in escaped form.")
     ratings = models.CharField(max_length=10, choices=Ratings, default=Ratings.FILE)
+    file_times = models.CharField(max_length=10, choices=FileTimes, default=FileTimes.UPDATE)
     time_zone = models.CharField(max_length=64, default="UTC", help_text="For photos that do not know their offset.")
     created_at = models.DateTimeField(auto_now_add=True)
 

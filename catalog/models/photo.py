@@ -88,6 +88,11 @@ class Photo(models.Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     rating = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 5, as in the file.")
+    rating_held = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person gave the rating and the file has it not (yet): no scan overwrites it.",
+    )
     caption = models.TextField(blank=True)
     keywords = models.JSONField(default=list, blank=True)
     content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")

@@ -121,13 +121,21 @@ class LocalSource:
         The folder is reached anew from the root, over no link. Raises also PermissionError and OSError EROFS where no file
         can be made beside it, and ENOSPC if there is no room for a second one.
         """
+        folder, name = self.folder_of(path)
+        require_room_beside(folder, expected[0])
+        return Replacement(folder, name, token, extension, expected)
+
+    def folder_of(self, path: str) -> tuple[int, bytes]:
+        """Return a descriptor of the folder of the file `path`, reached anew from the root, and its name in there.
+
+        The descriptor stays this object's, and valid until the next call. Raises OSError, and ValueError for a path out of
+        the root.
+        """
         parts = _parts(path)
         if not parts:
             raise NotARegularFile(errno.EISDIR, "The root of the library is a folder, not a file", path)
         self._handles.forget()
-        folder = self._handles.get(parts[:-1])
-        require_room_beside(folder, expected[0])
-        return Replacement(folder, parts[-1], token, extension, expected)
+        return self._handles.get(parts[:-1]), parts[-1]
 
     def open_head(self, path: str) -> int:
         """Return a descriptor of the whole file: here its head costs no more."""

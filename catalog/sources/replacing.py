@@ -21,6 +21,7 @@ from photolala.lib.files import fsync_directory, remove_if_there
 
 PREFIX = ".photolala-write-"
 """How the names of unfinished versions begin: hidden, so that no scan lists them."""
+_RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _ROOM_BYTES = 4 * 1024 * 1024
 """Left free beside the new version, which may be somewhat larger than the old one."""
@@ -219,6 +220,40 @@ def require_room_beside(folder_fd: int, size_bytes: int) -> None:
         raise PermissionError(errno.EACCES, "Photolala's user may not write into the folder")
     if facts.f_blocks and facts.f_bavail * facts.f_frsize < size_bytes + _ROOM_BYTES:
         raise OSError(errno.ENOSPC, "The disk is full")
+
+
+def create_beside(folder_fd: int, name: bytes, token: str, data: bytes) -> None:
+    """Make the new file `name` in the open folder, whole and on the disk, or not at all. FileExistsError: it is there."""
+    hidden = f"{PREFIX}{token}.new".encode("ascii")
+    remove_hidden(folder_fd, hidden)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(hidden, flags, 0o644, dir_fd=folder_fd), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        call = getattr(_libc, "renameat2", None)
+        if call is None or call(folder_fd, hidden, folder_fd, name, _RENAME_NOREPLACE) != 0:
+            code = ctypes.get_errno() if call else errno.ENOSYS
+            if code not in _CANNOT:
+                raise OSError(code, os.strerror(code), name)
+            os.link(hidden, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
+        fsync_directory(f"/proc/self/fd/{folder_fd}")
+    finally:
+        remove_hidden(folder_fd, hidden)
+
+
+def hidden_versions(folder_fd: int, token_start: str) -> list[bytes]:
+    """Return the hidden names in the open folder whose tokens begin so: what killed writers left."""
+    start = f"{PREFIX}{token_start}".encode("ascii")
+    return sorted(os.fsencode(name) for name in os.listdir(folder_fd) if os.fsencode(name).startswith(start))
+
+
+def exchange_with_hidden(folder_fd: int, hidden: bytes, name: bytes) -> None:
+    """Put a hidden version into its place and what lies there under the hidden name. Raises OSError."""
+    if not _exchange(folder_fd, hidden, name):
+        raise OSError(errno.ENOTSUP, "Names cannot be exchanged on this file system", name)
+    fsync_directory(f"/proc/self/fd/{folder_fd}")
 
 
 def remove_hidden(folder_fd: int, name: bytes) -> bool:

@@ -1,0 +1,164 @@
+"""Rate photos: the one way in which a photo's own stars, which belong into its file, are changed.
+
+The stars of a library's owner are the photo's rating; other people's favourites are their own and never touch a file
+(`favourites`). Members who may edit can change the photo's rating, too.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from . import publishing
+from .favourites import FULL, FavouriteAnswer, check_stars
+from .models import Favourite, FileWrite, Library, Photo, QueuedStar
+from .writes import start_writing
+
+_OPEN = [state.value for state in FileWrite.OPEN]
+
+
+def set_rating(user: Any, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
+    """Give the photo, which the caller found changeable for `user`, `stars` from 0 to 5; 0 takes the rating away.
+
+    The catalog says so at once; the file follows as the library's setting wants it. Raises ValueError for other numbers,
+    Photo.DoesNotExist if it is gone.
+    """
+    check_stars(stars)
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    if not set_ratings(user, [photo_id], stars):
+        raise Photo.DoesNotExist
+    return FavouriteAnswer(photo_id, stars)
+
+
+def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
+    """Turn any stars of the photo into none, and none into five; two at once end as two in a row would."""
+    with transaction.atomic():
+        photo = Photo.objects.select_for_update().get(pk=photo_id)
+        return set_rating(user, photo, 0 if photo.rating else FULL)
+
+
+def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> int:
+    """Give all these photos, which the caller found changeable for `user`, `stars`; return how many there are.
+
+    One transaction: all or none of them are rated, and what is to be written into files is in the queue by then.
+    """
+    check_stars(stars)
+    with transaction.atomic():
+        rows = Photo.objects.select_for_update(of=("self",)).filter(pk__in=photo_ids).select_related("library")
+        photos = list(rows.order_by("pk"))
+        by_library: dict[Library, list[Photo]] = defaultdict(list)
+        for photo in photos:
+            by_library[photo.library].append(photo)
+        for library, own in by_library.items():
+            _rate(library, own, user, stars)
+    return len(photos)
+
+
+def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
+    into_files = library.source == "local" and library.ratings != Library.Ratings.DATABASE
+    open_writes = {
+        write.photo_id: write
+        for write in FileWrite.objects.select_for_update()
+        .filter(photo__in=photos, kind=FileWrite.Kind.RATING, state__in=_OPEN)
+        .defer("way_back")
+    }
+    held: list[UUID] = []
+    free: list[UUID] = []
+    new: list[FileWrite] = []
+    for photo in photos:
+        write = open_writes.get(photo.pk)
+        if not into_files:
+            held.append(photo.pk)
+        elif write is not None:
+            (free if _want_instead(write, stars, user) else held).append(photo.pk)
+        elif photo.rating_held or (photo.rating or 0) != stars:
+            new.append(_intent(library, photo, user, stars))
+            held.append(photo.pk)
+        else:
+            free.append(photo.pk)
+    queue_stars(library, user, photos, stars)
+    of_these = Photo.objects.filter(library=library)
+    of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True)
+    of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False)
+    mirror_for_owner(library, [photo.pk for photo in photos])
+    publishing.note_change(library)
+    FileWrite.objects.bulk_create(new)
+    if into_files:
+        transaction.on_commit(lambda: start_writing(library, user))
+
+
+def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
+    return FileWrite(
+        library=library,
+        photo=photo,
+        user=user,
+        kind=FileWrite.Kind.RATING,
+        wanted={"rating": stars},
+        previous={"rating": photo.rating or 0},
+        is_sidecar=library.ratings == Library.Ratings.SIDECAR,
+        try_at=timezone.now(),
+    )
+
+
+def _want_instead(write: FileWrite, stars: int, user: Any) -> bool:
+    """Let an open write want other stars; return True if the file has them already, so that nothing is to be written."""
+    is_free = write.state != FileWrite.State.WRITING  # a worker that is at it looks again when it is done
+    if is_free and write.previous.get("rating", 0) == stars and not write.new_md5:
+        write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
+        write.save(update_fields=["state", "finished_at"])
+        return True
+    write.wanted, write.user = {"rating": stars}, user
+    if is_free:
+        write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
+        write.attempts, write.try_at, write.undoes = 0, timezone.now(), None
+    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "try_at", "undoes"])
+    return False
+
+
+def queue_stars(library: Library, user: Any, photos: Iterable[Photo], stars: int) -> None:
+    """Record in the star queue which photos get their first star or lose their last; `photos` say what was before."""
+    rows = [
+        QueuedStar(
+            library=library,
+            user=user,
+            photo_md5=photo.photo_md5,
+            fast_photo_key=photo.fast_photo_key,
+            operation=QueuedStar.Operation.STAR if stars else QueuedStar.Operation.UNSTAR,
+        )
+        for photo in photos
+        if bool(photo.rating) != bool(stars)
+    ]
+    unique = {row.fast_photo_key: row for row in rows}
+    QueuedStar.objects.filter(library=library, fast_photo_key__in=list(unique)).delete()  # the last action wins
+    QueuedStar.objects.bulk_create(unique.values())
+
+
+def mirror_for_owner(library: Library, photo_ids: Sequence[UUID]) -> None:
+    """Make the owner's favourites of these photos what their ratings say, so that lists of favourites ask one table."""
+    found = Photo.objects.filter(pk__in=photo_ids, rating__gte=1).values_list("pk", "rating")
+    rated: dict[UUID, int] = {key: stars for key, stars in found if stars}
+    own = Favourite.objects.filter(user_id=library.owner_id)
+    own.filter(photo__in=photo_ids).exclude(photo__in=list(rated)).delete()
+    known = dict(own.filter(photo__in=list(rated)).values_list("photo_id", "rating"))
+    Favourite.objects.bulk_create(
+        [
+            Favourite(user_id=library.owner_id, photo_id=key, rating=stars)
+            for key, stars in rated.items()
+            if known.get(key) != stars
+        ],
+        update_conflicts=True,
+        unique_fields=["user", "photo"],
+        update_fields=["rating"],
+    )
+
+
+def changeable(user: Any) -> Q:
+    """Return the condition on photos whose own rating `user` may change: those of libraries owned or edited."""
+    return Q(library__in=Library.objects.editable_by(user).values("pk"))
+
+
+__all__ = ["changeable", "mirror_for_owner", "queue_stars", "set_rating", "set_ratings", "toggle_rating"]

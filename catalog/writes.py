@@ -1,0 +1,101 @@
+"""The queue of writes into files: start a worker on it, try again, give up, take back, and what waits for whom."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from operations.models import Operation
+from operations.running import AlreadyActive, start
+
+from .models import FileWrite, Library, Photo
+
+KIND = "write"
+BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 30, 120, 720)]
+"""How long a write that failed in passing waits before it is tried again; the last for all further tries."""
+
+
+class NothingToUndo(Exception):
+    """There is no write that could be taken back; the text is a sentence."""
+
+
+def write_key(library: Library) -> str:
+    """Return the operations' key: one writer for a library at a time."""
+    return f"write:{library.pk}"
+
+
+def start_writing(library: Library, user: Any) -> Operation | None:
+    """Let a worker write what is due in `library`; None if one is at it already (it also takes what comes meanwhile)."""
+    try:
+        return start(
+            KIND,
+            user,
+            subject=library.name,
+            active_key=write_key(library),
+            params={"library": str(library.pk)},
+            unit="files",
+        )
+    except AlreadyActive:
+        return None
+
+
+def start_all_due() -> int:
+    """Start a writer for each library where something is due and none is at work; return how many. For the schedule."""
+    due = FileWrite.objects.filter(state__in=["pending", "writing"], try_at__lte=timezone.now())
+    libraries = Library.objects.filter(pk__in=due.order_by().values("library").distinct()).select_related("owner")
+    return sum(start_writing(library, library.owner) is not None for library in libraries)
+
+
+def visible_writes(user: Any) -> QuerySet[FileWrite]:
+    """Return the writes in libraries that `user` may edit, newest first."""
+    return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("way_back")
+
+
+def retry(write: FileWrite, user: Any) -> bool:
+    """Try a waiting or failed write again now; False if it is neither."""
+    again = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
+    if not again.update(state=FileWrite.State.PENDING, attempts=0, try_at=timezone.now(), code="", reason=""):
+        return False
+    transaction.on_commit(lambda: start_writing(write.library, user))
+    return True
+
+
+def give_up(write: FileWrite) -> bool:
+    """Keep what was wanted in the catalog only; the file stays as it is. False if it is not open."""
+    with transaction.atomic():
+        mine = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
+        return bool(mine.update(state=FileWrite.State.SUPERSEDED, finished_at=timezone.now()))
+
+
+def last_done(photo: Photo, kind: str = FileWrite.Kind.RATING) -> FileWrite | None:
+    """Return the last write into the photo's file, if nothing was written into it since."""
+    write = (
+        FileWrite.objects.filter(photo=photo, kind=kind, state=FileWrite.State.DONE).order_by("-finished_at").first()
+    )
+    return write if write and (write.is_sidecar or write.new_md5 == photo.photo_md5) else None
+
+
+def undo_rating(photo: Photo, user: Any) -> int:
+    """Take the last written rating back; return the stars that the photo has then. Raises NothingToUndo.
+
+    If the file had no rating before, it gets back the very bytes that it had.
+    """
+    from .ratings import set_rating
+
+    with transaction.atomic():
+        write = last_done(photo)
+        if write is None:
+            raise NothingToUndo(
+                "There is no rating of this photo that could be taken back: none was written, or the file was changed since."
+            )
+        stars = int(write.previous.get("rating") or 0)
+        set_rating(user, photo.pk, stars)
+        FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
+    return stars
+
+
+def wait_before(attempts: int) -> timedelta:
+    """Return how long to wait after that many tries."""
+    return BACK_OFF[min(max(attempts, 1), len(BACK_OFF)) - 1]

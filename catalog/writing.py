@@ -1,0 +1,338 @@
+"""Write what people wanted into their files: the operation that drains a library's queue of writes."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from catalog.media.rewriting import NotWritten, reason_of
+from catalog.media.tag_changes import RatingChange, TagChange
+from catalog.sources.base import SourceUnavailable
+from operations.running import LeaseLost, OperationFailed, Run, operation_kind
+from photolala.lib.paths import unescape_path
+
+from . import cache_tree, publishing
+from .decoders import writing_decoder
+from .file_writer import FileWriter, Prepared, Task
+from .models import FileWrite, Library, Photo
+from .ratings import mirror_for_owner
+from .rekeying import copy_pictures, rekey
+from .source_for import source_for
+from .writes import KIND, wait_before
+
+logger = logging.getLogger(__name__)
+THREADS = 2
+CLAIMED = 64
+LANDED = 8
+"""So many new versions take their places together."""
+MOST_DEATHS = 3
+_MOST_LISTED = 200
+
+
+@operation_kind(KIND, label="Writing into files", queue="files")
+def run_writes(run: Run) -> dict[str, Any]:
+    """Write all that is due in the library that `run.params` names; returns `written`, `waiting`, `failed` with reasons."""
+    library = Library.objects.select_related("owner").filter(pk=run.params["library"]).first()
+    if library is None:
+        raise OperationFailed("The library was forgotten meanwhile; there is nothing to write.", "library_gone")
+    try:
+        with closing(source_for(library)) as source:
+            source.check()
+        publishing.check_pointer_is_there(library)
+        with Writing(run, library) as writing:
+            return writing.run_all()
+    except SourceUnavailable as error:
+        raise OperationFailed(f"{error} What was to be written waits.", "root_unavailable") from None
+
+
+class Writing:
+    """One run over a library's queue."""
+
+    def __init__(self, run: Run, library: Library) -> None:
+        self.run = run
+        self.library = library
+        self.claimed_for = f"{run.operation.pk}:{run.token}"
+        self.counts = {"written": 0, "waiting": 0, "failed": 0, **run.operation.checkpoint.get("counts", {})}
+        self.problems: list[dict[str, str]] = []
+        self._stack = ExitStack()
+        self._local = threading.local()
+        self._root = os.fsdecode(unescape_path(library.root))
+
+    def __enter__(self) -> "Writing":
+        self._threads = self._stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="file-writer"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run_all(self) -> dict[str, Any]:
+        """Write until nothing is due."""
+        queue = FileWrite.objects.filter(
+            library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now()
+        )
+        self.run.phase("Writing into files", queue.count(), unit="files")
+        try:
+            while claimed := self._claim():
+                self._write(claimed)
+                self.run.raise_if_stopped()
+        finally:
+            self._release()
+        return {"library": str(self.library.pk), **self.counts, "problems": self.problems}
+
+    # -- the queue ----------------------------------------------------------------------------------------------------
+
+    def _claim(self) -> list[FileWrite]:
+        """Take the next writes that are due, and those that a dead writer held."""
+        with transaction.atomic():
+            due = FileWrite.objects.select_for_update(skip_locked=True, of=("self",)) if _locks() else FileWrite.objects
+            rows = due.filter(library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now())
+            claimed = list(
+                rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk")[:CLAIMED]
+            )
+            for write in claimed:
+                write.attempts += 1
+                write.claim_token += 1
+                write.state, write.claimed_for = FileWrite.State.WRITING, self.claimed_for
+            FileWrite.objects.bulk_update(claimed, ["attempts", "claim_token", "state", "claimed_for"])
+        return claimed
+
+    def _release(self) -> None:
+        """Give back what was claimed and not begun, when a run ends early."""
+        held = FileWrite.objects.filter(library=self.library, state="writing", claimed_for=self.claimed_for)
+        held.filter(new_md5="").update(state=FileWrite.State.PENDING)
+
+    # -- files --------------------------------------------------------------------------------------------------------
+
+    def _write(self, claimed: list[FileWrite]) -> None:
+        photos = Photo.objects.in_bulk([write.photo_id for write in claimed])
+        futures: dict[Future[Prepared], FileWrite] = {}
+        ready: list[tuple[FileWrite, Prepared]] = []
+        try:
+            for write in claimed:
+                photo = photos.get(write.photo_id)
+                if photo is not None and self._may_be_tried(write, photo):
+                    task = self._task(write, photo)
+                    futures[self._threads.submit(self._work, task, write.old_md5, write.new_md5)] = write
+            for future in as_completed(futures):
+                write = futures[future]
+                try:
+                    ready.append((write, future.result()))
+                except NotWritten as reason:
+                    self._settle(write, reason)
+                if len(ready) >= LANDED:
+                    self._land(ready)
+                    ready = []
+                    self.run.raise_if_stopped()
+            self._land(ready)
+            ready = []
+        finally:
+            for future in futures:
+                future.cancel()
+            for future in futures:
+                if not future.cancelled() and future.exception() is None:
+                    future.result().close()
+
+    def _work(self, task: Task, old_md5: str, new_md5: str) -> Prepared:
+        """Prepare one file, in a thread that has a writer of its own."""
+        writer: FileWriter | None = getattr(self._local, "writer", None)
+        if writer is None:
+            writer = self._local.writer = FileWriter(self._root, writing_decoder)
+            self._stack.callback(writer.close)
+        if new_md5 or old_md5:
+            facts = writer.recover(task, old_md5, new_md5)
+            if facts is not None:
+                return Prepared(task, facts, is_swapped=True)
+        return writer.prepare(task)
+
+    def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
+        if write.attempts > MOST_DEATHS and write.code == "":
+            self._settle(
+                write,
+                NotWritten(
+                    f"The writer died {MOST_DEATHS} times at this file. The photo is as it was or as it should be, whole; "
+                    "see the log, then retry.",
+                    "worker_died",
+                    is_lasting=True,
+                ),
+            )
+            return False
+        if photo.state == Photo.State.MISSING:
+            self._settle(write, reason_of(FileNotFoundError()))
+            return False
+        return True
+
+    def _task(self, write: FileWrite, photo: Photo) -> Task:
+        back, base = self._ways_back(write, photo)
+        is_kept = self.library.file_times == Library.FileTimes.KEEP or photo.taken_source in ("file", "")
+        return Task(
+            family=f"{write.pk.hex}-",
+            token=f"{write.pk.hex}-{write.claim_token}",
+            directory=photo.directory,
+            filename=photo.filename,
+            size_bytes=photo.size_bytes,
+            mtime_ns=photo.mtime_ns,
+            photo_md5=photo.photo_md5,
+            zone=self.library.time_zone,
+            change=change_of(write),
+            is_sidecar=write.is_sidecar,
+            keep_mtime=is_kept,
+            back=back,
+            base=base,
+        )
+
+    def _ways_back(self, write: FileWrite, photo: Photo) -> tuple[bytes | None, bytes | None]:
+        """Return what leads to the wanted version if that is an earlier one, and what a later way back starts from."""
+        done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
+        last = done.exclude(new_md5="").order_by("-finished_at").first()
+        if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
+            return None, None
+        way = bytes(last.way_back)
+        return (way, None) if last.base == write.wanted else (None, way)
+
+    # -- taking places ------------------------------------------------------------------------------------------------
+
+    def _land(self, ready: list[tuple[FileWrite, Prepared]]) -> None:
+        """Let new versions take their places and tell the catalog. Killed anywhere, `recover` finds out what was done."""
+        swapped: list[tuple[FileWrite, Prepared]] = []
+        try:
+            for write, prepared in self._announced(ready):
+                if prepared.replacement is not None and not prepared.is_swapped:
+                    try:
+                        prepared.replacement.swap()
+                        prepared.is_swapped = True
+                    except OSError as error:
+                        self._settle(write, reason_of(error))
+                        continue
+                swapped.append((write, prepared))
+            self._tell(swapped)
+        except BaseException:
+            for write, prepared in swapped:
+                if prepared.replacement is not None and self._is_untold(write):
+                    prepared.replacement.swap_back()
+            raise
+        finally:
+            for _, prepared in ready:
+                prepared.close()
+
+    def _is_untold(self, write: FileWrite) -> bool:
+        """True if the catalog surely knows nothing of the new version; if it cannot be asked, `recover` decides later."""
+        try:
+            told = FileWrite.objects.filter(pk=write.pk, state=FileWrite.State.DONE, new_md5=write.new_md5)
+            return not told.exists()
+        except Exception:  # the database is away
+            logger.exception("What became of the write %s is left to the next writer", write.pk)
+            return False
+
+    def _announced(self, ready: list[tuple[FileWrite, Prepared]]) -> Iterator[tuple[FileWrite, Prepared]]:
+        """Note in the rows which versions are about to take their places; yield those that are still ours."""
+        if ready and not self.run.still_mine():
+            raise LeaseLost
+        ours = []
+        with transaction.atomic():
+            for write, prepared in ready:
+                if prepared.rewritten is not None:
+                    write.old_md5, write.new_md5 = prepared.old.photo_md5, prepared.rewritten.facts.photo_md5
+                mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
+                if mine.update(old_md5=write.old_md5, new_md5=write.new_md5):
+                    ours.append((write, prepared))
+        yield from ours
+
+    def _tell(self, swapped: Iterable[tuple[FileWrite, Prepared]]) -> None:
+        swapped = list(swapped)
+        if not swapped:
+            return
+        for _, prepared in swapped:
+            if prepared.rewritten is not None:
+                copy_pictures(self.library, prepared.old.photo_md5, prepared.rewritten.facts.photo_md5)
+        with transaction.atomic():
+            for write, prepared in swapped:
+                self._tell_one(write, prepared)
+            self.counts["written"] += len(swapped)
+            mirror_for_owner(self.library, [write.photo_id for write, _ in swapped])
+            publishing.note_change(self.library)
+            self.run.advance(len(swapped))
+            self.run.checkpoint(stop=False, counts=self.counts)
+
+    def _tell_one(self, write: FileWrite, prepared: Prepared) -> None:
+        columns: dict[str, Any] = {} if prepared.sidecars is None else {"sidecars": prepared.sidecars}
+        facts, size, mtime = prepared.old, prepared.old.size_bytes, prepared.old.mtime_ns
+        if prepared.rewritten is not None:
+            facts = prepared.rewritten.facts
+            size, mtime = prepared.rewritten.size_bytes, prepared.rewritten.mtime_ns
+        if prepared.rewritten is not None or prepared.is_swapped:
+            with cache_tree.writing():
+                cache_tree.write_metadata(facts.photo_md5, facts.metadata_body, self.library.source)
+            rekey(self.library, write, size, mtime, facts, columns)
+        elif columns:
+            Photo.objects.filter(pk=write.photo_id).update(**columns)
+        self._finish(write, prepared)
+
+    def _finish(self, write: FileWrite, prepared: Prepared) -> None:
+        """Close the intent, unless something else is wanted by now: then it goes back into the queue."""
+        now = timezone.now()
+        mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
+        done = mine.filter(wanted=write.wanted).update(
+            state=FileWrite.State.DONE,
+            code="",
+            reason="",
+            finished_at=now,
+            way_back=prepared.way_back,
+            base_md5=self._base_of(write, prepared)[0],
+            base=self._base_of(write, prepared)[1],
+        )
+        if done:
+            Photo.objects.filter(pk=write.photo_id).update(**_no_longer_held(write))
+            if write.undoes_id:
+                FileWrite.objects.filter(pk=write.undoes_id).update(state=FileWrite.State.UNDONE)
+            return
+        mine.update(
+            state=FileWrite.State.PENDING, previous=write.wanted, old_md5="", new_md5="", attempts=0, claimed_for=""
+        )
+
+    def _base_of(self, write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
+        """Return the MD5 of the version that the way back leads to, and what that version says."""
+        if prepared.way_back is None:
+            return "", {}
+        if prepared.task.base is None:
+            return prepared.old.photo_md5, dict(write.previous)
+        last = FileWrite.objects.filter(photo_id=write.photo_id, new_md5=prepared.old.photo_md5, state="done").first()
+        return (last.base_md5, last.base) if last else ("", {})
+
+    def _settle(self, write: FileWrite, reason: NotWritten) -> None:
+        """Note why a file was not written, and when it is tried again; a lasting reason waits for a person."""
+        mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
+        state = FileWrite.State.FAILED if reason.is_lasting else FileWrite.State.PENDING
+        mine.update(
+            state=state,
+            code=reason.code,
+            reason=str(reason),
+            try_at=timezone.now() + wait_before(write.attempts),
+            old_md5="",
+            new_md5="",
+            claimed_for="",
+        )
+        self.counts["failed" if reason.is_lasting else "waiting"] += 1
+        if len(self.problems) < _MOST_LISTED:
+            path = Photo.objects.filter(pk=write.photo_id).values_list("directory", "filename").first() or ("", "")
+            self.problems.append({"path": "/".join(filter(None, path)), "reason": str(reason), "code": reason.code})
+        self.run.advance(1)
+        self.run.checkpoint(force=False, stop=False, counts=self.counts)
+
+
+def change_of(write: FileWrite) -> TagChange:
+    """Return what an intent wants to have in the file."""
+    return RatingChange(int(write.wanted["rating"]))
+
+
+def _no_longer_held(write: FileWrite) -> dict[str, bool]:
+    return {"rating_held": False} if write.kind == FileWrite.Kind.RATING else {}
+
+
+def _locks() -> bool:
+    return connection.features.has_select_for_update_skip_locked
