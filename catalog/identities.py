@@ -22,9 +22,26 @@ CONTENT_FIELDS = [
     field.attname
     for field in Photo._meta.concrete_fields
     if field.attname
-    not in {"id", "library_id", "added_at", "claim_token", "claimed_for", "claimed_until", "replaced_md5"}
+    not in {
+        "id",
+        "library_id",
+        "added_at",
+        "claim_token",
+        "claimed_for",
+        "claimed_until",
+        "replaced_md5",
+        "rating_held",
+    }
 ]
 _PLACE = ("directory", "filename")
+
+
+def content_for(photo: Photo, place: Photo) -> dict[str, Any]:
+    """Return the columns of the content at `place` for the row of `photo`, but for a rating that its file has not yet."""
+    values = {name: getattr(place, name) for name in CONTENT_FIELDS}
+    if photo.rating_held:
+        del values["rating"]
+    return values
 
 
 def follow_replaced(
@@ -114,7 +131,7 @@ def _shift(keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, i
         Photo.objects.filter(pk=key).update(filename=f"{photos[key].filename}/{key}")  # no file can be called that
     PhotoMetadata.objects.filter(photo_id__in=keys).delete()
     for key, place in place_of.items():
-        values: dict[str, Any] = {name: getattr(photos[place], name) for name in CONTENT_FIELDS}
+        values = content_for(photos[key], photos[place])
         Photo.objects.filter(pk=key).update(**values, replaced_md5="")
         if place in bodies:
             PhotoMetadata.objects.create(photo_id=key, body=bodies[place])

@@ -16,7 +16,18 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from .buckets import BucketRefused, checked_bucket
-from .models import Favourite, HashCache, Library, Membership, Photo, PhotoMetadata, Snapshot
+from .models import (
+    Alias,
+    Favourite,
+    FileWrite,
+    HashCache,
+    Library,
+    Membership,
+    Photo,
+    PhotoMetadata,
+    QueuedStar,
+    Snapshot,
+)
 
 MOST_CHOICES = 2_000
 _ADDING = 0x70686F746F  # the advisory lock under which libraries are added, on PostgreSQL
@@ -164,7 +175,10 @@ def forget_library(library: Library) -> None:
         # Each by one statement: the ORM's own cascade would load every row of a million first.
         Favourite.objects.filter(photo__in=of_it.values("pk")).delete()
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
-        HashCache.objects.filter(library=library).delete()
+        FileWrite.objects.filter(library=library).update(undoes=None)
+        for rows in (FileWrite, QueuedStar, Alias, HashCache):
+            of_library = rows.objects.filter(library=library)  # type: ignore[attr-defined]
+            of_library._raw_delete(of_library.db)
         of_it._raw_delete(of_it.db)
         Snapshot.objects.filter(library=library).delete()
         library.delete()

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -11,8 +10,8 @@ from django.db.models import Q
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
-from .identities import CONTENT_FIELDS, follow_replaced
-from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from .identities import content_for, follow_replaced
+from .models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from .planning import Entry, compare
 
 
@@ -77,10 +76,14 @@ def follow(library: Library, started_at: datetime, count: Callable[..., None]) -
 
 def _take_place(old: Photo, new: Photo) -> None:
     """Let `old` lie where `new` was found; what people gave to `new` meanwhile goes to `old`."""
-    values: dict[str, Any] = {name: getattr(new, name) for name in CONTENT_FIELDS}
+    values = content_for(old, new)
     body = PhotoMetadata.objects.filter(photo=new).values_list("body", flat=True).first()
     liked = Favourite.objects.filter(photo=old).values("user")
     Favourite.objects.filter(photo=new).exclude(user__in=liked).update(photo=old)
+    if new.rating_held and not old.rating_held:
+        values |= {"rating": new.rating, "rating_held": True}
+    if not FileWrite.objects.filter(photo=old, state__in=FileWrite.OPEN).exists():
+        FileWrite.objects.filter(photo=new).update(photo=old)
     new.delete()
     HashCache.objects.filter(library_id=old.library_id, path=old.path).delete()
     Photo.objects.filter(pk=old.pk).update(**values)

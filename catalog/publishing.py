@@ -21,8 +21,9 @@ from catalog.sources.base import Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run
 
 from . import cache_tree
+from .aliases import alias_rows
 from .locations import cache_location, root_location
-from .models import Library, Photo, PhotoMetadata, Snapshot
+from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,14 @@ def metadata_rows(library: Library) -> Iterator[tuple[str, str]]:
         "WHERE p.library_id = %s AND p.state <> 'missing' AND p.photo_md5 <> ''"
     )
     yield from _stream(sql, [Photo._meta.get_field("library").get_db_prep_save(library.pk, connection)])
+
+
+def star_rows(library: Library) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a snapshot's `star_queue`, in the order in which they were queued, numbered anew."""
+    queued = QueuedStar.objects.filter(library=library).order_by("pk")
+    for number, star in enumerate(queued.iterator(chunk_size=2000), start=1):
+        moment = star.queued_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield number, star.photo_md5 or None, star.fast_photo_key, star.operation, moment
 
 
 def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
@@ -175,7 +184,8 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
     working.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=working, prefix=f"snapshot-{run.token}-") as folder:
         header = SnapshotHeader(str(library.pk))
-        with write_snapshot(folder, header, entry_rows(library), metadata_rows(library)) as written:
+        rows = (entry_rows(library), metadata_rows(library), star_rows(library), alias_rows(library))
+        with write_snapshot(folder, header, *rows) as written:
             publish_written(library, source.root_md5, written, revision, run)
             return written.md5
 

@@ -24,6 +24,7 @@ from operations.models import Operation, State
 from operations.running import OperationFailed, Run, operation_kind, start
 
 from . import cache_tree, publishing, scan_zone
+from .aliases import restore_aliases
 from .answers import taken_columns, within
 from .locations import cache_location, root_location
 from .models import Library, Photo, PhotoMetadata
@@ -112,7 +113,7 @@ def switch_to(library: Library, snapshot: Snapshot, folder: Path, run: Run) -> d
     revision = library.revision
     with planned(library, snapshot, folder) as plan:
         run.raise_if_stopped()
-        switch = _Switch(library, run, plan)
+        switch = _Switch(library, run, plan, snapshot.aliases())
         switch.look_for_thumbnails()
         run.phase("Switching to the snapshot", snapshot.entry_count, unit="entries")
         counts = switch.apply(revision)
@@ -141,8 +142,9 @@ def _zone_of_dates(library: Library) -> str:
 class _Switch:
     """One switch of a library's rows to what a plan says."""
 
-    def __init__(self, library: Library, run: Run, plan: Plan) -> None:
+    def __init__(self, library: Library, run: Run, plan: Plan, aliases: Iterable[tuple[str, str]]) -> None:
         self.library = library
+        self.aliases = aliases
         self.run = run
         self.plan = plan
         self.zone = ZoneInfo(library.time_zone)
@@ -176,7 +178,7 @@ class _Switch:
                 added = self._write(batch)
                 counts["added"] += added
                 counts["changed"] += len(batch) - added
-            if any(counts.values()):
+            if restore_aliases(self.library, self.aliases) or any(counts.values()):
                 publishing.note_change(self.library)
             publishing.refresh_counts(self.library)
         return counts

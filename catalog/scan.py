@@ -22,7 +22,7 @@ from .answers import surveyed_row
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
-from .models import Library, Photo
+from .models import Favourite, Library, Photo
 from .planning import (
     LONGEST_PATH_BYTES,
     Entry,
@@ -32,6 +32,7 @@ from .planning import (
     too_many_gone,
     under,
 )
+from .ratings import mirror_for_owner
 from .scan_rows import Row
 from .source_for import source_for
 
@@ -351,8 +352,19 @@ class Scan:
             metrics["bytes_read"] = metrics.get("bytes_read", 0) + sum(row["size_bytes"] for row in rows)
             with transaction.atomic():
                 scan_rows.apply_digests(self.library, rows)
+                self._mirror_stars(rows)
                 self._count(len(rows))
         self.run.raise_if_stopped()
+
+    def _mirror_stars(self, rows: list[Row]) -> None:
+        """Show what the files say as the owner's stars; most photos have none and had none."""
+        ids = [row["id"] for row in rows]
+        starred = set(
+            Favourite.objects.filter(user=self.library.owner_id, photo__in=ids).values_list("photo", flat=True)
+        )
+        concerned = [row["id"] for row in rows if row["rating"] or row["id"] in starred]
+        if concerned:
+            mirror_for_owner(self.library, concerned)
 
     # -- 6: finish ----------------------------------------------------------------------------------------------------
 

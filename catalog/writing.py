@@ -92,14 +92,18 @@ class Writing:
         with transaction.atomic():
             due = FileWrite.objects.select_for_update(skip_locked=True, of=("self",)) if _locks() else FileWrite.objects
             rows = due.filter(library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now())
-            claimed = list(
-                rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk")[:CLAIMED]
+            rows = (
+                rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
             )
+            claimed = list(rows.exclude(attempts__gte=MOST_DEATHS, code="")[:CLAIMED])
+            # Whom writers died at again and again is tried alone, so that nobody else is blamed for it.
+            claimed = claimed or list(rows[:1])
             for write in claimed:
                 write.attempts += 1
                 write.claim_token += 1
+                write.code = ""
                 write.state, write.claimed_for = FileWrite.State.WRITING, self.claimed_for
-            FileWrite.objects.bulk_update(claimed, ["attempts", "claim_token", "state", "claimed_for"])
+            FileWrite.objects.bulk_update(claimed, ["attempts", "claim_token", "code", "state", "claimed_for"])
         return claimed
 
     def _release(self) -> None:
@@ -117,8 +121,7 @@ class Writing:
             for write in claimed:
                 photo = photos.get(write.photo_id)
                 if photo is not None and self._may_be_tried(write, photo):
-                    task = self._task(write, photo)
-                    futures[self._threads.submit(self._work, task, write.old_md5, write.new_md5)] = write
+                    futures[self._threads.submit(self._work, self._task(write, photo), write)] = write
             for future in as_completed(futures):
                 write = futures[future]
                 try:
@@ -138,30 +141,25 @@ class Writing:
                 if not future.cancelled() and future.exception() is None:
                     future.result().close()
 
-    def _work(self, task: Task, old_md5: str, new_md5: str) -> Prepared:
-        """Prepare one file, in a thread that has a writer of its own."""
+    def _work(self, task: Task, write: FileWrite) -> Prepared:
+        """Prepare one file, in a thread that has a writer of its own; first clear up after an earlier try."""
         writer: FileWriter | None = getattr(self._local, "writer", None)
         if writer is None:
             writer = self._local.writer = FileWriter(self._root, writing_decoder)
             self._stack.callback(writer.close)
-        if new_md5 or old_md5:
-            facts = writer.recover(task, old_md5, new_md5)
+        if write.claim_token > 1:
+            facts = writer.recover(task, write.old_md5, write.new_md5)
             if facts is not None:
                 return Prepared(task, facts, is_swapped=True)
+        if write.attempts > 2 * MOST_DEATHS and not write.code:
+            raise NotWritten(
+                f"The writer died {MOST_DEATHS} times at this file alone. The photo is as it was; see the log, then retry.",
+                "worker_died",
+                is_lasting=True,
+            )
         return writer.prepare(task)
 
     def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
-        if write.attempts > MOST_DEATHS and write.code == "":
-            self._settle(
-                write,
-                NotWritten(
-                    f"The writer died {MOST_DEATHS} times at this file. The photo is as it was or as it should be, whole; "
-                    "see the log, then retry.",
-                    "worker_died",
-                    is_lasting=True,
-                ),
-            )
-            return False
         if photo.state == Photo.State.MISSING:
             self._settle(write, reason_of(FileNotFoundError()))
             return False

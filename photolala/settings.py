@@ -252,7 +252,7 @@ CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "files"
-CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}}
+CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}, "catalog.*": {"queue": "files"}}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -261,6 +261,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "operations.tasks.sweep",
         "schedule": schedule(20.0),
         "options": {"expires": 19.0},  # without a worker the bells would pile up
+    },
+    "write into files what waited for its time": {
+        "task": "catalog.tasks.write_what_is_due",
+        "schedule": schedule(60.0),
+        "options": {"expires": 59.0},
     },
 }
 OPERATION_LEASE_SECONDS = env.integer("PHOTOLALA_LEASE_SECONDS", 60, least=5, most=3600)

@@ -48,6 +48,9 @@ class LibraryChange(serializers.Serializer):
 
     name = Title(required=False)
     ratings = serializers.ChoiceField(Library.Ratings.choices, required=False)
+    file_times = serializers.ChoiceField(
+        Library.FileTimes.choices, required=False, help_text="What becomes of the time of a file that is written."
+    )
     time_zone = serializers.CharField(max_length=64, required=False, validators=[_known_zone])
 
 
@@ -71,6 +74,7 @@ class LibraryBody(serializers.Serializer):
     )
     source = serializers.CharField()  # type: ignore[assignment]
     ratings = serializers.ChoiceField(Library.Ratings.choices)
+    file_times = serializers.ChoiceField(Library.FileTimes.choices)
     time_zone = serializers.CharField()
     photo_count = serializers.IntegerField()
     problem_count = serializers.IntegerField()
@@ -114,6 +118,7 @@ def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
         "root": library.root if role == "owner" else None,
         "source": library.source,
         "ratings": library.ratings,
+        "file_times": library.file_times,
         "time_zone": library.time_zone,
         "photo_count": library.photo_count,
         "problem_count": library.problem_count,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import entries, events, health, libraries, media, photos, snapshots, timeline
+from . import entries, events, file_writes, health, libraries, media, photos, snapshots, timeline
 
 LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
@@ -27,6 +27,10 @@ urlpatterns = [
     path(f"{PHOTO}preview/", media.Preview.as_view(), name="preview"),
     path(f"{PHOTO}original/", media.Original.as_view(), name="original"),
     path(f"{PHOTO}metadata/", media.Metadata.as_view(), name="metadata"),
+    path(f"{PHOTO}undo/", file_writes.PhotoUndo.as_view(), name="undo"),
+    path("writes/", file_writes.WriteList.as_view(), name="writes"),
+    path("writes/<uuid:write_id>/retry/", file_writes.WriteRetry.as_view(), name="write-retry"),
+    path("writes/<uuid:write_id>/give-up/", file_writes.WriteGiveUp.as_view(), name="write-give-up"),
     path("timeline/buckets/", timeline.Buckets.as_view(), name="timeline-buckets"),
     path("timeline/bucket/", timeline.Bucket.as_view(), name="timeline-bucket"),
     path("events/poll", events.Poll.as_view(), name="events-poll"),

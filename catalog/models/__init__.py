@@ -1,5 +1,6 @@
 """What photos there are: the tables."""
 
+from .alias import Alias
 from .favourite import Favourite
 from .file_write import FileWrite
 from .hash_cache import HashCache
@@ -9,6 +10,7 @@ from .snapshot import Snapshot
 from .star_queue import QueuedStar
 
 __all__ = [
+    "Alias",
     "Favourite",
     "FileWrite",
     "HashCache",

@@ -19,11 +19,17 @@ from .time_zones import time_zone_names
 
 
 class SettingsForm(forms.ModelForm):
-    """Name, time zone and ratings policy."""
+    """Name, time zone, ratings policy, and what becomes of the files' times."""
+
+    file_times = forms.ChoiceField(choices=Library.FileTimes.choices, required=False)
 
     class Meta:
         model = Library
-        fields = ["name", "time_zone", "ratings"]
+        fields = ["name", "time_zone", "ratings", "file_times"]
+
+    def clean_file_times(self) -> str:
+        """Leave it as it is if the form does not say."""
+        return str(self.cleaned_data["file_times"] or self.instance.file_times)
 
     def clean_time_zone(self) -> str:
         """Refuse a zone that this server does not know."""

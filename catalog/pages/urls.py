@@ -2,12 +2,15 @@
 
 from django.urls import path
 
-from . import about, folders, libraries, library_settings, problems
+from . import about, file_writes, folders, libraries, library_settings, problems
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
 urlpatterns = [
     *timeline_patterns,
+    path("writes/", file_writes.show_writes, name="writes"),
+    path("writes/<uuid:write_id>/retry/", file_writes.retry_write, name="write-retry"),
+    path("writes/<uuid:write_id>/give-up/", file_writes.give_up_write, name="write-give-up"),
     path("libraries/", libraries.list_libraries, name="libraries"),
     path("libraries/add/", libraries.add, name="library-add"),
     path("libraries/<uuid:library_id>/scan/", libraries.scan, name="library-scan"),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from catalog.ratings import set_ratings
 from catalog.stars import star
 from operations.models import State
 from operations.running import execute
-from tests.factories import make_jpeg, make_library
 from tests.catalog.test_scan import scan
+from tests.factories import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db
 

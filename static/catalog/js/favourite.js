@@ -66,4 +66,27 @@ export class Favourites extends EventTarget {
       this.sending.delete(id);
     }
   }
+
+  /** Give `id` so many stars, 0 to 5. While another wish for it is on its way, nothing is done. */
+  async rate(id, stars, asLoaded) {
+    if (this.sending.has(id)) return;
+    const before = this.has(id, asLoaded);
+    this.show(id, stars > 0);
+    this.sending.set(id, { confirmed: before });
+    try {
+      const answer = await setRating(id, stars);
+      this.savedHere++;
+      this.show(id, answer.favorited);
+      this.channel?.postMessage({ id, favourite: answer.favorited });
+      const words = stars === 0 ? "No stars" : stars === 1 ? "1 star" : `${stars} stars`;
+      announce(words);
+      showToast(words, { kind: "star" });
+    } catch (error) {
+      this.show(id, before);
+      const action = { label: "Try again", run: () => this.rate(id, stars, asLoaded) };
+      showToast(`The stars were not saved. ${error.message}`, { kind: "star", action });
+    } finally {
+      this.sending.delete(id);
+    }
+  }
 }

@@ -2,11 +2,12 @@
 
 import { rowBoxes, rowOfIndex } from "photolala/layout";
 
-/** Listens on the timeline's root. `toggleStar(tile)` is called for the key f. */
+/** Listens on the timeline's root. `toggleStar(tile)` is called for the key f, `rate(tile, stars)` for 0 to 5. */
 export class TileKeyboard {
-  constructor(timeline, toggleStar) {
+  constructor(timeline, toggleStar, rate) {
     this.timeline = timeline;
     this.toggleStar = toggleStar;
+    this.rate = rate;
     timeline.root.addEventListener("keydown", (event) => void this.onKey(event));
     timeline.root.addEventListener("focusin", (event) => {
       const tile = event.target.closest(".tile")?.tile;
@@ -20,6 +21,11 @@ export class TileKeyboard {
     if (event.key === "f") {
       event.preventDefault();
       this.toggleStar(tile);
+      return;
+    }
+    if (/^[0-5]$/.test(event.key)) {
+      event.preventDefault();
+      this.rate(tile, Number(event.key));
       return;
     }
     const move = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: "up", ArrowDown: "down", Home: "first", End: "last" }[event.key];

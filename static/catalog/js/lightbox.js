@@ -237,6 +237,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return;
     const actions = { f: () => this.toggleStar(), i: () => this.togglePanel(), d: () => this.downloadLink.click() };
+    for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
     event.originalEvent.preventDefault();
@@ -265,6 +266,10 @@ export class Lightbox extends EventTarget {
 
   toggleStar() {
     if (this.current) void this.favourites.toggle(this.current.id, this.current.isFavourite);
+  }
+
+  rate(stars) {
+    if (this.current) void this.favourites.rate(this.current.id, stars, this.current.isFavourite);
   }
 
   togglePanel() {

@@ -32,7 +32,7 @@ class TimelinePage {
       fetchPhotos: (keys, signal) => api.fetchPhotos(this.filters, keys, signal),
     });
     this.timeline = new Timeline(root, this.model, this.favourites, this.hrefOf);
-    this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile));
+    this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile), (tile, stars) => this.rate(tile, stars));
     this.lightbox = null;
     this.mustRefresh = false;
     this.savedSeen = 0;
@@ -118,6 +118,10 @@ class TimelinePage {
       event.preventDefault();
       void this.open(this.model.numberOf(this.model.sections.indexOf(tile.section), tile.index), { entry: "new" });
     }
+  }
+
+  rate(tile, stars) {
+    void this.favourites.rate(tile.id, stars, tile.photos.favorite[tile.index]);
   }
 
   toggleStar(tile) {

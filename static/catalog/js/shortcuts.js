@@ -3,7 +3,7 @@
 const PLACES = { t: "/", l: "/libraries/", f: "/favourites/", o: "/operations/", e: "/exports/" };
 const SEQUENCE_MS = 1500;
 const EXPLAINED = [
-  ["Photos", [["← → ↑ ↓", "Move from photo to photo"], ["Enter", "Open the photo"], ["Esc", "Close it"], ["f", "Add or remove the star"], ["Home  End", "First, last photo"]]],
+  ["Photos", [["← → ↑ ↓", "Move from photo to photo"], ["Enter", "Open the photo"], ["Esc", "Close it"], ["f", "Add or remove the star"], ["1 … 5  0", "Give so many stars, or none"], ["Home  End", "First, last photo"]]],
   ["In an open photo", [["← →", "Previous, next"], ["i", "Show what is known about it"], ["d", "Download the original"], ["z", "Zoom"]]],
   ["Go to", [["g t", "Photos"], ["g f", "Favourites"], ["g l", "Libraries"], ["g e", "Exports"], ["g o", "Operations"]]],
   ["Everywhere", [["/", "Search"], ["?", "Show these keys"]]],

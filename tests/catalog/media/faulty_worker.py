@@ -57,14 +57,14 @@ served: list[str] = []
 
 
 def faulty_digest(
-    descriptor: int, name: str, params: dict[str, Any], sidecars: dict[str, int], limits: Any
+    descriptor: int, name: str, params: dict[str, Any], sidecars: dict[str, int], limits: Any, *, draws: bool = True
 ) -> Iterator[DigestResult]:
     word = os.pread(descriptor, 100, 0).decode("latin-1")
     when, _, what = word.partition(": ")
     served.append(name)
     if when == "before":
         fault(what)
-    for number, result in enumerate(digest_file(descriptor, name, params, sidecars, limits)):
+    for number, result in enumerate(digest_file(descriptor, name, params, sidecars, limits, draws=draws)):
         if when == "report":
             result.notes = report()
         if when == "short":  # a picture that only a fresh process can hold
