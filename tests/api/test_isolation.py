@@ -11,7 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from accounts.models import Device
-from catalog.models import Favourite, Photo, PhotoMetadata, Snapshot
+from catalog.models import Favourite, FileWrite, Photo, PhotoMetadata, Snapshot
 from exports.models import Export, ExportDestination
 from operations.models import Operation
 from tests.factories import PASSWORD, make_photo
@@ -45,6 +45,8 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     photo = make_photo(cast.library, f"{SECRET}/1.jpg", caption=SECRET, camera_make=SECRET, has_thumbnail=True)
     PhotoMetadata.objects.create(photo=photo, body=f'{{"cameraMake":"{SECRET}"}}')
     Favourite.objects.create(user=cast.alice, photo=photo)
+    wanted = {"kind": "rating", "wanted": {"rating": 5}, "reason": SECRET, "try_at": "2026-01-01T00:00:00Z"}
+    write = FileWrite.objects.create(library=cast.library, photo=photo, user=cast.alice, **wanted)
     operation = Operation.objects.create(owner=cast.alice, kind="scan", subject=SECRET, state="failed")
     md5 = "a" * 32
     Snapshot.objects.create(
@@ -54,6 +56,7 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     answer = client_of(None).post(f"{API}auth/devices/", {"username": "alice", "password": PASSWORD, "name": SECRET})
     return {
         "photo_id": str(photo.pk),
+        "write_id": str(write.pk),
         "library_id": str(cast.library.pk),
         "operation_id": str(operation.pk),
         "device_id": answer.json()["id"],

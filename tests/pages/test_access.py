@@ -13,7 +13,7 @@ import accounts.pages.urls
 import catalog.pages.urls
 import operations.pages.urls
 from accounts.models import Device
-from catalog.models import Favourite, Library, Membership, Photo, Snapshot
+from catalog.models import Favourite, FileWrite, Library, Membership, Photo, Snapshot
 from operations.models import Operation
 from tests.factories import make_photo
 
@@ -26,7 +26,7 @@ ROUTES = [
 ]
 CLOSED = [route for route in ROUTES if route[0] not in OPEN]
 WITH_ID = [route for route in ROUTES if route[1]]
-TABLES = (Library, Membership, Photo, Favourite, Operation, Device)
+TABLES = (Library, Membership, Photo, Favourite, Operation, Device, FileWrite)
 
 
 @pytest.fixture
@@ -36,10 +36,14 @@ def ids(cast: Any) -> dict[str, Any]:
     snapshot = Snapshot.objects.create(
         library=cast.library, md5="0" * 32, entry_count=1, size_bytes=1, published_at=timezone.now()
     )
+    photo = make_photo(cast.library)
+    wanted = {"kind": "rating", "wanted": {"rating": 5}, "try_at": timezone.now()}
+    write = FileWrite.objects.create(library=cast.library, photo=photo, user=cast.alice, **wanted)
     return {
         "md5": snapshot.md5,
         "library_id": cast.library.pk,
-        "photo_id": make_photo(cast.library).pk,
+        "photo_id": photo.pk,
+        "write_id": write.pk,
         "operation_id": Operation.objects.create(owner=cast.alice, kind="scan", state="failed").pk,
         "device_id": Device.objects.create(user=cast.alice, name="phone", token=token).pk,
     }

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         if options["action"] == "list":
             self._list(as_json=options["json"])
             return
-        library = Library.objects.select_related("owner").filter(pk=_id(options["library"])).first()
+        key = _id(options["library"])
+        library = Library.objects.select_related("owner").filter(pk=key).first() if key else None
         if library is None:
             raise CommandError(f"There is no library {options['library']}.", returncode=2)
         if options["all"]:
@@ -82,10 +84,8 @@ def _line(facts: dict[str, Any]) -> str:
     return f"{facts['state']}  {facts['library']}/{facts['path']}  {facts['wanted']}  {facts['reason']}"
 
 
-def _id(text: str) -> str | None:
-    from uuid import UUID
-
+def _id(text: str) -> UUID | None:
     try:
-        return str(UUID(text))
+        return UUID(text)
     except ValueError:
         return None

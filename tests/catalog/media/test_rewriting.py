@@ -1,0 +1,231 @@
+"""Every writable file of the corpus is rated, rated anew, un-rated: exiftool reads it, the pixels stay, the bytes come back."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.media.delta import BadDelta, apply_delta, make_delta
+from catalog.media.exiftool import ExifTool, exiftool_command
+from catalog.media.kinds import extension_of, is_media_name
+from catalog.media.pool import DecoderPool, Job
+from catalog.media.results import DigestResult
+from catalog.media.rewriting import NotWritten, reasons, rewrite, rewrite_back, way_back
+from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, RatingChange
+from catalog.sources.local import LocalSource
+
+from .test_corpus import CORPUS
+
+NEVER_WRITTEN = {"ico", "bmp", "svg", "jxl", "webm", "mkv", "avi"}
+"""Formats that hold no rating which others read, or that exiftool does not write: refused with a reason."""
+MUST_BE_WRITTEN = {
+    "jpg",
+    "jpeg",
+    "png",
+    "apng",
+    "gif",
+    "webp",
+    "tif",
+    "tiff",
+    "heic",
+    "heif",
+    "avif",
+    "dng",
+    "mp4",
+    "mov",
+}
+EVERY_NTH_JPEG = 5
+FOLLOWS = (
+    "Offset",
+    "Offsets",
+    "ByteCount",
+    "ByteCounts",
+    "Length",
+    "Start",
+    "DataSize",
+    "ExifByteOrder",
+    "Padding",
+    "Flags",
+)
+
+
+def chosen() -> list[str]:
+    """All files but most of the many JPEGs, which are alike."""
+    jpegs, others = [], []
+    for folder, _, names in os.walk(CORPUS / "library"):
+        for name in names:
+            if is_media_name(name):
+                path = str(Path(folder, name).relative_to(CORPUS / "library"))
+                (jpegs if extension_of(name) == "jpg" else others).append(path)
+    return sorted(others) + sorted(jpegs)[::EVERY_NTH_JPEG]
+
+
+class Bench:
+    """A copy of the chosen files, and what is needed to rewrite them."""
+
+    def __init__(self, root: Path, tool: ExifTool, pool: DecoderPool) -> None:
+        self.root, self.tool, self.pool = root, tool, pool
+        self.source = LocalSource(root)
+        for path in chosen():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CORPUS / "library" / path, root / path)
+
+    def read(self, opener: Any) -> DigestResult:
+        ((_, facts),) = self.pool.facts([Job(None, "", opener, {"zone": "UTC", "mtime_ns": 0, "size_bytes": 0})])
+        return facts
+
+    def same(self, first: Any, second: Any) -> bool:
+        pictures = [self.pool.preview(Job(None, "", opener), 1024).picture for opener in (first, second)]
+        return pictures[0] is not None and pictures[0] == pictures[1]
+
+    def rate(self, path: str, stars: int, base: bytes | None = None, back: bytes | None = None) -> bytes | None:
+        """Write stars into one file; return the way back. Raises NotWritten."""
+        facts = (self.root / path).stat()
+        old = self.read(lambda: self.source.open(path))
+        extension = EXTENSIONS.get(old.media_type, ".bin")
+        expected = (facts.st_size, facts.st_mtime_ns)
+        with reasons(), self.source.replacement(path, token="t", extension=extension, expected=expected) as new:
+            common = (self.read, self.same)
+            if back:
+                rewrite_back(new, back, RatingChange(stars), old, *common, keep_mtime=False)
+            else:
+                rewrite(new, RatingChange(stars), old, self.tool, *common, keep_mtime=False)
+            way = way_back(new, base)
+            new.swap()
+        return way
+
+    def tags(self, paths: list[str]) -> dict[str, dict[str, Any]]:
+        """What one fresh exiftool says of all these files."""
+        words = [*exiftool_command(), "-json", "-G1", "-n", "-a", "-b", "-fast0", "-api", "LargeFileSupport=1"]
+        listing = "\n".join(str(self.root / path) for path in paths)
+        said = subprocess.run([*words, "-@", "-"], input=listing.encode(), capture_output=True, check=False).stdout
+        return {str(Path(row["SourceFile"]).relative_to(self.root)): row for row in json.loads(said)}
+
+
+def pixels(path: Path) -> str:
+    """A digest of all that is shown: by Pillow, of films the packets, of RAWs the sensor's values."""
+    import av
+    import pillow_heif
+    import rawpy
+    from PIL import Image
+
+    digest = hashlib.md5()
+    if path.suffix.lower() == ".dng":
+        with rawpy.imread(str(path)) as raw:
+            digest.update(raw.raw_image.tobytes())
+    elif path.suffix.lower() in (".mp4", ".mov", ".3gp"):
+        with av.open(str(path)) as film:
+            for packet in film.demux():
+                digest.update(bytes(packet))
+    else:
+        pillow_heif.register_heif_opener()
+        with Image.open(path) as image:
+            image.load()
+            digest.update(f"{image.size} {image.mode} {image.getexif().get(0x0112)}".encode())
+            digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def other_tags(row: dict[str, Any]) -> dict[str, Any]:
+    """The tags that a rating must leave alone."""
+    kept = {}
+    for name, value in row.items():
+        group, _, tag = name.partition(":")
+        if group in ("File", "ExifTool", "System", "Composite", "SourceFile", "XMP-x") or "Rating" in tag:
+            continue
+        if value in ("", []) or tag.endswith(FOLLOWS) or tag in ("XMP", "EXIF", "HasExtendedXMP", "MPImage2"):
+            continue
+        kept[name] = value
+    return kept
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
+@pytest.mark.promise("S2-024", "S2-045", "S2-046", "S2-047", "S2-067")
+def test_every_writable_file_of_the_corpus(tmp_path):
+    written: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    with ExifTool() as tool, DecoderPool(2) as pool:
+        bench = Bench(tmp_path / "library", tool, pool)
+        before = {path: (bench.root / path).read_bytes() for path in chosen()}
+        ways: dict[str, bytes | None] = {}
+        stars_before = {}
+        for path in chosen():
+            stars_before[path] = bench.read(lambda path=path: bench.source.open(path)).embedded_rating or 0
+            first = 4 if stars_before[path] != 4 else 3
+            try:
+                ways[path] = bench.rate(path, first)
+                written[extension_of(path)] += 1
+            except NotWritten as reason:
+                assert str(reason).endswith("."), path
+                assert (bench.root / path).read_bytes() == before[path], path
+                refused[extension_of(path)] += 1
+        done = sorted(ways)
+        original_tags = Bench.tags(_Elsewhere(CORPUS / "library"), done)
+        tags = bench.tags(done)
+        losses: dict[tuple[str, str], Any] = {}
+        for path in done:
+            row = tags[path]
+            first = 4 if stars_before[path] != 4 else 3
+            assert row["XMP-xmp:Rating"] == first, path
+            assert row["XMP-microsoft:RatingPercent"] == PERCENT_OF_STARS[first], path
+            if extension_of(path) in ("jpg", "jpeg", "tif", "tiff", "dng"):
+                assert row["IFD0:Rating"] == first, path
+            lost = {
+                name: value
+                for name, value in other_tags(original_tags[path]).items()
+                if other_tags(row).get(name) != value
+            }
+            losses |= {(path, name): (value, row.get(name)) for name, value in lost.items()}
+            assert _pixels_or_none(bench.root / path) == _pixels_or_none(CORPUS / "library" / path), path
+        assert not losses
+        for path in done[::4]:
+            ways[path] = bench.rate(path, 2, base=ways[path])
+        for path in done:
+            bench.rate(path, stars_before[path], back=ways[path])
+            assert (bench.root / path).read_bytes() == before[path], path
+    assert set(written) >= MUST_BE_WRITTEN
+    assert not set(written) & NEVER_WRITTEN
+    assert set(refused) >= NEVER_WRITTEN
+
+
+class _Elsewhere:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+
+def _pixels_or_none(path: Path) -> str | None:
+    try:
+        return pixels(path)
+    except Exception:
+        return None  # a file that nobody can decode
+
+
+def test_a_delta_leads_back_and_says_when_it_cannot():
+    old = random.Random(1).randbytes(128_000)
+    new = b"head" + old[:70_000] + b"middle" * 99 + old[70_000:]
+    delta = make_delta(old, new)
+    assert delta is not None
+    assert len(delta) < 300
+    assert b"".join(apply_delta(new, delta)) == old
+    with pytest.raises(BadDelta):
+        b"".join(apply_delta(new[:-1] + b"x", delta))
+    with pytest.raises(BadDelta):
+        b"".join(apply_delta(new, delta[:40]))
+    with pytest.raises(BadDelta):
+        b"".join(apply_delta(new, b"nonsense"))
+    assert make_delta(os.urandom(3_000_000), b"something else") is None
+
+
+@pytest.mark.parametrize("argument", ["two\nlines", "--", "", "naïve", "tab\there"])
+def test_exiftool_is_never_handed_what_it_could_misread(argument):
+    with ExifTool() as tool, pytest.raises(ValueError, match="must not be handed"):
+        tool.ask(["-ver", argument], 5)
+    assert tool.pid is None
