@@ -71,7 +71,7 @@ def entry_rows(library: Library) -> Iterator[tuple[Any, ...]]:
             width,
             height,
             orientation,
-            _taken_text(local, offset) if source else None,
+            taken_text(local, offset) if source else None,
             source or None,
             duration,
             rating,
@@ -110,8 +110,8 @@ def _uuid_text(key: Any) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _taken_text(local: Any, offset_minutes: int | None) -> str:
-    """Return RFC 3339 from a database value (SQLite gives text), with the offset if the file knew it."""
+def taken_text(local: Any, offset_minutes: int | None) -> str:
+    """Return RFC 3339 from a moment or a database's text of one, with the offset if the file knew it."""
     if isinstance(local, datetime):
         text = local.replace(tzinfo=None).isoformat()
     else:

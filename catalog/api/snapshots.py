@@ -1,4 +1,4 @@
-"""What differs between two snapshots of a library, and putting its catalog back to one."""
+"""What differs between two snapshots of a library, putting its catalog back to one, and rebuilding it."""
 
 from typing import Any
 from uuid import UUID
@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.api.operations import OperationBody, already_active, operation_json
@@ -43,6 +44,14 @@ class RestoreBody(serializers.Serializer):
 
     md5 = serializers.RegexField(
         r"\A[0-9a-f]{32}\Z", required=False, default="", help_text="The latest that can be used, if absent."
+    )
+
+
+class RebuildBody(serializers.Serializer):
+    """How thoroughly."""
+
+    full = serializers.BooleanField(
+        required=False, default=False, help_text="Read every file anew, also those whose hashes are known."
     )
 
 
@@ -93,6 +102,29 @@ class Restore(ApiView):
             find_snapshot(library, wanted["md5"])
         try:
             operation = start_restore(library, request.user, wanted["md5"])
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
+
+
+class Rebuild(ApiView):
+    """A new catalog from the files."""
+
+    @documented(
+        "libraries_rebuild",
+        "Build the catalog anew from the files; the old one stands until the new one is complete, and is kept as a snapshot. "
+        "The owner's alone. 409 while the library is scanned, restored or rebuilt.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=RebuildBody,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Start it."""
+        library = find_own_library(request, library_id)
+        body = RebuildBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            operation = start_rebuild(library, request.user, full=body.validated_data["full"])
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return Response(operation_json(operation), status=202)

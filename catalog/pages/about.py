@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from catalog.models import Library, Membership, Photo, Snapshot
+from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.running import AlreadyActive
@@ -75,6 +76,18 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         start_restore(library, request.user, snapshot.md5)
     except AlreadyActive:
         messages.info(request, "The library is being scanned or restored already. Try again after that.")
+    return redirect("catalog:library-about", library.pk)
+
+
+@login_required
+@require_POST
+def rebuild(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Start rebuilding the catalog from the files; the owner's alone."""
+    library = owned_frame(request, library_id, "about")["library"]
+    try:
+        start_rebuild(library, request.user, full=bool(request.POST.get("full")))
+    except AlreadyActive:
+        messages.info(request, "The library is being scanned, restored or rebuilt already. Try again after that.")
     return redirect("catalog:library-about", library.pk)
 
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("libraries/<uuid:library_id>/about/", about.show_about, name="library-about"),
     path("libraries/<uuid:library_id>/snapshots/<str:md5>/", about.show_difference, name="library-snapshot"),
     path("libraries/<uuid:library_id>/restore/", about.restore, name="library-restore"),
+    path("libraries/<uuid:library_id>/rebuild/", about.rebuild, name="library-rebuild"),
     path("libraries/<uuid:library_id>/settings/", library_settings.show_settings, name="library-settings"),
     path("libraries/<uuid:library_id>/settings/save/", library_settings.save_settings, name="library-save"),
     path("libraries/<uuid:library_id>/members/", library_settings.save_member, name="library-member"),

@@ -99,3 +99,18 @@ def test_the_pages_compare_and_restore(cast: Cast, history: list[str]) -> None:
     assert Operation.objects.get(kind="restore").params["md5"] == history[0]
     assert browser(cast.alice).post(f"{base}/restore/", {"md5": history[0]}).status_code == 302
     assert Operation.objects.filter(kind="restore").count() == 1
+
+
+def test_a_rebuild_is_the_owners(
+    cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClient, anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    address = f"{API}libraries/{cast.library.pk}/rebuild/"
+    for client, status in ((bob, 403), (charlie, 404), (anonymous, 401)):
+        assert client.post(address).status_code == status
+    assert alice.post(address, {"full": "perhaps"}).status_code == 400
+    assert alice.get(address).status_code == 405
+    answer = alice.post(address, {"full": True})
+    assert (answer.status_code, answer.json()["kind"]) == (202, "rebuild")
+    again = alice.post(address)
+    assert (again.status_code, again.json()["operation"]) == (409, answer.json()["id"])

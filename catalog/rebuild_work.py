@@ -1,0 +1,133 @@
+"""The file in which a rebuild collects what it reads, so that it can be killed and goes on."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from catalog.snapshots.schema import EntryRow
+
+_ENTRY = ", ".join(EntryRow._fields)
+_MARKS = ", ".join("?" * (len(EntryRow._fields) + 1))
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS entry({_ENTRY}, sidecars, PRIMARY KEY(path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS body(photo_md5 TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folder(path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE seen(path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER) WITHOUT ROWID;
+"""
+# Each step gives the identities that are left to entries that have none: the same content at the same place, the same
+# content elsewhere (moved), another content at the same place (edited). Those of equal content go in order of path.
+_SAME_PLACE = (
+    "UPDATE entry SET photo_id = (SELECT k.photo_id FROM known k WHERE k.path = entry.path AND {content} "
+    "AND k.photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL) LIMIT 1) WHERE photo_id IS NULL"
+)
+_MOVED = """
+CREATE TEMP TABLE moved_entry AS SELECT path, photo_md5, row_number() OVER (PARTITION BY photo_md5 ORDER BY path) AS number
+  FROM entry WHERE photo_id IS NULL AND photo_md5 IS NOT NULL;
+CREATE TEMP TABLE moved_known AS SELECT photo_id, photo_md5, row_number() OVER (PARTITION BY photo_md5 ORDER BY path) AS number
+  FROM known WHERE photo_md5 <> '' AND photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL);
+CREATE INDEX temp.moved_content ON moved_known(photo_md5, number);
+CREATE TEMP TABLE moved AS SELECT e.path, k.photo_id FROM moved_entry e JOIN moved_known k USING (photo_md5, number);
+CREATE INDEX temp.moved_path ON moved(path);
+UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry.path)
+  WHERE path IN (SELECT path FROM moved);
+"""
+
+Known = tuple[str, str, str, int | None]
+"""(photo id, path, photo MD5, rating that the file has not yet)."""
+
+
+class RebuildWork:
+    """Entries read so far, by path. Each batch is one transaction: after a crash all whole batches are there."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or begin a new one; one that cannot be used is thrown away, for it holds nothing that is lost."""
+        try:
+            self._connection = self._opened(path)
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            self._connection = self._opened(path)
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.executescript(_SCHEMA)
+        return connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def known_in(self, paths: Sequence[str]) -> dict[str, tuple[int, int, str]]:
+        """Return size, time and sidecars' signature of those of `paths` that were read."""
+        marks = ", ".join("?" * len(paths))
+        rows = self._connection.execute(
+            f"SELECT path, size_bytes, mtime_ns, sidecars FROM entry WHERE path IN ({marks})",  # noqa: S608
+            list(paths),
+        )
+        return {path: (size, mtime, sidecars) for path, size, mtime, sidecars in rows}
+
+    def see(self, paths: Iterable[str]) -> None:
+        """Note which files the walk found, to know in the end which of those read before are gone."""
+        self._connection.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((path,) for path in paths))
+
+    def add(self, rows: Iterable[tuple[EntryRow, str]], bodies: Iterable[tuple[str, str]]) -> None:
+        """Keep a batch of entries with their sidecars' signatures, and metadata by photo MD5."""
+        self._connection.execute("BEGIN")
+        entries = ((*entry, sidecars) for entry, sidecars in rows)
+        self._connection.executemany(f"INSERT OR REPLACE INTO entry VALUES ({_MARKS})", entries)  # noqa: S608
+        self._connection.executemany("INSERT OR REPLACE INTO body VALUES (?, ?)", bodies)
+        self._connection.execute("COMMIT")
+
+    def forget_unseen(self) -> int:
+        """Remove entries of files that are gone since an earlier run read them."""
+        return self._connection.execute("DELETE FROM entry WHERE path NOT IN (SELECT path FROM seen)").rowcount
+
+    def identify(self, known: Iterable[Known]) -> int:
+        """Give each entry the id, and the rating that waits for its file, of the photo that it is.
+
+        What is new gets none. Returns how many were recognised.
+        """
+        connection = self._connection
+        connection.execute("BEGIN")
+        connection.execute("UPDATE entry SET photo_id = NULL")
+        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?)", known)
+        connection.execute("CREATE INDEX temp.known_path ON known(path)")
+        connection.execute(_SAME_PLACE.format(content="k.photo_md5 = entry.photo_md5"))
+        for step in filter(str.strip, _MOVED.split(";")):
+            connection.execute(step)
+        connection.execute(_SAME_PLACE.format(content="TRUE"))
+        connection.execute(
+            "UPDATE entry SET rating = k.rating FROM known k WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
+        )
+        (count,) = connection.execute("SELECT count(*) FROM entry WHERE photo_id IS NOT NULL").fetchone()
+        connection.execute("COMMIT")
+        return int(count)
+
+    def name_new(self, make_id: Any) -> None:
+        """Give entries without an id what `make_id(path, head_md5, size_bytes)` returns."""
+        without = (
+            "SELECT path, head_md5, size_bytes FROM entry WHERE photo_id IS NULL AND path > ? ORDER BY path LIMIT 2000"
+        )
+        last = ""
+        while rows := self._connection.execute(without, [last]).fetchall():
+            last = rows[-1][0]
+            ids = [(make_id(path, head_md5 or "", size), path) for path, head_md5, size in rows]
+            self._connection.execute("BEGIN")
+            self._connection.executemany("UPDATE entry SET photo_id = ? WHERE path = ?", ids)
+            self._connection.execute("COMMIT")
+
+    def count(self) -> int:
+        """Return how many entries there are."""
+        return int(self._connection.execute("SELECT count(*) FROM entry").fetchone()[0])
+
+    def entries(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the snapshot's rows in order of path."""
+        yield from self._connection.execute(f"SELECT {_ENTRY} FROM entry ORDER BY path")  # noqa: S608
+
+    def bodies(self) -> Iterator[tuple[str, str]]:
+        """Yield (photo MD5, metadata JSON) of all entries."""
+        yield from self._connection.execute(
+            "SELECT photo_md5, body FROM body WHERE photo_md5 IN (SELECT photo_md5 FROM entry) ORDER BY photo_md5"
+        )

@@ -1,0 +1,221 @@
+"""Rebuilding the catalog from the files: complete, beside the old one, and only then the switch."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from catalog import rebuilding
+from catalog.models import Favourite, HashCache, Library, Photo
+from catalog.rebuild_work import RebuildWork
+from catalog.rebuilding import start_rebuild
+from catalog.restoring import start_restore
+from catalog.snapshots.read import open_snapshot
+from catalog.stars import star
+from operations.models import Operation, State
+from operations.running import execute
+from tests.catalog.test_scan import facts, scan
+from tests.factories import make_jpeg, make_library
+
+pytestmark = pytest.mark.django_db
+PAST = 1_600_000_000
+
+
+def put(library: Library, path: str, data: bytes) -> Path:
+    file = Path(library.root) / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    os.utime(file, (PAST, PAST))
+    return file
+
+
+@pytest.fixture
+def library(alice, tmp_path) -> Library:
+    library = make_library(alice, tmp_path / "photos")
+    for number in range(6):
+        put(library, f"{number % 2}/{number}.jpg", make_jpeg(seed=number))
+    scan(library)
+    return library
+
+
+def rebuild(library, **params):
+    operation = execute(start_rebuild(library, library.owner, ring=False, **params).pk)
+    library.refresh_from_db()
+    return operation
+
+
+def done(operation) -> dict:
+    assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
+    return operation.result
+
+
+def ids(library) -> dict:
+    return {photo.path: str(photo.pk) for photo in Photo.objects.filter(library=library).exclude(state="missing")}
+
+
+@pytest.mark.promise("S2-035", "S2-036", "S2-057", "S2-X05")
+def test_a_rebuild_of_a_good_catalog_changes_nothing(library):
+    before, snapshot = facts(library), library.snapshot_md5
+    result = done(rebuild(library, full=True))
+    assert (result["added"], result["changed"], result["gone"], result["recognised"]) == (0, 0, 0, 6)
+    assert (result["read"], result["cache_hits"]) == (6, 0)
+    assert facts(library) == before
+    assert result["rebuilt_md5"] == snapshot == library.snapshot_md5
+
+
+@pytest.mark.promise("S2-020")
+def test_known_hashes_spare_the_second_reading(library):
+    result = done(rebuild(library))
+    assert (result["read"], result["cache_hits"]) == (0, 6)
+    assert result["rebuilt_md5"] == library.snapshot_md5
+
+
+def test_a_hash_is_not_believed_if_the_head_is_another(library):
+    file = Path(library.root) / "0/0.jpg"
+    other = bytearray(file.read_bytes())
+    other[30] ^= 1  # within the comment: same size, same time, another head
+    put(library, "0/0.jpg", bytes(other))
+    result = done(rebuild(library))
+    assert (result["read"], result["cache_hits"]) == (1, 5)
+    assert Photo.objects.get(library=library, filename="0.jpg").head_md5 != ""
+
+
+def test_what_the_rows_have_lost_comes_back_with_its_identity(library):
+    before = facts(library)
+    star(library.owner, Photo.objects.get(library=library, filename="2.jpg").pk, 5)
+    Photo.objects.filter(library=library, filename__in=["1.jpg", "3.jpg"]).delete()
+    Photo.objects.filter(library=library, filename="4.jpg").update(width=1, camera_make="nonsense", photo_md5="")
+    result = done(rebuild(library))
+    assert (result["added"], result["gone"]) == (2, 0)
+    after = facts(library)
+    for path, row in before.items():
+        same = {name: value for name, value in row.items() if name not in ("rating", "rating_held")}
+        assert {name: after[path][name] for name in same} == same, path
+    assert Photo.objects.get(library=library, filename="2.jpg").rating == 5  # it waits for its file, and is kept
+    assert Favourite.objects.get().rating == 5
+
+
+def test_an_emptied_table_is_rebuilt_from_files_and_snapshot(library):
+    before = ids(library)
+    Photo.objects.filter(library=library).delete()
+    HashCache.objects.filter(library=library).delete()
+    done(rebuild(library))
+    assert ids(library) == before
+
+
+@pytest.mark.promise("S2-X07")
+def test_what_moved_was_edited_added_or_removed_since(library):
+    before = ids(library)
+    root = Path(library.root)
+    (root / "elsewhere").mkdir()
+    (root / "0/0.jpg").rename(root / "elsewhere/moved.jpg")
+    shutil.copy2(root / "1/1.jpg", root / "aside")
+    (root / "1/3.jpg").rename(root / "1/1.jpg")
+    (root / "aside").rename(root / "1/3.jpg")  # two that exchanged their names
+    (root / "0/2.jpg").unlink()
+    put(library, "new.jpg", make_jpeg(seed=40))
+    put(library, "0/4.jpg", make_jpeg(seed=41))
+    done(rebuild(library))
+    after = ids(library)
+    assert after["elsewhere/moved.jpg"] == before["0/0.jpg"]
+    assert (after["1/3.jpg"], after["1/1.jpg"]) == (before["1/1.jpg"], before["1/3.jpg"])
+    assert after["0/4.jpg"] == before["0/4.jpg"]
+    assert after["new.jpg"] not in before.values()
+    assert Photo.objects.get(pk=before["0/2.jpg"]).state == Photo.State.MISSING
+
+
+@pytest.mark.promise("S2-038", "S2-039", "S2-X06")
+def test_the_old_catalog_is_the_backup_and_comes_back(library):
+    photo = Photo.objects.get(library=library, filename="5.jpg")
+    Photo.objects.filter(pk=photo.pk).update(caption="by hand", width=17)
+    Library.objects.filter(pk=library.pk).update(revision=library.revision + 1)
+    result = done(rebuild(library))
+    assert result["backup_md5"] != result["rebuilt_md5"]
+    assert Photo.objects.get(pk=photo.pk).width == 64
+    operation = execute(start_restore(library, library.owner, result["backup_md5"], ring=False).pk)
+    assert operation.state == State.COMPLETED, operation.error
+    assert Photo.objects.get(pk=photo.pk).width == 17
+
+
+MOMENTS = [
+    "catalog.rebuild_work.RebuildWork.add",
+    "catalog.rebuild_work.RebuildWork.identify",
+    "catalog.rebuilding.write_snapshot",
+    "catalog.rebuilding.Rebuild._back_up",
+    "catalog.rebuilding.switch_to",
+    "catalog.restoring._Switch.apply",
+    "catalog.restoring._Switch._write",
+]
+
+
+@pytest.mark.promise("S2-037", "S2-053")
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_step_the_old_catalog_stands_and_the_next_claim_finishes(library, monkeypatch, moment):
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    Photo.objects.filter(library=library, filename="1.jpg").update(width=3, photo_md5="")
+    put(library, "new.jpg", make_jpeg(seed=50))
+    before, pointer = facts(library), (Path(library.root) / ".photolala.md5").read_bytes()
+    operation = start_rebuild(library, library.owner, ring=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(moment, die)
+        with pytest.raises(Killed):
+            execute(operation.pk)
+    assert facts(library) == before
+    pointer_now = (Path(library.root) / ".photolala.md5").read_bytes()
+    assert pointer_now.endswith(pointer)  # at most the backup came in front
+    Operation.objects.filter(pk=operation.pk).update(lease_until=None, worker="")
+    finished = execute(operation.pk)
+    assert done(finished)["added"] == 1
+    assert Photo.objects.get(library=library, filename="1.jpg").width == 64
+    assert not list(rebuilding.work_folder(operation.pk).parent.glob("rebuild-of-*"))
+
+
+def test_what_was_read_before_a_kill_is_not_read_again(library, monkeypatch):
+    operation = start_rebuild(library, library.owner, full=True, ring=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.rebuilding.Rebuild._back_up", lambda self: 1 / 0)
+        assert execute(operation.pk).state == State.FAILED
+    Operation.objects.filter(pk=operation.pk).update(state=State.PENDING)
+    assert done(execute(operation.pk))["read"] == 0
+
+
+def test_an_empty_or_unplugged_root_stops_it(library):
+    before = facts(library)
+    root = Path(library.root)
+    root.rename(root.with_name("unplugged"))
+    assert rebuild(library).error_code == "root_unavailable"
+    root.mkdir()
+    assert rebuild(library).error_code == "confirm_gone"
+    shutil.copy(root.with_name("unplugged") / ".photolala.md5", root)
+    assert rebuild(library).error_code == "root_empty"
+    assert facts(library) == before
+
+
+def test_work_of_rebuilds_that_are_over_is_removed(library, settings):
+    operation = start_rebuild(library, library.owner, ring=False)
+    for key in (operation.pk, "5f0c2f8e-3d1b-4c55-9a41-0e6d3a1f7c10"):
+        rebuilding.work_folder(key).mkdir(parents=True)
+    assert rebuilding.remove_abandoned_work() == 1
+    assert rebuilding.work_folder(operation.pk).exists()
+
+
+def test_a_damaged_work_file_is_begun_anew(tmp_path):
+    path = tmp_path / "work.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    work = RebuildWork(path)
+    assert work.count() == 0
+    work.close()
+
+
+def test_the_rebuilt_snapshot_is_a_good_one(library):
+    result = done(rebuild(library, full=True))
+    path = Path(library.root) / f".photolala.{result['rebuilt_md5']}.sqlite"
+    snapshot = open_snapshot(path, result["rebuilt_md5"])
+    assert snapshot.entry_count == 6
+    snapshot.close()
