@@ -9,12 +9,15 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from catalog.snapshots.location import FolderLocation
+from catalog.sources.local import LocalSource
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from operations.models import Operation, State
 from operations.running import start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
+from . import seeding
 from .buckets import BucketRefused, checked_bucket
 from .models import (
     Alias,
@@ -78,13 +81,26 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     real = _checked_folder(user, folder)
     title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
     values = {"time_zone": settings.TIME_ZONE, **fields}
+    brought = _brought_along(real)
     try:
         with transaction.atomic():
             _lock_adding()
             _refuse_overlap(user, real)
-            return Library.objects.create(owner=user, name=title[:200], root=escape_path(os.fsencode(real)), **values)
+            key = seeding.free_id(brought)
+            if key:
+                values["id"] = key
+            library = Library.objects.create(
+                owner=user, name=title[:200], root=escape_path(os.fsencode(real)), **values
+            )
+            library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
+            return library
     except IntegrityError:
         raise LibraryRefused(_NOT_FREE) from None
+
+
+def _brought_along(real: Path) -> seeding.Brought | None:
+    with LocalSource(real) as source:
+        return seeding.brought_along(FolderLocation(real, _text(real)), source.root_md5)
 
 
 def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:

@@ -34,6 +34,7 @@ from .planning import (
 )
 from .ratings import mirror_for_owner
 from .scan_rows import Row
+from .seeding import seed_if_new
 from .source_for import source_for
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ class Scan:
     def run_all(self) -> dict[str, Any]:
         """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
         cache_tree.remove_abandoned_writes()
+        if seed_if_new(self.library, self.source, self.run):
+            self.library.refresh_from_db()
         scan_zone.reread_if_changed(self.library, self.run)
         dirty, vanished = self.walk()
         survey_seconds = 0.0

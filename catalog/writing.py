@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from django.db import connection, transaction
@@ -77,6 +77,7 @@ class Writing:
             library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now()
         )
         self.run.phase("Writing into files", queue.count(), unit="files")
+        self._clear_up()
         try:
             while claimed := self._claim():
                 self._write(claimed)
@@ -84,6 +85,15 @@ class Writing:
         finally:
             self._release()
         return {"library": str(self.library.pk), **self.counts, "problems": self.problems}
+
+    def _clear_up(self) -> None:
+        """Remove old versions whose writers died between telling the catalog and removing them."""
+        died = FileWrite.objects.filter(library=self.library, state=FileWrite.State.DONE).exclude(claimed_for="")
+        for write in list(died.select_related("photo").defer("way_back").order_by("pk")):
+            with suppress(NotWritten):  # what cannot be reached now is looked at by the next writer
+                self._threads.submit(self._writer_recovers, self._task(write, write.photo), write).result()
+                FileWrite.objects.filter(pk=write.pk).update(claimed_for="")
+            self.run.checkpoint(force=False)
 
     # -- the queue ----------------------------------------------------------------------------------------------------
 
@@ -142,11 +152,8 @@ class Writing:
                     future.result().close()
 
     def _work(self, task: Task, write: FileWrite) -> Prepared:
-        """Prepare one file, in a thread that has a writer of its own; first clear up after an earlier try."""
-        writer: FileWriter | None = getattr(self._local, "writer", None)
-        if writer is None:
-            writer = self._local.writer = FileWriter(self._root, writing_decoder)
-            self._stack.callback(writer.close)
+        """Prepare one file, in a thread; first clear up after an earlier try."""
+        writer = self._writer()
         if write.claim_token > 1:
             facts = writer.recover(task, write.old_md5, write.new_md5)
             if facts is not None:
@@ -158,6 +165,17 @@ class Writing:
                 is_lasting=True,
             )
         return writer.prepare(task)
+
+    def _writer(self) -> FileWriter:
+        """Return the file writer of this thread."""
+        writer: FileWriter | None = getattr(self._local, "writer", None)
+        if writer is None:
+            writer = self._local.writer = FileWriter(self._root, writing_decoder)
+            self._stack.callback(writer.close)
+        return writer
+
+    def _writer_recovers(self, task: Task, write: FileWrite) -> None:
+        self._writer().recover(task, write.old_md5, write.new_md5)
 
     def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
         if photo.state == Photo.State.MISSING:
@@ -217,6 +235,10 @@ class Writing:
         finally:
             for _, prepared in ready:
                 prepared.close()
+        told = [write.pk for write, _ in swapped]
+        FileWrite.objects.filter(pk__in=told, state=FileWrite.State.DONE, claimed_for=self.claimed_for).update(
+            claimed_for=""
+        )
 
     def _is_untold(self, write: FileWrite) -> bool:
         """True if the catalog surely knows nothing of the new version; if it cannot be asked, `recover` decides later."""

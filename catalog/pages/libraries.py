@@ -71,6 +71,13 @@ def add(request: HttpRequest) -> HttpResponse:
         )
     except verbs.LibraryRefused as refused:
         return _chooser(request, wanted["folder"], error=str(refused), status=422)
+    brought = getattr(library, "brought_entry_count", 0)
+    if brought:
+        photos = "one photo" if brought == 1 else f"{brought:,} photos"
+        messages.info(
+            request,
+            f"The folder brings a catalog of {photos} along. It is opened at once, and the scan makes sure of every file.",
+        )
     _start_scan(request, library)
     return redirect("catalog:library-timeline", library.pk)
 

@@ -102,7 +102,12 @@ def test_the_pages_compare_and_restore(cast: Cast, history: list[str]) -> None:
 
 
 def test_a_rebuild_is_the_owners(
-    cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClient, anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
+    cast: Cast,
+    alice: APIClient,
+    bob: APIClient,
+    charlie: APIClient,
+    anonymous: APIClient,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
     address = f"{API}libraries/{cast.library.pk}/rebuild/"

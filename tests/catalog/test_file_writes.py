@@ -15,7 +15,7 @@ from catalog.media.exiftool import ExifTool
 from catalog.models import Alias, FileWrite, Library, Photo, QueuedStar
 from catalog.sources import replacing
 from catalog.stars import star, star_many
-from operations.models import State
+from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.test_ratings import library, photo, tags_of, write_all  # noqa: F401
 from tests.catalog.test_scan import scan
@@ -256,6 +256,26 @@ def test_a_writer_that_died_is_followed_by_one_that_finishes(library, file, monk
     row = photo(library, "0.jpg")
     assert (row.rating, row.rating_held, row.photo_md5) == (5, False, only_write().new_md5)
     assert scan(library).result["changed"] == 0
+
+
+def test_what_a_writer_left_that_died_after_telling_is_removed(library, file, monkeypatch):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    def die(_: object) -> None:
+        raise Killed
+
+    give_stars(library)
+    with monkeypatch.context() as patch:
+        patch.setattr(file_writer.Prepared, "close", die)
+        with pytest.raises(Killed):
+            execute(writes.start_writing(library, library.owner).pk)
+    assert (only_write().state, len(hidden_in(library.root))) == ("done", 1)
+    assert tags_of(file)["IFD0:Rating"] == 5
+    Operation.objects.update(state=State.FAILED)
+    assert write_all(library)["written"] == 0
+    assert hidden_in(library.root) == []
+    assert tags_of(file)["IFD0:Rating"] == 5
 
 
 def test_a_wish_that_comes_while_the_file_is_written_is_written_next(library, file, monkeypatch):  # noqa: F811

@@ -122,6 +122,10 @@ class Drill:
         return {
             "kills": self.kills,
             "open": self.left(),
+            "first_open": self.installation.ask(
+                "SELECT state, code, reason, attempts, claim_token, old_md5, new_md5, wanted, previous FROM catalog_filewrite "
+                "WHERE state IN ('pending', 'writing', 'failed')"
+            ),
             "files_with_other_stars": wrong,
             "rows_with_other_stars": different,
             "left_behind": [str(path) for path in hidden],
