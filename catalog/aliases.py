@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from .models import Alias, Library
 
@@ -10,15 +11,20 @@ MOST_STEPS = 10_000
 """So many writes into one photo are followed; a ring ends earlier."""
 
 
-def note_alias(library: Library, old_md5: str, new_md5: str) -> None:
-    """Record that the content `old_md5` became `new_md5`. Call it in the transaction that re-keys the photo.
+def note_aliases(library: Library, changes: Iterable[tuple[str, str]]) -> None:
+    """Record for each (old MD5, new MD5) that the one content became the other. Call it in the re-keying transaction.
 
     The last word counts: content that is back (A -> B -> A) is no alias of anything any more.
     """
-    if old_md5 == new_md5 or not old_md5 or not new_md5:
-        return
-    Alias.objects.filter(library=library, old_md5=new_md5).delete()
-    Alias.objects.update_or_create(library=library, old_md5=old_md5, defaults={"new_md5": new_md5})
+    became = {old: new for old, new in changes if old != new and old and new}
+    _of(library).filter(old_md5__in=list(became.values())).delete()
+    now = timezone.now()
+    Alias.objects.bulk_create(
+        [Alias(library=library, old_md5=old, new_md5=new, noted_at=now) for old, new in became.items()],
+        update_conflicts=True,
+        unique_fields=["library", "old_md5"],
+        update_fields=["new_md5", "noted_at"],
+    )
 
 
 def current_md5(library: Library, photo_md5: str) -> str:

@@ -132,7 +132,7 @@ class FileWriter:
                 rewritten = rewrite(
                     replacement, task.change, old, self._tool, read, self._same_picture, keep_mtime=task.keep_mtime
                 )
-            back = way_back(replacement, task.base)
+            back = way_back(replacement, old.photo_md5, task.base)
             stack.pop_all()
         return Prepared(task, old, replacement, rewritten, back, sidecars)
 
@@ -230,7 +230,7 @@ class FileWriter:
     ) -> DigestResult:
         prefix = f"{task.directory}/" if task.directory else ""
         sidecars = {kind: partial(self._source.open, prefix + name) for kind, name in (beside or {}).items()}
-        params = {"zone": task.zone, "mtime_ns": task.mtime_ns, "size_bytes": task.size_bytes}
+        params = {"zone": task.zone, "mtime_ns": task.mtime_ns, "size_bytes": task.size_bytes, "image_data": True}
         job = Job(None, task.filename, opener, params, {**sidecars, **(opened or {})})
         ((_, facts),) = self._pool.facts([job])
         return facts

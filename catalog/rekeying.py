@@ -1,7 +1,10 @@
-"""Give a photo whose file was rewritten its new identity: all that was derived from the old bytes, in one transaction."""
+"""Give photos whose files were rewritten their new identity: all that was derived from the old bytes, in one transaction."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.core.files.base import ContentFile
 from django.db import connection
@@ -9,53 +12,92 @@ from django.db import connection
 from catalog.media.results import DigestResult
 
 from . import cache_tree
-from .aliases import note_alias
-from .models import FileWrite, Library, Photo, PhotoMetadata, QueuedStar
-from .scan_rows import remember_hashes
+from .aliases import note_aliases
+from .models import Library, Photo, PhotoMetadata, QueuedStar
+from .scan_rows import PHOTO_TABLE, parameter, remember_hashes
 
 
-def copy_pictures(library: Library, old_md5: str, new_md5: str) -> None:
-    """Give the new version the cached thumbnail and preview of the old one: the picture is the same. Before the transaction.
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """A photo's file as it is now: size in bytes, modification time in ns, facts; and the photo MD5 that it had."""
 
-    What cannot be copied is drawn when somebody looks.
+    photo_id: UUID
+    old_md5: str
+    size_bytes: int
+    mtime_ns: int
+    facts: DigestResult
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Further columns of the photo's row."""
+
+
+def cache_new_version(library: Library, old_md5: str, facts: DigestResult) -> None:
+    """Put the metadata of the new version into the cache, and the old one's pictures: they are the same.
+
+    What cannot be copied is drawn when somebody looks. Raises OperationFailed if the cache cannot be written.
     """
     storage, shard = cache_tree.cache(), library.source
+    with cache_tree.writing():
+        cache_tree.write_metadata(facts.photo_md5, facts.metadata_body, shard)
+    if old_md5 == facts.photo_md5:
+        return
     for name in (cache_tree.thumbnail_name, cache_tree.preview_name):
         with suppress(OSError, ValueError):
-            if storage.exists(name(old_md5, shard)):
+            if storage.exists(name(old_md5, shard)) and not storage.exists(name(facts.photo_md5, shard)):
                 with storage.open(name(old_md5, shard)) as file:
                     picture = file.read()
-                storage.save(name(new_md5, shard), ContentFile(picture))
+                storage.save(name(facts.photo_md5, shard), ContentFile(picture))
 
 
-def rekey(
-    library: Library, write: FileWrite, size_bytes: int, mtime_ns: int, facts: DigestResult, columns: Any
-) -> bool:
-    """Write the new version's size, time, MD5s and metadata, and `columns`, into the photo's row; follow with the rest.
+def rekey(library: Library, rewritten: Sequence[Rekeyed]) -> None:
+    """Write sizes, times, MD5s and metadata of the new versions into the photos' rows; follow with the rest.
 
-    Hash cache, metadata, the alias old -> new and the star queue. False if the photo lies elsewhere by now, or was given
-    another content: then the next scan sees to it. Call it in a transaction.
+    Hash cache, metadata, aliases old -> new, the star queue. A photo that was given another content meanwhile is left out:
+    the next scan sees to it. Call it in a transaction.
     """
-    mine = Photo.objects.filter(pk=write.photo_id, photo_md5__in=(write.old_md5, facts.photo_md5))
-    photo = mine.select_for_update().first()
-    if photo is None:
-        return False
-    old_key = photo.fast_photo_key
-    values = {
-        "size_bytes": size_bytes,
-        "mtime_ns": mtime_ns,
-        "head_md5": facts.head_md5,
-        "photo_md5": facts.photo_md5,
-        **columns,
-    }
+    by_id = {one.photo_id: one for one in rewritten}
+    photos = Photo.objects.select_for_update().filter(pk__in=list(by_id)).order_by("pk")
+    mine = [p for p in photos if p.photo_md5 in (by_id[p.pk].old_md5, by_id[p.pk].facts.photo_md5)]
+    rows = []
+    for photo in mine:
+        new = by_id[photo.pk]
+        values = {
+            "size_bytes": new.size_bytes,
+            "mtime_ns": new.mtime_ns,
+            "head_md5": new.facts.head_md5,
+            "photo_md5": new.facts.photo_md5,
+            "sidecars": photo.sidecars,
+            **new.columns,
+        }
+        rows.append({"id": photo.pk, "directory": photo.directory, "filename": photo.filename, **values})
+    _write(library, rows, [by_id[photo.pk] for photo in mine])
+    note_aliases(library, [(new.old_md5, new.facts.photo_md5) for new in (by_id[photo.pk] for photo in mine)])
+    _follow_stars(library, mine, by_id)
+
+
+def _write(library: Library, rows: Sequence[dict[str, Any]], rewritten: Sequence[Rekeyed]) -> None:
+    if not rows:
+        return
+    names = [name for name in rows[0] if name not in ("id", "directory", "filename")]
     # A digest of the old version that is under way must not overwrite this.
-    mine.update(claim_token=photo.claim_token + 1, needs_digest=False, claimed_for="", claimed_until=None, **values)
-    PhotoMetadata.objects.update_or_create(photo_id=photo.pk, defaults={"body": facts.metadata_body})
-    row = {"directory": photo.directory, "filename": photo.filename, **values}
+    sql = (
+        f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)}, claim_token = claim_token + 1, "  # noqa: S608
+        "needs_digest = %s, claimed_for = '', claimed_until = NULL WHERE id = %s"
+    )
+    finished = parameter("needs_digest", False)
+    values = [[*(parameter(n, row[n]) for n in names), finished, parameter("id", row["id"])] for row in rows]
     with connection.cursor() as cursor:
-        remember_hashes(cursor, library, [row])
-    if write.old_md5 != facts.photo_md5:
-        note_alias(library, write.old_md5, facts.photo_md5)
-    queued = QueuedStar.objects.filter(library=library, fast_photo_key=old_key)
-    queued.update(photo_md5=facts.photo_md5, fast_photo_key=f"{facts.head_md5}:{size_bytes}")
-    return True
+        cursor.executemany(sql, values)
+        cursor.executemany(
+            f"INSERT INTO {PhotoMetadata._meta.db_table} (photo_id, body) VALUES (%s, %s) "  # noqa: S608
+            "ON CONFLICT (photo_id) DO UPDATE SET body = excluded.body",
+            [[parameter("id", new.photo_id), new.facts.metadata_body] for new in rewritten],
+        )
+        remember_hashes(cursor, library, rows)
+
+
+def _follow_stars(library: Library, photos: Sequence[Photo], by_id: dict[UUID, Rekeyed]) -> None:
+    keys = {photo.fast_photo_key: by_id[photo.pk] for photo in photos}
+    for star in QueuedStar.objects.filter(library=library, fast_photo_key__in=list(keys)):
+        new = keys[star.fast_photo_key]
+        star.photo_md5, star.fast_photo_key = new.facts.photo_md5, f"{new.facts.head_md5}:{new.size_bytes}"
+        star.save(update_fields=["photo_md5", "fast_photo_key"])

@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, suppress
 from typing import Any
@@ -17,12 +17,12 @@ from catalog.sources.base import SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.lib.paths import unescape_path
 
-from . import cache_tree, publishing
+from . import publishing
 from .decoders import writing_decoder
 from .file_writer import FileWriter, Prepared, Task
 from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
-from .rekeying import copy_pictures, rekey
+from .rekeying import Rekeyed, cache_new_version, rekey
 from .source_for import source_for
 from .writes import KIND, wait_before
 
@@ -157,6 +157,7 @@ class Writing:
         if write.claim_token > 1:
             facts = writer.recover(task, write.old_md5, write.new_md5)
             if facts is not None:
+                cache_new_version(self.library, write.old_md5, facts)
                 return Prepared(task, facts, is_swapped=True)
         if write.attempts > 2 * MOST_DEATHS and not write.code:
             raise NotWritten(
@@ -164,7 +165,14 @@ class Writing:
                 "worker_died",
                 is_lasting=True,
             )
-        return writer.prepare(task)
+        prepared = writer.prepare(task)
+        try:
+            if prepared.rewritten is not None:
+                cache_new_version(self.library, prepared.old.photo_md5, prepared.rewritten.facts)
+        except BaseException:
+            prepared.close()
+            raise
+        return prepared
 
     def _writer(self) -> FileWriter:
         """Return the file writer of this thread."""
@@ -263,66 +271,65 @@ class Writing:
                     ours.append((write, prepared))
         yield from ours
 
-    def _tell(self, swapped: Iterable[tuple[FileWrite, Prepared]]) -> None:
-        swapped = list(swapped)
+    def _tell(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> None:
+        """Tell the catalog of all these new versions in one transaction."""
         if not swapped:
             return
-        for _, prepared in swapped:
-            if prepared.rewritten is not None:
-                copy_pictures(self.library, prepared.old.photo_md5, prepared.rewritten.facts.photo_md5)
         with transaction.atomic():
+            rekey(self.library, [_rekeyed(write, prepared) for write, prepared in swapped if _is_new(prepared)])
             for write, prepared in swapped:
-                self._tell_one(write, prepared)
+                if prepared.sidecars is not None and not _is_new(prepared):
+                    Photo.objects.filter(pk=write.photo_id).update(sidecars=prepared.sidecars)
+            self._finish(swapped)
             self.counts["written"] += len(swapped)
             mirror_for_owner(self.library, [write.photo_id for write, _ in swapped])
             publishing.note_change(self.library)
             self.run.advance(len(swapped))
             self.run.checkpoint(stop=False, counts=self.counts)
 
-    def _tell_one(self, write: FileWrite, prepared: Prepared) -> None:
-        columns: dict[str, Any] = {} if prepared.sidecars is None else {"sidecars": prepared.sidecars}
-        facts, size, mtime = prepared.old, prepared.old.size_bytes, prepared.old.mtime_ns
-        if prepared.rewritten is not None:
-            facts = prepared.rewritten.facts
-            size, mtime = prepared.rewritten.size_bytes, prepared.rewritten.mtime_ns
-        if prepared.rewritten is not None or prepared.is_swapped:
-            with cache_tree.writing():
-                cache_tree.write_metadata(facts.photo_md5, facts.metadata_body, self.library.source)
-            rekey(self.library, write, size, mtime, facts, columns)
-        elif columns:
-            Photo.objects.filter(pk=write.photo_id).update(**columns)
-        self._finish(write, prepared)
-
-    def _finish(self, write: FileWrite, prepared: Prepared) -> None:
-        """Close the intent, unless something else is wanted by now: then it goes back into the queue."""
+    def _finish(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> None:
+        """Close the intents, but for those that want something else by now: they go back into the queue."""
         now = timezone.now()
-        mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
-        done = mine.filter(wanted=write.wanted).update(
-            state=FileWrite.State.DONE,
-            code="",
-            reason="",
-            finished_at=now,
-            way_back=prepared.way_back,
-            base_md5=self._base_of(write, prepared)[0],
-            base=self._base_of(write, prepared)[1],
-        )
-        if done:
-            Photo.objects.filter(pk=write.photo_id).update(**_no_longer_held(write))
-            if write.undoes_id:
-                FileWrite.objects.filter(pk=write.undoes_id).update(state=FileWrite.State.UNDONE)
-            return
-        mine.update(
-            state=FileWrite.State.PENDING, previous=write.wanted, old_md5="", new_md5="", attempts=0, claimed_for=""
-        )
+        rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped])
+        stored = {row.pk: row for row in rows.only("claim_token", "wanted")}
+        bases = self._bases(swapped)
+        done, again = [], []
+        for write, prepared in swapped:
+            row = stored.get(write.pk)
+            if row is None or row.claim_token != write.claim_token:
+                continue
+            if row.wanted != write.wanted:
+                write.state, write.previous, write.wanted = FileWrite.State.PENDING, write.wanted, row.wanted
+                write.old_md5 = write.new_md5 = write.claimed_for = ""
+                write.attempts = 0
+                again.append(write)
+                continue
+            write.state, write.finished_at, write.way_back = FileWrite.State.DONE, now, prepared.way_back
+            write.base_md5, write.base = bases[write.pk]
+            done.append(write)
+        names = ["state", "finished_at", "way_back", "base_md5", "base", "code", "reason"]
+        FileWrite.objects.bulk_update([_without_reason(write) for write in done], names)
+        FileWrite.objects.bulk_update(again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts"])
+        rated = [write.photo_id for write in done if write.kind == FileWrite.Kind.RATING]
+        Photo.objects.filter(pk__in=rated).update(rating_held=False)
+        FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
 
-    def _base_of(self, write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
-        """Return the MD5 of the version that the way back leads to, and what that version says."""
-        if prepared.way_back is None:
-            return "", {}
-        if prepared.task.base is None:
-            return prepared.old.photo_md5, dict(write.previous)
-        last = FileWrite.objects.filter(photo_id=write.photo_id, new_md5=prepared.old.photo_md5, state="done").first()
-        return (last.base_md5, last.base) if last else ("", {})
+    def _bases(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> dict[Any, tuple[str, dict[str, Any]]]:
+        """Return for each write the MD5 of the version that its way back leads to, and what that version says."""
+        older = [prepared.old.photo_md5 for _, prepared in swapped if prepared.way_back and prepared.task.base]
+        last = {}
+        if older:
+            rows = FileWrite.objects.filter(library=self.library, new_md5__in=older, state=FileWrite.State.DONE)
+            last = {row.new_md5: (row.base_md5, row.base) for row in rows.only("new_md5", "base_md5", "base")}
+        bases: dict[Any, tuple[str, dict[str, Any]]] = {}
+        for write, prepared in swapped:
+            if prepared.way_back is None:
+                bases[write.pk] = ("", {})
+            elif prepared.task.base is None:
+                bases[write.pk] = (prepared.old.photo_md5, dict(write.previous))
+            else:
+                bases[write.pk] = last.get(prepared.old.photo_md5, ("", {}))
+        return bases
 
     def _settle(self, write: FileWrite, reason: NotWritten) -> None:
         """Note why a file was not written, and when it is tried again; a lasting reason waits for a person."""
@@ -350,8 +357,22 @@ def change_of(write: FileWrite) -> TagChange:
     return RatingChange(int(write.wanted["rating"]))
 
 
-def _no_longer_held(write: FileWrite) -> dict[str, bool]:
-    return {"rating_held": False} if write.kind == FileWrite.Kind.RATING else {}
+def _is_new(prepared: Prepared) -> bool:
+    """True if the file has other bytes than the catalog says."""
+    return prepared.rewritten is not None or prepared.is_swapped
+
+
+def _rekeyed(write: FileWrite, prepared: Prepared) -> Rekeyed:
+    columns = {} if prepared.sidecars is None else {"sidecars": prepared.sidecars}
+    new = prepared.rewritten
+    facts = new.facts if new else prepared.old
+    size, mtime = (new.size_bytes, new.mtime_ns) if new else (facts.size_bytes, facts.mtime_ns)
+    return Rekeyed(write.photo_id, write.old_md5, size, mtime, facts, columns)
+
+
+def _without_reason(write: FileWrite) -> FileWrite:
+    write.code = write.reason = ""
+    return write
 
 
 def _locks() -> bool:

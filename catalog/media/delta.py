@@ -10,7 +10,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MOST_DELTA_BYTES = 256 * 1024
 _HEAD = struct.Struct("!4s16sQ")
@@ -48,6 +48,21 @@ class FileBytes:
             start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def parts(self, places: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        """Yield what lies at these places (start, end), one after the other, in pieces of 1 MiB; the last may be shorter."""
+        pending = bytearray()
+        for start, end in places:
+            while start < end:
+                piece = self[start : min(end, start + _MOST_CHUNK_BYTES - len(pending))]
+                if not piece:
+                    break
+                start += len(piece)
+                pending += piece
+                if len(pending) == _MOST_CHUNK_BYTES:
+                    yield bytes(pending)
+                    pending.clear()
+        yield bytes(pending)
+
     def find(self, key: bytes, start: int, end: int) -> int:
         """Return where `key` begins in `[start, end)`, or -1."""
         overlap = len(key) - 1
@@ -64,8 +79,13 @@ class BadDelta(ValueError):
     """The delta does not lead from this file to the earlier one."""
 
 
-def make_delta(old: bytes | FileBytes, new: bytes | FileBytes, *, most_bytes: int = MOST_DELTA_BYTES) -> bytes | None:
-    """Return what turns `new` back into `old`, or None if that takes more than `most_bytes`."""
+def make_delta(
+    old: bytes | FileBytes, new: bytes | FileBytes, *, old_md5: str = "", most_bytes: int = MOST_DELTA_BYTES
+) -> bytes | None:
+    """Return what turns `new` back into `old`, or None if that takes more than `most_bytes`.
+
+    `old_md5` is the MD5 of `old` where it is known already.
+    """
     steps: Steps = []
     _compare(old, (0, len(old)), new, (0, len(new)), steps, _MOST_DEPTH)
     inserted = sum(length for kind, _, length in steps if kind == _INSERT)
@@ -78,7 +98,7 @@ def make_delta(old: bytes | FileBytes, new: bytes | FileBytes, *, most_bytes: in
     packed = zlib.compress(plain, 9)
     if len(packed) > most_bytes:
         return None
-    return _HEAD.pack(_MARK, _md5(old), len(old)) + packed
+    return _HEAD.pack(_MARK, bytes.fromhex(old_md5) if old_md5 else _md5(old), len(old)) + packed
 
 
 def apply_delta(new: bytes | FileBytes, delta: bytes) -> Iterator[bytes]:
@@ -134,7 +154,7 @@ def _compare(
 ) -> None:
     """Append the steps that make `old[here]`, looking for its parts in `new[there]`."""
     (a, b), (c, d) = here, there
-    same = _common_start(old, a, new, c, min(b - a, d - c))
+    same = common_start(old, a, new, c, min(b - a, d - c))
     _add(steps, _COPY, c, same)
     a, c = a + same, c + same
     tail = _common_end(old, b, new, d, min(b - a, d - c))
@@ -145,7 +165,7 @@ def _compare(
     else:
         place, match = found
         before = _common_end(old, place, new, match, min(place - a, match - c))
-        length = before + _common_start(old, place, new, match, min(b - place, d - match))
+        length = before + common_start(old, place, new, match, min(b - place, d - match))
         place, match = place - before, match - before
         _compare(old, (a, place), new, (c, match), steps, depth - 1)
         _add(steps, _COPY, match, length)
@@ -175,7 +195,7 @@ def _add(steps: Steps, kind: int, start: int, length: int) -> None:
         steps.append((kind, start, length))
 
 
-def _common_start(old: bytes | FileBytes, i: int, new: bytes | FileBytes, j: int, most: int) -> int:
+def common_start(old: bytes | FileBytes, i: int, new: bytes | FileBytes, j: int, most: int) -> int:
     """Return how many bytes from `old[i]` and `new[j]` on are equal, at most `most`."""
     same = 0
     step = _BLOCK_BYTES

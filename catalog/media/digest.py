@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog.media.body import metadata_body
 from catalog.media.facts import Facts, Words
+from catalog.media.image_data import image_map
 from catalog.media.limits import Limits
 from catalog.media.picture import draw
 from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResult
@@ -44,6 +45,8 @@ def digest_file(
     apply_dates(result, facts, name, params, sidecars)
     apply_facts(result, facts, sidecars, sidecar_first=bool(params.get("sidecar_first")))
     finish_notes(result, facts)
+    if params.get("image_data"):
+        result.image_map = image_map(source, result.media_type)
     yield result
     if facts is None or not draws:
         return

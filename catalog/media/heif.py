@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from catalog.media.exif import read_exif
@@ -78,6 +79,29 @@ def thumbnail_as_primary(data: bytes, item: int) -> bytes | None:
         if kind == b"thmb":
             changed[at : at + 4] = b"skip"
     return bytes(changed)
+
+
+def picture_parts(source: Source) -> Iterator[tuple[int, int] | bytes]:
+    """Yield what the pictures of a HEIF file are drawn from: for each item its kind, properties and references as bytes,
+    and the places (start, end) of its data. EXIF and XMP items are left out; what lies at which place does not count.
+    """
+    place = first_box(source, b"meta")
+    if place is None:
+        return
+    meta = _read_meta(source, place[0], place[1])
+    words = {item for item, kind in meta.kinds.items() if kind in (b"Exif", b"mime")}
+    yield repr(meta.primary).encode()
+    for item in sorted(meta.kinds.keys() - words):
+        used = [meta.properties[index - 1] for index in meta.uses.get(item, []) if 0 < index <= len(meta.properties)]
+        yield repr((item, meta.kinds[item], used)).encode()
+        method, extents = meta.places.get(item, (0, []))
+        start = meta.data_start if method == 1 else 0
+        for offset, length in extents:
+            yield start + offset, start + offset + length
+    yield repr(sorted(one for one in meta.references if one[1] not in words)).encode()
+    for kind, start, end in boxes(source):
+        if kind == b"moov":  # sequences of pictures lie in films
+            yield start, end
 
 
 def _read_meta(source: Source, start: int, end: int) -> _Meta:

@@ -11,7 +11,12 @@ CAPTION_CHARACTERS = 10_000
 KEYWORD_COUNT = 500
 KEYWORD_CHARACTERS = 200
 BODY_CHARACTERS = 400_000
-_TEXT_CHARACTERS = {"caption": CAPTION_CHARACTERS, "metadata_body": BODY_CHARACTERS, "problem": 1000}
+_TEXT_CHARACTERS = {
+    "caption": CAPTION_CHARACTERS,
+    "metadata_body": BODY_CHARACTERS,
+    "image_map": 100_000,
+    "problem": 1000,
+}
 _LIST_LENGTHS = {"keywords": KEYWORD_COUNT, "notes": 50}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LARGEST_INTEGER = 2**63 - 1
@@ -69,6 +74,8 @@ class DigestResult(SurveyResult):
     longitude: float | None = None
     rating: int | None = None
     """The file's own stars, else the sidecar's."""
+    image_map: str = ""
+    """Where the bytes lie that the picture is drawn from (image_data.image_map), if that was asked for."""
     embedded_rating: int | None = None
     sidecar_rating: int | None = None
     caption: str = ""

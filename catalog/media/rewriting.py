@@ -14,11 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from catalog.media.delta import BadDelta, FileBytes, apply_delta, make_delta
+from catalog.media.delta import BadDelta, FileBytes, apply_delta, common_start, make_delta
 from catalog.media.exiftool import ExifTool, ExifToolFailed, ExifToolMissing, ExifToolTimeout
+from catalog.media.image_data import read_map
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import EXTENSIONS, TagChange
 from catalog.sources.base import FileChanged, NotARegularFile
@@ -194,10 +196,28 @@ def _require_all_tags(replacement: Replacement, extension: str, change: TagChang
 
 
 def _has_same_image(replacement: Replacement, old: DigestResult, new: DigestResult, same_picture: SamePicture) -> bool:
-    mine, theirs = getattr(old, "image_md5", ""), getattr(new, "image_md5", "")
-    if mine or theirs:
-        return bool(mine == theirs)
+    if old.image_map and new.image_map:
+        return _has_same_bytes(replacement, old.image_map, new.image_map)
     return same_picture(lambda: os.dup(replacement.original), replacement.open_new)
+
+
+def _has_same_bytes(replacement: Replacement, old_map: str, new_map: str) -> bool:
+    """Compare the image data of both versions byte by byte."""
+    try:
+        (old_places, old_words), (new_places, new_words) = read_map(old_map), read_map(new_map)
+    except ValueError:
+        return False
+    if old_words != new_words:
+        return False
+    descriptor = replacement.open_new()
+    try:
+        old, new = FileBytes(replacement.original), FileBytes(descriptor)
+        if [end - start for start, end in old_places] == [end - start for start, end in new_places]:
+            pairs = zip(old_places, new_places, strict=True)
+            return all(common_start(old, a, new, b, end - a) == end - a for (a, end), (b, _) in pairs)
+        return all(a == b for a, b in zip_longest(old.parts(old_places), new.parts(new_places)))
+    finally:
+        os.close(descriptor)
 
 
 def _lost_tags(replacement: Replacement, extension: str, change: TagChange, tool: ExifTool) -> list[str]:
@@ -224,17 +244,18 @@ def _tags(path: str, tool: ExifTool) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def way_back(replacement: Replacement, base: bytes | None = None) -> bytes | None:
+def way_back(replacement: Replacement, old_md5: str = "", base: bytes | None = None) -> bytes | None:
     """Return what leads from the new version back to the old one, or, with `base`, to where that leads from the old one.
 
-    None if it would take too much, or if the old version is too large to be held in memory for `base`.
+    `old_md5` is the old version's photo MD5 where it is known. None if the way would take too much, or if the old version
+    is too large to be held in memory for `base`.
     """
     old = FileBytes(replacement.original)
     descriptor = replacement.open_new()
     try:
         new = FileBytes(descriptor)
         if base is None:
-            return make_delta(old, new)
+            return make_delta(old, new, old_md5=old_md5)
         if len(old) > _MOST_BYTES_IN_MEMORY:
             return None
         try:

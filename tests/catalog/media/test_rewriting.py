@@ -42,6 +42,8 @@ MUST_BE_WRITTEN = {
     "mov",
 }
 EVERY_NTH_JPEG = 5
+CONTAINERS = {"GIF:GIFVersion", "QuickTime:HandlerType", "QuickTime:HandlerVendorID"}
+"""The format's version, and the head of an empty list of tags, which exiftool drops: no information."""
 FOLLOWS = (
     "Offset",
     "Offsets",
@@ -78,7 +80,9 @@ class Bench:
             shutil.copy2(CORPUS / "library" / path, root / path)
 
     def read(self, opener: Any) -> DigestResult:
-        ((_, facts),) = self.pool.facts([Job(None, "", opener, {"zone": "UTC", "mtime_ns": 0, "size_bytes": 0})])
+        ((_, facts),) = self.pool.facts(
+            [Job(None, "", opener, {"zone": "UTC", "mtime_ns": 0, "size_bytes": 0, "image_data": True})]
+        )
         return facts
 
     def same(self, first: Any, second: Any) -> bool:
@@ -97,7 +101,7 @@ class Bench:
                 rewrite_back(new, back, RatingChange(stars), old, *common, keep_mtime=False)
             else:
                 rewrite(new, RatingChange(stars), old, self.tool, *common, keep_mtime=False)
-            way = way_back(new, base)
+            way = way_back(new, base=base)
             new.swap()
         return way
 
@@ -120,7 +124,7 @@ def pixels(path: Path) -> str:
     if path.suffix.lower() == ".dng":
         with rawpy.imread(str(path)) as raw:
             digest.update(raw.raw_image.tobytes())
-    elif path.suffix.lower() in (".mp4", ".mov", ".3gp"):
+    elif path.suffix.lower() in (".mp4", ".mov", ".3gp") and path.read_bytes()[4:8] == b"ftyp":
         with av.open(str(path)) as film:
             for packet in film.demux():
                 digest.update(bytes(packet))
@@ -183,11 +187,11 @@ def test_every_writable_file_of_the_corpus(tmp_path):
             lost = {
                 name: value
                 for name, value in other_tags(original_tags[path]).items()
-                if other_tags(row).get(name) != value
+                if other_tags(row).get(name) != value and name not in CONTAINERS
             }
             losses |= {(path, name): (value, row.get(name)) for name, value in lost.items()}
             assert _pixels_or_none(bench.root / path) == _pixels_or_none(CORPUS / "library" / path), path
-        assert not losses
+        assert not losses, "\n".join(map(str, losses.items()))
         for path in done[::4]:
             ways[path] = bench.rate(path, 2, base=ways[path])
         for path in done:
