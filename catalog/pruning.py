@@ -13,6 +13,8 @@ from .progress import Progress, quietly
 from .quota import KEEP_FRACTION, MOST_AT_ONCE, choose
 
 MOST_PROBLEMS = 20
+WORK = ("snapshot-", "restore-", "rebuild-switch-", "rebuild-known-", "seed-", "brought-along-", "repair-", "history-")
+"""How the names of folders begin in which somebody works for a moment. (Rebuilds keep theirs, to go on from there.)"""
 
 
 @dataclass(slots=True)
@@ -77,11 +79,13 @@ def _prune_shard(store: CacheObjects, shard: str, pruned: Pruned, progress: Prog
 
 
 def _remove_working_folders() -> int:
-    """Remove the folders in which scans that were killed a day or more ago wrote their snapshots; return how many."""
+    """Remove the folders in which what was killed a day or more ago worked; return how many."""
     working = Path(settings.DATA_DIR) / "working"
     oldest = time.time() - ABANDONED_AFTER_SECONDS
     removed = 0
-    for folder in working.glob("snapshot-*") if working.is_dir() else ():
+    for folder in working.iterdir() if working.is_dir() else ():
+        if not folder.name.startswith(WORK):
+            continue
         try:
             is_old = folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < oldest
         except FileNotFoundError:  # its scan has just finished

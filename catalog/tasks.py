@@ -1,11 +1,36 @@
 """The catalog's share of the schedule."""
 
+import logging
+
 from celery import shared_task
+from django.conf import settings
 
 from . import writes
+from .cache_objects import CacheUnavailable
+from .hash_cache import prune_hash_cache
+from .pruning import prune_cache
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="catalog.tasks.write_what_is_due", ignore_result=True)
 def write_what_is_due() -> int:
     """Start writers where something waits for its time. Returns how many. Safe to run at any time."""
     return writes.start_all_due()
+
+
+@shared_task(name="catalog.tasks.keep_quota", ignore_result=True)
+def keep_quota() -> int:
+    """Bring the cache below its quota, as `cache prune` does. Returns how many objects went."""
+    try:
+        pruned = prune_cache(settings.CACHE_QUOTA_BYTES)
+    except CacheUnavailable as error:
+        logger.warning("The cache was not brought below its quota: %s", error)
+        return 0
+    return sum(shard.removed for shard in pruned.shards.values())
+
+
+@shared_task(name="catalog.tasks.prune_hashes", ignore_result=True)
+def prune_hashes() -> int:
+    """Remove the hashes of files that are gone, as `hashcache prune` does. Returns how many."""
+    return prune_hash_cache()["removed"]

@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from .models import Operation, State
+from .purging import purge_finished
 from .running import KINDS, execute
 
 logger = logging.getLogger(__name__)
@@ -49,3 +50,9 @@ def ring_for(operation: Operation) -> int:
         return 0
     Operation.objects.filter(pk=operation.pk).update(rung_at=timezone.now())
     return 1
+
+
+@shared_task(name="operations.tasks.purge", ignore_result=True)
+def purge() -> int:
+    """Forget operations that ended long ago. Returns how many."""
+    return purge_finished()

@@ -262,12 +262,28 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(20.0),
         "options": {"expires": 19.0},  # without a worker the bells would pile up
     },
+    "forget operations that ended long ago": {
+        "task": "operations.tasks.purge",
+        "schedule": schedule(6 * 3600.0),
+        "options": {"expires": 3600.0},
+    },
+    "keep the cache in its quota": {
+        "task": "catalog.tasks.keep_quota",
+        "schedule": schedule(6 * 3600.0),
+        "options": {"expires": 3600.0},
+    },
+    "forget the hashes of files that are gone": {
+        "task": "catalog.tasks.prune_hashes",
+        "schedule": schedule(24 * 3600.0),
+        "options": {"expires": 3600.0},
+    },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",
         "schedule": schedule(60.0),
         "options": {"expires": 59.0},
     },
 }
+KEEP_OPERATIONS_DAYS = env.integer("PHOTOLALA_KEEP_OPERATIONS_DAYS", 30, least=1, most=36500)
 OPERATION_LEASE_SECONDS = env.integer("PHOTOLALA_LEASE_SECONDS", 60, least=5, most=3600)
 
 LOGGING = {

@@ -7,12 +7,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.purging import CountDiffers, start_purge
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.api.operations import OperationBody, already_active, operation_json
 from operations.running import AlreadyActive
-from photolala.web.problems import NotThere, Unprocessable
+from photolala.web.problems import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, check_parameters, documented, query
 
 from .entries import find_snapshot
@@ -53,6 +54,12 @@ class RebuildBody(serializers.Serializer):
     full = serializers.BooleanField(
         required=False, default=False, help_text="Read every file anew, also those whose hashes are known."
     )
+
+
+class PurgeBody(serializers.Serializer):
+    """How many, so that nobody purges more than they were shown."""
+
+    count = serializers.IntegerField(min_value=1, help_text="The library's `missing_count` as it was shown.")
 
 
 class SnapshotDiff(ApiView):
@@ -125,6 +132,31 @@ class Rebuild(ApiView):
         body.is_valid(raise_exception=True)
         try:
             operation = start_rebuild(library, request.user, full=body.validated_data["full"])
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return Response(operation_json(operation), status=202)
+
+
+class Purge(ApiView):
+    """Photos whose files are gone."""
+
+    @documented(
+        "libraries_purge",
+        "Delete the photos that are missing from the catalog, with everybody's favourites of them. Export records stay, and no "
+        "file is touched. The owner's alone. 409 if another number is missing by now, or while the library is scanned.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=PurgeBody,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Start it."""
+        library = find_own_library(request, library_id)
+        body = PurgeBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            operation = start_purge(library, request.user, body.validated_data["count"])
+        except CountDiffers as differs:
+            raise Conflict(str(differs), "count_differs") from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return Response(operation_json(operation), status=202)

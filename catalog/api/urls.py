@@ -13,6 +13,7 @@ urlpatterns = [
     path(f"{LIBRARY}members/", libraries.Members.as_view(), name="members"),
     path(f"{LIBRARY}scan/", libraries.Scan.as_view(), name="scan"),
     path(f"{LIBRARY}restore/", snapshots.Restore.as_view(), name="restore"),
+    path(f"{LIBRARY}purge/", snapshots.Purge.as_view(), name="purge"),
     path(f"{LIBRARY}rebuild/", snapshots.Rebuild.as_view(), name="rebuild"),
     path(f"{LIBRARY}entries/", entries.Entries.as_view(), name="entries"),
     path(f"{LIBRARY}snapshots/", entries.Snapshots.as_view(), name="snapshots"),

@@ -3,18 +3,22 @@
 import uuid
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
 
 from catalog.models import Photo
+from catalog.purging import CountDiffers, start_purge
+from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
 from photolala.web.problems import BadRequest
 
 from .errors import say_problems
-from .frame import library_frame
+from .frame import library_frame, owned_frame
 
 STATES: dict[str, tuple[str, str]] = {
     Photo.State.BROKEN: ("Broken", "They cannot be shown. The files are untouched; the original can be downloaded."),
@@ -60,5 +64,27 @@ def show_problems(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         "explanation": STATES[chosen][1],
         "page": page,
         "has_any": bool(counts),
+        "missing_count": counts.get(Photo.State.MISSING, 0),
     }
     return render(request, "catalog/problems.html", context)
+
+
+@login_required
+@require_POST
+def purge(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Start purging the missing photos, if as many are missing as the owner was shown, and the box was ticked."""
+    library = owned_frame(request, library_id, "problems")["library"]
+    count = request.POST.get("count", "")
+    try:
+        if request.POST.get("sure") != "1":
+            messages.warning(request, "Tick the box to confirm. Nothing was changed.")
+        elif count.isascii() and count.isdigit() and len(count) < 12:
+            start_purge(library, request.user, int(count))
+            messages.success(request, "The missing photos are being purged.")
+        else:
+            messages.warning(request, "Say how many. Nothing was changed.")
+    except CountDiffers as differs:
+        messages.warning(request, str(differs))
+    except AlreadyActive:
+        messages.info(request, "The library is being scanned or restored already. Try again after that.")
+    return redirect(f"{reverse('catalog:library-problems', args=[library.pk])}?state=missing")

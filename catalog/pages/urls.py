@@ -16,6 +16,7 @@ urlpatterns = [
     path("libraries/<uuid:library_id>/scan/", libraries.scan, name="library-scan"),
     path("libraries/<uuid:library_id>/folders/", folders.show_folder, name="library-folders"),
     path("libraries/<uuid:library_id>/problems/", problems.show_problems, name="library-problems"),
+    path("libraries/<uuid:library_id>/purge/", problems.purge, name="library-purge"),
     path("libraries/<uuid:library_id>/about/", about.show_about, name="library-about"),
     path("libraries/<uuid:library_id>/snapshots/<str:md5>/", about.show_difference, name="library-snapshot"),
     path("libraries/<uuid:library_id>/restore/", about.restore, name="library-restore"),

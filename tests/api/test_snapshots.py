@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from catalog.models import Photo, Snapshot
 from operations.models import Operation, State
 from operations.running import execute, start
-from tests.factories import make_jpeg
+from tests.factories import make_jpeg, make_photo
 
 from .conftest import API, Cast
 
@@ -119,3 +119,22 @@ def test_a_rebuild_is_the_owners(
     assert (answer.status_code, answer.json()["kind"]) == (202, "rebuild")
     again = alice.post(address)
     assert (again.status_code, again.json()["operation"]) == (409, answer.json()["id"])
+
+
+def test_a_purge_is_the_owners_and_of_as_many_as_were_shown(
+    cast: Cast,
+    alice: APIClient,
+    bob: APIClient,
+    charlie: APIClient,
+    anonymous: APIClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    make_photo(cast.library, state="missing", is_shown=False, missing_since="2026-01-01T00:00:00Z")
+    address = f"{API}libraries/{cast.library.pk}/purge/"
+    for client, status in ((bob, 403), (charlie, 404), (anonymous, 401)):
+        assert client.post(address, {"count": 1}).status_code == status
+    assert [alice.post(address, body).status_code for body in ({}, {"count": 0}, {"count": "all"})] == [400] * 3
+    assert alice.post(address, {"count": 2}).status_code == 409
+    assert alice.post(address, {"count": 1}).status_code == 202
+    assert alice.get(address).status_code == 405
