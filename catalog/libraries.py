@@ -78,14 +78,14 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     """
     if folder.startswith(SCHEME):
         return _add_bucket(user, folder, name, **fields)
-    real = _checked_folder(user, folder)
+    real = checked_folder(user, folder)
     title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
     values = {"time_zone": settings.TIME_ZONE, **fields}
     brought = _brought_along(real)
     try:
         with transaction.atomic():
             _lock_adding()
-            _refuse_overlap(user, real)
+            refuse_overlap(user, real)
             key = seeding.free_id(brought)
             if key:
                 values["id"] = key
@@ -149,7 +149,7 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
     if not folder:
         shown = [root for root in roots if not any(is_within(root, other) for other in others)]
         return FolderChoices("", [], [_choice(root, str(root), mine) for root in dict.fromkeys(shown)])
-    real = _checked_folder(user, folder)
+    real = checked_folder(user, folder)
     if any(is_within(real, other) for other in others):
         raise LibraryRefused(_NOT_FREE)
     found = []
@@ -235,7 +235,7 @@ def role_of(library: Library, user: Any) -> str:
     return Membership.objects.filter(library=library, user=user).values_list("role", flat=True).first() or ""
 
 
-def _checked_folder(user: Any, folder: str) -> Path:
+def checked_folder(user: Any, folder: str) -> Path:
     """Return the real path of a folder that `user` may use. What lies outside the roots is never looked at."""
     roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
     if not roots:
@@ -284,8 +284,9 @@ def _resolved(raw: bytes) -> Path | None:
         return None
 
 
-def _refuse_overlap(user: Any, real: Path) -> None:
-    mine, others = _library_roots(user)
+def refuse_overlap(user: Any, real: Path, *, besides: Library | None = None) -> None:
+    """Raise LibraryRefused if the folder overlaps with any library, whoever has it, `besides` the given one."""
+    mine, others = _library_roots(user, besides)
     for root, name in mine.items():
         if root == real:
             raise LibraryRefused(f"That folder is the library “{name}” already. Nothing was changed.")
@@ -301,12 +302,14 @@ def _refuse_overlap(user: Any, real: Path) -> None:
         raise LibraryRefused(_NOT_FREE)
 
 
-def _library_roots(user: Any) -> tuple[dict[Path, str], set[Path]]:
+def _library_roots(user: Any, besides: Library | None = None) -> tuple[dict[Path, str], set[Path]]:
     """Return the roots of the libraries that `user` may see (with their names), and those of all others."""
     visible = set(Library.objects.visible_to(user).values_list("pk", flat=True))
     mine: dict[Path, str] = {}
     others: set[Path] = set()
     for pk, root, name in Library.objects.filter(source="local").values_list("pk", "root", "name"):
+        if besides is not None and pk == besides.pk:
+            continue
         path = Path(os.fsdecode(unescape_path(root)))
         if pk in visible:
             mine[path] = name

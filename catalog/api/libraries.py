@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from accounts.models import User
 from catalog import libraries as verbs
 from catalog.models import Library, Membership
+from catalog.relocating import relocate
 from operations.api.operations import OperationBody, already_active, operation_json
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
@@ -52,11 +53,18 @@ class LibraryChange(serializers.Serializer):
         Library.FileTimes.choices, required=False, help_text="What becomes of the time of a file that is written."
     )
     time_zone = serializers.CharField(max_length=64, required=False, validators=[_known_zone])
+    root = serializers.CharField(  # type: ignore[assignment]
+        max_length=4096,
+        required=False,
+        trim_whitespace=False,
+        help_text="Where its folder lies now, after a remount. It must hold the same photos.",
+    )
 
 
 class NewLibrary(LibraryChange):
     """A folder that becomes a library."""
 
+    root = None  # type: ignore[assignment]
     folder = serializers.CharField(
         max_length=4096, trim_whitespace=False, help_text="Absolute path on the server, below PHOTOLALA_ROOTS."
     )
@@ -202,9 +210,9 @@ class LibraryDetail(ApiView):
 
     @documented(
         "libraries_update",
-        "Change its name, where stars are written, or its time zone. The owner's alone.",
+        "Change its name, where stars are written, its time zone, or where its folder lies. The owner's alone.",
         {200: LibraryBody},
-        errors=(400, 401, 403, 404, 415),
+        errors=(400, 401, 403, 404, 415, 422),
         request=LibraryChange,
     )
     def patch(self, request: Request, library_id: UUID) -> Response:
@@ -212,6 +220,12 @@ class LibraryDetail(ApiView):
         library = find_own_library(request, library_id)
         body = LibraryChange(data=request.data)
         body.is_valid(raise_exception=True)
+        root = body.validated_data.pop("root", None)
+        if root is not None:
+            try:
+                library = relocate(library, request.user, root)
+            except verbs.LibraryRefused as refused:
+                raise Unprocessable(str(refused), "folder_refused") from None
         for name, value in body.validated_data.items():
             setattr(library, name, value)
         if body.validated_data:

@@ -1,6 +1,7 @@
 """Members and settings of a library: the owner's alone. Everybody else gets 404."""
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -13,6 +14,8 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import User
 from catalog import libraries as verbs
 from catalog.models import Library, Membership
+from catalog.relocating import relocate
+from operations.running import AlreadyActive
 
 from .frame import owned_frame
 from .time_zones import time_zone_names
@@ -93,6 +96,23 @@ def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     else:
         verbs.remove_member(frame["library"], member)
         messages.success(request, f"{member.get_username()} sees this library no longer.")
+    return redirect("catalog:library-settings", library_id)
+
+
+@login_required
+@require_POST
+def move(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
+    """Say where the library's folder lies now, and scan it."""
+    frame = owned_frame(request, library_id, "settings")
+    folder = request.POST.get("folder", "")
+    try:
+        library = relocate(frame["library"], request.user, folder)
+    except verbs.LibraryRefused as refused:
+        form = SettingsForm(instance=frame["library"])
+        return _page(request, frame, form, status=422, move_error=str(refused), move_folder=folder)
+    with suppress(AlreadyActive):
+        verbs.start_scan(library, request.user)
+    messages.success(request, f"The library lies in {library.root} now. A scan makes sure of every file.")
     return redirect("catalog:library-settings", library_id)
 
 

@@ -25,5 +25,6 @@ urlpatterns = [
     path("libraries/<uuid:library_id>/settings/save/", library_settings.save_settings, name="library-save"),
     path("libraries/<uuid:library_id>/members/", library_settings.save_member, name="library-member"),
     path("libraries/<uuid:library_id>/members/remove/", library_settings.drop_member, name="library-member-remove"),
+    path("libraries/<uuid:library_id>/move/", library_settings.move, name="library-move"),
     path("libraries/<uuid:library_id>/forget/", library_settings.forget, name="library-forget"),
 ]
