@@ -12,6 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from catalog.aliases import current_md5
 from catalog.models import Library, Photo
 from catalog.source_for import source_for
 from catalog.sources.base import Source, SourceUnavailable
@@ -181,10 +182,14 @@ class FolderExport:
         if (record.year, record.month) != (place.year, place.month):
             return False
         exported_md5 = record.extra.get(MD5_KEY)
+        size_bytes = original.size_bytes
         if exported_md5 and original.photo_md5 and exported_md5 != original.photo_md5:
-            return False
+            if current_md5(self.library, exported_md5) != original.photo_md5:
+                return False
+            # Only words were written into the file since, a star: that is no new photo.
+            size_bytes = record.extra.get(SIZE_KEY, size_bytes)
         folder = self._folder(record.rel_path)
-        return folder.size_of(file_name(record.filename)) == original.size_bytes
+        return folder.size_of(file_name(record.filename)) == size_bytes
 
     def _folder(self, rel_path: str) -> OpenFolder:
         if _identity(self.destination) != self.root_facts:

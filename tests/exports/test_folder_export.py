@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from catalog.aliases import note_aliases
 from exports import folders
 from exports.catalog_exports import ExportRefused
 from exports.destinations import add_destination, check_folder, destination_for_command, start_folder_export
@@ -99,6 +100,19 @@ def test_what_is_done_is_left_alone_and_what_is_gone_or_changed_is_exported_agai
     assert found["2024/05/0.jpg"] == (cast.root / "0.jpg").read_bytes()
     assert (found["2024/05/1.jpg"], found["2024/05/1 (1).jpg"]) == (before, b"edited bytes")
     assert counts(export(cast, destination))["skipped"] == 4
+
+
+def test_a_star_in_the_file_makes_no_new_photo_of_it(cast: Any, destination: Any) -> None:
+    photo = make_photo(cast.library, "a.jpg")
+    export(cast, destination)
+    before = files_in(destination)
+    (cast.root / "a.jpg").write_bytes(b"the same picture with a star")
+    facts = (cast.root / "a.jpg").stat()
+    old, new = photo.photo_md5, hashlib.md5(b"the same picture with a star").hexdigest()
+    type(photo).objects.filter(pk=photo.pk).update(photo_md5=new, size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
+    note_aliases(cast.library, [(old, new)])
+    assert counts(export(cast, destination)) == {"copied": 0, "skipped": 1, "adopted": 0, "failed": 0}
+    assert files_in(destination) == before
 
 
 @pytest.mark.promise("X-08")
