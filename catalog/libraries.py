@@ -166,14 +166,17 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
     return FolderChoices(_text(real), crumbs, found[:MOST_CHOICES], len(found) > MOST_CHOICES)
 
 
-def start_scan(library: Library, user: Any) -> Operation:
-    """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the operation) if one is under way."""
+def start_scan(library: Library, user: Any, **params: bool) -> Operation:
+    """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the operation) if one is under way.
+
+    `params`: `confirm_gone`, `verify_heads`, or `only_failed`, which tries the broken and damaged files again, alone.
+    """
     return start(
         "scan",
         user,
         subject=library.name,
         active_key=library.scan_key,
-        params={"library": str(library.pk)},
+        params={"library": str(library.pk), **{name: True for name, is_asked in params.items() if is_asked}},
     )
 
 

@@ -53,7 +53,8 @@ def run_scan(run: Run) -> dict[str, Any]:
         source = source_for(library)
         stack.callback(source.close)
         try:
-            return Scan(run, library, source).run_all()
+            scan = Scan(run, library, source)
+            return scan.try_failed_again() if run.params.get("only_failed") else scan.run_all()
         except SourceUnavailable as error:
             raise OperationFailed(f"{error} What was done before stays.", "root_unavailable") from None
         except (IntegrityError, ObjectDoesNotExist):
@@ -110,6 +111,25 @@ class Scan:
             if not self.source.is_far:
                 verifying.settle_fresh(self.library, self.source, partial(self.run.checkpoint, force=False))
         return self.finish(survey_seconds)
+
+    def try_failed_again(self) -> dict[str, Any]:
+        """Read the broken and damaged files again, and nothing else; return how many there were and what they are now."""
+        self.source.check()
+        publishing.check_root_is_the_same(self.library, confirmed=False)
+        failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])
+        retried = self.run.operation.checkpoint.get("retried")
+        if retried is None:
+            with transaction.atomic():
+                retried = failed.update(needs_digest=True)
+                self.run.checkpoint(stop=False, retried=retried)
+            self.run.raise_if_stopped()
+        pending = Photo.objects.filter(library=self.library, needs_digest=True).count()
+        with scan_decoders() as pool, self.opened:
+            self.digest(pool, pending)
+        self.totals.found = self.totals.unchanged = scan_rows.count_known(self.library)
+        self.changed_anything = True
+        result = self.finish(0.0)
+        return {**result, "retried": retried, "mended": max(0, retried - failed.count())}
 
     # -- 1 and 2: walk and plan ---------------------------------------------------------------------------------------
 

@@ -244,6 +244,20 @@ class LibraryDetail(ApiView):
         return Response(status=204)
 
 
+class ScanBody(serializers.Serializer):
+    """What is special about this scan."""
+
+    confirm_gone = serializers.BooleanField(
+        required=False, default=False, help_text="A person's word that what is gone was really taken away."
+    )
+    verify_heads = serializers.BooleanField(
+        required=False, default=False, help_text="Also read the first 4 KB of files that look unchanged."
+    )
+    only_failed = serializers.BooleanField(
+        required=False, default=False, help_text="Only try the broken and damaged files again."
+    )
+
+
 class Scan(ApiView):
     """Look again."""
 
@@ -251,15 +265,18 @@ class Scan(ApiView):
         "libraries_scan",
         "Start a scan; owner and editors may. 409 with the running operation's id if one is under way.",
         {202: OperationBody},
-        errors=(401, 403, 404, 409),
+        errors=(400, 401, 403, 404, 409, 415),
+        request=ScanBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_library(request, library_id)
+        body = ScanBody(data=request.data)
+        body.is_valid(raise_exception=True)
         if verbs.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
             raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
         try:
-            operation = verbs.start_scan(library, request.user)
+            operation = verbs.start_scan(library, request.user, **body.validated_data)
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return Response(operation_json(operation), status=202)

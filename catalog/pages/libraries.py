@@ -89,16 +89,16 @@ def scan(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     frame = library_frame(request, library_id, "")
     if not frame["can_edit"]:
         raise Http404("Viewers may not scan a library.")
-    _start_scan(request, frame["library"])
+    _start_scan(request, frame["library"], only_failed=request.POST.get("only") == "failed")
     wanted = request.POST.get("next", "")
     if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return HttpResponseRedirect(wanted)
     return redirect("catalog:library-timeline", library_id)
 
 
-def _start_scan(request: HttpRequest, library: Library) -> None:
+def _start_scan(request: HttpRequest, library: Library, *, only_failed: bool = False) -> None:
     try:
-        verbs.start_scan(library, request.user)
+        verbs.start_scan(library, request.user, only_failed=only_failed)
     except AlreadyActive:
         messages.info(request, "A scan of this library is under way already.")
 

@@ -18,6 +18,7 @@ from catalog.models import Favourite, HashCache, Library, Photo
 from catalog.scan import Scan
 from catalog.snapshots.read import open_snapshot
 from catalog.sources.local import LocalSource
+from catalog.stars import star
 from operations.control import resume
 from operations.models import Operation, State
 from operations.running import execute, start
@@ -522,13 +523,19 @@ def ids(library):
     return dict(Photo.objects.filter(library=library).exclude(state="missing").values_list("photo_md5", "pk"))
 
 
+def give_star(owner, photo):
+    """The owner's star, which stays in the database here."""
+    Library.objects.update(ratings="database")
+    star(owner, photo.pk, 5)
+
+
 def test_swapped_names_leave_each_photo_what_people_gave_it(library, root, alice):
     make_library(root, 10)
     folder = root / "2000" / "01"
     scan(library)
     known = ids(library)
     names = [folder / f"IMG_0000{number}.JPG" for number in range(3)]
-    Favourite.objects.create(user=alice, photo=Photo.objects.get(filename=names[0].name))
+    give_star(alice, Photo.objects.get(filename=names[0].name))
     liked = Favourite.objects.get().photo.photo_md5
     for source, target in [(0, "x"), (1, 0), (2, 1), ("x", 2)]:  # three in a ring
         (names[source] if source != "x" else folder / "x").rename(names[target] if target != "x" else folder / "x")
@@ -558,7 +565,7 @@ def test_a_name_given_to_another_photo_does_not_inherit(library, root, alice):
     first = root / "2000" / "01" / "IMG_00001.JPG"
     scan(library)
     photo = Photo.objects.get(filename=first.name)
-    Favourite.objects.create(user=alice, photo=photo)
+    give_star(alice, photo)
     first.rename(root / "archived.jpg")
     make_jpeg(first, seed=900, mtime=1_600_000_000)
     assert counts(scan(library)) == dict(found=11, added=1, changed=0, moved=1, unchanged=9, gone=0)
@@ -576,3 +583,21 @@ def test_an_edited_photo_and_one_laid_over_another_stay_where_they_are(library, 
     assert counts(scan(library)) == dict(found=9, added=0, changed=2, moved=0, unchanged=7, gone=1)
     assert dict(Photo.objects.values_list("filename", "pk")) == before_ids
     assert not Photo.objects.exclude(replaced_md5="").exists()
+
+
+@pytest.mark.promise("S2-032")
+def test_failed_files_are_tried_again_alone(library, root, monkeypatch):
+    make_jpeg(root / "good.jpg", seed=1)
+    (root / "bad.jpg").write_bytes(b"\xff\xd8 nothing that can be read")
+    assert scan(library).result["failed"] == 1
+    facts = (root / "bad.jpg").stat()
+    read = []
+    monkeypatch.setattr("catalog.sources.local.LocalSource.walk", lambda self: read.append("walked") or iter(()))
+    result = scan(library, only_failed=True).result
+    assert (result["retried"], result["mended"], result["failed"]) == (1, 0, 1)
+    make_jpeg(root / "bad.jpg", seed=2)
+    os.utime(root / "bad.jpg", ns=(facts.st_mtime_ns, facts.st_mtime_ns))
+    result = scan(library, only_failed=True).result
+    assert (result["retried"], result["mended"], result["failed"], result["failures"]) == (1, 1, 0, [])
+    assert Photo.objects.get(filename="bad.jpg").state == Photo.State.READY
+    assert not read
