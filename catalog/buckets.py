@@ -11,6 +11,7 @@ from catalog.sources.s3 import S3Source
 from catalog.sources.s3_client import connect
 from catalog.sources.s3_errors import Retries
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
+from catalog.sources.s3_location import BucketLocation
 from photolala.lib.roots import allowed_buckets
 
 COPY_MEMORY_BYTES = 16 * 1024 * 1024
@@ -26,6 +27,11 @@ def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
     """Return a source of the bucket and prefix in `uri`."""
     root = parse_uri(uri)
     return S3Source(_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
+
+
+def bucket_location(uri: str) -> BucketLocation:
+    """Return the bucket and prefix in `uri` as a place for snapshots; no try lasts long, for the cache has them, too."""
+    return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS))
 
 
 def checked_bucket(username: str, uri: str) -> BucketRoot:

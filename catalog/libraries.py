@@ -18,7 +18,7 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from . import seeding
-from .buckets import BucketRefused, checked_bucket
+from .buckets import BucketRefused, bucket_location, bucket_source, checked_bucket
 from .models import (
     Alias,
     Favourite,
@@ -81,6 +81,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     real = checked_folder(user, folder)
     title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
     values = {"time_zone": settings.TIME_ZONE, **fields}
+    refuse_overlap(user, real)  # before anything of somebody else's is looked at; once more below, under the lock
     brought = _brought_along(real)
     try:
         with transaction.atomic():
@@ -104,18 +105,25 @@ def _brought_along(real: Path) -> seeding.Brought | None:
 
 
 def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
-    """Make a bucket's prefix a library. Its stars stay in the database: nothing is written into buckets yet."""
+    """Make a bucket's prefix a library. Its stars stay in the database: no photo in a bucket is written yet."""
     try:
         root = checked_bucket(user.get_username(), uri)
     except BucketRefused as refused:
         raise LibraryRefused(str(refused)) from None
     title = (name or "").strip() or root.uri.rpartition("/")[2]
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE}
+    _refuse_bucket_overlap(user, root)  # before anything of somebody else's is looked at; once more below, under the lock
+    brought = seeding.brought_along(bucket_location(root.uri), bucket_source(root.uri).root_md5)
     try:
         with transaction.atomic():
             _lock_adding()
             _refuse_bucket_overlap(user, root)
-            return Library.objects.create(owner=user, name=title[:200], source="s3", root=root.uri, **values)
+            key = seeding.free_id(brought)
+            if key:
+                values["id"] = key
+            library = Library.objects.create(owner=user, name=title[:200], source="s3", root=root.uri, **values)
+            library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
+            return library
     except IntegrityError:
         raise LibraryRefused(_NOT_FREE) from None
 

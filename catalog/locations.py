@@ -12,6 +12,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 from catalog.snapshots.location import PREFIX, FolderLocation, Location
 from photolala.lib.paths import unescape_path
 
+from .buckets import bucket_location
 from .cache_tree import cache
 from .models import Library
 
@@ -19,7 +20,9 @@ CACHE_LABEL = "the cache"
 
 
 def root_location(library: Library) -> Location | None:
-    """Return the library's own folder as a place for snapshots; None for a bucket, into which nothing is written yet."""
+    """Return the library's own root, a folder or a prefix in a bucket, as a place for snapshots; None for other sources."""
+    if library.source == "s3":
+        return bucket_location(library.root)
     if library.source != "local":
         return None
     return FolderLocation(os.fsdecode(unescape_path(library.root)), library.root)

@@ -1,5 +1,6 @@
 """A library in a bucket, from adding it to its scans and pictures."""
 
+import errno
 import io
 
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 from catalog import buckets, libraries, serving
 from catalog.cache_tree import cache, metadata_name, thumbnail_name
 from catalog.models import Library, Photo
+from catalog.snapshot_history import opened
+from catalog.source_for import source_for
 from operations.running import execute, start
 from photolala.lib.env import Environment
 from photolala.web.problems import Unavailable
@@ -77,9 +80,6 @@ def test_a_bucket_is_scanned_and_rescanned(library, bucket, client_s3, tmp_path)
     client_s3.delete_object(Bucket=bucket, Key="alice/trip/1/1.jpg")
     changes = scan(library)
     assert (changes["changed"], changes["moved"], changes["unchanged"], changes["gone"]) == (1, 1, 7, 1)
-    assert not [
-        key["Key"] for key in client_s3.list_objects_v2(Bucket=bucket)["Contents"] if ".photolala" in key["Key"]
-    ]
 
 
 def test_a_bucket_whose_keys_expire_costs_no_photo(library, settings):
@@ -138,3 +138,47 @@ def test_buckets_may_be_named_among_folders(settings):
         call_command("check")
     settings.PHOTO_ROOTS = ["s3://one/{username}"]
     call_command("check")
+
+
+def objects_in(client_s3, bucket) -> list[str]:
+    keys = [entry["Key"] for entry in client_s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    return sorted(key.removeprefix("alice/trip/") for key in keys if ".photolala" in key)
+
+
+@pytest.mark.promise("X-11")
+def test_the_snapshot_lies_in_the_bucket_too_and_brings_the_library_back(library, bucket, client_s3, alice):
+    scan(library)
+    assert objects_in(client_s3, bucket) == [f".photolala.{library.snapshot_md5}.sqlite", ".photolala.md5"]
+    known = {photo.path: photo.pk for photo in Photo.objects.all()}
+    key = library.pk
+    cache().delete(f"{source_for(library).root_md5}/.photolala.md5")
+    with opened(library, library.snapshot_md5) as (kept,):
+        assert kept.entry_count == 10
+    libraries.forget_library(library)
+    again = libraries.add_library(alice, f"s3://{bucket}/alice/trip")
+    assert again.pk == key
+    result = scan(again)
+    assert (result["found"], result["added"], result["gone"]) == (10, 0, 0)
+    assert {photo.path: photo.pk for photo in Photo.objects.all()} == known
+
+
+def test_a_bucket_that_takes_no_objects_is_marked_and_scanned_all_the_same(library, monkeypatch):
+    def refuse(self, name, *_):
+        raise PermissionError(errno.EACCES, "The bucket takes no objects", name)
+
+    monkeypatch.setattr("catalog.sources.s3_location.BucketLocation.put_file", refuse)
+    scan(library)
+    assert "takes no objects" in library.warning
+    assert library.snapshot_md5
+    with opened(library, library.snapshot_md5) as (kept,):
+        assert kept.entry_count == 10
+
+
+def test_a_pointer_that_is_gone_from_the_bucket_stops_the_next_scan(library, bucket, client_s3):
+    scan(library)
+    client_s3.delete_object(Bucket=bucket, Key="alice/trip/.photolala.md5")
+    operation = start(
+        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False
+    )
+    assert execute(operation.pk).error_code == "confirm_gone"
+    assert Photo.objects.filter(library=library, state="ready").count() == 9

@@ -1,0 +1,102 @@
+"""A library's snapshots and pointer in its own bucket, beside the photos. An object appears whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+from catalog.snapshots.location import PREFIX
+from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, file_error
+from catalog.sources.s3_keys import BucketRoot
+
+_MEMORY_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 1 << 20
+T = TypeVar("T")
+
+
+class BucketLocation:
+    """The objects directly below a prefix whose names begin with `.photolala.`. Failures are OSErrors, after some tries."""
+
+    def __init__(self, client: Any, root: BucketRoot, *, retries: Retries | None = None) -> None:
+        self.label = root.uri
+        self._client = client
+        self._root = root
+        self._retries = retries or Retries()
+
+    def names(self) -> list[str]:
+        """Return the names that begin with `.photolala.`, sorted."""
+        begins = self._root.key_prefix + PREFIX
+
+        def listed() -> list[str]:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._root.bucket, Prefix=begins, Delimiter="/"
+            )
+            return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+        return sorted(key.removeprefix(self._root.key_prefix) for key in self._call(listed, PREFIX))
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a local copy of the object, open for reading. FileNotFoundError if it is not there."""
+        copy = tempfile.SpooledTemporaryFile(_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
+
+        def fetch() -> None:
+            copy.seek(0)
+            copy.truncate()
+            answer = self._client.get_object(Bucket=self._root.bucket, Key=self._key(name))
+            body = answer["Body"]
+            while chunk := body.read(_CHUNK_BYTES):
+                copy.write(chunk)
+            if copy.tell() != answer["ContentLength"]:
+                raise BrokenStream
+
+        try:
+            self._call(fetch, name)
+        except BaseException:
+            copy.close()
+            raise
+        copy.seek(0)
+        return cast(BinaryIO, copy)
+
+    def put_file(self, name: str, path: str) -> None:
+        """Store a copy of the local file."""
+        key = self._key(name)
+        self._call(lambda: self._client.upload_file(path, self._root.bucket, key), name)
+        size = self._call(lambda: self._client.head_object(Bucket=self._root.bucket, Key=key), name)["ContentLength"]
+        if size != Path(path).stat().st_size:
+            raise OSError(errno.EIO, "The bucket did not keep the whole object", name)
+
+    def put_bytes(self, name: str, data: bytes) -> None:
+        """Replace the object."""
+        self._call(lambda: self._client.put_object(Bucket=self._root.bucket, Key=self._key(name), Body=data), name)
+
+    def delete(self, name: str) -> None:
+        """Delete the object."""
+        self._call(lambda: self._client.delete_object(Bucket=self._root.bucket, Key=self._key(name)), name)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Copy the object to its new name, then delete the old one."""
+        source = {"Bucket": self._root.bucket, "Key": self._key(name)}
+        self._call(
+            lambda: self._client.copy_object(Bucket=self._root.bucket, Key=self._key(new_name), CopySource=source), name
+        )
+        self.delete(name)
+
+    def _key(self, name: str) -> str:
+        if not name.startswith(PREFIX) or "/" in name:
+            raise ValueError(f"{name!r} is not the name of a snapshot or pointer.")
+        return self._root.key_prefix + name
+
+    def _call(self, do: Callable[[], T], name: str) -> T:
+        from boto3.exceptions import Boto3Error
+
+        try:
+            return self._retries.call(do)
+        except (*FAILURES, BrokenStream) as error:
+            raise file_error(error, name) from None
+        except Boto3Error as error:  # what uploads of large files raise
+            raise OSError(
+                errno.EIO, f"The bucket took no copy of the snapshot ({type(error).__name__})", name
+            ) from None
