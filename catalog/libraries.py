@@ -81,7 +81,8 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     real = checked_folder(user, folder)
     title = (name or "").strip() or escape_path(os.fsencode(real.name)) or "/"
     values = {"time_zone": settings.TIME_ZONE, **fields}
-    refuse_overlap(user, real)  # before anything of somebody else's is looked at; once more below, under the lock
+    # Before anything of somebody else's is looked at; once more below, under the lock.
+    refuse_overlap(user, real)
     brought = _brought_along(real)
     try:
         with transaction.atomic():
@@ -112,7 +113,8 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
         raise LibraryRefused(str(refused)) from None
     title = (name or "").strip() or root.uri.rpartition("/")[2]
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE}
-    _refuse_bucket_overlap(user, root)  # before anything of somebody else's is looked at; once more below, under the lock
+    # Before anything of somebody else's is looked at; once more below, under the lock.
+    _refuse_bucket_overlap(user, root)
     brought = seeding.brought_along(bucket_location(root.uri), bucket_source(root.uri).root_md5)
     try:
         with transaction.atomic():
