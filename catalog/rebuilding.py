@@ -36,7 +36,7 @@ from .doubts import Doubts
 from .locations import cache_location, root_location
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
-from .planning import LONGEST_PATH_BYTES, Entry, is_racy
+from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
 from .rebuild_work import Known, RebuildWork
 from .restoring import require_root, switch_to
 from .scan import Scan
@@ -103,6 +103,7 @@ class Rebuild:
             self._read_all(work)
             self._require_whole(work)
             recognised = work.identify(self._known())
+            self._ask_about_gone(recognised)
             work.name_new(lambda path, head, size: str(photo_id(self.library.pk, path, f"{head}:{size}")))
             self.run.phase("Writing the new catalog", work.count(), unit="entries")
             header = SnapshotHeader(str(self.library.pk))
@@ -258,6 +259,20 @@ class Rebuild:
                 "mounted? The catalog is as it was.",
                 "root_empty",
             )
+
+    def _ask_about_gone(self, recognised: int) -> None:
+        """Stop and ask a person if so much is gone that a part of the disk may not be mounted, as a scan would."""
+        known = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
+        gone = max(0, known - recognised)
+        if self.run.params.get("confirm_gone") or not too_many_gone(gone, known):
+            return
+        raise OperationFailed(
+            f"{gone:,} of {known:,} photos are gone from {self.library.root}. That is more than a fifth, so the catalog is as it "
+            "was: perhaps a disk is not mounted. If they were really taken away, confirm it, and they are marked as missing.",
+            "confirm_gone",
+            gone=gone,
+            known=known,
+        )
 
     # -- who is who ---------------------------------------------------------------------------------------------------
 

@@ -310,8 +310,11 @@ class Writing:
         names = ["state", "finished_at", "way_back", "base_md5", "base", "code", "reason"]
         FileWrite.objects.bulk_update([_without_reason(write) for write in done], names)
         FileWrite.objects.bulk_update(again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts"])
-        rated = [write.photo_id for write in done if write.kind == FileWrite.Kind.RATING]
-        Photo.objects.filter(pk__in=rated).update(rating_held=False)
+        rated: dict[int, list[Any]] = {}
+        for write in done:
+            rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
+        for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
+            Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
         FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
 
     def _bases(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> dict[Any, tuple[str, dict[str, Any]]]:

@@ -134,8 +134,10 @@ class Replacement:
         facts = self._facts
         descriptor = os.open(self._hidden, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         try:
-            with suppress(PermissionError):
-                os.fchown(descriptor, facts.st_uid, facts.st_gid)
+            for owner in (facts.st_uid, -1):  # who is not root can at least keep the group
+                with suppress(PermissionError):
+                    os.fchown(descriptor, owner, facts.st_gid)
+                    break
             with suppress(PermissionError):
                 os.fchmod(descriptor, stat.S_IMODE(facts.st_mode))
             _copy_attributes(self._original, descriptor)

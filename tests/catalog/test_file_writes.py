@@ -352,3 +352,10 @@ def test_a_missing_file_is_waited_for(library, file):  # noqa: F811
     scan(library)
     make_due()
     assert write_all(library)["written"] == 1
+
+
+def test_what_a_restore_said_meanwhile_gives_way_to_what_is_in_the_file(library, file):  # noqa: F811
+    give_stars(library, 5)
+    Photo.objects.filter(filename="0.jpg").update(rating=None)
+    write_all(library)
+    assert tags_of(file)["IFD0:Rating"] == photo(library, "0.jpg").rating == 5

@@ -219,3 +219,21 @@ def test_the_rebuilt_snapshot_is_a_good_one(library):
     snapshot = open_snapshot(path, result["rebuilt_md5"])
     assert snapshot.entry_count == 6
     snapshot.close()
+
+
+def test_if_much_is_gone_a_person_is_asked(library):
+    before = facts(library)
+    for name in ("0/0.jpg", "0/2.jpg"):
+        (Path(library.root) / name).unlink()
+    operation = rebuild(library)
+    assert (operation.state, operation.error_code, operation.result) == (
+        State.FAILED,
+        "confirm_gone",
+        {"gone": 2, "known": 6},
+    )
+    assert facts(library) == before
+    Operation.objects.filter(pk=operation.pk).update(
+        state=State.PENDING, params={**operation.params, "confirm_gone": True}
+    )
+    assert done(execute(operation.pk))["gone"] == 2
+    assert Photo.objects.filter(library=library, state="missing").count() == 2
