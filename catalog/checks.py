@@ -1,13 +1,13 @@
 """System checks of the catalog: settings that cannot work are said at start, with what to do."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
+from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.sources.s3_keys import parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
 
@@ -60,15 +60,17 @@ def check_roots(**_: Any) -> list[CheckMessage]:
 @register()
 def check_exiftool(**_: Any) -> list[CheckMessage]:
     """photolala.W004: exiftool is needed to write ratings and dates into files."""
-    if shutil.which("exiftool"):
-        return []
-    return [
-        Warning(
-            "exiftool is not installed: Photolala runs, but writes nothing into photo files.",
-            hint="Install Debian's package libimage-exiftool-perl.",
-            id="photolala.W004",
-        )
-    ]
+    try:
+        exiftool_command()
+    except ExifToolMissing:
+        return [
+            Warning(
+                "exiftool is not installed: Photolala runs, but writes nothing into photo files.",
+                hint="Run `make setup`, or install Debian's package libimage-exiftool-perl.",
+                id="photolala.W004",
+            )
+        ]
+    return []
 
 
 @register()

@@ -1,7 +1,6 @@
 """Examine the machine: settings, tools, disks, the broker, and whether work finds a worker."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from django.utils import timezone
 from kombu import Connection
 
 from catalog.cache_tree import cache
+from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from operations.models import Operation, State
 from operations.templatetags.figures import duration_words, file_size
 from photolala.broker.store import open_store
@@ -65,12 +65,15 @@ def examine_tools(tools: tuple[Tool, ...] = TOOLS) -> Iterator[Finding]:
                 f"{tool.name} does not load, so {tool.purpose} cannot be shown: {reason}",
                 "Run `make setup`; it installs the libraries anew.",
             )
-    exiftool = shutil.which("exiftool")  # that it is missing, the settings' checks say
-    if exiftool and (reason := _run([exiftool, "-ver"])):
+    try:
+        command = exiftool_command()
+    except ExifToolMissing:  # the settings' checks say so
+        return
+    if reason := _run([*command, "-config", "", "-ver"]):
         yield warning(
             "tool.exiftool",
             f"exiftool does not run, so nothing can be written into photo files: {reason}",
-            "Reinstall Debian's package libimage-exiftool-perl.",
+            "Run `make setup`, or reinstall Debian's package libimage-exiftool-perl.",
         )
 
 

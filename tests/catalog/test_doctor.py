@@ -261,8 +261,9 @@ def test_the_tools_of_this_installation_load():
 
 
 def test_an_exiftool_that_does_not_run_is_found(tmp_path, monkeypatch):
-    (tmp_path / "exiftool").write_text("#!/bin/sh\necho 'Can not locate Image/ExifTool.pm' >&2\nexit 2\n")
-    (tmp_path / "exiftool").chmod(0o755)
+    for name in ("exiftool", "perl"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'Can not locate Image/ExifTool.pm' >&2\nexit 2\n")
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     (finding,) = examine_tools(())
     assert finding.code == "tool.exiftool" and "ExifTool.pm" in finding.sentence
