@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from . import about, file_writes, folders, libraries, library_settings, problems
+from . import about, duplicates, file_writes, folders, libraries, library_settings, problems
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
 urlpatterns = [
     *timeline_patterns,
+    path("duplicates/", duplicates.show_duplicates, name="duplicates"),
     path("writes/", file_writes.show_writes, name="writes"),
     path("writes/<uuid:write_id>/retry/", file_writes.retry_write, name="write-retry"),
     path("writes/<uuid:write_id>/give-up/", file_writes.give_up_write, name="write-give-up"),
