@@ -39,14 +39,16 @@ def root(tmp_path, settings) -> Path:
 
 
 @pytest.fixture
-def travelled(root, alice, own_folders) -> dict:
+def travelled(root, alice, settings, own_folders) -> dict:
     """The folder was scanned on another server; this one has never seen it. Returns what that one knew."""
     library = libraries.add_library(alice, str(root))
     scan(library)
     known = {"id": library.pk, "facts": facts(library), "md5": library.snapshot_md5}
     libraries.forget_library(library)
     Operation.objects.all().delete()
-    shutil.rmtree(own_folders / "cache", ignore_errors=True)
+    cache = settings.STORAGES["cache"]
+    options = {**cache["OPTIONS"], "location": f"{cache['OPTIONS']['location']}-of-another-server"}
+    settings.STORAGES = {**settings.STORAGES, "cache": {**cache, "OPTIONS": options}}
     return known
 
 
