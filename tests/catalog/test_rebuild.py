@@ -54,7 +54,7 @@ def ids(library) -> dict:
     return {photo.path: str(photo.pk) for photo in Photo.objects.filter(library=library).exclude(state="missing")}
 
 
-@pytest.mark.promise("S2-035", "S2-036", "S2-057", "S2-X05")
+@pytest.mark.promise("S2-057", "S2-X05")
 def test_a_rebuild_of_a_good_catalog_changes_nothing(library):
     before, snapshot = facts(library), library.snapshot_md5
     result = done(rebuild(library, full=True))
@@ -149,7 +149,7 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.promise("S2-037", "S2-053")
+@pytest.mark.promise("S2-035", "S2-036", "S2-037", "S2-053")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_any_step_the_old_catalog_stands_and_the_next_claim_finishes(library, monkeypatch, moment):
     class Killed(BaseException):

@@ -39,7 +39,6 @@ def ids() -> dict:
     return dict(Photo.objects.values_list("filename", "pk"))
 
 
-@pytest.mark.promise("S0-U10", "S4-U02")
 def test_everything_stays_and_nothing_is_read_again(library, home, alice):
     Favourite.objects.create(user=alice, photo=Photo.objects.first())
     before = ids()

@@ -162,7 +162,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.promise("S4-052", "S4-063")
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_catalog_does_no_harm(root, alice, bob, tmp_path, case):
     his = make_library(bob, tmp_path / "his")
@@ -180,6 +179,7 @@ def test_a_hostile_catalog_does_no_harm(root, alice, bob, tmp_path, case):
     assert execute(operation.pk) is None
 
 
+@pytest.mark.promise("S4-052", "S4-063")
 def test_a_truncated_catalog_is_set_aside_and_the_files_are_scanned(root, alice, travelled):
     name = snapshot_name(travelled["md5"])
     (root / name).chmod(0o644)
