@@ -69,13 +69,28 @@ def scroll_and_open(page: Page) -> str:
     page.keyboard.press("ArrowRight")
     expect(page).not_to_have_url(first)
     photo_id = page.url.rstrip("/").rpartition("/")[2]
+    # Files that have stars already are the owner's favourites from the start.
+    rated = page.request.get("/api/v1/photos/favorites/").json()["count"]
     with page.expect_response(lambda response: "/favorite/" in response.url) as answered:
         page.keyboard.press("f")
     assert answered.value.json() == {"photo_id": photo_id, "rating": 5, "favorited": True}
     page.keyboard.press("Escape")
     page.goto("/favourites/")
-    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.locator(".tile").first).to_be_visible()
+    favourites = page.request.get("/api/v1/photos/favorites/").json()
+    assert (favourites["count"], favourites["results"][0]["id"]) == (rated + 1, photo_id)
+    wait_for_write(page)
     return photo_id
+
+
+def wait_for_write(page: Page) -> None:
+    """Wait until the star is in its file, or cannot be: an export of what is being written would list it as changed."""
+    for _ in range(SCAN_SECONDS):
+        states = ("pending", "writing")
+        if not any(page.request.get(f"/api/v1/writes/?state={state}").json()["results"] for state in states):
+            return
+        page.wait_for_timeout(1000)
+    raise AssertionError("The star was not written.")
 
 
 def export_and_download(page: Page, tmp_path: Path, count: int, starred: str) -> None:
