@@ -3,15 +3,17 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import Any
 
+from catalog.media.delta import FileBytes
 from catalog.media.exiftool import ExifTool
 from catalog.media.kinds import sidecars_in
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back
+from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back, way_between
 from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_name
 from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange
 from catalog.sources.local import LocalSource
@@ -20,6 +22,7 @@ from catalog.sources.replacing import (
     create_beside,
     exchange_with_hidden,
     hidden_versions,
+    open_hidden,
     remove_hidden,
     require_room_beside,
 )
@@ -27,6 +30,8 @@ from catalog.sources.replacing import (
 from .planning import sidecar_signature
 
 _COMPARED_EDGE_PX = 1024
+_NEVER_A_PHOTO = (b".new", b".xmp")
+"""How the hidden names of sidecars end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,12 @@ class Prepared:
     way_back: bytes | None = None
     sidecars: str | None = None
     """The signature of the sidecars if one was written."""
-    is_swapped: bool = field(default=False)
+    is_swapped: bool = False
+    old_md5: str = ""
+    old_rating: int = 0
+    """What the file itself said before, of no rating 0."""
+    rating_before: int = 0
+    """What counted before: the file's own stars, or its sidecar's."""
 
     def close(self) -> None:
         """Remove what is left beside the file."""
@@ -96,6 +106,19 @@ class FileWriter:
         self._pool.close()
         self._source.close()
 
+    def _prepared(self, task: Task, old: DigestResult, **more: Any) -> Prepared:
+        """Return what is known of the file as it was, and `more`."""
+        first = (
+            (old.sidecar_rating, old.embedded_rating) if task.is_sidecar else (old.embedded_rating, old.sidecar_rating)
+        )
+        counted = next((rating for rating in first if rating is not None), 0)
+        before: dict[str, Any] = {
+            "old_md5": old.photo_md5,
+            "old_rating": old.embedded_rating or 0,
+            "rating_before": counted,
+        }
+        return Prepared(task, old, **before, **more)
+
     def prepare(self, task: Task) -> Prepared:
         """Return the proven new version of the task's file, or what was already so. Raises NotWritten.
 
@@ -112,7 +135,7 @@ class FileWriter:
             if rating and old.sidecar_rating is not None and old.sidecar_rating != rating.stars and "xmp" in beside:
                 sidecars = self._write_sidecar(task, rating, old, beside["xmp"])
             if task.change.is_done(old):
-                return Prepared(task, old, sidecars=sidecars)
+                return self._prepared(task, old, sidecars=sidecars)
             return self._prepare_file(task, old, sidecars)
 
     def _prepare_file(self, task: Task, old: DigestResult, sidecars: str | None) -> Prepared:
@@ -134,7 +157,7 @@ class FileWriter:
                 )
             back = way_back(replacement, old.photo_md5, task.base)
             stack.pop_all()
-        return Prepared(task, old, replacement, rewritten, back, sidecars)
+        return self._prepared(task, old, replacement=replacement, rewritten=rewritten, way_back=back, sidecars=sidecars)
 
     def _rewrite_back(
         self, replacement: Replacement, task: Task, old: DigestResult, read: Callable[[Callable[[], int]], DigestResult]
@@ -184,8 +207,9 @@ class FileWriter:
         stars = task.change.stars
         says = old.sidecar_rating if old.sidecar_rating is not None else old.embedded_rating
         if (says or 0) == stars:
-            return Prepared(task, old)
-        return Prepared(task, old, sidecars=self._write_sidecar(task, task.change, old, beside.get("xmp", "")))
+            return self._prepared(task, old)
+        sidecars = self._write_sidecar(task, task.change, old, beside.get("xmp", ""))
+        return self._prepared(task, old, sidecars=sidecars)
 
     def _write_sidecar(self, task: Task, change: RatingChange, old: DigestResult, name: str) -> str:
         """Write the stars into the XMP file `name`, or into a new one; return the signature of all sidecars then."""
@@ -241,8 +265,8 @@ class FileWriter:
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
-    def recover(self, task: Task, old_md5: str, new_md5: str) -> DigestResult | None:
-        """Put the file's folder in order after a writer died; return the file's facts if its new version is in place.
+    def recover(self, task: Task, old_md5: str, new_md5: str) -> Prepared | None:
+        """Put the file's folder in order after a writer died; return what is known if the new version is in its place.
 
         None: the file is as it was, or as another program left it. What lies under hidden names of this write is removed,
         but for a version of another program that was displaced in the instant of the crash: that is put back.
@@ -253,22 +277,29 @@ class FileWriter:
             try:
                 now = self._facts(task, partial(self._source.open, task.path), self._sidecars(task))
                 is_new = bool(new_md5) and now.photo_md5 == new_md5
+                recovered = Prepared(task, now, is_swapped=True, old_md5=old_md5)
                 for hidden in hidden_versions(folder, task.family):
-                    if is_new and self._is_foreign(task, folder, hidden, {old_md5, new_md5}):
-                        exchange_with_hidden(folder, hidden, name)
-                        is_new = False
+                    if is_new and not hidden.endswith(_NEVER_A_PHOTO):
+                        facts = self._facts(task, partial(open_hidden, folder, hidden))
+                        if facts.photo_md5 == old_md5:
+                            self._find_way_back(recovered, folder, hidden, facts)
+                        elif facts.photo_md5 not in ("", new_md5) and not facts.problem:
+                            exchange_with_hidden(folder, hidden, name)
+                            is_new = False
                     remove_hidden(folder, hidden)
             finally:
                 os.close(folder)
-        return now if is_new else None
+        return recovered if is_new else None
 
-    def _is_foreign(self, task: Task, folder: int, hidden: bytes, ours: set[str]) -> bool:
-        """True if a whole picture lies under a hidden name that is neither of the versions that this write knows."""
-        if hidden.endswith((b".new", b".xmp")):
-            return False
-        opener = partial(os.open, hidden, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        facts = self._facts(task, opener)
-        return bool(facts.photo_md5) and facts.photo_md5 not in ours and not facts.problem
+    def _find_way_back(self, recovered: Prepared, folder: int, hidden: bytes, old: DigestResult) -> None:
+        """Note what led to the new version, while the old one still lies under its hidden name."""
+        recovered.old_rating = recovered.rating_before = old.embedded_rating or 0
+        before, after = open_hidden(folder, hidden), self._source.open(recovered.task.path)
+        try:
+            recovered.way_back = way_between(FileBytes(before), FileBytes(after), old.photo_md5, recovered.task.base)
+        finally:
+            os.close(before)
+            os.close(after)
 
 
 @dataclass(frozen=True, slots=True)

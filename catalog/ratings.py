@@ -98,7 +98,7 @@ def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
         user=user,
         kind=FileWrite.Kind.RATING,
         wanted={"rating": stars},
-        previous={"rating": photo.rating or 0},
+        previous={} if photo.rating_held else {"rating": photo.rating or 0},  # a held rating is none of the file's
         is_sidecar=library.ratings == Library.Ratings.SIDECAR,
         try_at=timezone.now(),
     )
@@ -107,15 +107,16 @@ def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
 def _want_instead(write: FileWrite, stars: int, user: Any) -> bool:
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written."""
     is_free = write.state != FileWrite.State.WRITING  # a worker that is at it looks again when it is done
-    if is_free and write.previous.get("rating", 0) == stars and not write.new_md5:
+    if is_free and write.previous.get("rating") == stars and not write.new_md5:
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True
     write.wanted, write.user = {"rating": stars}, user
     if is_free:
         write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
-        write.attempts, write.try_at, write.undoes = 0, timezone.now(), None
-    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "try_at", "undoes"])
+        write.attempts = write.deaths = 0
+        write.try_at, write.undoes = timezone.now(), None
+    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
     return False
 
 
@@ -134,7 +135,12 @@ def queue_stars(library: Library, user: Any, photos: Iterable[Photo], stars: int
     ]
     unique = {row.fast_photo_key: row for row in rows}
     QueuedStar.objects.filter(library=library, fast_photo_key__in=list(unique)).delete()  # the last action wins
-    QueuedStar.objects.bulk_create(unique.values())
+    QueuedStar.objects.bulk_create(
+        unique.values(),  # copies of one content share a row, also where two people star two of them at once
+        update_conflicts=True,
+        unique_fields=["library", "fast_photo_key"],
+        update_fields=["user", "photo_md5", "operation", "queued_at"],
+    )
 
 
 def mirror_for_owner(library: Library, photo_ids: Sequence[UUID]) -> None:

@@ -99,5 +99,8 @@ def _follow_stars(library: Library, photos: Sequence[Photo], by_id: dict[UUID, R
     keys = {photo.fast_photo_key: by_id[photo.pk] for photo in photos}
     for star in QueuedStar.objects.filter(library=library, fast_photo_key__in=list(keys)):
         new = keys[star.fast_photo_key]
+        # A copy of the same content may have got there first: the later star is the last word.
+        same = QueuedStar.objects.filter(library=library, fast_photo_key=f"{new.facts.head_md5}:{new.size_bytes}")
+        same.exclude(pk=star.pk).delete()
         star.photo_md5, star.fast_photo_key = new.facts.photo_md5, f"{new.facts.head_md5}:{new.size_bytes}"
         star.save(update_fields=["photo_md5", "fast_photo_key"])

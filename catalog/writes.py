@@ -56,7 +56,7 @@ def visible_writes(user: Any) -> QuerySet[FileWrite]:
 def retry(write: FileWrite, user: Any) -> bool:
     """Try a waiting or failed write again now; False if it is neither."""
     again = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
-    if not again.update(state=FileWrite.State.PENDING, attempts=0, try_at=timezone.now(), code="", reason=""):
+    if not again.update(state=FileWrite.State.PENDING, attempts=0, deaths=0, try_at=timezone.now(), code="", reason=""):
         return False
     transaction.on_commit(lambda: start_writing(write.library, user))
     return True

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, suppress
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from catalog.media.rewriting import NotWritten, reason_of
@@ -105,20 +106,21 @@ class Writing:
             rows = (
                 rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
             )
-            claimed = list(rows.exclude(attempts__gte=MOST_DEATHS, code="")[:CLAIMED])
+            claimed = list(rows.filter(deaths__lt=MOST_DEATHS)[:CLAIMED])
             # Whom writers died at again and again is tried alone, so that nobody else is blamed for it.
             claimed = claimed or list(rows[:1])
             for write in claimed:
                 write.attempts += 1
+                write.deaths += 1  # until it is said how this try ended
                 write.claim_token += 1
-                write.code = ""
                 write.state, write.claimed_for = FileWrite.State.WRITING, self.claimed_for
-            FileWrite.objects.bulk_update(claimed, ["attempts", "claim_token", "code", "state", "claimed_for"])
+            FileWrite.objects.bulk_update(claimed, ["attempts", "deaths", "claim_token", "state", "claimed_for"])
         return claimed
 
     def _release(self) -> None:
         """Give back what was claimed and not begun, when a run ends early."""
         held = FileWrite.objects.filter(library=self.library, state="writing", claimed_for=self.claimed_for)
+        held.update(deaths=F("deaths") - 1, attempts=F("attempts") - 1)  # this writer lives: it is no death of theirs
         held.filter(new_md5="").update(state=FileWrite.State.PENDING)
 
     # -- files --------------------------------------------------------------------------------------------------------
@@ -155,11 +157,11 @@ class Writing:
         """Prepare one file, in a thread; first clear up after an earlier try."""
         writer = self._writer()
         if write.claim_token > 1:
-            facts = writer.recover(task, write.old_md5, write.new_md5)
-            if facts is not None:
-                cache_new_version(self.library, write.old_md5, facts)
-                return Prepared(task, facts, is_swapped=True)
-        if write.attempts > 2 * MOST_DEATHS and not write.code:
+            recovered = writer.recover(task, write.old_md5, write.new_md5)
+            if recovered is not None:
+                cache_new_version(self.library, write.old_md5, recovered.old)
+                return recovered
+        if write.deaths > 2 * MOST_DEATHS:
             raise NotWritten(
                 f"The writer died {MOST_DEATHS} times at this file alone. The photo is as it was; see the log, then retry.",
                 "worker_died",
@@ -238,7 +240,10 @@ class Writing:
         except BaseException:
             for write, prepared in swapped:
                 if prepared.replacement is not None and self._is_untold(write):
-                    prepared.replacement.swap_back()
+                    try:
+                        prepared.replacement.swap_back()
+                    except OSError:  # then the new version stays, and the next writer tells of it
+                        logger.exception("The old version of %s could not be put back", write.photo_id)
             raise
         finally:
             for _, prepared in ready:
@@ -301,15 +306,18 @@ class Writing:
             if row.wanted != write.wanted:
                 write.state, write.previous, write.wanted = FileWrite.State.PENDING, write.wanted, row.wanted
                 write.old_md5 = write.new_md5 = write.claimed_for = ""
-                write.attempts = 0
+                write.attempts = write.deaths = 0
                 again.append(write)
                 continue
             write.state, write.finished_at, write.way_back = FileWrite.State.DONE, now, prepared.way_back
             write.base_md5, write.base = bases[write.pk]
+            write.previous = write.previous or said_before(prepared)
             done.append(write)
-        names = ["state", "finished_at", "way_back", "base_md5", "base", "code", "reason"]
+        names = ["state", "finished_at", "way_back", "base_md5", "base", "previous", "code", "reason"]
         FileWrite.objects.bulk_update([_without_reason(write) for write in done], names)
-        FileWrite.objects.bulk_update(again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts"])
+        FileWrite.objects.bulk_update(
+            again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts", "deaths"]
+        )
         rated: dict[int, list[Any]] = {}
         for write in done:
             rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
@@ -319,7 +327,7 @@ class Writing:
 
     def _bases(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> dict[Any, tuple[str, dict[str, Any]]]:
         """Return for each write the MD5 of the version that its way back leads to, and what that version says."""
-        older = [prepared.old.photo_md5 for _, prepared in swapped if prepared.way_back and prepared.task.base]
+        older = [prepared.old_md5 for _, prepared in swapped if prepared.way_back and prepared.task.base]
         last = {}
         if older:
             rows = FileWrite.objects.filter(library=self.library, new_md5__in=older, state=FileWrite.State.DONE)
@@ -329,9 +337,9 @@ class Writing:
             if prepared.way_back is None:
                 bases[write.pk] = ("", {})
             elif prepared.task.base is None:
-                bases[write.pk] = (prepared.old.photo_md5, dict(write.previous))
+                bases[write.pk] = (prepared.old_md5, {"rating": prepared.old_rating})
             else:
-                bases[write.pk] = last.get(prepared.old.photo_md5, ("", {}))
+                bases[write.pk] = last.get(prepared.old_md5, ("", {}))
         return bases
 
     def _settle(self, write: FileWrite, reason: NotWritten) -> None:
@@ -342,6 +350,7 @@ class Writing:
             state=state,
             code=reason.code,
             reason=str(reason),
+            deaths=0,
             try_at=timezone.now() + wait_before(write.attempts),
             old_md5="",
             new_md5="",
@@ -358,6 +367,11 @@ class Writing:
 def change_of(write: FileWrite) -> TagChange:
     """Return what an intent wants to have in the file."""
     return RatingChange(int(write.wanted["rating"]))
+
+
+def said_before(prepared: Prepared) -> dict[str, Any]:
+    """Return what the file, or its sidecar, said before it was written."""
+    return {"rating": prepared.rating_before}
 
 
 def _is_new(prepared: Prepared) -> bool:

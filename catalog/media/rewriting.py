@@ -139,19 +139,22 @@ def _run_tool(
             raise NotWritten(f"{error} The photo is as it was; it is tried again.", "tool_died") from None
     error_line = _ERROR_LINE.search(said)
     if error_line:
-        raise NotWritten(_refusal(error_line[0]), "malformed", is_lasting=True)
+        replacement.require_room()  # a disk that has become full meanwhile is no fault of the file's
+        raise _refused(error_line[0])
     return _WARNING_LINE.findall(said)
 
 
-def _refusal(line: str) -> str:
+def _refused(line: str) -> NotWritten:
+    """Return the reason for what exiftool would not write."""
     reason = _OWN_WORDS.sub("", line).removeprefix("Error:").replace("[minor]", "").strip(" .")[:200]
     if "No space left" in reason:
-        raise NotWritten(
-            "The disk is full, so the photo is as it was. It is tried again when there is room.", "no_space"
-        )
-    return (
+        sentence = "The disk is full, so the photo is as it was. It is tried again when there is room."
+        return NotWritten(sentence, "no_space")
+    return NotWritten(
         f"The file is damaged or unusual, so that nothing can be written into it safely ({reason}). It is as it was. Choose "
-        "XMP files beside the photos in the library's settings to have it kept in a file."
+        "XMP files beside the photos in the library's settings to have it kept in a file.",
+        "malformed",
+        is_lasting=True,
     )
 
 
@@ -239,31 +242,39 @@ def _tags(path: str, tool: ExifTool) -> dict[str, Any]:
     try:
         said = tool.ask(words, _SECONDS)
         found = json.loads(said[said.index("[") :])[0]
-    except (ExifToolFailed, ValueError, IndexError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    except ExifToolFailed as error:
+        raise NotWritten(f"{error} The photo is as it was; it is tried again.", "tool_died") from None
+    except (ValueError, IndexError):
+        found = None
+    if not isinstance(found, dict):
+        sentence = "What else is in the file cannot be told, so that nothing was written. The photo is as it was."
+        raise NotWritten(sentence, "not_verified", is_lasting=True)
+    return found
 
 
 def way_back(replacement: Replacement, old_md5: str = "", base: bytes | None = None) -> bytes | None:
-    """Return what leads from the new version back to the old one, or, with `base`, to where that leads from the old one.
-
-    `old_md5` is the old version's photo MD5 where it is known. None if the way would take too much, or if the old version
-    is too large to be held in memory for `base`.
-    """
-    old = FileBytes(replacement.original)
+    """Return what leads from the new version back to the old one (see `way_between`)."""
     descriptor = replacement.open_new()
     try:
-        new = FileBytes(descriptor)
-        if base is None:
-            return make_delta(old, new, old_md5=old_md5)
-        if len(old) > _MOST_BYTES_IN_MEMORY:
-            return None
-        try:
-            return make_delta(b"".join(apply_delta(old, base)), new)
-        except BadDelta:
-            return None
+        return way_between(FileBytes(replacement.original), FileBytes(descriptor), old_md5, base)
     finally:
         os.close(descriptor)
+
+
+def way_between(old: FileBytes, new: FileBytes, old_md5: str = "", base: bytes | None = None) -> bytes | None:
+    """Return what leads from `new` back to `old`, or, with `base`, to where that leads from `old`.
+
+    `old_md5` is the photo MD5 of `old` where it is known. None if the way would take too much, or if `old` is too large to be
+    held in memory for `base`.
+    """
+    if base is None:
+        return make_delta(old, new, old_md5=old_md5)
+    if len(old) > _MOST_BYTES_IN_MEMORY:
+        return None
+    try:
+        return make_delta(b"".join(apply_delta(old, base)), new)
+    except BadDelta:
+        return None
 
 
 @contextmanager
@@ -319,4 +330,4 @@ def reasons() -> Iterator[None]:
         raise reason_of(error) from error
 
 
-__all__ = ["NotWritten", "Rewritten", "reason_of", "reasons", "rewrite", "rewrite_back", "way_back"]
+__all__ = ["NotWritten", "Rewritten", "reason_of", "reasons", "rewrite", "rewrite_back", "way_back", "way_between"]

@@ -28,7 +28,6 @@ class FileWrite(models.Model):
         """What is written."""
 
         RATING = "rating"
-        DATE = "date"
 
     class State(models.TextChoices):
         """Where it stands."""
@@ -48,12 +47,13 @@ class FileWrite(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind)
     wanted = models.JSONField(help_text='E.g. {"rating": 5}.')
-    previous = models.JSONField(default=dict, help_text="What the catalog said before.")
+    previous = models.JSONField(default=dict, help_text="What the file said before; empty while that is not known.")
     undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     code = models.CharField(max_length=40, blank=True, help_text="Why it waits or failed, for programs.")
     reason = models.TextField(blank=True, help_text="Why it waits or failed, in a sentence.")
-    attempts = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0, help_text="Tries since a person asked for it.")
+    deaths = models.PositiveIntegerField(default=0, help_text="Tries in a row whose writer did not say how they ended.")
     try_at = models.DateTimeField(help_text="Not before.")
     claim_token = models.PositiveIntegerField(default=0, help_text="Fencing number of the writer.")
     claimed_for = models.CharField(max_length=60, blank=True)

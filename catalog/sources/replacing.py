@@ -42,9 +42,9 @@ class HasOtherNames(OSError):
 class Replacement:
     """A new version of the file `name` in the open folder `folder_fd`, and how it gets into its place.
 
-    In this order: `temporary_path` is written by whoever makes the new version; `complete()`; `swap()`; then
-    `forget_old()`, or `swap_back()`. Leaving the `with` block removes what is left under the hidden name: before `swap` the
-    unfinished new version, after it the old one; `keep_old=True` leaves the old one there for a later look.
+    In this order: `temporary_path` is written by whoever makes the new version; `complete()`; `swap()`; then, if the new
+    version is not wanted after all, `swap_back()`. `close()`, or leaving the `with` block, removes what is left under the
+    hidden name: before `swap` the unfinished new version, after it the old one.
     """
 
     def __init__(self, folder_fd: int, name: bytes, token: str, extension: str, expected: tuple[int, int]) -> None:
@@ -57,7 +57,7 @@ class Replacement:
         self._name = name
         self._hidden = f"{PREFIX}{token}{extension}".encode("ascii")
         self._swapped = False
-        self.keep_old = False
+        self._holds_foreign = False  # under the hidden name lies another program's version
         self._original = -1
         try:
             self._original = os.open(
@@ -114,9 +114,13 @@ class Replacement:
         """A path of ASCII where the new version is to be written, for programs of this machine while this object lives."""
         return f"/proc/{os.getpid()}/fd/{self._folder}/{self._hidden.decode('ascii')}"
 
+    def require_room(self) -> None:
+        """Raise OSError (ENOSPC, EROFS, EACCES) if no second version can be written into the folder any more."""
+        require_room_beside(self._folder, self._facts.st_size)
+
     def open_new(self) -> int:
         """Return a read-only descriptor of the new version, for the caller to close."""
-        return os.open(self._hidden, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
+        return open_hidden(self._folder, self._hidden)
 
     def write_new(self, parts: Iterable[bytes]) -> None:
         """Write the new version from `parts`, where no other program does. Raises OSError."""
@@ -156,9 +160,9 @@ class Replacement:
             return
         self._swapped = True
         if not self._is_old_one(self._hidden):
-            self.keep_old = True  # it is another program's; nothing removes it if it cannot be put back
+            self._holds_foreign = True  # nothing removes it if it cannot be put back
             self.swap_back()
-            self.keep_old = False
+            self._holds_foreign = False
             raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
@@ -188,10 +192,10 @@ class Replacement:
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
     def close(self) -> None:
-        """Close everything, and remove what lies under the hidden name unless `keep_old` says otherwise."""
+        """Close everything, and remove what lies under the hidden name, unless it is another program's."""
         if self._folder < 0:
             return
-        if self._original >= 0 and not (self.keep_old and self._swapped):
+        if self._original >= 0 and not self._holds_foreign:
             with suppress(OSError):
                 remove_hidden(self._folder, self._hidden)
         for descriptor in (self._original, self._folder):
@@ -229,11 +233,11 @@ def create_beside(folder_fd: int, name: bytes, token: str, data: bytes) -> None:
     hidden = f"{PREFIX}{token}.new".encode("ascii")
     remove_hidden(folder_fd, hidden)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(hidden, flags, 0o644, dir_fd=folder_fd), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
     try:
+        with open(os.open(hidden, flags, 0o644, dir_fd=folder_fd), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         call = getattr(_libc, "renameat2", None)
         if call is None or call(folder_fd, hidden, folder_fd, name, _RENAME_NOREPLACE) != 0:
             code = ctypes.get_errno() if call else errno.ENOSYS
@@ -249,6 +253,11 @@ def hidden_versions(folder_fd: int, token_start: str) -> list[bytes]:
     """Return the hidden names in the open folder whose tokens begin so: what killed writers left."""
     start = f"{PREFIX}{token_start}".encode("ascii")
     return sorted(os.fsencode(name) for name in os.listdir(folder_fd) if os.fsencode(name).startswith(start))
+
+
+def open_hidden(folder_fd: int, hidden: bytes) -> int:
+    """Return a read-only descriptor of a hidden version, for the caller to close."""
+    return os.open(hidden, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
 
 
 def exchange_with_hidden(folder_fd: int, hidden: bytes, name: bytes) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import stat
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -279,7 +280,6 @@ def test_what_a_writer_left_that_died_after_telling_is_removed(library, file, mo
 
 
 def test_a_wish_that_comes_while_the_file_is_written_is_written_next(library, file, monkeypatch):  # noqa: F811
-    prepare = file_writer.FileWriter.prepare
     pk = photo(library, "0.jpg").pk
     land = []
 
@@ -293,7 +293,6 @@ def test_a_wish_that_comes_while_the_file_is_written_is_written_next(library, fi
 
     original = Writing._announced
     monkeypatch.setattr(Writing, "_announced", wish)
-    assert prepare
     give_stars(library, 5)
     write_all(library)
     assert tags_of(file)["XMP-xmp:Rating"] == 2
@@ -359,3 +358,111 @@ def test_what_a_restore_said_meanwhile_gives_way_to_what_is_in_the_file(library,
     Photo.objects.filter(filename="0.jpg").update(rating=None)
     write_all(library)
     assert tags_of(file)["IFD0:Rating"] == photo(library, "0.jpg").rating == 5
+
+
+def test_waiting_long_is_no_death(library, file, monkeypatch):  # noqa: F811
+    """A folder that is read-only for days: each try ends with a reason, and the last one writes."""
+    give_stars(library)
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
+        for _ in range(9):
+            make_due()
+            write_all(library)
+            assert (only_write().state, only_write().code) == ("pending", "no_space")
+    make_due()
+    assert write_all(library)["written"] == 1
+    assert tags_of(file)["IFD0:Rating"] == 5
+
+
+def test_a_writer_that_is_asked_to_stop_counts_as_no_death(library, monkeypatch):  # noqa: F811
+    give_stars(library)
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    for _ in range(9):
+        with monkeypatch.context() as patch:
+            patch.setattr("catalog.writing.Writing._land", stop)
+            with pytest.raises(Stopped):
+                execute(writes.start_writing(library, library.owner).pk)
+        Operation.objects.update(state=State.FAILED)
+    assert (only_write().state, only_write().deaths) == ("pending", 0)
+    assert write_all(library)["written"] == 1
+
+
+def test_a_file_that_kills_its_writer_again_and_again_is_tried_alone_and_then_given_up(library, monkeypatch):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    def die(self, task):
+        if task.filename == "0.jpg":
+            raise Killed
+        return original(self, task)
+
+    original = file_writer.FileWriter.prepare
+    star_many(library.owner, list(Photo.objects.values_list("pk", flat=True)), 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(file_writer.FileWriter, "prepare", die)
+        patch.setattr("catalog.writing.Writing._release", lambda self: None)  # as after kill -9
+        for _ in range(12):
+            operation = writes.start_writing(library, library.owner)
+            with suppress(Killed):
+                execute(operation.pk)
+            Operation.objects.update(state=State.FAILED)
+    by_name = dict(FileWrite.objects.values_list("photo__filename", "state"))
+    assert by_name == {"0.jpg": "failed", "1.jpg": "done", "2.jpg": "done"}
+    assert FileWrite.objects.get(state="failed").code == "worker_died"
+
+
+def test_a_star_that_was_only_ever_in_the_catalog_is_not_taken_for_the_files(library, file):  # noqa: F811
+    """Five stars were given up; three, and five again, must write five, for the file has none."""
+    give_stars(library, 5)
+    assert writes.give_up(only_write())
+    give_stars(library, 3)
+    give_stars(library, 5)
+    assert FileWrite.objects.get(state="pending").wanted == {"rating": 5}
+    assert write_all(library)["written"] == 1
+    assert tags_of(file)["IFD0:Rating"] == 5
+    done = FileWrite.objects.get(state="done")
+    assert (done.previous, done.base) == ({"rating": 0}, {"rating": 0})
+    assert writes.undo_rating(photo(library, "0.jpg"), library.owner) == 0
+
+
+def test_copies_that_are_starred_one_after_the_other(library):  # noqa: F811
+    """The second copy's file becomes the very bytes that the first one's became."""
+    data = (Path(library.root) / "0.jpg").read_bytes()
+    copy = Path(library.root) / "copy.jpg"
+    copy.write_bytes(data)
+    os.utime(copy, (1_700_000_000, 1_700_000_000))
+    scan(library)
+    for name in ("0.jpg", "copy.jpg"):
+        give_stars(library, 5, name)
+        assert write_all(library)["written"] == 1
+    assert photo(library, "0.jpg").photo_md5 == photo(library, "copy.jpg").photo_md5
+    assert QueuedStar.objects.get().photo_md5 == photo(library, "0.jpg").photo_md5
+
+
+def test_after_a_crash_the_way_back_is_kept(library, file, monkeypatch):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    before = file.read_bytes()
+    give_stars(library)
+    with monkeypatch.context() as patch:
+        patch.setattr(file_writer.Prepared, "close", lambda self: None)
+        patch.setattr("catalog.writing.Writing._release", lambda self: None)
+        patch.setattr(replacing.Replacement, "swap_back", lambda self: None)
+        patch.setattr("catalog.writing.Writing._tell", die)
+        with pytest.raises(Killed):
+            execute(writes.start_writing(library, library.owner).pk)
+    Operation.objects.update(state=State.FAILED)
+    write_all(library)
+    give_stars(library, 0)
+    write_all(library)
+    assert file.read_bytes() == before

@@ -28,7 +28,6 @@ def latest():
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.promise("S2-008", "S2-009")
 def test_rows_of_the_first_version_stay_as_they_were(latest):
     apps = migrate(OLD)
     alice, bob = (get_user_model().objects.create_user(name) for name in ("alice", "bob"))

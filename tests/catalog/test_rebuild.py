@@ -64,7 +64,6 @@ def test_a_rebuild_of_a_good_catalog_changes_nothing(library):
     assert result["rebuilt_md5"] == snapshot == library.snapshot_md5
 
 
-@pytest.mark.promise("S2-020")
 def test_known_hashes_spare_the_second_reading(library):
     result = done(rebuild(library))
     assert (result["read"], result["cache_hits"]) == (0, 6)

@@ -12,7 +12,6 @@ from operations.tasks import purge
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.promise("S2-U04")
 def test_what_ended_long_ago_goes_and_what_may_be_wanted_stays(alice, monkeypatch):
     monkeypatch.setattr("operations.purging.BATCH", 2)
     now = timezone.now()

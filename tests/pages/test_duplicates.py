@@ -2,8 +2,6 @@
 
 import hashlib
 
-import pytest
-
 from catalog.duplicates import duplicate_groups
 from catalog.models import Photo
 from tests.factories import make_library, make_photo
@@ -11,7 +9,6 @@ from tests.factories import make_library, make_photo
 ADDRESS = "/duplicates/"
 
 
-@pytest.mark.promise("S4-X01")
 def test_copies_are_listed_and_look_alikes_are_not(cast, alice):
     data = b"the same bytes"
     for path in ("a/1.jpg", "b/2.jpg"):
