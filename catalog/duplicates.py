@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Window
+from django.db.models.functions import RowNumber
 
 from .models import Library, Photo
 
@@ -37,15 +38,16 @@ def duplicate_groups(user: Any, after: str = "", limit: int = GROUPS) -> tuple[l
     md5s = list(counted.values_list("photo_md5", flat=True)[: limit + 1])
     more = md5s[limit - 1] if len(md5s) > limit else ""
     columns = ("id", "photo_md5", "library_id", "directory", "filename", "size_bytes", "taken_local", "taken_source")
-    members = Photo.objects.filter(library__in=list(libraries), photo_md5__in=md5s[:limit]).exclude(
+    present = Photo.objects.filter(library__in=list(libraries), photo_md5__in=md5s[:limit]).exclude(
         state=Photo.State.MISSING
     )
+    content = F("photo_md5")
+    members = present.annotate(
+        number=Window(RowNumber(), partition_by=content, order_by=("library", "directory", "filename")),
+        copies=Window(Count("pk"), partition_by=content),
+    ).filter(copies__gt=1, number__lte=MOST_COPIES)
     by_md5: dict[str, list[dict[str, Any]]] = {}
-    for row in members.order_by("photo_md5", F("library"), "directory", "filename").values(*columns, "has_thumbnail"):
+    for row in members.order_by("photo_md5", "number").values(*columns, "has_thumbnail", "copies"):
         by_md5.setdefault(row["photo_md5"], []).append({**row, "library": libraries[row["library_id"]]})
-    groups = [
-        Group(md5, rows[0]["size_bytes"], len(rows), rows[:MOST_COPIES])
-        for md5, rows in by_md5.items()
-        if len(rows) > 1
-    ]
+    groups = [Group(md5, rows[0]["size_bytes"], rows[0]["copies"], rows) for md5, rows in by_md5.items()]
     return groups, more

@@ -10,7 +10,6 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from catalog.snapshots.location import FolderLocation
-from catalog.sources.local import LocalSource
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from operations.models import Operation, State
 from operations.running import start
@@ -18,7 +17,7 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from . import seeding
-from .buckets import BucketRefused, bucket_location, bucket_source, checked_bucket
+from .buckets import BucketRefused, bucket_location, checked_bucket
 from .models import (
     Alias,
     Favourite,
@@ -83,12 +82,12 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     values = {"time_zone": settings.TIME_ZONE, **fields}
     # Before anything of somebody else's is looked at; once more below, under the lock.
     refuse_overlap(user, real)
-    brought = _brought_along(real)
+    brought = seeding.brought_along(FolderLocation(real, _text(real)))
     try:
         with transaction.atomic():
             _lock_adding()
             refuse_overlap(user, real)
-            key = seeding.free_id(brought)
+            key = seeding.free_id(brought, user)
             if key:
                 values["id"] = key
             library = Library.objects.create(
@@ -98,11 +97,6 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
             return library
     except IntegrityError:
         raise LibraryRefused(_NOT_FREE) from None
-
-
-def _brought_along(real: Path) -> seeding.Brought | None:
-    with LocalSource(real) as source:
-        return seeding.brought_along(FolderLocation(real, _text(real)), source.root_md5)
 
 
 def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
@@ -115,12 +109,12 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE}
     # Before anything of somebody else's is looked at; once more below, under the lock.
     _refuse_bucket_overlap(user, root)
-    brought = seeding.brought_along(bucket_location(root.uri), bucket_source(root.uri).root_md5)
+    brought = seeding.brought_along(bucket_location(root.uri))
     try:
         with transaction.atomic():
             _lock_adding()
             _refuse_bucket_overlap(user, root)
-            key = seeding.free_id(brought)
+            key = seeding.free_id(brought, user)
             if key:
                 values["id"] = key
             library = Library.objects.create(owner=user, name=title[:200], source="s3", root=root.uri, **values)

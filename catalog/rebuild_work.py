@@ -14,19 +14,21 @@ CREATE TABLE IF NOT EXISTS entry({_ENTRY}, sidecars, PRIMARY KEY(path)) WITHOUT 
 CREATE TABLE IF NOT EXISTS body(photo_md5 TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folder(path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE seen(path TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER) WITHOUT ROWID;
+CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER, rank INTEGER) WITHOUT ROWID;
 """
 # Each step gives the identities that are left to entries that have none: the same content at the same place, the same
 # content elsewhere (moved), another content at the same place (edited). Those of equal content go in order of path.
 _SAME_PLACE = (
     "UPDATE entry SET photo_id = (SELECT k.photo_id FROM known k WHERE k.path = entry.path AND {content} "
-    "AND k.photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL) LIMIT 1) WHERE photo_id IS NULL"
+    "AND k.photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL) ORDER BY k.rank LIMIT 1) "
+    "WHERE photo_id IS NULL"
 )
 _MOVED = """
 CREATE TEMP TABLE moved_entry AS SELECT path, photo_md5, row_number() OVER (PARTITION BY photo_md5 ORDER BY path) AS number
   FROM entry WHERE photo_id IS NULL AND photo_md5 IS NOT NULL;
-CREATE TEMP TABLE moved_known AS SELECT photo_id, photo_md5, row_number() OVER (PARTITION BY photo_md5 ORDER BY path) AS number
-  FROM known WHERE photo_md5 <> '' AND photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL);
+CREATE TEMP TABLE moved_known AS SELECT photo_id, photo_md5,
+  row_number() OVER (PARTITION BY photo_md5 ORDER BY rank, path) AS number FROM known
+  WHERE photo_md5 <> '' AND photo_id NOT IN (SELECT photo_id FROM entry WHERE photo_id IS NOT NULL);
 CREATE INDEX temp.moved_content ON moved_known(photo_md5, number);
 CREATE TEMP TABLE moved AS SELECT e.path, k.photo_id FROM moved_entry e JOIN moved_known k USING (photo_md5, number);
 CREATE INDEX temp.moved_path ON moved(path);
@@ -34,8 +36,9 @@ UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry
   WHERE path IN (SELECT path FROM moved);
 """
 
-Known = tuple[str, str, str, int | None]
-"""(photo id, path, photo MD5, rating that the file has not yet)."""
+Known = tuple[str, str, str, int | None, int]
+"""(photo id, path, photo MD5, rating that the file has not yet, rank: who is asked first; PRESENT, MISSING or REMEMBERED)."""
+PRESENT, MISSING, REMEMBERED = 0, 1, 2
 
 
 class RebuildWork:
@@ -84,15 +87,15 @@ class RebuildWork:
         """Remove entries of files that are gone since an earlier run read them."""
         return self._connection.execute("DELETE FROM entry WHERE path NOT IN (SELECT path FROM seen)").rowcount
 
-    def identify(self, known: Iterable[Known]) -> int:
+    def identify(self, known: Iterable[Known]) -> dict[int, int]:
         """Give each entry the id, and the rating that waits for its file, of the photo that it is.
 
-        What is new gets none. Returns how many were recognised.
+        What is new gets none. Returns how many were recognised, by rank.
         """
         connection = self._connection
         connection.execute("BEGIN")
         connection.execute("UPDATE entry SET photo_id = NULL")
-        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?)", known)
+        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?)", known)
         connection.execute("CREATE INDEX temp.known_path ON known(path)")
         connection.execute(_SAME_PLACE.format(content="k.photo_md5 = entry.photo_md5"))
         for step in filter(str.strip, _MOVED.split(";")):
@@ -101,9 +104,11 @@ class RebuildWork:
         connection.execute(
             "UPDATE entry SET rating = k.rating FROM known k WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
         )
-        (count,) = connection.execute("SELECT count(*) FROM entry WHERE photo_id IS NOT NULL").fetchone()
+        counts = connection.execute(
+            "SELECT k.rank, count(*) FROM entry e JOIN known k USING (photo_id) GROUP BY k.rank"
+        ).fetchall()
         connection.execute("COMMIT")
-        return int(count)
+        return dict(counts)
 
     def name_new(self, make_id: Any) -> None:
         """Give entries without an id what `make_id(path, head_md5, size_bytes)` returns."""

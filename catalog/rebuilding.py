@@ -37,7 +37,7 @@ from .locations import cache_location, root_location
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
 from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
-from .rebuild_work import Known, RebuildWork
+from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork
 from .restoring import require_root, switch_to
 from .scan import Scan
 from .snapshot_history import root_md5, working_folder
@@ -98,12 +98,15 @@ class Rebuild:
         started = time.monotonic()
         self.run.phase("Looking through the folders", unit="files")
         self.source.check()
-        publishing.check_root_is_the_same(self.library, confirmed=False)
+        confirmed = bool(self.run.params.get("confirm_gone"))
+        publishing.check_root_is_the_same(self.library, confirmed=confirmed)
+        if confirmed:  # a person's word that this is the right folder, though the pointer is gone from it
+            publishing.forget_pointer_if_gone(self.library)
         with closing(RebuildWork(self.folder / "work.sqlite")) as work:
             self._read_all(work)
             self._require_whole(work)
             recognised = work.identify(self._known())
-            self._ask_about_gone(recognised)
+            self._ask_about_gone(recognised.get(PRESENT, 0), confirmed=confirmed)
             work.name_new(lambda path, head, size: str(photo_id(self.library.pk, path, f"{head}:{size}")))
             self.run.phase("Writing the new catalog", work.count(), unit="entries")
             header = SnapshotHeader(str(self.library.pk))
@@ -116,7 +119,7 @@ class Rebuild:
         return {
             **scanned,
             **{name: switched[name] for name in ("added", "changed", "gone")},
-            "recognised": recognised,
+            "recognised": sum(recognised.values()),
             "read": self.counts["read"],
             "cache_hits": self.counts["cached"],
             "cache_misses": self.counts["read"],
@@ -260,11 +263,11 @@ class Rebuild:
                 "root_empty",
             )
 
-    def _ask_about_gone(self, recognised: int) -> None:
+    def _ask_about_gone(self, recognised: int, *, confirmed: bool) -> None:
         """Stop and ask a person if so much is gone that a part of the disk may not be mounted, as a scan would."""
         known = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
-        gone = max(0, known - recognised)
-        if self.run.params.get("confirm_gone") or not too_many_gone(gone, known):
+        gone = known - recognised
+        if confirmed or not too_many_gone(gone, known):
             return
         raise OperationFailed(
             f"{gone:,} of {known:,} photos are gone from {self.library.root}. That is more than a fifth, so the catalog is as it "
@@ -278,11 +281,12 @@ class Rebuild:
 
     def _known(self) -> Iterator[Known]:
         """Yield the photos that the rows know, then those that only the latest snapshot knows."""
-        columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held")
+        columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held", "state")
         photos = Photo.objects.filter(library=self.library).order_by("pk").values_list(*columns)
-        for key, directory, filename, md5, rating, is_held in photos.iterator(chunk_size=2000):
+        for key, directory, filename, md5, rating, is_held, state in photos.iterator(chunk_size=2000):
             path = f"{directory}/{filename}" if directory else filename
-            yield str(key), path, md5, (rating or 0) if is_held else None
+            rank = MISSING if state == Photo.State.MISSING else PRESENT
+            yield str(key), path, md5, (rating or 0) if is_held else None, rank
         with working_folder("rebuild-known") as folder:
             choice = choose_snapshot(root_location(self.library), cache_location(root_md5(self.library)), folder)
             if choice.snapshot is None or choice.snapshot.header.library_id != str(self.library.pk):
@@ -291,7 +295,7 @@ class Rebuild:
                 for entry in snapshot.entries():
                     key = _uuid_text(entry.photo_id)
                     if key:
-                        yield key, entry.path, entry.photo_md5 or "", None
+                        yield key, entry.path, entry.photo_md5 or "", None, REMEMBERED
 
     # -- phase 2 ------------------------------------------------------------------------------------------------------
 

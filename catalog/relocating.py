@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from catalog.snapshots.choose import choose_snapshot
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.pointer import POINTER_NAME, format_pointer
 from catalog.snapshots.publish import read_pointer
-from catalog.snapshots.schema import SnapshotUnusable, snapshot_name
+from catalog.snapshots.schema import snapshot_name
 from catalog.sources.local import LocalSource
 from operations.models import ACTIVE, Operation
 from photolala.lib.paths import escape_path
@@ -22,7 +23,7 @@ from photolala.lib.paths import escape_path
 from .libraries import LibraryRefused, checked_folder, refuse_overlap
 from .locations import cache_location
 from .models import Library, Photo
-from .snapshot_history import SnapshotNotKept, open_copy, root_md5, working_folder
+from .snapshot_history import root_md5, working_folder
 from .writes import write_key
 
 logger = logging.getLogger(__name__)
@@ -114,15 +115,13 @@ def _carry_snapshots(library: Library, before: str) -> None:
         with working_folder("history") as folder:
             for md5 in pointer.md5s:
                 name = snapshot_name(md5)
-                with suppress(SnapshotNotKept, SnapshotUnusable, FileNotFoundError):
-                    with old.open(name) as file:
-                        (folder / name).write_bytes(file.read())
+                with suppress(FileNotFoundError):
+                    with old.open(name) as file, (folder / name).open("wb") as copy:
+                        shutil.copyfileobj(file, copy, 1 << 20)
                     new.put_file(name, str(folder / name))
                     carried.append(md5)
                 (folder / name).unlink(missing_ok=True)
         if carried:
             new.put_bytes(POINTER_NAME, format_pointer(tuple(carried)))
-            with working_folder("history") as folder, suppress(SnapshotNotKept):
-                open_copy(library, carried[0], folder).close()  # what was copied can be read
     except OSError as error:
         logger.warning("Library %s: its snapshots in the cache were not carried along: %s", library.pk, error)

@@ -94,7 +94,7 @@ class Scan:
     def run_all(self) -> dict[str, Any]:
         """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
         cache_tree.remove_abandoned_writes()
-        if seed_if_new(self.library, self.source, self.run):
+        if seed_if_new(self.library, self.run):
             self.library.refresh_from_db()
         scan_zone.reread_if_changed(self.library, self.run)
         dirty, vanished = self.walk()
@@ -115,7 +115,10 @@ class Scan:
     def try_failed_again(self) -> dict[str, Any]:
         """Read the broken and damaged files again, and nothing else; return how many there were and what they are now."""
         self.source.check()
-        publishing.check_root_is_the_same(self.library, confirmed=False)
+        confirmed = bool(self.run.params.get("confirm_gone"))
+        publishing.check_root_is_the_same(self.library, confirmed=confirmed)
+        if confirmed:
+            self._use_up_confirmation()
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])
         retried = self.run.operation.checkpoint.get("retried")
         if retried is None:

@@ -3,18 +3,19 @@
 import logging
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
 from catalog.snapshots.choose import Choice, choose_snapshot
-from catalog.snapshots.location import Location
+from catalog.snapshots.location import Location, Nowhere
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import SnapshotUnusable
-from catalog.sources.base import Source
+from operations.models import Operation
 from operations.running import Run
 
-from .locations import cache_location, root_location
+from .locations import root_location
 from .models import Library, Photo
 from .planning import UNREAD, doubted
 from .restoring import switch_to
@@ -32,13 +33,16 @@ class Brought:
     entry_count: int
 
 
-def brought_along(root: Location, root_md5: str) -> Brought | None:
-    """Return what the folder's catalog says of itself; None if there is none that can be used. A damaged one is set aside."""
+def brought_along(root: Location) -> Brought | None:
+    """Return what the folder's catalog says of itself; None if there is none that can be used. A damaged one is set aside.
+
+    Only the folder is asked: what the cache knows of it may be what somebody else had there once.
+    """
     try:
         if read_pointer(root) is None:
             return None
         with working_folder("brought-along") as folder:
-            choice = choose_snapshot(root, cache_location(root_md5), folder)
+            choice = choose_snapshot(root, Nowhere(), folder)
             if choice.snapshot is None:
                 return None
             with closing(choice.snapshot) as snapshot:
@@ -48,14 +52,18 @@ def brought_along(root: Location, root_md5: str) -> Brought | None:
         return None
 
 
-def free_id(brought: Brought | None) -> UUID | None:
-    """Return the id that the library has elsewhere if no library of this server has it."""
+def free_id(brought: Brought | None, user: Any) -> UUID | None:
+    """Return the id that the library has elsewhere, if no library of this server has it, and none of somebody else's had."""
     key = brought.library_id if brought else None
-    return key if key and not Library.objects.filter(pk=key).exists() else None
+    if key is None or Library.objects.filter(pk=key).exists():
+        return None
+    # What others did with a forgotten library is found under its id, and is not the new owner's to see.
+    of_others = Operation.objects.filter(active_key=Library(pk=key).scan_key).exclude(owner=user)
+    return None if of_others.exists() else key
 
 
-def seed_if_new(library: Library, source: Source, run: Run) -> int:
-    """Let a library that was never scanned begin with the catalog in its folder, or in the cache; return its entries.
+def seed_if_new(library: Library, run: Run) -> int:
+    """Let a library that was never scanned begin with the catalog that lies in its folder; return its entries.
 
     Safe to run again: once it has photos, nothing is done. All entries are read anew by the scan that follows.
     """
@@ -63,8 +71,10 @@ def seed_if_new(library: Library, source: Source, run: Run) -> int:
     if done or library.scanned_at or library.snapshot_md5 or Photo.objects.filter(library=library).exists():
         return done
     root = root_location(library)
+    if root is None:
+        return 0
     with working_folder(f"seed-{run.token}") as folder:
-        choice = choose_snapshot(root, cache_location(source.root_md5), folder)
+        choice = choose_snapshot(root, Nowhere(), folder)
         if choice.snapshot is None:
             return 0
         run.phase("Opening the catalog that the folder brings along", choice.snapshot.entry_count, unit="entries")

@@ -14,8 +14,7 @@ from accounts.models import User
 from catalog import libraries as verbs
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
-from operations.api.operations import OperationBody, already_active, operation_json
-from operations.running import AlreadyActive
+from operations.api.operations import OperationBody, started
 from photolala.web.keyset import envelope, paginate
 from photolala.web.problems import BadRequest, NotThere, Unprocessable
 from photolala.web.views import (
@@ -275,11 +274,7 @@ class Scan(ApiView):
         body.is_valid(raise_exception=True)
         if verbs.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
             raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
-        try:
-            operation = verbs.start_scan(library, request.user, **body.validated_data)
-        except AlreadyActive as running:
-            raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)
+        return started(request, lambda: verbs.start_scan(library, request.user, **body.validated_data))
 
 
 class Members(ApiView):

@@ -11,8 +11,7 @@ from catalog.purging import CountDiffers, start_purge
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
-from operations.api.operations import OperationBody, already_active, operation_json
-from operations.running import AlreadyActive
+from operations.api.operations import OperationBody, started
 from photolala.web.problems import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, check_parameters, documented, query
 
@@ -107,11 +106,7 @@ class Restore(ApiView):
         wanted: dict[str, Any] = body.validated_data
         if wanted["md5"]:
             find_snapshot(library, wanted["md5"])
-        try:
-            operation = start_restore(library, request.user, wanted["md5"])
-        except AlreadyActive as running:
-            raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)
+        return started(request, lambda: start_restore(library, request.user, wanted["md5"]))
 
 
 class Rebuild(ApiView):
@@ -130,11 +125,7 @@ class Rebuild(ApiView):
         library = find_own_library(request, library_id)
         body = RebuildBody(data=request.data)
         body.is_valid(raise_exception=True)
-        try:
-            operation = start_rebuild(library, request.user, full=body.validated_data["full"])
-        except AlreadyActive as running:
-            raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)
+        return started(request, lambda: start_rebuild(library, request.user, full=body.validated_data["full"]))
 
 
 class Purge(ApiView):
@@ -154,9 +145,6 @@ class Purge(ApiView):
         body = PurgeBody(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            operation = start_purge(library, request.user, body.validated_data["count"])
+            return started(request, lambda: start_purge(library, request.user, body.validated_data["count"]))
         except CountDiffers as differs:
             raise Conflict(str(differs), "count_differs") from None
-        except AlreadyActive as running:
-            raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)

@@ -40,6 +40,30 @@ class Location(Protocol):
         """Give a file another name. FileNotFoundError if it is not there."""
 
 
+class Nowhere:
+    """A place that holds nothing and takes nothing: for looking into one place alone."""
+
+    label = "nowhere"
+
+    def names(self) -> list[str]:
+        return []
+
+    def open(self, name: str) -> BinaryIO:
+        raise FileNotFoundError(errno.ENOENT, "There is nothing here", name)
+
+    def put_file(self, name: str, path: str) -> None:
+        raise PermissionError(errno.EACCES, "Nothing can be kept here", name)
+
+    def put_bytes(self, name: str, data: bytes) -> None:
+        raise PermissionError(errno.EACCES, "Nothing can be kept here", name)
+
+    def delete(self, name: str) -> None:
+        return
+
+    def rename(self, name: str, new_name: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "There is nothing here", name)
+
+
 class FolderLocation:
     """A local folder. It is made when first written to, unless `create` is False (a library's root is never made)."""
 

@@ -1,5 +1,6 @@
 """One's own operations: progress, results, and cancel, resume, retry."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +94,15 @@ def already_active(running: AlreadyActive, user: Any) -> Conflict:
         "already_running",
         operation=str(running.operation.pk),
     )
+
+
+def started(request: Request, begin: Callable[[], Operation]) -> Response:
+    """Start what `begin` starts and return the 202 with the operation. Raises the 409 if it is being done already."""
+    try:
+        operation = begin()
+    except AlreadyActive as running:
+        raise already_active(running, request.user) from None
+    return Response(operation_json(operation), status=202)
 
 
 def _own(request: Request, operation_id: UUID) -> Operation:

@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from catalog import aliases, file_writer, libraries, writes
+from catalog.media.delta import apply_delta
 from catalog.media.exiftool import ExifTool
 from catalog.models import Alias, FileWrite, Library, Photo, QueuedStar
 from catalog.sources import replacing
@@ -463,6 +464,9 @@ def test_after_a_crash_the_way_back_is_kept(library, file, monkeypatch):  # noqa
             execute(writes.start_writing(library, library.owner).pk)
     Operation.objects.update(state=State.FAILED)
     write_all(library)
+    recovered = only_write()
+    assert (recovered.state, recovered.base) == ("done", {"rating": 0})
+    assert b"".join(apply_delta(file.read_bytes(), bytes(recovered.way_back))) == before
     give_stars(library, 0)
     write_all(library)
     assert file.read_bytes() == before

@@ -8,10 +8,11 @@ import pytest
 
 from catalog import rebuilding
 from catalog.models import Favourite, HashCache, Library, Photo
-from catalog.rebuild_work import RebuildWork
+from catalog.rebuild_work import PRESENT, REMEMBERED, RebuildWork
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshots.read import open_snapshot
+from catalog.snapshots.schema import EntryRow
 from catalog.stars import star
 from operations.models import Operation, State
 from operations.running import execute
@@ -236,3 +237,29 @@ def test_if_much_is_gone_a_person_is_asked(library):
     )
     assert done(execute(operation.pk))["gone"] == 2
     assert Photo.objects.filter(library=library, state="missing").count() == 2
+
+
+def test_a_person_may_say_that_it_is_the_right_folder_without_its_pointer(library):
+    before = ids(library)
+    for path in Path(library.root).glob(".photolala*"):
+        path.unlink()
+    operation = rebuild(library)
+    assert operation.error_code == "confirm_gone"
+    Operation.objects.filter(pk=operation.pk).update(
+        state=State.PENDING, params={**operation.params, "confirm_gone": True}
+    )
+    done(execute(operation.pk))
+    assert ids(library) == before
+    assert (Path(library.root) / ".photolala.md5").exists()
+
+
+def test_the_rows_word_goes_before_an_old_snapshots(tmp_path):
+    """Two photos claim one place: the one that lies there now, and one that a snapshot remembers there."""
+    work = RebuildWork(tmp_path / "work.sqlite")
+    row = EntryRow("a.jpg", "a.jpg", 1, 1, "0" * 32, "1" * 32, None, None, None, None, None, None, None, None, None)
+    work.see(["a.jpg"])
+    work.add([(row, "")], [])
+    known = [("z" * 36, "a.jpg", "2" * 32, None, PRESENT), ("a" * 36, "a.jpg", "3" * 32, None, REMEMBERED)]
+    assert work.identify(known) == {PRESENT: 1}
+    assert next(work.entries())[-1] == "z" * 36
+    work.close()

@@ -54,3 +54,12 @@ def test_pages_follow_each_other(cast, alice, django_assert_num_queries):
         duplicate_groups(cast.alice)
     assert f"?after={more}" in alice.get(ADDRESS).content.decode()
     assert alice.get(f"{ADDRESS}?after=nonsense").status_code == 400
+
+
+def test_of_very_many_copies_the_first_are_listed(cast, alice, monkeypatch):
+    monkeypatch.setattr("catalog.duplicates.MOST_COPIES", 3)
+    for number in range(5):
+        make_photo(cast.library, f"{number}.jpg", data=b"same", on_disk=False)
+    (group,), _ = duplicate_groups(cast.alice)
+    assert (group.count, [copy["filename"] for copy in group.copies]) == (5, ["0.jpg", "1.jpg", "2.jpg"])
+    assert "The first 3 are listed" in alice.get(ADDRESS).content.decode()
