@@ -404,7 +404,8 @@ class Scan:
         snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
         if self.changed_anything or self.counts["moved"]:
             publishing.refresh_counts(self.library)
-        Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now())
+        verified = {"verified_at": self.started_at} if self.verifies_heads else {}
+        Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now(), **verified)
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
         found = self.totals.found
         counted = self._counts_of_all_runs()

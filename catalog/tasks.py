@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
-from . import writes
+from . import schedules, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -34,3 +34,9 @@ def keep_quota() -> int:
 def prune_hashes() -> int:
     """Remove the hashes of files that are gone, as `hashcache prune` does. Returns how many."""
     return prune_hash_cache()["removed"]
+
+
+@shared_task(name="catalog.tasks.scan_what_is_due", ignore_result=True)
+def scan_what_is_due() -> int:
+    """Start the scans for which it is time. Returns how many. Safe to run at any time."""
+    return schedules.start_due_scans()

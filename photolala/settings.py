@@ -277,6 +277,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(24 * 3600.0),
         "options": {"expires": 3600.0},
     },
+    "start the scans for which it is time": {
+        "task": "catalog.tasks.scan_what_is_due",
+        "schedule": schedule(60.0),
+        "options": {"expires": 59.0},
+    },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",
         "schedule": schedule(60.0),

@@ -52,6 +52,17 @@ class LibraryChange(serializers.Serializer):
         Library.FileTimes.choices, required=False, help_text="What becomes of the time of a file that is written."
     )
     time_zone = serializers.CharField(max_length=64, required=False, validators=[_known_zone])
+    scan_every_hours = serializers.ChoiceField(
+        Library.ScanEvery.choices, required=False, help_text="Hours between the scans of the schedule; 0: none."
+    )
+    verify_every_days = serializers.ChoiceField(
+        Library.VerifyEvery.choices,
+        required=False,
+        help_text="Days between scans that find edits which kept a file's size and time; 0: none.",
+    )
+    is_watched = serializers.BooleanField(
+        required=False, help_text="Changes in the folder start a scan at once. Folders of the server only."
+    )
     root = serializers.CharField(  # type: ignore[assignment]
         max_length=4096,
         required=False,
@@ -83,6 +94,9 @@ class LibraryBody(serializers.Serializer):
     ratings = serializers.ChoiceField(Library.Ratings.choices)
     file_times = serializers.ChoiceField(Library.FileTimes.choices)
     time_zone = serializers.CharField()
+    scan_every_hours = serializers.ChoiceField(Library.ScanEvery.choices)
+    verify_every_days = serializers.ChoiceField(Library.VerifyEvery.choices)
+    is_watched = serializers.BooleanField()
     photo_count = serializers.IntegerField()
     problem_count = serializers.IntegerField()
     missing_count = serializers.IntegerField()
@@ -93,6 +107,7 @@ class LibraryBody(serializers.Serializer):
     cover_ids = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
     scanned_at = serializers.DateTimeField(allow_null=True)
+    verified_at = serializers.DateTimeField(allow_null=True, help_text="The last scan that compared heads.")
 
 
 class MemberBody(serializers.Serializer):
@@ -127,6 +142,9 @@ def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
         "ratings": library.ratings,
         "file_times": library.file_times,
         "time_zone": library.time_zone,
+        "scan_every_hours": library.scan_every_hours,
+        "verify_every_days": library.verify_every_days,
+        "is_watched": library.is_watched,
         "photo_count": library.photo_count,
         "problem_count": library.problem_count,
         "missing_count": library.missing_count,
@@ -137,6 +155,7 @@ def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
         "cover_ids": library.cover_ids,
         "created_at": utc_text(library.created_at),
         "scanned_at": utc_text(library.scanned_at),
+        "verified_at": utc_text(library.verified_at),
     }
 
 
@@ -209,7 +228,7 @@ class LibraryDetail(ApiView):
 
     @documented(
         "libraries_update",
-        "Change its name, where stars are written, its time zone, or where its folder lies. The owner's alone.",
+        "Change its name, where stars are written, its time zone, its schedule, or where its folder lies. The owner's alone.",
         {200: LibraryBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=LibraryChange,
@@ -219,12 +238,20 @@ class LibraryDetail(ApiView):
         library = find_own_library(request, library_id)
         body = LibraryChange(data=request.data)
         body.is_valid(raise_exception=True)
+        if body.validated_data.get("is_watched") and library.source != "local":
+            raise Unprocessable(
+                "Only folders of the server can be watched; set scan_every_hours instead.", "cannot_watch"
+            )
         root = body.validated_data.pop("root", None)
         if root is not None:
             try:
                 library = relocate(library, request.user, root)
             except verbs.LibraryRefused as refused:
                 raise Unprocessable(str(refused), "folder_refused") from None
+        if body.validated_data.get("is_watched") and library.source != "local":
+            raise Unprocessable(
+                "Only folders of the server can be watched; set scan_every_hours instead.", "cannot_watch"
+            )
         for name, value in body.validated_data.items():
             setattr(library, name, value)
         if body.validated_data:

@@ -38,6 +38,23 @@ class Library(models.Model):
         UPDATE = "update", "shows when it was written, so that backups notice"
         KEEP = "keep", "stays as it was"
 
+    class ScanEvery(models.IntegerChoices):
+        """Hours between the scans that the schedule starts."""
+
+        NEVER = 0, "only when asked"
+        HOUR = 1, "every hour"
+        QUARTER = 6, "every six hours"
+        DAY = 24, "every day"
+        WEEK = 168, "every week"
+
+    class VerifyEvery(models.IntegerChoices):
+        """Days between the scheduled scans that look for edits which kept a file's size and time."""
+
+        NEVER = 0, "only when asked"
+        WEEK = 7, "every week"
+        MONTH = 30, "every 30 days"
+        QUARTER = 90, "every 90 days"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="libraries")
     name = models.CharField(max_length=200)
@@ -46,6 +63,16 @@ class Library(models.Model):
     ratings = models.CharField(max_length=10, choices=Ratings, default=Ratings.FILE)
     file_times = models.CharField(max_length=10, choices=FileTimes, default=FileTimes.UPDATE)
     time_zone = models.CharField(max_length=64, default="UTC", help_text="For photos that do not know their offset.")
+    scan_every_hours = models.PositiveIntegerField(
+        choices=ScanEvery, default=ScanEvery.DAY, db_default=ScanEvery.DAY, help_text="0: only when asked."
+    )
+    verify_every_days = models.PositiveIntegerField(
+        choices=VerifyEvery,
+        default=VerifyEvery.NEVER,
+        db_default=VerifyEvery.NEVER,
+        help_text="How often a scan also compares the first 4 KB of files that look unchanged; 0: only when asked.",
+    )
+    is_watched = models.BooleanField(default=False, db_default=False, help_text="Changes start a scan at once.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     # Written by the scan.
@@ -54,6 +81,7 @@ class Library(models.Model):
     missing_count = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     scanned_at = models.DateTimeField(null=True, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True, help_text="The last scan that compared heads.")
     revision = models.PositiveBigIntegerField(default=0, help_text="Grows with every change of its photos.")
     snapshot_md5 = models.CharField(max_length=32, blank=True)
     snapshot_revision = models.PositiveBigIntegerField(default=0, help_text="The revision that the snapshot holds.")

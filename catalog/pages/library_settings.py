@@ -22,17 +22,36 @@ from .time_zones import time_zone_names
 
 
 class SettingsForm(forms.ModelForm):
-    """Name, time zone, ratings policy, and what becomes of the files' times."""
+    """Name, time zone, ratings policy, what becomes of the files' times, and when the library is scanned by itself."""
 
     file_times = forms.ChoiceField(choices=Library.FileTimes.choices, required=False)
+    scan_every_hours = forms.TypedChoiceField(choices=Library.ScanEvery.choices, coerce=int, required=False)
+    verify_every_days = forms.TypedChoiceField(choices=Library.VerifyEvery.choices, coerce=int, required=False)
+    is_watched = forms.TypedChoiceField(choices=[("1", "yes"), ("0", "no")], required=False)
 
     class Meta:
         model = Library
-        fields = ["name", "time_zone", "ratings", "file_times"]
+        fields = ["name", "time_zone", "ratings", "file_times", "scan_every_hours", "verify_every_days", "is_watched"]
 
     def clean_file_times(self) -> str:
         """Leave it as it is if the form does not say."""
         return str(self.cleaned_data["file_times"] or self.instance.file_times)
+
+    def clean_scan_every_hours(self) -> int:
+        """Leave it as it is if the form does not say."""
+        wanted = self.cleaned_data["scan_every_hours"]
+        return int(self.instance.scan_every_hours if wanted == "" else wanted)
+
+    def clean_verify_every_days(self) -> int:
+        """Leave it as it is if the form does not say."""
+        wanted = self.cleaned_data["verify_every_days"]
+        return int(self.instance.verify_every_days if wanted == "" else wanted)
+
+    def clean_is_watched(self) -> bool:
+        """Leave it as it is if the form does not say; only folders of this machine can be watched."""
+        wanted = self.cleaned_data["is_watched"]
+        is_watched = wanted == "1" if wanted else bool(self.instance.is_watched)
+        return is_watched and self.instance.source == "local"
 
     def clean_time_zone(self) -> str:
         """Refuse a zone that this server does not know."""
@@ -146,6 +165,8 @@ def _page(
         "time_zones": time_zone_names(),
         "memberships": list(members),
         "roles": Membership.Role.choices,
+        "scan_choices": Library.ScanEvery.choices,
+        "verify_choices": Library.VerifyEvery.choices,
         **words,
     }
     return render(request, "catalog/settings.html", context, status=status)

@@ -216,3 +216,22 @@ def test_an_inactive_users_token_is_worthless(cast: Cast) -> None:
     dora.is_active = False
     dora.save()
     assert client.get(LIBRARIES).status_code == 401
+
+
+def test_the_schedule_of_a_library_can_be_set(cast: Cast, alice: APIClient, bob: APIClient) -> None:
+    body = alice.get(address(cast)).json()
+    assert (body["scan_every_hours"], body["verify_every_days"], body["is_watched"]) == (24, 0, False)
+    wanted = {"scan_every_hours": 6, "verify_every_days": 30, "is_watched": True}
+    assert alice.patch(address(cast), wanted, format="json").status_code == 200
+    body = alice.get(address(cast)).json()
+    assert {name: body[name] for name in wanted} == wanted
+    assert alice.patch(address(cast), {"scan_every_hours": 5}, format="json").status_code == 400
+    assert bob.patch(address(cast), wanted, format="json").status_code == 403
+
+
+def test_a_bucket_cannot_be_watched(cast: Cast, alice: APIClient) -> None:
+    Library.objects.filter(pk=cast.library.pk).update(source="s3")
+    response = alice.patch(address(cast), {"is_watched": True, "name": "Other"}, format="json")
+    assert (response.status_code, "cannot_watch" in response.json()["type"]) == (422, True)
+    library = Library.objects.get(pk=cast.library.pk)
+    assert (library.is_watched, library.name) == (False, "Holidays")

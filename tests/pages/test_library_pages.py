@@ -207,3 +207,19 @@ def test_another_library_of_the_same_name_stays(cast, alice):
     other = make_library(cast.alice, cast.folder / "other", name="Holidays")
     alice.post(f"{base(cast)}/forget/", {"name": "Holidays"})
     assert list(Library.objects.all()) == [other]
+
+
+def test_the_schedule_is_saved_and_stays_when_the_form_does_not_say(cast, alice):
+    form = {"name": "Holidays", "time_zone": "UTC", "ratings": "file"}
+    schedule = {"scan_every_hours": "6", "verify_every_days": "30", "is_watched": "1"}
+    assert alice.post(f"{base(cast)}/settings/save/", {**form, **schedule}).status_code == 302
+    for sent in (form, {**form, "scan_every_hours": "5"}):
+        alice.post(f"{base(cast)}/settings/save/", sent)
+        library = Library.objects.get(pk=cast.library.pk)
+        assert (library.scan_every_hours, library.verify_every_days, library.is_watched) == (6, 30, True)
+    page = alice.get(f"{base(cast)}/settings/").content.decode()
+    assert '<option value="6" selected>every six hours</option>' in page
+    assert '<option value="30" selected>every 30 days</option>' in page
+    alice.post(f"{base(cast)}/settings/save/", {**form, "scan_every_hours": "0", "is_watched": "0"})
+    library = Library.objects.get(pk=cast.library.pk)
+    assert (library.scan_every_hours, library.is_watched) == (0, False)

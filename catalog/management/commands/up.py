@@ -152,7 +152,7 @@ class Command(BaseCommand):
             self.stdout.write(f"The scan of {library} goes on where it was." if library else "")
 
     def programs(self, host: str, port: int) -> list[Program]:
-        """Return the three programs."""
+        """Return the four programs."""
         python = sys.executable
         celery = [python, "-W", "ignore::UserWarning", "-m", "celery", "-q", "-A", "photolala.celery"]
         schedule = str(Path(settings.DATA_DIR) / "schedule")
@@ -168,5 +168,6 @@ class Command(BaseCommand):
             Program(
                 "worker", [*celery, "worker", "-Q", QUEUES, "-l", "WARNING", "--without-gossip", "--without-mingle"]
             ),
+            Program("watch", [python, "-m", "django", "watch"]),
             Program("schedule", [*celery, "beat", "-l", "WARNING", "-s", schedule, "--pidfile", ""]),
         ]

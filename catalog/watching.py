@@ -1,0 +1,128 @@
+"""Notice changes in the folders of watched libraries, and start scans: a program of its own, `manage.py watch`.
+
+Watching is a convenience: whatever it misses (a share's other machines, a full table of watches) the next scan finds.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Event
+
+import watchfiles
+from django.db import close_old_connections
+
+from operations.models import Operation, State
+from operations.running import AlreadyActive
+from photolala.lib.paths import unescape_path
+
+from .libraries import start_scan
+from .models import Library
+
+logger = logging.getLogger(__name__)
+LOOK_SECONDS = 5.0
+"""How often it is looked whether other libraries are to be watched, and whether what waited can be scanned."""
+MOST_TOGETHER_MS = 5_000
+QUIET_MS = 500
+SHARE_OF_TIME = 4
+"""A scan that took a second is not followed by another one for four, however much changes."""
+
+
+def watched_roots() -> dict[Path, Library]:
+    """Return the folders to watch, as far as they are there."""
+    watched = Library.objects.filter(is_watched=True, source="local", owner__is_active=True).select_related("owner")
+    roots = {Path(os.fsdecode(unescape_path(library.root))): library for library in watched}
+    return {root: library for root, library in roots.items() if root.is_dir()}
+
+
+def is_visible(root: Path, path: str) -> bool:
+    """False of hidden files and folders below `root`: what Photolala itself writes beside the photos, among others."""
+    parts = Path(path).parts[len(root.parts) :]
+    return not any(part.startswith(".") for part in parts)
+
+
+class Watcher:
+    """Watches until `stop` is set. `clock` tells seconds."""
+
+    def __init__(self, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
+        self.stop = stop
+        self.clock = clock
+        self.waiting: dict[Path, float] = {}
+        """Roots in which something changed, and the time before which they are not scanned."""
+
+    def run(self) -> None:
+        """Watch, and start over when other libraries are to be watched or a folder went away."""
+        while not self.stop.is_set():
+            close_old_connections()
+            roots = watched_roots()
+            if not roots:
+                self.stop.wait(LOOK_SECONDS)
+                continue
+            try:
+                self._watch(roots)
+            except (OSError, RuntimeError) as error:
+                logger.warning(
+                    "Cannot watch %s: %s. Scheduled scans still find what changes. If there are too many folders, raise "
+                    "fs.inotify.max_user_watches.",
+                    ", ".join(str(root) for root in roots),
+                    error,
+                )
+                self.stop.wait(60.0)
+
+    def _watch(self, roots: dict[Path, Library]) -> None:
+        changes = watchfiles.watch(
+            *roots,
+            watch_filter=None,
+            debounce=MOST_TOGETHER_MS,
+            step=QUIET_MS,
+            stop_event=self.stop,
+            rust_timeout=int(LOOK_SECONDS * 1000),
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        )
+        for found in changes:
+            close_old_connections()
+            self.note(roots, (path for _, path in found))
+            self.scan_what_waits(roots)
+            now = watched_roots()
+            if {root: library.pk for root, library in now.items()} != {r: library.pk for r, library in roots.items()}:
+                return
+
+    def note(self, roots: dict[Path, Library], paths: Iterable[str]) -> None:
+        """Remember the roots in which `paths` changed."""
+        for path in paths:
+            for root in roots:
+                if Path(path).is_relative_to(root) and is_visible(root, path):
+                    self.waiting.setdefault(root, self.clock())
+
+    def scan_what_waits(self, roots: dict[Path, Library]) -> int:
+        """Start scans where something changed; return how many. Who is being scanned, or was just now, goes on waiting."""
+        started = 0
+        for root, not_before in list(self.waiting.items()):
+            if root not in roots:
+                del self.waiting[root]
+            elif not_before <= self.clock() and self._start(root, roots[root]):
+                started += 1
+        return started
+
+    def _start(self, root: Path, library: Library) -> bool:
+        latest = Operation.objects.filter(active_key=library.scan_key).order_by("-created_at").first()
+        if latest is not None:
+            if latest.state == State.FAILED and latest.error_code == "confirm_gone":
+                return False  # a person is being asked; another scan would only ask again
+            if latest.finished_at and (pause := self._pause_after(latest)) > 0:
+                self.waiting[root] = self.clock() + pause
+                return False
+        try:
+            start_scan(library, library.owner)
+        except AlreadyActive:
+            return False  # it may have passed the place: once more when it has ended
+        del self.waiting[root]
+        return True
+
+    def _pause_after(self, latest: Operation) -> float:
+        assert latest.finished_at is not None
+        since = time.time() - latest.finished_at.timestamp()
+        return (latest.seconds or 0.0) * SHARE_OF_TIME - since
