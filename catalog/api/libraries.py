@@ -12,9 +12,11 @@ from rest_framework.response import Response
 
 from accounts.models import User
 from catalog import libraries as verbs
+from catalog.last_scans import SOURCE_TROUBLES, last_scans, stopped_json
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
 from operations.api.operations import OperationBody, started
+from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.problems import BadRequest, NotThere, Unprocessable
 from photolala.web.views import (
@@ -80,6 +82,16 @@ class NewLibrary(LibraryChange):
     )
 
 
+class StoppedBody(serializers.Serializer):
+    """Why the last scan stopped at the library's root and changed nothing."""
+
+    code = serializers.ChoiceField(SOURCE_TROUBLES, help_text="`confirm_gone`: scan again with that confirmation.")
+    sentence = serializers.CharField()
+    gone = serializers.IntegerField(allow_null=True)
+    known = serializers.IntegerField(allow_null=True)
+    at = serializers.DateTimeField()
+
+
 class LibraryBody(serializers.Serializer):
     """A library."""
 
@@ -104,6 +116,7 @@ class LibraryBody(serializers.Serializer):
     revision = serializers.IntegerField(help_text="Grows with every change of its photos.")
     snapshot_md5 = serializers.CharField(allow_null=True)
     warning = serializers.CharField()
+    stopped = StoppedBody(allow_null=True)
     cover_ids = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
     scanned_at = serializers.DateTimeField(allow_null=True)
@@ -130,8 +143,10 @@ LibraryPage = page_body("LibraryPage", LibraryBody)
 MemberPage = page_body("MemberPage", MemberBody)
 
 
-def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
-    """Return a library as the API writes it."""
+def library_json(library: Library, user: Any, role: str, last: dict[str, Operation] | None = None) -> dict[str, Any]:
+    """Return a library as the API writes it; `last` holds the last scans where they are known already."""
+    last = last_scans([library]) if last is None else last
+    stopped = stopped_json(library, last.get(library.scan_key), role)
     return {
         "id": str(library.pk),
         "name": library.name,
@@ -152,6 +167,7 @@ def library_json(library: Library, user: Any, role: str) -> dict[str, Any]:
         "revision": library.revision,
         "snapshot_md5": library.snapshot_md5 or None,
         "warning": library.warning,
+        "stopped": {**stopped, "at": utc_text(stopped["at"])} if stopped else None,
         "cover_ids": library.cover_ids,
         "created_at": utc_text(library.created_at),
         "scanned_at": utc_text(library.scanned_at),
@@ -186,14 +202,20 @@ class LibraryList(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """Return a page. Two queries."""
+        """Return a page. Three queries."""
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).select_related("owner")
         page = paginate(visible, BY_NAME, request.query_params)
         own = Membership.objects.filter(user=cast(User, request.user))
         roles = dict(own.values_list("library", "role"))
+        last = last_scans(page.rows)
         rows = [
-            library_json(row, request.user, "owner" if row.owner_id == request.user.pk else roles.get(row.pk, "viewer"))
+            library_json(
+                row,
+                request.user,
+                "owner" if row.owner_id == request.user.pk else roles.get(row.pk, "viewer"),
+                last,
+            )
             for row in page.rows
         ]
         return Response(envelope(page, rows, request))

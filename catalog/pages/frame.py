@@ -1,13 +1,12 @@
 """What all pages of one library share: the library itself, who asks, its running scan, the tab that is open."""
 
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest
 
+from catalog.last_scans import last_scans, stopped_json
 from catalog.models import Library, Membership
-from operations.models import ACTIVE, Operation
 
 
 def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[str, Any]:
@@ -19,12 +18,16 @@ def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict
     if library is None:
         raise Http404("There is no such library, or it is not yours to see.")
     is_owner = library.owner_id == request.user.pk
+    is_editor = is_owner or _is_editor(request, library)
+    last = last_scans([library]).get(library.scan_key)
     return {
         "library": library,
         "tab": tab,
         "is_owner": is_owner,
-        "can_edit": is_owner or _is_editor(request, library),
-        "scan": running_scans([library]).get(library.scan_key),
+        "can_edit": is_editor,
+        "scan": last if last and last.is_active else None,
+        "stopped": stopped_json(library, last, "owner" if is_owner else ""),
+        "stopped_id": last.pk if last and not last.is_active else None,
     }
 
 
@@ -34,13 +37,6 @@ def owned_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[s
     if not frame["is_owner"]:
         raise Http404("Only the owner of a library may see and change its settings.")
     return frame
-
-
-def running_scans(libraries: Sequence[Library]) -> dict[str, Operation]:
-    """Return the waiting or running scans of `libraries` by their key. One query."""
-    keys = [library.scan_key for library in libraries]
-    scans = Operation.objects.filter(active_key__in=keys, state__in=ACTIVE).defer("checkpoint", "error_detail")
-    return {operation.active_key: operation for operation in scans} if keys else {}
 
 
 def _is_editor(request: HttpRequest, library: Library) -> bool:

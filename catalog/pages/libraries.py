@@ -14,10 +14,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from catalog import libraries as verbs
+from catalog.last_scans import last_scans, stopped_json
 from catalog.models import Library
 from operations.running import AlreadyActive
 
-from .frame import library_frame, running_scans
+from .frame import library_frame
 from .time_zones import time_zone_names
 
 
@@ -37,9 +38,12 @@ def list_libraries(request: HttpRequest) -> HttpResponse:
     libraries = list(
         Library.objects.visible_to(request.user).select_related("owner").annotate(member_count=Count("memberships"))
     )
-    scans = running_scans(libraries)
+    last = last_scans(libraries)
     for library in libraries:
-        library.scan = scans.get(library.scan_key)  # type: ignore[attr-defined]
+        operation = last.get(library.scan_key)
+        role = "owner" if library.owner_id == request.user.pk else ""
+        library.scan = operation if operation and operation.is_active else None  # type: ignore[attr-defined]
+        library.stopped = stopped_json(library, operation, role)  # type: ignore[attr-defined]
     context = {
         "libraries": libraries,
         "total_count": sum(library.photo_count for library in libraries),
@@ -85,20 +89,27 @@ def add(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def scan(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Start a scan and return to the page that asked (`next`, this site only); owners and editors may."""
+    """Start a scan and return to the page that asked (`next`, this site only); owners and editors may.
+
+    `only=failed` tries the failed files alone; `confirm_gone=1` says that what is gone was really taken away.
+    """
     frame = library_frame(request, library_id, "")
     if not frame["can_edit"]:
         raise Http404("Viewers may not scan a library.")
-    _start_scan(request, frame["library"], only_failed=request.POST.get("only") == "failed")
+    asked = {
+        "only_failed": request.POST.get("only") == "failed",
+        "confirm_gone": request.POST.get("confirm_gone") == "1",
+    }
+    _start_scan(request, frame["library"], **asked)
     wanted = request.POST.get("next", "")
     if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return HttpResponseRedirect(wanted)
     return redirect("catalog:library-timeline", library_id)
 
 
-def _start_scan(request: HttpRequest, library: Library, *, only_failed: bool = False) -> None:
+def _start_scan(request: HttpRequest, library: Library, **asked: bool) -> None:
     try:
-        verbs.start_scan(library, request.user, only_failed=only_failed)
+        verbs.start_scan(library, request.user, **asked)
     except AlreadyActive:
         messages.info(request, "A scan of this library is under way already.")
 

@@ -35,12 +35,12 @@ def test_each_sees_what_is_theirs(
 
 
 @pytest.mark.parametrize("count", [2, 20])
-def test_the_list_costs_two_queries(cast: Cast, django_assert_num_queries: Any, count: int, tmp_path: Path) -> None:
+def test_the_list_costs_three_queries(cast: Cast, django_assert_num_queries: Any, count: int, tmp_path: Path) -> None:
     for number in range(count - 1):
         make_library(cast.bob, tmp_path / f"more{number}", members={cast.alice: "viewer"})
     client = APIClient()
     client.force_authenticate(cast.alice)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(client.get(LIBRARIES).json()["results"]) == count
 
 
@@ -235,3 +235,29 @@ def test_a_bucket_cannot_be_watched(cast: Cast, alice: APIClient) -> None:
     assert (response.status_code, "cannot_watch" in response.json()["type"]) == (422, True)
     library = Library.objects.get(pk=cast.library.pk)
     assert (library.is_watched, library.name) == (False, "Holidays")
+
+
+def test_a_library_says_that_its_scan_stopped_at_the_root_and_takes_the_answer(
+    cast: Cast, alice: APIClient, bob: APIClient
+) -> None:
+    assert alice.get(address(cast)).json()["stopped"] is None
+    operation = Operation.objects.create(
+        owner=cast.alice,
+        kind="scan",
+        active_key=cast.library.scan_key,
+        state="failed",
+        error_code="confirm_gone",
+        error=f"30 of 40 photos are gone from {cast.root}.",
+        result={"gone": 30, "known": 40},
+    )
+    stopped = alice.get(address(cast)).json()["stopped"]
+    assert (stopped["code"], stopped["gone"], stopped["known"]) == ("confirm_gone", 30, 40)
+    assert str(cast.root) in stopped["sentence"]
+    assert alice.get(LIBRARIES).json()["results"][0]["stopped"] == stopped
+    told = bob.get(address(cast)).json()["stopped"]
+    assert "30 of 40 photos are gone" in told["sentence"]
+    assert str(cast.root) not in bob.get(LIBRARIES).content.decode()
+    assert alice.post(address(cast, "scan/"), {"confirm_gone": True}, format="json").status_code == 202
+    assert alice.get(address(cast)).json()["stopped"] is None
+    operation.refresh_from_db()
+    assert operation.superseded

@@ -21,7 +21,7 @@ def failing(words: str) -> Any:
 @pytest.mark.usefixtures("cast")
 def test_pages_ask_for_patience(anonymous: Client, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.contrib.auth.views.auth_login", failing("database is locked"))
-    monkeypatch.setattr("catalog.pages.libraries.running_scans", failing("database is locked"))
+    monkeypatch.setattr("catalog.pages.libraries.last_scans", failing("database is locked"))
     form = {"username": "alice", "password": PASSWORD}
     for answer in (anonymous.post("/sign-in/", form), alice.get("/libraries/")):
         assert answer.status_code == 503
@@ -31,6 +31,6 @@ def test_pages_ask_for_patience(anonymous: Client, alice: Client, monkeypatch: p
 
 
 def test_other_faults_stay_faults(cast: Cast, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.pages.libraries.running_scans", failing("disk I/O error"))
+    monkeypatch.setattr("catalog.pages.libraries.last_scans", failing("disk I/O error"))
     alice.raise_request_exception = False
     assert alice.get("/libraries/").status_code == 500

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from catalog.libraries import start_scan
 from catalog.models import Favourite, Library, Membership, Photo, Snapshot
 from catalog.pages.folders import crumbs
+from operations.models import Operation, State
+from operations.running import execute
 from photolala.lib.paths import escape_path
 from tests.factories import make_library, make_photo, make_photos
 
@@ -223,3 +226,40 @@ def test_the_schedule_is_saved_and_stays_when_the_form_does_not_say(cast, alice)
     alice.post(f"{base(cast)}/settings/save/", {**form, "scan_every_hours": "0", "is_watched": "0"})
     library = Library.objects.get(pk=cast.library.pk)
     assert (library.scan_every_hours, library.is_watched) == (0, False)
+
+
+def test_the_librarys_page_says_that_much_is_gone_and_takes_the_owners_word(cast, alice, bob, dora):
+    for number in range(10):
+        make_photo(cast.library, f"{number}.jpg")
+    execute(start_scan(cast.library, cast.alice).pk)
+    for number in range(5):
+        (Path(cast.library.root) / f"{number}.jpg").unlink()
+    execute(start_scan(cast.library, cast.alice).pk)
+    assert "a question waits" in alice.get("/libraries/").content.decode()
+    page = alice.get(f"{base(cast)}/folders/").content.decode()
+    assert "Mark 5 photos as missing" in page
+    assert page.count("5 of 10 photos are gone") == 1  # not said a second time by the notice of what waits
+    assert "Mark 5 photos as missing" in dora.get(f"{base(cast)}/folders/").content.decode()
+    shown_to_viewer = bob.get(f"{base(cast)}/folders/").content.decode()
+    assert "5 of 10 photos are gone" in shown_to_viewer
+    assert "Mark 5 photos" not in shown_to_viewer
+    assert cast.library.root not in shown_to_viewer
+    assert Photo.objects.filter(state="missing").count() == 0
+
+    assert bob.post(f"{base(cast)}/scan/", {"confirm_gone": "1"}).status_code == 404
+    assert dora.post(f"{base(cast)}/scan/", {"confirm_gone": "1"}).status_code == 302
+    execute(Operation.objects.get(state=State.PENDING).pk)
+    assert Photo.objects.filter(state="missing").count() == 5
+    assert "photos are gone" not in alice.get(f"{base(cast)}/folders/").content.decode()
+
+
+def test_a_folder_that_cannot_be_reached_is_said_on_the_librarys_page(cast, alice):
+    Path(cast.library.root).rename(f"{cast.library.root}-unplugged")
+    execute(start_scan(cast.library, cast.alice).pk)
+    page = alice.get(f"{base(cast)}/folders/").content.decode()
+    assert "The folder cannot be reached" in page
+    assert "as missing" not in page
+    Path(f"{cast.library.root}-unplugged").rename(cast.library.root)
+    alice.post(f"{base(cast)}/scan/")
+    execute(Operation.objects.get(state=State.PENDING).pk)
+    assert "The folder cannot be reached" not in alice.get(f"{base(cast)}/folders/").content.decode()

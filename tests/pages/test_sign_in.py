@@ -125,7 +125,7 @@ def test_an_unexpected_error_has_a_page_of_its_own(alice, monkeypatch):
     def fail(*_):
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr("catalog.pages.libraries.running_scans", fail)
+    monkeypatch.setattr("catalog.pages.libraries.last_scans", fail)
     alice.raise_request_exception = False
     response = alice.get("/libraries/")
     assert response.status_code == 500
