@@ -58,7 +58,7 @@ def start_rebuild(library: Library, user: Any, *, full: bool = False, ring: bool
     return start(KIND, user, subject=library.name, active_key=key, params=params, unit="files", ring=ring)
 
 
-@operation_kind(KIND, label="Rebuild of the catalog", queue="scan")
+@operation_kind(KIND, label="Rebuild of the catalog", queue="scan", keeps_work=True)
 def run_rebuild(run: Run) -> dict[str, Any]:
     """Rebuild the library that `run.params` names. Safe to run again, wherever it ended."""
     library = Library.objects.filter(pk=run.params["library"]).first()
@@ -66,6 +66,9 @@ def run_rebuild(run: Run) -> dict[str, Any]:
         raise OperationFailed("The library was forgotten meanwhile; there is nothing to rebuild.", "library_gone")
     remove_abandoned_work()
     folder = work_folder(run.operation.pk)
+    if run.params.get("start_over"):
+        shutil.rmtree(folder, ignore_errors=True)
+        run.forget_param("start_over")
     with ExitStack() as stack:
         source = stack.enter_context(closing(source_for(library)))
         try:

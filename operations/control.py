@@ -4,7 +4,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from .models import ACTIVE, Operation, State
-from .running import AlreadyActive
+from .running import KINDS, AlreadyActive
 
 
 class NotPossible(Exception):
@@ -21,6 +21,19 @@ def cancel(operation: Operation) -> None:
         operation.refresh_from_db()
         raise NotPossible(f"This operation is {operation.state} already.")
     operation.refresh_from_db()
+
+
+def can_start_over(operation: Operation) -> bool:
+    """True if it may be resumed, and has something to throw away first."""
+    kind = KINDS.get(operation.kind)
+    return operation.can_resume and kind is not None and kind.keeps_work
+
+
+def start_over(operation: Operation) -> None:
+    """Set it to work again from the beginning, as if it had read nothing yet. Raises NotPossible or AlreadyActive."""
+    if not can_start_over(operation):
+        raise NotPossible("There is nothing to start over here; resume does the same.")
+    resume(operation, start_over=True)
 
 
 def resume(operation: Operation, **params: object) -> None:

@@ -17,6 +17,7 @@ from photolala.lib.process import worker_identity
 
 from .models import ACTIVE, Operation, State, lease_length
 from .reasons import reason_for
+from .stages import Stages
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 5
@@ -62,16 +63,20 @@ class Kind:
     label: str
     queue: str
     run: Callable[["Run"], dict[str, Any] | None]
+    keeps_work: bool = False
+    """What it has read so far is kept for a later claim, and can be thrown away instead ("start over")."""
 
 
 KINDS: dict[str, Kind] = {}
 
 
-def operation_kind(name: str, *, label: str, queue: str) -> Callable[[Callable[["Run"], Any]], Callable[["Run"], Any]]:
+def operation_kind(
+    name: str, *, label: str, queue: str, keeps_work: bool = False
+) -> Callable[[Callable[["Run"], Any]], Callable[["Run"], Any]]:
     """Register the decorated function as what an operation of kind `name` does; it returns the operation's result."""
 
     def register(run: Callable[["Run"], Any]) -> Callable[["Run"], Any]:
-        KINDS[name] = Kind(name, label, queue, run)
+        KINDS[name] = Kind(name, label, queue, run, keeps_work)
         return run
 
     return register
@@ -163,6 +168,7 @@ class Run:
         self.metrics: dict[str, Any] = dict(operation.metrics)
         self.on_progress: Callable[[Operation], None] | None = None
         self._written = 0.0
+        self._stages = Stages(self.metrics)
         self._rate_from = (time.monotonic(), operation.done)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -177,9 +183,11 @@ class Run:
     def phase(self, name: str, total: int | None = None, unit: str | None = None) -> None:
         """Begin a new phase: progress counts from nothing towards `total`."""
         operation = self.operation
+        self._stages.note(operation)
         operation.phase, operation.done, operation.total, operation.rate = name, 0, total, None
         if unit:
             operation.unit = unit
+        self._stages.begin(operation)
         self._rate_from = (time.monotonic(), 0)
         self.checkpoint(force=True)
 
@@ -210,6 +218,7 @@ class Run:
             current = max(0.0, (operation.done - done) / (now - since))
             operation.rate = current if operation.rate is None else 0.5 * operation.rate + 0.5 * current
             self._rate_from = (now, operation.done)
+        self._stages.note(operation)
         if checkpoint:
             operation.checkpoint = {**operation.checkpoint, **checkpoint}
         wall = timezone.now()
@@ -252,6 +261,7 @@ class Run:
         self._stopping.set()
         now = timezone.now()
         operation = self.operation
+        self._stages.note(operation)
         ended = {} if state in (State.PENDING, State.INTERRUPTED) else {"finished_at": now}
         values = {
             "state": state,

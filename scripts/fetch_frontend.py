@@ -25,6 +25,9 @@ FILES = {
     "photoswipe/dist/photoswipe-lightbox.esm.min.js": "photoswipe/photoswipe-lightbox.esm.min.js",
     "photoswipe/dist/photoswipe.css": "photoswipe/photoswipe.css",
     "photoswipe/LICENSE": "photoswipe/LICENSE",
+    "uplot/dist/uPlot.esm.js": "uplot/uPlot.esm.js",
+    "uplot/dist/uPlot.min.css": "uplot/uPlot.min.css",
+    "uplot/LICENSE": "uplot/LICENSE",
 }
 
 

@@ -35,6 +35,7 @@ class OperationBody(serializers.Serializer):
     eta_seconds = serializers.FloatField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True, help_text="How long it has run, or ran.")
     can_resume = serializers.BooleanField()
+    can_start_over = serializers.BooleanField()
     cancel_requested = serializers.BooleanField()
     superseded = serializers.BooleanField()
     error = serializers.CharField(help_text="A sentence for people.")
@@ -52,6 +53,9 @@ class Answer(serializers.Serializer):
     """A person's answer to what the operation asked."""
 
     confirm_gone = serializers.BooleanField(required=False)
+    start_over = serializers.BooleanField(
+        required=False, help_text="Throw away what it has read so far (`can_start_over`)."
+    )
 
 
 OperationPage = page_body("OperationPage", OperationBody)
@@ -73,6 +77,7 @@ def operation_json(operation: Operation) -> dict[str, Any]:
         "eta_seconds": operation.eta_seconds,
         "seconds": operation.seconds,
         "can_resume": operation.can_resume,
+        "can_start_over": control.can_start_over(operation),
         "cancel_requested": operation.cancel_requested,
         "superseded": operation.superseded,
         "error": operation.error,
@@ -184,7 +189,11 @@ class Resume(ApiView):
         answer = Answer(data=request.data)
         answer.is_valid(raise_exception=True)
         try:
-            control.resume(operation, **answer.validated_data)
+            answers = {name: value for name, value in answer.validated_data.items() if value}
+            if answers.pop("start_over", False):
+                control.start_over(operation)
+            else:
+                control.resume(operation, **answers)
         except control.NotPossible as reason:
             raise Conflict(str(reason), "not_possible") from None
         except AlreadyActive as running:

@@ -9,9 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from operations import control
+from operations import control, figures
 from operations.models import Operation, State
 from operations.running import AlreadyActive
+from operations.stages import STAGES
 from operations.templatetags.operations_words import DISMISSED
 
 HISTORY_LENGTH = 50
@@ -38,6 +39,14 @@ def list_operations(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_GET
+def show_figures(request: HttpRequest) -> HttpResponse:
+    """Show how quick the user's finished operations were, as charts and as a table. One query."""
+    histories = figures.histories(request.user)
+    return render(request, "operations/figures.html", {"histories": histories})
+
+
+@login_required
+@require_GET
 def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
     """Show one operation: progress, counts, problems, and what can be done about it."""
     operation = _operation(request, operation_id)
@@ -48,6 +57,8 @@ def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "problems": problems,
         "problem_total": total if isinstance(total, int) else len(problems),
         "counts": _counts(operation),
+        "stages": operation.metrics.get(STAGES, []),
+        "can_start_over": control.can_start_over(operation),
         "asks_confirmation": operation.error_code == "confirm_gone" and operation.can_resume,
         "gone_count": gone if isinstance(gone, int) else None,
     }
@@ -74,18 +85,25 @@ def cancel_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespo
 @login_required
 @require_POST
 def resume_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
-    """Set the operation to work again; `confirm_gone=1` answers the question of a scan that found too much gone."""
+    """Set the operation to work again; `confirm_gone=1` answers the question of a scan that found too much gone.
+
+    `start_over=1` throws away what it has read so far.
+    """
     operation = _operation(request, operation_id)
     answers: dict[str, object] = {"confirm_gone": True} if request.POST.get("confirm_gone") == "1" else {}
     try:
-        control.resume(operation, **answers)
+        if request.POST.get("start_over") == "1":
+            control.start_over(operation)
+        else:
+            control.resume(operation, **answers)
     except control.NotPossible as error:
         messages.warning(request, str(error))
     except AlreadyActive as active:
         messages.warning(request, "This is being done already.")
         return redirect("operations:detail", active.operation.pk)
     else:
-        messages.success(request, "It goes on from where it stood.")
+        is_new = request.POST.get("start_over") == "1"
+        messages.success(request, "It starts over." if is_new else "It goes on from where it stood.")
     return _back(request, operation)
 
 

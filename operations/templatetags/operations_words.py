@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from operations.models import Operation, State
 from operations.running import KINDS
 
+from .figures import rate
+
 register = template.Library()
 DISMISSED = "dismissed_operations"  # a session's list of operation ids
 STATE_WORDS = {
@@ -47,3 +49,10 @@ def not_dismissed(operations: list[Operation] | None, request: HttpRequest) -> l
         return []
     dismissed: list[Any] = request.session.get(DISMISSED, [])
     return [operation for operation in operations if str(operation.pk) not in dismissed]
+
+
+@register.filter
+def stage_rate(stage: dict[str, Any]) -> str:
+    """Return how much a stage did each second, or a dash where that says nothing."""
+    seconds, done = stage.get("seconds") or 0.0, stage.get("done") or 0
+    return rate(done / seconds, stage.get("unit", "")) if done and seconds >= 0.01 else "–"

@@ -93,7 +93,9 @@ def test_runs_from_pending_to_completed_with_progress_and_metrics(alice, kind):
     assert seen == [1, 2, 3]
     assert operation.state == State.COMPLETED
     assert operation.result == {"counted": 3}
-    assert operation.metrics == {"files_read": 3}
+    assert operation.metrics["files_read"] == 3
+    (stage,) = operation.metrics["stages"]
+    assert (stage["name"], stage["done"], stage["unit"]) == ("Counting", 3, "photos")
     assert operation.fraction == 1.0
     assert operation.finished_at and operation.started_at <= operation.finished_at
     assert operation.lease_until is None
@@ -383,3 +385,24 @@ def test_a_very_long_reason_is_cut(alice, kind):
 
     kind("talks", talks)
     assert len(execute(make(alice, kind="talks").pk).error) < 10_000
+
+
+def test_a_stage_that_is_come_through_again_goes_on_counting(kind):
+    claims = []
+
+    def work(run: Run):
+        claims.append(run.token)
+        run.phase("Reading", total=5)
+        run.advance(2 if len(claims) == 1 else 3)
+        run.checkpoint()
+        if len(claims) == 1:
+            raise OperationFailed("The disk was full.")
+        run.phase("Writing")
+
+    kind("work", work)
+    operation = start("work", User.objects.create_user("zoe"))
+    execute(operation.pk)
+    operation.refresh_from_db()
+    resume(operation)
+    stages = execute(operation.pk).metrics["stages"]
+    assert [(stage["name"], stage["done"]) for stage in stages] == [("Reading", 5), ("Writing", 0)]
