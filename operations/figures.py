@@ -39,7 +39,7 @@ def _history(kind: str, rows: list[Operation]) -> History:
     known = KINDS.get(kind)
     series = [
         {"title": "Time", "unit": "s", "values": [round(row.seconds or 0.0, 2) for row in rows]},
-        {"title": f"{rows[-1].unit.capitalize()} each second", "unit": "/s", "values": [_rate(row) for row in rows]},
+        {"title": "Rate", "unit": f"{_unit(rows[-1])}/s", "values": [_rate(row) for row in rows]},
     ]
     if any(_number(row.metrics, "bytes_read") for row in rows):
         read = [_number(row.metrics, "bytes_read") / 1e6 / max(row.seconds or 0.0, 0.001) for row in rows]
@@ -52,6 +52,10 @@ def _history(kind: str, rows: list[Operation]) -> History:
 def _rate(row: Operation) -> float:
     done = _number(row.result, "found") or row.done
     return round(done / max(row.seconds or 0.0, 0.001), 1)
+
+
+def _unit(row: Operation) -> str:
+    return "files" if "found" in row.result else row.unit
 
 
 def _hit_rate(row: Operation) -> float | None:

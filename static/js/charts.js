@@ -1,5 +1,5 @@
 // Charts of finished operations: for each `[data-charts]` the JSON that follows it holds times and series.
-import uPlot from "../vendor/uplot/uPlot.esm.js";
+import uPlot from "uplot";
 
 const HEIGHT = 140;
 
@@ -11,6 +11,13 @@ function colour(place, name) {
   return resolved;
 }
 
+// Days where the chart spans some, else the time of day.
+function moments(chart, splits) {
+  const { min, max } = chart.scales.x;
+  const text = (seconds) => new Date((seconds - 60 * new Date(seconds * 1000).getTimezoneOffset()) * 1000).toISOString();
+  return splits.map((seconds) => (max - min > 2 * 86400 ? text(seconds).slice(5, 10) : text(seconds).slice(11, 16)));
+}
+
 function options(place, series, width) {
   const axis = {
     stroke: colour(place, "--muted"),
@@ -18,13 +25,12 @@ function options(place, series, width) {
     ticks: { show: false },
   };
   return {
-    title: `${series.title}, ${series.unit}`,
     width,
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     legend: { show: false },
     scales: { y: { range: (_, least, most) => [0, Math.max(most * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, values: moments, space: 70 }, { ...axis, size: 60 }],
     series: [{}, { label: series.title, stroke: colour(place, "--accent"), width: 2, points: { show: true, size: 5 } }],
   };
 }
@@ -34,6 +40,10 @@ function draw(place) {
   const charts = series.map((one) => {
     const box = document.createElement("div");
     box.className = "chart";
+    const title = document.createElement("p");
+    title.className = "muted small";
+    title.textContent = `${one.title}, ${one.unit}`;
+    box.append(title);
     place.append(box);
     return [box, new uPlot(options(place, one, box.clientWidth), [times, one.values], box)];
   });

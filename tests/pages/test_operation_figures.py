@@ -57,7 +57,7 @@ def test_finished_operations_are_charted_oldest_first(cast, alice, bob):
     chart = chart_of(page)
     values = {series["title"]: series["values"] for series in chart["series"]}
     assert chart["times"] == sorted(chart["times"]) and len(chart["times"]) == 3
-    assert values["Photos each second"] == [10.0, 30.0, 5.0]
+    assert values["Rate"] == [10.0, 30.0, 5.0]
     assert values["Read"] == [2.0, 2.0, 2.0]
     assert values["Time"] == [10.0, 10.0, 10.0]
     assert values["Known already"] == [80.0, 93.3, 60.0]
