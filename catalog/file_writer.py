@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back, way_between
 from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_name
-from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange
+from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange, date_said
 from catalog.sources.local import LocalSource
 from catalog.sources.replacing import (
     Replacement,
@@ -77,6 +77,8 @@ class Prepared:
     """What the file itself said before, of no rating 0."""
     rating_before: int = 0
     """What counted before: the file's own stars, or its sidecar's."""
+    old_date: dict[str, Any] = field(default_factory=dict)
+    """The date that the file itself said before (`date_said`)."""
 
     def close(self) -> None:
         """Remove what is left beside the file."""
@@ -116,6 +118,7 @@ class FileWriter:
             "old_md5": old.photo_md5,
             "old_rating": old.embedded_rating or 0,
             "rating_before": counted,
+            "old_date": date_said(old),
         }
         return Prepared(task, old, **before, **more)
 
@@ -294,6 +297,7 @@ class FileWriter:
     def _find_way_back(self, recovered: Prepared, folder: int, hidden: bytes, old: DigestResult) -> None:
         """Note what led to the new version, while the old one still lies under its hidden name."""
         recovered.old_rating = recovered.rating_before = old.embedded_rating or 0
+        recovered.old_date = date_said(old)
         before, after = open_hidden(folder, hidden), self._source.open(recovered.task.path)
         try:
             recovered.way_back = way_between(FileBytes(before), FileBytes(after), old.photo_md5, recovered.task.base)

@@ -17,6 +17,7 @@ from django.db.models import F
 
 from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
 from .models.photo import PhotoQuerySet
+from .scan_rows import TAKEN_COLUMNS
 
 CONTENT_FIELDS = [
     field.attname
@@ -31,16 +32,20 @@ CONTENT_FIELDS = [
         "claimed_until",
         "replaced_md5",
         "rating_held",
+        "taken_held",
     }
 ]
 _PLACE = ("directory", "filename")
 
 
 def content_for(photo: Photo, place: Photo) -> dict[str, Any]:
-    """Return the columns of the content at `place` for the row of `photo`, but for a rating that its file has not yet."""
+    """Return the columns of the content at `place` for the row of `photo`, but for what its file has not yet."""
     values = {name: getattr(place, name) for name in CONTENT_FIELDS}
     if photo.rating_held:
         del values["rating"]
+    if photo.taken_held:
+        for name in TAKEN_COLUMNS:
+            del values[name]
     return values
 
 

@@ -13,6 +13,7 @@ from . import scan_rows
 from .identities import content_for, follow_replaced
 from .models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from .planning import Entry, compare
+from .scan_rows import TAKEN_COLUMNS
 
 
 def count_probable(
@@ -82,6 +83,8 @@ def _take_place(old: Photo, new: Photo) -> None:
     Favourite.objects.filter(photo=new).exclude(user__in=liked).update(photo=old)
     if new.rating_held and not old.rating_held:
         values |= {"rating": new.rating, "rating_held": True}
+    if new.taken_held and not old.taken_held:
+        values |= {name: getattr(new, name) for name in (*TAKEN_COLUMNS, "taken_held")}
     if not FileWrite.objects.filter(photo=old, state__in=FileWrite.OPEN).exists():
         FileWrite.objects.filter(photo=new).update(photo=old)
     new.delete()

@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS entry({_ENTRY}, sidecars, PRIMARY KEY(path)) WITHOUT 
 CREATE TABLE IF NOT EXISTS body(photo_md5 TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folder(path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE seen(path TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER, rank INTEGER) WITHOUT ROWID;
+CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER, taken_at TEXT,
+                        rank INTEGER) WITHOUT ROWID;
 """
 # Each step gives the identities that are left to entries that have none: the same content at the same place, the same
 # content elsewhere (moved), another content at the same place (edited). Those of equal content go in order of path.
@@ -36,8 +37,11 @@ UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry
   WHERE path IN (SELECT path FROM moved);
 """
 
-Known = tuple[str, str, str, int | None, int]
-"""(photo id, path, photo MD5, rating that the file has not yet, rank: who is asked first; PRESENT, MISSING or REMEMBERED)."""
+Known = tuple[str, str, str, int | None, str | None, int]
+"""(photo id, path, photo MD5, rating and capture time that the file has not yet, rank).
+
+The rank tells who is asked first: PRESENT, MISSING or REMEMBERED.
+"""
 PRESENT, MISSING, REMEMBERED = 0, 1, 2
 
 
@@ -88,14 +92,14 @@ class RebuildWork:
         return self._connection.execute("DELETE FROM entry WHERE path NOT IN (SELECT path FROM seen)").rowcount
 
     def identify(self, known: Iterable[Known]) -> dict[int, int]:
-        """Give each entry the id, and the rating that waits for its file, of the photo that it is.
+        """Give each entry the id, and the rating and date that wait for its file, of the photo that it is.
 
         What is new gets none. Returns how many were recognised, by rank.
         """
         connection = self._connection
         connection.execute("BEGIN")
         connection.execute("UPDATE entry SET photo_id = NULL")
-        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?)", known)
+        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?)", known)
         connection.execute("CREATE INDEX temp.known_path ON known(path)")
         connection.execute(_SAME_PLACE.format(content="k.photo_md5 = entry.photo_md5"))
         for step in filter(str.strip, _MOVED.split(";")):
@@ -103,6 +107,10 @@ class RebuildWork:
         connection.execute(_SAME_PLACE.format(content="TRUE"))
         connection.execute(
             "UPDATE entry SET rating = k.rating FROM known k WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
+        )
+        connection.execute(
+            "UPDATE entry SET taken_at = k.taken_at, taken_at_source = 'person' "
+            "FROM known k WHERE k.photo_id = entry.photo_id AND k.taken_at IS NOT NULL"
         )
         counts = connection.execute(
             "SELECT k.rank, count(*) FROM entry e JOIN known k USING (photo_id) GROUP BY k.rank"

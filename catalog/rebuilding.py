@@ -285,11 +285,13 @@ class Rebuild:
     def _known(self) -> Iterator[Known]:
         """Yield the photos that the rows know, then those that only the latest snapshot knows."""
         columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held", "state")
+        columns += ("taken_held", "taken_local", "taken_offset_minutes")
         photos = Photo.objects.filter(library=self.library).order_by("pk").values_list(*columns)
-        for key, directory, filename, md5, rating, is_held, state in photos.iterator(chunk_size=2000):
+        for key, directory, filename, md5, rating, is_held, state, *taken in photos.iterator(chunk_size=2000):
             path = f"{directory}/{filename}" if directory else filename
             rank = MISSING if state == Photo.State.MISSING else PRESENT
-            yield str(key), path, md5, (rating or 0) if is_held else None, rank
+            taken_at = publishing.taken_text(taken[1], taken[2]) if taken[0] else None
+            yield str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank
         with working_folder("rebuild-known") as folder:
             choice = choose_snapshot(root_location(self.library), cache_location(root_md5(self.library)), folder)
             if choice.snapshot is None or choice.snapshot.header.library_id != str(self.library.pk):
@@ -298,7 +300,7 @@ class Rebuild:
                 for entry in snapshot.entries():
                     key = _uuid_text(entry.photo_id)
                     if key:
-                        yield key, entry.path, entry.photo_md5 or "", None, REMEMBERED
+                        yield key, entry.path, entry.photo_md5 or "", None, None, REMEMBERED
 
     # -- phase 2 ------------------------------------------------------------------------------------------------------
 

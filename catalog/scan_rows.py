@@ -102,7 +102,11 @@ DIGEST_COLUMNS = [
     "content_identifier",
 ]
 
-_ASSIGNMENTS = {"rating": "rating = CASE WHEN rating_held THEN rating ELSE %s END"}
+TAKEN_COLUMNS = ("taken_local", "taken_day", "taken_at", "taken_offset_minutes", "taken_source")
+_ASSIGNMENTS = {
+    "rating": "rating = CASE WHEN rating_held THEN rating ELSE %s END",
+    **{name: f"{name} = CASE WHEN taken_held THEN {name} ELSE %s END" for name in TAKEN_COLUMNS},
+}
 """What a person gave and the file has not yet is not overwritten by what the file says."""
 
 Row = dict[str, Any]
@@ -199,7 +203,7 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     rows = _with_free_ids(rows)
     columns = [*KEY_COLUMNS, *SURVEY_COLUMNS, *EMPTY_COLUMNS]
     full = ({**EMPTY_COLUMNS, **row} for row in rows)
-    updates = ", ".join(f"{column} = excluded.{column}" for column in SURVEY_COLUMNS)
+    updates = ", ".join(_survey_assignment(column) for column in SURVEY_COLUMNS)
     sql = (
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
@@ -208,6 +212,12 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     )
     with connection.cursor() as cursor:
         cursor.executemany(sql, _parameters(full, columns))
+
+
+def _survey_assignment(column: str) -> str:
+    if column in TAKEN_COLUMNS:
+        return f"{column} = CASE WHEN {PHOTO_TABLE}.taken_held THEN {PHOTO_TABLE}.{column} ELSE excluded.{column} END"
+    return f"{column} = excluded.{column}"
 
 
 def _with_free_ids(rows: Sequence[Row]) -> list[Row]:

@@ -3,9 +3,10 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, suppress
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -13,12 +14,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.media.rewriting import NotWritten, reason_of
-from catalog.media.tag_changes import RatingChange, TagChange
+from catalog.media.tag_changes import DateChange, RatingChange, TagChange
 from catalog.sources.base import SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.lib.paths import unescape_path
 
 from . import publishing
+from .answers import taken_columns
 from .decoders import writing_decoder
 from .file_writer import FileWriter, Prepared, Task
 from .models import FileWrite, Library, Photo
@@ -106,7 +108,7 @@ class Writing:
             rows = (
                 rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
             )
-            claimed = list(rows.filter(deaths__lt=MOST_DEATHS)[:CLAIMED])
+            claimed = _one_for_each_photo(rows.filter(deaths__lt=MOST_DEATHS)[:CLAIMED])
             # Whom writers died at again and again is tried alone, so that nobody else is blamed for it.
             claimed = claimed or list(rows[:1])
             for write in claimed:
@@ -195,7 +197,7 @@ class Writing:
 
     def _task(self, write: FileWrite, photo: Photo) -> Task:
         back, base = self._ways_back(write, photo)
-        is_kept = self.library.file_times == Library.FileTimes.KEEP or photo.taken_source in ("file", "")
+        is_kept = self.library.file_times == Library.FileTimes.KEEP or _needs_its_time(write, photo)
         return Task(
             family=f"{write.pk.hex}-",
             token=f"{write.pk.hex}-{write.claim_token}",
@@ -205,7 +207,7 @@ class Writing:
             mtime_ns=photo.mtime_ns,
             photo_md5=photo.photo_md5,
             zone=self.library.time_zone,
-            change=change_of(write),
+            change=change_of(write, photo, self.library),
             is_sidecar=write.is_sidecar,
             keep_mtime=is_kept,
             back=back,
@@ -311,7 +313,7 @@ class Writing:
                 continue
             write.state, write.finished_at, write.way_back = FileWrite.State.DONE, now, prepared.way_back
             write.base_md5, write.base = bases[write.pk]
-            write.previous = write.previous or said_before(prepared)
+            write.previous = write.previous or said_before(write, prepared)
             done.append(write)
         names = ["state", "finished_at", "way_back", "base_md5", "base", "previous", "code", "reason"]
         FileWrite.objects.bulk_update([_without_reason(write) for write in done], names)
@@ -319,8 +321,15 @@ class Writing:
             again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts", "deaths"]
         )
         rated: dict[int, list[Any]] = {}
+        dated = {write.photo_id for write in done if write.kind == FileWrite.Kind.DATE}
         for write in done:
-            rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
+            if write.kind == FileWrite.Kind.RATING:
+                rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
+        for write, prepared in swapped:
+            if write.photo_id in dated:
+                facts = prepared.rewritten.facts if prepared.rewritten else prepared.old
+                told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
+                Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
         FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
@@ -337,7 +346,8 @@ class Writing:
             if prepared.way_back is None:
                 bases[write.pk] = ("", {})
             elif prepared.task.base is None:
-                bases[write.pk] = (prepared.old_md5, {"rating": prepared.old_rating})
+                said = prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old_rating}
+                bases[write.pk] = (prepared.old_md5, said)
             else:
                 bases[write.pk] = last.get(prepared.old_md5, ("", {}))
         return bases
@@ -364,14 +374,33 @@ class Writing:
         self.run.checkpoint(force=False, stop=False, counts=self.counts)
 
 
-def change_of(write: FileWrite) -> TagChange:
+def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
     """Return what an intent wants to have in the file."""
-    return RatingChange(int(write.wanted["rating"]))
+    if write.kind == FileWrite.Kind.RATING:
+        return RatingChange(int(write.wanted["rating"]))
+    taken = write.wanted["taken"]
+    local = datetime.fromisoformat(taken) if taken else None
+    return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video)
 
 
-def said_before(prepared: Prepared) -> dict[str, Any]:
+def _needs_its_time(write: FileWrite, photo: Photo) -> bool:
+    """True if the file's time is what tells when it was taken, or may have to tell it again."""
+    if photo.taken_held:  # then the row does not say what the file says
+        return not (write.previous.get("taken") and write.wanted.get("taken"))
+    return photo.taken_source in ("file", "")
+
+
+def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
     """Return what the file, or its sidecar, said before it was written."""
-    return {"rating": prepared.rating_before}
+    return prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.rating_before}
+
+
+def _one_for_each_photo(writes: Iterable[FileWrite]) -> list[FileWrite]:
+    """Return the first write of each photo: two at once would be in each other's way."""
+    first: dict[Any, FileWrite] = {}
+    for write in writes:
+        first.setdefault(write.photo_id, write)
+    return list(first.values())
 
 
 def _is_new(prepared: Prepared) -> bool:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from catalog import writes
 from catalog.models import FileWrite, Photo
 from catalog.ratings import changeable
+from catalog.undoing import undo_last
 from photolala.web.keyset import envelope, paginate
 from photolala.web.problems import BadRequest, Conflict
 from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
@@ -55,10 +56,13 @@ class WriteBody(serializers.Serializer):
 
 
 class UndoneBody(serializers.Serializer):
-    """The photo after a rating was taken back."""
+    """The photo after the last write was taken back."""
 
     photo_id = serializers.UUIDField()
-    rating = serializers.IntegerField()
+    kind = serializers.ChoiceField(FileWrite.Kind.choices)
+    rating = serializers.IntegerField(required=False, help_text="The stars that it has then.")
+    taken = serializers.CharField(required=False, help_text="The date that its file says then; empty for none.")
+    offset = serializers.IntegerField(required=False, allow_null=True, help_text="Minutes east of UTC.")
 
 
 WritePage = page_body("WritePage", WriteBody)
@@ -117,11 +121,12 @@ class WriteGiveUp(ApiView):
 
 
 class PhotoUndo(ApiView):
-    """The last rating that was written."""
+    """The last that was written."""
 
     @documented(
         "photos_undo",
-        "Take back the last rating that was written into the photo's file; one that was never rated gets its very bytes back.",
+        "Take back the last rating or date that was written into the photo's file; a file in which nothing else was written "
+        "since gets its very bytes back.",
         {200: UndoneBody},
         errors=(401, 403, 404, 409),
     )
@@ -133,10 +138,10 @@ class PhotoUndo(ApiView):
         if not Photo.objects.filter(changeable(request.user), pk=photo_id).exists():
             raise PermissionDenied("You may look at this photo, but not change it. Nothing was changed.")
         try:
-            stars = writes.undo_rating(photo, request.user)
+            taken_back = undo_last(photo, request.user)
         except writes.NothingToUndo as reason:
             raise Conflict(str(reason), "nothing_to_undo") from None
-        return Response({"photo_id": str(photo_id), "rating": stars})
+        return Response({"photo_id": str(photo_id), **taken_back})
 
 
 def _find(request: Request, write_id: UUID) -> FileWrite:

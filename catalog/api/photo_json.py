@@ -88,9 +88,10 @@ def photo_json(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def photo_detail_json(row: dict[str, Any]) -> dict[str, Any]:
-    """Return all facts of a photo from a row of DETAIL_COLUMNS and `stars`."""
+    """Return all facts of a photo from a row of DETAIL_COLUMNS, `stars` and `can_edit`."""
     return {
         **photo_json(row),
+        "can_edit": row["can_edit"],
         "orientation": row["orientation"],
         "notes": row["notes"],
         "keywords": row["keywords"],
@@ -137,7 +138,7 @@ class PhotoBody(serializers.Serializer):
         allow_null=True, help_text="The wall clock; with its offset from UTC if the file knew it."
     )
     taken_source = serializers.CharField(
-        help_text="exif, xmp, quicktime, sidecar, iptc, filename, file; empty when undated."
+        help_text="exif, xmp, quicktime, sidecar, iptc, filename, file, person; empty when undated."
     )
     taken_estimated = serializers.BooleanField(help_text="Only the file's own time is known.")
     photo_md5 = serializers.CharField(allow_null=True, help_text="MD5 of the file; null until it is digested.")
@@ -156,6 +157,7 @@ class PhotoBody(serializers.Serializer):
 class PhotoDetailBody(PhotoBody):
     """All facts of one photo or video."""
 
+    can_edit = serializers.BooleanField(help_text="One may change the photo itself: its rating, its date.")
     orientation = serializers.IntegerField(help_text="The file's own EXIF value.")
     notes = serializers.ListField(child=serializers.CharField(), help_text="What was odd in the file.")
     keywords = serializers.ListField(child=serializers.CharField())

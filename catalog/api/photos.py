@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
@@ -10,15 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
-from catalog import queries
+from catalog import dates, queries
 from catalog.favourites import FULL, MOST_AT_ONCE
 from catalog.filters import NAMES, PARAMETERS, PhotoFilters
 from catalog.models import Favourite, Library, Photo
 from catalog.ratings import changeable, set_rating
 from catalog.stars import star, star_many
 from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body
 
+from .dates import WallClock
 from .photo_json import (
     DETAIL_COLUMNS,
     LIST_COLUMNS,
@@ -45,6 +48,7 @@ class PhotoChange(serializers.Serializer):
     """What can be changed of a photo."""
 
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
+    taken_at = WallClock(required=False)
 
 
 class FavouriteBody(serializers.Serializer):
@@ -112,9 +116,10 @@ class PhotoDetail(ApiView):
 
     @documented(
         "photos_update",
-        "Change the photo itself: its rating, which goes into its file as the library's setting says. For owner and editors.",
+        "Change the photo itself: its rating, when it was taken. Both go into its file as the library's setting says. "
+        "For owner and editors.",
         {200: PhotoDetailBody},
-        errors=(400, 401, 403, 404, 415),
+        errors=(400, 401, 403, 404, 415, 422),
         request=PhotoChange,
     )
     def patch(self, request: Request, photo_id: UUID) -> Response:
@@ -128,13 +133,21 @@ class PhotoDetail(ApiView):
             raise PermissionDenied(
                 "You may look at this photo, but not change it: ask the library's owner. Nothing was changed."
             )
+        taken = body.validated_data.get("taken_at")
+        if taken is not None:
+            photo = visible.select_related("library").get()
+            (planned,) = dates.plan([photo], dates.Setting(taken.local, taken.offset_minutes))
+            if planned.problem:
+                raise Unprocessable(f"{planned.problem} Nothing was changed.", "impossible_date")
+            dates.set_dates(request.user, [planned])
         if "rating" in body.validated_data:
             set_rating(request.user, photo_id, body.validated_data["rating"])
         return Response(self._facts(request, photo_id))
 
     def _facts(self, request: Request, photo_id: UUID) -> dict[str, Any]:
         found = queries.with_own_stars(Photo.objects.visible_to(request.user).filter(pk=photo_id), request.user)
-        row = found.values(*DETAIL_COLUMNS, "stars").first()
+        editable = Library.objects.editable_by(request.user).filter(pk=OuterRef("library_id"))
+        row = found.annotate(can_edit=Exists(editable)).values(*DETAIL_COLUMNS, "stars", "can_edit").first()
         if row is None:
             raise Http404
         return photo_detail_json(row)

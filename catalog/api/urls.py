@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import entries, events, file_writes, health, libraries, media, photos, snapshots, timeline
+from . import dates, entries, events, file_writes, health, libraries, media, photos, snapshots, timeline
 
 LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
@@ -23,6 +23,7 @@ urlpatterns = [
     path("photos/", photos.PhotoList.as_view(), name="photos"),
     path("photos/favorites/", photos.FavouriteList.as_view(), name="favorites"),
     path("photos/bulk-favorite/", photos.BulkFavourite.as_view(), name="bulk-favorite"),
+    path("photos/dates/", dates.PhotoDates.as_view(), name="photo-dates"),
     path(PHOTO, photos.PhotoDetail.as_view(), name="photo"),
     path(f"{PHOTO}favorite/", photos.PhotoFavourite.as_view(), name="favorite"),
     path(f"{PHOTO}thumbnail/", media.Thumbnail.as_view(), name="thumbnail"),

@@ -91,6 +91,12 @@ def rewrite(
             "unsupported",
             is_lasting=True,
         )
+    if old.media_type.startswith("video/") and not (old.width and old.height):
+        raise NotWritten(
+            "The film lacks the part that describes it. It is left as it is, so that it can still be repaired.",
+            "damaged",
+            is_lasting=True,
+        )
     warnings = _run_tool(replacement, change.arguments(), kind, tool, old.size_bytes)
     new = _read_back(replacement, change, old, read)
     if not extension:

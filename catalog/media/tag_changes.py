@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from catalog.media.results import DigestResult
 
@@ -86,3 +88,99 @@ class RatingChange:
     def sentence(self) -> str:
         """The stars, in words."""
         return "no rating" if not self.stars else f"a rating of {self.stars}"
+
+
+IN_THE_FILE = ("exif", "xmp", "quicktime", "iptc")
+"""Sources of a capture time that lie in the file itself; the others are its name, its time, and files beside it."""
+_EXIF = ("ExifIFD:DateTimeOriginal", "ExifIFD:CreateDate")
+_EXIF_OFFSETS = ("ExifIFD:OffsetTimeOriginal", "ExifIFD:OffsetTimeDigitized")
+_EXIF_FRACTIONS = ("ExifIFD:SubSecTimeOriginal", "ExifIFD:SubSecTimeDigitized")
+_XMP = ("XMP-exif:DateTimeOriginal", "XMP-photoshop:DateCreated")
+_QUICKTIME = ("QuickTime:CreateDate", "QuickTime:TrackCreateDate", "QuickTime:MediaCreateDate")
+_KEYS = "Keys:CreationDate"
+_FIRST_OF_QUICKTIME = datetime(1904, 1, 2)  # noqa: DTZ001 - wall clocks have no zone
+_LAST_OF_QUICKTIME = datetime(2040, 2, 5)  # noqa: DTZ001
+
+
+@dataclass(frozen=True, slots=True)
+class DateChange:
+    """When it was taken: the wall clock's time, minutes east of UTC if they are known; `local` None takes the tags away.
+
+    Films count in UTC: without an offset `zone`, an IANA name, tells the instant.
+    """
+
+    local: datetime | None
+    offset_minutes: int | None = None
+    zone: str = "UTC"
+    is_video: bool = False
+
+    def arguments(self) -> list[str]:
+        """EXIF's, XMP's and for films QuickTime's dates; what a format has not is left out by exiftool."""
+        if self.local is None:
+            video = [*(f"{tag}=0000:00:00 00:00:00" for tag in _QUICKTIME), f"{_KEYS}="] if self.is_video else []
+            cleared = [f"{tag}=" for tag in (*_EXIF, *_EXIF_OFFSETS, *_EXIF_FRACTIONS, *_XMP)]
+            return [f"-{argument}" for argument in (*cleared, *video)]
+        stamp, offset = _stamp(self.local), offset_text(self.offset_minutes)
+        values = [f"{tag}={stamp}" for tag in _EXIF]
+        values += [f"{tag}={offset}" for tag in _EXIF_OFFSETS]
+        if not self.local.microsecond:  # else it was only moved, and the fraction stays what it is
+            values += [f"{tag}=" for tag in _EXIF_FRACTIONS]
+        values += [f"{tag}={stamp}{offset}" for tag in _XMP]
+        if self.is_video:
+            instant, minutes = self._instant()
+            values += [f"{tag}={_stamp(instant)}" for tag in _QUICKTIME]
+            values.append(f"{_KEYS}={stamp}{offset_text(minutes)}")
+        return [f"-{value}" for value in values]
+
+    def _instant(self) -> tuple[datetime, int]:
+        """Return the instant in UTC, naive, and the minutes east of UTC."""
+        assert self.local is not None
+        if self.offset_minutes is None:
+            there = self.local.replace(tzinfo=ZoneInfo(self.zone), fold=0)
+        else:
+            there = self.local.replace(tzinfo=timezone(timedelta(minutes=self.offset_minutes)))
+        east = there.utcoffset() or timedelta()
+        return there.astimezone(UTC).replace(tzinfo=None), round(east.total_seconds() / 60)
+
+    def is_done(self, facts: DigestResult) -> bool:
+        """Whole seconds count, and the offset where one is wanted."""
+        said = date_said(facts)
+        if self.local is None:
+            return not said["taken"]
+        if not said["taken"]:
+            return False
+        local = datetime.fromisoformat(said["taken"])
+        same_offset = self.offset_minutes is None or said["offset"] == self.offset_minutes
+        return local.replace(microsecond=0) == self.local.replace(microsecond=0) and same_offset
+
+    @property
+    def sentence(self) -> str:
+        """The date, in words."""
+        if self.local is None:
+            return "no date"
+        return f"the date {self.local:%Y-%m-%d %H:%M:%S}{offset_text(self.offset_minutes)}"
+
+
+def date_said(facts: DigestResult) -> dict[str, Any]:
+    """Return the capture time that the file itself says, as `{"taken": ISO 8601 or "", "offset": minutes or None}`."""
+    if facts.taken_source not in IN_THE_FILE or not facts.taken_local:
+        return {"taken": "", "offset": None}
+    return {"taken": facts.taken_local, "offset": facts.offset_minutes}
+
+
+def date_problem(local: datetime, media_type: str) -> str:
+    """Return why a file of that kind cannot hold the wall clock's time `local`, as a sentence, or nothing."""
+    if media_type.startswith("video/") and not _FIRST_OF_QUICKTIME <= local <= _LAST_OF_QUICKTIME:
+        return "Films can only hold dates from 1904 to 2040."
+    return ""
+
+
+def offset_text(minutes: int | None) -> str:
+    """Return minutes east of UTC as `+05:45`, or nothing."""
+    if minutes is None:
+        return ""
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def _stamp(local: datetime) -> str:
+    return f"{local:%Y:%m:%d %H:%M:%S}"

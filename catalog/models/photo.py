@@ -77,6 +77,11 @@ class Photo(models.Model):
     taken_at = models.DateTimeField(default=UNDATED, help_text="The instant.")
     taken_offset_minutes = models.SmallIntegerField(null=True, blank=True, help_text="As the file knew it.")
     taken_source = models.CharField(max_length=10, blank=True)
+    taken_held = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person gave the date and the file has it not (yet): no scan overwrites it.",
+    )
 
     camera_make = models.CharField(max_length=200, blank=True)
     camera_model = models.CharField(max_length=200, blank=True)

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from . import about, duplicates, file_writes, folders, libraries, library_settings, problems
+from . import about, dates, duplicates, file_writes, folders, libraries, library_settings, problems
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
 urlpatterns = [
     *timeline_patterns,
+    path("dates/", dates.change_dates, name="dates"),
+    path("photos/<uuid:photo_id>/date/undo/", dates.take_date_back, name="date-undo"),
     path("duplicates/", duplicates.show_duplicates, name="duplicates"),
     path("writes/", file_writes.show_writes, name="writes"),
     path("writes/<uuid:write_id>/retry/", file_writes.retry_write, name="write-retry"),

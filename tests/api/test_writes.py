@@ -132,7 +132,7 @@ def test_undo(cast: Cast, photo: Photo, alice: APIClient, bob: APIClient, charli
     FileWrite.objects.update(state="done", new_md5=photo.photo_md5, finished_at="2026-01-01T00:00:00Z")
     Photo.objects.update(rating_held=False)
     assert (bob.post(address).status_code, charlie.post(address).status_code) == (403, 404)
-    assert alice.post(address).json() == {"photo_id": str(photo.pk), "rating": 0}
+    assert alice.post(address).json() == {"photo_id": str(photo.pk), "kind": "rating", "rating": 0}
     photo.refresh_from_db()
     assert photo.rating is None
     assert FileWrite.objects.get(state="pending").wanted == {"rating": 0}

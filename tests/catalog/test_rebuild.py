@@ -259,7 +259,7 @@ def test_the_rows_word_goes_before_an_old_snapshots(tmp_path):
     row = EntryRow("a.jpg", "a.jpg", 1, 1, "0" * 32, "1" * 32, None, None, None, None, None, None, None, None, None)
     work.see(["a.jpg"])
     work.add([(row, "")], [])
-    known = [("z" * 36, "a.jpg", "2" * 32, None, PRESENT), ("a" * 36, "a.jpg", "3" * 32, None, REMEMBERED)]
+    known = [("z" * 36, "a.jpg", "2" * 32, None, None, PRESENT), ("a" * 36, "a.jpg", "3" * 32, None, None, REMEMBERED)]
     assert work.identify(known) == {PRESENT: 1}
     assert next(work.entries())[-1] == "z" * 36
     work.close()

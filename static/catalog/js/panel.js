@@ -5,7 +5,7 @@ import { formatNumber, sizeText, takenTitle } from "photolala/dates";
 
 const DATE_SOURCES = {
   exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
-  sidecar: "from the file beside it", filename: "estimated from the file's name", file: "estimated from the file's time",
+  person: "given by a person", sidecar: "from the file beside it", filename: "estimated from the file's name", file: "estimated from the file's time",
 };
 
 function offsetWords(text) {
@@ -97,10 +97,19 @@ export class InfoPanel {
       if (this.wanted === id) this.fill("This photo", [["Problem", error.message]]);
       return;
     }
-    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries));
+    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries), this.dateLink(photo));
   }
 
-  fill(title, facts) {
+  /** A link to the page that changes the date, for those who may. */
+  dateLink(photo) {
+    if (!photo.can_edit) return null;
+    const link = Object.assign(document.createElement("a"), { textContent: "Change the date" });
+    link.href = `/dates/?photo=${photo.id}`;
+    link.className = "button is-plain";
+    return link;
+  }
+
+  fill(title, facts, dateLink = null) {
     const heading = document.createElement("h2");
     heading.textContent = title;
     const list = document.createElement("dl");
@@ -112,5 +121,6 @@ export class InfoPanel {
       list.append(row);
     }
     this.element.replaceChildren(heading, list);
+    if (dateLink) this.element.append(dateLink);
   }
 }

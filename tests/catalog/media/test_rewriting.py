@@ -7,6 +7,8 @@ import random
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from catalog.media.kinds import extension_of, is_media_name
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reasons, rewrite, rewrite_back, way_back
-from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, RatingChange
+from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, DateChange, RatingChange, TagChange, date_said
 from catalog.sources.local import LocalSource
 
 from .test_corpus import CORPUS
@@ -42,8 +44,8 @@ MUST_BE_WRITTEN = {
     "mov",
 }
 EVERY_NTH_JPEG = 5
-CONTAINERS = {"GIF:GIFVersion", "QuickTime:HandlerType", "QuickTime:HandlerVendorID"}
-"""The format's version, and the head of an empty list of tags, which exiftool drops: no information."""
+CONTAINERS = {"GIF:GIFVersion", "QuickTime:HandlerType", "QuickTime:HandlerVendorID", "Track2:HandlerType"}
+"""The format's version, the head of an empty list of tags, which exiftool drops, and one of two handlers: no information."""
 FOLLOWS = (
     "Offset",
     "Offsets",
@@ -91,6 +93,10 @@ class Bench:
 
     def rate(self, path: str, stars: int, base: bytes | None = None, back: bytes | None = None) -> bytes | None:
         """Write stars into one file; return the way back. Raises NotWritten."""
+        return self.write(path, RatingChange(stars), base, back)
+
+    def write(self, path: str, change: TagChange, base: bytes | None = None, back: bytes | None = None) -> bytes | None:
+        """Write one file; return the way back. Raises NotWritten."""
         facts = (self.root / path).stat()
         old = self.read(lambda: self.source.open(path))
         extension = EXTENSIONS.get(old.media_type, ".bin")
@@ -98,9 +104,9 @@ class Bench:
         with reasons(), self.source.replacement(path, token="t", extension=extension, expected=expected) as new:
             common = (self.read, self.same)
             if back:
-                rewrite_back(new, back, RatingChange(stars), old, *common, keep_mtime=False)
+                rewrite_back(new, back, change, old, *common, keep_mtime=False)
             else:
-                rewrite(new, RatingChange(stars), old, self.tool, *common, keep_mtime=False)
+                rewrite(new, change, old, self.tool, *common, keep_mtime=False)
             way = way_back(new, base=base)
             new.swap()
         return way
@@ -200,6 +206,62 @@ def test_every_writable_file_of_the_corpus(tmp_path):
     assert set(written) >= MUST_BE_WRITTEN
     assert not set(written) & NEVER_WRITTEN
     assert set(refused) >= NEVER_WRITTEN
+
+
+TAKEN = DateChange(datetime(2015, 3, 4, 5, 6, 7), 330)
+DATE_TAGS = ("Date", "Created", "OffsetTime", "SubSecTime", "Keys")
+"""Parts of the names of tags that a date may write."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
+@pytest.mark.promise("S2-042", "S2-043")
+def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
+    written: Counter[str] = Counter()
+    with ExifTool() as tool, DecoderPool(2) as pool:
+        bench = Bench(tmp_path / "library", tool, pool)
+        ways: dict[str, bytes | None] = {}
+        said: dict[str, Any] = {}
+        for path in chosen():
+            before = (bench.root / path).read_bytes()
+            old = bench.read(lambda path=path: bench.source.open(path))
+            said[path] = date_said(old)
+            change = replace(TAKEN, is_video=old.media_type.startswith("video/"))
+            try:
+                ways[path] = bench.write(path, change)
+                written[extension_of(path)] += 1
+            except NotWritten as reason:
+                assert str(reason).endswith("."), path
+                assert (bench.root / path).read_bytes() == before, path
+        done = sorted(ways)
+        original, tags = Bench.tags(_Elsewhere(CORPUS / "library"), done), bench.tags(done)
+        losses: dict[tuple[str, str], Any] = {}
+        wall = "2015:03:04 05:06:07"
+        for path in done:
+            row = tags[path]
+            expected = {}
+            if extension_of(path) in ("jpg", "jpeg", "tif", "tiff", "dng", "heic"):
+                expected = {"ExifIFD:DateTimeOriginal": wall, "ExifIFD:OffsetTimeOriginal": "+05:30"}
+            elif "QuickTime:CreateDate" in original[path]:  # some films have no head that could hold one
+                expected = {"QuickTime:CreateDate": "2015:03:03 23:36:07", "Keys:CreationDate": f"{wall}+05:30"}
+            elif row.get("ExifIFD:DateTimeOriginal") != wall:
+                expected = {"XMP-exif:DateTimeOriginal": f"{wall}+05:30"}
+            losses |= {(path, n): (value, row.get(n)) for n, value in expected.items() if row.get(n) != value}
+            kept = {
+                name: value
+                for name, value in other_tags(original[path]).items()
+                if name not in CONTAINERS and not any(part in name for part in DATE_TAGS)
+            }
+            losses |= {(path, n): (v, row.get(n)) for n, v in kept.items() if other_tags(row).get(n) != v}
+            assert _pixels_or_none(bench.root / path) == _pixels_or_none(CORPUS / "library" / path), path
+        assert not losses, "\n".join(map(str, losses.items()))
+        for path in done:
+            taken = said[path]["taken"]
+            back = DateChange(datetime.fromisoformat(taken) if taken else None, said[path]["offset"])
+            bench.write(path, back, back=ways[path])
+            assert (bench.root / path).read_bytes() == (CORPUS / "library" / path).read_bytes(), path
+    assert set(written) >= MUST_BE_WRITTEN
+    assert not set(written) & NEVER_WRITTEN
 
 
 class _Elsewhere:

@@ -1,0 +1,153 @@
+"""When photos were taken: say it for one or many, see beforehand what that means."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import dates
+from catalog.media.dates import Stamp, parse_offset
+from catalog.models import Photo
+from catalog.ratings import changeable
+from photolala.web.problems import BadRequest
+from photolala.web.views import ApiView, documented
+
+HOWS = ("set", "shift", "spread")
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class WallClock(serializers.Field):
+    """A wall clock's time, with an offset if it is known: `2024-05-17T12:30:00`, `2024-05-17T12:30:00+02:00`."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("help_text", "2024-05-17T12:30:00, with +02:00 or Z at the end if that is known.")
+        super().__init__(**options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return a `Stamp`, its time without zone."""
+        try:
+            moment = datetime.fromisoformat(data[:40])
+        except (ValueError, TypeError):
+            raise serializers.ValidationError(
+                "Write it as 2024-05-17T12:30:00, with +02:00 if that is known."
+            ) from None
+        offset = moment.utcoffset()
+        minutes = None if offset is None else int(offset.total_seconds() // 60)
+        if minutes is not None and abs(minutes) > 15 * 60:
+            raise serializers.ValidationError("No place on earth has that offset.")
+        return Stamp(moment.replace(tzinfo=None, microsecond=0), minutes)
+
+    def to_representation(self, value: Any) -> Any:
+        """Never written back."""
+        return value
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class Offset(serializers.Field):
+    """Minutes east of UTC, written `+05:45`."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return minutes."""
+        minutes = parse_offset(data[:10]) if isinstance(data, str) else None
+        if minutes is None:
+            raise serializers.ValidationError("Write an offset as +02:00.")
+        return minutes
+
+    def to_representation(self, value: Any) -> Any:
+        """Never written back."""
+        return value
+
+
+class DatesBody(serializers.Serializer):
+    """What is to be done with the dates of these photos."""
+
+    photo_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=dates.MOST_AT_ONCE)
+    how = serializers.ChoiceField(HOWS)
+    taken_at = WallClock(required=False, help_text="set: the date; spread: the first one.")
+    last = WallClock(required=False, help_text="spread: the last one.")
+    seconds = serializers.IntegerField(
+        required=False, min_value=-(10**11), max_value=10**11, help_text="shift: by how much, to the past if negative."
+    )
+    offset = Offset(required=False, allow_null=True, help_text="shift: `+02:00` is said to be theirs.")
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would be.")
+
+
+class PlannedBody(serializers.Serializer):
+    """One photo's date before and after."""
+
+    photo_id = serializers.UUIDField()
+    before = serializers.CharField(help_text="Empty for none.")
+    after = serializers.CharField(help_text="Empty if there is a problem.")
+    problem = serializers.CharField()
+
+
+class DatesAnswer(serializers.Serializer):
+    """What is planned, and what was done of it."""
+
+    changed = serializers.IntegerField(help_text="0 for a dry run.")
+    problem_count = serializers.IntegerField()
+    photos = PlannedBody(many=True, help_text="In the order in which a spread goes through them.")
+
+
+class PhotoDates(ApiView):
+    """Dates for many."""
+
+    @documented(
+        "photos_dates",
+        f"Set one date, move the dates of many, or spread them evenly: of up to {dates.MOST_AT_ONCE:,} photos that one may "
+        "change. They go into the files as the library's setting says, and can be taken back photo by photo.",
+        {200: DatesAnswer},
+        errors=(400, 401, 403, 415),
+        request=DatesBody,
+    )
+    def post(self, request: Request) -> Response:
+        """Do it, or say what would be."""
+        body = DatesBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        wish = _wish(body.validated_data)
+        ids: list[UUID] = list(dict.fromkeys(body.validated_data["photo_ids"]))
+        photos = list(Photo.objects.filter(changeable(request.user), pk__in=ids).select_related("library"))
+        planned = dates.plan(photos, wish)
+        changed = 0 if body.validated_data["dry_run"] else dates.set_dates(request.user, planned)
+        found = {photo.pk for photo in photos}
+        rows = [
+            {
+                "photo_id": str(one.photo.pk),
+                "before": one.photo.taken_text,
+                "after": one.after_text,
+                "problem": one.problem,
+            }
+            for one in planned
+        ]
+        rows += [
+            {"photo_id": str(key), "before": "", "after": "", "problem": "There is no such photo that you may change."}
+            for key in ids
+            if key not in found
+        ]
+        return Response(
+            {"changed": changed, "problem_count": sum(bool(row["problem"]) for row in rows), "photos": rows}
+        )
+
+
+def _wish(wanted: dict[str, Any]) -> dates.Wish:
+    """Return what is wished, or raise BadRequest for what is missing."""
+    first, last, seconds = wanted.get("taken_at"), wanted.get("last"), wanted.get("seconds")
+    if wanted["how"] == "set":
+        if first is None:
+            raise BadRequest("Say the date: `taken_at`.", "missing")
+        return dates.Setting(first.local, first.offset_minutes)
+    if wanted["how"] == "shift":
+        if seconds is None and "offset" not in wanted:
+            raise BadRequest("Say by how much: `seconds`, or which `offset` is theirs.", "missing")
+        return dates.Shift(seconds or 0, "offset" in wanted, wanted.get("offset"))
+    if first is None or last is None or last.local < first.local:
+        raise BadRequest("Say the first date, `taken_at`, and the `last` one, which must not be earlier.", "missing")
+    return dates.Spread(first.local, last.local, first.offset_minutes)
+
+
+__all__ = ["PhotoDates", "WallClock"]
