@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from catalog import dates
+from catalog import dates, writes
 from catalog.models import FileWrite, Library, Photo
 from catalog.ratings import set_rating
 from catalog.rebuilding import start_rebuild
 from catalog.undoing import undo_last
 from catalog.writes import NothingToUndo
-from operations.models import State
+from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.test_ratings import library, photo, tags_of, write_all  # noqa: F401
 from tests.catalog.test_scan import scan
@@ -32,7 +32,7 @@ def give(library, *names, wish=dates.Setting(NOON, 120)):  # noqa: F811, B008
     return dates.set_dates(library.owner, planned), planned
 
 
-@pytest.mark.promise("S2-042", "S2-043")
+@pytest.mark.promise("S2-049")
 def test_a_date_is_shown_at_once_and_then_in_the_file(library):  # noqa: F811
     before = photo(library, "0.jpg")
     assert give(library, "0.jpg")[0] == 1
@@ -116,6 +116,58 @@ def test_another_date_before_the_first_was_written_wins(library):  # noqa: F811
     assert taken(library) == "2015-06-02T12:00:00"
 
 
+@pytest.mark.promise("S2-X13")
+def test_copies_that_become_equal_stay_two_photos(library):  # noqa: F811
+    picture = (Path(library.root) / "0.jpg").read_bytes()
+    for name in ("copy 1.jpg", "copy 2.jpg"):
+        (Path(library.root) / name).write_bytes(picture)
+    scan(library)
+    give(library, "copy 1.jpg", wish=dates.Setting(datetime(2001, 2, 3)))
+    give(library, "copy 2.jpg", wish=dates.Setting(datetime(2002, 2, 3)))
+    write_all(library)
+    ids = {photo(library, "copy 1.jpg").pk, photo(library, "copy 2.jpg").pk}
+    assert photo(library, "copy 1.jpg").photo_md5 != photo(library, "copy 2.jpg").photo_md5
+    give(library, "copy 1.jpg", "copy 2.jpg")
+    assert write_all(library)["written"] == 2
+    assert scan(library).result["changed"] == 0
+    after = [photo(library, "copy 1.jpg"), photo(library, "copy 2.jpg")]
+    assert {one.pk for one in after} == ids
+    assert after[0].photo_md5 == after[1].photo_md5
+    assert {one.taken_text for one in after} == {"2015-06-01T12:00:00+02:00"}
+
+
+@pytest.mark.parametrize("killed", ["before the exchange", "after the exchange"])
+def test_a_writer_that_dies_leaves_the_old_or_the_new_version_and_the_next_one_finishes(library, killed, monkeypatch):  # noqa: F811
+    file = Path(library.root) / "0.jpg"
+    before = file.read_bytes()
+    give(library, "0.jpg")
+
+    class Killed(BaseException):
+        """As if the process had ended there."""
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.writing.Writing._release", lambda self: None)
+        patch.setattr("catalog.writing.Writing._is_untold", lambda self, write: False)
+        patch.setattr("catalog.file_writer.Prepared.close", lambda self: None)
+        where = "catalog.sources.replacing.Replacement.swap" if "before" in killed else "catalog.writing.Writing._tell"
+        patch.setattr(where, die)
+        operation = writes.start_writing(library, library.owner)
+        with pytest.raises(Killed):
+            execute(operation.pk)
+    assert (file.read_bytes() == before) == ("before" in killed)
+    Operation.objects.update(state=State.PENDING, lease_until=None)
+    assert execute(operation.pk).state == State.COMPLETED
+    assert tags_of(file)["ExifIFD:DateTimeOriginal"] == "2015:06:01 12:00:00"
+    assert (taken(library), photo(library, "0.jpg").taken_held) == ("2015-06-01T12:00:00+02:00", False)
+    assert [name for name in os.listdir(library.root) if name.startswith(".photolala-write")] == []
+    assert undo_last(photo(library, "0.jpg"), library.owner)["taken"] == ""
+    write_all(library)
+    assert file.read_bytes() == before
+
+
 def test_nothing_to_take_back_is_said(library):  # noqa: F811
     with pytest.raises(NothingToUndo):
         dates.undo_date(photo(library, "0.jpg"), library.owner)
@@ -158,7 +210,6 @@ def three(library):  # noqa: F811
     ]
 
 
-@pytest.mark.promise("S2-044")
 def test_many_are_moved_by_the_same_time(three):
     planned = plan(three, dates.Shift(-3600))
     assert [(one.photo.filename, one.after_text) for one in planned] == [

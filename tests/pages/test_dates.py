@@ -25,7 +25,6 @@ def text(response):
     return response.content.decode()
 
 
-@pytest.mark.promise("S2-042", "S2-044")
 def test_a_folder_is_moved_after_it_was_shown(alice, photos, folder):
     assert "3 photos of the folder trip" in text(alice.get(folder))
     wish = {"how": "shift", "hours": "1", "minutes": "30", "direction": "earlier"}

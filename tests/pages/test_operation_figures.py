@@ -22,6 +22,7 @@ def chart_of(page):
     return json.loads(re.search(r'<script type="application/json">(.*?)</script>', page).group(1))
 
 
+@pytest.mark.promise("S2-063")
 def test_a_scan_tells_how_long_each_stage_took_and_how_much_it_did(cast, alice):
     for number in range(3):
         make_photo(cast.library, f"{number}.jpg").delete()
@@ -37,6 +38,7 @@ def test_a_scan_tells_how_long_each_stage_took_and_how_much_it_did(cast, alice):
         assert f"<td>{name}</td>" in page
 
 
+@pytest.mark.promise("S2-074")
 def test_finished_operations_are_charted_oldest_first(cast, alice, bob):
     assert "Nothing has run to its end yet" in alice.get("/operations/figures/").content.decode()
     now = timezone.now()

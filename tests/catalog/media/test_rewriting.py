@@ -215,7 +215,6 @@ DATE_TAGS = ("Date", "Created", "OffsetTime", "SubSecTime", "Keys")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
-@pytest.mark.promise("S2-042", "S2-043")
 def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
     written: Counter[str] = Counter()
     with ExifTool() as tool, DecoderPool(2) as pool:
