@@ -1,0 +1,79 @@
+"""Two commands, two workers at one library at the same time: one result, nothing done twice."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.drills.scanning import LIBRARY_ID, Installation, contents, differences
+from tests.photos import make_library
+
+PHOTOS = 150
+START = (
+    "from accounts.models import User; from catalog.models import Library; from catalog.libraries import start_scan; "
+    f"print(start_scan(Library.objects.get(pk='{LIBRARY_ID}'), User.objects.get(), **{{}}).pk)"
+)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Installation, Installation]:
+    """One installation for an undisturbed scan, and one for two at once, over equal folders with one path each."""
+    photos = make_library(tmp_path / "photos", PHOTOS)
+    alone, together = Installation(tmp_path / "alone", photos), Installation(tmp_path / "together", photos)
+    alone.prepare()
+    together.prepare()
+    return alone, together
+
+
+def undisturbed(installation: Installation) -> dict[str, object]:
+    """Scan alone; return what that leaves, and take its catalog out of the folder again."""
+    assert installation.finish()["added"] == PHOTOS
+    found = contents(installation)
+    for name in installation.root.glob(".photolala.*"):
+        name.unlink()
+    return found
+
+
+@pytest.mark.slow
+def test_of_two_scan_commands_one_scans_and_the_other_says_so(pair: tuple[Installation, Installation]) -> None:
+    alone, together = pair
+    expected = undisturbed(alone)
+    processes = [together.scan() for _ in range(2)]
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in processes]
+    results = [json.loads(out.splitlines()[-1]) for out, _, code in ended if code == 0]
+    added = [result.get("added", 0) for result in results]
+    assert sum(added) == PHOTOS, ended
+    for out, err, code in ended:
+        assert b"Traceback" not in out + err
+        assert code == 0 or b"being" in out + err or b"under way" in out + err, (out, err, code)
+    assert differences(expected, contents(together)) == []
+
+
+@pytest.mark.slow
+def test_of_two_workers_at_one_operation_one_does_it_once(pair: tuple[Installation, Installation]) -> None:
+    alone, together = pair
+    expected = undisturbed(alone)
+    words = together.manage("shell", "-v0", "-c", START)
+    said = subprocess.run(words, env=together.environment, check=True, capture_output=True).stdout
+    operation = said.decode().split()[-1]
+    code = (
+        "import catalog.scan; from operations.running import execute; "
+        f"done = execute('{operation}'); print(done.state if done else 'not mine')"
+    )
+    workers = [
+        subprocess.Popen(
+            together.manage("shell", "-v0", "-c", code),
+            env=together.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
+    ended = [worker.communicate(timeout=300) for worker in workers]
+    assert sorted(out.decode().split()[-1] for out, _ in ended) == ["completed", "mine"], ended
+    (token,) = together.ask("SELECT token FROM operations_operation") or (0,)
+    assert token == 1
+    (read,) = together.ask("SELECT json_extract(metrics, '$.files_read') FROM operations_operation") or (0,)
+    assert read == PHOTOS
+    assert differences(expected, contents(together)) == []
