@@ -12,7 +12,15 @@ def main() -> None:
 
     import photolala.celery  # noqa: F401  (tasks are sent through our application, not Celery's default one)
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except Exception as error:
+        from operations.reasons import reason_for  # commands load Django first
+
+        known = reason_for(error)
+        if known is None or "--traceback" in sys.argv:
+            raise
+        sys.exit(known[0])
 
 
 if __name__ == "__main__":

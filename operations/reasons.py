@@ -12,6 +12,10 @@ DISK_FULL = (
     "A disk is full, or a quota used up. Free some space where the database, the cache and the library lie, then retry. "
     "What was done stays."
 )
+DISK_BROKEN = (
+    "A disk could not be read or written (input/output error): the one with the database, the cache or the library. Look at "
+    "it, then retry. What was done stays."
+)
 DATABASE_AWAY = "The database could not be used ({}). What was done stays; retry goes on from there."
 
 
@@ -31,6 +35,8 @@ def reason_for(error: BaseException) -> tuple[str, str] | None:
             database = current
         if type(current).__module__ == "sqlite3" and "disk is full" in str(current):
             return DISK_FULL, "no_space"
+        if (isinstance(current, OSError) and current.errno == errno.EIO) or "disk i/o error" in str(current).lower():
+            return DISK_BROKEN, "io_error"
         current = current.__cause__ or current.__context__
     if database is not None and isinstance(error, OperationalError | InterfaceError):
         return DATABASE_AWAY.format(" ".join(str(database).split())[:200]), "database_unavailable"

@@ -337,13 +337,17 @@ def _run_to_an_end(run: Run, *, foreground: bool) -> None:
         logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, failure.code)
         run.finish(State.FAILED, error=str(failure)[:MOST_CHARACTERS], error_code=failure.code, result=failure.result)
     except Exception as error:  # the whole must not crash: what went wrong is kept with the operation
-        logger.exception("Operation %s (%s) failed", run.operation.pk, run.operation.kind)
+        known = reason_for(error)
+        if known:
+            logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, known[1])
+        else:
+            logger.exception("Operation %s (%s) failed", run.operation.pk, run.operation.kind)
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         unexpected = (
             f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry goes on from there.",
             "unexpected",
         )
-        sentence, code = reason_for(error) or unexpected
+        sentence, code = known or unexpected
         detail = traceback.format_exc()[-8000:]
         run.finish(State.FAILED, error=sentence, error_code=code, error_detail=detail)

@@ -1,9 +1,12 @@
 """Operations: claim, fencing, progress, cancel, resume, and what happens when a worker dies."""
 
 import errno
+import os
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, OperationalError
@@ -406,3 +409,42 @@ def test_a_stage_that_is_come_through_again_goes_on_counting(kind):
     resume(operation)
     stages = execute(operation.pk).metrics["stages"]
     assert [(stage["name"], stage["done"]) for stage in stages] == [("Reading", 5), ("Writing", 0)]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "io_error"),
+        (sqlite3.OperationalError("disk I/O error"), "io_error"),
+        (sqlite3.OperationalError("database or disk is full"), "no_space"),
+    ],
+)
+def test_what_a_disk_did_is_said_without_a_traceback(kind, caplog, error, code):
+    def work(run: Run):
+        raise error
+
+    kind("work", work)
+    operation = execute(start("work", User.objects.create_user("zoe")).pk)
+    assert (operation.state, operation.error_code) == (State.FAILED, code)
+    assert operation.error.endswith("What was done stays.")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_command_says_in_a_sentence_that_the_database_cannot_be_used(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "photolala.sqlite3").mkdir()  # no file at all
+    environment = {**os.environ, "PHOTOLALA_DATA": str(folder)}
+    environment.pop("PHOTOLALA_DATABASE", None)
+    project = Path(__file__).resolve().parents[2]
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "hashcache", "stats"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    said = ended.stderr.decode()
+    assert "The database could not be used" in said
+    assert "Traceback" not in said
