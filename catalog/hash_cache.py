@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from operations.models import Operation, State
@@ -67,6 +68,33 @@ def hash_cache_stats(*, scans_shown: int = SCANS_SHOWN) -> HashCacheStats:
             stats.scans.append(ScanHits(str(pk), subject, when, hits, misses, hit_rate(hits, misses)))
     stats.hit_rate = hit_rate(stats.hits, stats.misses)
     return stats
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryHashes:
+    """How many files of a library have known MD5s, and how well that served its last scans."""
+
+    rows: int
+    scan_count: int
+    hits: int
+    misses: int
+
+    @property
+    def hit_rate(self) -> float | None:
+        """From 0 to 1; None before anything was looked up."""
+        return hit_rate(self.hits, self.misses)
+
+
+def library_hashes(library: Library) -> LibraryHashes:
+    """Return it for the library's page: the last twenty finished scans, none before the first. One query."""
+    of_it = HashCache.objects.filter(library=library).order_by().values("library")
+    known = Coalesce(Subquery(of_it.annotate(rows=Count("pk")).values("rows")), 0)
+    scans = Operation.objects.filter(active_key=library.scan_key, kind="scan", state=State.COMPLETED)
+    columns = ("known", "result__cache_hits", "result__cache_misses")
+    rows = list(scans.annotate(known=known).order_by("-created_at").values_list(*columns)[:SCANS_SHOWN])
+    told = [(hits, misses) for _, hits, misses in rows if hits is not None and misses is not None]
+    hits, misses = sum(hits for hits, _ in told), sum(misses for _, misses in told)
+    return LibraryHashes(rows[0][0] if rows else 0, len(told), hits, misses)
 
 
 def hit_rate(hits: int, misses: int) -> float | None:

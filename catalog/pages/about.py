@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog.hash_cache import library_hashes
 from catalog.models import Library, Membership, Photo, Snapshot
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
@@ -37,6 +38,7 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     context = {
         **frame,
         "kinds": list(kinds),
+        "hashes": library_hashes(library),
         "snapshots": list(Snapshot.objects.filter(library=library)[:MOST_SNAPSHOTS]),
         "memberships": list(Membership.objects.filter(library=library).select_related("user"))
         if frame["is_owner"]

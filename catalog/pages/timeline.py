@@ -44,11 +44,13 @@ def show_favourites(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 @ensure_csrf_cookie
+@say_problems
 def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Show the timeline of one library. 404 if it is not the user's to see."""
+    """Show the timeline of one library, with `?rating=` only photos of that many stars. 404 if it is not the user's to see."""
     frame = library_frame(request, library_id, "timeline")
-    home = reverse("catalog:library-timeline", args=[library_id])
-    context = {**frame, **timeline_context(request, home, {"library": str(library_id)})}
+    filters, home = _library_timeline(str(library_id), PhotoFilters.from_query(request.GET).rating)
+    context = {**frame, **timeline_context(request, home, filters), "rating": filters.get("rating", "")}
+    context["ratings"] = [("", "All"), *((str(stars), "★" * stars) for stars in range(5, 0, -1)), ("0", "Unrated")]
     return render(request, "catalog/library_timeline.html", context)
 
 
@@ -118,7 +120,15 @@ def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
     """Return the filters and the address of the timeline that an opened photo lies before."""
     if request.GET.get("favourite") == "true":
         return {"favourite": "true"}, reverse("catalog:favourites")
-    library = PhotoFilters.from_query(request.GET).libraries[:1]
-    if library:
-        return {"library": str(library[0])}, reverse("catalog:library-timeline", args=[library[0]])
+    filters = PhotoFilters.from_query(request.GET)
+    if filters.libraries:
+        return _library_timeline(str(filters.libraries[0]), filters.rating)
     return {}, reverse("catalog:timeline")
+
+
+def _library_timeline(library_id: str, rating: int | None) -> tuple[dict[str, str], str]:
+    """Return the filters and the address of a library's timeline, of photos with so many stars only if that is given."""
+    home = reverse("catalog:library-timeline", args=[library_id])
+    if rating is None:
+        return {"library": library_id}, home
+    return {"library": library_id, "rating": str(rating)}, f"{home}?rating={rating}"

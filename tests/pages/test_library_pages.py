@@ -263,3 +263,13 @@ def test_a_folder_that_cannot_be_reached_is_said_on_the_librarys_page(cast, alic
     alice.post(f"{base(cast)}/scan/")
     execute(Operation.objects.get(state=State.PENDING).pk)
     assert "The folder cannot be reached" not in alice.get(f"{base(cast)}/folders/").content.decode()
+
+
+def test_the_facts_tell_how_many_files_scans_need_not_read(cast, alice):
+    for number in range(4):
+        make_photo(cast.library, f"{number}.jpg").delete()
+    assert "0 files" in alice.get(f"{base(cast)}/about/").content.decode()
+    for _ in range(3):
+        execute(start_scan(cast.library, cast.alice).pk)
+    page = alice.get(f"{base(cast)}/about/").content.decode()
+    assert "4 files. The last 3 scans knew 8 already and read 4: 66 % spared" in page

@@ -164,3 +164,18 @@ def test_who_has_no_library_is_told_what_to_do(cast):
     newcomer.force_login(make_user("emma"))
     text = newcomer.get(reverse("catalog:timeline")).content.decode()
     assert "Add a library" in text and reverse("catalog:library-add") in text
+
+
+def test_a_librarys_timeline_can_show_photos_of_so_many_stars(cast, alice):
+    Library.objects.filter(pk=cast.library.pk).update(photo_count=1)
+    photo = make_photo(cast.library, "a.jpg", rating=4)
+    address = reverse("catalog:library-timeline", args=[cast.library.pk])
+    page = alice.get(address, {"rating": "4"})
+    assert handed_over(page, "filters") == {"library": str(cast.library.pk), "rating": "4"}
+    assert f'href="{address}?rating=4" aria-current="true"' in page.content.decode()
+    assert "No photo here has 4 stars" in page.content.decode()  # hidden unless there are none
+    opened = alice.get(reverse("catalog:photo", args=[photo.pk]), {"library": str(cast.library.pk), "rating": "4"})
+    assert handed_over(opened, "filters") == {"library": str(cast.library.pk), "rating": "4"}
+    assert f'data-home-url="{address}?rating=4"' in opened.content.decode()
+    assert handed_over(alice.get(address), "filters") == {"library": str(cast.library.pk)}
+    assert alice.get(address, {"rating": "9"}).status_code == 400
