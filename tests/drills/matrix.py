@@ -91,12 +91,12 @@ class Bench:
             shutil.rmtree(self.folder / part, ignore_errors=True)
             shutil.copytree(self.folder / f"{name}-{part}", self.folder / part, copy_function=shutil.copy2)
         if step.is_changed:
-            files = sorted(path for path in self.photos.rglob("*.jpg"))
+            files = sorted(path for path in self.photos.rglob("*.JPG"))
             for number, file in enumerate(files[6:9]):
                 file.write_bytes(files[20 + number].read_bytes() + b"edited")
                 os.utime(file, (1_700_000_000, 1_700_000_000))
             files[10].unlink()
-            files[11].rename(self.photos / "moved.jpg")
+            files[11].rename(self.photos / "moved.JPG")
 
     def run(self, step: Step, *before: str, meanwhile: Callable[[int], None] | None = None) -> tuple[int, str]:
         """Run the step's command to whatever end; return its exit code and what it said."""
