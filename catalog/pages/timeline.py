@@ -50,7 +50,7 @@ def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     frame = library_frame(request, library_id, "timeline")
     filters, home = _library_timeline(str(library_id), PhotoFilters.from_query(request.GET).rating)
     context = {**frame, **timeline_context(request, home, filters), "rating": filters.get("rating", "")}
-    context["ratings"] = [("", "All"), *((str(stars), "★" * stars) for stars in range(5, 0, -1)), ("0", "Unrated")]
+    context["ratings"] = [("", "All"), *((str(stars), f"{stars} ★") for stars in range(5, 0, -1)), ("0", "Unrated")]
     return render(request, "catalog/library_timeline.html", context)
 
 

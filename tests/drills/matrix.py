@@ -118,7 +118,11 @@ class Bench:
 
     def found(self) -> dict[str, object]:
         """What there is now: rows, cache, root, stars."""
-        return {**contents(self.installation), "rated": self.installation.ask(ONE_RATING)}
+        found = {**contents(self.installation), "rated": self.installation.ask(ONE_RATING)}
+        for row in found.values():
+            if isinstance(row, dict) and "missing_since" in row:
+                row["missing_since"] = row["missing_since"] is not None  # when is the time of the run
+        return found
 
     def trouble(self, step: Step) -> list[str]:
         """Return what is wrong right after a fault."""
