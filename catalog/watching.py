@@ -5,6 +5,7 @@ Watching is a convenience: whatever it misses (a share's other machines, a full 
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,16 +16,18 @@ from django.db import close_old_connections
 
 from operations.models import Operation, State
 from operations.running import AlreadyActive
-from photolala.lib.paths import unescape_path
+from photolala.lib.paths import escape_path, unescape_path
 
 from .libraries import start_scan
-from .models import Library
+from .models import FileWrite, Library, Photo
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 """How often it is looked whether other libraries are to be watched, and whether what waited can be scanned."""
 MOST_TOGETHER_MS = 5_000
 QUIET_MS = 500
+MOST_REMEMBERED = 500
+"""Of more changed files than these it is not asked whether the catalog knows them already."""
 SHARE_OF_TIME = 4
 """A scan that took a second is not followed by another one for four, however much changes."""
 
@@ -50,6 +53,8 @@ class Watcher:
         self.clock = clock
         self.waiting: dict[Path, float] = {}
         """Roots in which something changed, and the time before which they are not scanned."""
+        self.changed: dict[Path, set[str]] = {}
+        """What changed there."""
 
     def run(self) -> None:
         """Watch, and start over when other libraries are to be watched or a folder went away."""
@@ -96,18 +101,23 @@ class Watcher:
             for root in roots:
                 if Path(path).is_relative_to(root) and is_visible(root, path):
                     self.waiting.setdefault(root, self.clock())
+                    changed = self.changed.setdefault(root, set())
+                    if len(changed) <= MOST_REMEMBERED:
+                        changed.add(path)
 
     def scan_what_waits(self, roots: dict[Path, Library]) -> int:
         """Start scans where something changed; return how many. Who is being scanned, or was just now, goes on waiting."""
         started = 0
         for root, not_before in list(self.waiting.items()):
-            if root not in roots:
-                del self.waiting[root]
+            if root not in roots or not self._is_news(root, roots[root]):
+                self._forget(root)
             elif not_before <= self.clock() and self._start(root, roots[root]):
                 started += 1
         return started
 
     def _start(self, root: Path, library: Library) -> bool:
+        if FileWrite.objects.filter(library=library, state="writing").exists():
+            return False  # the catalog is being told just now
         latest = Operation.objects.filter(active_key=library.scan_key).order_by("-created_at").first()
         if latest is not None:
             if latest.state == State.FAILED and latest.error_code == "confirm_gone":
@@ -119,8 +129,29 @@ class Watcher:
             start_scan(library, library.owner)
         except AlreadyActive:
             return False  # it may have passed the place: once more when it has ended
-        del self.waiting[root]
+        self._forget(root)
         return True
+
+    def _forget(self, root: Path) -> None:
+        del self.waiting[root]
+        self.changed.pop(root, None)
+
+    def _is_news(self, root: Path, library: Library) -> bool:
+        """False if the catalog knows all that changed, as it does of files into which Photolala itself wrote."""
+        changed = self.changed.get(root, set())
+        if len(changed) > MOST_REMEMBERED or FileWrite.objects.filter(library=library, state="writing").exists():
+            return True
+        for path in changed:
+            directory, _, filename = escape_path(os.fsencode(os.path.relpath(path, root))).rpartition("/")
+            row = Photo.objects.filter(library=library, directory=directory, filename=filename)
+            known = row.exclude(state=Photo.State.MISSING).values_list("size_bytes", "mtime_ns").first()
+            try:
+                facts = os.lstat(path)
+            except OSError:
+                return True
+            if known != (facts.st_size, facts.st_mtime_ns) or not stat.S_ISREG(facts.st_mode):
+                return True
+        return not changed
 
     def _pause_after(self, latest: Operation) -> float:
         assert latest.finished_at is not None

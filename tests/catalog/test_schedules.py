@@ -10,11 +10,11 @@ import pytest
 from django.utils import timezone
 
 from catalog import schedules, watching
-from catalog.models import Library, Photo
+from catalog.models import FileWrite, Library, Photo
 from catalog.tasks import scan_what_is_due
 from operations.models import Operation, State
 from operations.running import execute
-from tests.factories import make_jpeg, make_library, make_user
+from tests.factories import make_jpeg, make_library, make_photo, make_user
 
 NOW = timezone.now()
 
@@ -135,6 +135,39 @@ def test_what_photolala_writes_beside_the_photos_starts_no_scan(watcher, library
     watcher.note(roots, [f"{library.root}/{path}"])
     assert watcher.scan_what_waits(roots) == expected
     assert watcher.scan_what_waits(roots) == 0
+
+
+def test_a_file_that_the_catalog_knows_as_it_is_starts_no_scan(watcher, library):
+    """Photolala's own writes are such changes."""
+    roots = watching.watched_roots()
+    photo = make_photo(library, "2024/a.jpg", mtime_ns=0)
+    file = Path(library.root) / "2024" / "a.jpg"
+    Photo.objects.update(mtime_ns=file.stat().st_mtime_ns)
+    watcher.note(roots, [str(file)])
+    assert (watcher.scan_what_waits(roots), watcher.waiting) == (0, {})
+
+    write = FileWrite.objects.create(
+        library=library, photo=photo, kind="rating", wanted={"rating": 5}, state="writing", try_at=NOW
+    )
+    file.write_bytes(make_jpeg(seed=9))
+    watcher.note(roots, [str(file)])
+    assert watcher.scan_what_waits(roots) == 0  # the writer will tell the catalog in a moment
+    Photo.objects.update(mtime_ns=file.stat().st_mtime_ns, size_bytes=file.stat().st_size)
+    FileWrite.objects.filter(pk=write.pk).update(state="done")
+    assert (watcher.scan_what_waits(roots), watcher.waiting) == (0, {})
+
+    watcher.note(roots, [str(file), f"{library.root}/new.jpg"])
+    assert watcher.scan_what_waits(roots) == 1
+
+
+def test_so_many_changes_are_news_without_asking(watcher, library, monkeypatch):
+    monkeypatch.setattr(watching, "MOST_REMEMBERED", 3)
+    roots = watching.watched_roots()
+    for number in range(6):
+        photo = make_photo(library, f"{number}.jpg")
+        Photo.objects.filter(pk=photo.pk).update(mtime_ns=(Path(library.root) / photo.filename).stat().st_mtime_ns)
+    watcher.note(roots, [f"{library.root}/{number}.jpg" for number in range(6)])
+    assert watcher.scan_what_waits(roots) == 1
 
 
 def test_a_change_during_a_scan_is_scanned_when_that_one_has_ended(watcher, library):
