@@ -21,7 +21,7 @@ from catalog.media.tag_changes import IN_THE_FILE, date_problem
 from . import publishing
 from .answers import taken_columns
 from .models import FileWrite, Library, Photo
-from .writes import NothingToUndo, last_done, start_writing
+from .writes import NothingToUndo, last_done, start_writing, want_instead
 
 BY_A_PERSON = "person"
 """The source of a capture time that a person gave and the file has not."""
@@ -153,7 +153,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
             if write is None:
                 new.append(_intent(library, photo, user, wish.wanted))
             else:
-                _want_instead(write, wish.wanted, user)
+                want_instead(write, wish.wanted, user)
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True)
@@ -180,16 +180,6 @@ def _said(photo: Photo) -> dict[str, Any]:
     if photo.taken_source not in IN_THE_FILE:
         return {"taken": "", "offset": None}
     return {"taken": photo.taken_local.replace(tzinfo=None).isoformat(), "offset": photo.taken_offset_minutes}
-
-
-def _want_instead(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
-    """Let an open write want another date; a worker that is at it looks again when it is done."""
-    write.wanted, write.user = wanted, user
-    if write.state != FileWrite.State.WRITING:
-        write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
-        write.attempts = write.deaths = 0
-        write.try_at, write.undoes = clock.now(), None
-    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
 
 
 def _columns(local: datetime, offset_minutes: int | None, zone: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from . import publishing
 from .favourites import FULL, FavouriteAnswer, check_stars
 from .models import Favourite, FileWrite, Library, Photo, QueuedStar
-from .writes import start_writing
+from .writes import start_writing, want_instead
 
 _OPEN = [state.value for state in FileWrite.OPEN]
 
@@ -106,17 +106,12 @@ def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
 
 def _want_instead(write: FileWrite, stars: int, user: Any) -> bool:
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written."""
-    is_free = write.state != FileWrite.State.WRITING  # a worker that is at it looks again when it is done
+    is_free = write.state != FileWrite.State.WRITING
     if is_free and write.previous.get("rating") == stars and not write.new_md5:
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True
-    write.wanted, write.user = {"rating": stars}, user
-    if is_free:
-        write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
-        write.attempts = write.deaths = 0
-        write.try_at, write.undoes = timezone.now(), None
-    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
+    want_instead(write, {"rating": stars}, user)
     return False
 
 

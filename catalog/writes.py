@@ -53,6 +53,16 @@ def visible_writes(user: Any) -> QuerySet[FileWrite]:
     return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("way_back")
 
 
+def want_instead(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
+    """Let an open write want something else, as if it was asked for now; a worker that is at it looks again in the end."""
+    write.wanted, write.user = wanted, user
+    if write.state != FileWrite.State.WRITING:
+        write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
+        write.attempts = write.deaths = 0
+        write.try_at, write.undoes = timezone.now(), None
+    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
+
+
 def retry(write: FileWrite, user: Any) -> bool:
     """Try a waiting or failed write again now; False if it is neither."""
     again = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
