@@ -244,6 +244,7 @@ def test_a_file_that_appears_in_a_watched_folder_starts_a_scan(library, monkeypa
     assert [operation.state for operation in scans()] == [State.PENDING]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_folders_that_cannot_be_watched_are_said_and_tried_again(watcher, library, monkeypatch, caplog):
     tries = []
 
