@@ -1,5 +1,6 @@
 """`up` in real processes: a scan by the worker survives kill -9 of a child, of the worker and of everything, and Ctrl-C."""
 
+import itertools
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.drills.scanning import Installation, contents, descendants, differences, kill
-from tests.photos import make_library
+from tests.photos import make_jpeg, make_library
 
 PATIENCE_SECONDS = 120
 
@@ -159,3 +160,26 @@ def test_a_taken_port_a_missing_folder_and_a_second_start_get_one_sentence(tmp_p
             assert done.returncode == 1 and sentence in done.stderr, (words, done.stderr)
             assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
     assert os.path.isdir(installation.data)
+
+
+@pytest.mark.slow
+def test_a_file_that_appears_in_a_watched_folder_is_in_the_catalog_soon(tmp_path: Path) -> None:
+    photos = make_library(tmp_path / "photos", 20)
+    installation = Installation(tmp_path / "data", photos)
+    running = Running(installation, "--photos", str(photos))
+    try:
+        running.wait(lambda state, *_: state == "completed")
+        with sqlite3.connect(installation.data / "photolala.sqlite3", timeout=30) as database:
+            database.execute("UPDATE catalog_library SET is_watched = 1")
+        found, deadline = None, time.monotonic() + PATIENCE_SECONDS
+        for number in itertools.count():  # nobody knows when it begins to watch: files go on appearing
+            make_jpeg(photos / f"new {number}.jpg", seed=1000 + number)
+            found = installation.ask("SELECT 1 FROM catalog_photo WHERE filename LIKE 'new %'")
+            if found or time.monotonic() > deadline:
+                break
+            time.sleep(1.0)
+        assert found
+    finally:
+        said = running.stop()
+    assert running.process.returncode == 0, said
+    assert "Traceback" not in said
