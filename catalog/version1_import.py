@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 
 from catalog.version1.read import BadRow, OldPhoto, open_old_library
@@ -63,7 +64,8 @@ def import_version1(
         done.has_ratings = old.has_ratings
         rows = progress(old.photos(), "Reading the old library")
         for batch in _batches(_good(rows, done)):
-            _take_over(library, user, batch, done)
+            with transaction.atomic():  # nobody's word comes between looking and rating
+                _take_over(library, user, batch, done)
     return done
 
 
@@ -94,11 +96,13 @@ def _take_over(library: Library, user: Any, batch: Sequence[OldPhoto], done: Imp
     places = Q(directory__in={place[0] for place in wanted}, filename__in={place[1] for place in wanted})
     found = {
         (photo.directory, photo.filename): photo
-        for photo in Photo.objects.filter(places, library=library).exclude(state=Photo.State.MISSING)
+        for photo in Photo.objects.select_for_update()
+        .filter(places, library=library)
+        .exclude(state=Photo.State.MISSING)
+        .order_by("pk")
     }
-    spoken = set(
-        FileWrite.objects.filter(photo__in=[photo.pk for photo in found.values()]).values_list("photo", flat=True)
-    )
+    words = FileWrite.objects.filter(kind=FileWrite.Kind.RATING, photo__in=[photo.pk for photo in found.values()])
+    spoken = set(words.values_list("photo", flat=True))
     by_stars: dict[int, list[UUID]] = defaultdict(list)
     for place, row in wanted.items():
         photo = found.get(place)
@@ -107,11 +111,11 @@ def _take_over(library: Library, user: Any, batch: Sequence[OldPhoto], done: Imp
             done.note(
                 row.path, "No photo of this library lies there. Scan it first; a photo that was moved is not found."
             )
+        elif photo.rating or photo.rating_held or photo.pk in spoken:
+            done.already += 1
         elif row.size_bytes is not None and row.size_bytes != photo.size_bytes:
             done.changed += 1
             done.note(row.path, "The file has another size than the old library knew: perhaps it is another photo.")
-        elif photo.rating or photo.rating_held or photo.pk in spoken:
-            done.already += 1
         else:
             by_stars[row.rating or 0].append(photo.pk)
     for stars, ids in by_stars.items():

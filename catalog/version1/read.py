@@ -14,7 +14,10 @@ MOST_BYTES = 8 * 1024**3
 MOST_TEXT_BYTES = 64 * 1024
 MOST_SECONDS = 600.0
 _STEPS_BETWEEN_LOOKS = 100_000
-_PRAGMAS = ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "query_only=ON")
+_PRAGMAS = (
+    *("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "query_only=ON"),
+    "ignore_check_constraints=ON",  # they are a stranger's expressions
+)
 _HEADER = b"SQLite format 3\0"
 
 
@@ -67,13 +70,13 @@ class OldLibrary:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-            kind = connection.execute("SELECT type FROM sqlite_master WHERE name = 'photos'").fetchone()
+            kind = connection.execute("SELECT type, rootpage > 0 FROM sqlite_master WHERE name = 'photos'").fetchone()
             columns = {row[1] for row in connection.execute("PRAGMA table_info(photos)")}
         except sqlite3.Error as error:
             raise NotALibraryDatabase(f"{file} is no whole database: {error}. Nothing was changed.") from None
         if said != "ok":
             raise NotALibraryDatabase(f"{file} is damaged: {str(said)[:200]}. Nothing was changed.")
-        if kind != ("table",) or "current_path" not in columns:
+        if kind != ("table", 1) or "current_path" not in columns:
             raise NotALibraryDatabase(
                 f"{file} is no library database of version 1: it has no table of photos with their paths. Nothing was changed."
             )

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog import version1_import
-from catalog.models import FileWrite, Photo
+from catalog.models import FileWrite, Library, Photo
 from catalog.ratings import set_rating
 from catalog.version1.read import NotALibraryDatabase
 from catalog.version1_import import import_version1
@@ -60,7 +60,8 @@ def test_ratings_are_taken_over_once_and_the_old_file_stays_as_it_is(library, tm
     assert write_all(library)["written"] == 2
     assert tags_of(Path(library.root) / "0.jpg")["IFD0:Rating"] == 5
     # written files have another size; nothing is rated again for that
-    assert import_version1(library, library.owner, file).rated == 0
+    third = import_version1(library, library.owner, file)
+    assert (third.rated, third.already, third.changed) == (0, 2, 0)
     assert FileWrite.objects.count() == 2
 
 
@@ -179,6 +180,9 @@ def test_the_command(library, tmp_path, capsys):  # noqa: F811
     assert json.loads(capsys.readouterr().out)["rated"] == 1
     call_command(*words, library.owner.get_username())
     assert "0 of 1 photos rated, 1 were rated here already" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="is no library"):
+        call_command("import_library", str(file), "--library", str(tmp_path), "--user", library.owner.get_username())
+    assert Library.objects.count() == 1
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("import_library", "/nowhere", *words[2:], library.owner.get_username())
 
