@@ -23,6 +23,7 @@ class PhotolalaUserAdmin(UserAdmin):
 
     list_display = ["username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login"]
     show_full_result_count = False
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("Photolala", {"fields": ("quota_bytes",)}))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say what goes without loading a million photos to name them."""

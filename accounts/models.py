@@ -11,6 +11,12 @@ class User(AbstractUser):
     """A person. The key is a UUID, because it appears in URLs, object-store keys and exports."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    quota_bytes = models.PositiveBigIntegerField(
+        "quota in bytes",
+        null=True,
+        blank=True,
+        help_text="How much the libraries of this person may hold when something is imported; empty: no limit.",
+    )
 
 
 class Device(models.Model):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from catalog.snapshots.location import FolderLocation
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from operations.models import Operation, State
-from operations.running import start
+from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
@@ -23,12 +23,14 @@ from .models import (
     Favourite,
     FileWrite,
     HashCache,
+    ImportItem,
     Library,
     Membership,
     Photo,
     PhotoMetadata,
     QueuedStar,
     Snapshot,
+    TrashItem,
 )
 
 MOST_CHOICES = 2_000
@@ -184,6 +186,15 @@ def start_scan(library: Library, user: Any, **params: bool) -> Operation:
     )
 
 
+def want_scan(library: Library, user: Any) -> Operation | None:
+    """See to it that a scan of `library` begins after this moment: now, or when the one under way is done (then None)."""
+    Library.objects.filter(pk=library.pk).update(scan_wanted_at=timezone.now())
+    try:
+        return start_scan(library, user)
+    except AlreadyActive:
+        return None
+
+
 def forget_library(library: Library) -> None:
     """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
 
@@ -199,11 +210,12 @@ def forget_library(library: Library) -> None:
         Favourite.objects.filter(photo__in=of_it.values("pk")).delete()
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
         FileWrite.objects.filter(library=library).update(undoes=None)
-        for rows in (FileWrite, QueuedStar, Alias, HashCache):
+        for rows in (FileWrite, TrashItem, QueuedStar, Alias, HashCache):
             of_library = rows.objects.filter(library=library)  # type: ignore[attr-defined]
             of_library._raw_delete(of_library.db)
         of_it._raw_delete(of_it.db)
         Snapshot.objects.filter(library=library).delete()
+        ImportItem.objects.filter(import_run__library=library).delete()
         library.delete()
 
 
@@ -307,6 +319,12 @@ def refuse_overlap(user: Any, real: Path, *, besides: Library | None = None) -> 
     # Whose it is, and that it is a library at all, is not this user's business.
     if any(is_within(real, root) or is_within(root, real) for root in others):
         raise LibraryRefused(_NOT_FREE)
+
+
+def refuse_foreign(user: Any, real: Path) -> None:
+    """Raise LibraryRefused if the folder overlaps with a library that `user` may not see."""
+    if any(is_within(real, root) or is_within(root, real) for root in _library_roots(user)[1]):
+        raise LibraryRefused("That folder cannot be read for you. Choose another one. Nothing was changed.")
 
 
 def _library_roots(user: Any, besides: Library | None = None) -> tuple[dict[Path, str], set[Path]]:

@@ -15,7 +15,8 @@ def start_due_scans(now: datetime | None = None) -> int:
     """Start a scan, in its owner's name, of every library for which it is time; return how many.
 
     It is time when the newest scan, however it ended, was asked for longer ago than the library's `scan_every_hours`
-    (so a folder that cannot be reached is tried again, but not every minute), or when heads were compared longer ago
+    (so a folder that cannot be reached is tried again, but not every minute), when something was put into its folder
+    (`scan_wanted_at`) after the newest scan began, or when heads were compared longer ago
     than its `verify_every_days`; then the scan compares them.
     """
     now = now or timezone.now()
@@ -33,6 +34,8 @@ def start_due_scans(now: datetime | None = None) -> int:
 
 
 def _is_scan_due(library: Library, now: datetime) -> bool:
+    if library.scan_wanted_at and _last_asked(library) < library.scan_wanted_at:
+        return True
     if not library.scan_every_hours:
         return False
     newest = max(_last_asked(library), library.scanned_at or library.created_at)

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
-from . import schedules, writes
+from . import imports, schedules, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -40,3 +40,15 @@ def prune_hashes() -> int:
 def scan_what_is_due() -> int:
     """Start the scans for which it is time. Returns how many. Safe to run at any time."""
     return schedules.start_due_scans()
+
+
+@shared_task(name="catalog.tasks.import_what_waits", ignore_result=True)
+def import_what_waits() -> int:
+    """Start importers where something waits. Returns how many. Safe to run at any time."""
+    return imports.start_all_waiting()
+
+
+@shared_task(name="catalog.tasks.forget_old_uploads", ignore_result=True)
+def forget_old_uploads() -> int:
+    """Remove uploads that nobody went on with. Returns how many."""
+    return imports.forget_old_uploads()

@@ -48,6 +48,8 @@ try:
     CACHE_LOCATION = env.text("PHOTOLALA_CACHE", str(DATA_DIR / "cache"))
     CACHE_QUOTA_BYTES = env.size_bytes("PHOTOLALA_CACHE_QUOTA", 10 * 10**9)  # of each shard, for `cache prune`
     EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")
+    UPLOADS_DIR = env.folder("PHOTOLALA_UPLOADS", DATA_DIR / "uploads")
+    UPLOAD_QUOTA_BYTES = env.size_bytes("PHOTOLALA_UPLOAD_QUOTA", 100 * 10**9)  # of one person's files under way
     S3 = {
         "endpoint_url": env.text("PHOTOLALA_S3_ENDPOINT") or None,
         "region_name": env.text("PHOTOLALA_S3_REGION") or None,
@@ -239,6 +241,9 @@ SPECTACULAR_SETTINGS = {
         "OperationState": "operations.models.State",
         "PhotoState": "catalog.models.Photo.State",
         "MemberRole": "catalog.models.Membership.Role",
+        "WriteKind": "catalog.models.FileWrite.Kind",
+        "ImportKind": "catalog.models.Import.Kind",
+        "ImportItemState": "catalog.models.ImportItem.State",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
@@ -281,6 +286,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.tasks.scan_what_is_due",
         "schedule": schedule(60.0),
         "options": {"expires": 59.0},
+    },
+    "import what waits": {
+        "task": "catalog.tasks.import_what_waits",
+        "schedule": schedule(60.0),
+        "options": {"expires": 59.0},
+    },
+    "remove uploads that were given up": {
+        "task": "catalog.tasks.forget_old_uploads",
+        "schedule": schedule(3600.0),
+        "options": {"expires": 3600.0},
     },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",

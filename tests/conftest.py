@@ -23,6 +23,7 @@ def own_folders(settings, tmp_path_factory):
     settings.STORAGES = {**settings.STORAGES, "cache": {**settings.STORAGES["cache"], "OPTIONS": own}}
     settings.DATA_DIR = folder
     settings.EXPORTS_DIR = folder / "exports"
+    settings.UPLOADS_DIR = folder / "uploads"
     return folder
 
 

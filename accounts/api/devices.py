@@ -209,6 +209,6 @@ def _profile_json(user: Any) -> dict[str, Any]:
         "email": user.email,
         "is_staff": user.is_staff,
         "joined_at": utc_text(user.date_joined),
-        "quota_bytes": None,
+        "quota_bytes": user.quota_bytes,
         "capabilities": CAPABILITIES,
     }

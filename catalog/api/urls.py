@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from . import dates, entries, events, file_writes, health, libraries, media, photos, snapshots, timeline
+from . import (
+    dates,
+    entries,
+    events,
+    file_writes,
+    health,
+    imports,
+    libraries,
+    media,
+    photos,
+    snapshots,
+    timeline,
+    uploads,
+)
 
 LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
@@ -34,6 +47,13 @@ urlpatterns = [
     path("writes/", file_writes.WriteList.as_view(), name="writes"),
     path("writes/<uuid:write_id>/retry/", file_writes.WriteRetry.as_view(), name="write-retry"),
     path("writes/<uuid:write_id>/give-up/", file_writes.WriteGiveUp.as_view(), name="write-give-up"),
+    path("imports/", imports.ImportList.as_view(), name="imports"),
+    path("imports/<uuid:import_id>/", imports.ImportDetail.as_view(), name="import"),
+    path("imports/<uuid:import_id>/items/", imports.ImportItems.as_view(), name="import-items"),
+    path("imports/<uuid:import_id>/retry/", imports.ImportRetry.as_view(), name="import-retry"),
+    path("imports/<uuid:import_id>/stop/", imports.ImportStop.as_view(), name="import-stop"),
+    path("uploads/", uploads.UploadList.as_view(), name="uploads"),
+    path("uploads/<uuid:upload_id>/", uploads.UploadDetail.as_view(), name="upload"),
     path("timeline/buckets/", timeline.Buckets.as_view(), name="timeline-buckets"),
     path("timeline/bucket/", timeline.Bucket.as_view(), name="timeline-bucket"),
     path("events/poll", events.Poll.as_view(), name="events-poll"),

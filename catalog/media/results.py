@@ -78,6 +78,8 @@ class DigestResult(SurveyResult):
     """Where the bytes lie that the picture is drawn from (image_data.image_map), if that was asked for."""
     embedded_rating: int | None = None
     sidecar_rating: int | None = None
+    is_favourite: bool = False
+    """A sidecar says that somebody liked it where it comes from."""
     caption: str = ""
     keywords: list[str] = field(default_factory=list)
     content_identifier: str = ""

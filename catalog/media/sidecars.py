@@ -20,6 +20,8 @@ class Sidecar:
     words: Words = field(default_factory=Words)
     candidates: list[dates.Candidate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_favourite: bool = False
+    """Somebody liked it where it comes from. An import makes stars of that; a scan does not."""
 
 
 def read_xmp_sidecar(data: bytes) -> Sidecar:
@@ -62,6 +64,7 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
         candidate = dates.from_unix(seconds, "sidecar", "the Takeout file's photoTakenTime")
         if candidate:
             sidecar.candidates.append(candidate)
+    sidecar.is_favourite = document.get("favorited") is True
     description = document.get("description")
     if isinstance(description, str):
         sidecar.words.caption = tidy(description)

@@ -4,20 +4,26 @@ from .alias import Alias
 from .favourite import Favourite
 from .file_write import FileWrite
 from .hash_cache import HashCache
+from .importing import Import, ImportItem, Upload
 from .library import Library, Membership
 from .photo import Photo, PhotoMetadata
 from .snapshot import Snapshot
 from .star_queue import QueuedStar
+from .trash import TrashItem
 
 __all__ = [
     "Alias",
     "Favourite",
     "FileWrite",
     "HashCache",
+    "Import",
+    "ImportItem",
     "Library",
     "Membership",
     "Photo",
     "PhotoMetadata",
     "QueuedStar",
     "Snapshot",
+    "TrashItem",
+    "Upload",
 ]

@@ -73,6 +73,12 @@ class Library(models.Model):
         help_text="How often a scan also compares the first 4 KB of files that look unchanged; 0: only when asked.",
     )
     is_watched = models.BooleanField(default=False, db_default=False, help_text="Changes start a scan at once.")
+    scan_wanted_at = models.DateTimeField(
+        null=True, blank=True, help_text="Something was put into the folder: a scan that began earlier does not count."
+    )
+    trash_days = models.PositiveIntegerField(
+        default=30, db_default=30, help_text="Days until what is in the trash is deleted for good; 0: only when asked."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     # Written by the scan.

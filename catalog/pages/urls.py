@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import about, dates, duplicates, file_writes, folders, libraries, library_settings, problems
+from . import about, dates, duplicates, file_writes, folders, imports, libraries, library_settings, problems
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
@@ -14,6 +14,11 @@ urlpatterns = [
     path("writes/", file_writes.show_writes, name="writes"),
     path("writes/<uuid:write_id>/retry/", file_writes.retry_write, name="write-retry"),
     path("writes/<uuid:write_id>/give-up/", file_writes.give_up_write, name="write-give-up"),
+    path("imports/", imports.show_imports, name="imports"),
+    path("imports/folder/", imports.import_folder, name="import-folder"),
+    path("imports/<uuid:import_id>/", imports.show_import, name="import"),
+    path("imports/<uuid:import_id>/retry/", imports.retry_import, name="import-retry"),
+    path("imports/<uuid:import_id>/stop/", imports.stop_import, name="import-stop"),
     path("libraries/", libraries.list_libraries, name="libraries"),
     path("libraries/add/", libraries.add, name="library-add"),
     path("libraries/<uuid:library_id>/scan/", libraries.scan, name="library-scan"),

@@ -238,15 +238,38 @@ def create_beside(folder_fd: int, name: bytes, token: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        call = getattr(_libc, "renameat2", None)
-        if call is None or call(folder_fd, hidden, folder_fd, name, _RENAME_NOREPLACE) != 0:
-            code = ctypes.get_errno() if call else errno.ENOSYS
-            if code not in _CANNOT:
-                raise OSError(code, os.strerror(code), name)
-            os.link(hidden, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd, follow_symlinks=False)
+        rename_to_free_name(folder_fd, hidden, folder_fd, name)
         fsync_directory(f"/proc/self/fd/{folder_fd}")
     finally:
         remove_hidden(folder_fd, hidden)
+
+
+def rename_to_free_name(folder_fd: int, name: bytes, new_folder_fd: int, new_name: bytes) -> None:
+    """Rename a file, in one step, to a name that nothing has. Raises FileExistsError or another OSError."""
+    call = getattr(_libc, "renameat2", None)
+    if call is not None and call(folder_fd, name, new_folder_fd, new_name, _RENAME_NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno() if call else errno.ENOSYS
+    if code not in _CANNOT:
+        raise OSError(code, os.strerror(code), new_name)
+    try:
+        os.link(name, new_name, src_dir_fd=folder_fd, dst_dir_fd=new_folder_fd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+        _rename_where_none_is(folder_fd, name, new_folder_fd, new_name)
+    else:
+        os.unlink(name, dir_fd=folder_fd)
+
+
+def _rename_where_none_is(folder_fd: int, name: bytes, new_folder_fd: int, new_name: bytes) -> None:
+    """Look first, then rename: all that is left where the file system knows neither links nor careful renames."""
+    try:
+        os.stat(new_name, dir_fd=new_folder_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(name, new_name, src_dir_fd=folder_fd, dst_dir_fd=new_folder_fd)
+    else:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new_name)
 
 
 def hidden_versions(folder_fd: int, token_start: str) -> list[bytes]:

@@ -23,11 +23,16 @@ MEANINGS = {
     404: "Not there, or not yours to see.",
     405: "This address does not know that verb.",
     409: "The present state does not allow it.",
+    410: "It was there, and is gone; begin again.",
+    412: "The header Tus-Resumable is missing, or names another version.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     422: "Well-formed, but impossible.",
+    423: "Another connection is at it just now.",
     429: "Too many tries; see Retry-After.",
+    460: "The piece was spoilt on its way; send it again.",
     503: "Not now; see Retry-After.",
+    507: "The server's disk has no room for it.",
 }
 
 

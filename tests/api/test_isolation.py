@@ -11,7 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from accounts.models import Device
-from catalog.models import Favourite, FileWrite, Photo, PhotoMetadata, Snapshot
+from catalog.models import Favourite, FileWrite, Import, ImportItem, Photo, PhotoMetadata, Snapshot, Upload
 from exports.models import Export, ExportDestination
 from operations.models import Operation
 from tests.factories import PASSWORD, make_photo
@@ -54,7 +54,19 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     )
     type(cast.library).objects.filter(pk=cast.library.pk).update(name=SECRET, warning=SECRET, snapshot_md5=md5)
     answer = client_of(None).post(f"{API}auth/devices/", {"username": "alice", "password": PASSWORD, "name": SECRET})
+    imported = Import.objects.create(library=cast.library, user=cast.alice, kind="upload", source=SECRET)
+    ImportItem.objects.create(import_run=imported, filename=SECRET, size_bytes=1, mtime_ns=1)
+    upload = Upload.objects.create(
+        user=cast.alice,
+        import_run=imported,
+        filename=SECRET,
+        size_bytes=1,
+        mtime_ns=1,
+        expires_at="2036-01-01T00:00:00Z",
+    )
     return {
+        "import_id": str(imported.pk),
+        "upload_id": str(upload.pk),
         "photo_id": str(photo.pk),
         "write_id": str(write.pk),
         "library_id": str(cast.library.pk),

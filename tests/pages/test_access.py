@@ -13,7 +13,7 @@ import accounts.pages.urls
 import catalog.pages.urls
 import operations.pages.urls
 from accounts.models import Device
-from catalog.models import Favourite, FileWrite, Library, Membership, Photo, Snapshot
+from catalog.models import Favourite, FileWrite, Import, ImportItem, Library, Membership, Photo, Snapshot
 from operations.models import Operation
 from tests.factories import make_photo
 
@@ -26,7 +26,7 @@ ROUTES = [
 ]
 CLOSED = [route for route in ROUTES if route[0] not in OPEN]
 WITH_ID = [route for route in ROUTES if route[1]]
-TABLES = (Library, Membership, Photo, Favourite, Operation, Device, FileWrite)
+TABLES = (Library, Membership, Photo, Favourite, Operation, Device, FileWrite, Import, ImportItem)
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ def ids(cast: Any) -> dict[str, Any]:
         "library_id": cast.library.pk,
         "photo_id": photo.pk,
         "write_id": write.pk,
+        "import_id": Import.objects.create(library=cast.library, user=cast.alice, kind="folder", source="/x").pk,
         "operation_id": Operation.objects.create(owner=cast.alice, kind="scan", state="failed").pk,
         "device_id": Device.objects.create(user=cast.alice, name="phone", token=token).pk,
     }

@@ -1,21 +1,19 @@
 """`import_library`: take the ratings of a version-1 library database over. Safe to repeat; the old file is only read."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from catalog.libraries import role_of
-from catalog.models import Library, Membership
+from catalog.management.targets import known_library
+from catalog.models import Membership
 from catalog.progress import CommandProgress
 from catalog.version1.read import NotALibraryDatabase
 from catalog.version1_import import import_version1
-from photolala.lib.paths import escape_path
 
 
 class Command(BaseCommand):
@@ -33,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take over, print the counts, and exit 0 (done), 1 (some rows were left out) or 2 (wrong usage)."""
-        library = self.known_library(options["library"])
+        library = known_library(options["library"])
         user = User.objects.filter(username=options["user"], is_active=True).first()
         if user is None or role_of(library, user) not in ("owner", Membership.Role.EDITOR):
             raise CommandError(
@@ -61,14 +59,3 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {problem['path']}: {problem['reason']}")
         if done.unknown or done.changed or done.bad:
             sys.exit(1)
-
-    def known_library(self, target: str) -> Library:
-        """Return the library of that id or folder; none is ever made here. Raises CommandError."""
-        try:
-            found = Library.objects.filter(pk=UUID(target))
-        except ValueError:
-            found = Library.objects.filter(root=escape_path(os.fsencode(os.path.realpath(target))))
-        library = found.select_related("owner").first()
-        if library is None:
-            raise CommandError(f"{target} is no library. Scan the folder first. Nothing was changed.", returncode=2)
-        return library

@@ -1,0 +1,201 @@
+"""Imports: begin one, watch what becomes of each file, stop it, try again."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import imports as verbs
+from catalog.libraries import LibraryRefused
+from catalog.models import Import, ImportItem, Library
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import BadRequest, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+
+ORDER = ("-created_at", "id")
+ITEM_ORDER = ("id",)
+
+
+class NewImport(serializers.Serializer):
+    """What is to be imported, and into what."""
+
+    library = serializers.UUIDField()
+    folder = serializers.CharField(
+        max_length=4096,
+        required=False,
+        trim_whitespace=False,
+        help_text="Absolute path on the server, below PHOTOLALA_ROOTS. Without one: a batch that takes uploads.",
+    )
+    layout = serializers.ChoiceField(Import.Layout.choices, required=False, default=Import.Layout.MONTH)
+
+
+class ImportBody(serializers.Serializer):
+    """One import, and how many of its files are in each state."""
+
+    id = serializers.UUIDField()
+    library = serializers.UUIDField()
+    kind = serializers.ChoiceField(Import.Kind.choices)
+    source = serializers.CharField(help_text="The folder, or the archive's name.")  # type: ignore[assignment]
+    layout = serializers.ChoiceField(Import.Layout.choices)
+    error = serializers.CharField(help_text="Why the source as a whole could not be read; else empty.")
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    waiting = serializers.IntegerField()
+    placing = serializers.IntegerField()
+    imported = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="Of the imported files.")
+
+
+class ItemBody(serializers.Serializer):
+    """One file, and what became of it."""
+
+    path = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    state = serializers.ChoiceField(ImportItem.State.choices)
+    target = serializers.CharField(help_text="Where it lies in the library; empty if it does not.")
+    code = serializers.CharField(help_text="Why it was not imported, for programs; else empty.")
+    reason = serializers.CharField(help_text="The same in a sentence.")
+
+
+class TriedBody(serializers.Serializer):
+    """How many files it concerns."""
+
+    count = serializers.IntegerField()
+
+
+ImportPage = page_body("ImportPage", ImportBody)
+ItemPage = page_body("ImportItemPage", ItemBody)
+
+
+class ImportList(ApiView):
+    """One's own imports, and those into one's own libraries."""
+
+    @documented("imports_list", "Newest first.", {200: ImportPage}, errors=(400, 401), parameters=PAGE_PARAMETERS)
+    def get(self, request: Request) -> Response:
+        """Return a page. Two queries."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        page = paginate(verbs.visible_imports(request.user), ORDER, request.query_params)
+        counts = verbs.counts_of(page.rows)
+        return Response(envelope(page, [_import_json(one, counts[one.pk]) for one in page.rows], request))
+
+    @documented(
+        "imports_create",
+        "Begin to import a folder of the server, or open a batch for files that are going to be sent to `uploads/`.",
+        {201: ImportBody},
+        errors=(400, 401, 403, 404, 415, 422),
+        request=NewImport,
+    )
+    def post(self, request: Request) -> Response:
+        """Do so; a worker does the work."""
+        body = NewImport(data=request.data)
+        body.is_valid(raise_exception=True)
+        said = body.validated_data
+        library = Library.objects.visible_to(request.user).filter(pk=said["library"]).first()
+        if library is None:
+            raise Http404
+        if not Library.objects.editable_by(request.user).filter(pk=library.pk).exists():
+            raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
+        try:
+            if said.get("folder"):
+                wanted = verbs.start_folder_import(library, request.user, said["folder"], said["layout"])
+            else:
+                wanted = verbs.open_batch(library, request.user, said["layout"])
+        except (verbs.ImportRefused, LibraryRefused) as refused:
+            raise Unprocessable(str(refused), "refused") from None
+        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk]), status=201)
+
+
+class ImportDetail(ApiView):
+    """One import."""
+
+    @documented("imports_retrieve", "How far it is.", {200: ImportBody}, errors=(401, 404))
+    def get(self, request: Request, import_id: UUID) -> Response:
+        """Return it."""
+        wanted = find(request.user, import_id)
+        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk]))
+
+
+class ImportItems(ApiView):
+    """What became of each file."""
+
+    @documented(
+        "imports_items",
+        "In the order in which they were listed.",
+        {200: ItemPage},
+        errors=(400, 401, 404),
+        parameters=[query("state", "One of the states."), *PAGE_PARAMETERS],
+    )
+    def get(self, request: Request, import_id: UUID) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"state", "limit", "cursor"})
+        rows = find(request.user, import_id).items.all()
+        state = request.query_params.get("state", "")
+        if state and state not in ImportItem.State.values:
+            raise BadRequest(f"state is one of {', '.join(ImportItem.State.values)}.", "bad_state")
+        page = paginate(rows.filter(state=state) if state else rows, ITEM_ORDER, request.query_params)
+        return Response(envelope(page, [_item_json(item) for item in page.rows], request))
+
+
+class ImportRetry(ApiView):
+    """Again."""
+
+    @documented(
+        "imports_retry",
+        "Try again what was rejected for a reason that may be gone.",
+        {200: TriedBody},
+        errors=(401, 403, 404),
+    )
+    def post(self, request: Request, import_id: UUID) -> Response:
+        """Do so."""
+        return Response({"count": verbs.retry(_changeable(request, import_id), request.user)})
+
+
+class ImportStop(ApiView):
+    """No more."""
+
+    @documented(
+        "imports_stop", "Import nothing more of it; what came in stays.", {200: TriedBody}, errors=(401, 403, 404)
+    )
+    def post(self, request: Request, import_id: UUID) -> Response:
+        """Do so."""
+        return Response({"count": verbs.stop(_changeable(request, import_id))})
+
+
+def find(user: Any, import_id: UUID) -> Import:
+    """Return an import that the user may see. Raises Http404."""
+    wanted = verbs.visible_imports(user).select_related("user").filter(pk=import_id).first()
+    if wanted is None:
+        raise Http404("There is no such import, or it is not yours to see.")
+    return wanted
+
+
+def _changeable(request: Request, import_id: UUID) -> Import:
+    wanted = find(request.user, import_id)
+    if not Library.objects.editable_by(request.user).filter(pk=wanted.library_id).exists():
+        raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
+    return wanted
+
+
+def _import_json(wanted: Import, counts: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": str(wanted.pk),
+        "library": str(wanted.library_id),
+        "kind": wanted.kind,
+        "source": wanted.source,
+        "layout": wanted.layout,
+        "error": wanted.error,
+        "created_at": utc_text(wanted.created_at),
+        "finished_at": utc_text(wanted.finished_at),
+        **counts,
+    }
+
+
+def _item_json(item: ImportItem) -> dict[str, Any]:
+    plain = {name: getattr(item, name) for name in ("path", "size_bytes", "state", "target", "code", "reason")}
+    return {**plain, "state": str(item.state)}

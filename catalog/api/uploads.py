@@ -1,0 +1,217 @@
+"""Resumable upload into a library: tus 1.0 with creation, termination, checksum and expiration."""
+
+import base64
+import binascii
+import re
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.urls import reverse
+from django.utils.http import http_date
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import uploads
+from catalog.models import Import, Upload
+from photolala.web.problems import problem
+from photolala.web.views import ApiView, documented
+
+VERSION = "1.0.0"
+BASIC = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
+OFFERS = {
+    "Tus-Version": VERSION,
+    "Tus-Extension": "creation,termination,checksum,expiration",
+    "Tus-Checksum-Algorithm": ",".join(uploads.CHECKSUMS),
+}
+PIECE = "application/offset+octet-stream"
+LARGEST_BYTES = 10**13
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class BadUpload(Exception):
+    """The headers are not right; (status, sentence, code)."""
+
+    def __init__(self, status: int, sentence: str, code: str) -> None:
+        super().__init__(sentence)
+        self.status, self.code = status, code
+
+
+class TusView(ApiView):
+    """What both addresses share: the protocol's version, and errors as problem details with the protocol's headers."""
+
+    parser_classes: list[Any] = []
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Say what of the protocol is spoken."""
+        return HttpResponse(status=204, headers={**BASIC, **OFFERS})
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Turn what is wrong into a problem."""
+        if isinstance(exc, BadUpload):
+            return problem(exc.status, str(exc), exc.code, {**BASIC, "Tus-Version": VERSION})
+        if isinstance(exc, uploads.UploadRefused):
+            return _problem(exc)
+        answer = super().handle_exception(exc)
+        for name, value in BASIC.items():
+            answer[name] = value
+        return answer
+
+
+class UploadList(TusView):
+    """Where uploads begin."""
+
+    @documented(
+        "uploads_create",
+        "Begin to send a file (tus 1.0 creation). Upload-Metadata: `filename` (needed; may hold folders), `import` or `library` "
+        "(one is needed), `layout`, `mtime` (milliseconds since 1970), `md5`: with it a file that the library has is "
+        "refused with 409 and `photo_id`.",
+        {201: "Location is where the pieces go."},
+        errors=(400, 401, 403, 404, 409, 412, 413, 422, 507),
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Make room for it."""
+        _require_version(request)
+        size = request.headers.get("Upload-Length", "")
+        if not _NUMBER.fullmatch(size) or int(size) > LARGEST_BYTES:
+            raise BadUpload(400, "Upload-Length must say the size of the file in bytes.", "upload_length")
+        said = _metadata(request.headers.get("Upload-Metadata", ""))
+        layout = said.get("layout") or Import.Layout.MONTH
+        if layout not in Import.Layout.values:
+            raise BadUpload(400, f"layout is one of {', '.join(Import.Layout.values)}.", "layout")
+        md5 = said.get("md5", "").lower()
+        if md5 and not _MD5.fullmatch(md5):
+            raise BadUpload(400, "md5 must be 32 hexadecimal digits.", "md5")
+        milliseconds = said.get("mtime", "")
+        if milliseconds and not _NUMBER.fullmatch(milliseconds):
+            raise BadUpload(400, "mtime must be milliseconds since 1970.", "mtime")
+        wanted = uploads.batch_for(request.user, _id(said, "import"), _id(said, "library"), layout)
+        upload = uploads.begin(
+            request.user,
+            wanted,
+            said.get("filename", ""),
+            int(size),
+            mtime_ns=min(int(milliseconds), 2**42) * 10**6 if milliseconds else None,
+            md5=md5,
+        )
+        location = reverse("api:upload", args=[upload.pk])
+        return HttpResponse(status=201, headers={**BASIC, **_expires(upload), "Location": location})
+
+
+class UploadDetail(TusView):
+    """One upload of one's own."""
+
+    @documented(
+        "uploads_offset",
+        "How far it has come (tus 1.0), in Upload-Offset.",
+        {200: "See the headers."},
+        errors=(401, 404, 412),
+    )
+    def head(self, request: Request, upload_id: UUID) -> HttpResponse:
+        """Say it in headers."""
+        upload = _find(request, upload_id)
+        headers = {
+            **BASIC,
+            **_expires(upload),
+            "Upload-Offset": str(uploads.offset_of(upload)),
+            "Upload-Length": str(upload.size_bytes),
+        }
+        return HttpResponse(status=200, headers=headers)
+
+    @documented(
+        "uploads_append",
+        "Send the next piece (tus 1.0): Upload-Offset says where it begins; Upload-Checksum may come along. The last piece "
+        "starts the import.",
+        {204: "Upload-Offset is how far it has come."},
+        errors=(400, 401, 403, 404, 409, 410, 412, 413, 415, 423, 460, 507),
+    )
+    def patch(self, request: Request, upload_id: UUID) -> HttpResponse:
+        """Add it to the staged file."""
+        upload = _find(request, upload_id)
+        if request.content_type != PIECE:
+            raise BadUpload(415, f"A piece is sent as {PIECE}.", "content_type")
+        offset = request.headers.get("Upload-Offset", "")
+        if not _NUMBER.fullmatch(offset):
+            raise BadUpload(400, "Upload-Offset must say where the piece begins.", "upload_offset")
+        length = request.headers.get("Content-Length", "")
+        arrived = uploads.append(
+            upload,
+            int(offset),
+            request._request.read,
+            int(length) if _NUMBER.fullmatch(length) else None,
+            _checksum(request.headers.get("Upload-Checksum", "")),
+        )
+        return HttpResponse(status=204, headers={**BASIC, **_expires(upload), "Upload-Offset": str(arrived)})
+
+    @documented(
+        "uploads_delete",
+        "Give it up (tus 1.0 termination).",
+        {204: "What was sent is removed."},
+        errors=(401, 403, 404, 409, 412),
+    )
+    def delete(self, request: Request, upload_id: UUID) -> HttpResponse:
+        """Remove what was sent."""
+        uploads.drop(_find(request, upload_id))
+        return HttpResponse(status=204, headers=BASIC)
+
+
+def _require_version(request: Request) -> None:
+    if request.headers.get("Tus-Resumable") != VERSION:
+        raise BadUpload(412, f"This server speaks tus {VERSION}; send the header Tus-Resumable.", "tus_version")
+
+
+def _find(request: Request, upload_id: UUID) -> Upload:
+    upload = uploads.find(request.user, upload_id)
+    if upload is None:
+        raise Http404
+    _require_version(request)
+    return upload
+
+
+def _expires(upload: Upload) -> dict[str, str]:
+    return {"Upload-Expires": http_date(upload.expires_at.timestamp())}
+
+
+def _metadata(header: str) -> dict[str, str]:
+    """Return Upload-Metadata: keys with base64 of UTF-8. Raises BadUpload."""
+    said: dict[str, str] = {}
+    try:
+        for pair in filter(None, (part.strip() for part in header[:20_000].split(","))):
+            key, _, value = pair.partition(" ")
+            said[key] = base64.b64decode(value.strip().encode("ascii"), validate=True).decode()
+    except (ValueError, binascii.Error, UnicodeError):
+        raise BadUpload(400, "Upload-Metadata must be pairs of a key and base64 of UTF-8.", "upload_metadata") from None
+    return said
+
+
+def _id(said: dict[str, str], name: str) -> UUID | None:
+    try:
+        return UUID(said[name]) if said.get(name) else None
+    except ValueError:
+        raise BadUpload(400, f"{name} must be an id (a UUID).", "bad_id") from None
+
+
+def _checksum(header: str) -> tuple[str, bytes] | None:
+    """Return (algorithm, digest) of Upload-Checksum. Raises BadUpload."""
+    if not header:
+        return None
+    name, _, value = header.partition(" ")
+    try:
+        digest = base64.b64decode(value.encode("ascii"), validate=True)
+    except (ValueError, binascii.Error):
+        digest = b""
+    if name not in uploads.CHECKSUMS or not digest:
+        raise BadUpload(
+            400, f"Upload-Checksum must be one of {', '.join(uploads.CHECKSUMS)} and base64.", "upload_checksum"
+        )
+    return name, digest
+
+
+def _problem(refused: uploads.UploadRefused) -> Response:
+    if refused.status == 460:  # the protocol's own number, without a phrase
+        answer = problem(400, str(refused), refused.code, BASIC, **refused.members)
+        answer.status_code = 460
+        answer.data["status"] = 460
+        return answer
+    return problem(refused.status, str(refused), refused.code, BASIC, **refused.members)

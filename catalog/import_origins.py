@@ -1,0 +1,147 @@
+"""Where the files of an import lie: a folder of this server, a ZIP archive, or what somebody sent."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from django.conf import settings
+
+from catalog.sources.archive import ArchiveSource
+from catalog.sources.base import Directory, SourceUnavailable
+from catalog.sources.local import LocalSource
+from photolala.lib.paths import unescape_path
+
+from .libraries import LibraryRefused, checked_folder, refuse_foreign
+from .models import Import, ImportItem, Upload
+
+
+class Origin(Protocol):
+    """Lists the files of an import and opens them."""
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield the folders. Raises SourceUnavailable."""
+
+    def open(self, item: ImportItem) -> int:
+        """Return a read-only descriptor, for the caller to close. Raises OSError."""
+
+    def forget(self, item: ImportItem) -> None:
+        """Say that the file is not asked for any more."""
+
+    def close(self) -> None:
+        """Give back what is held open."""
+
+
+class FolderOrigin:
+    """A folder that the one who imports may read."""
+
+    def __init__(self, wanted: Import) -> None:
+        try:
+            real = checked_folder(wanted.user, wanted.source)
+            refuse_foreign(wanted.user, real)
+        except LibraryRefused as refused:
+            raise SourceUnavailable(str(refused)) from None
+        self._source = LocalSource(real)
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield the folders."""
+        return self._source.walk()
+
+    def open(self, item: ImportItem) -> int:
+        """Open the file if it is the one that was listed."""
+        return self._source.open(item.path, expected=(item.size_bytes, item.mtime_ns))
+
+    def forget(self, item: ImportItem) -> None:
+        """Nothing was kept."""
+
+    def close(self) -> None:
+        """Close the folders."""
+        self._source.close()
+
+
+class ArchiveOrigin:
+    """A ZIP archive that was sent, or that lies in a folder of this server."""
+
+    def __init__(self, wanted: Import) -> None:
+        try:
+            descriptor = open_upload(wanted.user_id, wanted.archive) if wanted.archive else _open_on_server(wanted)
+        except OSError as error:
+            raise SourceUnavailable(
+                f"The archive {wanted.source} cannot be read now: {error.strerror}. Nothing more was imported of it."
+            ) from None
+        self._source = ArchiveSource(descriptor, Path(settings.DATA_DIR) / "working")
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield the folders."""
+        return self._source.walk()
+
+    def open(self, item: ImportItem) -> int:
+        """Unpack the file."""
+        return self._source.open(item.path)
+
+    def forget(self, item: ImportItem) -> None:
+        """Remove the unpacked copy."""
+        self._source.forget(item.path)
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._source.close()
+
+
+class UploadOrigin:
+    """Files that somebody sent; each is an item from the moment it is whole."""
+
+    def __init__(self, wanted: Import) -> None:
+        self._user_id = wanted.user_id
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield nothing: the items are there."""
+        yield from ()
+
+    def open(self, item: ImportItem) -> int:
+        """Open the staged file."""
+        if item.upload is None:
+            raise FileNotFoundError(2, "What was sent is not kept any more")
+        return open_upload(self._user_id, item.upload)
+
+    def forget(self, item: ImportItem) -> None:
+        """Keep it: the importer says when it may go."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def origin_of(wanted: Import) -> Origin:
+    """Return where the import's files lie; the caller closes it. Raises SourceUnavailable with a sentence."""
+    if wanted.kind == Import.Kind.FOLDER:
+        return FolderOrigin(wanted)
+    return ArchiveOrigin(wanted) if wanted.kind == Import.Kind.ARCHIVE else UploadOrigin(wanted)
+
+
+def staged_path(user_id: UUID, upload_id: UUID) -> Path:
+    """Return where an upload's bytes lie, or will lie."""
+    return Path(settings.UPLOADS_DIR) / str(user_id) / str(upload_id)
+
+
+def open_upload(user_id: UUID, upload_id: UUID) -> int:
+    """Return a read-only descriptor of what was sent. Raises OSError."""
+    return os.open(staged_path(user_id, upload_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def discard_uploads(user_id: UUID, upload_ids: list[UUID]) -> None:
+    """Remove staged files and their rows. Safe to repeat."""
+    for key in upload_ids:
+        staged_path(user_id, key).unlink(missing_ok=True)
+    Upload.objects.filter(pk__in=upload_ids).delete()
+
+
+def _open_on_server(wanted: Import) -> int:
+    path = Path(os.fsdecode(unescape_path(wanted.source)))
+    try:
+        real = checked_folder(wanted.user, os.fsdecode(os.fsencode(path.parent)))
+        refuse_foreign(wanted.user, real)
+    except LibraryRefused as refused:
+        raise SourceUnavailable(str(refused)) from None
+    with LocalSource(real) as source:
+        return source.open(wanted.source.rpartition("/")[2])

@@ -1,0 +1,234 @@
+"""Imports: begin one from a folder, take in what was sent, try again what was rejected; who may, and what they see of it."""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+
+from catalog.media.kinds import extension_of, is_media_name
+from catalog.sources.placing import numbered
+from operations.models import Operation
+from operations.running import AlreadyActive, start
+from photolala.lib.paths import escape_path, unescape_path
+
+from .import_origins import discard_uploads
+from .libraries import checked_folder, refuse_foreign
+from .models import Import, ImportItem, Library, Photo, Upload
+
+KIND = "import"
+KEEP_REJECTED = timedelta(days=7)
+"""How long what was sent and could not be imported is kept, to be tried again."""
+AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
+"""Reasons that may be gone at the next try."""
+
+
+class ImportRefused(Exception):
+    """The import is not possible; the text is a sentence for the person who asked."""
+
+
+def import_key(library: Library) -> str:
+    """Return the operations' key: one importer for a library at a time, so that nothing comes in twice."""
+    return f"import:{library.pk}"
+
+
+def require_target(library: Library) -> None:
+    """Raise ImportRefused if files cannot be put into the library at all."""
+    if library.source != "local":
+        raise ImportRefused(
+            "Files can be imported into libraries in folders of this server; this one is in a bucket. Nothing was changed."
+        )
+
+
+def start_folder_import(library: Library, user: Any, folder: str, layout: str, *, ring: bool = True) -> Import:
+    """Begin to import what lies in the server's `folder` (absolute, in escaped form or as it is); a worker does it.
+
+    The files there stay as they are. Raises ImportRefused, or LibraryRefused for a folder that `user` may not read.
+    """
+    require_target(library)
+    real = checked_folder(user, folder)
+    refuse_foreign(user, real)
+    root = _real_root(library)
+    if real == root or root in real.parents or real in root.parents:
+        raise ImportRefused(
+            "That folder is the library's own, lies in it, or holds it. What lies there is catalogued by a scan. "
+            "Nothing was changed."
+        )
+    wanted = Import.objects.create(
+        library=library, user=user, kind=Import.Kind.FOLDER, source=escape_path(str(real)), layout=layout
+    )
+    if ring:
+        start_importing(library, user)
+    return wanted
+
+
+def _real_root(library: Library) -> Path:
+    return Path(os.fsdecode(os.path.realpath(unescape_path(library.root))))
+
+
+def start_importing(library: Library, user: Any) -> Operation | None:
+    """Let a worker take in what waits; None if one is at it already (it also takes what comes meanwhile)."""
+    try:
+        return start(
+            KIND,
+            user,
+            subject=library.name,
+            active_key=import_key(library),
+            params={"library": str(library.pk)},
+            unit="files",
+        )
+    except AlreadyActive:
+        return None
+
+
+def waiting() -> QuerySet[Import]:
+    """Return the imports with something to do, oldest first."""
+    items = ImportItem.objects.filter(import_run=OuterRef("pk"), state__in=ImportItem.OPEN)
+    unlisted = Q(listed_at=None) & ~Q(kind=Import.Kind.UPLOAD)
+    return Import.objects.filter(unlisted | Exists(items), error="").order_by("created_at", "id")
+
+
+def start_all_waiting() -> int:
+    """Start an importer where something waits and none is at work; return how many. For the schedule.
+
+    What a person cancelled, and what failed, waits for that person.
+    """
+    libraries = Library.objects.filter(pk__in=waiting().order_by().values("library")).select_related("owner")
+    count = 0
+    for library in libraries:
+        last = Operation.objects.filter(active_key=import_key(library)).order_by("-created_at").first()
+        if last is not None and last.state in ("cancelled", "failed", "interrupted") and not last.superseded:
+            continue
+        newest = waiting().filter(library=library).select_related("user").first()
+        if newest is not None:
+            count += start_importing(library, newest.user) is not None
+    return count
+
+
+def visible_imports(user: Any) -> QuerySet[Import]:
+    """Return the imports that `user` began, and all into libraries that are theirs; newest first."""
+    mine = Q(user=user, library__in=Library.objects.visible_to(user).values("pk"))
+    return Import.objects.filter(mine | Q(library__owner=user)).select_related("library").order_by("-created_at", "id")
+
+
+def counts_of(imports: list[Import]) -> dict[UUID, dict[str, int]]:
+    """Return for each import how many of its items are in each state, and `bytes` of those imported. One query."""
+    counts: dict[UUID, dict[str, int]] = {
+        one.pk: dict.fromkeys([*ImportItem.State.values, "bytes"], 0) for one in imports
+    }
+    rows = ImportItem.objects.filter(import_run__in=imports).order_by().values("import_run", "state")
+    for row in rows.annotate(count=Count("pk"), size=Sum("size_bytes")):
+        own = counts[row["import_run"]]
+        own[row["state"]] = row["count"]
+        if row["state"] == ImportItem.State.IMPORTED:
+            own["bytes"] = row["size"] or 0
+    return counts
+
+
+def retry(wanted: Import, user: Any) -> int:
+    """Let what was rejected for a passing reason be tried again, and a source that could not be read; return how many files."""
+    with transaction.atomic():
+        again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=AGAIN)
+        count = again.update(state=ImportItem.State.WAITING, code="", reason="", detail="")
+        Import.objects.filter(pk=wanted.pk).update(error="", finished_at=None)
+    transaction.on_commit(lambda: start_importing(wanted.library, user))
+    return count
+
+
+def stop(wanted: Import) -> int:
+    """Import nothing more of it, until a person lets it be tried again; what came in stays. Returns how many files."""
+    with transaction.atomic():
+        waiting_items = wanted.items.filter(state=ImportItem.State.WAITING)
+        count = waiting_items.update(
+            state=ImportItem.State.REJECTED, code="stopped", reason="The import was stopped before its turn came."
+        )
+        if wanted.kind != Import.Kind.UPLOAD and wanted.listed_at is None:
+            Import.objects.filter(pk=wanted.pk).update(error="The import was stopped before its files were listed.")
+    return count
+
+
+def open_batch(library: Library, user: Any, layout: str = Import.Layout.MONTH) -> Import:
+    """Return a new import for files that `user` is going to send. Raises ImportRefused."""
+    require_target(library)
+    return Import.objects.create(
+        library=library, user=user, kind=Import.Kind.UPLOAD, layout=layout, listed_at=timezone.now()
+    )
+
+
+def take_in(upload: Upload) -> None:
+    """Make a file that was sent whole an item of its import, or an import of its own if it is an archive. Safe to repeat."""
+    wanted = upload.import_run
+    with transaction.atomic():
+        done = Upload.objects.select_for_update().filter(pk=upload.pk, completed_at=None)
+        if not done.update(completed_at=timezone.now(), expires_at=timezone.now() + KEEP_REJECTED):
+            return
+        if upload.filename.lower().endswith(".zip"):
+            Import.objects.create(
+                library=wanted.library,
+                user=wanted.user,
+                kind=Import.Kind.ARCHIVE,
+                source=upload.filename,
+                archive=upload.pk,
+                layout=wanted.layout,
+            )
+        else:
+            item = ImportItem(
+                import_run=wanted,
+                directory=upload.directory,
+                filename=_free_item_name(wanted, upload),
+                size_bytes=upload.size_bytes,
+                mtime_ns=upload.mtime_ns,
+                upload=upload.pk,
+                is_sidecar=is_sidecar_name(upload.filename),
+            )
+            if not item.is_sidecar and not is_media_name(item.filename):
+                item.state, item.code = ImportItem.State.REJECTED, "unsupported"
+                item.reason = "It is neither a photo nor a film."
+            item.save()
+            Import.objects.filter(pk=wanted.pk).update(finished_at=None)
+    transaction.on_commit(lambda: start_importing(wanted.library, wanted.user))
+
+
+def _free_item_name(wanted: Import, upload: Upload) -> str:
+    name, number = upload.filename, 2
+    while wanted.items.filter(directory=upload.directory, filename=name).exists():
+        name, number = numbered(upload.filename, number), number + 1
+    return name
+
+
+def room_of(library: Library) -> int | None:
+    """Return how many bytes more the owner's libraries may hold; None without a quota."""
+    quota = library.owner.quota_bytes
+    if quota is None:
+        return None
+    mine = Library.objects.filter(owner=library.owner).values("pk")
+    used = Photo.objects.filter(library__in=mine).exclude(state=Photo.State.MISSING).aggregate(sum=Sum("size_bytes"))
+    return int(quota - (used["sum"] or 0))
+
+
+def is_sidecar_name(name: str) -> bool:
+    """True for a file that speaks about a photo, as far as the name alone tells."""
+    return extension_of(name) in ("xmp", "aae", "json")
+
+
+def forget_old_uploads(now: datetime | None = None) -> int:
+    """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many."""
+    old = Upload.objects.filter(expires_at__lte=now or timezone.now())
+    count = 0
+    for user_id, key, run in old.values_list("user_id", "pk", "import_run_id"):
+        with transaction.atomic():
+            ImportItem.objects.filter(import_run=run, upload=key, state__in=["waiting", "placing"]).update(
+                state=ImportItem.State.REJECTED,
+                code="expired",
+                reason="It waited for too long and was removed. Send it again.",
+            )
+            ImportItem.objects.filter(import_run=run, upload=key).update(upload=None)
+            archives = Import.objects.filter(archive=key, finished_at=None)
+            archives.update(error="The archive waited for too long and was removed. Send it again.")
+        discard_uploads(user_id, [key])
+        count += 1
+    return count

@@ -1,0 +1,139 @@
+"""Import and ImportItem: files that shall come into a library, and what became of each; Upload: one that is being sent."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from .library import Library
+
+
+class Import(models.Model):
+    """One import into a library: of a folder of the server, of an archive, or of files that somebody sends.
+
+    Its items are what is to be done; `listed_at` is when all of them were known. A batch of uploads has none until it is
+    closed: files may still come.
+    """
+
+    class Kind(models.TextChoices):
+        """Where the files come from."""
+
+        FOLDER = "folder", "a folder of this server"
+        ARCHIVE = "archive", "a ZIP archive"
+        UPLOAD = "upload", "files that were sent"
+
+    class Layout(models.TextChoices):
+        """The folder of the library that a file comes into."""
+
+        MONTH = "month", "year/month: 2024/05"
+        DAY = "day", "year/day: 2024/2024-05-17"
+        YEAR = "year", "year: 2024"
+        KEEP = "keep", "as where they come from"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="imports", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind)
+    source = models.TextField(blank=True, help_text="The folder's absolute path in escaped form; an archive's name.")
+    archive = models.UUIDField(null=True, blank=True, help_text="The upload that holds the archive.")
+    layout = models.CharField(max_length=10, choices=Layout, default=Layout.MONTH)
+    error = models.TextField(blank=True, help_text="Why the source as a whole could not be read, in a sentence.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        indexes = [
+            models.Index(fields=["library", "-created_at"], name="import_of_library"),
+            models.Index(fields=["user", "-created_at"], name="import_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"import of {self.source or self.kind}"
+
+
+class ImportItem(models.Model):
+    """One file of an import.
+
+    ::
+
+        waiting ──read──> placing ──> imported
+           │ ^               └─ the target is in the row before the file is put there, so that a killed import finds it
+           │ └── try again ── rejected (`code`, `reason`)
+           └──> duplicate (`reason` says of what)
+    """
+
+    class State(models.TextChoices):
+        """What became of it."""
+
+        WAITING = "waiting", "to come"
+        PLACING = "placing", "being put into its place"
+        IMPORTED = "imported", "imported"
+        DUPLICATE = "duplicate", "there already"
+        REJECTED = "rejected", "not imported"
+
+    OPEN = (State.WAITING, State.PLACING)
+
+    import_run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="items", db_index=False)
+    directory = models.TextField(blank=True, help_text="Relative to the source, in escaped form.")
+    filename = models.TextField(help_text="In escaped form.")
+    size_bytes = models.PositiveBigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    is_sidecar = models.BooleanField(default=False, help_text="It speaks about a photo and travels with it.")
+    upload = models.UUIDField(null=True, blank=True, help_text="The upload that holds it.")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    photo_md5 = models.CharField(max_length=32, blank=True)
+    target_directory = models.TextField(blank=True)
+    target_filename = models.TextField(blank=True)
+    code = models.CharField(max_length=20, blank=True, help_text="Why it was not imported, for programs.")
+    reason = models.TextField(blank=True, help_text="The same in a sentence.")
+    detail = models.TextField(blank=True, help_text="The technical part.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["import_run", "directory", "filename"], name="one_item_per_file"),
+        ]
+        indexes = [
+            models.Index(fields=["import_run", "state", "id"], name="import_item_state"),
+            models.Index(
+                fields=["photo_md5"], condition=models.Q(state__in=["placing", "imported"]), name="import_item_content"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.state})"
+
+    @property
+    def path(self) -> str:
+        """Where it lies in the source."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+
+    @property
+    def target(self) -> str:
+        """Where it lies, or is to lie, in the library; "" while that is not known."""
+        if not self.target_filename:
+            return ""
+        return f"{self.target_directory}/{self.target_filename}" if self.target_directory else self.target_filename
+
+
+class Upload(models.Model):
+    """A file that somebody sends in pieces (tus 1.0); the size of its staged file is how far it has come."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    import_run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="uploads")
+    directory = models.TextField(blank=True)
+    filename = models.TextField()
+    size_bytes = models.PositiveBigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.filename

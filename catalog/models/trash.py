@@ -1,0 +1,59 @@
+"""TrashItem: a photo that somebody deleted, and where its file lies until the trash is emptied."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from .library import Library
+from .photo import Photo
+
+
+class TrashItem(models.Model):
+    """A deleted photo. Its row stays as that of a missing one, at its old path, so that everything that hangs on it waits.
+
+    ::
+
+        moving ──> trashed ──> restoring ──> (row gone, photo back)
+                      └──────> deleting ───> (row and photo gone)
+
+    The state is in the row before a file is touched, so that whoever finds it after a crash can finish.
+    """
+
+    class State(models.TextChoices):
+        """Where it stands."""
+
+        MOVING = "moving", "on its way into the trash"
+        TRASHED = "trashed", "in the trash"
+        RESTORING = "restoring", "on its way back"
+        DELETING = "deleting", "being deleted for good"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="trash", db_index=False)
+    photo = models.OneToOneField(Photo, on_delete=models.CASCADE, related_name="trash_item")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.MOVING)
+    photo_state = models.CharField(max_length=10, help_text="The photo's state before.")
+    was_shown = models.BooleanField(default=True)
+    directory = models.TextField(blank=True)
+    filename = models.TextField()
+    sidecars = models.JSONField(default=list, blank=True, help_text="Names of the files beside it that went along.")
+    size_bytes = models.PositiveBigIntegerField()
+    mtime_ns = models.BigIntegerField()
+    photo_md5 = models.CharField(max_length=32, blank=True)
+    trashed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-trashed_at", "id"]
+        indexes = [
+            models.Index(fields=["library", "-trashed_at", "id"], name="trash_of_library"),
+            models.Index(fields=["state", "trashed_at"], name="trash_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def path(self) -> str:
+        """Where the photo lay, relative to the root, in escaped form."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename

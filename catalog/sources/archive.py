@@ -1,0 +1,150 @@
+"""The files of a ZIP archive, which is a stranger's: bounded in number and size, never unpacked by the names in it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from catalog.sources.base import Directory, Problem, SourceUnavailable
+from catalog.sources.replacing import require_room_beside
+from photolala.lib.paths import escape_path
+
+MOST_ENTRIES = 200_000
+_CHUNK_BYTES = 1024 * 1024
+_EXTENDED_TIME = 0x5455
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+class ArchiveSource:
+    """The regular, visible files of the archive behind a descriptor, which this object takes over and closes.
+
+    Names are those of the archive in escaped form. A file is unpacked into an unnamed temporary file in `working` when it
+    is opened, and stays there until `forget` or `close`.
+    """
+
+    def __init__(self, descriptor: int, working: Path) -> None:
+        """Read the list of files. Raises SourceUnavailable with a sentence if it is no readable archive."""
+        self._working = working
+        self._unpacked: dict[str, int] = {}
+        self._file = open(descriptor, "rb")  # noqa: SIM115  (closed by close)
+        try:
+            self._zip = zipfile.ZipFile(self._file)
+            if len(self._zip.filelist) > MOST_ENTRIES:
+                raise SourceUnavailable(
+                    f"The archive lists {len(self._zip.filelist):,} files; up to {MOST_ENTRIES:,} are read. Unpack it into a "
+                    "folder and import that."
+                )
+        except (*_BROKEN, OSError) as error:
+            self._file.close()
+            raise SourceUnavailable(f"The ZIP archive cannot be read: {error}. Nothing was imported of it.") from None
+        except SourceUnavailable:
+            self._file.close()
+            raise
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self._problems: list[Problem] = []
+        for entry in self._zip.filelist:
+            self._add(entry)
+
+    def __enter__(self) -> ArchiveSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def walk(self) -> Iterator[Directory]:
+        """Yield the folders that hold files, in order of their paths; the first carries what cannot be read."""
+        by_folder: dict[str, Directory] = {"": Directory("", problems=list(self._problems))}
+        for path, entry in self._entries.items():
+            folder, _, name = path.rpartition("/")
+            directory = by_folder.setdefault(folder, Directory(folder))
+            directory.files.append((name, entry.file_size, _mtime_ns(entry)))
+        for folder in sorted(by_folder):
+            by_folder[folder].files.sort()
+            yield by_folder[folder]
+
+    def open(self, path: str) -> int:
+        """Return a read-only descriptor of an unpacked file, for the caller to close. Raises OSError."""
+        entry = self._entries.get(path)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, "The archive holds no such file", path)
+        if path not in self._unpacked:
+            self._unpacked[path] = self._unpack(entry)
+        return os.open(f"/proc/self/fd/{self._unpacked[path]}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def forget(self, path: str) -> None:
+        """Remove the unpacked copy, if there is one."""
+        descriptor = self._unpacked.pop(path, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Remove what was unpacked, and close the archive."""
+        for path in list(self._unpacked):
+            self.forget(path)
+        self._zip.close()
+        self._file.close()
+
+    def _add(self, entry: zipfile.ZipInfo) -> None:
+        if entry.is_dir():
+            return
+        parts = entry.filename.split("/")
+        try:
+            path = escape_path(entry.filename)
+        except ValueError:
+            path = ascii(entry.filename)[1:-1]
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            self._problems.append(
+                Problem(path[:300], "Its name leads out of the archive, so it is not read.", "special")
+            )
+        elif any(part.startswith(".") or part == "__MACOSX" for part in parts):
+            return
+        elif stat.S_ISLNK(entry.external_attr >> 16):
+            self._problems.append(Problem(path[:300], "This is a link, so it is not read.", "special"))
+        elif entry.flag_bits & 0x1:
+            self._problems.append(Problem(path[:300], "It is locked with a password.", "unreadable"))
+        elif entry.compress_type not in _METHODS:
+            self._problems.append(Problem(path[:300], "It is packed in a way that is not known here.", "unreadable"))
+        else:
+            self._entries.setdefault(path, entry)
+
+    def _unpack(self, entry: zipfile.ZipInfo) -> int:
+        """Return a descriptor of a temporary copy. No more is written than the archive says, and than there is room for."""
+        self._working.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self._working, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            require_room_beside(folder, entry.file_size)
+        finally:
+            os.close(folder)
+        with tempfile.TemporaryFile(dir=self._working, buffering=0) as copy:
+            try:
+                with self._zip.open(entry) as packed:
+                    while chunk := packed.read(_CHUNK_BYTES):
+                        copy.write(chunk)
+            except _BROKEN as error:
+                raise OSError(errno.EBADMSG, f"The archive is damaged at this file ({error})") from None
+            moment = _mtime_ns(entry)
+            os.utime(copy.fileno(), ns=(moment, moment))
+            return os.dup(copy.fileno())
+
+
+def _mtime_ns(entry: zipfile.ZipInfo) -> int:
+    """Return when the file was written: the archive's UTC time if it has one, else its wall clock as if that were UTC."""
+    extra = entry.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == _EXTENDED_TIME and length >= 5 and len(extra) >= 9 and extra[4] & 1:
+            return int(struct.unpack_from("<i", extra, 5)[0]) * 10**9
+        extra = extra[4 + length :]
+    try:
+        return int(datetime(*entry.date_time, tzinfo=UTC).timestamp()) * 10**9
+    except ValueError:
+        return 0

@@ -1,0 +1,116 @@
+"""Put new files into a folder of photos: whole and on the disk, or not at all, and never in the place of another one.
+
+Everything goes through open folders, so that no link that appears meanwhile leads out of the root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+
+from catalog.sources.replacing import PREFIX, remove_hidden, rename_to_free_name, require_room_beside
+from photolala.lib.files import fsync_directory
+from photolala.lib.paths import unescape_path
+
+CHUNK_BYTES = 1024 * 1024
+LONGEST_NAME_BYTES = 255
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class BytesDiffer(OSError):
+    """What was copied is not what was read before: the file was changed in between."""
+
+
+def open_folder(root: bytes, directory: str, *, create: bool = False, mode: int = 0o777) -> int:
+    """Return a descriptor of the folder `directory` (relative to `root`, in escaped form), for the caller to close.
+
+    No link below the root is followed. With `create` what is missing of the way is made, and on the disk by then. Raises
+    OSError, and ValueError for a path out of the root.
+    """
+    parts = unescape_path(directory).split(b"/") if directory else []
+    if any(part in (b"", b".", b"..") for part in parts):
+        raise ValueError(f"The path {directory!r} does not lead to a place below the root of the library.")
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, mode, dir_fd=folder)
+                    fsync_directory(f"/proc/self/fd/{folder}")
+            inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+    except BaseException:
+        os.close(folder)
+        raise
+    return folder
+
+
+def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: int, md5: str = "") -> os.stat_result:
+    """Copy the open file `source` to the new file `name` in the open folder; return its facts.
+
+    `token` is ASCII and makes the hidden name; what an earlier try with the same token left is removed. `md5` is what the
+    bytes must have. Raises FileExistsError, BytesDiffer, or another OSError (ENOSPC, EROFS …), and nothing is left then.
+    """
+    hidden = f"{PREFIX}{token}.new".encode("ascii")
+    remove_hidden(folder, hidden)
+    require_room_beside(folder, os.fstat(source).st_size)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        target = os.open(hidden, flags, 0o666, dir_fd=folder)
+        try:
+            digest = hashlib.md5(usedforsecurity=False)
+            offset = 0
+            while chunk := os.pread(source, CHUNK_BYTES, offset):
+                offset += len(chunk)
+                digest.update(chunk)
+                _write_all(target, chunk)
+            if md5 and digest.hexdigest() != md5:
+                raise BytesDiffer("The file was changed while it was being read")
+            os.utime(target, ns=(mtime_ns, mtime_ns))
+            os.fsync(target)
+            facts = os.fstat(target)
+        finally:
+            os.close(target)
+        rename_to_free_name(folder, hidden, folder, name)
+        fsync_directory(f"/proc/self/fd/{folder}")
+        return facts
+    finally:
+        remove_hidden(folder, hidden)
+
+
+def move_between(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+    """Rename a file from one open folder into another of the same file system, never over another one.
+
+    Raises FileExistsError, FileNotFoundError or another OSError; the file then lies where it lay.
+    """
+    rename_to_free_name(from_folder, name, to_folder, new_name)
+    for folder in (to_folder, from_folder):
+        fsync_directory(f"/proc/self/fd/{folder}")
+
+
+def content_of(folder: int, name: bytes) -> tuple[os.stat_result, str] | None:
+    """Return facts and MD5 of the regular file `name` in the open folder; None if there is none. Raises OSError."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb", buffering=0) as file:
+        facts = os.fstat(descriptor)
+        return facts, hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def numbered(name: str, number: int) -> str:
+    """Return `NAME (2).EXT` for the file name `NAME.EXT`, in escaped form; one that grows too long loses its end."""
+    stem, extension = os.path.splitext(name)
+    addition = f" ({number})"
+    while len(f"{stem}{addition}{extension}".encode()) > LONGEST_NAME_BYTES and len(stem) > 1:
+        stem = stem[:-1].rstrip("\\")  # half an escape is no name
+    return f"{stem}{addition}{extension}"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

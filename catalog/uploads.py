@@ -1,0 +1,228 @@
+"""Files that are being sent in pieces: begin one, take a piece, end or drop it. The staged file's size is the truth."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Sum
+from django.utils import timezone
+
+from catalog.sources.names import SYSTEM_FILES
+from photolala.lib.files import fsync_directory
+from photolala.lib.paths import escape_path
+
+from .aliases import current_md5
+from .import_origins import discard_uploads, staged_path
+from .imports import ImportRefused, open_batch, room_of, take_in
+from .models import Import, Library, Photo, Upload
+
+CHUNK_BYTES = 1024 * 1024
+EXPIRES_AFTER = timedelta(days=3)
+"""Without another piece for so long, an upload is given up."""
+LEAST_FREE_BYTES = 256 * 1024 * 1024
+LONGEST_NAME_BYTES = 255
+CHECKSUMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "md5": hashlib.md5}
+
+
+class UploadRefused(Exception):
+    """The upload cannot be begun or go on; the text is a sentence, `code` and `status` are for programs."""
+
+    def __init__(self, sentence: str, code: str, status: int, **members: Any) -> None:
+        super().__init__(sentence)
+        self.code, self.status, self.members = code, status, members
+
+
+def begin(
+    user: Any, wanted: Import, path: str, size_bytes: int, *, mtime_ns: int | None = None, md5: str = ""
+) -> Upload:
+    """Make room for a file of `size_bytes` that `user` is going to send into an open batch of theirs.
+
+    `path` is its name, perhaps with folders, as on the device. `md5`, if it is known there: then a file that the library has
+    is refused at once. Raises UploadRefused.
+    """
+    directory, filename = _clean(path)
+    _refuse_known(wanted.library, md5)
+    under_way = Upload.objects.filter(user=user).aggregate(sum=Sum("size_bytes"))["sum"] or 0
+    if under_way + size_bytes > settings.UPLOAD_QUOTA_BYTES:
+        raise UploadRefused(
+            "You have as much under way as the server takes at once. Wait until it is imported, then send more.",
+            "quota",
+            413,
+        )
+    room = room_of(wanted.library)
+    if room is not None and size_bytes > room:
+        raise UploadRefused("The owner of the library has no room left in their quota.", "quota", 413)
+    upload = Upload(
+        user=user,
+        import_run=wanted,
+        directory=directory,
+        filename=filename,
+        size_bytes=size_bytes,
+        mtime_ns=mtime_ns if mtime_ns is not None else int(timezone.now().timestamp()) * 10**9,
+        expires_at=timezone.now() + EXPIRES_AFTER,
+    )
+    staged = staged_path(user.pk, upload.pk)
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(staged.parent).free < size_bytes + LEAST_FREE_BYTES:
+        raise UploadRefused("The server's disk has no room for this file. Tell its administrator.", "no_space", 507)
+    upload.save()  # a row without a file is seen and removed later; a file without a row would not be
+    os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    if not size_bytes:
+        take_in(upload)
+    return upload
+
+
+def find(user: Any, upload_id: UUID) -> Upload | None:
+    """Return the user's own upload, if it is under way or just done."""
+    return (
+        Upload.objects.filter(user=user, pk=upload_id).select_related("import_run__library", "import_run__user").first()
+    )
+
+
+def offset_of(upload: Upload) -> int:
+    """Return how many bytes have arrived; 0 if the staged file is gone."""
+    try:
+        return staged_path(upload.user_id, upload.pk).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def append(
+    upload: Upload, offset: int, read: Callable[[int], bytes], length: int | None, checksum: tuple[str, bytes] | None
+) -> int:
+    """Add a piece that begins at `offset`, read by `read(bytes)`; return how far the file has come.
+
+    What arrived before the connection broke is kept, unless the piece came with a checksum: then all of it counts, or none.
+    Raises UploadRefused with what is wrong; the file is then as it was. The last piece makes it an item of its import.
+    """
+    with _locked(upload) as descriptor:
+        there = os.fstat(descriptor).st_size
+        if upload.completed_at is not None or offset != there:
+            raise UploadRefused(f"The file has come to byte {there:,}; this piece begins at {offset:,}.", "offset", 409)
+        left = upload.size_bytes - there
+        if length is not None and length > left:
+            raise UploadRefused("The piece is longer than what is missing of the file.", "too_long", 413)
+        digest = CHECKSUMS[checksum[0]](usedforsecurity=False) if checksum else None
+        try:
+            for chunk in _chunks(read, left):
+                if digest:
+                    digest.update(chunk)
+                _write(descriptor, chunk)
+        except OSError as error:
+            os.ftruncate(descriptor, there)
+            raise UploadRefused("The server's disk has no room for more of this file.", "no_space", 507) from error
+        if digest and checksum and digest.digest() != checksum[1]:
+            os.ftruncate(descriptor, there)
+            raise UploadRefused("The piece was spoilt on its way; send it again.", "checksum", 460)
+        now = os.fstat(descriptor).st_size
+        os.fsync(descriptor)
+        Upload.objects.filter(pk=upload.pk, completed_at=None).update(expires_at=timezone.now() + EXPIRES_AFTER)
+        if now == upload.size_bytes:
+            fsync_directory(staged_path(upload.user_id, upload.pk).parent)
+            take_in(upload)
+    return now
+
+
+def drop(upload: Upload) -> None:
+    """Give an unfinished upload up. Raises UploadRefused for one that is being imported."""
+    if upload.completed_at is not None:
+        raise UploadRefused("The file has arrived and is being imported.", "complete", 409)
+    discard_uploads(upload.user_id, [upload.pk])
+
+
+def _clean(path: str) -> tuple[str, str]:
+    """Return folder and name of a file on a device, in escaped form. Raises UploadRefused for a path that leads elsewhere."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+    try:
+        cleaned = [escape_path(part.encode()) for part in parts]
+    except UnicodeEncodeError:
+        cleaned = []
+    if not cleaned or ".." in parts or "\0" in path or len(path) > 2000:
+        raise UploadRefused("The file needs a name, and its path must not lead out of the folder.", "bad_name", 400)
+    if any(len(part.encode()) > LONGEST_NAME_BYTES for part in parts):
+        raise UploadRefused("A name in the file's path is longer than 255 bytes.", "bad_name", 400)
+    if parts[-1].startswith(".") or parts[-1] in SYSTEM_FILES:
+        raise UploadRefused("Hidden files are not taken.", "hidden", 422)
+    return "/".join(cleaned[:-1]), cleaned[-1]
+
+
+def _refuse_known(library: Library, md5: str) -> None:
+    if not md5:
+        return
+    same = Photo.objects.filter(library=library, photo_md5__in={md5, current_md5(library, md5)})
+    photo = same.exclude(state=Photo.State.MISSING).first()
+    if photo is not None:
+        raise UploadRefused(
+            f"The library has this file already: {photo.path}.", "duplicate", 409, photo_id=str(photo.pk)
+        )
+
+
+@contextmanager
+def _locked(upload: Upload) -> Iterator[int]:
+    """Open the staged file for one writer at a time."""
+    try:
+        descriptor = os.open(
+            staged_path(upload.user_id, upload.pk), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+    except FileNotFoundError:
+        raise UploadRefused("What was sent of this file is gone; begin again.", "gone", 410) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UploadRefused("Another connection is sending this file just now.", "locked", 423) from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(read: Callable[[int], bytes], left: int) -> Iterator[bytes]:
+    """Yield what arrives, no more than is `left`; a connection that breaks is an end like any other."""
+    while left > 0:
+        try:
+            chunk = read(min(CHUNK_BYTES, left))
+        except OSError:
+            return
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk
+
+
+def _write(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def batch_for(user: Any, import_id: UUID | None, library_id: UUID | None, layout: str) -> Import:
+    """Return the open batch that was named, else a new one into the library that was. Raises UploadRefused.
+
+    Files that come without one within an hour share a batch, so that a phone need not know of any.
+    """
+    mine = Import.objects.filter(
+        user=user, kind=Import.Kind.UPLOAD, library__in=Library.objects.editable_by(user).values("pk")
+    )
+    mine = mine.select_related("library__owner", "user")
+    if import_id is not None:
+        found = mine.filter(pk=import_id).first()
+        if found is None:
+            raise UploadRefused("There is no such import of yours that takes files.", "not_found", 404)
+        return found
+    library = Library.objects.editable_by(user).filter(pk=library_id).first() if library_id else None
+    if library is None:
+        raise UploadRefused(
+            "Say into which library: `library` in Upload-Metadata, one that you may change.", "not_found", 404
+        )
+    recent = mine.filter(library=library, layout=layout, created_at__gt=timezone.now() - timedelta(hours=1))
+    try:
+        return recent.order_by("-created_at").first() or open_batch(library, user, layout)
+    except ImportRefused as refused:
+        raise UploadRefused(str(refused), "impossible", 422) from None
