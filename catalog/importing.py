@@ -26,19 +26,19 @@ from catalog.media.results import DigestResult
 from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.placing import BytesDiffer, content_of, copy_into, numbered, open_folder
 from operations.running import Cancelled, Interrupted, OperationFailed, Run, operation_kind
+from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
 
 from . import cache_tree, publishing, scan_rows
 from .aliases import current_md5
 from .answers import digest_columns, digested_row, surveyed_row
 from .decoders import scan_decoders
-from .digesting import photos_in
 from .favourites import FULL
 from .import_origins import Origin, discard_uploads, origin_of
 from .imports import KIND, is_sidecar_name, room_of, waiting
 from .libraries import want_scan
 from .models import Import, ImportItem, Library, Photo, TrashItem, Upload
-from .planning import LONGEST_PATH_BYTES, Entry, doubted, is_racy
+from .planning import LONGEST_PATH_BYTES, Entry, doubted, is_racy, sidecar_signature
 from .ratings import mirror_for_owner, set_ratings
 from .scan_rows import Claimed, Row
 from .source_for import source_for
@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 WINDOW = 100
 WINDOW_BYTES = 2 * 10**9
 LIST_BATCH = 500
+BRING_AT_ONCE = 10
+SPEAKING = ("xmp", "takeout")
+"""The kinds of sidecars that a scan reads."""
 TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
 UNDATED_FOLDER = "undated"
@@ -55,6 +58,7 @@ LISTED_ONLY = frozenset({"jxl", "svg", "psd", "jp2"}) | RAW_EXTENSIONS
 MOST_NUMBERS = 10_000
 
 State = ImportItem.State
+Facts = tuple[int, int]
 
 
 @operation_kind(KIND, label="Import", queue="files")
@@ -81,7 +85,12 @@ class Read:
     """The sidecars that travel with it, by kind."""
     names: dict[str, str] = field(default_factory=dict)
     """What they are called in the library, by kind."""
-    copied: bool = False
+    was_placed: bool = False
+    """A killed import had put it into the library already."""
+    facts: Facts | None = None
+    """Size and time of the file in the library, once it is there."""
+    beside: dict[str, tuple[str, Facts]] = field(default_factory=dict)
+    """Name, size and time of its sidecars in the library, by kind."""
 
     @property
     def is_film(self) -> bool:
@@ -99,6 +108,10 @@ class Importer:
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
         self.root = os.path.realpath(unescape_path(library.root))
         self.names: dict[tuple[Any, str], list[str]] = {}
+        self.taken: dict[str, set[str]] = {}
+        """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
+        self.in_window: dict[str, ImportItem] = {}
+        self.room: int | None = None
 
     def run_all(self) -> dict[str, Any]:
         """Import until nothing waits; then ask for a scan, which follows moves and publishes the catalog."""
@@ -133,6 +146,7 @@ class Importer:
             self._give_up(wanted, "Who began this import may not change the library any more. What was imported stays.")
             return
         self.names.clear()
+        self.room = room_of(self.library)
         origin = origin_of(wanted)
         try:
             if wanted.listed_at is None:
@@ -211,9 +225,28 @@ class Importer:
     # -- one window ---------------------------------------------------------------------------------------------------
 
     def _take(self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]) -> None:
-        """Read the files of a window, decide, put them into the library, write the rows."""
-        read, refused = self._read(wanted, origin, pool, window)
-        kept = self._decide(read)
+        """Bring in the files of a window, in their order, while the decoders read on."""
+        self.taken.clear()
+        self.in_window.clear()
+        shots: dict[tuple[str, str], list[ImportItem]] = defaultdict(list)
+        for item in window:
+            shots[_shot_key(item)].append(item)
+        waiting_shots = list(shots.values())[::-1]
+        read: dict[int, Read | None] = {}
+        ready: list[ImportItem] = []
+        for item, one in self._read(wanted, origin, pool, window):
+            read[item.pk] = one
+            while waiting_shots and all(member.pk in read for member in waiting_shots[-1]):
+                ready += waiting_shots.pop()
+            if len(ready) >= BRING_AT_ONCE:
+                self._bring(wanted, origin, ready, read)
+                ready = []
+        if ready:
+            self._bring(wanted, origin, ready, read)
+
+    def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
+        """Decide what becomes of files that were read, put them into the library, write the rows."""
+        kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
         self._plan(wanted, kept)
         self._write_plan([one.item for one in kept])
         for one in kept:
@@ -222,23 +255,33 @@ class Importer:
                 self.run.checkpoint(force=False)
             except (Cancelled, Interrupted):
                 break  # what is there by now is catalogued first
-        placed = [one for one in kept if one.copied]
+        placed = [one for one in kept if one.facts is not None]
+        for directory in {one.item.target_directory for one in placed}:
+            self._make_names_last(directory)
         self._cache(placed)
-        items = [*refused, *(one.item for one in read)]
         with transaction.atomic():
             self._catalog(wanted, placed)
             self._write_ends(items, placed)
         self.run.raise_if_stopped()
-        for item in window:
+        for item in items:
             origin.forget(item)
+            read[item.pk] = None  # thumbnails are not kept longer than needed
         self._discard(wanted, items)
+
+    def _make_names_last(self, directory: str) -> None:
+        """Wait until the names of new files in a folder are on the disk."""
+        folder = open_folder(self.root, directory)
+        try:
+            fsync_directory(f"/proc/self/fd/{folder}")
+        finally:
+            os.close(folder)
 
     def _read(
         self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]
-    ) -> tuple[list[Read], list[ImportItem]]:
-        """Return what could be read, and the items that could not."""
+    ) -> Iterator[tuple[ImportItem, "Read | None"]]:
+        """Yield the items with what was read; None for one that could not be, which says why by then."""
         opened: dict[int, OSError] = {}
-        by_place = self._sidecar_items(wanted, window)
+        beside_of = self._sidecar_items(wanted, window)
 
         def opening(item: ImportItem) -> int:
             try:
@@ -255,25 +298,21 @@ class Importer:
                 params={"zone": self.library.time_zone, "mtime_ns": item.mtime_ns, "size_bytes": item.size_bytes},
                 sidecars={
                     kind: partial(origin.open, beside)
-                    for kind, beside in by_place[item.pk].items()
-                    if kind in ("xmp", "takeout")
+                    for kind, beside in beside_of[item.pk].items()
+                    if kind in SPEAKING
                 },
             )
             for item in window
         ]
-        read: list[Read] = []
-        refused: list[ImportItem] = []
         for job, result in pool.digest(iter(jobs)):
             item = job.key
             error = opened.get(item.pk)
+            self.run.checkpoint(force=False, is_lasting=False)
             if error is not None or not result.photo_md5:
                 _reject(item, *_reason(error, result))
-                refused.append(item)
-                continue
-            read.append(Read(item, result, digest_columns(result), by_place[item.pk]))
-            self.run.checkpoint(force=False, is_lasting=False)
-        order = {item.pk: number for number, item in enumerate(window)}
-        return sorted(read, key=lambda one: order[one.item.pk]), refused
+                yield item, None
+            else:
+                yield item, Read(item, result, digest_columns(result), beside_of[item.pk])
 
     def _sidecar_items(self, wanted: Import, window: list[ImportItem]) -> dict[int, dict[str, ImportItem]]:
         """Return the sidecars, by kind, of each item of the window."""
@@ -298,25 +337,24 @@ class Importer:
 
     def _decide(self, read: list[Read]) -> list[Read]:
         """Return what is to be imported; the rest is rejected, or there already."""
-        room = room_of(self.library)
         kept: list[Read] = []
-        in_window: dict[str, ImportItem] = {}
         for one in read:
             item, result = one.item, one.result
             item.photo_md5 = result.photo_md5
-            if item.state == State.PLACING and item.target_filename and self._lies_there(item):
+            one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self._lies_there(item)
+            if one.was_placed:
                 kept.append(one)  # a killed import had put it there
-            elif (there := self._known(item, in_window)) is not None:
+            elif (there := self._known(item)) is not None:
                 item.state, item.code, item.reason = State.DUPLICATE, there[0], there[1]
             elif (wrong := _wrong(item, result)) is not None:
                 _reject(item, *wrong)
-            elif room is not None and item.size_bytes > room:
+            elif self.room is not None and item.size_bytes > self.room:
                 _reject(item, "quota", "The owner of the library has no room left in their quota. Nothing was changed.")
             else:
-                room = room - item.size_bytes if room is not None else None
+                self.room = self.room - item.size_bytes if self.room is not None else None
                 kept.append(one)
             if item.state in ImportItem.OPEN:
-                in_window[item.photo_md5] = item
+                self.in_window[item.photo_md5] = item
         return kept
 
     def _lies_there(self, item: ImportItem) -> bool:
@@ -329,11 +367,11 @@ class Importer:
             return found is not None and found[1] == item.photo_md5
         return False
 
-    def _known(self, item: ImportItem, in_window: dict[str, ImportItem]) -> tuple[str, str] | None:
+    def _known(self, item: ImportItem) -> tuple[str, str] | None:
         """Return (code, sentence) if the library has the very content, or has had it and wrote stars or dates into it."""
         md5 = item.photo_md5
-        if md5 in in_window:
-            return "same_import", f"The same as {in_window[md5].path} of this import."
+        if md5 in self.in_window:
+            return "same_import", f"The same as {self.in_window[md5].path} of this import."
         now = current_md5(self.library, md5)
         photos = Photo.objects.filter(library=self.library, photo_md5__in={md5, now})
         there = photos.exclude(state=Photo.State.MISSING).order_by("directory", "filename").first()
@@ -357,20 +395,21 @@ class Importer:
 
     def _plan(self, wanted: Import, kept: list[Read]) -> None:
         """Choose folder and names, for all files of one shot together, and note them in the items."""
-        taken: dict[str, set[str]] = {}
         groups: dict[tuple[str, str], list[Read]] = defaultdict(list)
         for one in kept:
             groups[one.item.directory, _stem(one.item.filename).lower()].append(one)
         for (directory, _), group in groups.items():
             for shot in _shots(group):
-                self._plan_shot(wanted, directory, shot, taken)
+                self._plan_shot(wanted, directory, shot)
 
-    def _plan_shot(self, wanted: Import, directory: str, shot: list[Read], taken: dict[str, set[str]]) -> None:
+    def _plan_shot(self, wanted: Import, directory: str, shot: list[Read]) -> None:
         placed = [one for one in shot if one.item.target_filename]
         fresh = [one for one in shot if not one.item.target_filename]
         sibling = placed[0].item if placed else self._sibling(wanted, directory, shot[0])
         target = sibling.target_directory if sibling else _folder_for(wanted, directory, shot)
-        names = taken.setdefault(target, set()) if target in taken else taken.setdefault(target, self._names_in(target))
+        names = self.taken.get(target)
+        if names is None:
+            names = self.taken[target] = self._names_in(target)
         start = _number_of(sibling) if sibling else 1
         for number in range(start, start + MOST_NUMBERS):
             chosen = [_names(one, number) for one in fresh]
@@ -429,14 +468,15 @@ class Importer:
         try:
             folder = open_folder(self.root, item.target_directory, create=True)
             try:
-                if not self._lies_there(item):
-                    facts = self._copy(item, origin, folder)
-                    one.result.size_bytes, one.result.mtime_ns = facts.st_size, facts.st_mtime_ns
+                facts = None if one.was_placed else self._copy(item, origin, folder)
                 for kind, beside in one.sidecars.items():
                     self._copy_sidecar(beside, one.names[kind], item, origin, folder)
+                    if kind in SPEAKING:
+                        with suppress(FileNotFoundError):
+                            one.beside[kind] = (one.names[kind], _facts_of(folder, one.names[kind]))
+                one.facts = (facts.st_size, facts.st_mtime_ns) if facts else _facts_of(folder, item.target_filename)
             finally:
                 os.close(folder)
-            one.copied = True
         except (OSError, ValueError) as error:
             item.target_directory = item.target_filename = ""
             _reject(item, *_reason(error if isinstance(error, OSError) else None, one.result, is_writing=True))
@@ -498,16 +538,14 @@ class Importer:
     def _catalog(self, wanted: Import, placed: list[Read]) -> None:
         """Write the rows of what is in the library now: they were read whole already, so that no scan has to."""
         now = timezone.now()
-        entries: dict[str, dict[str, Entry]] = {}
-        for directory in {one.item.target_directory for one in placed}:
-            entries[directory] = photos_in(self.source.list_directory(directory))
         rows: list[tuple[Read, Row, Entry]] = []
         for one in placed:
+            if one.facts is None:
+                continue
             place = (one.item.target_directory, one.item.target_filename)
-            entry = entries[place[0]].get(place[1])
-            if entry is None:
-                continue  # gone again, by somebody else's hand; the scan will see
-            one.result.size_bytes, one.result.mtime_ns = entry[:2]
+            names = {kind: name for kind, (name, _) in one.beside.items()}
+            entry = (*one.facts, sidecar_signature(names, dict(one.beside.values())))
+            one.result.size_bytes, one.result.mtime_ns = one.facts
             rows.append((one, surveyed_row(self.library, place, entry, one.result, added_at=now), entry))
         if not rows:
             return
@@ -543,7 +581,7 @@ class Importer:
             entry[2],
         )
         row = digested_row(claimed, one.result)
-        if is_racy(entry[1], time.time_ns()) or any(is_racy(s.mtime_ns, time.time_ns()) for s in one.sidecars.values()):
+        if any(is_racy(mtime_ns, time.time_ns()) for mtime_ns in (entry[1], *(f[1] for _, f in one.beside.values()))):
             row["sidecars"] = doubted(row["sidecars"])
         return row
 
@@ -626,6 +664,12 @@ class Importer:
         for item in sidecars:
             if item.state in ImportItem.OPEN:
                 _reject(item, "no_photo", "No photo that it speaks about was imported.")
+
+
+def _facts_of(folder: int, name: str) -> Facts:
+    """Return size in bytes and mtime in ns of a file in the open folder. Raises OSError."""
+    facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _is_same(folder: int, name: bytes, descriptor: int) -> bool:

@@ -50,6 +50,8 @@ def open_folder(root: bytes, directory: str, *, create: bool = False, mode: int 
 def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: int, md5: str = "") -> os.stat_result:
     """Copy the open file `source` to the new file `name` in the open folder; return its facts.
 
+    Its bytes are on the disk then; the name is for the caller to make last (`fsync_directory`), once for many.
+
     `token` is ASCII and makes the hidden name; what an earlier try with the same token left is removed. `md5` is what the
     bytes must have. Raises FileExistsError, BytesDiffer, or another OSError (ENOSPC, EROFS …), and nothing is left then.
     """
@@ -74,7 +76,6 @@ def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: in
         finally:
             os.close(target)
         rename_to_free_name(folder, hidden, folder, name)
-        fsync_directory(f"/proc/self/fd/{folder}")
         return facts
     finally:
         remove_hidden(folder, hidden)
