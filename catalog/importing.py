@@ -20,7 +20,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.media.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, extension_of, is_media_name, sidecars_in
+from catalog.media.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, companions_in, extension_of, is_media_name
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.sources.base import Source, SourceUnavailable
@@ -328,7 +328,7 @@ class Importer:
             if names is None:
                 names = list(wanted.items.filter(directory=directory).values_list("filename", flat=True))
                 self.names[wanted.pk, directory] = names
-        by_photo = {directory: _companions(self.names[wanted.pk, directory]) for directory in places}
+        by_photo = {directory: companions_in(self.names[wanted.pk, directory]) for directory in places}
         for item in window:
             named = by_photo[item.directory].get(item.filename, {})
             own = beside[item.directory]
@@ -646,7 +646,7 @@ class Importer:
         by_name = {item.filename: item for item in sidecars}
         ends = wanted.items.filter(directory=directory, is_sidecar=False)
         photos = {item.filename: item for item in ends}
-        for photo_name, beside in _companions(names).items():
+        for photo_name, beside in companions_in(names).items():
             photo = photos.get(photo_name)
             for kind, name in beside.items():
                 item = by_name.get(name)
@@ -699,21 +699,10 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def _companions(names: list[str]) -> dict[str, dict[str, str]]:
-    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE)."""
-    found = {name: dict(beside) for name, beside in sidecars_in(names).items()}
-    edits = {_stem(name).lower(): name for name in names if extension_of(name) == "aae"}
-    if edits:
-        for name in names:
-            if is_media_name(name) and _stem(name).lower() in edits:
-                found.setdefault(name, {})["aae"] = edits[_stem(name).lower()]
-    return found
-
-
 def _sidecar_names(names: Iterable[str]) -> set[str]:
     """Return those names of a folder that are sidecars by their kind, or by what they stand beside."""
     names = list(names)
-    beside = {name for companions in _companions(names).values() for name in companions.values()}
+    beside = {name for companions in companions_in(names).values() for name in companions.values()}
     return beside | {name for name in names if is_sidecar_name(name) and extension_of(name) != "json"}
 
 

@@ -23,7 +23,7 @@ from operations.running import LeaseLost, OperationFailed, Run
 from . import cache_tree
 from .aliases import alias_rows
 from .locations import cache_location, root_location
-from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
+from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot, TrashItem
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> N
         missing_count=Count("pk", filter=Q(state=Photo.State.MISSING)),
         size_bytes=Sum("size_bytes", filter=~Q(state=Photo.State.MISSING), default=0),
     )
+    counts["missing_count"] -= TrashItem.objects.filter(library=library, photo__state=Photo.State.MISSING).count()
     covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
     counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
     if scanned_at:

@@ -19,9 +19,10 @@ BATCH = 500
 class CountDiffers(Exception):
     """Another number of photos is missing than the person was told; the text is a sentence, `count` the number now."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, where: str = "missing") -> None:
         super().__init__(
-            f"{count:,} photos are missing by now, not as many as were shown. Look again, then purge. Nothing was changed."
+            f"{count:,} photos are {where} by now, not as many as were shown. Look again, then say it once more. "
+            "Nothing was changed."
         )
         self.count = count
 
@@ -31,7 +32,7 @@ def start_purge(library: Library, user: Any, count: int, *, ring: bool = True) -
 
     Raises CountDiffers if that is not how many there are, AlreadyActive while the library is scanned or restored.
     """
-    missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).count()
+    missing = Photo.objects.filter(library=library).gone().count()
     if missing != count:
         raise CountDiffers(missing)
     params = {"library": str(library.pk), "before": timezone.now().isoformat()}
@@ -46,16 +47,16 @@ def run_purge(run: Run) -> dict[str, Any]:
     if library is None:
         raise OperationFailed("The library was forgotten meanwhile; there is nothing to purge.", "library_gone")
     before = datetime.fromisoformat(run.params["before"])
-    missing = Photo.objects.filter(library=library, state=Photo.State.MISSING, missing_since__lte=before)
+    missing = Photo.objects.filter(library=library, missing_since__lte=before).gone()
     purged = int(run.operation.checkpoint.get("purged", 0))
     run.phase("Purging missing photos", purged + missing.count(), unit="photos")
     run.advance(purged)
     while True:
         with transaction.atomic():
-            photos = list(missing.select_for_update().order_by("pk")[:BATCH])
+            photos = list(missing.select_for_update(of=("self",)).order_by("pk")[:BATCH])
             if not photos:
                 break
-            _delete(library, photos)
+            forget_photos(library, photos)
             purged += len(photos)
             run.advance(len(photos))
             run.checkpoint(stop=False, purged=purged)
@@ -64,8 +65,10 @@ def run_purge(run: Run) -> dict[str, Any]:
     return {"library": str(library.pk), "purged": purged}
 
 
-def _delete(library: Library, photos: list[Photo]) -> None:
+def forget_photos(library: Library, photos: list[Photo]) -> None:
     """Delete rows and all that hangs on them; records of exports stay, for what has left has left."""
+    if not photos:
+        return
     keys = [photo.pk for photo in photos]
     FileWrite.objects.filter(undoes__photo__in=keys).update(undoes=None)
     for rows in (FileWrite, Favourite, PhotoMetadata):

@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
-from . import imports, schedules, writes
+from . import imports, schedules, trash, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -52,3 +52,9 @@ def import_what_waits() -> int:
 def forget_old_uploads() -> int:
     """Remove uploads that nobody went on with. Returns how many."""
     return imports.forget_old_uploads()
+
+
+@shared_task(name="catalog.tasks.empty_trash", ignore_result=True)
+def empty_trash() -> int:
+    """Start deleting what lies in the trash for long enough. Returns in how many libraries."""
+    return trash.empty_what_is_due()

@@ -292,6 +292,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(60.0),
         "options": {"expires": 59.0},
     },
+    "empty the trash of what lies there long enough": {
+        "task": "catalog.tasks.empty_trash",
+        "schedule": schedule(600.0),
+        "options": {"expires": 599.0},
+    },
     "remove uploads that were given up": {
         "task": "catalog.tasks.forget_old_uploads",
         "schedule": schedule(3600.0),

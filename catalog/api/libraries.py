@@ -62,6 +62,11 @@ class LibraryChange(serializers.Serializer):
         required=False,
         help_text="Days between scans that find edits which kept a file's size and time; 0: none.",
     )
+    trash_days = serializers.ChoiceField(
+        Library.TrashDays.choices,
+        required=False,
+        help_text="Days until the trash's files are deleted; 0: only when asked.",
+    )
     is_watched = serializers.BooleanField(
         required=False, help_text="Changes in the folder start a scan at once. Folders of the server only."
     )
@@ -108,6 +113,7 @@ class LibraryBody(serializers.Serializer):
     time_zone = serializers.CharField()
     scan_every_hours = serializers.ChoiceField(Library.ScanEvery.choices)
     verify_every_days = serializers.ChoiceField(Library.VerifyEvery.choices)
+    trash_days = serializers.ChoiceField(Library.TrashDays.choices)
     is_watched = serializers.BooleanField()
     photo_count = serializers.IntegerField()
     problem_count = serializers.IntegerField()
@@ -159,6 +165,7 @@ def library_json(library: Library, user: Any, role: str, last: dict[str, Operati
         "time_zone": library.time_zone,
         "scan_every_hours": library.scan_every_hours,
         "verify_every_days": library.verify_every_days,
+        "trash_days": library.trash_days,
         "is_watched": library.is_watched,
         "photo_count": library.photo_count,
         "problem_count": library.problem_count,

@@ -14,6 +14,7 @@ from . import (
     photos,
     snapshots,
     timeline,
+    trash,
     uploads,
 )
 
@@ -33,10 +34,14 @@ urlpatterns = [
     path(f"{LIBRARY}snapshots/<str:md5>/", entries.SnapshotDetail.as_view(), name="snapshot"),
     path(f"{LIBRARY}snapshots/<str:md5>/file", entries.SnapshotFile.as_view(), name="snapshot-file"),
     path(f"{LIBRARY}snapshots/<str:md5>/diff/", snapshots.SnapshotDiff.as_view(), name="snapshot-diff"),
+    path(f"{LIBRARY}trash/", trash.TrashList.as_view(), name="trash"),
+    path(f"{LIBRARY}trash/restore/", trash.TrashRestore.as_view(), name="trash-restore"),
+    path(f"{LIBRARY}trash/empty/", trash.TrashEmpty.as_view(), name="trash-empty"),
     path("photos/", photos.PhotoList.as_view(), name="photos"),
     path("photos/favorites/", photos.FavouriteList.as_view(), name="favorites"),
     path("photos/bulk-favorite/", photos.BulkFavourite.as_view(), name="bulk-favorite"),
     path("photos/dates/", dates.PhotoDates.as_view(), name="photo-dates"),
+    path("photos/trash/", trash.PhotoTrash.as_view(), name="photos-trash"),
     path(PHOTO, photos.PhotoDetail.as_view(), name="photo"),
     path(f"{PHOTO}favorite/", photos.PhotoFavourite.as_view(), name="favorite"),
     path(f"{PHOTO}thumbnail/", media.Thumbnail.as_view(), name="thumbnail"),

@@ -133,6 +133,18 @@ def sidecar_for(name: str, names: Iterable[str]) -> dict[str, str]:
     return sidecars_in(names).get(name, {})
 
 
+def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE)."""
+    names = list(names)
+    found = {name: dict(beside) for name, beside in sidecars_in(names).items()}
+    edits = {os.path.splitext(name)[0].lower(): name for name in names if extension_of(name) == "aae"}
+    if edits:
+        for name in names:
+            if is_media_name(name) and os.path.splitext(name)[0].lower() in edits:
+                found.setdefault(name, {})["aae"] = edits[os.path.splitext(name)[0].lower()]
+    return found
+
+
 def _is_one_photo(names: list[str]) -> bool:
     kinds = [
         (

@@ -55,6 +55,15 @@ class Library(models.Model):
         MONTH = 30, "every 30 days"
         QUARTER = 90, "every 90 days"
 
+    class TrashDays(models.IntegerChoices):
+        """Days until what is in the trash is deleted for good."""
+
+        NEVER = 0, "only when asked"
+        WEEK = 7, "after 7 days"
+        MONTH = 30, "after 30 days"
+        QUARTER = 90, "after 90 days"
+        YEAR = 365, "after a year"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="libraries")
     name = models.CharField(max_length=200)
@@ -77,7 +86,10 @@ class Library(models.Model):
         null=True, blank=True, help_text="Something was put into the folder: a scan that began earlier does not count."
     )
     trash_days = models.PositiveIntegerField(
-        default=30, db_default=30, help_text="Days until what is in the trash is deleted for good; 0: only when asked."
+        choices=TrashDays,
+        default=TrashDays.MONTH,
+        db_default=TrashDays.MONTH,
+        help_text="Days until what is in the trash is deleted for good; 0: only when asked.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -28,6 +28,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         """Those with a picture: what the timeline shows."""
         return self.filter(is_shown=True)
 
+    def gone(self) -> Self:
+        """Those that are missing and do not lie in the trash."""
+        return self.filter(state=Photo.State.MISSING, trash_item=None)
+
 
 class Photo(models.Model):
     """A photo or video. Its id outlives moves and edits; its path is where it lies now, relative to the root."""

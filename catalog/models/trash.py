@@ -30,7 +30,13 @@ class TrashItem(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="trash", db_index=False)
-    photo = models.OneToOneField(Photo, on_delete=models.CASCADE, related_name="trash_item")
+    photo = models.OneToOneField(
+        Photo,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="trash_item",
+        help_text="Empty: the catalog forgot it.",
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.MOVING)
     photo_state = models.CharField(max_length=10, help_text="The photo's state before.")

@@ -27,11 +27,21 @@ class SettingsForm(forms.ModelForm):
     file_times = forms.ChoiceField(choices=Library.FileTimes.choices, required=False)
     scan_every_hours = forms.TypedChoiceField(choices=Library.ScanEvery.choices, coerce=int, required=False)
     verify_every_days = forms.TypedChoiceField(choices=Library.VerifyEvery.choices, coerce=int, required=False)
+    trash_days = forms.TypedChoiceField(choices=Library.TrashDays.choices, coerce=int, required=False)
     is_watched = forms.TypedChoiceField(choices=[("1", "yes"), ("0", "no")], required=False)
 
     class Meta:
         model = Library
-        fields = ["name", "time_zone", "ratings", "file_times", "scan_every_hours", "verify_every_days", "is_watched"]
+        fields = [
+            "name",
+            "time_zone",
+            "ratings",
+            "file_times",
+            "scan_every_hours",
+            "verify_every_days",
+            "trash_days",
+            "is_watched",
+        ]
 
     def clean_file_times(self) -> str:
         """Leave it as it is if the form does not say."""
@@ -46,6 +56,11 @@ class SettingsForm(forms.ModelForm):
         """Leave it as it is if the form does not say."""
         wanted = self.cleaned_data["verify_every_days"]
         return int(self.instance.verify_every_days if wanted == "" else wanted)
+
+    def clean_trash_days(self) -> int:
+        """Leave it as it is if the form does not say."""
+        wanted = self.cleaned_data["trash_days"]
+        return int(self.instance.trash_days if wanted == "" else wanted)
 
     def clean_is_watched(self) -> bool:
         """Leave it as it is if the form does not say; only folders of this machine can be watched."""
@@ -166,6 +181,7 @@ def _page(
         "memberships": list(members),
         "roles": Membership.Role.choices,
         "scan_choices": Library.ScanEvery.choices,
+        "trash_choices": Library.TrashDays.choices,
         "verify_choices": Library.VerifyEvery.choices,
         **words,
     }

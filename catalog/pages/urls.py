@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import about, dates, duplicates, file_writes, folders, imports, libraries, library_settings, problems
+from . import about, dates, duplicates, file_writes, folders, imports, libraries, library_settings, problems, trash
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
@@ -25,6 +25,9 @@ urlpatterns = [
     path("libraries/<uuid:library_id>/folders/", folders.show_folder, name="library-folders"),
     path("libraries/<uuid:library_id>/problems/", problems.show_problems, name="library-problems"),
     path("libraries/<uuid:library_id>/purge/", problems.purge, name="library-purge"),
+    path("libraries/<uuid:library_id>/trash/", trash.show_trash, name="library-trash"),
+    path("libraries/<uuid:library_id>/trash/restore/", trash.restore, name="library-trash-restore"),
+    path("libraries/<uuid:library_id>/trash/empty/", trash.empty, name="library-trash-empty"),
     path("libraries/<uuid:library_id>/about/", about.show_about, name="library-about"),
     path("libraries/<uuid:library_id>/snapshots/<str:md5>/", about.show_difference, name="library-snapshot"),
     path("libraries/<uuid:library_id>/restore/", about.restore, name="library-restore"),

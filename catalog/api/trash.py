@@ -1,0 +1,175 @@
+"""The trash of a library: put photos in, look, bring back, empty."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from catalog import trash
+from catalog.models import Library, TrashItem
+from catalog.purging import CountDiffers
+from operations.api.operations import OperationBody, started
+from photolala.web.keyset import envelope, paginate
+from photolala.web.problems import Conflict, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
+
+from .libraries import find_own_library
+
+ORDER = ("-trashed_at", "id")
+
+
+class PhotosBody(serializers.Serializer):
+    """Which photos, and that it is meant."""
+
+    photo_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
+    confirm = serializers.IntegerField(help_text="How many photos, so that nobody deletes more than they were shown.")
+
+
+class ItemsBody(serializers.Serializer):
+    """Which of them."""
+
+    item_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
+
+
+class CountBody(serializers.Serializer):
+    """How many, so that nobody deletes more than they were shown."""
+
+    count = serializers.IntegerField(min_value=1)
+
+
+class FailureBody(serializers.Serializer):
+    """Why it was not done to one."""
+
+    id = serializers.UUIDField()
+    error = serializers.CharField()
+
+
+class DoneBody(serializers.Serializer):
+    """To how many it was done."""
+
+    count = serializers.IntegerField()
+    errors = FailureBody(many=True)  # type: ignore[assignment]
+
+
+class TrashBody(serializers.Serializer):
+    """A deleted photo."""
+
+    id = serializers.UUIDField()
+    photo = serializers.UUIDField(allow_null=True)
+    path = serializers.CharField(help_text="Where it lay.")
+    size_bytes = serializers.IntegerField()
+    state = serializers.ChoiceField(TrashItem.State.choices)
+    trashed_at = serializers.DateTimeField()
+
+
+TrashPage = page_body("TrashPage", TrashBody)
+
+
+class PhotoTrash(ApiView):
+    """Delete, in a way that can be undone."""
+
+    @documented(
+        "photos_trash",
+        f"Move the files of up to {trash.MOST_AT_ONCE:,} photos into their libraries' trash. For owners and editors; "
+        "`confirm` is their number.",
+        {200: DoneBody},
+        errors=(400, 401, 403, 409, 415),
+        request=PhotosBody,
+    )
+    def post(self, request: Request) -> Response:
+        """Do it."""
+        body = PhotosBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        ids = list(dict.fromkeys(body.validated_data["photo_ids"]))
+        if body.validated_data["confirm"] != len(ids):
+            raise Conflict(
+                f"These are {len(ids):,} photos, not as many as you confirmed. Nothing was changed.", "count_differs"
+            )
+        return Response(_done_json(trash.trash_photos(request.user, ids)))
+
+
+class TrashList(ApiView):
+    """What lies in it."""
+
+    @documented(
+        "libraries_trash",
+        "The newest first.",
+        {200: TrashPage},
+        errors=(400, 401, 403, 404),
+        parameters=PAGE_PARAMETERS,
+    )
+    def get(self, request: Request, library_id: UUID) -> Response:
+        """Return a page."""
+        check_parameters(request.query_params, {"limit", "cursor"})
+        page = paginate(_library(request, library_id).trash.all(), ORDER, request.query_params)
+        return Response(envelope(page, [_item_json(item) for item in page.rows], request))
+
+
+class TrashRestore(ApiView):
+    """Back to where they lay."""
+
+    @documented(
+        "libraries_trash_restore",
+        "Put photos back, with all that hung on them.",
+        {200: DoneBody},
+        errors=(400, 401, 403, 404, 415, 422),
+        request=ItemsBody,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Do it."""
+        library = _library(request, library_id)
+        body = ItemsBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            return Response(_done_json(trash.restore_items(request.user, library, body.validated_data["item_ids"])))
+        except trash.TrashRefused as refused:
+            raise Unprocessable(str(refused), "refused") from None
+
+
+class TrashEmpty(ApiView):
+    """For good."""
+
+    @documented(
+        "libraries_trash_empty",
+        "Delete what lies in the trash for good. The owner's alone. 409 if another number lies there by now.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415),
+        request=CountBody,
+    )
+    def post(self, request: Request, library_id: UUID) -> Response:
+        """Start it."""
+        library = find_own_library(request, library_id)
+        body = CountBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            return started(request, lambda: trash.start_emptying(library, request.user, body.validated_data["count"]))
+        except CountDiffers as differs:
+            raise Conflict(str(differs), "count_differs") from None
+
+
+def _library(request: Request, library_id: UUID) -> Library:
+    library = Library.objects.visible_to(request.user).filter(pk=library_id).first()
+    if library is None:
+        raise Http404
+    if not Library.objects.editable_by(request.user).filter(pk=library_id).exists():
+        raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
+    return library
+
+
+def _done_json(done: trash.Done) -> dict[str, Any]:
+    return {"count": done.count, "errors": done.errors}
+
+
+def _item_json(item: TrashItem) -> dict[str, Any]:
+    return {
+        "id": str(item.pk),
+        "photo": str(item.photo_id) if item.photo_id else None,
+        "path": item.path,
+        "size_bytes": item.size_bytes,
+        "state": str(item.state),
+        "trashed_at": utc_text(item.trashed_at),
+    }

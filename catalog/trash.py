@@ -1,0 +1,418 @@
+"""Delete photos into their library's trash, bring them back, and delete them for good.
+
+A photo in the trash is a missing one whose file lies in `.photolala.trash/ID/` of the library's root: everything that hangs
+on it waits, and if the same content comes back by another way, it is that photo again. What is about to be done to a file
+is in its row before, so that `settle` can finish it after a crash.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.media.kinds import companions_in
+from catalog.sources.base import SourceUnavailable
+from catalog.sources.placing import move_between, numbered, open_folder
+from operations.models import Operation
+from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
+from photolala.lib.files import fsync_directory, remove_if_there
+from photolala.lib.paths import escape_path, unescape_path
+
+from . import publishing
+from .libraries import want_scan
+from .models import Library, Photo, TrashItem
+from .purging import CountDiffers, forget_photos
+from .ratings import changeable
+from .source_for import source_for
+
+KIND = "empty_trash"
+FOLDER = ".photolala.trash"
+MOST_AT_ONCE = 1_000
+BATCH = 100
+SETTLE_AFTER = timedelta(minutes=2)
+"""What stands half-way for so long belongs to nobody any more."""
+MOST_NUMBERS = 10_000
+State = TrashItem.State
+
+
+class TrashRefused(Exception):
+    """Nothing was deleted or restored; the text is a sentence."""
+
+
+@dataclass
+class Done:
+    """How many photos it was done to, and why not to the others."""
+
+    count: int = 0
+    errors: list[dict[str, str]] = field(default_factory=list)
+
+    def refuse(self, key: Any, sentence: str) -> None:
+        """Note why it was not done to one."""
+        self.errors.append({"id": str(key), "error": sentence})
+
+
+def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
+    """Move the files of these photos into their libraries' trash, with the sidecars that are theirs alone.
+
+    Photos that `user` may not change, that are missing, or whose files cannot be moved are told one by one; nothing
+    happens to them. At most 1,000.
+    """
+    done = Done()
+    photos = Photo.objects.filter(changeable(user), pk__in=list(photo_ids)).select_related("library").order_by("pk")
+    by_library: dict[UUID, list[Photo]] = {}
+    for photo in photos:
+        by_library.setdefault(photo.library_id, []).append(photo)
+    found = {photo.pk for own in by_library.values() for photo in own}
+    for key in dict.fromkeys(photo_ids):
+        if key not in found:
+            done.refuse(key, "There is no such photo that you may change.")
+    for own in by_library.values():
+        try:
+            root = _writable_root(own[0].library)
+        except TrashRefused as refused:
+            for photo in own:
+                done.refuse(photo.pk, str(refused))
+            continue
+        for start_at in range(0, len(own), BATCH):
+            _trash(own[0].library, root, user, own[start_at : start_at + BATCH], done)
+        publishing.refresh_counts(own[0].library)
+    return done
+
+
+def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done:
+    """Put photos back to where they lay; where another file lies by now, under a name with a number.
+
+    Raises TrashRefused if the library's folder cannot be written to. The caller found that `user` may change it.
+    """
+    done = Done()
+    root = _writable_root(library)
+    settle(library)
+    for item in TrashItem.objects.filter(library=library, pk__in=list(item_ids), state=State.TRASHED).order_by("pk"):
+        if not TrashItem.objects.filter(pk=item.pk, state=State.TRASHED).update(state=State.RESTORING):
+            continue
+        try:
+            name = _put_back(root, item)
+        except OSError as error:
+            TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
+            done.refuse(item.pk, _sentence(error, item.path))
+            continue
+        _restored(library, item, name)
+        done.count += 1
+    if done.count:
+        publishing.refresh_counts(library)
+        want_scan(library, user)
+    return done
+
+
+def start_emptying(library: Library, user: Any, count: int, *, ring: bool = True) -> Operation:
+    """Start deleting the `count` files in the library's trash for good.
+
+    Raises CountDiffers if that is not how many there are, AlreadyActive if it is being done.
+    """
+    there = TrashItem.objects.filter(library=library, state=State.TRASHED).count()
+    if there != count:
+        raise CountDiffers(there, "in the trash")
+    return _start(library, user, timezone.now(), ring=ring)
+
+
+def empty_what_is_due(now: datetime | None = None) -> int:
+    """Start emptying, in its owner's name, each library's trash of what lies there longer than the library says.
+
+    Also settles what crashes left half-way. Returns how many were started. For the schedule.
+    """
+    now = now or timezone.now()
+    for library in Library.objects.filter(trash__state__in=[State.MOVING, State.RESTORING]).distinct():
+        settle(library, before=now - SETTLE_AFTER)
+    started = 0
+    for library in Library.objects.filter(trash_days__gt=0).select_related("owner"):
+        before = now - timedelta(days=library.trash_days)
+        old = TrashItem.objects.filter(
+            library=library, state__in=[State.TRASHED, State.DELETING], trashed_at__lte=before
+        )
+        if old.exists():
+            with suppress(AlreadyActive):
+                _start(library, library.owner, before)
+                started += 1
+    return started
+
+
+def settle(library: Library, before: datetime | None = None) -> None:
+    """Finish, or take back, what was under way when its process died: by where the files lie."""
+    items = TrashItem.objects.filter(library=library, state__in=[State.MOVING, State.RESTORING])
+    items = items.filter(trashed_at__lte=before or timezone.now() - SETTLE_AFTER)
+    if not items.exists():
+        return
+    try:
+        root = _writable_root(library)
+    except TrashRefused:
+        return
+    for item in items.select_related("photo"):
+        is_in_trash = _lies(root, f"{FOLDER}/{item.pk}", item.filename)
+        if item.state == State.MOVING and is_in_trash:
+            _move_sidecars(root, item)
+            _trashed(library, [item])
+        elif item.state == State.RESTORING and is_in_trash:
+            TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
+        elif item.state == State.RESTORING:
+            _restored(library, item, item.filename)
+            want_scan(library, library.owner)
+        else:
+            TrashItem.objects.filter(pk=item.pk, state=State.MOVING).delete()  # it was never moved
+    publishing.refresh_counts(library)
+
+
+@operation_kind(KIND, label="Emptying of the trash", queue="files")
+def run_emptying(run: Run) -> dict[str, Any]:
+    """Delete what was in the trash when it was asked for. Safe to run again."""
+    library = Library.objects.filter(pk=run.params["library"]).first()
+    if library is None:
+        raise OperationFailed("The library was forgotten meanwhile; its trash stays in its folder.", "library_gone")
+    try:
+        root = _writable_root(library)
+    except TrashRefused as refused:
+        raise OperationFailed(str(refused), "root_unavailable") from None
+    before = datetime.fromisoformat(run.params["before"])
+    items = TrashItem.objects.filter(
+        library=library, state__in=[State.TRASHED, State.DELETING], trashed_at__lte=before
+    ).order_by("pk")
+    deleted, freed = (int(run.operation.checkpoint.get(name, 0)) for name in ("deleted", "freed"))
+    run.phase("Deleting what is in the trash", deleted + items.count(), unit="photos")
+    run.advance(deleted)
+    while batch := list(items[:BATCH]):
+        with transaction.atomic():
+            items.filter(pk__in=[item.pk for item in batch]).update(state=State.DELETING)
+            run.checkpoint(stop=False)
+        for item in batch:
+            freed += _delete_files(root, item)
+        with transaction.atomic():
+            keys = [item.photo_id for item in batch if item.photo_id]
+            gone = list(Photo.objects.select_for_update().filter(pk__in=keys, state=Photo.State.MISSING))
+            TrashItem.objects.filter(pk__in=[item.pk for item in batch]).delete()
+            forget_photos(library, gone)
+            deleted += len(batch)
+            run.advance(len(batch))
+            run.checkpoint(stop=False, deleted=deleted, freed=freed)
+        run.raise_if_stopped()
+    publishing.refresh_counts(library)
+    return {"library": str(library.pk), "deleted": deleted, "freed_bytes": freed}
+
+
+def _start(library: Library, user: Any, before: datetime, *, ring: bool = True) -> Operation:
+    params = {"library": str(library.pk), "before": before.isoformat()}
+    return start(KIND, user, subject=library.name, active_key=f"trash:{library.pk}", params=params, ring=ring)
+
+
+def _writable_root(library: Library) -> bytes:
+    """Return the library's folder if it is the right one and can be written to. Raises TrashRefused."""
+    if library.source != "local":
+        raise TrashRefused("This library lies in a bucket, into which nothing is written. Nothing was changed.")
+    with closing(source_for(library)) as source:
+        try:
+            source.check()
+            publishing.check_pointer_is_there(library)
+        except SourceUnavailable as error:
+            raise TrashRefused(f"{error}") from None
+        if not source.root_is_writable():
+            raise TrashRefused(
+                "The library's folder is read-only, so nothing in it can be deleted or restored. Nothing was changed."
+            )
+    return os.path.realpath(unescape_path(library.root))
+
+
+def _trash(library: Library, root: bytes, user: Any, photos: list[Photo], done: Done) -> None:
+    """Write down what is about to be done to a batch, move the files, and write what was done."""
+    now = timezone.now()
+    items: list[TrashItem] = []
+    for photo in photos:
+        if photo.state == Photo.State.MISSING:
+            done.refuse(photo.pk, "Its file is not there.")
+            continue
+        items.append(
+            TrashItem(
+                library=library,
+                photo=photo,
+                user=user,
+                photo_state=photo.state,
+                was_shown=photo.is_shown,
+                directory=photo.directory,
+                filename=photo.filename,
+                size_bytes=photo.size_bytes,
+                mtime_ns=photo.mtime_ns,
+                photo_md5=photo.photo_md5,
+                trashed_at=now,
+            )
+        )
+    with transaction.atomic():
+        # A photo that came back by another way while an older copy of it lies in the trash: that one stays, unnamed.
+        TrashItem.objects.filter(photo__in=[item.photo_id for item in items], state=State.TRASHED).update(photo=None)
+        TrashItem.objects.bulk_create(items, ignore_conflicts=True)
+    mine = set(TrashItem.objects.filter(pk__in=[item.pk for item in items]).values_list("pk", flat=True))
+    moved: list[TrashItem] = []
+    for item in items:
+        if item.pk not in mine:
+            done.refuse(item.photo_id, "It is being deleted or restored just now.")
+            continue
+        try:
+            _move_in(root, item)
+        except (OSError, ValueError) as error:
+            TrashItem.objects.filter(pk=item.pk).delete()
+            done.refuse(item.photo_id, _sentence(error, item.path))
+            continue
+        moved.append(item)
+    _trashed(library, moved)
+    done.count += len(moved)
+
+
+def _move_in(root: bytes, item: TrashItem) -> None:
+    """Move a photo's file into the trash, then its sidecars. Raises OSError; then nothing was moved."""
+    name = unescape_path(item.filename)
+    folder = open_folder(root, item.directory)
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        bin_folder = open_folder(root, f"{FOLDER}/{item.pk}", create=True, mode=0o700)
+        try:
+            move_between(folder, name, bin_folder, name)
+        except OSError:
+            _remove_folder(root, item)
+            raise
+        finally:
+            os.close(bin_folder)
+    finally:
+        os.close(folder)
+    _move_sidecars(root, item)
+
+
+def _move_sidecars(root: bytes, item: TrashItem) -> None:
+    """Let what speaks about this photo alone go along; what cannot be moved stays where it is."""
+    with suppress(OSError):
+        folder = open_folder(root, item.directory)
+        try:
+            names = {escape_path(os.fsencode(name)) for name in os.listdir(folder)}
+            beside = companions_in([*names, item.filename])
+            own = set(beside.pop(item.filename, {}).values()) & names
+            others = {name for companions in beside.values() for name in companions.values()}
+            bin_folder = open_folder(root, f"{FOLDER}/{item.pk}")
+            try:
+                for name in sorted(own - others):
+                    with suppress(OSError):
+                        move_between(folder, unescape_path(name), bin_folder, unescape_path(name))
+                        item.sidecars.append(name)
+            finally:
+                os.close(bin_folder)
+        finally:
+            os.close(folder)
+    TrashItem.objects.filter(pk=item.pk).update(sidecars=item.sidecars)
+
+
+def _trashed(library: Library, items: Iterable[TrashItem]) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        for item in items:
+            if TrashItem.objects.filter(pk=item.pk, state=State.MOVING).update(state=State.TRASHED) and item.photo_id:
+                there = Photo.objects.filter(pk=item.photo_id, directory=item.directory, filename=item.filename)
+                there.update(state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now)
+        publishing.note_change(library)
+
+
+def _put_back(root: bytes, item: TrashItem) -> str:
+    """Move file and sidecars back; return the file's name there. Raises OSError; then it still lies in the trash."""
+    folder = open_folder(root, item.directory, create=True)
+    try:
+        bin_folder = open_folder(root, f"{FOLDER}/{item.pk}")
+        try:
+            for number in range(1, MOST_NUMBERS):
+                name = item.filename if number == 1 else numbered(item.filename, number)
+                try:
+                    move_between(bin_folder, unescape_path(item.filename), folder, unescape_path(name))
+                    break
+                except FileExistsError:
+                    continue
+            for sidecar in item.sidecars:
+                with suppress(OSError):  # one of that name is there: this one stays in the trash's folder
+                    move_between(bin_folder, unescape_path(sidecar), folder, unescape_path(sidecar))
+        finally:
+            os.close(bin_folder)
+    finally:
+        os.close(folder)
+    _remove_folder(root, item)
+    return name
+
+
+def _restored(library: Library, item: TrashItem, name: str) -> None:
+    """Let the photo's row be what it was, if it still waits for its file; else the scan sees to the file."""
+    with transaction.atomic():
+        mine = Photo.objects.filter(trash_item=item)
+        waits = mine.filter(state=Photo.State.MISSING, directory=item.directory)
+        taken = Photo.objects.filter(library=library, directory=item.directory, filename=name).exclude(
+            pk__in=mine.values("pk")
+        )
+        if not taken.exists():
+            waits.update(
+                filename=name,
+                state=item.photo_state,
+                is_shown=item.was_shown,
+                missing_since=None,
+                needs_digest=item.photo_state == Photo.State.SURVEYED,
+            )
+        TrashItem.objects.filter(pk=item.pk).delete()
+        publishing.note_change(library)
+
+
+def _delete_files(root: bytes, item: TrashItem) -> int:
+    """Delete what lies in the item's folder of the trash; return the bytes that were freed. Raises OSError."""
+    try:
+        folder = open_folder(root, f"{FOLDER}/{item.pk}")
+    except FileNotFoundError:
+        return 0
+    freed = 0
+    try:
+        for name in os.listdir(folder):
+            facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            freed += facts.st_size if facts.st_nlink == 1 else 0
+            remove_if_there(f"/proc/self/fd/{folder}/".encode() + os.fsencode(name))
+        fsync_directory(f"/proc/self/fd/{folder}")
+    finally:
+        os.close(folder)
+    _remove_folder(root, item)
+    return freed
+
+
+def _remove_folder(root: bytes, item: TrashItem) -> None:
+    with suppress(OSError):  # what somebody put there stays
+        bins = open_folder(root, FOLDER)
+        try:
+            os.rmdir(str(item.pk), dir_fd=bins)
+        finally:
+            os.close(bins)
+
+
+def _lies(root: bytes, directory: str, filename: str) -> bool:
+    try:
+        folder = open_folder(root, directory)
+    except OSError:
+        return False
+    try:
+        os.stat(unescape_path(filename), dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
+
+
+def _sentence(error: Exception, path: str) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.ENOENT:
+        return f"The file {path} is not there any more."
+    if code == errno.EXDEV:
+        return f"The file {path} lies on another disk than the library's folder, so it cannot go into its trash."
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Photolala's user may not move the file {path}."
+    return f"The file {path} could not be moved ({error})."

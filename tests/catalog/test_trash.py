@@ -1,0 +1,230 @@
+"""The trash: files move there and back with all that hangs on their photos; nothing goes without being meant, or half."""
+
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from catalog import trash
+from catalog.models import Favourite, FileWrite, Library, Photo, TrashItem
+from catalog.purging import CountDiffers, start_purge
+from catalog.rebuilding import start_rebuild
+from catalog.trash import restore_items, settle, start_emptying, trash_photos
+from operations.models import Operation, State
+from operations.running import execute
+from tests.catalog.test_imports import files_of, rescan
+from tests.catalog.test_rebuild import library  # noqa: F401
+from tests.catalog.test_scan import scan
+from tests.photos import make_jpeg
+
+pytestmark = pytest.mark.django_db
+
+
+def photo(library, name):  # noqa: F811
+    return Photo.objects.get(library=library, filename=name)
+
+
+def test_into_the_trash_and_back_with_all_that_hangs_on_it(library):  # noqa: F811
+    one = photo(library, "1.jpg")
+    Favourite.objects.create(user=library.owner, photo=one, rating=3)
+    file = Path(library.root) / one.path
+    data, facts = file.read_bytes(), file.stat()
+    (file.parent / "1.jpg.xmp").write_text("<x/>")
+    before = Photo.objects.filter(pk=one.pk).values().get()
+    done = trash_photos(library.owner, [one.pk])
+    assert (done.count, done.errors) == (1, [])
+    item = TrashItem.objects.get()
+    assert (item.state, item.sidecars, item.path) == ("trashed", ["1.jpg.xmp"], one.path)
+    assert not file.exists() and not (file.parent / "1.jpg.xmp").exists()
+    lies = Path(library.root) / trash.FOLDER / str(item.pk) / "1.jpg"
+    assert lies.read_bytes() == data
+    library.refresh_from_db()
+    assert (library.photo_count, library.missing_count) == (5, 0)  # it is no problem that somebody deleted it
+    again = scan(library)
+    assert (again.result["gone"], again.result["added"]) == (0, 0)
+    assert library.missing_count == 0
+    done = restore_items(library.owner, library, [item.pk])
+    assert (done.count, done.errors) == (1, [])
+    assert file.read_bytes() == data and file.stat().st_mtime_ns == facts.st_mtime_ns
+    assert (file.parent / "1.jpg.xmp").read_text() == "<x/>"
+    assert not TrashItem.objects.exists() and not lies.parent.exists()
+    after = Photo.objects.filter(pk=one.pk).values().get()
+    assert after == before
+    assert Favourite.objects.filter(photo=one).count() == 1
+    Path(file.parent / "1.jpg.xmp").unlink()
+    assert rescan(library).result["added"] == 0
+
+
+def test_only_when_meant_by_who_may(library, bob):  # noqa: F811
+    one = photo(library, "1.jpg")
+    done = trash_photos(bob, [one.pk])
+    assert done.count == 0 and "may change" in done.errors[0]["error"]
+    assert trash_photos(library.owner, [one.pk, one.pk]).count == 1
+    assert trash_photos(library.owner, [one.pk]).errors[0]["error"] == "Its file is not there."
+    with pytest.raises(CountDiffers):
+        start_emptying(library, library.owner, 2, ring=False)
+    with pytest.raises(CountDiffers):
+        start_purge(library, library.owner, 1, ring=False)  # what is in the trash is not purged with what is missing
+
+
+def test_emptying_frees_the_disk_and_forgets_the_photos(library):  # noqa: F811
+    keys = [photo(library, f"{n}.jpg").pk for n in (1, 2)]
+    trash_photos(library.owner, keys)
+    operation = execute(start_emptying(library, library.owner, 2, ring=False).pk)
+    assert operation.state == State.COMPLETED and operation.result["deleted"] == 2
+    assert operation.result["freed_bytes"] > 0
+    assert not TrashItem.objects.exists() and not Photo.objects.filter(pk__in=keys).exists()
+    assert not list((Path(library.root) / trash.FOLDER).iterdir())
+    assert Photo.objects.filter(library=library).count() == 4
+    assert rescan(library).result["gone"] == 0
+
+
+def test_by_the_schedule_after_as_many_days_as_the_library_says(library):  # noqa: F811
+    trash_photos(library.owner, [photo(library, "1.jpg").pk])
+    assert trash.empty_what_is_due(timezone.now() + timedelta(days=29)) == 0
+    Library.objects.update(trash_days=0)
+    assert trash.empty_what_is_due(timezone.now() + timedelta(days=900)) == 0
+    Library.objects.update(trash_days=30)
+    assert trash.empty_what_is_due(timezone.now() + timedelta(days=31)) == 1
+    assert trash.empty_what_is_due(timezone.now() + timedelta(days=31)) == 0  # under way
+    execute(Operation.objects.get(kind="empty_trash").pk)
+    assert not TrashItem.objects.filter(trashed_at__lte=timezone.now() - timedelta(days=30)).exists()
+
+
+def test_a_name_that_is_taken_by_now_gets_a_number(library):  # noqa: F811
+    one = photo(library, "1.jpg")
+    trash_photos(library.owner, [one.pk])
+    other = make_jpeg(Path(library.root) / one.path, seed=99)
+    data = other.read_bytes()
+    scan(library)
+    restore_items(library.owner, library, [TrashItem.objects.get().pk])
+    assert other.read_bytes() == data
+    assert (other.parent / "1 (2).jpg").is_file()
+    rescan(library)
+    assert Photo.objects.filter(library=library, state="ready").count() == 7
+    assert not Photo.objects.filter(library=library, state="missing").exists()
+
+
+def test_the_same_content_coming_back_is_the_photo_again(library):  # noqa: F811
+    one = photo(library, "1.jpg")
+    kept = shutil.copy2(Path(library.root) / one.path, Path(library.root).parent / "kept.jpg")
+    trash_photos(library.owner, [one.pk])
+    shutil.copy2(kept, Path(library.root) / "back.jpg")
+    scan(library)
+    one.refresh_from_db()
+    assert (one.state, one.path) == ("ready", "back.jpg")
+    assert trash_photos(library.owner, [one.pk]).count == 1  # once more: the older copy stays in the trash
+    assert TrashItem.objects.filter(state="trashed").count() == 2
+    assert execute(start_emptying(library, library.owner, 2, ring=False).pk).state == State.COMPLETED
+    assert not Photo.objects.filter(pk=one.pk).exists()
+
+
+def test_a_sidecar_of_two_stays_with_the_other(library):  # noqa: F811
+    root = Path(library.root)
+    make_jpeg(root / "IMG.jpg", seed=50)
+    shutil.copy2(root / "IMG.jpg", root / "IMG.dng")
+    (root / "IMG.xmp").write_text("<x/>")
+    scan(library)
+    trash_photos(library.owner, [photo(library, "IMG.jpg").pk])
+    assert (root / "IMG.xmp").is_file() and (root / "IMG.dng").is_file()
+
+
+@pytest.mark.parametrize("moment", ["written down", "moved", "going back", "back"])
+def test_killed_in_the_middle_it_is_settled_by_where_the_file_lies(library, monkeypatch, moment):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    def die(*args):
+        raise Killed
+
+    one = photo(library, "1.jpg")
+    before = Photo.objects.filter(pk=one.pk).values().get()
+    is_restoring = moment in ("going back", "back")
+    if is_restoring:
+        trash_photos(library.owner, [one.pk])
+    where = {"written down": "_move_in", "moved": "_trashed", "going back": "_put_back", "back": "_restored"}[moment]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trash, where, die)
+        if is_restoring:
+            restore_items(library.owner, library, [TrashItem.objects.get().pk])
+        else:
+            trash_photos(library.owner, [one.pk])
+    settle(library)
+    assert TrashItem.objects.exists()  # it may be at work: too early to settle
+    settle(library, before=timezone.now())
+    lies_there = (Path(library.root) / one.path).exists()
+    if lies_there:
+        assert not TrashItem.objects.exists()
+        assert Photo.objects.filter(pk=one.pk).values().get() == before
+    else:
+        assert TrashItem.objects.get().state == "trashed"
+        assert Photo.objects.get(pk=one.pk).state == "missing"
+        restore_items(library.owner, library, [TrashItem.objects.get().pk])
+        assert Photo.objects.filter(pk=one.pk).values().get() == before
+    assert lies_there == (moment in ("written down", "back"))
+    assert sum(name.endswith("1.jpg") for name in files_of(library)) == 1
+
+
+def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    trash_photos(library.owner, [photo(library, f"{n}.jpg").pk for n in (1, 2, 3)])
+    real, calls = trash._delete_files, []
+
+    def delete(root, item):
+        if calls:
+            raise Killed
+        calls.append(1)
+        return real(root, item)
+
+    operation = start_emptying(library, library.owner, 3, ring=False)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trash, "_delete_files", delete)
+        execute(operation.pk)
+    Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert execute(operation.pk).result["deleted"] == 3
+    assert not TrashItem.objects.exists() and Photo.objects.filter(library=library).count() == 3
+
+
+def test_never_on_a_root_that_cannot_be_written_or_is_not_there(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    monkeypatch.setattr("catalog.sources.local.LocalSource.root_is_writable", lambda _: False)
+    assert "read-only" in trash_photos(library.owner, [one.pk]).errors[0]["error"]
+    monkeypatch.undo()
+    away = Path(library.root).with_name("away")
+    os.rename(library.root, away)
+    Path(library.root).mkdir()
+    assert "pointer" in (error := trash_photos(library.owner, [one.pk]).errors[0]["error"]) or ".photolala.md5" in error
+    assert not list(Path(library.root).iterdir()) and not TrashItem.objects.exists()
+    Library.objects.filter(pk=library.pk).update(source="s3")
+    assert "bucket" in trash_photos(library.owner, [one.pk]).errors[0]["error"]
+
+
+def test_the_trash_survives_a_rebuild(library):  # noqa: F811
+    one = photo(library, "1.jpg")
+    trash_photos(library.owner, [one.pk])
+    assert execute(start_rebuild(library, library.owner, ring=False).pk).state == State.COMPLETED
+    item = TrashItem.objects.get()
+    restore_items(library.owner, library, [item.pk])
+    rescan(library)
+    assert photo(library, "1.jpg").pk == one.pk and photo(library, "1.jpg").state == "ready"
+
+
+def test_stars_that_were_on_their_way_wait_for_the_photo(library):  # noqa: F811
+    from catalog.ratings import set_rating
+    from catalog.writes import start_writing
+
+    one = photo(library, "1.jpg")
+    set_rating(library.owner, one, 4)
+    trash_photos(library.owner, [one.pk])
+    execute(start_writing(library, library.owner).pk)
+    restore_items(library.owner, library, [TrashItem.objects.get().pk])
+    write = FileWrite.objects.get()
+    assert write.state in ("pending", "failed") and photo(library, "1.jpg").rating == 4
+    FileWrite.objects.update(state="pending", try_at=timezone.now())
+    execute(start_writing(library, library.owner).pk)
+    assert FileWrite.objects.get().state == "done"
