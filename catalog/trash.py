@@ -52,6 +52,8 @@ class Done:
 
     count: int = 0
     errors: list[dict[str, str]] = field(default_factory=list)
+    items: list[dict[str, str]] = field(default_factory=list)
+    """Of what went into the trash: `library` and `id` there, to take it back."""
 
     def refuse(self, key: Any, sentence: str) -> None:
         """Note why it was not done to one."""
@@ -268,6 +270,7 @@ def _trash(library: Library, root: bytes, user: Any, photos: list[Photo], done: 
         moved.append(item)
     _trashed(library, moved)
     done.count += len(moved)
+    done.items += [{"library": str(library.pk), "id": str(item.pk)} for item in moved]
 
 
 def _move_in(root: bytes, item: TrashItem) -> None:

@@ -55,6 +55,19 @@ class DoneBody(serializers.Serializer):
     errors = FailureBody(many=True)  # type: ignore[assignment]
 
 
+class PlacedBody(serializers.Serializer):
+    """Where it lies now."""
+
+    library = serializers.UUIDField()
+    id = serializers.UUIDField(help_text="For `trash/restore/`.")
+
+
+class TrashedBody(DoneBody):
+    """What went into the trash."""
+
+    items = PlacedBody(many=True)
+
+
 class TrashBody(serializers.Serializer):
     """A deleted photo."""
 
@@ -76,7 +89,7 @@ class PhotoTrash(ApiView):
         "photos_trash",
         f"Move the files of up to {trash.MOST_AT_ONCE:,} photos into their libraries' trash. For owners and editors; "
         "`confirm` is their number.",
-        {200: DoneBody},
+        {200: TrashedBody},
         errors=(400, 401, 403, 409, 415),
         request=PhotosBody,
     )
@@ -89,7 +102,8 @@ class PhotoTrash(ApiView):
             raise Conflict(
                 f"These are {len(ids):,} photos, not as many as you confirmed. Nothing was changed.", "count_differs"
             )
-        return Response(_done_json(trash.trash_photos(request.user, ids)))
+        done = trash.trash_photos(request.user, ids)
+        return Response({**_done_json(done), "items": done.items})
 
 
 class TrashList(ApiView):

@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
 from catalog import dates
@@ -87,9 +87,12 @@ class DatesForm(forms.Form):
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_dates(request: HttpRequest) -> HttpResponse:
-    """Show the form for `?photo=`, or for `?library=` and `?directory=`; with POST what it means; with `apply=1` do it."""
+    """Show the form for `?photo=`, or for `?library=` and `?directory=`, or for the ids in POST's `photos`.
+
+    With POST and `how` show what it means; with `apply=1` do it.
+    """
     photos, context = _chosen(request)
-    if request.method != "POST":
+    if request.method != "POST" or "how" not in request.POST:
         first = photos[0].taken_local if photos[0].is_dated else None
         values = {"how": "set" if len(photos) == 1 else "shift", "first": first and f"{first:%Y-%m-%dT%H:%M:%S}"}
         return render(request, "catalog/dates.html", {**context, "values": values})
@@ -127,6 +130,17 @@ def take_date_back(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
     return redirect("catalog:photo", photo_id)
 
 
+def _ids(text: str) -> list[uuid.UUID]:
+    """Return the ids in a list with commas. Raises Http404 for anything else, and for too many."""
+    words = text.split(",")
+    if len(words) > dates.MOST_AT_ONCE:
+        raise Http404(f"The dates of up to {dates.MOST_AT_ONCE:,} photos can be changed at once.")
+    try:
+        return [uuid.UUID(word) for word in words]
+    except ValueError:
+        raise Http404("These are no photos.") from None
+
+
 def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
     """Return the photos that the address names and that the user may change, and the page's context. Raises Http404."""
     mine = Photo.objects.filter(changeable(request.user)).select_related("library")
@@ -138,7 +152,13 @@ def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
     except ValueError:
         raise missing from None
     directory = request.GET.get("directory", "").strip("/")
-    if photo_id:
+    picked = request.POST.get("photos", "")
+    if picked:
+        photos = list(mine.filter(pk__in=_ids(picked)).exclude(state=Photo.State.MISSING).order_by("taken_local", "pk"))
+        back = request.POST.get("back", "")
+        if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+            back = reverse("catalog:timeline")
+    elif photo_id:
         photos = list(mine.filter(pk=photo_id))
         back = reverse("catalog:photo", args=[photo_id])
     elif library_id and "\0" not in directory:
@@ -158,6 +178,7 @@ def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
         "photos": photos,
         "count": len(photos),
         "directory": directory,
+        "picked": picked,
         "back": back,
         "hows": HOWS,
         "can_undo": can_undo,

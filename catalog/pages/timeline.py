@@ -88,9 +88,11 @@ def list_photos(request: HttpRequest) -> HttpResponse:
 
 
 def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str]) -> dict[str, Any]:
-    """Return what templates/catalog/_timeline.html wants; one query."""
+    """Return what templates/catalog/_timeline.html wants; two queries."""
     libraries = list(Library.objects.visible_to(request.user).values_list("pk", "name"))
+    mine = Library.objects.editable_by(request.user).filter(source="local")
     return {
+        "can_trash": (mine.filter(pk=filters["library"]) if "library" in filters else mine).exists(),
         "filters": json.dumps(filters),
         "list_query": "&".join(f"{name}={value}" for name, value in filters.items()),
         "home_url": home_url,

@@ -18,7 +18,8 @@ def test_into_the_trash_and_back(cast, alice, bob, charlie):
         assert (answer["count"], len(answer["errors"])) == (0, 3)
     assert not TrashItem.objects.exists() and (cast.root / "0.jpg").is_file()
     answer = alice.post(address, {"photo_ids": ids[:2], "confirm": 2}, format="json").json()
-    assert answer == {"count": 2, "errors": []}
+    assert (answer["count"], answer["errors"]) == (2, [])
+    assert {item["id"] for item in answer["items"]} == {str(item.pk) for item in TrashItem.objects.all()}
     listed = f"{API}libraries/{cast.library.pk}/trash/"
     assert bob.get(listed).status_code == 403 and charlie.get(listed).status_code == 404
     rows = alice.get(listed).json()["results"]

@@ -100,6 +100,7 @@ def test_every_page_fits_and_nothing_is_refused(visit, alice, operations, width,
 def test_the_sign_in_page_works_by_keyboard_alone(visit, alice):
     visitor = visit()
     visitor.go("/libraries/")
+    expect(visitor.page.locator("[name=username]")).to_be_focused()
     visitor.page.keyboard.type("alice")
     visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.type(PASSWORD)

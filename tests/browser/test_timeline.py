@@ -10,7 +10,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
-from catalog.models import Favourite, Library, Photo
+from catalog.models import Favourite, Library, Membership, Photo, TrashItem
 from tests.factories import make_jpeg, make_library, make_photo, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -313,6 +313,103 @@ def test_the_star_on_a_tile_is_saved_and_shown(alice, library, open_tab):
     expect(page.locator(".tile.is-favourite")).to_have_count(0)
     wait_until(page, "document.querySelector('.announcements').textContent === 'Star removed'")
     assert not Favourite.objects.exists()
+
+
+def test_many_are_picked_out_by_mouse_and_keys_and_rated(alice, library, open_tab):
+    page = open_tab(alice).page
+    page.goto("/")
+    tiles, bar = page.locator(TILE), page.locator("#selection-bar")
+    expect(bar).to_be_hidden()
+    tiles.nth(1).hover()
+    tiles.nth(1).get_by_role("checkbox", name="Pick out").click()
+    expect(bar).to_contain_text("1 photo picked out")
+    tiles.nth(6).click(modifiers=["Shift"])  # over the end of a month
+    expect(bar).to_contain_text("6 photos picked out")
+    tiles.nth(2).click()  # while some are picked out, a click opens nothing
+    tiles.nth(8).click(modifiers=["Control"])
+    expect(bar).to_contain_text("6 photos picked out")
+    expect(page.locator(".tile.is-selected")).to_have_count(6)
+    with page.expect_response(re.compile("/bulk-favorite/")):
+        bar.get_by_role("button", name="3 stars").click()
+    expect(page.locator(".tile.is-favourite")).to_have_count(6)
+    assert set(Favourite.objects.values_list("rating", flat=True)) == {3} and Favourite.objects.count() == 6
+    page.keyboard.press("Escape")
+    expect(bar).to_be_hidden()
+    page.locator(".tile-link").first.focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+Space")
+    expect(bar).to_contain_text("2 photos picked out")
+    with page.expect_response(re.compile("/bulk-favorite/")):
+        page.keyboard.press("5")
+    assert Favourite.objects.filter(rating=5).count() == 2
+
+
+def test_what_is_picked_out_goes_to_the_trash_and_comes_back(alice, library, open_tab):
+    page = open_tab(alice).page
+    page.goto("/")
+    bar, dialog = page.locator("#selection-bar"), page.locator("#trash-dialog")
+    page.locator(TILE).nth(0).click(modifiers=["Control"])
+    page.locator(TILE).nth(1).click()
+    bar.get_by_role("button", name="Move to the trash").click()
+    expect(dialog).to_contain_text("Move 2 photos to the trash?")
+    dialog.get_by_role("button", name="Keep").click()
+    assert not TrashItem.objects.exists()
+    page.locator(".tile-link").first.focus()
+    page.keyboard.press("Delete")
+    dialog.get_by_role("button", name="Move to the trash").click()
+    expect(page.locator(TILE)).to_have_count(11)
+    expect(bar).to_be_hidden()
+    assert TrashItem.objects.count() == 2
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(TILE)).to_have_count(13)
+    assert not TrashItem.objects.exists()
+
+
+def test_a_viewer_picks_out_but_cannot_delete(alice, library, open_tab):
+    bob = make_user("bob")
+    Membership.objects.create(library=library, user=bob, role="viewer")
+    page = open_tab(bob).page
+    page.goto("/")
+    page.locator(TILE).nth(0).click(modifiers=["Control"])
+    bar = page.locator("#selection-bar")
+    expect(bar).to_contain_text("1 photo picked out")
+    expect(bar.get_by_role("button", name="Move to the trash")).to_be_hidden()
+    page.locator(".tile-link").first.focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("#trash-dialog")).to_be_hidden()
+
+
+def test_the_dates_of_what_is_picked_out(alice, library, open_tab):
+    page = open_tab(alice).page
+    page.goto("/")
+    page.locator(TILE).nth(0).click(modifiers=["Control"])
+    page.locator(TILE).nth(1).click()
+    page.get_by_role("button", name="Dates").click()
+    expect(page.locator("main")).to_contain_text("2 photos that you picked out")
+    page.get_by_label("Hours").fill("1")
+    page.get_by_role("button", name="Show what that means").click()
+    page.get_by_role("button", name="Change 2 dates").click()
+    expect(page.locator(".notice.is-good")).to_contain_text("2 photos have their new dates")
+    assert Photo.objects.filter(taken_local__hour=13).count() == 2
+
+
+def test_a_finger_that_rests_on_a_photo_picks_it_out(alice, library, open_tab):
+    tab = open_tab(alice, 390, 844, has_touch=True, is_mobile=True)
+    page = tab.page
+    page.goto("/")
+    box = page.locator(TILE).nth(1).bounding_box()
+    touch = tab.context.new_cdp_session(page)
+    point = {"x": box["x"] + 50, "y": box["y"] + 70}
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+    page.wait_for_timeout(700)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    bar = page.locator("#selection-bar")
+    expect(bar).to_contain_text("1 photo picked out")
+    page.locator(TILE).nth(2).tap()
+    expect(bar).to_contain_text("2 photos picked out")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.locator(".pswp")).to_have_count(0)
 
 
 def test_a_star_is_still_there_when_one_comes_back_to_it(alice, library, open_tab):

@@ -37,6 +37,13 @@ export class Favourites extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: { id, favourite } }));
   }
 
+  /** The star of `id` was saved by other ways, such as for many at once. */
+  note(id, favourite) {
+    this.savedHere++;
+    this.show(id, favourite);
+    this.channel?.postMessage({ id, favourite });
+  }
+
   /** Turn the star of `id` over, as seen by the person; sends the last wish only, however fast one clicks. */
   async toggle(id, asLoaded) {
     const before = this.has(id, asLoaded);

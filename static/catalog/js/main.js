@@ -6,6 +6,7 @@ import { Favourites } from "photolala/favourite";
 import { TileKeyboard } from "photolala/keyboard";
 import { LibraryWatch } from "photolala/live";
 import { TimelineModel } from "photolala/model";
+import { Selection, SelectionControl } from "photolala/selection";
 import { SingleSlide, TimelineSlides } from "photolala/slides";
 import { Timeline } from "photolala/timeline";
 import { showToast } from "photolala/toast";
@@ -31,7 +32,9 @@ class TimelinePage {
       fetchBuckets: (signal) => api.fetchBuckets(this.filters, signal),
       fetchPhotos: (keys, signal) => api.fetchPhotos(this.filters, keys, signal),
     });
-    this.timeline = new Timeline(root, this.model, this.favourites, this.hrefOf);
+    this.selection = new Selection();
+    this.timeline = new Timeline(root, this.model, this.favourites, this.selection, this.hrefOf);
+    this.control = new SelectionControl(this.timeline, this.favourites, this.selection, root);
     this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile), (tile, stars) => this.rate(tile, stars));
     this.lightbox = null;
     this.mustRefresh = false;
@@ -41,6 +44,7 @@ class TimelinePage {
 
   listen() {
     this.root.addEventListener("click", (event) => this.onClick(event));
+    this.root.addEventListener("selection:changed", () => void this.onMoved());
     this.root.addEventListener("timeline:rest", () => this.notePlace());
     this.model.addEventListener("trouble", ({ detail }) => this.onTrouble(detail));
     this.model.addEventListener("accepted", ({ detail }) => {
@@ -95,6 +99,12 @@ class TimelinePage {
     const isOwnStar = this.favourites.savedHere !== this.savedSeen;
     this.savedSeen = this.favourites.savedHere;
     if (photos || !isOwnStar) await this.refresh();
+  }
+
+  /** Photos went to the trash or came back: the focus, if its photo is gone, goes to one that is there. */
+  async onMoved() {
+    await this.refresh().catch((error) => this.onTrouble(error));
+    if (document.activeElement === document.body) this.timeline.tabStop?.link.focus({ preventScroll: true });
   }
 
   /** The libraries have changed: new counts at once, but never under an open photo, whose neighbours would move. */

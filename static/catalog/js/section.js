@@ -4,7 +4,7 @@ import { bucketTitle, countPhotos } from "photolala/dates";
 import { HEAD_HEIGHT, rowAt, rowBoxes } from "photolala/layout";
 import { Tile } from "photolala/tiles";
 
-/** Draws a section of the model. `context` has `favourites`, `hrefOf(id)` and `queue`. */
+/** Draws a section of the model. `context` has `favourites`, `selection`, `hrefOf(id)` and `queue`. */
 export class SectionView {
   constructor(section, context) {
     this.section = section;
@@ -68,6 +68,7 @@ export class SectionView {
           tile.show(photos, box.index, this.context.hrefOf(id), this.context.favourites.has(id, photos.favorite[box.index]));
         }
         tile.index = box.index;
+        tile.setSelected(this.context.selection.has(id));
         tile.place(box.left, rows.tops[row], box.width, rows.heights[row]);
       }
     }
@@ -77,11 +78,16 @@ export class SectionView {
   /** Remove all tiles but these and the one that has the keyboard's focus. */
   cull(kept) {
     for (const [id, tile] of this.tiles) {
-      if (kept.has(id) || tile.element.contains(document.activeElement)) continue;
+      if (kept.has(id) || (tile.element.contains(document.activeElement) && this.isThere(id))) continue;
       this.context.queue.remove(tile);
       tile.element.remove();
       this.tiles.delete(id);
     }
+  }
+
+  /** False for a photo that is known to be gone. */
+  isThere(id) {
+    return !this.section.photos || this.section.photos.id.includes(id);
   }
 
   /** Leave the page. */

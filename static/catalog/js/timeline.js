@@ -14,11 +14,11 @@ const FAST_PX_PER_MS = 4;
 
 /** Shows `model` in `root`. `favourites` knows the stars; `hrefOf(id)` is a photo's page. */
 export class Timeline {
-  constructor(root, model, favourites, hrefOf) {
+  constructor(root, model, favourites, selection, hrefOf) {
     this.root = root;
     this.model = model;
     this.queue = new ThumbnailQueue();
-    this.context = { favourites, hrefOf, queue: this.queue };
+    this.context = { favourites, selection, hrefOf, queue: this.queue };
     this.map = new ScrollMap();
     this.views = new Map();
     this.real = 0;
@@ -270,6 +270,13 @@ export class Timeline {
     if (this.tabStop) this.tabStop.link.tabIndex = -1;
     tile.link.tabIndex = 0;
     this.tabStop = tile;
+  }
+
+  /** Show on all tiles whether they are picked out. */
+  showSelection() {
+    for (const view of this.views.values()) {
+      for (const [id, tile] of view.tiles) tile.setSelected(this.context.selection.has(id));
+    }
   }
 
   /** The tile of a photo, if it is drawn. */
