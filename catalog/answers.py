@@ -60,6 +60,7 @@ def digest_columns(result: DigestResult, *, media_type: str = "") -> Row:
         "caption": result.caption,
         "keywords": result.keywords,
         "content_identifier": result.content_identifier[:100],
+        "image_digest": result.image_digest,
     }
 
 

@@ -6,7 +6,7 @@ followed to where that content lies now.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from .aliases import note_aliases
 from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
 from .models.photo import PhotoQuerySet
 from .scan_rows import TAKEN_COLUMNS
@@ -31,6 +32,7 @@ CONTENT_FIELDS = [
         "claimed_for",
         "claimed_until",
         "replaced_md5",
+        "replaced_image",
         "rating_held",
         "taken_held",
     }
@@ -57,6 +59,7 @@ def follow_replaced(
     `count` is called in the transaction of each chain of moves, with what it did.
     """
     here = Photo.objects.filter(library=library).exclude(replaced_md5="").exclude(photo_md5="")
+    _keep_edited(library, here, count)
     replaced = here.exclude(state=Photo.State.MISSING).exclude(replaced_md5=F("photo_md5"))
     if replaced.exists():
         own = {
@@ -76,8 +79,29 @@ def follow_replaced(
             with transaction.atomic():
                 count(**_shift(chain, is_ring, started_at))
     with transaction.atomic():
-        if here.update(replaced_md5=""):
+        if here.update(replaced_md5="", replaced_image=""):
             count()
+
+
+def _keep_edited(library: Library, here: PhotoQuerySet, count: Callable[..., None]) -> None:
+    """Let photos whose files got other words, but hold the same picture, be what they were; note what their content became."""
+    edited = (
+        here.exclude(replaced_image="").filter(replaced_image=F("image_digest")).exclude(replaced_md5=F("photo_md5"))
+    )
+    became = list(edited.values_list("pk", "replaced_md5", "photo_md5"))
+    for start in range(0, len(became), 500):
+        part = became[start : start + 500]
+        with transaction.atomic():
+            note_edits(library, [(old, new) for _, old, new in part])
+            Photo.objects.filter(pk__in=[key for key, _, _ in part]).update(replaced_md5="", replaced_image="")
+            count()
+
+
+def note_edits(library: Library, changes: Sequence[tuple[str, str]]) -> None:
+    """Note aliases from old to new photo MD5, but for content that another photo still has."""
+    still_there = Photo.objects.filter(library=library, photo_md5__in=[old for old, _ in changes])
+    kept = set(still_there.exclude(state=Photo.State.MISSING).values_list("photo_md5", flat=True))
+    note_aliases(library, [(old, new) for old, new in changes if old not in kept])
 
 
 def chains(
@@ -137,7 +161,7 @@ def _shift(keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, i
     PhotoMetadata.objects.filter(photo_id__in=keys).delete()
     for key, place in place_of.items():
         values = content_for(photos[key], photos[place])
-        Photo.objects.filter(pk=key).update(**values, replaced_md5="")
+        Photo.objects.filter(pk=key).update(**values, replaced_md5="", replaced_image="")
         if place in bodies:
             PhotoMetadata.objects.create(photo_id=key, body=bodies[place])
     return counts

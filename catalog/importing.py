@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.media.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, companions_in, extension_of, is_media_name
@@ -111,6 +112,7 @@ class Importer:
         self.taken: dict[str, set[str]] = {}
         """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
         self.in_window: dict[str, ImportItem] = {}
+        self.pictures: dict[tuple[str, Any], ImportItem] = {}
         self.room: int | None = None
 
     def run_all(self) -> dict[str, Any]:
@@ -228,6 +230,7 @@ class Importer:
         """Bring in the files of a window, in their order, while the decoders read on."""
         self.taken.clear()
         self.in_window.clear()
+        self.pictures.clear()
         shots: dict[tuple[str, str], list[ImportItem]] = defaultdict(list)
         for item in window:
             shots[_shot_key(item)].append(item)
@@ -344,7 +347,7 @@ class Importer:
             one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self._lies_there(item)
             if one.was_placed:
                 kept.append(one)  # a killed import had put it there
-            elif (there := self._known(item)) is not None:
+            elif (there := self._known(item) or self._known_picture(one)) is not None:
                 item.state, item.code, item.reason = State.DUPLICATE, there[0], there[1]
             elif (wrong := _wrong(item, result)) is not None:
                 _reject(item, *wrong)
@@ -355,6 +358,8 @@ class Importer:
                 kept.append(one)
             if item.state in ImportItem.OPEN:
                 self.in_window[item.photo_md5] = item
+                if result.image_digest:
+                    self.pictures[result.image_digest, one.columns["taken_local"]] = item
         return kept
 
     def _lies_there(self, item: ImportItem) -> bool:
@@ -390,6 +395,28 @@ class Importer:
             if other.target_filename and self._lies_there(other):
                 return "in_library", f"It is in the library already: {other.target}."
         return None
+
+    def _known_picture(self, one: Read) -> tuple[str, str] | None:
+        """Return (code, sentence) if the library has the same picture of the same second, with other words in its file."""
+        digest, taken = one.result.image_digest, one.columns["taken_local"]
+        if not digest:
+            return None
+        if (digest, taken) in self.pictures:
+            other = self.pictures[digest, taken].path
+            return (
+                "same_picture",
+                f"It holds the same picture as {other} of this import, with other words (stars, caption …).",
+            )
+        same = Photo.objects.filter(library=self.library, image_digest=digest).exclude(state=Photo.State.MISSING)
+        if one.columns["taken_source"]:
+            same = same.filter(Q(taken_local=taken) | Q(taken_source=""))
+        there = same.order_by("directory", "filename").first()
+        if there is None:
+            return None
+        return (
+            "same_picture",
+            f"The library has the same picture already, with other words in its file (stars, caption …): {there.path}.",
+        )
 
     # -- where to -----------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from django.db.models import Q
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
-from .identities import content_for, follow_replaced
+from .identities import content_for, follow_replaced, note_edits
 from .models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
+from .models.photo import PhotoQuerySet
 from .planning import Entry, compare
 from .scan_rows import TAKEN_COLUMNS
 
@@ -43,7 +44,7 @@ def count_probable(
 
 
 def follow(library: Library, started_at: datetime, count: Callable[..., None]) -> None:
-    """Give the photos that were added back the ids of missing ones with the same photo MD5.
+    """Give the photos that were added back the ids of missing ones with the same photo MD5, or at least the same picture.
 
     Those added by the scan that began at `started_at` count, and by scans before it that never came to an end. `count`
     is called in the transaction of each move, with what it did. In order of path, so that the same files always end
@@ -67,12 +68,41 @@ def follow(library: Library, started_at: datetime, count: Callable[..., None]) -
         )
         for old, new in pairs:
             with transaction.atomic():
-                _take_place(old, new)
-                count(
-                    moved=1,
-                    moved_added=int(new.added_at == started_at),
-                    moved_gone=int(old.missing_since == started_at),
-                )
+                _follow_one(old, new, started_at, count)
+    _follow_pictures(library, missing, added, started_at, count)
+
+
+def _follow_pictures(
+    library: Library, missing: PhotoQuerySet, added: PhotoQuerySet, started_at: datetime, count: Callable[..., None]
+) -> None:
+    """Lead photos that were moved and edited at once to the file with the same picture and other words.
+
+    Only where it is clear: one photo is gone with that picture and one came, or both were taken in the same second.
+    """
+    gone = missing.filter(trash_item=None).exclude(image_digest="")
+    new = added.exclude(image_digest="")
+    shared = set(gone.filter(image_digest__in=new.values("image_digest")).values_list("image_digest", flat=True))
+    for digest in sorted(shared):
+        olds = list(gone.filter(image_digest=digest).order_by("directory", "filename"))
+        news = list(new.filter(image_digest=digest).order_by("directory", "filename"))
+        is_clear = len(olds) == len(news) == 1
+        for old in olds:
+            same = next((one for one in news if is_clear or one.taken_local == old.taken_local), None)
+            if same is None:
+                continue
+            news.remove(same)
+            with transaction.atomic():
+                note_edits(library, [(old.photo_md5, same.photo_md5)])
+                _follow_one(old, same, started_at, count)
+
+
+def _follow_one(old: Photo, new: Photo, started_at: datetime, count: Callable[..., None]) -> None:
+    _take_place(old, new)
+    count(
+        moved=1,
+        moved_added=int(new.added_at == started_at),
+        moved_gone=int(old.missing_since == started_at),
+    )
 
 
 def _take_place(old: Photo, new: Photo) -> None:

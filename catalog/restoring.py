@@ -264,6 +264,8 @@ def _content(entry: EntryRow, body: str, *, has_thumbnail: bool) -> Row:
         **columns,
         "photo_md5": entry.photo_md5 or "",
         "replaced_md5": "",
+        "replaced_image": "",
+        "image_digest": "",
         "sidecars": UNREAD,
         "state": Photo.State.READY if has_thumbnail else Photo.State.SURVEYED,
         "is_shown": True,

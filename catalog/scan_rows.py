@@ -49,6 +49,8 @@ SURVEY_COLUMNS = [
 ]
 EMPTY_COLUMNS = {
     "replaced_md5": "",
+    "replaced_image": "",
+    "image_digest": "",
     "claim_token": 0,
     "camera_make": "",
     "camera_model": "",
@@ -100,6 +102,7 @@ DIGEST_COLUMNS = [
     "caption",
     "keywords",
     "content_identifier",
+    "image_digest",
 ]
 
 TAKEN_COLUMNS = ("taken_local", "taken_day", "taken_at", "taken_offset_minutes", "taken_source")
@@ -208,7 +211,9 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
         f"claim_token = {PHOTO_TABLE}.claim_token + 1, replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
-        f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END"
+        f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END, "
+        f"replaced_image = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
+        f"THEN {PHOTO_TABLE}.image_digest ELSE {PHOTO_TABLE}.replaced_image END"
     )
     with connection.cursor() as cursor:
         cursor.executemany(sql, _parameters(full, columns))

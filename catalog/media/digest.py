@@ -9,7 +9,7 @@ from typing import Any
 
 from catalog.media.body import metadata_body
 from catalog.media.facts import Facts, Words
-from catalog.media.image_data import image_map
+from catalog.media.image_data import image_digest, image_map
 from catalog.media.limits import Limits
 from catalog.media.picture import draw
 from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResult
@@ -47,6 +47,8 @@ def digest_file(
     finish_notes(result, facts)
     if params.get("image_data"):
         result.image_map = image_map(source, result.media_type)
+    if draws:
+        result.image_digest = image_digest(source, result.media_type)
     yield result
     if facts is None or not draws:
         return

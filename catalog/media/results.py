@@ -76,6 +76,8 @@ class DigestResult(SurveyResult):
     """The file's own stars, else the sidecar's."""
     image_map: str = ""
     """Where the bytes lie that the picture is drawn from (image_data.image_map), if that was asked for."""
+    image_digest: str = ""
+    """Tells the same picture in a file with other words (image_data.image_digest)."""
     embedded_rating: int | None = None
     sidecar_rating: int | None = None
     is_favourite: bool = False
@@ -162,6 +164,6 @@ def _checked_text(name: str, value: Any) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadAnswer(f"{name or 'a list item'} is no Unicode text") from error
-    if name.endswith("_md5") and not _MD5.fullmatch(value):
+    if (name.endswith("_md5") or (name == "image_digest" and value)) and not _MD5.fullmatch(value):
         raise BadAnswer(f"{name} is no MD5")
     return value

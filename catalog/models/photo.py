@@ -59,6 +59,18 @@ class Photo(models.Model):
     replaced_md5 = models.CharField(
         max_length=32, blank=True, help_text="Photo MD5 of what lay here before, until the scan has followed its moves."
     )
+    image_digest = models.CharField(
+        max_length=32,
+        blank=True,
+        db_default="",
+        help_text="Of the picture's data alone: the same for a file with other words; empty for films and where unknown.",
+    )
+    replaced_image = models.CharField(
+        max_length=32,
+        blank=True,
+        db_default="",
+        help_text="The image digest of what lay here before, like replaced_md5.",
+    )
     state = models.CharField(max_length=10, choices=State, default=State.SURVEYED)
     is_shown = models.BooleanField(default=True, help_text="It has a picture: surveyed, ready or damaged.")
     problem = models.TextField(blank=True, help_text="Why it is broken or damaged, in a sentence.")
@@ -139,6 +151,9 @@ class Photo(models.Model):
             models.Index(fields=["library"], condition=~models.Q(replaced_md5=""), name="photo_replaced"),
             models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
             models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
+            models.Index(
+                fields=["library", "image_digest"], condition=~models.Q(image_digest=""), name="photo_by_image"
+            ),
             models.Index(fields=["library", "state"], name="photo_by_state"),  # problems, what is missing, counts
         ]
 
