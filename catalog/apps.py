@@ -10,4 +10,4 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
-        from . import checks, importing, leaving, purging, rebuilding, restoring, scan, trash, writing  # noqa: F401
+        from . import checks, filing, importing, leaving, purging, rebuilding, restoring, scan, trash, writing  # noqa: F401

@@ -21,7 +21,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog.media.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, companions_in, extension_of, is_media_name
+from catalog.media.kinds import (
+    MEDIA_EXTENSIONS,
+    RAW_EXTENSIONS,
+    companions_in,
+    extension_of,
+    is_media_name,
+    sidecar_target,
+)
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.sources.base import Source, SourceUnavailable
@@ -37,6 +44,7 @@ from .decoders import scan_decoders
 from .favourites import FULL
 from .import_origins import Origin, discard_uploads, origin_of
 from .imports import KIND, is_sidecar_name, room_of, waiting
+from .layouts import folder_of
 from .libraries import want_scan
 from .models import Import, ImportItem, Library, Photo, TrashItem, Upload
 from .planning import LONGEST_PATH_BYTES, Entry, doubted, is_racy, sidecar_signature
@@ -53,7 +61,6 @@ SPEAKING = ("xmp", "takeout")
 """The kinds of sidecars that a scan reads."""
 TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
-UNDATED_FOLDER = "undated"
 LISTED_ONLY = frozenset({"jxl", "svg", "psd", "jp2"}) | RAW_EXTENSIONS
 """Kinds of which not every file can be drawn here; that is no reason to leave one out."""
 MOST_NUMBERS = 10_000
@@ -684,7 +691,7 @@ class Importer:
                 with suppress(OSError, ValueError):
                     folder = open_folder(self.root, photo.target_directory)
                     try:
-                        target = _sidecar_target(kind, name, photo.filename, photo.target_filename)
+                        target = sidecar_target(kind, name, photo.filename, photo.target_filename)
                         self._copy_sidecar(item, target, photo, origin, folder)
                     finally:
                         os.close(folder)
@@ -740,19 +747,8 @@ def _names(one: Read, number: int) -> tuple[str, dict[str, str]]:
 
 def _names_beside(one: Read, photo: str) -> dict[str, str]:
     return {
-        kind: _sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
+        kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
     }
-
-
-def _sidecar_target(kind: str, name: str, photo: str, new_photo: str) -> str:
-    """Return what a sidecar is called beside its photo's new name, so that it is still found."""
-    if photo == new_photo:
-        return name
-    if kind == "takeout":
-        return f"{new_photo}.json"
-    if name.lower().startswith(photo.lower()):
-        return new_photo + name[len(photo) :]
-    return _stem(new_photo) + name[len(_stem(photo)) :]
 
 
 def _number_of(sibling: ImportItem) -> int:
@@ -783,14 +779,7 @@ def _folder_for(wanted: Import, directory: str, shot: list[Read]) -> str:
     if wanted.layout == Import.Layout.KEEP:
         return directory
     dated = next((one.columns for one in shot if one.columns["taken_source"]), None)
-    if dated is None:
-        return UNDATED_FOLDER
-    taken = dated["taken_local"]
-    if wanted.layout == Import.Layout.YEAR:
-        return f"{taken.year:04}"
-    if wanted.layout == Import.Layout.DAY:
-        return f"{taken.year:04}/{taken.year:04}-{taken.month:02}-{taken.day:02}"
-    return f"{taken.year:04}/{taken.month:02}"
+    return folder_of(wanted.layout, dated["taken_local"] if dated else None)
 
 
 def _reject(item: ImportItem, code: str, reason: str, detail: str = "") -> None:

@@ -17,7 +17,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.media.kinds import companions_in
+from catalog.media.kinds import own_companions
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.placing import move_between, numbered, open_folder
 from operations.models import Operation
@@ -297,13 +297,10 @@ def _move_sidecars(root: bytes, item: TrashItem) -> None:
     with suppress(OSError):
         folder = open_folder(root, item.directory)
         try:
-            names = {escape_path(os.fsencode(name)) for name in os.listdir(folder)}
-            beside = companions_in([*names, item.filename])
-            own = set(beside.pop(item.filename, {}).values()) & names
-            others = {name for companions in beside.values() for name in companions.values()}
+            own = own_companions([escape_path(os.fsencode(name)) for name in os.listdir(folder)], item.filename)
             bin_folder = open_folder(root, f"{FOLDER}/{item.pk}")
             try:
-                for name in sorted(own - others):
+                for name in sorted(set(own.values())):
                     with suppress(OSError):
                         move_between(folder, unescape_path(name), bin_folder, unescape_path(name))
                         item.sidecars.append(name)

@@ -10,7 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import dates
+from catalog import dates, filing
+from catalog.filing import file_all
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
 from catalog.ratings import changeable
@@ -74,6 +75,9 @@ class DatesBody(serializers.Serializer):
         required=False, min_value=-(10**11), max_value=10**11, help_text="shift: by how much, to the past if negative."
     )
     offset = Offset(required=False, allow_null=True, help_text="shift: `+02:00` is said to be theirs.")
+    file_into = serializers.ChoiceField(
+        filing.LAYOUTS, required=False, help_text="Then move the files into the folders of their new dates."
+    )
     dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would be.")
 
 
@@ -113,7 +117,11 @@ class PhotoDates(ApiView):
         ids: list[UUID] = list(dict.fromkeys(body.validated_data["photo_ids"]))
         photos = list(Photo.objects.filter(changeable(request.user), pk__in=ids).select_related("library"))
         planned = dates.plan(photos, wish)
-        changed = 0 if body.validated_data["dry_run"] else dates.set_dates(request.user, planned)
+        changed = 0
+        if not body.validated_data["dry_run"]:
+            changed = dates.set_dates(request.user, planned)
+            if layout := body.validated_data.get("file_into"):
+                file_all(request.user, planned, layout)
         found = {photo.pk for photo in photos}
         rows = [
             {

@@ -145,6 +145,34 @@ def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return found
 
 
+def sidecar_target(kind: str, name: str, photo: str, new_photo: str) -> str:
+    """Return what a sidecar is called beside its photo's new name, so that it is still found."""
+    if photo == new_photo:
+        return name
+    if kind == "takeout":
+        return f"{new_photo}.json"
+    if name.lower().startswith(photo.lower()):
+        return new_photo + name[len(photo) :]
+    return os.path.splitext(new_photo)[0] + name[len(os.path.splitext(photo)[0]) :]
+
+
+class Companions(dict[str, str]):
+    """The files that travel with one photo, by kind."""
+
+    def renamed(self, photo: str, new_photo: str) -> dict[str, str]:
+        """Return for each what it is called beside the photo's new name."""
+        return {name: sidecar_target(kind, name, photo, new_photo) for kind, name in self.items()}
+
+
+def own_companions(names: Iterable[str], photo: str) -> Companions:
+    """Return the files in a folder that speak about `photo` and about no other photo there."""
+    there = set(names)
+    beside = companions_in([*there, photo] if photo not in there else there)
+    own = beside.pop(photo, {})
+    others = {name for companions in beside.values() for name in companions.values()}
+    return Companions({kind: name for kind, name in own.items() if name in there and name not in others})
+
+
 def _is_one_photo(names: list[str]) -> bool:
     kinds = [
         (

@@ -14,7 +14,8 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
-from catalog import dates
+from catalog import dates, filing
+from catalog.layouts import folder_of
 from catalog.media.dates import parse_offset
 from catalog.models import Photo
 from catalog.ratings import changeable
@@ -53,6 +54,7 @@ class DatesForm(forms.Form):
     seconds = forms.IntegerField(required=False, min_value=0, max_value=1_000_000)
     direction = forms.ChoiceField(choices=[("later", "later"), ("earlier", "earlier")], required=False)
     offset = forms.CharField(required=False, max_length=6)
+    file_into = forms.ChoiceField(choices=[("", "stay where they are"), *filing.LAYOUTS], required=False)
 
     def clean_offset(self) -> int | None:
         """Return minutes east of UTC, None for none."""
@@ -107,8 +109,12 @@ def change_dates(request: HttpRequest) -> HttpResponse:
         problems = [one for one in planned if one.problem]
         context |= {"planned": planned[:MOST_SHOWN], "planned_count": len(planned), "good_count": len(good)}
         context |= {"problem_count": len(problems)}
+        if layout := form.cleaned_data["file_into"]:
+            context["folders"] = sorted({folder_of(layout, one.local) for one in good})[:MOST_SHOWN]
         return render(request, "catalog/dates.html", context)
     changed = dates.set_dates(request.user, planned)
+    if layout := form.cleaned_data["file_into"]:
+        filing.file_all(request.user, planned, layout)
     photo_words = "The photo has its new date" if changed == 1 else f"{changed:,} photos have their new dates"
     messages.success(request, f"{photo_words}. What goes into files is written now; Operations → Writes shows it.")
     return redirect(context["back"])
@@ -181,6 +187,7 @@ def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
         "picked": picked,
         "back": back,
         "hows": HOWS,
+        "layouts": filing.LAYOUTS if any(photo.library.source == "local" for photo in photos) else [],
         "can_undo": can_undo,
         "goes_into_files": any(dates.goes_into_file(photo.library) for photo in photos),
     }

@@ -1,8 +1,11 @@
 """The page on which dates are changed: shown first, then done; the owner's and the editors' alone."""
 
 import pytest
+from django.urls import reverse
 
 from catalog.models import FileWrite, Photo
+from operations.models import Operation
+from operations.running import execute
 from tests.factories import make_photo
 
 
@@ -110,3 +113,21 @@ def test_a_date_can_be_taken_back_on_its_page(alice, cast, photos):
     assert alice.post(f"/photos/{photos[0].pk}/date/undo/").status_code == 302
     photos[0].refresh_from_db()
     assert photos[0].taken_text == "2015-06-01T12:00:00"
+
+
+def test_photos_that_were_picked_out_and_where_their_files_go(cast, alice):
+    first, second = make_photo(cast.library, "a/1.jpg"), make_photo(cast.library, "b/2.jpg")
+    address = reverse("catalog:dates")
+    said = {"photos": f"{first.pk},{second.pk}", "back": "/favourites/"}
+    assert "2 photos that you picked out" in alice.post(address, said).content.decode()
+    wish = {**said, "how": "set", "first": "2011-07-09 10:00:00", "file_into": "day"}
+    assert "<code>2011/2011-07-09</code>" in alice.post(address, wish).content.decode()
+    done = alice.post(address, {**wish, "apply": "1"})
+    assert done["Location"] == "/favourites/"
+    operation = Operation.objects.get(kind="filing")
+    assert execute(operation.pk).result["moved"] == 2
+    assert set(Photo.objects.values_list("directory", flat=True)) == {"2011/2011-07-09"}
+    for wrong in ("x", f"{first.pk},", ",".join([str(first.pk)] * 10_001)):
+        assert alice.post(address, {"photos": wrong}).status_code == 404
+    assert alice.post(address, {**wish, "back": "https://evil.example/", "apply": "1"})["Location"] == "/"
+    assert alice.post(address, {**wish, "file_into": "keep"}).status_code == 422
