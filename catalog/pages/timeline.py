@@ -27,9 +27,13 @@ LIST_COLUMNS = ("id", "taken_local", "taken_source", "filename", "photo_md5", "h
 @login_required
 @require_GET
 @ensure_csrf_cookie
+@say_problems
 def show_timeline(request: HttpRequest) -> HttpResponse:
-    """Show the timeline of everything the user may see. The photos come through the API."""
-    return render(request, "catalog/timeline.html", timeline_context(request, reverse("catalog:timeline"), {}))
+    """Show the timeline of everything the user may see, with `?rating=` only photos of that many stars."""
+    filters, home = _timeline(reverse("catalog:timeline"), {}, PhotoFilters.from_query(request.GET).rating)
+    return render(
+        request, "catalog/timeline.html", {**timeline_context(request, home, filters), **_rating_choice(filters)}
+    )
 
 
 @login_required
@@ -49,8 +53,8 @@ def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Show the timeline of one library, with `?rating=` only photos of that many stars. 404 if it is not the user's to see."""
     frame = library_frame(request, library_id, "timeline")
     filters, home = _library_timeline(str(library_id), PhotoFilters.from_query(request.GET).rating)
-    context = {**frame, **timeline_context(request, home, filters), "rating": filters.get("rating", "")}
-    context["ratings"] = [("", "All"), *((str(stars), f"{stars} ★") for stars in range(5, 0, -1)), ("0", "Unrated")]
+    context = {**frame, **timeline_context(request, home, filters), **_rating_choice(filters)}
+    context["all_url"] = reverse("catalog:library-timeline", args=[library_id])
     return render(request, "catalog/library_timeline.html", context)
 
 
@@ -125,12 +129,21 @@ def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
     filters = PhotoFilters.from_query(request.GET)
     if filters.libraries:
         return _library_timeline(str(filters.libraries[0]), filters.rating)
-    return {}, reverse("catalog:timeline")
+    return _timeline(reverse("catalog:timeline"), {}, filters.rating)
 
 
 def _library_timeline(library_id: str, rating: int | None) -> tuple[dict[str, str], str]:
     """Return the filters and the address of a library's timeline, of photos with so many stars only if that is given."""
-    home = reverse("catalog:library-timeline", args=[library_id])
+    return _timeline(reverse("catalog:library-timeline", args=[library_id]), {"library": library_id}, rating)
+
+
+def _timeline(home: str, filters: dict[str, str], rating: int | None) -> tuple[dict[str, str], str]:
     if rating is None:
-        return {"library": library_id}, home
-    return {"library": library_id, "rating": str(rating)}, f"{home}?rating={rating}"
+        return filters, home
+    return {**filters, "rating": str(rating)}, f"{home}?rating={rating}"
+
+
+def _rating_choice(filters: dict[str, str]) -> dict[str, Any]:
+    """Return what templates/catalog/_stars_filter.html and _empty_rating.html want."""
+    ratings = [("", "All"), *((str(stars), f"{stars} ★") for stars in range(5, 0, -1)), ("0", "Unrated")]
+    return {"rating": filters.get("rating", ""), "ratings": ratings, "all_url": reverse("catalog:timeline")}

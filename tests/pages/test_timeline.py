@@ -179,3 +179,17 @@ def test_a_librarys_timeline_can_show_photos_of_so_many_stars(cast, alice):
     assert f'data-home-url="{address}?rating=4"' in opened.content.decode()
     assert handed_over(alice.get(address), "filters") == {"library": str(cast.library.pk)}
     assert alice.get(address, {"rating": "9"}).status_code == 400
+
+
+@pytest.mark.promise("S2-072")
+def test_the_rating_filter_stands_over_everything_and_utilities_show_the_favourites(alice, cast):
+    photo = make_photo(cast.library, "rated.jpg", rating=4)
+    address = reverse("catalog:timeline")
+    page = alice.get(address, {"rating": "4"})
+    assert handed_over(page, "filters") == {"rating": "4"}
+    text = page.content.decode()
+    assert f'href="{address}?rating=4" aria-current="true"' in text
+    assert f'<a href="{reverse("catalog:favourites")}">' in text.split("Utilities")[1].split("</details>")[0]
+    opened = alice.get(reverse("catalog:photo", args=[photo.pk]), {"rating": "4"})
+    assert f'data-home-url="{address}?rating=4"' in opened.content.decode()
+    assert alice.get(address, {"rating": "9"}).status_code == 400
