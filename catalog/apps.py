@@ -1,6 +1,21 @@
 """The catalog app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+
+KINDS_OF_OPERATIONS = (
+    "filing",
+    "importing",
+    "purging",
+    "rebuilding",
+    "renditions",
+    "restoring",
+    "scan",
+    "trash",
+    "writing",
+)
+"""The modules that register one each."""
 
 
 class CatalogConfig(AppConfig):
@@ -10,4 +25,7 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
-        from . import checks, filing, importing, leaving, purging, rebuilding, restoring, scan, trash, writing  # noqa: F401
+        from . import checks, leaving  # noqa: F401
+
+        for name in KINDS_OF_OPERATIONS:
+            import_module(f"catalog.{name}")

@@ -18,13 +18,14 @@ from .cache_tree import cache
 from .quota import CacheObject
 
 SHARDS = ("local", "apple", "s3")
-KINDS = ("thumbnails", "metadata", "previews")
+KINDS = ("thumbnails", "metadata", "previews", "renditions")
 ABANDONED_AFTER_SECONDS = 24 * 3600.0
 BATCH = 1_000
 WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"})
 _NAME = re.compile(
     r"(?:(?:local|s3)/(?:(?:thumbnails|previews)/(?P<a>[0-9a-f]{2})/(?P<picture>(?P=a)[0-9a-f]{30})\.jpg"
+    r"|renditions/(?P<c>[0-9a-f]{2})/(?P<film>(?P=c)[0-9a-f]{30})\.mp4"
     r"|metadata/(?P<b>[0-9a-f]{2})/(?P<metadata>(?P=b)[0-9a-f]{30})\.json)"
     r"|apple/(?:(?:thumbnails|previews)/[^/]+\.jpg|metadata/[^/]+\.json))"
 )
@@ -71,7 +72,7 @@ def cache_objects() -> CacheObjects:
 def photo_md5_of(name: str) -> str | None:
     """Return the photo MD5 in an object's name; None where the name holds another kind of id."""
     match = _NAME.fullmatch(name)
-    return (match["picture"] or match["metadata"]) if match else None
+    return (match["picture"] or match["film"] or match["metadata"]) if match else None
 
 
 class FolderObjects:

@@ -44,6 +44,11 @@ def preview_name(photo_md5: str, shard: str = SHARD) -> str:
     return _name(shard, "previews", photo_md5, "jpg")
 
 
+def rendition_name(photo_md5: str, shard: str = SHARD) -> str:
+    """Return the name of a film's rendition for browsers in the cache."""
+    return _name(shard, "renditions", photo_md5, "mp4")
+
+
 def write_thumbnail(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:
     """Store a thumbnail; the same MD5 always holds the same picture, so an earlier one is replaced."""
     cache().save(thumbnail_name(photo_md5, shard), ContentFile(picture))

@@ -22,8 +22,8 @@ class CacheObject:
 
     @property
     def is_preview(self) -> bool:
-        """True for the large pictures of the lightbox, which are only ever made on demand."""
-        return self.name.split("/", 2)[1:2] == ["previews"]
+        """True for the lightbox's large pictures and films, which are only ever made on demand."""
+        return self.name.split("/", 2)[1:2] in (["previews"], ["renditions"])
 
 
 @dataclass(slots=True)

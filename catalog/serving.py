@@ -102,12 +102,22 @@ def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
         picture = _make_preview(photo)
         control = _cache_control(request, photo) if photo.photo_md5 else "private, no-store"
         download = Download(
-            len(picture), "image/jpeg", photo.photo_md5, filename=_jpeg_name(photo), cache_control=control
+            len(picture), "image/jpeg", photo.photo_md5, filename=_named(photo, "jpg"), cache_control=control
         )
         return serve(request, download, io.BytesIO(picture))
     return _serve_cached(
         request, photo, cache_tree.preview_name(photo.photo_md5, photo.library.source), partial(_make_preview, photo)
     )
+
+
+def serve_rendition(request: HttpRequest, photo: Stored) -> HttpResponseBase:
+    """Answer with the film as browsers play it, if it was made; NotThere else."""
+
+    def make() -> bytes:
+        raise NotThere("The film was not converted yet. POST here, and a worker does it.", "not_ready")
+
+    name = cache_tree.rendition_name(photo.photo_md5, photo.library.source)
+    return _serve_cached(request, photo, name, make, is_film=True)
 
 
 def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -167,8 +177,10 @@ def serve_snapshot(request: HttpRequest, library: Library, md5: str) -> HttpResp
     return serve(request, download, file)
 
 
-def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes]) -> HttpResponseBase:
-    """Serve a JPEG of the cache tree; if it is missing or empty there, `make` it and store it first."""
+def _serve_cached(
+    request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes], *, is_film: bool = False
+) -> HttpResponseBase:
+    """Serve a JPEG (or MP4) of the cache tree; if it is missing or empty there, `make` it and store it first."""
     file, size, path = _open_cached(name)
     if file is None:
         picture = make()
@@ -176,9 +188,9 @@ def _serve_cached(request: HttpRequest, photo: Stored, name: str, make: Callable
         file, size, path = io.BytesIO(picture), len(picture), None
     download = Download(
         size,
-        "image/jpeg",
-        etag=photo.photo_md5,
-        filename=_jpeg_name(photo),
+        "video/mp4" if is_film else "image/jpeg",
+        etag=f"{photo.photo_md5}-mp4" if is_film else photo.photo_md5,
+        filename=_named(photo, "mp4" if is_film else "jpg"),
         cache_control=_cache_control(request, photo),
         server_path=path,
     )
@@ -250,10 +262,10 @@ def _has_md5(descriptor: int, photo_md5: str) -> bool:
     return digest.hexdigest() == photo_md5
 
 
-def _decode(photo: Stored, verb: Callable[[Job], Any], *, is_shared: bool = False) -> Any:
-    """Open the file as the catalog knows it and hand it to the decoder. Raises problems.
+def open_as_known(photo: Stored, *, is_shared: bool = False) -> int:
+    """Return a descriptor of the file as the catalog knows it, for the caller to close. Raises problems.
 
-    What will be shared by MD5 is made of bytes that have that MD5: size and time of a file can be forged.
+    What will be shared by MD5 is made of bytes that have that MD5 (`is_shared`): size and time of a file can be forged.
     """
     source = source_for(photo.library)
     try:
@@ -263,6 +275,12 @@ def _decode(photo: Stored, verb: Callable[[Job], Any], *, is_shared: bool = Fals
     if is_shared and not _has_md5(descriptor, photo.photo_md5):
         os.close(descriptor)
         raise _changed(photo)
+    return descriptor
+
+
+def _decode(photo: Stored, verb: Callable[[Job], Any], *, is_shared: bool = False) -> Any:
+    """Open the file as the catalog knows it and hand it to the decoder. Raises problems."""
+    descriptor = open_as_known(photo, is_shared=is_shared)
     # The pool closes what it opens, and opens again when a decoder crashed on it: hence the copies.
     params = {"zone": photo.library.time_zone, "mtime_ns": photo.mtime_ns, "size_bytes": photo.size_bytes}
     try:
@@ -332,5 +350,5 @@ def _file_name(photo: Stored) -> str:
     return unescape_path(photo.filename).decode("utf-8", "replace")
 
 
-def _jpeg_name(photo: Stored) -> str:
-    return os.path.splitext(_file_name(photo))[0] + ".jpg"
+def _named(photo: Stored, extension: str) -> str:
+    return f"{os.path.splitext(_file_name(photo))[0]}.{extension}"

@@ -4,9 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase
+from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from catalog import serving
+from catalog import renditions, serving
+from photolala.web.problems import NotThere
 from photolala.web.views import ApiView, documented, query
 
 VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.")
@@ -62,6 +65,57 @@ class Original(ApiView):
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
         return serving.serve_original(request._request, serving.find(request.user, photo_id))
+
+
+class RenditionStatus(serializers.Serializer):
+    """How it stands."""
+
+    state = serializers.ChoiceField(["ready", "converting", "failed"])
+    progress = serializers.FloatField(allow_null=True, help_text="0 to 1; null while it is not known.")
+    reason = serializers.CharField(help_text="Why it failed; else empty.")
+
+
+class RenditionWish(serializers.Serializer):
+    """May be empty."""
+
+    again = serializers.BooleanField(required=False, default=False, help_text="Try what failed once more.")
+
+
+class Rendition(ApiView):
+    """A film as every browser plays it."""
+
+    @documented(
+        "photos_rendition",
+        "The film as H.264 and AAC in an MP4 of at most 1,920 px, if it was made; `Range` is honoured. 404 until it was.",
+        ANSWERS,
+        errors=(401, 404),
+        parameters=[VERSION],
+        binary="video/mp4",
+    )
+    def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
+        """Send it."""
+        return serving.serve_rendition(request._request, self._film(request, photo_id))
+
+    @documented(
+        "photos_rendition_make",
+        "Let a worker make it if it was not made; ask again to see how far it is.",
+        {200: RenditionStatus},
+        errors=(400, 401, 403, 404, 415),
+        request=RenditionWish,
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Say how it stands."""
+        photo = self._film(request, photo_id)
+        body = RenditionWish(data=request.data)
+        body.is_valid(raise_exception=True)
+        status = renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
+        return Response({"state": status.state, "progress": status.progress, "reason": status.reason})
+
+    def _film(self, request: Request, photo_id: UUID) -> serving.Stored:
+        photo = serving.find(request.user, photo_id)
+        if not photo.media_type.startswith("video/") or not photo.photo_md5:
+            raise NotThere("This is no film, or it was not read yet.", "no_film")
+        return photo
 
 
 class Metadata(ApiView):

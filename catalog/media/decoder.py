@@ -60,7 +60,7 @@ class Decoder:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd=_ROOT,
-                env=_environment(),
+                env=child_environment(),
                 start_new_session=True,
             )
         except BaseException:
@@ -173,7 +173,7 @@ def close_all(decoders: Iterable[Decoder | None]) -> None:
         decoder.close()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Return the whole environment of a child: none of ours, so no password or key can leak from there."""
     return {
         "PATH": "/usr/bin:/bin",

@@ -62,10 +62,10 @@ _REFUSED = {
 }
 
 
-def shut_in(limits: Limits, parent: int) -> None:
-    """Apply every limit to this process. Exits if `parent` is gone already."""
+def shut_in(limits: Limits, parent: int, *, largest_file_bytes: int = 0) -> None:
+    """Apply every limit to this process, which may write no file beyond that size. Exits if `parent` is gone already."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_OPEN_FILES, _MOST_OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory_bytes, limits.memory_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (limits.address_space_bytes, limits.address_space_bytes))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import User
 from catalog.models import Favourite, Library, Membership, Photo, TrashItem
+from operations.models import Operation
+from operations.running import execute
+from tests.catalog.test_renditions import make_film
 from tests.factories import make_jpeg, make_library, make_photo, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -559,3 +563,16 @@ def test_without_scripts_the_photos_can_be_paged_through(alice, library, open_ta
     expect(page.locator(".plain-grid a")).to_have_count(13)
     page.locator(".plain-grid a").first.click()
     expect(page.locator("img.plain-photo")).to_be_visible()
+
+
+def test_a_film_that_the_browser_cannot_play_is_converted_and_played(alice, library, open_tab):
+    data = make_film(Path(library.root) / "film.avi").read_bytes()
+    make_photo(library, "film.avi", data=data, media_type="video/x-msvideo", width=320, height=180)
+    Photo.objects.exclude(filename="film.avi").delete()
+    page = open_tab(alice).page
+    page.goto("/")
+    page.locator(TILE).first.click()
+    expect(page.locator(".photo-reason")).to_contain_text("A copy that it can play is being made")
+    assert execute(Operation.objects.get(kind="rendition").pk).state == "completed"
+    wait_until(page, "document.querySelector('.photo-video video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('.photo-video video').videoWidth") == 320

@@ -54,7 +54,9 @@ STEPS = [
     Step("rescan", ("scan", LIBRARY_ID, "--json"), has_catalog=True, is_changed=True),
     Step("rebuild", ("rebuild", LIBRARY_ID, "--json"), has_catalog=True, is_changed=True),
     Step("prune", ("cache", "prune", "--quota", "0", "--json"), has_catalog=True),
+    Step("import", ("import_folder", "{incoming}", "--library", LIBRARY_ID, "--json"), has_catalog=True),
 ]
+SETTLED_BY_A_SCAN = ("rebuild", "prune", "import")
 
 
 class Bench:
@@ -70,6 +72,13 @@ class Bench:
             f"from catalog.models import Library; Library.objects.filter(pk='{LIBRARY_ID}').update(ratings='database')"
         )
         self.manage("shell", "-v0", "-c", code)
+        make_library(folder / "incoming", 25)
+        for number, file in enumerate(sorted((folder / "incoming").rglob("*.JPG"))[:12]):
+            if number < 6:
+                file.write_bytes(file.read_bytes() + b"new")  # the others are in the library already
+            if number % 3 == 0:
+                file.with_suffix(".JPG.xmp").write_text('<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')
+            os.utime(file, (1_600_000_000, 1_600_000_000))
         self.keep("fresh")
         self.installation.finish()
         self.manage("shell", "-v0", "-c", GIVEN)
@@ -101,8 +110,15 @@ class Bench:
     def run(self, step: Step, *before: str, meanwhile: Callable[[int], None] | None = None) -> tuple[int, str]:
         """Run the step's command to whatever end; return its exit code and what it said."""
         process = subprocess.Popen(
-            [*before, *self.installation.manage(*step.words)],
-            env={**self.installation.environment, "PHOTOLALA_DECODERS": "1"},
+            [
+                *before,
+                *self.installation.manage(*(word.format(incoming=self.folder / "incoming") for word in step.words)),
+            ],
+            env={
+                **self.installation.environment,
+                "PHOTOLALA_DECODERS": "1",
+                "PHOTOLALA_ROOTS": f"{self.photos}:{self.folder / 'incoming'}",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -248,7 +264,7 @@ def try_point(bench: Bench, step: Step, fault: str, share: float, expected: dict
     again, words = bench.run(step)
     if again not in (0, 1):
         wrong.append(f"run again it ended with {again} (first {code}): {words[-800:]}")
-    if step.name in ("rebuild", "prune"):
+    if step.name in SETTLED_BY_A_SCAN:
         bench.run(STEPS[0])  # a scan settles both
     return [*wrong, *differences(expected, bench.found(step))[:6]]
 
@@ -258,7 +274,7 @@ def undisturbed(bench: Bench, step: Step) -> dict[str, object]:
     bench.begin(step)
     code, said = bench.run(step)
     assert code in (0, 1), said
-    if step.name in ("rebuild", "prune"):
+    if step.name in SETTLED_BY_A_SCAN:
         bench.run(STEPS[0])
     return bench.found(step)
 

@@ -96,6 +96,7 @@ export const urls = {
   thumbnail: (id, version) => `${BASE}/photos/${id}/thumbnail/${version ? `?v=${version}` : ""}`,
   preview: (id, version) => `${BASE}/photos/${id}/preview/${version ? `?v=${version}` : ""}`,
   original: (id) => `${BASE}/photos/${id}/original/`,
+  rendition: (id, version) => `${BASE}/photos/${id}/rendition/${version ? `?v=${version}` : ""}`,
 };
 
 /** All facts about one photo. */
@@ -103,6 +104,9 @@ export const fetchPhoto = (id, signal) => get(`/photos/${id}/`, {}, signal);
 
 /** Set the stars that the signed-in person gives; answers `{photo_id, rating, favorited}`. */
 export const setRating = (id, rating) => post(`/photos/${id}/favorite/`, { rating });
+
+/** Let a film be made playable; answers `{state, progress, reason}`. */
+export const wantRendition = (id, again = false) => post(`/photos/${id}/rendition/`, { again });
 
 /** What has changed since the answer whose `cursor` is `after`: `libraries`, those `gone`, whether `favorites_changed`. */
 export const fetchEvents = (after) => get("/events/poll", after ? { after } : {});

@@ -2,13 +2,14 @@
 
 import PhotoSwipe from "photoswipe";
 
-import { errorOf, urls } from "photolala/api";
+import { errorOf, urls, wantRendition } from "photolala/api";
 import { formatNumber } from "photolala/dates";
 import { InfoPanel } from "photolala/panel";
 import { announce } from "photolala/toast";
 
 const PREVIEW_EDGE = 2048;
 const MOST_TRIES = 5;
+const CONVERTING_MS = 1500;
 const PANEL_WIDTH = 340;
 const PANEL_BESIDE_FROM = 900;
 const ICONS = {
@@ -146,14 +147,42 @@ export class Lightbox extends EventTarget {
     video.preload = "metadata";
     video.playsInline = true;
     if (content.data.msrc) video.poster = content.data.msrc;
+    const isRendition = content.data.hasRendition;
     video.addEventListener("error", () => {
-      const reason = document.createElement("div");
-      reason.className = "photo-reason";
-      reason.textContent = "This browser cannot play the video. The original can be downloaded.";
-      content.element.replaceChildren(reason);
+      if (isRendition) this.showReason(content, "This browser cannot play the video. The original can be downloaded.");
+      else void this.convert(content);
     });
-    video.src = urls.original(content.data.id);
+    video.src = isRendition ? urls.rendition(content.data.id) : urls.original(content.data.id);
     return video;
+  }
+
+  showReason(content, words) {
+    const reason = document.createElement("div");
+    reason.className = "photo-reason";
+    reason.setAttribute("role", "status");
+    reason.textContent = words;
+    content.element.replaceChildren(reason);
+  }
+
+  /** The browser cannot play the film: let the server make it into one that it can, and play that. */
+  async convert(content) {
+    const isWanted = () => this.pswp.isOpen && !this.pswp.isDestroying && content.element?.isConnected;
+    try {
+      for (;;) {
+        const { state, progress, reason } = await wantRendition(content.data.id);
+        if (state === "failed") return this.showReason(content, reason);
+        if (state === "ready") {
+          content.data.hasRendition = true;
+          return content.element.replaceChildren(this.videoOf(content));
+        }
+        const far = progress === null ? "" : ` ${Math.floor(progress * 100)} %`;
+        this.showReason(content, `This browser cannot play the film as it is. A copy that it can play is being made …${far}`);
+        await new Promise((resolve) => setTimeout(resolve, CONVERTING_MS));
+        if (!isWanted()) return undefined;
+      }
+    } catch (error) {
+      return this.showReason(content, `This browser cannot play the video. ${error.message} The original can be downloaded.`);
+    }
   }
 
   /** Small photos are smaller than previews usually are: show them in their own size, not blown up. */
