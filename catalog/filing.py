@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from catalog.media.kinds import own_companions
+from catalog.media.kinds import Folder
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.placing import move_between, numbered, open_folder
 from operations.models import Operation
@@ -102,11 +102,13 @@ class Filing:
         self.library, self.layout = library, layout
         self.root = os.path.realpath(unescape_path(library.root))
         self.moved = 0
+        self.folders: dict[str, Folder] = {}
         self.problems: list[dict[str, str]] = []
 
     def move(self, photo_ids: Sequence[UUID]) -> None:
         """Move a batch, each file and then its row."""
         self._wait_for_writers(photo_ids)
+        self.folders.clear()
         photos = Photo.objects.filter(library=self.library, pk__in=photo_ids).exclude(state=Photo.State.MISSING)
         emptied: set[str] = set()
         for photo in photos.order_by("directory", "filename"):
@@ -136,7 +138,10 @@ class Filing:
         try:
             new_folder = open_folder(self.root, target, create=True)
             try:
-                beside = own_companions([escape_path(os.fsencode(name)) for name in os.listdir(folder)], photo.filename)
+                if photo.directory not in self.folders:
+                    names = (escape_path(os.fsencode(name)) for name in os.listdir(folder))
+                    self.folders[photo.directory] = Folder(names)
+                beside = self.folders[photo.directory].take(photo.filename)
                 for number in range(1, MOST_NUMBERS):
                     name = photo.filename if number == 1 else numbered(photo.filename, number)
                     try:

@@ -32,9 +32,8 @@ from catalog.media.kinds import (
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.sources.base import Source, SourceUnavailable
-from catalog.sources.placing import BytesDiffer, content_of, copy_into, numbered, open_folder
+from catalog.sources.placing import BytesDiffer, content_of, copy_into, numbered, open_folder, sync_folder
 from operations.running import Cancelled, Interrupted, OperationFailed, Run, operation_kind
-from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
 
 from . import cache_tree, publishing, scan_rows
@@ -181,10 +180,6 @@ class Importer:
         self.run.phase("Looking through the files", unit="files")
         with transaction.atomic():
             wanted.items.all().delete()
-            Import.objects.filter(
-                library=wanted.library, kind=Import.Kind.ARCHIVE, archive=None, created_at__gt=wanted.created_at,
-                source__startswith=f"{wanted.source}/", listed_at=None, user=wanted.user,
-            ).delete()  # fmt: skip
             self.run.checkpoint(stop=False)
         batch: list[ImportItem] = []
         archives: list[str] = []
@@ -267,7 +262,7 @@ class Importer:
                 break  # what is there by now is catalogued first
         placed = [one for one in kept if one.facts is not None]
         for directory in {one.item.target_directory for one in placed}:
-            self._make_names_last(directory)
+            sync_folder(self.root, directory)
         self._cache(placed)
         with transaction.atomic():
             self._catalog(wanted, placed)
@@ -277,14 +272,6 @@ class Importer:
             origin.forget(item)
             read[item.pk] = None  # thumbnails are not kept longer than needed
         self._discard(wanted, items)
-
-    def _make_names_last(self, directory: str) -> None:
-        """Wait until the names of new files in a folder are on the disk."""
-        folder = open_folder(self.root, directory)
-        try:
-            fsync_directory(f"/proc/self/fd/{folder}")
-        finally:
-            os.close(folder)
 
     def _read(
         self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]
@@ -666,7 +653,7 @@ class Importer:
                 fields = ["state", "target_directory", "target_filename", "code", "reason", "detail"]
                 ImportItem.objects.bulk_update(batch, fields, batch_size=50)
                 self._count(batch)
-            self._discard(wanted, batch)
+        self._discard(wanted, wanted.items.filter(state__in=[State.IMPORTED, State.DUPLICATE], is_sidecar=True))
         with transaction.atomic():
             Import.objects.filter(pk=wanted.pk).update(finished_at=timezone.now())
             self.run.checkpoint(stop=False)

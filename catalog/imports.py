@@ -86,10 +86,15 @@ def start_importing(library: Library, user: Any) -> Operation | None:
 
 
 def waiting() -> QuerySet[Import]:
-    """Return the imports with something to do, oldest first."""
-    items = ImportItem.objects.filter(import_run=OuterRef("pk"), state__in=ImportItem.OPEN)
+    """Return the imports with something to do, oldest first.
+
+    Sidecars alone are nothing to do while more of their batch is being sent: their photos may still come.
+    """
+    open_items = ImportItem.objects.filter(import_run=OuterRef("pk"), state__in=ImportItem.OPEN)
+    sending = Upload.objects.filter(import_run=OuterRef("pk"), completed_at=None)
     unlisted = Q(listed_at=None) & ~Q(kind=Import.Kind.UPLOAD)
-    return Import.objects.filter(unlisted | Exists(items), error="").order_by("created_at", "id")
+    has_work = Exists(open_items.filter(is_sidecar=False)) | (Exists(open_items) & ~Exists(sending))
+    return Import.objects.filter(unlisted | has_work, error="").order_by("created_at", "id")
 
 
 def start_all_waiting() -> int:

@@ -17,9 +17,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.media.kinds import own_companions
+from catalog.media.kinds import Folder
 from catalog.sources.base import SourceUnavailable
-from catalog.sources.placing import move_between, numbered, open_folder
+from catalog.sources.placing import move_between, numbered, open_folder, sync_folder
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.lib.files import fsync_directory, remove_if_there
@@ -158,7 +158,8 @@ def settle(library: Library, before: datetime | None = None) -> None:
     for item in items.select_related("photo"):
         is_in_trash = _lies(root, f"{FOLDER}/{item.pk}", item.filename)
         if item.state == State.MOVING and is_in_trash:
-            _move_sidecars(root, item)
+            _move_sidecars(root, item, {})
+            sync_folder(root, f"{FOLDER}/{item.pk}")
             _trashed(library, [item])
         elif item.state == State.RESTORING and is_in_trash:
             TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
@@ -257,31 +258,36 @@ def _trash(library: Library, root: bytes, user: Any, photos: list[Photo], done: 
         TrashItem.objects.bulk_create(items, ignore_conflicts=True)
     mine = set(TrashItem.objects.filter(pk__in=[item.pk for item in items]).values_list("pk", flat=True))
     moved: list[TrashItem] = []
+    folders: dict[str, Folder] = {}
     for item in items:
         if item.pk not in mine:
             done.refuse(item.photo_id, "It is being deleted or restored just now.")
             continue
         try:
-            _move_in(root, item)
+            _move_in(root, item, folders)
         except (OSError, ValueError) as error:
             TrashItem.objects.filter(pk=item.pk).delete()
             done.refuse(item.photo_id, _sentence(error, item.path))
             continue
         moved.append(item)
+    for directory in [f"{FOLDER}/{item.pk}" for item in moved] + [FOLDER, *{item.directory for item in moved}]:
+        sync_folder(root, directory)
     _trashed(library, moved)
     done.count += len(moved)
     done.items += [{"library": str(library.pk), "id": str(item.pk)} for item in moved]
 
 
-def _move_in(root: bytes, item: TrashItem) -> None:
+def _move_in(root: bytes, item: TrashItem, folders: dict[str, Folder]) -> None:
     """Move a photo's file into the trash, then its sidecars. Raises OSError; then nothing was moved."""
     name = unescape_path(item.filename)
     folder = open_folder(root, item.directory)
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
-        bin_folder = open_folder(root, f"{FOLDER}/{item.pk}", create=True, mode=0o700)
+        if item.directory not in folders:
+            folders[item.directory] = Folder(escape_path(os.fsencode(entry)) for entry in os.listdir(folder))
+        bin_folder = open_folder(root, f"{FOLDER}/{item.pk}", create=True, mode=0o700, is_lasting=False)
         try:
-            move_between(folder, name, bin_folder, name)
+            move_between(folder, name, bin_folder, name, is_lasting=False)
         except OSError:
             _remove_folder(root, item)
             raise
@@ -289,20 +295,23 @@ def _move_in(root: bytes, item: TrashItem) -> None:
             os.close(bin_folder)
     finally:
         os.close(folder)
-    _move_sidecars(root, item)
+    _move_sidecars(root, item, folders)
 
 
-def _move_sidecars(root: bytes, item: TrashItem) -> None:
+def _move_sidecars(root: bytes, item: TrashItem, folders: dict[str, Folder]) -> None:
     """Let what speaks about this photo alone go along; what cannot be moved stays where it is."""
     with suppress(OSError):
         folder = open_folder(root, item.directory)
         try:
-            own = own_companions([escape_path(os.fsencode(name)) for name in os.listdir(folder)], item.filename)
+            known = folders.get(item.directory)
+            if known is None:
+                known = Folder([*(escape_path(os.fsencode(name)) for name in os.listdir(folder)), item.filename])
+            own = known.take(item.filename)
             bin_folder = open_folder(root, f"{FOLDER}/{item.pk}")
             try:
                 for name in sorted(set(own.values())):
                     with suppress(OSError):
-                        move_between(folder, unescape_path(name), bin_folder, unescape_path(name))
+                        move_between(folder, unescape_path(name), bin_folder, unescape_path(name), is_lasting=False)
                         item.sidecars.append(name)
             finally:
                 os.close(bin_folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 PICTURE_EXTENSIONS = frozenset(
@@ -164,13 +165,19 @@ class Companions(dict[str, str]):
         return {name: sidecar_target(kind, name, photo, new_photo) for kind, name in self.items()}
 
 
-def own_companions(names: Iterable[str], photo: str) -> Companions:
-    """Return the files in a folder that speak about `photo` and about no other photo there."""
-    there = set(names)
-    beside = companions_in([*there, photo] if photo not in there else there)
-    own = beside.pop(photo, {})
-    others = {name for companions in beside.values() for name in companions.values()}
-    return Companions({kind: name for kind, name in own.items() if name in there and name not in others})
+class Folder:
+    """The names in a folder from which photos are taken away, one after the other, each with what is its own by then."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._beside = companions_in(self._names)
+        self._users = Counter(name for companions in self._beside.values() for name in set(companions.values()))
+
+    def take(self, photo: str) -> Companions:
+        """Return the files that speak about `photo` and about no other photo that is still there; `photo` leaves."""
+        own = self._beside.pop(photo, {})
+        self._users.subtract(set(own.values()))
+        return Companions({kind: name for kind, name in own.items() if not self._users[name]})
 
 
 def _is_one_photo(names: list[str]) -> bool:

@@ -22,11 +22,13 @@ class BytesDiffer(OSError):
     """What was copied is not what was read before: the file was changed in between."""
 
 
-def open_folder(root: bytes, directory: str, *, create: bool = False, mode: int = 0o777) -> int:
+def open_folder(
+    root: bytes, directory: str, *, create: bool = False, mode: int = 0o777, is_lasting: bool = True
+) -> int:
     """Return a descriptor of the folder `directory` (relative to `root`, in escaped form), for the caller to close.
 
-    No link below the root is followed. With `create` what is missing of the way is made, and on the disk by then. Raises
-    OSError, and ValueError for a path out of the root.
+    No link below the root is followed. With `create` what is missing of the way is made, and on the disk by then, but for
+    `is_lasting=False`. Raises OSError, and ValueError for a path out of the root.
     """
     parts = unescape_path(directory).split(b"/") if directory else []
     if any(part in (b"", b".", b"..") for part in parts):
@@ -37,7 +39,8 @@ def open_folder(root: bytes, directory: str, *, create: bool = False, mode: int 
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(part, mode, dir_fd=folder)
-                    fsync_directory(f"/proc/self/fd/{folder}")
+                    if is_lasting:
+                        fsync_directory(f"/proc/self/fd/{folder}")
             inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = inner
@@ -81,13 +84,13 @@ def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: in
         remove_hidden(folder, hidden)
 
 
-def move_between(from_folder: int, name: bytes, to_folder: int, new_name: bytes) -> None:
+def move_between(from_folder: int, name: bytes, to_folder: int, new_name: bytes, *, is_lasting: bool = True) -> None:
     """Rename a file from one open folder into another of the same file system, never over another one.
 
-    Raises FileExistsError, FileNotFoundError or another OSError; the file then lies where it lay.
+    With `is_lasting=False` it is for the caller to bring both folders to the disk, once for many. Raises FileExistsError, FileNotFoundError or another OSError; the file then lies where it lay.
     """
     rename_to_free_name(from_folder, name, to_folder, new_name)
-    for folder in (to_folder, from_folder):
+    for folder in (to_folder, from_folder) if is_lasting else ():
         fsync_directory(f"/proc/self/fd/{folder}")
 
 
@@ -115,3 +118,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(root: bytes, directory: str) -> None:
+    """Wait until the names in a folder below `root` are on the disk; one that is gone by now needs no more."""
+    try:
+        folder = open_folder(root, directory)
+    except FileNotFoundError:
+        return
+    try:
+        fsync_directory(f"/proc/self/fd/{folder}")
+    finally:
+        os.close(folder)

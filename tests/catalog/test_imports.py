@@ -483,3 +483,21 @@ def test_many_windows(library, card, monkeypatch):
     wanted = take(library, card)
     assert ImportItem.objects.filter(import_run=wanted, state="imported").count() == 15
     assert Photo.objects.filter(library=library, state="ready").count() == 16
+
+
+def test_a_sidecar_that_waits_for_its_photo_keeps_nobody_busy(library, card, settings):
+    """Its photo is still being sent: the importer ends, and comes back when the photo is there."""
+    wanted = open_batch(library, library.owner)
+    coming = Upload.objects.create(
+        user=library.owner, import_run=wanted, filename="a.jpg", size_bytes=1, mtime_ns=1,
+        expires_at=timezone.now() + timedelta(days=1),
+    )  # fmt: skip
+    send(wanted, "a.jpg.xmp", b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>')
+    run_imports(library)
+    assert ends(wanted)["a.jpg.xmp"][0] == "waiting" and imports.start_all_waiting() == 0
+    coming.delete()
+    send(wanted, "a.jpg", make_jpeg(card / "a.jpg", seed=1).read_bytes())
+    run_imports(library)
+    assert {end[0] for end in ends(wanted).values()} == {"imported"}
+    assert not Upload.objects.exists()
+    assert not [path for path in Path(settings.UPLOADS_DIR).rglob("*") if path.is_file()]

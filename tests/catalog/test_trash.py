@@ -130,6 +130,11 @@ def test_a_sidecar_of_two_stays_with_the_other(library):  # noqa: F811
     scan(library)
     trash_photos(library.owner, [photo(library, "IMG.jpg").pk])
     assert (root / "IMG.xmp").is_file() and (root / "IMG.dng").is_file()
+    restore_items(library.owner, library, [TrashItem.objects.get().pk])
+    trash_photos(library.owner, [photo(library, name).pk for name in ("IMG.jpg", "IMG.dng")])
+    assert not list(root.glob("IMG*"))  # both together take it along
+    assert restore_items(library.owner, library, list(TrashItem.objects.values_list("pk", flat=True))).count == 2
+    assert {path.name for path in root.glob("IMG*")} == {"IMG.jpg", "IMG.dng", "IMG.xmp"}
 
 
 @pytest.mark.parametrize("moment", ["written down", "moved", "going back", "back"])

@@ -7,6 +7,7 @@ import { announce, showToast } from "photolala/toast";
 const LONG_PRESS_MS = 450;
 const MOVED_PX = 10;
 const PER_REQUEST = 1_000;
+const MOVED_PER_REQUEST = 200; // files are moved while the request waits
 export const MOST = 10_000;
 
 /** The ids that are picked out. Dispatches "change". */
@@ -235,8 +236,8 @@ export class SelectionControl {
     const items = [];
     const failed = [];
     try {
-      for (let start = 0; start < ids.length; start += PER_REQUEST) {
-        const part = ids.slice(start, start + PER_REQUEST);
+      for (let start = 0; start < ids.length; start += MOVED_PER_REQUEST) {
+        const part = ids.slice(start, start + MOVED_PER_REQUEST);
         const answer = await post("/photos/trash/", { photo_ids: part, confirm: part.length });
         items.push(...answer.items);
         failed.push(...answer.errors);
@@ -258,8 +259,8 @@ export class SelectionControl {
     try {
       for (const library of new Set(items.map((one) => one.library))) {
         const ids = items.filter((one) => one.library === library).map((one) => one.id);
-        for (let start = 0; start < ids.length; start += PER_REQUEST) {
-          await post(`/libraries/${library}/trash/restore/`, { item_ids: ids.slice(start, start + PER_REQUEST) });
+        for (let start = 0; start < ids.length; start += MOVED_PER_REQUEST) {
+          await post(`/libraries/${library}/trash/restore/`, { item_ids: ids.slice(start, start + MOVED_PER_REQUEST) });
         }
       }
       showToast(`${countPhotos(items.length)} brought back.`, { kind: "trash" });
