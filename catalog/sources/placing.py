@@ -87,7 +87,8 @@ def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: in
 def move_between(from_folder: int, name: bytes, to_folder: int, new_name: bytes, *, is_lasting: bool = True) -> None:
     """Rename a file from one open folder into another of the same file system, never over another one.
 
-    With `is_lasting=False` it is for the caller to bring both folders to the disk, once for many. Raises FileExistsError, FileNotFoundError or another OSError; the file then lies where it lay.
+    With `is_lasting=False` it is for the caller to bring both folders to the disk, once for many. Raises FileExistsError,
+    FileNotFoundError or another OSError; the file then lies where it lay.
     """
     rename_to_free_name(from_folder, name, to_folder, new_name)
     for folder in (to_folder, from_folder) if is_lasting else ():
