@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
@@ -47,6 +48,11 @@ def preview_name(photo_md5: str, shard: str = SHARD) -> str:
 def rendition_name(photo_md5: str, shard: str = SHARD) -> str:
     """Return the name of a film's rendition for browsers in the cache."""
     return _name(shard, "renditions", photo_md5, "mp4")
+
+
+def asset_thumbnail_name(library_id: str, asset_id: str) -> str:
+    """Return the name of a thumbnail of an asset on a device; ids of platforms are unique on their device only."""
+    return f"apple/thumbnails/{quote(f'{library_id}/{asset_id}', safe='')}.jpg"
 
 
 def write_thumbnail(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:

@@ -51,6 +51,7 @@ EMPTY_COLUMNS = {
     "replaced_md5": "",
     "replaced_image": "",
     "image_digest": "",
+    "asset_id": "",
     "claim_token": 0,
     "camera_make": "",
     "camera_model": "",

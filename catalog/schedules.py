@@ -21,7 +21,7 @@ def start_due_scans(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     started = 0
-    for library in Library.objects.filter(owner__is_active=True).select_related("owner"):
+    for library in Library.objects.exclude(source="device").filter(owner__is_active=True).select_related("owner"):
         verifies = _is_verification_due(library, now)
         if not (verifies or _is_scan_due(library, now)):
             continue

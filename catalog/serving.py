@@ -41,6 +41,8 @@ _COLUMNS = (
     "is_shown",
     "has_thumbnail",
     "problem",
+    "asset_id",
+    "head_md5",
     "library_id",
     "library__root",
     "library__source",
@@ -62,6 +64,8 @@ class Stored:
     is_shown: bool
     has_thumbnail: bool
     problem: str
+    asset_id: str
+    head_md5: str
     library: Library
 
     @property
@@ -83,6 +87,8 @@ def find(user: Any, photo_id: UUID) -> Stored:
 def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     """Answer with the 256 px JPEG from the cache; one that the cache lost is made from the file again."""
     _refuse_without_picture(photo)
+    if photo.asset_id:
+        return _serve_asset(request, photo)
     if not photo.photo_md5:
         raise NotThere(
             "The thumbnail is still to be made; the scan is on its way to it.",
@@ -98,6 +104,8 @@ def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     """Answer with a JPEG of at most 2,048 px for the lightbox, made when it is first asked for."""
     _refuse_without_picture(photo)
+    if photo.asset_id:
+        return _serve_asset(request, photo)
     if not _is_kept(photo):
         picture = _make_preview(photo)
         control = _cache_control(request, photo) if photo.photo_md5 else "private, no-store"
@@ -108,6 +116,23 @@ def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     return _serve_cached(
         request, photo, cache_tree.preview_name(photo.photo_md5, photo.library.source), partial(_make_preview, photo)
     )
+
+
+def _serve_asset(request: HttpRequest, photo: Stored) -> HttpResponseBase:
+    """Answer with what the phone sent of an asset."""
+    name = cache_tree.asset_thumbnail_name(str(photo.library.pk), photo.asset_id)
+    file, size, path = _open_cached(name)
+    if file is None:
+        raise NotThere("The phone has not sent a picture of it yet.", "not_ready")
+    download = Download(
+        size,
+        "image/jpeg",
+        f"{photo.head_md5}-asset",
+        filename=_named(photo, "jpg"),
+        cache_control=ASK_AGAIN,
+        server_path=path,
+    )
+    return serve(request, download, file)
 
 
 def serve_rendition(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -122,6 +147,8 @@ def serve_rendition(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 
 def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     """Answer with the file itself, or a part of it, under its own name, so that nothing in it runs in a browser."""
+    if photo.asset_id:
+        raise NotThere("This is on the phone only. Upload it into a library to have it here.", "on_the_device")
     source = source_for(photo.library)
     try:
         file = opened(_open(source, photo))

@@ -215,7 +215,10 @@ def _start(library: Library, user: Any, before: datetime, *, ring: bool = True) 
 def _writable_root(library: Library) -> bytes:
     """Return the library's folder if it is the right one and can be written to. Raises TrashRefused."""
     if library.source != "local":
-        raise TrashRefused("This library lies in a bucket, into which nothing is written. Nothing was changed.")
+        raise TrashRefused(
+            "Only files in folders of this server can be deleted here, none in buckets or on phones. Nothing was "
+            "changed."
+        )
     with closing(source_for(library)) as source:
         try:
             source.check()

@@ -320,7 +320,7 @@ class Scan(ApiView):
         "libraries_scan",
         "Start a scan; owner and editors may. 409 with the running operation's id if one is under way.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422),
         request=ScanBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
@@ -330,6 +330,8 @@ class Scan(ApiView):
         body.is_valid(raise_exception=True)
         if verbs.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
             raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
+        if library.source == "device":
+            raise Unprocessable("What lies on a phone is told by the phone itself; there is nothing to scan.", "device")
         return started(request, lambda: verbs.start_scan(library, request.user, **body.validated_data))
 
 

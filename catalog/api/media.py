@@ -113,6 +113,8 @@ class Rendition(ApiView):
 
     def _film(self, request: Request, photo_id: UUID) -> serving.Stored:
         photo = serving.find(request.user, photo_id)
+        if photo.asset_id:
+            raise NotThere("This is on the phone only. Upload it into a library to see it here.", "on_the_device")
         if not photo.media_type.startswith("video/") or not photo.photo_md5:
             raise NotThere("This is no film, or it was not read yet.", "no_film")
         return photo

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    assets,
     dates,
     entries,
     events,
@@ -22,6 +23,10 @@ LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
 
 urlpatterns = [
+    path("device-library/", assets.DeviceLibrary.as_view(), name="device-library"),
+    path(f"{LIBRARY}assets/", assets.Assets.as_view(), name="assets"),
+    path(f"{LIBRARY}assets/picture/", assets.AssetPicture.as_view(), name="asset-picture"),
+    path(f"{LIBRARY}assets/remove/", assets.AssetsRemove.as_view(), name="assets-remove"),
     path("libraries/", libraries.LibraryList.as_view(), name="libraries"),
     path(LIBRARY, libraries.LibraryDetail.as_view(), name="library"),
     path(f"{LIBRARY}members/", libraries.Members.as_view(), name="members"),

@@ -23,7 +23,9 @@ def examine_libraries(*, full: bool = False, heal: bool = False, progress: Progr
 
     With `heal` a latest snapshot that is lost or damaged is noted down to be published again by the next scan.
     """
-    for library in progress(Library.objects.order_by("name", "pk").iterator(), "Examining libraries"):
+    for library in progress(
+        Library.objects.exclude(source="device").order_by("name", "pk").iterator(), "Examining libraries"
+    ):
         source = source_for(library)
         try:
             root_md5 = source.root_md5

@@ -43,10 +43,14 @@ class Photo(models.Model):
         READY = "ready", "everything is known"
         DAMAGED = "damaged", "readable in part; shown with a mark"
         BROKEN = "broken", "cannot be shown; listed with the reason"
+        REMOTE = "remote", "on the phone: its file is not here"
         MISSING = "missing", "gone from the root; kept until a person says otherwise"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="photos", db_index=False)
+    asset_id = models.TextField(
+        blank=True, db_default="", help_text="The platform's own id of what lies on a device; else empty."
+    )
     directory = models.TextField(blank=True)
     filename = models.TextField()
     size_bytes = models.PositiveBigIntegerField()
@@ -126,6 +130,9 @@ class Photo(models.Model):
         ordering = ["-taken_local", "id"]
         constraints = [
             models.UniqueConstraint(fields=["library", "directory", "filename"], name="one_photo_per_path"),
+            models.UniqueConstraint(
+                fields=["library", "asset_id"], condition=~models.Q(asset_id=""), name="one_photo_per_asset"
+            ),
             models.CheckConstraint(
                 condition=models.Q(rating__isnull=True) | models.Q(rating__lte=5), name="photo_rating_0_to_5"
             ),

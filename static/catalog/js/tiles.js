@@ -40,6 +40,7 @@ export class Tile {
     const badges = [];
     if (isVideo) badges.push(photos.duration[index] ? durationText(photos.duration[index]) : "Video");
     if (photos.state[index] === "damaged") badges.push("Damaged");
+    if (photos.state[index] === "remote") badges.push("On the phone");
     words.push(takenTitle(photos.taken_local[index]), ...badges);
     this.label = words.join(", ");
     this.badges.replaceChildren(...badges.map((words) => Object.assign(document.createElement("span"), { textContent: words })));

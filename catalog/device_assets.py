@@ -1,0 +1,204 @@
+"""What lies on a phone and not (yet) here: its assets by the platform's ids, with what the phone tells and a small picture.
+
+Each device has one library of its own (`source` "device") in which its assets are photos in the state "on the phone". They
+are shown in the timeline; their files are not here, so nothing of them can be opened, scanned, written or exported.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone as clock
+
+from accounts.models import Device
+from catalog.media.dates import Stamp
+from catalog.media.pool import Job
+from catalog.sources.placing import numbered
+from photolala.lib.paths import escape_path
+
+from . import cache_tree, publishing
+from .answers import taken_columns, within
+from .favourites import check_stars
+from .models import Favourite, Library, Photo
+from .previews import decoder
+
+SOURCE = "device"
+BY_THE_DEVICE = "device"
+"""The source of a capture time that a phone told."""
+MOST_AT_ONCE = 500
+LARGEST_PICTURE_BYTES = 4 * 1024 * 1024
+LONGEST_ID = 400
+_BIG = 2**63 - 1
+
+
+class NoPicture(Exception):
+    """The bytes are no picture; the text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What a phone tells of one asset. `modified` changes when the asset does, and then another picture is wanted."""
+
+    asset_id: str
+    filename: str
+    media_type: str
+    modified: str = ""
+    taken: Stamp | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    size_bytes: int = 0
+    latitude: float | None = None
+    longitude: float | None = None
+    favorite: int | None = None
+    photo_md5: str = ""
+
+
+def library_of(device: Device) -> Library:
+    """Return the device's library; made when it is first asked for."""
+    root = f"device://{device.pk}"
+    try:
+        library, _ = Library.objects.get_or_create(
+            root=root,
+            source=SOURCE,
+            owner=device.user,
+            defaults={
+                "name": device.name[:200] or "Phone",
+                "ratings": Library.Ratings.DATABASE,
+                "scan_every_hours": 0,
+                "time_zone": settings.TIME_ZONE,
+            },
+        )
+    except IntegrityError:
+        library = Library.objects.get(root=root)
+    return library
+
+
+def register(library: Library, assets: Sequence[Asset]) -> list[str]:
+    """Add assets to a device's library, or bring them up to date; return the ids of those whose pictures are wanted.
+
+    One transaction. A photo keeps its id, stars and albums as long as the asset keeps its platform id.
+    """
+    now = clock.now()
+    by_id = {asset.asset_id: asset for asset in assets}
+    with transaction.atomic():
+        Library.objects.select_for_update().get(pk=library.pk)
+        known = {photo.asset_id: photo for photo in Photo.objects.filter(library=library, asset_id__in=list(by_id))}
+        taken = set(
+            Photo.objects.filter(library=library)
+            .filter(filename__in=_names(by_id.values()))
+            .values_list("filename", flat=True)
+        )
+        wanted = []
+        for key, asset in by_id.items():
+            photo = known.get(key)
+            head = hashlib.md5(f"{key}\n{asset.modified}".encode(), usedforsecurity=False).hexdigest()
+            if photo is None:
+                photo = Photo(
+                    library=library, asset_id=key, filename=_free_name(library, asset, taken), added_at=now, mtime_ns=0
+                )
+                taken.add(photo.filename)
+            is_changed = photo.head_md5 != head
+            _tell(library, photo, asset)
+            photo.head_md5, photo.state, photo.is_shown, photo.needs_digest = head, Photo.State.REMOTE, True, False
+            photo.has_thumbnail = photo.has_thumbnail and not is_changed
+            photo.missing_since = None
+            photo.save()
+            if not photo.has_thumbnail:
+                wanted.append(key)
+            if asset.favorite is not None:
+                _like(library, photo, asset.favorite)
+        publishing.note_change(library)
+    publishing.refresh_counts(library)
+    return wanted
+
+
+def store_picture(library: Library, photo: Photo, data: bytes) -> None:
+    """Keep a small upright picture of an asset, drawn anew by a shut-in decoder. Raises NoPicture, DecoderBusy."""
+    working = Path(settings.DATA_DIR) / "working"
+    working.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=working) as file:
+        file.write(data)
+        file.flush()
+        job = Job(
+            photo.asset_id,
+            "picture.jpg",
+            partial(os.open, f"/proc/self/fd/{file.fileno()}", os.O_RDONLY | os.O_CLOEXEC),
+            {"zone": "UTC", "mtime_ns": 0, "size_bytes": len(data)},
+        )
+        drawn = decoder.digest(job)
+    if drawn.thumbnail is None:
+        raise NoPicture(drawn.problem or "No picture could be read from this.")
+    with cache_tree.writing():
+        name = cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id)
+        cache_tree.cache().save(name, ContentFile(drawn.thumbnail))
+    Photo.objects.filter(pk=photo.pk).update(has_thumbnail=True, placeholder=drawn.placeholder)
+    publishing.note_change(library)
+
+
+def remove(library: Library, asset_ids: Sequence[str]) -> int:
+    """Forget assets that are no longer on the device, or are in a library by now; return how many."""
+    with transaction.atomic():
+        gone = list(Photo.objects.select_for_update().filter(library=library, asset_id__in=list(asset_ids)))
+        Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
+        publishing.note_change(library)
+    for photo in gone:
+        cache_tree.cache().delete(cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id))
+    publishing.refresh_counts(library)
+    return len(gone)
+
+
+def _names(assets: Any) -> list[str]:
+    return [escape_path(asset.filename) for asset in assets]
+
+
+def _free_name(library: Library, asset: Asset, taken: set[str]) -> str:
+    name = wanted = escape_path(asset.filename)
+    number = 2
+    while name in taken or (number > 2 and Photo.objects.filter(library=library, directory="", filename=name).exists()):
+        name, number = numbered(wanted, number), number + 1
+    return name
+
+
+def _tell(library: Library, photo: Photo, asset: Asset) -> None:
+    photo.media_type = asset.media_type
+    photo.width, photo.height = asset.width, asset.height
+    photo.duration_ms = within(asset.duration_ms, 0, _BIG)
+    photo.size_bytes = asset.size_bytes
+    photo.photo_md5 = asset.photo_md5
+    has_place = asset.latitude is not None and asset.longitude is not None
+    photo.latitude, photo.longitude = (asset.latitude, asset.longitude) if has_place else (None, None)
+    if not photo.taken_held:
+        for name, value in _taken(library, asset.taken).items():
+            setattr(photo, name, value)
+
+
+def _taken(library: Library, taken: Stamp | None) -> dict[str, Any]:
+    if taken is None:
+        return taken_columns(None, None, None, "")
+    offset = taken.offset_minutes
+    zone = ZoneInfo(library.time_zone) if offset is None else timezone(timedelta(minutes=offset))
+    local: datetime = taken.local
+    instant = local.replace(tzinfo=zone).astimezone(UTC)
+    return taken_columns(local.isoformat(), instant.isoformat(), offset, BY_THE_DEVICE)
+
+
+def _like(library: Library, photo: Photo, stars: int) -> None:
+    """The phone's own heart is the owner's star of an asset."""
+    check_stars(stars)
+    own = Favourite.objects.filter(user_id=library.owner_id, photo=photo)
+    if stars:
+        Favourite.objects.update_or_create(user_id=library.owner_id, photo=photo, defaults={"rating": stars})
+    else:
+        own.delete()
+    Photo.objects.filter(pk=photo.pk).update(rating=stars or None, rating_held=True)
