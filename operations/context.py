@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 
 from .models import Operation, State
@@ -23,6 +24,7 @@ def running_operations(request: HttpRequest) -> dict[str, Any]:
         return cache
 
     return {
+        "has_events": settings.HAS_EVENTS,
         "running_operations": lambda: [o for o in unfinished() if o.is_active],
         "waiting_operations": lambda: [o for o in unfinished() if o.state in (State.INTERRUPTED, State.FAILED)],
     }

@@ -60,6 +60,7 @@ try:
     DECODER_MEMORY_MIB = env.integer("PHOTOLALA_DECODER_MB", 176, least=128, most=65536)
     WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
     WEB_THREADS = env.integer("PHOTOLALA_WEB_THREADS", 32, least=4, most=512)
+    HAS_EVENTS = env.flag("PHOTOLALA_EVENTS")  # an events process runs, and the proxy leads to it
     ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /
     DATABASES = {
         "default": database_from_url(

@@ -59,22 +59,25 @@ class Poll(ApiView):
     def get(self, request: Request) -> Response:
         """Return it. Three queries."""
         check_parameters(request.query_params, {"after"})
-        before = _decode(request.query_params.get("after", ""))
-        visible = list(Library.objects.visible_to(request.user).order_by("pk"))
-        stars = _stars(request.user)
-        # The revision counts photos; the time of the scan and the warning may change without it.
-        now = {"stars": stars, "libraries": {str(row.pk): _mark(row) for row in visible}}
-        seen = before["libraries"]
-        unfinished = Operation.objects.visible_to(request.user).unfinished().defer("checkpoint", "error_detail")
-        return Response(
-            {
-                "cursor": _encode(now),
-                "libraries": [_library_json(row) for row in visible if seen.get(str(row.pk)) != _mark(row)],
-                "gone": [key for key in seen if key not in now["libraries"]],
-                "favorites_changed": bool(before["stars"]) and before["stars"] != stars,
-                "operations": [operation_json(row) for row in unfinished[:MOST_OPERATIONS]],
-            }
-        )
+        return Response(changes_since(request.user, request.query_params.get("after", "")))
+
+
+def changes_since(user: Any, cursor: str) -> dict[str, Any]:
+    """Return what `user` may know of what changed since `cursor` was given. Three queries. Raises BadRequest."""
+    before = _decode(cursor)
+    visible = list(Library.objects.visible_to(user).order_by("pk"))
+    stars = _stars(user)
+    # The revision counts photos; the time of the scan and the warning may change without it.
+    now = {"stars": stars, "libraries": {str(row.pk): _mark(row) for row in visible}}
+    seen = before["libraries"]
+    unfinished = Operation.objects.visible_to(user).unfinished().defer("checkpoint", "error_detail")
+    return {
+        "cursor": _encode(now),
+        "libraries": [_library_json(row) for row in visible if seen.get(str(row.pk)) != _mark(row)],
+        "gone": [key for key in seen if key not in now["libraries"]],
+        "favorites_changed": bool(before["stars"]) and before["stars"] != stars,
+        "operations": [operation_json(row) for row in unfinished[:MOST_OPERATIONS]],
+    }
 
 
 def _stars(user: Any) -> str:

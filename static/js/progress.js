@@ -96,7 +96,24 @@ function schedule(delay) {
   if (!document.hidden) timer = setTimeout(poll, delay);
 }
 
+// Where an events process runs, it rings when something has changed; without it, or when it goes away, asking goes on.
+function listen() {
+  const address = document.body.dataset.eventsUrl;
+  if (!address || !("EventSource" in window)) return;
+  let bell = null;
+  const open = () => {
+    bell ??= Object.assign(new EventSource(address), { onmessage: () => void poll() });
+  };
+  const close = () => {
+    bell?.close();
+    bell = null;
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  if (!document.hidden) open();
+}
+
 if (bar && pollUrl) {
+  listen();
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
   schedule(bar.hidden ? QUICK_MS : 500);
 }

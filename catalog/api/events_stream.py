@@ -1,0 +1,162 @@
+"""Change notifications as Server-Sent Events, for the process of their own that speaks ASGI.
+
+One question a second to the database tells whether anything at all has changed, however many listen; only then each
+listener is told what that means for them, in the words of `events/poll`.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user
+from django.db import DatabaseError, close_old_connections
+from django.db.models import Count, Max, Sum
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from accounts.authentication import DeviceTokenAuthentication
+from accounts.models import User
+from catalog.models import Favourite, Library
+from operations.models import Operation
+from photolala.web.problems import CONTENT_TYPE, BadRequest
+
+from .events import changes_since
+
+logger = logging.getLogger(__name__)
+LOOK_EVERY_SECONDS = 1.0
+BREATHE_EVERY_SECONDS = 15.0
+ASK_AGAIN_WHO_EVERY_SECONDS = 60.0
+MOST_LISTENERS = 1_000
+
+
+class Bell:
+    """Knows whether anything changed: asks the database once a second while somebody listens."""
+
+    def __init__(self) -> None:
+        self.listeners = 0
+        self.rung = 0
+        self._seen: Any = None
+        self._looked = 0.0
+        self._lock = asyncio.Lock()
+
+    async def _ask(self) -> Any:
+        """Return the signature; what was seen before, if the database cannot be asked just now."""
+        try:
+            return await sync_to_async(_signature)()
+        except DatabaseError as error:
+            logger.warning("The database could not be asked whether anything changed: %s", error)
+            return self._seen
+
+    async def look(self) -> int:
+        """Return a number that grows when something has changed."""
+        async with self._lock:
+            if time.monotonic() - self._looked >= LOOK_EVERY_SECONDS:
+                seen = await self._ask()
+                self._looked = time.monotonic()
+                if seen != self._seen:
+                    self._seen = seen
+                    self.rung += 1
+        return self.rung
+
+
+bell = Bell()
+
+
+async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Tell what changed as long as somebody listens: `data:` holds what `events/poll?after=` would answer."""
+    if request.method != "GET":
+        return _problem(405, "Only GET is answered here.")
+    user = await sync_to_async(_who)(request)
+    if user is None:
+        return _problem(401, "Sign in, or send `Authorization: Token …` of a device.")
+    if bell.listeners >= MOST_LISTENERS:
+        return _problem(503, "Too many listen already; use events/poll.")
+    cursor = request.headers.get("Last-Event-ID", "") or request.GET.get("after", "")
+    try:
+        first = await sync_to_async(_changes)(user, cursor)
+    except BadRequest as error:
+        return _problem(400, str(error.detail))
+    response = StreamingHttpResponse(_events(request, user, first), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _events(request: HttpRequest, user: User, first: dict[str, Any]) -> AsyncIterator[bytes]:
+    bell.listeners += 1
+    try:
+        rung = await bell.look()
+        yield _event(first)
+        cursor, breathed, asked = first["cursor"], time.monotonic(), time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            now = await bell.look()
+            if time.monotonic() - asked > ASK_AGAIN_WHO_EVERY_SECONDS:
+                if await sync_to_async(_who)(request) != user:
+                    return  # signed out, or the device was revoked
+                asked = time.monotonic()
+            if now != rung:
+                rung = now
+                changes = await sync_to_async(_changes)(user, cursor)
+                cursor = changes["cursor"]
+                if any(changes[name] for name in ("libraries", "gone", "favorites_changed", "operations")):
+                    breathed = time.monotonic()
+                    yield _event(changes)
+            if time.monotonic() - breathed > BREATHE_EVERY_SECONDS:
+                breathed = time.monotonic()
+                yield b": still there\n\n"
+    finally:
+        bell.listeners -= 1
+
+
+def _event(changes: dict[str, Any]) -> bytes:
+    return f"id: {changes['cursor']}\ndata: {json.dumps(changes, default=str)}\n\n".encode()
+
+
+def _changes(user: User, cursor: str) -> dict[str, Any]:
+    close_old_connections()
+    return changes_since(user, cursor)
+
+
+def _signature() -> tuple[Any, ...]:
+    """Return what differs whenever a library, a star or an operation has changed."""
+    close_old_connections()
+    libraries = Library.objects.aggregate(count=Count("pk"), sum=Sum("revision"), scanned=Max("scanned_at"))
+    stars = Favourite.objects.aggregate(count=Count("pk"), newest=Max("pk"))
+    operations = Operation.objects.aggregate(count=Count("pk"), updated=Max("updated_at"))
+    return (*libraries.values(), *stars.values(), *operations.values())
+
+
+def _who(request: HttpRequest) -> User | None:
+    """Return the active user behind the token or the session, asked for anew."""
+    close_old_connections()
+    if request.headers.get("Authorization"):
+        try:
+            found = DeviceTokenAuthentication().authenticate(Request(request))
+        except APIException:
+            return None
+        user = found[0] if found else None
+    else:
+        request.session = type(request.session)(request.session.session_key)  # as it is now: it may have been ended
+        user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Say that this went wrong, without a page."""
+    return _problem(500, "Something unexpected went wrong; the log says more.")
+
+
+async def nothing(request: HttpRequest) -> HttpResponse:
+    """Say that this process serves nothing else."""
+    return _problem(404, "There is nothing here but /api/v1/events/.")
+
+
+def _problem(status: int, sentence: str) -> HttpResponse:
+    body = {"type": "about:blank", "status": status, "detail": sentence}
+    return HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
