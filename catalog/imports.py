@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
@@ -23,6 +24,7 @@ from .models import Import, ImportItem, Library, Photo, Upload
 KIND = "import"
 KEEP_REJECTED = timedelta(days=7)
 """How long what was sent and could not be imported is kept, to be tried again."""
+ABANDONED_AFTER = timedelta(days=1)
 AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
 """Reasons that may be gone at the next try."""
 
@@ -211,7 +213,8 @@ def room_of(library: Library) -> int | None:
     if quota is None:
         return None
     mine = Library.objects.filter(owner=library.owner).values("pk")
-    used = Photo.objects.filter(library__in=mine).exclude(state=Photo.State.MISSING).aggregate(sum=Sum("size_bytes"))
+    here = Photo.objects.filter(library__in=mine).exclude(state__in=[Photo.State.MISSING, Photo.State.REMOTE])
+    used = here.aggregate(sum=Sum("size_bytes"))
     return int(quota - (used["sum"] or 0))
 
 
@@ -221,12 +224,16 @@ def is_sidecar_name(name: str) -> bool:
 
 
 def forget_old_uploads(now: datetime | None = None) -> int:
-    """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many."""
-    old = Upload.objects.filter(expires_at__lte=now or timezone.now())
+    """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many.
+
+    Also staged files that no upload knows any more, a day after they were written.
+    """
+    now = now or timezone.now()
+    old = Upload.objects.filter(expires_at__lte=now)
     count = 0
-    for user_id, key, run in old.values_list("user_id", "pk", "import_run_id"):
+    for user_id, key, run in list(old.values_list("user_id", "pk", "import_run_id")):
         with transaction.atomic():
-            ImportItem.objects.filter(import_run=run, upload=key, state__in=["waiting", "placing"]).update(
+            ImportItem.objects.filter(import_run=run, upload=key, state__in=ImportItem.OPEN).update(
                 state=ImportItem.State.REJECTED,
                 code="expired",
                 reason="It waited for too long and was removed. Send it again.",
@@ -236,4 +243,19 @@ def forget_old_uploads(now: datetime | None = None) -> int:
             archives.update(error="The archive waited for too long and was removed. Send it again.")
         discard_uploads(user_id, [key])
         count += 1
+    return count + _remove_strays(now - ABANDONED_AFTER)
+
+
+def _remove_strays(before: datetime) -> int:
+    """Remove staged files whose uploads went with their library or person; return how many."""
+    count = 0
+    for path in Path(settings.UPLOADS_DIR).glob("*/*"):
+        try:
+            key = UUID(path.name)
+            is_old = path.stat().st_mtime < before.timestamp()
+        except (ValueError, OSError):
+            continue  # no file of ours, or gone by now
+        if is_old and not Upload.objects.filter(pk=key).exists():
+            path.unlink(missing_ok=True)
+            count += 1
     return count

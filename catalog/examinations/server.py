@@ -92,8 +92,12 @@ def _run(command: list[str]) -> str:
 
 
 def examine_disks() -> Iterator[Finding]:
-    """Yield the disks of data, cache and exports that are nearly full, each once, and folders that take no files."""
-    folders = {"data": Path(settings.DATA_DIR), "exports": Path(settings.EXPORTS_DIR)}
+    """Yield the disks of data, cache, exports and uploads that are nearly full, each once, and folders that take no files."""
+    folders = {
+        "data": Path(settings.DATA_DIR),
+        "exports": Path(settings.EXPORTS_DIR),
+        "uploads": Path(settings.UPLOADS_DIR),
+    }
     storage = cache()
     if isinstance(storage, FileSystemStorage):
         folders["cache"] = Path(storage.location)

@@ -15,7 +15,8 @@ from django.utils import timezone
 from catalog import importing, imports
 from catalog.import_origins import staged_path
 from catalog.imports import ImportRefused, open_batch, start_folder_import, start_importing
-from catalog.libraries import LibraryRefused, add_library
+from catalog.libraries import LibraryRefused, add_library, forget_library
+from catalog.media.results import DigestResult
 from catalog.models import FileWrite, Import, ImportItem, Library, Photo, Upload
 from catalog.ratings import set_rating
 from catalog.schedules import start_due_scans
@@ -501,3 +502,32 @@ def test_a_sidecar_that_waits_for_its_photo_keeps_nobody_busy(library, card, set
     assert {end[0] for end in ends(wanted).values()} == {"imported"}
     assert not Upload.objects.exists()
     assert not [path for path in Path(settings.UPLOADS_DIR).rglob("*") if path.is_file()]
+
+
+def test_staged_files_of_forgotten_libraries_and_people_go(library, card, settings):
+    wanted = open_batch(library, library.owner)
+    send(wanted, "a.jpg", b"no picture")
+    kept = staged_path(library.owner.pk, Upload.objects.get().pk)
+    forget_library(library)
+    assert not Upload.objects.exists() and kept.is_file()
+    assert imports.forget_old_uploads(timezone.now()) == 0  # it may be being written
+    assert imports.forget_old_uploads(timezone.now() + timedelta(days=2)) == 1
+    assert not kept.exists()
+
+
+@pytest.mark.promise("S2-U08")
+def test_a_file_that_takes_too_long_is_told_so_and_tried_again_when_asked(library, card, monkeypatch):
+    make_jpeg(card / "slow.jpg", seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(importing.DecoderPool, "digest", slow_digest)
+        wanted = take(library, card)
+    assert ends(wanted)["slow.jpg"][:2] == ("rejected", "timeout")
+    assert imports.retry(wanted, library.owner) == 1
+    run_imports(library)
+    assert ends(wanted)["slow.jpg"][0] == "imported"
+
+
+def slow_digest(pool, jobs):
+    """Answer as the pool does for files that ran beyond the time limit."""
+    for job in jobs:
+        yield job, DigestResult(problem="The decoder ran beyond its time limit on this file 2 times.")
