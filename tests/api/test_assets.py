@@ -80,6 +80,7 @@ def test_assets_are_shown_as_on_the_phone(cast, phone, library, alice):
     assert Library.objects.get(pk=library).photo_count == 3
 
 
+@pytest.mark.promise("S4-017")
 def test_its_picture_is_drawn_anew_and_wanted_again_when_it_changes(cast, phone, library, alice):
     tell(phone, library, asset(modified="1"))
     photo = Photo.objects.get()

@@ -105,6 +105,7 @@ def token_of(user: User) -> dict[str, str]:
     return {"Authorization": f"Token {AuthToken.objects.create(user)[1]}"}
 
 
+@pytest.mark.promise("S4-071")
 def test_who_may_know_is_told_at_once_and_nobody_else(events, tmp_path):
     alice, bob, charlie = (make_user(name) for name in ("alice", "bob", "charlie"))
     library = make_library(alice, tmp_path / "photos", members={bob: "viewer"})

@@ -91,7 +91,7 @@ def test_where_it_is_not_clear_the_second_decides(library, photo, tmp_path):  # 
     assert counts(scan(library, confirm_gone=True))["moved"] == 0
 
 
-@pytest.mark.promise("S2-048")
+@pytest.mark.promise("S2-048", "S2-U17")
 def test_sent_again_with_other_words_it_is_there_already(library, photo, tmp_path):  # noqa: F811
     card = tmp_path / "card"
     card.mkdir()
@@ -109,3 +109,13 @@ def test_sent_again_with_other_words_it_is_there_already(library, photo, tmp_pat
         "new.jpg": ("imported", ""),
         "new2.jpg": ("duplicate", "same_picture"),
     }
+
+
+@pytest.mark.promise("S2-069")
+def test_stars_that_a_file_brings_along_are_shown(library, tmp_path):  # noqa: F811
+    card = tmp_path / "card"
+    edit(make_jpeg(card / "rated.jpg", seed=3), "-XMP-xmp:Rating=4")
+    take(library, card)
+    photo = Photo.objects.get(library=library, filename="rated.jpg")
+    assert photo.rating == 4 and not photo.rating_held
+    assert Favourite.objects.get(user=library.owner, photo=photo).rating == 4

@@ -80,6 +80,7 @@ def test_the_catalog_knows_the_new_bytes_and_the_next_scan_finds_nothing_to_do(l
     assert photo(library, "0.jpg").rating == 3
 
 
+@pytest.mark.promise("S2-U15")
 def test_taking_the_star_away_gives_back_the_very_bytes(library):
     file = Path(library.root) / "1.jpg"
     before = file.read_bytes()

@@ -93,7 +93,7 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG", "WEBP"])
-@pytest.mark.promise("S2-022")
+@pytest.mark.promise("S2-022", "S2-X11")
 def test_thumbnails_are_upright(tmp_path: Path, orientation: int, kind: str) -> None:
     block = Image.Exif()
     block[0x0112] = orientation
@@ -188,7 +188,7 @@ def test_small_pictures_are_not_enlarged(tmp_path: Path) -> None:
         ('xmp:Rating="many"', 2, "outside"),
     ],
 )
-@pytest.mark.promise("S2-023", "S2-046", "S2-X09")
+@pytest.mark.promise("S2-023", "S2-046", "S2-X09", "S2-U19")
 def test_ratings(tmp_path: Path, attributes: str, stars: int | None, note: str) -> None:
     data = with_xmp(jpeg(exif=exif_block({0x4746: 2})), attributes)
     result = digest(tmp_path, data)

@@ -47,6 +47,7 @@ def test_every_job_is_answered_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["survey", "digest"])
+@pytest.mark.promise("S2-X12")
 def test_a_crash_costs_one_file(tmp_path: Path, verb: str) -> None:
     culprit = job(tmp_path, "crash.jpg", b"before: crash")
     with DecoderPool(2, worker_module=FAULTY) as pool:

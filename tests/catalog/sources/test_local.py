@@ -54,6 +54,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, name: bytes, error: OSError) -> 
     monkeypatch.setattr(handles.os, "open", refuse)
 
 
+@pytest.mark.promise("S2-U12")
 def test_walk_lists_names_sizes_and_times_parents_first(root: Path, source: LocalSource) -> None:
     put(root, "b/2.jpg", "b/1.jpg", "a/c/3.jpg", "top.jpg", "a.jpg")
     os.utime(root / "b/1.jpg", ns=(0, 1_600_000_000_123_456_789))
@@ -65,7 +66,7 @@ def test_walk_lists_names_sizes_and_times_parents_first(root: Path, source: Loca
     assert all(directory.is_complete and not directory.problems for directory in walked)
 
 
-@pytest.mark.promise("S4-033")
+@pytest.mark.promise("S4-033", "S2-U12")
 def test_hidden_and_system_names_are_left_out_and_counted(root: Path, source: LocalSource) -> None:
     put(root, ".hidden.jpg", "._a.jpg", "Thumbs.db", "desktop.ini", "a.jpg", ".photolala.md5")
     for folder in ("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX"):
@@ -89,6 +90,7 @@ def test_the_filter_sees_each_visible_name_once(root: Path) -> None:
     assert sorted(asked) == ["a.jpg", "a.txt", "b.jpg"]
 
 
+@pytest.mark.promise("S2-U12")
 def test_links_are_counted_and_never_followed(root: Path, source: LocalSource, tmp_path: Path) -> None:
     put(tmp_path / "outside", "secret.jpg")
     put(root, "a/1.jpg")
