@@ -1,80 +1,71 @@
-"""Change notifications in a real events process: at once, for whom they are, and no longer than one may know."""
+"""Change notifications from a real events process, over an installation of its own: at once, and for whom they are."""
 
 import http.client
 import json
-import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test import Client
-from knox.models import AuthToken
 
-from accounts.models import User
-from catalog.models import Favourite, Library, Membership
-from catalog.publishing import note_change
-from tests.drills.scanning import descendants, kill
-from tests.factories import make_library, make_photo, make_user
+from tests.drills.scanning import LIBRARY_ID, Installation, descendants, kill
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: Any, django_db_modify_db_settings_parallel_suffix: Any) -> None:
-    """SQLite in a file: the events process is another one."""
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "events.sqlite3")
-
-
-def database_url() -> str:
-    facts = connection.settings_dict
-    return f"postgresql://{facts['USER']}:{facts['PASSWORD']}@{facts['HOST']}:{facts['PORT']}/{facts['NAME']}"
+pytestmark = pytest.mark.slow
+PEOPLE = (
+    "import json; from accounts.models import User; from catalog.models import Library, Membership; "
+    "from django.test import Client; from knox.models import AuthToken; "
+    "people = {name: User.objects.get_or_create(username=name)[0] for name in ('alice', 'bob', 'charlie')}; "
+    "Membership.objects.create(library=Library.objects.get(), user=people['bob'], role='viewer'); "
+    "client = Client(); client.force_login(people['alice']); "
+    "print(json.dumps({'tokens': {name: AuthToken.objects.create(user)[1] for name, user in people.items()}, "
+    "'session': client.cookies['sessionid'].value}))"
+)
+CHANGE = "from catalog.models import Library; from catalog.publishing import note_change; note_change(Library.objects.get()); "
+STAR = (
+    "from accounts.models import User; from catalog.models import Favourite, Library, Photo; from django.utils import timezone; "
+    "photo = Photo.objects.create(library=Library.objects.get(), filename='1.jpg', size_bytes=1, mtime_ns=1, "
+    "head_md5='0' * 32, added_at=timezone.now()); "
+    "Favourite.objects.create(user=User.objects.get(username='bob'), photo=photo)"
+)
 
 
-@pytest.fixture
-def events(tmp_path):
-    """The port of a running events process over the tests' database."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "PHOTOLALA_DATA": str(tmp_path / "data"), "PHOTOLALA_SECRET_KEY": settings.SECRET_KEY}
-    if connection.vendor == "sqlite":
-        (tmp_path / "data").mkdir()
-        os.symlink(connection.settings_dict["NAME"], tmp_path / "data" / "photolala.sqlite3")
-        environment.pop("PHOTOLALA_DATABASE", None)
-    else:
-        environment["PHOTOLALA_DATABASE"] = database_url()
-    log = (tmp_path / "events.log").open("wb")
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--workers", "1", "--log-level", "error", "photolala.asgi:application"], env=environment
-    )
-    try:
-        for _ in range(150):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield port
-    finally:
-        for pid in [*descendants(process.pid), process.pid]:
-            kill(pid)
-        process.wait(20)
-        log.close()
+@dataclass
+class Site:
+    """The installation, the events process's port, and who may sign in how."""
+
+    installation: Installation
+    port: int
+    tokens: dict[str, str]
+    session: str
+
+    def do(self, code: str) -> str:
+        """Run a line of Python in the installation."""
+        command = self.installation.manage("shell", "-v0", "-c", code)
+        return subprocess.run(
+            command, env=self.installation.environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    def listen(self, headers: dict[str, str] | None = None, path: str = "/api/v1/events/") -> "Listener":
+        """Open a connection."""
+        return Listener(self.port, headers or {}, path)
+
+    def of(self, name: str) -> dict[str, str]:
+        """The headers of a device of that person."""
+        return {"Authorization": f"Token {self.tokens[name]}"}
 
 
 class Listener:
     """A connection that hears events."""
 
-    def __init__(self, port: int, headers: dict[str, str], path: str = "/api/v1/events/") -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    def __init__(self, port: int, headers: dict[str, str], path: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.connection.request("GET", path, headers={"Host": "localhost", **headers})
         self.response = self.connection.getresponse()
         self.heard: Queue[Any] = Queue()
@@ -87,13 +78,14 @@ class Listener:
                 if line.startswith(b"data: "):
                     self.heard.put(json.loads(line[6:]))
         except (OSError, ValueError, AttributeError, http.client.HTTPException):
-            pass
-        self.heard.put(None)
+            return  # the process was ended
 
-    def next(self, seconds: float = 15.0) -> Any:
+    def next(self, seconds: float = 20.0) -> Any:
+        """Return what is heard next."""
         return self.heard.get(timeout=seconds)
 
-    def silence(self, seconds: float = 3.0) -> bool:
+    def is_silent(self, seconds: float) -> bool:
+        """True if nothing is heard for so long."""
         try:
             self.heard.get(timeout=seconds)
         except Empty:
@@ -101,43 +93,64 @@ class Listener:
         return False
 
 
-def token_of(user: User) -> dict[str, str]:
-    return {"Authorization": f"Token {AuthToken.objects.create(user)[1]}"}
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One events process for all tests here."""
+    folder = tmp_path_factory.mktemp("events")
+    (folder / "photos").mkdir()
+    installation = Installation(folder / "data", folder / "photos")
+    installation.prepare()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--log-level", "error", "photolala.asgi:application"]
+    project = Path(__file__).resolve().parents[2]
+    environment = {**installation.environment, "PYTHONPATH": str(project)}
+    with (folder / "events.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=project, stdout=log, stderr=log)
+        try:
+            made = Site(installation, port, {}, "")
+            known = json.loads(made.do(PEOPLE))
+            made.tokens, made.session = known["tokens"], known["session"]
+            for _ in range(200):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            yield made
+        finally:
+            for pid in [*descendants(process.pid), process.pid]:
+                kill(pid)
+            process.wait(20)
 
 
 @pytest.mark.promise("S4-071")
-def test_who_may_know_is_told_at_once_and_nobody_else(events, tmp_path):
-    alice, bob, charlie = (make_user(name) for name in ("alice", "bob", "charlie"))
-    library = make_library(alice, tmp_path / "photos", members={bob: "viewer"})
-    photo = make_photo(library, "1.jpg")
-    assert Listener(events, {}).response.status == 401
-    assert Listener(events, {"Authorization": "Token nonsense"}).response.status == 401
-    hers, his, others = (Listener(events, token_of(user)) for user in (alice, bob, charlie))
-    assert [one["id"] for one in hers.next()["libraries"]] == [str(library.pk)]
+def test_who_may_know_is_told_at_once_and_nobody_else(site: Site) -> None:
+    assert site.listen().response.status == 401
+    assert site.listen({"Authorization": "Token nonsense"}).response.status == 401
+    hers, his, others = (site.listen(site.of(name)) for name in ("alice", "bob", "charlie"))
+    first = hers.next()
+    assert [one["id"] for one in first["libraries"]] == [LIBRARY_ID]
     assert his.next()["libraries"] and others.next()["libraries"] == []
-    note_change(library)
-    assert hers.next()["libraries"][0]["revision"] == Library.objects.get().revision
-    assert his.next()["libraries"][0]["revision"] == Library.objects.get().revision
-    Favourite.objects.create(user=bob, photo=photo)
+    site.do(CHANGE)
+    assert hers.next()["libraries"][0]["revision"] == first["libraries"][0]["revision"] + 1
+    assert his.next()["libraries"][0]["revision"] == first["libraries"][0]["revision"] + 1
+    site.do(STAR)
     assert his.next()["favorites_changed"] is True
-    assert hers.silence() and others.silence(0.5)
-    Membership.objects.all().delete()
-    note_change(library)
-    assert his.next()["gone"] == [str(library.pk)]
+    assert hers.is_silent(3) and others.is_silent(0.5)
+    site.do(f"from catalog.models import Membership; Membership.objects.all().delete(); {CHANGE}")
+    assert his.next()["gone"] == [LIBRARY_ID]
 
 
-def test_a_browser_with_a_session_hears_and_other_addresses_are_nothing(events, tmp_path):
-    alice = make_user("alice")
-    library = make_library(alice, tmp_path / "photos")
-    client = Client()
-    client.force_login(alice)
-    cookie = {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
-    listener = Listener(events, cookie)
+def test_a_browser_with_a_session_hears_and_other_addresses_are_nothing(site: Site) -> None:
+    cookie = {"Cookie": f"sessionid={site.session}"}
+    listener = site.listen(cookie)
     assert listener.response.headers["Content-Type"].startswith("text/event-stream")
     first = listener.next()
-    again = Listener(events, {**cookie, "Last-Event-ID": first["cursor"]})
+    again = site.listen({**cookie, "Last-Event-ID": first["cursor"]})
     assert again.next()["libraries"] == []  # what was heard before the connection broke is not told twice
-    note_change(library)
+    site.do(CHANGE)
     assert again.next()["libraries"]
-    assert Listener(events, cookie, "/api/v1/libraries/").response.status == 404
-    assert Listener(events, {**cookie, "Last-Event-ID": "nonsense"}).response.status == 400
+    assert site.listen(cookie, "/api/v1/libraries/").response.status == 404
+    assert site.listen({**cookie, "Last-Event-ID": "nonsense"}).response.status == 400
