@@ -4,49 +4,42 @@ The items are the work queue, so resuming is asking for those that are open. Wha
 its item's row before, and a new file gets its name in one step, when it is whole: a kill leaves a file or none.
 """
 
-import errno
-import hashlib
 import logging
 import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from catalog.media.kinds import (
-    MEDIA_EXTENSIONS,
-    RAW_EXTENSIONS,
     companions_in,
     extension_of,
     is_media_name,
     sidecar_target,
 )
 from catalog.media.pool import DecoderPool, Job
-from catalog.media.results import DigestResult
 from catalog.sources.base import Source, SourceUnavailable
-from catalog.sources.placing import BytesDiffer, content_of, copy_into, numbered, open_folder, sync_folder
+from catalog.sources.placing import open_folder, sync_folder
 from operations.running import Cancelled, Interrupted, OperationFailed, Run, operation_kind
-from photolala.lib.paths import escape_path, unescape_path
+from photolala.lib.paths import unescape_path
 
 from . import cache_tree, publishing, scan_rows
-from .aliases import current_md5
 from .answers import digest_columns, digested_row, surveyed_row
 from .decoders import scan_decoders
 from .favourites import FULL
+from .import_duplicates import Duplicates
 from .import_origins import Origin, discard_uploads, origin_of
+from .import_places import SPEAKING, Placer, Planner, Read, stem_of
+from .import_reasons import reason_for_failure, reject, what_is_wrong
 from .imports import KIND, is_sidecar_name, room_of, waiting
-from .layouts import folder_of
 from .libraries import want_scan
-from .models import Import, ImportItem, Library, Photo, TrashItem, Upload
-from .planning import LONGEST_PATH_BYTES, Entry, doubted, is_racy, sidecar_signature
+from .models import Import, ImportItem, Library, Photo, Upload
+from .planning import Entry, doubted, is_racy, sidecar_signature
 from .ratings import mirror_for_owner, set_ratings
 from .scan_rows import Claimed, Row
 from .source_for import source_for
@@ -56,16 +49,8 @@ WINDOW = 100
 WINDOW_BYTES = 2 * 10**9
 LIST_BATCH = 500
 BRING_AT_ONCE = 10
-SPEAKING = ("xmp", "takeout")
-"""The kinds of sidecars that a scan reads."""
-TOGETHER = timedelta(hours=26)
-"""Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
-LISTED_ONLY = frozenset({"jxl", "svg", "psd", "jp2"}) | RAW_EXTENSIONS
-"""Kinds of which not every file can be drawn here; that is no reason to leave one out."""
-MOST_NUMBERS = 10_000
 
 State = ImportItem.State
-Facts = tuple[int, int]
 
 
 @operation_kind(KIND, label="Import", queue="files")
@@ -81,30 +66,6 @@ def run_import(run: Run) -> dict[str, Any]:
             raise OperationFailed(f"{error} What was imported stays.", "root_unavailable") from None
 
 
-@dataclass(slots=True)
-class Read:
-    """One file of a window, what was read of it, and where it is to go."""
-
-    item: ImportItem
-    result: DigestResult
-    columns: Row = field(default_factory=dict)
-    sidecars: dict[str, ImportItem] = field(default_factory=dict)
-    """The sidecars that travel with it, by kind."""
-    names: dict[str, str] = field(default_factory=dict)
-    """What they are called in the library, by kind."""
-    was_placed: bool = False
-    """A killed import had put it into the library already."""
-    facts: Facts | None = None
-    """Size and time of the file in the library, once it is there."""
-    beside: dict[str, tuple[str, Facts]] = field(default_factory=dict)
-    """Name, size and time of its sidecars in the library, by kind."""
-
-    @property
-    def is_film(self) -> bool:
-        """True for moving pictures."""
-        return self.result.media_type.startswith("video/")
-
-
 class Importer:
     """One run over everything that waits for a library."""
 
@@ -115,10 +76,9 @@ class Importer:
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
         self.root = os.path.realpath(unescape_path(library.root))
         self.names: dict[tuple[Any, str], list[str]] = {}
-        self.taken: dict[str, set[str]] = {}
-        """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
-        self.in_window: dict[str, ImportItem] = {}
-        self.pictures: dict[tuple[str, Any], ImportItem] = {}
+        self.planner = Planner(library, self.root)
+        self.placer = Placer(self.root, self._require_target)
+        self.duplicates = Duplicates(library, self.placer.lies_there)
         self.room: int | None = None
 
     def run_all(self) -> dict[str, Any]:
@@ -195,7 +155,7 @@ class Importer:
                     continue
                 item.is_sidecar = name in beside
                 if not item.is_sidecar and not is_media_name(name):
-                    _reject(item, "unsupported", "It is neither a photo nor a film.")
+                    reject(item, "unsupported", "It is neither a photo nor a film.")
                 batch.append(item)
             if len(batch) >= LIST_BATCH:
                 self._write_list(batch)
@@ -216,7 +176,7 @@ class Importer:
         item = ImportItem(
             import_run=wanted, directory=directory, filename=name or "(top folder)", size_bytes=0, mtime_ns=0
         )
-        _reject(item, "unreadable", reason)
+        reject(item, "unreadable", reason)
         return item
 
     def _write_list(self, batch: list[ImportItem]) -> None:
@@ -230,9 +190,8 @@ class Importer:
 
     def _take(self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]) -> None:
         """Bring in the files of a window, in their order, while the decoders read on."""
-        self.taken.clear()
-        self.in_window.clear()
-        self.pictures.clear()
+        self.planner.taken.clear()
+        self.duplicates.clear()
         shots: dict[tuple[str, str], list[ImportItem]] = defaultdict(list)
         for item in window:
             shots[_shot_key(item)].append(item)
@@ -252,10 +211,10 @@ class Importer:
     def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
         """Decide what becomes of files that were read, put them into the library, write the rows."""
         kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
-        self._plan(wanted, kept)
+        self.planner.plan(wanted, kept)
         self._write_plan([one.item for one in kept])
         for one in kept:
-            self._place(one, origin)
+            self.placer.place(one, origin)
             try:
                 self.run.checkpoint(force=False)
             except (Cancelled, Interrupted):
@@ -306,7 +265,7 @@ class Importer:
             error = opened.get(item.pk)
             self.run.checkpoint(force=False, is_lasting=False)
             if error is not None or not result.photo_md5:
-                _reject(item, *_reason(error, result))
+                reject(item, *reason_for_failure(error, result))
                 yield item, None
             else:
                 yield item, Read(item, result, digest_columns(result), beside_of[item.pk])
@@ -338,138 +297,21 @@ class Importer:
         for one in read:
             item, result = one.item, one.result
             item.photo_md5 = result.photo_md5
-            one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self._lies_there(item)
+            one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self.placer.lies_there(item)
             if one.was_placed:
                 kept.append(one)  # a killed import had put it there
-            elif (there := self._known(item) or self._known_picture(one)) is not None:
+            elif (there := self.duplicates.of(one)) is not None:
                 item.state, item.code, item.reason = State.DUPLICATE, there[0], there[1]
-            elif (wrong := _wrong(item, result)) is not None:
-                _reject(item, *wrong)
+            elif (wrong := what_is_wrong(item, result)) is not None:
+                reject(item, *wrong)
             elif self.room is not None and item.size_bytes > self.room:
-                _reject(item, "quota", "The owner of the library has no room left in their quota. Nothing was changed.")
+                reject(item, "quota", "The owner of the library has no room left in their quota. Nothing was changed.")
             else:
                 self.room = self.room - item.size_bytes if self.room is not None else None
                 kept.append(one)
             if item.state in ImportItem.OPEN:
-                self.in_window[item.photo_md5] = item
-                if result.image_digest:
-                    self.pictures[result.image_digest, one.columns["taken_local"]] = item
+                self.duplicates.take_on(one)
         return kept
-
-    def _lies_there(self, item: ImportItem) -> bool:
-        with suppress(OSError, ValueError):
-            folder = open_folder(self.root, item.target_directory)
-            try:
-                found = content_of(folder, unescape_path(item.target_filename))
-            finally:
-                os.close(folder)
-            return found is not None and found[1] == item.photo_md5
-        return False
-
-    def _known(self, item: ImportItem) -> tuple[str, str] | None:
-        """Return (code, sentence) if the library has the very content, or has had it and wrote stars or dates into it."""
-        md5 = item.photo_md5
-        if md5 in self.in_window:
-            return "same_import", f"The same as {self.in_window[md5].path} of this import."
-        now = current_md5(self.library, md5)
-        photos = Photo.objects.filter(library=self.library, photo_md5__in={md5, now})
-        there = photos.exclude(state=Photo.State.MISSING).order_by("directory", "filename").first()
-        if there is not None:
-            return "in_library", f"It is in the library already: {there.path}."
-        trashed = TrashItem.objects.filter(library=self.library, photo_md5__in={md5, now}).first()
-        if trashed is not None:
-            return (
-                "in_trash",
-                f"It was deleted here and lies in the trash ({trashed.path}); restore it there if you want it.",
-            )
-        placed = ImportItem.objects.filter(
-            import_run__library=self.library, photo_md5=md5, state__in=[State.IMPORTED, State.PLACING]
-        ).exclude(pk=item.pk)
-        for other in placed[:10]:
-            if other.target_filename and self._lies_there(other):
-                return "in_library", f"It is in the library already: {other.target}."
-        return None
-
-    def _known_picture(self, one: Read) -> tuple[str, str] | None:
-        """Return (code, sentence) if the library has the same picture of the same second, with other words in its file."""
-        digest, taken = one.result.image_digest, one.columns["taken_local"]
-        if not digest:
-            return None
-        if (digest, taken) in self.pictures:
-            other = self.pictures[digest, taken].path
-            return (
-                "same_picture",
-                f"It holds the same picture as {other} of this import, with other words (stars, caption …).",
-            )
-        same = Photo.objects.filter(library=self.library, image_digest=digest).exclude(state=Photo.State.MISSING)
-        if one.columns["taken_source"]:
-            same = same.filter(Q(taken_local=taken) | Q(taken_source=""))
-        there = same.order_by("directory", "filename").first()
-        if there is None:
-            return None
-        return (
-            "same_picture",
-            f"The library has the same picture already, with other words in its file (stars, caption …): {there.path}.",
-        )
-
-    # -- where to -----------------------------------------------------------------------------------------------------
-
-    def _plan(self, wanted: Import, kept: list[Read]) -> None:
-        """Choose folder and names, for all files of one shot together, and note them in the items."""
-        groups: dict[tuple[str, str], list[Read]] = defaultdict(list)
-        for one in kept:
-            groups[one.item.directory, _stem(one.item.filename).lower()].append(one)
-        for (directory, _), group in groups.items():
-            for shot in _shots(group):
-                self._plan_shot(wanted, directory, shot)
-
-    def _plan_shot(self, wanted: Import, directory: str, shot: list[Read]) -> None:
-        placed = [one for one in shot if one.item.target_filename]
-        fresh = [one for one in shot if not one.item.target_filename]
-        sibling = placed[0].item if placed else self._sibling(wanted, directory, shot[0])
-        target = sibling.target_directory if sibling else _folder_for(wanted, directory, shot)
-        names = self.taken.get(target)
-        if names is None:
-            names = self.taken[target] = self._names_in(target)
-        start = _number_of(sibling) if sibling else 1
-        for number in range(start, start + MOST_NUMBERS):
-            chosen = [_names(one, number) for one in fresh]
-            every = [name for photo, beside in chosen for name in (photo, *beside.values())]
-            if not any(name.lower() in names for name in every):
-                break
-        for one, (photo, beside) in zip(fresh, chosen, strict=True):
-            one.item.target_directory, one.item.target_filename, one.names = target, photo, beside
-            if len(one.item.target.encode()) > LONGEST_PATH_BYTES:
-                _reject(one.item, "unsupported", "Its path in the library would be longer than can be catalogued.")
-                continue
-            one.item.state = State.PLACING
-            names.update(name.lower() for name in (photo, *beside.values()))
-        for one in placed:
-            one.names = _names_beside(one, one.item.target_filename)
-
-    def _sibling(self, wanted: Import, directory: str, one: Read) -> ImportItem | None:
-        """Return what was imported before of the same shot (the picture of a Live Photo, the RAW of a JPEG), if anything."""
-        start = f"{_stem(one.item.filename)}."
-        same = wanted.items.filter(directory=directory, state=State.IMPORTED, is_sidecar=False)
-        found = same.filter(filename__istartswith=start).exclude(pk=one.item.pk).first()
-        if found is None or "." in found.filename[len(start) :]:
-            return None
-        photo = Photo.objects.filter(
-            library=self.library, directory=found.target_directory, filename=found.target_filename
-        ).first()
-        if photo is None or abs(photo.taken_local - one.columns["taken_local"]) > TOGETHER:
-            return None
-        return found
-
-    def _names_in(self, directory: str) -> set[str]:
-        """Return the lower-case names in a folder of the library; none if it is not there yet."""
-        with suppress(OSError, ValueError):
-            folder = open_folder(self.root, directory)
-            try:
-                return {escape_path(os.fsencode(name)).lower() for name in os.listdir(folder)}
-            finally:
-                os.close(folder)
-        return set()
 
     def _write_plan(self, items: list[ImportItem]) -> None:
         """Say what is about to be done before any file is put into the library, under the fencing number."""
@@ -478,81 +320,6 @@ class Importer:
             ImportItem.objects.bulk_update([i for i in items if i.state == State.PLACING], fields, batch_size=50)
             self.run.checkpoint(stop=False)
         self.run.raise_if_stopped()
-
-    # -- there --------------------------------------------------------------------------------------------------------
-
-    def _place(self, one: Read, origin: Origin) -> None:
-        """Put a file and its sidecars into the library. What goes wrong is in the item then, and nothing is left."""
-        item = one.item
-        if item.state != State.PLACING:
-            return
-        try:
-            folder = open_folder(self.root, item.target_directory, create=True)
-            try:
-                facts = None if one.was_placed else self._copy(item, origin, folder)
-                for kind, beside in one.sidecars.items():
-                    self._copy_sidecar(beside, one.names[kind], item, origin, folder)
-                    if kind in SPEAKING:
-                        with suppress(FileNotFoundError):
-                            one.beside[kind] = (one.names[kind], _facts_of(folder, one.names[kind]))
-                one.facts = (facts.st_size, facts.st_mtime_ns) if facts else _facts_of(folder, item.target_filename)
-            finally:
-                os.close(folder)
-        except (OSError, ValueError) as error:
-            item.target_directory = item.target_filename = ""
-            _reject(item, *_reason(error if isinstance(error, OSError) else None, one.result, is_writing=True))
-            if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN):
-                self._require_target()
-
-    def _copy(self, item: ImportItem, origin: Origin, folder: int) -> os.stat_result:
-        descriptor = origin.open(item)
-        try:
-            number = 1
-            wanted = item.target_filename
-            while True:
-                try:
-                    return copy_into(
-                        folder,
-                        unescape_path(item.target_filename),
-                        f"import-{item.pk}",
-                        descriptor,
-                        mtime_ns=item.mtime_ns,
-                        md5=item.photo_md5,
-                    )
-                except FileExistsError:  # somebody else put one there meanwhile
-                    number += 1
-                    if number > MOST_NUMBERS:
-                        raise
-                    item.target_filename = numbered(wanted, number)
-                    item.save(update_fields=["target_filename"])
-        finally:
-            os.close(descriptor)
-
-    def _copy_sidecar(self, beside: ImportItem, name: str, photo: ImportItem, origin: Origin, folder: int) -> None:
-        """Put a sidecar beside its photo; one that is there already stays, and its item says what became of it."""
-        if (beside.target_directory, beside.target_filename) == (photo.target_directory, name):
-            return  # it speaks about two photos, and came with the first
-        try:
-            descriptor = origin.open(beside)
-        except OSError as error:
-            _reject(beside, *_reason(error, None))
-            return
-        try:
-            copy_into(
-                folder, unescape_path(name), f"import-{photo.pk}-{beside.pk}", descriptor, mtime_ns=beside.mtime_ns
-            )
-        except FileExistsError:
-            if not _is_same(folder, unescape_path(name), descriptor):  # else a killed import had put it there
-                beside.state, beside.code = State.DUPLICATE, "in_library"
-                beside.reason = "There is a file of that name beside the photo already."
-        except OSError as error:
-            _reject(beside, *_reason(error, None, is_writing=True))
-            return
-        finally:
-            os.close(descriptor)
-        if beside.state in ImportItem.OPEN:
-            beside.state = State.IMPORTED
-        beside.target_directory, beside.target_filename = photo.target_directory, name
 
     # -- catalog ------------------------------------------------------------------------------------------------------
 
@@ -679,25 +446,12 @@ class Importer:
                     folder = open_folder(self.root, photo.target_directory)
                     try:
                         target = sidecar_target(kind, name, photo.filename, photo.target_filename)
-                        self._copy_sidecar(item, target, photo, origin, folder)
+                        self.placer.copy_sidecar(item, target, photo, origin, folder)
                     finally:
                         os.close(folder)
         for item in sidecars:
             if item.state in ImportItem.OPEN:
-                _reject(item, "no_photo", "No photo that it speaks about was imported.")
-
-
-def _facts_of(folder: int, name: str) -> Facts:
-    """Return size in bytes and mtime in ns of a file in the open folder. Raises OSError."""
-    facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
-    return facts.st_size, facts.st_mtime_ns
-
-
-def _is_same(folder: int, name: bytes, descriptor: int) -> bool:
-    found = content_of(folder, name)
-    with open(os.dup(descriptor), "rb", buffering=0) as file:
-        file.seek(0)
-        return found is not None and found[1] == hashlib.file_digest(file, "md5").hexdigest()
+                reject(item, "no_photo", "No photo that it speaks about was imported.")
 
 
 def _window(media: Any) -> list[ImportItem]:
@@ -713,11 +467,7 @@ def _window(media: Any) -> list[ImportItem]:
 
 
 def _shot_key(item: ImportItem) -> tuple[str, str]:
-    return item.directory, _stem(item.filename).lower()
-
-
-def _stem(name: str) -> str:
-    return os.path.splitext(name)[0]
+    return item.directory, stem_of(item.filename).lower()
 
 
 def _sidecar_names(names: Iterable[str]) -> set[str]:
@@ -725,88 +475,3 @@ def _sidecar_names(names: Iterable[str]) -> set[str]:
     names = list(names)
     beside = {name for companions in companions_in(names).values() for name in companions.values()}
     return beside | {name for name in names if is_sidecar_name(name) and extension_of(name) != "json"}
-
-
-def _names(one: Read, number: int) -> tuple[str, dict[str, str]]:
-    photo = one.item.filename if number == 1 else numbered(one.item.filename, number)
-    return photo, _names_beside(one, photo)
-
-
-def _names_beside(one: Read, photo: str) -> dict[str, str]:
-    return {
-        kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
-    }
-
-
-def _number_of(sibling: ImportItem) -> int:
-    """Return which number the sibling got."""
-    for number in range(2, 100):
-        if sibling.target_filename == numbered(sibling.filename, number):
-            return number
-    return 1
-
-
-def _shots(group: list[Read]) -> Iterator[list[Read]]:
-    """Split files of one name into shots: what was taken more than a day apart only shares its name."""
-    rest = sorted(group, key=lambda one: (one.is_film, one.columns["taken_source"] in ("", "file")))
-    while rest:
-        first = rest[0].columns
-        shot = [
-            one
-            for one in rest
-            if one is rest[0] or not first["taken_source"] or not one.columns["taken_source"]
-            or abs(one.columns["taken_local"] - first["taken_local"]) <= TOGETHER
-        ]  # fmt: skip
-        yield shot
-        rest = [one for one in rest if one not in shot]
-
-
-def _folder_for(wanted: Import, directory: str, shot: list[Read]) -> str:
-    """Return the folder of the library for a shot, by its first dated file."""
-    if wanted.layout == Import.Layout.KEEP:
-        return directory
-    dated = next((one.columns for one in shot if one.columns["taken_source"]), None)
-    return folder_of(wanted.layout, dated["taken_local"] if dated else None)
-
-
-def _reject(item: ImportItem, code: str, reason: str, detail: str = "") -> None:
-    item.state, item.code, item.reason, item.detail = State.REJECTED, code, reason, detail[:2000]
-
-
-def _wrong(item: ImportItem, result: DigestResult) -> tuple[str, str, str] | None:
-    """Return why a file that was read is no photo to import; None if it is one, damaged in part or not."""
-    if not result.problem or (result.damaged and result.thumbnail) or result.too_large:
-        return None
-    if "time limit" in result.problem:
-        return "timeout", "Reading it took too long.", result.problem
-    if extension_of(item.filename) in LISTED_ONLY and result.media_type:
-        return None
-    if not result.media_type and extension_of(item.filename) in MEDIA_EXTENSIONS:
-        return "corrupted", "It is no picture or film that can be read, whatever its name says.", result.problem
-    return "corrupted", "It is damaged, and nothing of it can be shown.", result.problem
-
-
-def _reason(error: OSError | None, result: DigestResult | None, *, is_writing: bool = False) -> tuple[str, str, str]:
-    """Return (code, sentence, technical part) for a file that could not be read, or put into the library."""
-    where = "The folder of the library" if is_writing else "The file"
-    detail = str(error or (result.problem if result else ""))
-    code = error.errno if error is not None else None
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "no_space",
-            "There is no room for it on the disk. Free some, then try again. Nothing was left behind.",
-            detail,
-        )
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "permission", f"{where} does not let Photolala's user do this.", detail
-    if isinstance(error, BytesDiffer) or code in (errno.ENOENT, errno.ESTALE):
-        return "changed", "It was changed or taken away while it was being imported.", detail
-    if code == errno.EBADMSG:
-        return "corrupted", "The archive is damaged at this file.", detail
-    if code in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
-        return "unsupported", "The disk of the library cannot hold a file of this name.", detail
-    if error is None and result is not None and "time limit" in result.problem:
-        return "timeout", "Reading it took too long.", detail
-    if error is None and result is not None and result.problem and not result.photo_md5:
-        return "corrupted", "It could not be read to its end.", detail
-    return "unreadable", f"{where} could not be {'written' if is_writing else 'read'}.", detail

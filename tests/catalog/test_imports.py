@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import importing, imports
+from catalog import import_places, importing, imports
 from catalog.import_origins import staged_path
 from catalog.imports import ImportRefused, open_batch, start_folder_import, start_importing
 from catalog.libraries import LibraryRefused, add_library, forget_library
@@ -195,7 +195,7 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
         inner.open = open_one
         return inner
 
-    real_copy = importing.copy_into
+    real_copy = import_places.copy_into
 
     def copy(folder, name, *args, **more):
         if name == slow.name.encode():
@@ -203,7 +203,7 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
         return real_copy(folder, name, *args, **more)
 
     monkeypatch.setattr(importing, "origin_of", origin)
-    monkeypatch.setattr(importing, "copy_into", copy)
+    monkeypatch.setattr(import_places, "copy_into", copy)
     wanted = take(library, card)
     assert {path: end[1] for path, end in ends(wanted).items()} == {
         "good.jpg": "",
@@ -238,7 +238,7 @@ def test_killed_anywhere_it_goes_on_and_nothing_comes_in_twice(library, card, mo
         raise Killed
 
     copied = []
-    real = importing.copy_into
+    real = import_places.copy_into
 
     def copy(*args, **more):
         if moment == "first copied" and copied:
@@ -247,9 +247,9 @@ def test_killed_anywhere_it_goes_on_and_nothing_comes_in_twice(library, card, mo
         return real(*args, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(importing, "copy_into", copy)
+        patch.setattr(import_places, "copy_into", copy)
         if moment == "planned":
-            patch.setattr(importing.Importer, "_place", die)
+            patch.setattr(import_places.Placer, "place", die)
         if moment == "all copied":
             patch.setattr(importing.Importer, "_cache", die)
         if moment == "catalogued":

@@ -1,0 +1,275 @@
+"""Where the files of an import come to lie in the library, and putting them there: under free names, whole, or not at all."""
+
+import errno
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from catalog.media.kinds import sidecar_target
+from catalog.media.results import DigestResult
+from catalog.sources.placing import content_of, copy_into, numbered, open_folder
+from photolala.lib.paths import escape_path, unescape_path
+
+from .import_origins import Origin
+from .import_reasons import reason_for_failure, reject
+from .layouts import folder_of
+from .models import Import, ImportItem, Library, Photo
+from .planning import LONGEST_PATH_BYTES
+from .scan_rows import Row
+
+SPEAKING = ("xmp", "takeout")
+"""The kinds of sidecars that a scan reads."""
+TOGETHER = timedelta(hours=26)
+"""Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
+MOST_NUMBERS = 10_000
+
+State = ImportItem.State
+Facts = tuple[int, int]
+"""Size in bytes, modification time in ns."""
+
+
+@dataclass(slots=True)
+class Read:
+    """One file of a window, what was read of it, and where it is to go."""
+
+    item: ImportItem
+    result: DigestResult
+    columns: Row = field(default_factory=dict)
+    sidecars: dict[str, ImportItem] = field(default_factory=dict)
+    """The sidecars that travel with it, by kind."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What they are called in the library, by kind."""
+    was_placed: bool = False
+    """A killed import had put it into the library already."""
+    facts: Facts | None = None
+    """Size and time of the file in the library, once it is there."""
+    beside: dict[str, tuple[str, Facts]] = field(default_factory=dict)
+    """Name, size and time of its sidecars in the library, by kind."""
+
+    @property
+    def is_film(self) -> bool:
+        """True for moving pictures."""
+        return self.result.media_type.startswith("video/")
+
+
+class Planner:
+    """Chooses folders and names."""
+
+    def __init__(self, library: Library, root: bytes) -> None:
+        self.library, self.root = library, root
+        self.taken: dict[str, set[str]] = {}
+        """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
+
+    def plan(self, wanted: Import, kept: list[Read]) -> None:
+        """Choose folder and names, for all files of one shot together, and note them in the items."""
+        groups: dict[tuple[str, str], list[Read]] = defaultdict(list)
+        for one in kept:
+            groups[one.item.directory, stem_of(one.item.filename).lower()].append(one)
+        for (directory, _), group in groups.items():
+            for shot in _shots(group):
+                self._plan_shot(wanted, directory, shot)
+
+    def _plan_shot(self, wanted: Import, directory: str, shot: list[Read]) -> None:
+        placed = [one for one in shot if one.item.target_filename]
+        fresh = [one for one in shot if not one.item.target_filename]
+        sibling = placed[0].item if placed else self._sibling(wanted, directory, shot[0])
+        target = sibling.target_directory if sibling else _folder_for(wanted, directory, shot)
+        names = self.taken.get(target)
+        if names is None:
+            names = self.taken[target] = self._names_in(target)
+        start = _number_of(sibling) if sibling else 1
+        for number in range(start, start + MOST_NUMBERS):
+            chosen = [_names(one, number) for one in fresh]
+            every = [name for photo, beside in chosen for name in (photo, *beside.values())]
+            if not any(name.lower() in names for name in every):
+                break
+        for one, (photo, beside) in zip(fresh, chosen, strict=True):
+            one.item.target_directory, one.item.target_filename, one.names = target, photo, beside
+            if len(one.item.target.encode()) > LONGEST_PATH_BYTES:
+                reject(one.item, "unsupported", "Its path in the library would be longer than can be catalogued.")
+                continue
+            one.item.state = State.PLACING
+            names.update(name.lower() for name in (photo, *beside.values()))
+        for one in placed:
+            one.names = names_beside(one, one.item.target_filename)
+
+    def _sibling(self, wanted: Import, directory: str, one: Read) -> ImportItem | None:
+        """Return what was imported before of the same shot (the picture of a Live Photo, the RAW of a JPEG), if anything."""
+        start = f"{stem_of(one.item.filename)}."
+        same = wanted.items.filter(directory=directory, state=State.IMPORTED, is_sidecar=False)
+        found = same.filter(filename__istartswith=start).exclude(pk=one.item.pk).first()
+        if found is None or "." in found.filename[len(start) :]:
+            return None
+        photo = Photo.objects.filter(
+            library=self.library, directory=found.target_directory, filename=found.target_filename
+        ).first()
+        if photo is None or abs(photo.taken_local - one.columns["taken_local"]) > TOGETHER:
+            return None
+        return found
+
+    def _names_in(self, directory: str) -> set[str]:
+        """Return the lower-case names in a folder of the library; none if it is not there yet."""
+        with suppress(OSError, ValueError):
+            folder = open_folder(self.root, directory)
+            try:
+                return {escape_path(os.fsencode(name)).lower() for name in os.listdir(folder)}
+            finally:
+                os.close(folder)
+        return set()
+
+
+class Placer:
+    """Puts files into the library's folder; `require_target` raises if that is not there any more."""
+
+    def __init__(self, root: bytes, require_target: Callable[[], None]) -> None:
+        self.root, self._require_target = root, require_target
+
+    def lies_there(self, item: ImportItem) -> bool:
+        """True if the file lies where its item says, with the content that was read."""
+        with suppress(OSError, ValueError):
+            folder = open_folder(self.root, item.target_directory)
+            try:
+                found = content_of(folder, unescape_path(item.target_filename))
+            finally:
+                os.close(folder)
+            return found is not None and found[1] == item.photo_md5
+        return False
+
+    def place(self, one: Read, origin: Origin) -> None:
+        """Put a file and its sidecars into the library. What goes wrong is in the item then, and nothing is left."""
+        item = one.item
+        if item.state != State.PLACING:
+            return
+        try:
+            folder = open_folder(self.root, item.target_directory, create=True)
+            try:
+                facts = None if one.was_placed else self._copy(item, origin, folder)
+                one.facts = (facts.st_size, facts.st_mtime_ns) if facts else _facts_of(folder, item.target_filename)
+                for kind, beside in one.sidecars.items():
+                    with suppress(OSError, ValueError):  # the photo is there, whatever becomes of this
+                        self.copy_sidecar(beside, one.names[kind], item, origin, folder)
+                        if kind in SPEAKING:
+                            one.beside[kind] = (one.names[kind], _facts_of(folder, one.names[kind]))
+            finally:
+                os.close(folder)
+        except (OSError, ValueError) as error:
+            item.target_directory = item.target_filename = ""
+            reject(
+                item, *reason_for_failure(error if isinstance(error, OSError) else None, one.result, is_writing=True)
+            )
+            if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN):
+                self._require_target()
+
+    def _copy(self, item: ImportItem, origin: Origin, folder: int) -> os.stat_result:
+        descriptor = origin.open(item)
+        try:
+            number = 1
+            wanted = item.target_filename
+            while True:
+                try:
+                    return copy_into(
+                        folder,
+                        unescape_path(item.target_filename),
+                        f"import-{item.pk}",
+                        descriptor,
+                        mtime_ns=item.mtime_ns,
+                        md5=item.photo_md5,
+                    )
+                except FileExistsError:  # somebody else put one there meanwhile
+                    number += 1
+                    if number > MOST_NUMBERS:
+                        raise
+                    item.target_filename = numbered(wanted, number)
+                    item.save(update_fields=["target_filename"])
+        finally:
+            os.close(descriptor)
+
+    def copy_sidecar(self, beside: ImportItem, name: str, photo: ImportItem, origin: Origin, folder: int) -> None:
+        """Put a sidecar beside its photo; one that is there already stays, and its item says what became of it."""
+        if (beside.target_directory, beside.target_filename) == (photo.target_directory, name):
+            return  # it speaks about two photos, and came with the first
+        try:
+            descriptor = origin.open(beside)
+        except OSError as error:
+            reject(beside, *reason_for_failure(error, None))
+            return
+        try:
+            copy_into(
+                folder, unescape_path(name), f"import-{photo.pk}-{beside.pk}", descriptor, mtime_ns=beside.mtime_ns
+            )
+        except FileExistsError:
+            if not _is_same(folder, unescape_path(name), descriptor):  # else a killed import had put it there
+                beside.state, beside.code = State.DUPLICATE, "in_library"
+                beside.reason = "There is a file of that name beside the photo already."
+        except OSError as error:
+            reject(beside, *reason_for_failure(error, None, is_writing=True))
+            return
+        finally:
+            os.close(descriptor)
+        if beside.state in ImportItem.OPEN:
+            beside.state = State.IMPORTED
+        beside.target_directory, beside.target_filename = photo.target_directory, name
+
+
+def _facts_of(folder: int, name: str) -> Facts:
+    """Return size in bytes and mtime in ns of a file in the open folder. Raises OSError."""
+    facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _is_same(folder: int, name: bytes, descriptor: int) -> bool:
+    found = content_of(folder, name)
+    with open(os.dup(descriptor), "rb", buffering=0) as file:
+        file.seek(0)
+        return found is not None and found[1] == hashlib.file_digest(file, "md5").hexdigest()
+
+
+def stem_of(name: str) -> str:
+    """Return a file name without its extension."""
+    return os.path.splitext(name)[0]
+
+
+def _names(one: Read, number: int) -> tuple[str, dict[str, str]]:
+    photo = one.item.filename if number == 1 else numbered(one.item.filename, number)
+    return photo, names_beside(one, photo)
+
+
+def names_beside(one: Read, photo: str) -> dict[str, str]:
+    return {
+        kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
+    }
+
+
+def _number_of(sibling: ImportItem) -> int:
+    """Return which number the sibling got."""
+    for number in range(2, 100):
+        if sibling.target_filename == numbered(sibling.filename, number):
+            return number
+    return 1
+
+
+def _shots(group: list[Read]) -> Iterator[list[Read]]:
+    """Split files of one name into shots: what was taken more than a day apart only shares its name."""
+    rest = sorted(group, key=lambda one: (one.is_film, one.columns["taken_source"] in ("", "file")))
+    while rest:
+        first = rest[0].columns
+        shot = [
+            one
+            for one in rest
+            if one is rest[0] or not first["taken_source"] or not one.columns["taken_source"]
+            or abs(one.columns["taken_local"] - first["taken_local"]) <= TOGETHER
+        ]  # fmt: skip
+        yield shot
+        rest = [one for one in rest if one not in shot]
+
+
+def _folder_for(wanted: Import, directory: str, shot: list[Read]) -> str:
+    """Return the folder of the library for a shot, by its first dated file."""
+    if wanted.layout == Import.Layout.KEEP:
+        return directory
+    dated = next((one.columns for one in shot if one.columns["taken_source"]), None)
+    return folder_of(wanted.layout, dated["taken_local"] if dated else None)
