@@ -1,6 +1,6 @@
 """Tell what a library has already: the very content, what became of it here, the same picture, what lies in the trash."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -19,11 +19,20 @@ class Duplicates:
         self._library, self._lies_there = library, lies_there
         self._contents: dict[str, ImportItem] = {}
         self._pictures: dict[tuple[str, Any], ImportItem] = {}
+        self._leans_on: dict[int, ImportItem] = {}
 
     def clear(self) -> None:
         """Begin another window."""
         self._contents.clear()
         self._pictures.clear()
+        self._leans_on.clear()
+
+    def take_back(self, items: Iterable[ImportItem]) -> None:
+        """Let those wait again that were called the same as one which could not be imported after all."""
+        for item in items:
+            other = self._leans_on.get(item.pk)
+            if other is not None and item.state == State.DUPLICATE and other.state == State.REJECTED:
+                item.state, item.code, item.reason = State.WAITING, "", ""
 
     def take_on(self, one: Read) -> None:
         """Remember a file that is going to be imported."""
@@ -38,8 +47,10 @@ class Duplicates:
     def _content(self, item: ImportItem) -> tuple[str, str] | None:
         """Return (code, sentence) if the library has the very content, or has had it and wrote stars or dates into it."""
         md5 = item.photo_md5
-        if md5 in self._contents:
-            return "same_import", f"The same as {self._contents[md5].path} of this import."
+        other = self._contents.get(md5)
+        if other is not None and other.state != State.REJECTED:
+            self._leans_on[item.pk] = other
+            return "same_import", f"The same as {other.path} of this import."
         now = current_md5(self._library, md5)
         photos = Photo.objects.filter(library=self._library, photo_md5__in={md5, now})
         there = photos.exclude(state=Photo.State.MISSING).order_by("directory", "filename").first()
@@ -64,11 +75,12 @@ class Duplicates:
         digest, taken = one.result.image_digest, one.columns["taken_local"]
         if not digest:
             return None
-        if (digest, taken) in self._pictures:
-            other = self._pictures[digest, taken].path
+        other = self._pictures.get((digest, taken))
+        if other is not None and other.state != State.REJECTED:
+            self._leans_on[one.item.pk] = other
             return (
                 "same_picture",
-                f"It holds the same picture as {other} of this import, with other words (stars, caption …).",
+                f"It holds the same picture as {other.path} of this import, with other words (stars, caption …).",
             )
         same = Photo.objects.filter(library=self._library, image_digest=digest).exclude(state=Photo.State.MISSING)
         if one.columns["taken_source"]:

@@ -220,6 +220,7 @@ class Importer:
             except (Cancelled, Interrupted):
                 break  # what is there by now is catalogued first
         placed = [one for one in kept if one.facts is not None]
+        self.duplicates.take_back(items)
         for directory in {one.item.target_directory for one in placed}:
             sync_folder(self.root, directory)
         self._cache(placed)

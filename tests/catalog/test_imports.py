@@ -531,3 +531,20 @@ def slow_digest(pool, jobs):
     """Answer as the pool does for files that ran beyond the time limit."""
     for job in jobs:
         yield job, DigestResult(problem="The decoder ran beyond its time limit on this file 2 times.")
+
+
+def test_the_second_of_two_comes_in_if_the_first_cannot(library, card, monkeypatch):
+    make_jpeg(card / "a.jpg", seed=1)
+    shutil.copy2(card / "a.jpg", card / "b.jpg")
+    real = import_places.copy_into
+
+    def copy(folder, name, *args, **more):
+        if name == b"a.jpg":
+            raise OSError(errno.EACCES, "Permission denied")
+        return real(folder, name, *args, **more)
+
+    monkeypatch.setattr(import_places, "copy_into", copy)
+    assert {path: end[:2] for path, end in ends(take(library, card)).items()} == {
+        "a.jpg": ("rejected", "permission"),
+        "b.jpg": ("imported", ""),
+    }
