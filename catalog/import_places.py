@@ -26,6 +26,7 @@ SPEAKING = ("xmp", "takeout")
 TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
 MOST_NUMBERS = 10_000
+MOST_KEPT_FOLDERS = 64
 
 State = ImportItem.State
 Facts = tuple[int, int]
@@ -61,6 +62,9 @@ class Planner:
 
     def __init__(self, library: Library, root: bytes) -> None:
         self.library, self.root = library, root
+        self._wanted: Import
+        self._imported: dict[str, dict[str, ImportItem]] = {}
+        """What was imported, by folder and stem of the name."""
         self.taken: dict[str, set[str]] = {}
         """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
 
@@ -76,7 +80,7 @@ class Planner:
     def _plan_shot(self, wanted: Import, directory: str, shot: list[Read]) -> None:
         placed = [one for one in shot if one.item.target_filename]
         fresh = [one for one in shot if not one.item.target_filename]
-        sibling = placed[0].item if placed else self._sibling(wanted, directory, shot[0])
+        sibling = placed[0].item if placed else self._sibling(directory, shot[0])
         target = sibling.target_directory if sibling else _folder_for(wanted, directory, shot)
         names = self.taken.get(target)
         if names is None:
@@ -97,12 +101,27 @@ class Planner:
         for one in placed:
             one.names = names_beside(one, one.item.target_filename)
 
-    def _sibling(self, wanted: Import, directory: str, one: Read) -> ImportItem | None:
+    def begin(self, wanted: Import) -> None:
+        """Forget what was known of another import."""
+        self._wanted = wanted
+        self._imported.clear()
+
+    def note(self, item: ImportItem) -> None:
+        """Remember that a file was imported: others of the same shot may follow."""
+        if item.directory in self._imported:
+            self._imported[item.directory].setdefault(stem_of(item.filename).lower(), item)
+
+    def _sibling(self, directory: str, one: Read) -> ImportItem | None:
         """Return what was imported before of the same shot (the picture of a Live Photo, the RAW of a JPEG), if anything."""
-        start = f"{stem_of(one.item.filename)}."
-        same = wanted.items.filter(directory=directory, state=State.IMPORTED, is_sidecar=False)
-        found = same.filter(filename__istartswith=start).exclude(pk=one.item.pk).first()
-        if found is None or "." in found.filename[len(start) :]:
+        if directory not in self._imported:
+            if len(self._imported) > MOST_KEPT_FOLDERS:
+                self._imported.clear()
+            of_folder = self._wanted.items.filter(directory=directory, state=State.IMPORTED, is_sidecar=False)
+            self._imported[directory] = {}
+            for item in of_folder.only("directory", "filename", "target_directory", "target_filename"):
+                self.note(item)
+        found = self._imported[directory].get(stem_of(one.item.filename).lower())
+        if found is None or found.pk == one.item.pk:
             return None
         photo = Photo.objects.filter(
             library=self.library, directory=found.target_directory, filename=found.target_filename

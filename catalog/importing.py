@@ -45,10 +45,13 @@ from .scan_rows import Claimed, Row
 from .source_for import source_for
 
 logger = logging.getLogger(__name__)
-WINDOW = 100
+WINDOW = 400
 WINDOW_BYTES = 2 * 10**9
 LIST_BATCH = 500
 BRING_AT_ONCE = 10
+IN_FLIGHT = 6
+"""Files that wait in each decoder while the ones before are put into the library."""
+MOST_KEPT_FOLDERS = 64
 
 State = ImportItem.State
 
@@ -75,7 +78,7 @@ class Importer:
         self.source = source
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
         self.root = os.path.realpath(unescape_path(library.root))
-        self.names: dict[tuple[Any, str], list[str]] = {}
+        self.companions: dict[str, dict[str, dict[str, str]]] = {}
         self.planner = Planner(library, self.root)
         self.placer = Placer(self.root, self._require_target)
         self.duplicates = Duplicates(library, self.placer.lies_there)
@@ -113,7 +116,8 @@ class Importer:
         if not Library.objects.editable_by(wanted.user).filter(pk=self.library.pk).exists():
             self._give_up(wanted, "Who began this import may not change the library any more. What was imported stays.")
             return
-        self.names.clear()
+        self.companions.clear()
+        self.planner.begin(wanted)
         self.room = room_of(self.library)
         origin = origin_of(wanted)
         try:
@@ -261,7 +265,7 @@ class Importer:
             )
             for item in window
         ]
-        for job, result in pool.digest(iter(jobs)):
+        for job, result in pool.digest(iter(jobs), IN_FLIGHT):
             item = job.key
             error = opened.get(item.pk)
             self.run.checkpoint(force=False, is_lasting=False)
@@ -273,31 +277,33 @@ class Importer:
 
     def _sidecar_items(self, wanted: Import, window: list[ImportItem]) -> dict[int, dict[str, ImportItem]]:
         """Return the sidecars, by kind, of each item of the window."""
-        found: dict[int, dict[str, ImportItem]] = {}
-        places = {item.directory for item in window}
-        if wanted.kind == Import.Kind.UPLOAD or len(self.names) > 64:
-            self.names.clear()  # more may have come meanwhile
-        beside: dict[str, dict[str, ImportItem]] = defaultdict(dict)
-        for item in wanted.items.filter(directory__in=places, is_sidecar=True):
-            beside[item.directory][item.filename] = item
-        for directory in places:
-            names = self.names.get((wanted.pk, directory))
-            if names is None:
-                names = list(wanted.items.filter(directory=directory).values_list("filename", flat=True))
-                self.names[wanted.pk, directory] = names
-        by_photo = {directory: companions_in(self.names[wanted.pk, directory]) for directory in places}
-        for item in window:
-            named = by_photo[item.directory].get(item.filename, {})
-            own = beside[item.directory]
-            found[item.pk] = {kind: own[name] for kind, name in named.items() if name in own}
-        return found
+        if wanted.kind == Import.Kind.UPLOAD or len(self.companions) > MOST_KEPT_FOLDERS:
+            self.companions.clear()  # of uploads more may have come meanwhile
+        for directory in {item.directory for item in window}:
+            if directory not in self.companions:
+                names = wanted.items.filter(directory=directory).values_list("filename", flat=True)
+                self.companions[directory] = companions_in(names)
+        named = {item.pk: self.companions[item.directory].get(item.filename, {}) for item in window}
+        names = {name for beside in named.values() for name in beside.values()}
+        found = wanted.items.filter(directory__in={item.directory for item in window}, filename__in=names)
+        there = {(item.directory, item.filename): item for item in found.filter(is_sidecar=True)} if names else {}
+        return {
+            item.pk: {
+                kind: there[item.directory, name]
+                for kind, name in named[item.pk].items()
+                if (item.directory, name) in there
+            }
+            for item in window
+        }
 
     def _decide(self, read: list[Read]) -> list[Read]:
         """Return what is to be imported; the rest is rejected, or there already."""
         kept: list[Read] = []
         for one in read:
+            one.item.photo_md5 = one.result.photo_md5
+        self.duplicates.look_up(read)
+        for one in read:
             item, result = one.item, one.result
-            item.photo_md5 = result.photo_md5
             one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self.placer.lies_there(item)
             if one.was_placed:
                 kept.append(one)  # a killed import had put it there
@@ -339,12 +345,10 @@ class Importer:
         if not rows:
             return
         scan_rows.insert_surveyed([row for _, row, _ in rows])
-        digested: list[Row] = []
-        for one, _, entry in rows:
-            photo = Photo.objects.get(
-                library=self.library, directory=one.item.target_directory, filename=one.item.target_filename
-            )
-            digested.append(self._digested(photo, one, entry))
+        here = Photo.objects.filter(library=self.library, directory__in={row["directory"] for _, row, _ in rows})
+        here = here.filter(filename__in=[row["filename"] for _, row, _ in rows])
+        by_place = {(photo.directory, photo.filename): photo for photo in here}
+        digested = [self._digested(by_place[row["directory"], row["filename"]], one, entry) for one, row, entry in rows]
         scan_rows.apply_digests(self.library, digested)
         ids = [row["id"] for row in digested if row["rating"]]
         if ids:
@@ -387,6 +391,7 @@ class Importer:
         """Write what became of the files, and count it, under the fencing number. Call it in a transaction."""
         for one in placed:
             one.item.state = State.IMPORTED
+            self.planner.note(one.item)
         beside = {one.pk: one for read in placed for one in read.sidecars.values() if one.state != State.WAITING}
         ended = [item for item in items if item.state not in ImportItem.OPEN]
         fields = ["state", "photo_md5", "target_directory", "target_filename", "code", "reason", "detail"]

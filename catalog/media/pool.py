@@ -86,9 +86,12 @@ class DecoderPool:
         run = _Run("survey", SurveyResult, iter(jobs), batch, 2)
         return cast(Iterator[tuple[Job, SurveyResult]], self._results(run))
 
-    def digest(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, DigestResult]]:
-        """Yield each job with all facts and its thumbnail, in no particular order; pulls at most two `jobs` ahead per process."""
-        run = _Run("digest", DigestResult, iter(jobs), 1, _DIGEST_IN_FLIGHT)
+    def digest(self, jobs: Iterable[Job], in_flight: int = _DIGEST_IN_FLIGHT) -> Iterator[tuple[Job, DigestResult]]:
+        """Yield each job with all facts and its thumbnail, in no particular order; pulls at most `in_flight` ahead per process.
+
+        More than two serve a caller that does other work between two results, so that no process waits for it.
+        """
+        run = _Run("digest", DigestResult, iter(jobs), 1, in_flight)
         return cast(Iterator[tuple[Job, DigestResult]], self._results(run))
 
     def facts(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, DigestResult]]:

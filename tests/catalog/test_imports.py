@@ -527,7 +527,7 @@ def test_a_file_that_takes_too_long_is_told_so_and_tried_again_when_asked(librar
     assert ends(wanted)["slow.jpg"][0] == "imported"
 
 
-def slow_digest(pool, jobs):
+def slow_digest(pool, jobs, in_flight):
     """Answer as the pool does for files that ran beyond the time limit."""
     for job in jobs:
         yield job, DigestResult(problem="The decoder ran beyond its time limit on this file 2 times.")
