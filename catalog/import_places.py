@@ -4,7 +4,8 @@ import errno
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +28,7 @@ TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
 MOST_NUMBERS = 10_000
 MOST_KEPT_FOLDERS = 64
+COPIES_AT_ONCE = 3
 
 State = ImportItem.State
 Facts = tuple[int, int]
@@ -141,11 +143,39 @@ class Planner:
         return set()
 
 
+class _Copying:
+    """One file on its way: what is open for it, and the thread's word."""
+
+    def __init__(self) -> None:
+        self.folder = self.source = -1
+        self.facts: Future[os.stat_result] | None = None
+        self.error: Exception | None = None
+
+    def result(self) -> os.stat_result | None:
+        """Return the copy's facts; None if its name was taken, or nothing was to be copied. Raises what went wrong."""
+        if self.error is not None:
+            raise self.error
+        try:
+            return self.facts.result() if self.facts is not None else None
+        except FileExistsError:
+            return None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.facts is not None:
+            wait([self.facts])
+        for descriptor in (self.folder, self.source):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.folder = self.source = -1
+
+
 class Placer:
     """Puts files into the library's folder; `require_target` raises if that is not there any more."""
 
     def __init__(self, root: bytes, require_target: Callable[[], None]) -> None:
         self.root, self._require_target = root, require_target
+        self._threads = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="import")
 
     def lies_there(self, item: ImportItem) -> bool:
         """True if the file lies where its item says, with the content that was read."""
@@ -158,23 +188,54 @@ class Placer:
             return found is not None and found[1] == item.photo_md5
         return False
 
-    def place(self, one: Read, origin: Origin) -> None:
-        """Put a file and its sidecars into the library. What goes wrong is in the item then, and nothing is left."""
-        item = one.item
-        if item.state != State.PLACING:
-            return
+    def place(self, read: Sequence[Read], origin: Origin) -> None:
+        """Put files and their sidecars into the library, several at once. What goes wrong is in the items then, and nothing
+        of it is left."""
+        begun = [(one, self._begin(one, origin)) for one in read if one.item.state == State.PLACING]
         try:
-            folder = open_folder(self.root, item.target_directory, create=True)
-            try:
-                facts = None if one.was_placed else self._copy(item, origin, folder)
-                one.facts = (facts.st_size, facts.st_mtime_ns) if facts else _facts_of(folder, item.target_filename)
-                for kind, beside in one.sidecars.items():
-                    with suppress(OSError, ValueError):  # the photo is there, whatever becomes of this
-                        self.copy_sidecar(beside, one.names[kind], item, origin, folder)
-                        if kind in SPEAKING:
-                            one.beside[kind] = (one.names[kind], _facts_of(folder, one.names[kind]))
-            finally:
-                os.close(folder)
+            for one, copying in begun:
+                self._end(one, copying, origin)
+        finally:
+            for _, copying in begun:
+                copying.close()
+
+    def close(self) -> None:
+        """End the threads that copy."""
+        self._threads.shutdown()
+
+    def _begin(self, one: Read, origin: Origin) -> "_Copying":
+        """Open what is needed, here, for an origin serves one thread; the copying itself is a thread's."""
+        copying = _Copying()
+        item = one.item
+        try:
+            copying.folder = open_folder(self.root, item.target_directory, create=True)
+            if not one.was_placed:
+                copying.source = origin.open(item)
+                copying.facts = self._threads.submit(
+                    copy_into,
+                    copying.folder,
+                    unescape_path(item.target_filename),
+                    f"import-{item.pk}",
+                    copying.source,
+                    mtime_ns=item.mtime_ns,
+                    md5=item.photo_md5,
+                )
+        except (OSError, ValueError) as error:
+            copying.error = error
+        return copying
+
+    def _end(self, one: Read, copying: "_Copying", origin: Origin) -> None:
+        item = one.item
+        try:
+            facts = copying.result()
+            if facts is None and not one.was_placed:  # somebody else put one there meanwhile
+                facts = self._copy_under_another_name(item, copying)
+            one.facts = (facts.st_size, facts.st_mtime_ns) if facts else _facts_of(copying.folder, item.target_filename)
+            for kind, beside in one.sidecars.items():
+                with suppress(OSError, ValueError):  # the photo is there, whatever becomes of this
+                    self.copy_sidecar(beside, one.names[kind], item, origin, copying.folder)
+                    if kind in SPEAKING:
+                        one.beside[kind] = (one.names[kind], _facts_of(copying.folder, one.names[kind]))
         except (OSError, ValueError) as error:
             item.target_directory = item.target_filename = ""
             reject(
@@ -182,30 +243,24 @@ class Placer:
             )
             if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN):
                 self._require_target()
-
-    def _copy(self, item: ImportItem, origin: Origin, folder: int) -> os.stat_result:
-        descriptor = origin.open(item)
-        try:
-            number = 1
-            wanted = item.target_filename
-            while True:
-                try:
-                    return copy_into(
-                        folder,
-                        unescape_path(item.target_filename),
-                        f"import-{item.pk}",
-                        descriptor,
-                        mtime_ns=item.mtime_ns,
-                        md5=item.photo_md5,
-                    )
-                except FileExistsError:  # somebody else put one there meanwhile
-                    number += 1
-                    if number > MOST_NUMBERS:
-                        raise
-                    item.target_filename = numbered(wanted, number)
-                    item.save(update_fields=["target_filename"])
         finally:
-            os.close(descriptor)
+            copying.close()
+
+    def _copy_under_another_name(self, item: ImportItem, copying: "_Copying") -> os.stat_result:
+        wanted = item.target_filename
+        for number in range(2, MOST_NUMBERS):
+            item.target_filename = numbered(wanted, number)
+            item.save(update_fields=["target_filename"])
+            with suppress(FileExistsError):
+                return copy_into(
+                    copying.folder,
+                    unescape_path(item.target_filename),
+                    f"import-{item.pk}",
+                    copying.source,
+                    mtime_ns=item.mtime_ns,
+                    md5=item.photo_md5,
+                )
+        raise FileExistsError(errno.EEXIST, "Every name is taken", wanted)
 
     def copy_sidecar(self, beside: ImportItem, name: str, photo: ImportItem, origin: Origin, folder: int) -> None:
         """Put a sidecar beside its photo; one that is there already stays, and its item says what became of it."""

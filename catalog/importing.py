@@ -25,7 +25,7 @@ from catalog.media.kinds import (
 from catalog.media.pool import DecoderPool, Job
 from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.placing import open_folder, sync_folder
-from operations.running import Cancelled, Interrupted, OperationFailed, Run, operation_kind
+from operations.running import OperationFailed, Run, operation_kind
 from photolala.lib.paths import unescape_path
 
 from . import cache_tree, publishing, scan_rows
@@ -87,7 +87,7 @@ class Importer:
     def run_all(self) -> dict[str, Any]:
         """Import until nothing waits; then ask for a scan, which follows moves and publishes the catalog."""
         self._require_target()
-        with scan_decoders() as pool:
+        with scan_decoders() as pool, closing(self.placer):
             while (wanted := waiting().filter(library=self.library).select_related("user").first()) is not None:
                 try:
                     self._import(wanted, pool)
@@ -217,12 +217,7 @@ class Importer:
         kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
         self.planner.plan(wanted, kept)
         self._write_plan([one.item for one in kept])
-        for one in kept:
-            self.placer.place(one, origin)
-            try:
-                self.run.checkpoint(force=False)
-            except (Cancelled, Interrupted):
-                break  # what is there by now is catalogued first
+        self.placer.place(kept, origin)
         placed = [one for one in kept if one.facts is not None]
         self.duplicates.take_back(items)
         for directory in {one.item.target_directory for one in placed}:
