@@ -7,7 +7,3 @@ class AccountsConfig(AppConfig):
     """Users, devices, sign-in."""
 
     name = "accounts"
-
-    def ready(self) -> None:
-        """Register the system checks and the API schema's authentication scheme."""
-        from . import schema  # noqa: F401

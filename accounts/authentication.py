@@ -9,6 +9,7 @@ from django.utils import timezone
 from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
+from . import schema  # noqa: F401 - describes this class in the API's schema; only a server needs either
 from .models import Device
 
 logger = logging.getLogger(__name__)

@@ -1,18 +1,24 @@
-"""Libraries in buckets: the client of this process, and which prefix may become a library."""
+"""Libraries in buckets: the client of this process, and which prefix may become a library.
+
+boto3 is imported where the first bucket is asked for: it takes longer to start than Django, and most have none.
+"""
+
+from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from catalog.sources.base import SourceUnavailable
-from catalog.sources.s3 import S3Source
-from catalog.sources.s3_client import connect
-from catalog.sources.s3_errors import Retries
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
-from catalog.sources.s3_location import BucketLocation
 from photolala.lib.roots import allowed_buckets
+
+if TYPE_CHECKING:
+    from catalog.sources.s3 import S3Source
+    from catalog.sources.s3_errors import Retries
+    from catalog.sources.s3_location import BucketLocation
 
 COPY_MEMORY_BYTES = 16 * 1024 * 1024
 """Larger objects are copied to a file in TMPDIR: several copies exist at once."""
@@ -25,12 +31,17 @@ class BucketRefused(Exception):
 
 def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
     """Return a source of the bucket and prefix in `uri`."""
+    from catalog.sources.s3 import S3Source
+
     root = parse_uri(uri)
     return S3Source(_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
 
 
 def bucket_location(uri: str) -> BucketLocation:
     """Return the bucket and prefix in `uri` as a place for snapshots; no try lasts long, for the cache has them, too."""
+    from catalog.sources.s3_errors import Retries
+    from catalog.sources.s3_location import BucketLocation
+
     return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS))
 
 
@@ -51,6 +62,8 @@ def checked_bucket(username: str, uri: str) -> BucketRoot:
         raise BucketRefused(
             "That prefix holds Photolala's own cache, or lies in it. Choose another one. Nothing was changed."
         )
+    from catalog.sources.s3_errors import Retries
+
     try:
         bucket_source(root.uri, retries=Retries(_QUICK_ATTEMPTS)).check()
     except SourceUnavailable as error:
@@ -70,5 +83,7 @@ def _client() -> Any:
 @lru_cache(maxsize=2)
 def _client_of(process_id: int, options: tuple[tuple[str, str | None], ...]) -> Any:
     """Make the client once a process: a forked one must not share its parent's connections."""
+    from catalog.sources.s3_client import connect
+
     values: dict[str, Any] = dict(options)
     return connect(**values)

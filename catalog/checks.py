@@ -11,8 +11,11 @@ from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.sources.s3_keys import parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
 
+SETTINGS = "photolala_settings"
+"""The tag of these checks: commands that are run often ask for them alone, for Django's own load the whole site."""
 
-@register()
+
+@register(SETTINGS)
 def check_data_folder(**_: Any) -> list[CheckMessage]:
     """photolala.E001: the data folder must be writable."""
     folder = Path(settings.DATA_DIR)
@@ -27,7 +30,7 @@ def check_data_folder(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(SETTINGS)
 def check_roots(**_: Any) -> list[CheckMessage]:
     """photolala.E002, W002: every folder of PHOTOLALA_ROOTS is absolute and there."""
     found: list[CheckMessage] = []
@@ -57,7 +60,7 @@ def check_roots(**_: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
+@register(SETTINGS)
 def check_exiftool(**_: Any) -> list[CheckMessage]:
     """photolala.W004: exiftool is needed to write ratings and dates into files."""
     try:
@@ -73,7 +76,7 @@ def check_exiftool(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(SETTINGS)
 def check_broker(**_: Any) -> list[CheckMessage]:
     """photolala.E005: the broker's address must be of a known kind."""
     scheme = settings.CELERY_BROKER_URL.partition("://")[0]
@@ -88,7 +91,7 @@ def check_broker(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(SETTINGS)
 def check_s3(**_: Any) -> list[CheckMessage]:
     """photolala.E006: a cache on S3 needs a bucket and keys that come together."""
     location = settings.CACHE_LOCATION

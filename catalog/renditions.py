@@ -19,7 +19,7 @@ from catalog.media.decoder import child_environment
 from catalog.media.limits import DEFAULT_LIMITS, MIB
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
-from photolala.web.problems import Problem
+from photolala.web.refusals import Problem
 
 from . import cache_tree
 from .models import Photo

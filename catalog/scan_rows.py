@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 def _converter(field: Field) -> Callable[[Any], Any]:
     """Return what turns a Python value of `field` into a database parameter; the cheap kinds pass as they are."""
-    if field.get_internal_type() in {"UUIDField", "DateTimeField", "JSONField", "BooleanField"} or field.is_relation:
+    if field.get_internal_type() in {"UUIDField", "DateTimeField", "JSONField"} or field.is_relation:
         return lambda value: field.get_db_prep_save(value, connection)
     return _plain
 

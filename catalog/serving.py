@@ -17,8 +17,8 @@ from catalog.media.pool import Job
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 from photolala.lib.paths import unescape_path
-from photolala.web.problems import Conflict, NotThere, Unavailable
 from photolala.web.ranges import Download, opened, serve
+from photolala.web.refusals import Conflict, NotThere, Unavailable
 
 from . import cache_tree
 from .models import Library, Photo

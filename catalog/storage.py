@@ -1,10 +1,12 @@
 """The cache tree on a local folder: like Django's file storage, but no reader ever sees half a file."""
 
+import io
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from django.core.files.base import File
@@ -14,6 +16,7 @@ from photolala.lib.process import identity, is_dead
 
 TEMPORARY_FOLDER = ".writing"
 _ABANDONED_SECONDS = 24 * 3600
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class AtomicFolderStorage(FileSystemStorage):
@@ -25,25 +28,33 @@ class AtomicFolderStorage(FileSystemStorage):
 
     def _save(self, name: str, content: File) -> str:
         """Write `content` under a temporary name on the same file system, then rename it to `name`."""
-        target = Path(self.path(name))
-        aside = Path(self.path(TEMPORARY_FOLDER))
-        aside.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=aside, prefix=f"{identity()}=")
+        target = self.path(name)
+        temporary, handle = self._open_aside()
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(handle, "wb", buffering=0) as file:
                 for chunk in _chunks(content):
-                    file.write(chunk)
+                    _write_all(file, chunk)
                 os.fchmod(file.fileno(), 0o644)
             try:
-                Path(temporary).replace(target)
+                os.replace(temporary, target)
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                Path(temporary).replace(target)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.replace(temporary, target)
         except BaseException:
             with suppress(OSError):
-                Path(temporary).unlink()
+                os.unlink(temporary)
             raise
         return name
+
+    def _open_aside(self) -> tuple[str, int]:
+        """Make a new file that carries its writer's name; return its path and a descriptor. A scan does this twice a photo."""
+        aside = self.path(TEMPORARY_FOLDER)
+        temporary = f"{aside}/{_own_identity(os.getpid())}={secrets.token_hex(8)}"
+        try:
+            return temporary, os.open(temporary, _NEW, 0o600)
+        except FileNotFoundError:
+            os.makedirs(aside, exist_ok=True)
+            return temporary, os.open(temporary, _NEW, 0o600)
 
     def remove_abandoned_writes(self) -> int:
         """Delete what dead writers left; return how many files.
@@ -59,6 +70,17 @@ class AtomicFolderStorage(FileSystemStorage):
                     path.unlink()
                     removed += 1
         return removed
+
+
+@lru_cache(maxsize=1)
+def _own_identity(pid: int) -> str:
+    return identity(pid)
+
+
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _chunks(content: File) -> Iterable[bytes]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.core.cache import cache
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .filters import PhotoFilters, narrow, visible_libraries
 from .models import Favourite, Photo

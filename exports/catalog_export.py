@@ -17,7 +17,7 @@ from catalog.models import Library
 from catalog.source_for import source_for
 from catalog.sources.base import Source
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .formats.batches import BATCH_SIZE
 from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest

@@ -6,8 +6,8 @@ from typing import BinaryIO, cast
 
 from django.http import HttpRequest, HttpResponseBase
 
-from photolala.web.problems import Conflict, NotThere
 from photolala.web.ranges import Download, serve
+from photolala.web.refusals import Conflict, NotThere
 
 from .formats.manifest import InvalidManifest
 from .formats.zip_stream import ZipStream, stream_export_folder

@@ -17,7 +17,7 @@ from django.http import QueryDict
 from catalog.filters import NAMES, PhotoFilters, narrow
 from catalog.models import Favourite, Photo
 from catalog.models.photo import UNDATED
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .formats.columns import COLUMNS
 from .models import Export

@@ -14,9 +14,10 @@ from rest_framework.response import Response
 
 from accounts.models import Device, User
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import Problem, TooManyRequests
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import Problem, TooManyRequests
 from photolala.web.throttle import BUSY_SECONDS, SignInThrottle, client_address
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 CAPABILITIES = ["favourites", "libraries", "operations", "timeline"]

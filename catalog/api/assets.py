@@ -15,8 +15,9 @@ from catalog import device_assets
 from catalog.models import Library, Photo
 from catalog.previews import DecoderBusy
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, TooLarge, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query
+from photolala.web.parameters import check_parameters
+from photolala.web.refusals import BadRequest, TooLarge, Unavailable, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 from .dates import WallClock
 from .libraries import LibraryBody, library_json

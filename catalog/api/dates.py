@@ -15,7 +15,7 @@ from catalog.filing import file_all
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
 from catalog.ratings import changeable
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, documented
 
 HOWS = ("set", "shift", "spread")

@@ -13,8 +13,9 @@ from catalog import queries, serving
 from catalog.filters import read_folder
 from catalog.models import Library, Snapshot
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import NotThere
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import NotThere
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 from .libraries import find_library
 from .photo_json import LIST_COLUMNS, PhotoBody, photo_json

@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from catalog.models import Favourite, Library
 from operations.api.operations import OperationBody, operation_json
 from operations.models import Operation
-from photolala.web.problems import BadRequest
-from photolala.web.views import ApiView, check_parameters, documented, query, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import BadRequest
+from photolala.web.views import ApiView, documented, query
 
 MOST_OPERATIONS = 50
 LONGEST_MARK = 100

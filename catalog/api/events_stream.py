@@ -23,7 +23,8 @@ from accounts.authentication import DeviceTokenAuthentication
 from accounts.models import User
 from catalog.models import Favourite, Library
 from operations.models import Operation
-from photolala.web.problems import CONTENT_TYPE, BadRequest
+from photolala.web.problems import CONTENT_TYPE
+from photolala.web.refusals import BadRequest
 
 from .events import changes_since
 

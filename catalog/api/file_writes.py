@@ -14,8 +14,9 @@ from catalog.models import FileWrite, Photo
 from catalog.ratings import changeable
 from catalog.undoing import undo_last
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import BadRequest, Conflict
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 ORDER = ("-created_at", "id")
 COLUMNS = (

@@ -13,8 +13,9 @@ from catalog import imports as verbs
 from catalog.libraries import LibraryRefused
 from catalog.models import Import, ImportItem, Library
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import BadRequest, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 ORDER = ("-created_at", "id")
 ITEM_ORDER = ("id",)

@@ -18,17 +18,9 @@ from catalog.relocating import relocate
 from operations.api.operations import OperationBody, started
 from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, NotThere, Unprocessable
-from photolala.web.views import (
-    PAGE_PARAMETERS,
-    ApiView,
-    check_parameters,
-    documented,
-    page_body,
-    query,
-    read_uuid,
-    utc_text,
-)
+from photolala.web.parameters import check_parameters, read_uuid, utc_text
+from photolala.web.refusals import BadRequest, NotThere, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 BY_NAME = ("name", "id")
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import renditions, serving
-from photolala.web.problems import NotThere
+from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, documented, query
 
 VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.")

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from catalog.models import Photo
 from catalog.models.photo import UNDATED
-from photolala.web.views import utc_text
+from photolala.web.parameters import utc_text
 
 LIST_COLUMNS = (
     "id",

@@ -12,14 +12,16 @@ from rest_framework.response import Response
 
 from accounts.models import User
 from catalog import dates, queries
+from catalog.api.filter_parameters import PARAMETERS
 from catalog.favourites import FULL, MOST_AT_ONCE
-from catalog.filters import NAMES, PARAMETERS, PhotoFilters
+from catalog.filters import NAMES, PhotoFilters
 from catalog.models import Favourite, Library, Photo
 from catalog.ratings import changeable, set_rating
 from catalog.stars import star, star_many
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body
+from photolala.web.parameters import check_parameters
+from photolala.web.refusals import Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
 
 from .dates import WallClock
 from .photo_json import (

@@ -12,8 +12,9 @@ from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.api.operations import OperationBody, started
-from photolala.web.problems import Conflict, NotThere, Unprocessable
-from photolala.web.views import ApiView, check_parameters, documented, query
+from photolala.web.parameters import check_parameters
+from photolala.web.refusals import Conflict, NotThere, Unprocessable
+from photolala.web.views import ApiView, documented, query
 
 from .entries import find_snapshot
 from .libraries import find_library, find_own_library

@@ -5,8 +5,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import queries
-from catalog.filters import NAMES, PARAMETERS, PhotoFilters
-from photolala.web.views import ApiView, check_parameters, documented, query
+from catalog.api.filter_parameters import PARAMETERS
+from catalog.filters import NAMES, PhotoFilters
+from photolala.web.parameters import check_parameters
+from photolala.web.views import ApiView, documented, query
 
 
 class BucketBody(serializers.Serializer):

@@ -14,8 +14,9 @@ from catalog.models import Library, TrashItem
 from catalog.purging import CountDiffers
 from operations.api.operations import OperationBody, started
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import Conflict, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import Conflict, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
 
 from .libraries import find_own_library
 

@@ -55,6 +55,8 @@ _DECODE_ERRORS = (
 _HEIF_BYTES_PER_PIXEL = 4.5
 """libheif holds the planes and the RGB picture made of them."""
 _STRIP_ROWS = 256
+_IN_ONE_PIECE_BYTES = 1 << 30
+"""What is in memory goes to the decoder as it is, without copies in pieces."""
 
 
 class TooLarge(ValueError):
@@ -159,7 +161,10 @@ def _draw_jpeg(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
 
 
 def _open_jpeg(file: Any) -> Image.Image:
-    return JpegImagePlugin.JpegImageFile(file)
+    image = JpegImagePlugin.JpegImageFile(file)
+    if isinstance(file, io.BytesIO):
+        image.decodermaxblock = _IN_ONE_PIECE_BYTES
+    return image
 
 
 def _draw_with_pillow(source: Source, kind: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:

@@ -111,6 +111,12 @@ class PreviewResult:
     short_of_memory: bool = False
 
 
+_KINDS: dict[type, dict[str, str]] = {
+    kind: {one.name: str(one.type) for one in fields(kind) if one.name not in ("thumbnail", "picture")}
+    for kind in (SurveyResult, DigestResult, PreviewResult)
+}
+"""The types of the fields that travel as JSON."""
+
 Result = TypeVar("Result", SurveyResult, DigestResult, PreviewResult)
 
 
@@ -129,11 +135,11 @@ def apply_wire(result: Result, wire: Any) -> Result:
     """Set on `result` the fields in `wire`, an answer of an untrusted process. Raises BadAnswer when one is not credible."""
     if not isinstance(wire, dict):
         raise BadAnswer("the answer is no object")
-    known = {one.name: one for one in fields(result)}
+    kinds = _KINDS[type(result)]
     for name, value in wire.items():
-        if name not in known or name in ("thumbnail", "picture"):
+        if name not in kinds:
             raise BadAnswer(f"unknown field {str(name)[:40]!r}")
-        setattr(result, name, _checked(name, str(known[name].type), value))
+        setattr(result, name, _checked(name, kinds[name], value))
     return result
 
 

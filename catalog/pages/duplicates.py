@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from catalog.duplicates import duplicate_groups
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .errors import say_problems
 

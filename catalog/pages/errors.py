@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from photolala.web.problems import Problem
+from photolala.web.refusals import Problem
 
 
 def say_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from catalog import writes
 from catalog.models import FileWrite
 from photolala.web.keyset import paginate
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .errors import say_problems
 

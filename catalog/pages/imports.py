@@ -16,7 +16,7 @@ from catalog import imports as verbs
 from catalog.libraries import LibraryRefused, folder_choices
 from catalog.models import Import, ImportItem, Library
 from photolala.web.keyset import paginate
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .errors import say_problems
 

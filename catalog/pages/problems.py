@@ -15,7 +15,7 @@ from catalog.models import Photo
 from catalog.purging import CountDiffers, start_purge
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 
 from .errors import say_problems
 from .frame import library_frame, owned_frame

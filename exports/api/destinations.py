@@ -21,16 +21,9 @@ from operations.api.operations import OperationBody, already_active, operation_j
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
-from photolala.web.views import (
-    PAGE_PARAMETERS,
-    ApiView,
-    check_parameters,
-    documented,
-    page_body,
-    query,
-    utc_text,
-)
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 from .exports import find_library
 

@@ -18,8 +18,9 @@ from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import Conflict, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import Conflict, Unavailable, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))

@@ -13,8 +13,9 @@ from operations import control
 from operations.models import UNFINISHED, Operation, State
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.problems import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, check_parameters, documented, page_body, query, utc_text
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import BadRequest, Conflict
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 NEWEST_FIRST = ("-created_at", "id")
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from .problems import BadRequest
+from .refusals import BadRequest
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1_000

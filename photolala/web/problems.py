@@ -12,81 +12,10 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from .busy import is_locked
+from .refusals import NotThere, Problem, TooLarge, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
-
-
-class Problem(exceptions.APIException):
-    """An error with a status, a sentence and, as keyword arguments, further members of the problem object."""
-
-    status_code = 400
-    default_code = "bad_request"
-
-    def __init__(self, sentence: str, code: str | None = None, **members: Any) -> None:
-        super().__init__(sentence, code)
-        self.code = code or self.default_code
-        self.members = members
-
-
-class BadRequest(Problem):
-    """400: the request itself cannot be understood."""
-
-
-class Conflict(Problem):
-    """409: the state of things does not allow it now."""
-
-    status_code = 409
-    default_code = "conflict"
-
-
-class TooLarge(Problem):
-    """413: the body is larger than any honest one."""
-
-    status_code = 413
-    default_code = "too_large"
-
-
-class Unprocessable(Problem):
-    """422: well-formed, but impossible."""
-
-    status_code = 422
-    default_code = "impossible"
-
-
-class Unavailable(Problem):
-    """503: not now; `wait_seconds` becomes Retry-After."""
-
-    status_code = 503
-    default_code = "unavailable"
-
-    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int = 5, **members: Any) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds
-
-
-class NotThere(Problem):
-    """404 with a sentence; `wait_seconds` says when it may be there."""
-
-    status_code = 404
-    default_code = "not_found"
-
-    def __init__(
-        self, sentence: str, code: str | None = None, *, wait_seconds: int | None = None, **members: Any
-    ) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds
-
-
-class TooManyRequests(Problem):
-    """429: wait."""
-
-    status_code = 429
-    default_code = "too_many_requests"
-
-    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int, **members: Any) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds
 
 
 def problem(
@@ -118,7 +47,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     elif is_locked(error):
         logger.warning("The database was locked for too long: %s", context.get("request"))
         error = Unavailable("The database is busy just now. Nothing was changed; try again in a moment.", "busy")
-    if not isinstance(error, exceptions.APIException):
+    if not isinstance(error, Problem | exceptions.APIException):
         return None
     set_rollback()
     headers = {}
@@ -127,7 +56,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if seconds := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(seconds))
     if isinstance(error, Problem):
-        return problem(error.status_code, str(error.detail), error.code, headers, **error.members)
+        return problem(error.status_code, error.detail, error.code, headers, **error.members)
     if isinstance(error, exceptions.ValidationError):
         return problem(400, "The request is not right; see errors.", "invalid", headers, errors=_field_errors(error))
     if isinstance(error, exceptions.NotAuthenticated):

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified, StreamingHttpResponse
 from django.utils.http import http_date, parse_http_date_safe
 
-from .problems import Unavailable
+from .refusals import Unavailable
 
 BLOCK_BYTES = 256 * 1024
 MOST_STREAMS = settings.WEB_THREADS * 3 // 4

@@ -14,7 +14,7 @@ from catalog.snapshot_history import opened
 from catalog.source_for import source_for
 from operations.running import execute, start
 from photolala.lib.env import Environment
-from photolala.web.problems import Unavailable
+from photolala.web.refusals import Unavailable
 from tests.photos import make_jpeg
 
 pytestmark = [pytest.mark.django_db, pytest.mark.servers]

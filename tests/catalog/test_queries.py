@@ -13,7 +13,7 @@ from catalog import queries
 from catalog.filters import PhotoFilters
 from catalog.models import Library, Photo
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 from tests.factories import make_library, make_photos, make_user
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,7 @@ from exports.rows import PhotoRows
 from operations import control
 from operations.models import Operation, State
 from operations.running import AlreadyActive, claim, execute
-from photolala.web.problems import BadRequest
+from photolala.web.refusals import BadRequest
 from tests.factories import make_photo
 
 START = datetime(2024, 5, 17, 12, tzinfo=UTC)

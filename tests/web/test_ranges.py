@@ -10,8 +10,8 @@ from django.conf import settings
 from django.http import HttpResponseBase
 from django.test import RequestFactory
 
-from photolala.web.problems import Unavailable
 from photolala.web.ranges import BLOCK_BYTES, MOST_STREAMS, Download, content_disposition, serve
+from photolala.web.refusals import Unavailable
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
+from catalog.checks import SETTINGS
 from catalog.libraries import LibraryRefused, add_library
 from catalog.models import Library
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
@@ -20,6 +21,7 @@ class Command(BaseCommand):
     """Scans a library, named by its folder or its id. Ctrl-C leaves it resumable."""
 
     help = __doc__
+    requires_system_checks = [SETTINGS]
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the folder or library, --user and --json."""

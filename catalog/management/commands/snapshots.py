@@ -18,7 +18,7 @@ from operations.foreground import add_foreground_arguments, left_behind, run_in_
 from operations.running import AlreadyActive
 from operations.templatetags.figures import counted, file_size
 from photolala.lib.paths import escape_path
-from photolala.web.views import utc_text
+from photolala.web.parameters import utc_text
 
 
 class Command(BaseCommand):
