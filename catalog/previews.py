@@ -10,7 +10,7 @@ from catalog.decoders import preview_decoder
 from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult, PreviewResult
 
-PREVIEW_EDGE_PX = 2_048
+PREVIEW_EDGE_PX = 1_600
 MOST_WAITING = 8
 WAIT_SECONDS = 15.0
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from catalog.snapshots.pointer import Pointer
 from catalog.snapshots.publish import publish, read_pointer
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name
 from catalog.snapshots.write import WrittenSnapshot, write_snapshot
-from catalog.sources.base import Source, SourceUnavailable
+from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run
 
 from . import cache_tree
@@ -135,6 +135,21 @@ def check_root_is_the_same(library: Library, *, confirmed: bool) -> None:
         "so nothing was changed. If this is the right folder, confirm it, and the file is written anew.",
         "confirm_gone",
     )
+
+
+def require_root(library: Library, source: Source, *, may_be_empty: bool = False) -> None:
+    """Raise SourceUnavailable if the root went away, is an empty mount point now, or has lost its pointer."""
+    source.check()
+    if not may_be_empty and is_empty(source.list_directory("")):
+        raise SourceUnavailable(
+            f"The folder {library.root} is empty all at once. Was its disk or share unplugged? Mount it, then retry."
+        )
+    check_pointer_is_there(library)
+
+
+def is_empty(directory: Directory) -> bool:
+    """True if nothing at all lies in a folder."""
+    return not (directory.files or directory.folders or directory.hidden_count or directory.link_count)
 
 
 def check_pointer_is_there(library: Library) -> None:

@@ -157,9 +157,26 @@ def mirror_for_owner(library: Library, photo_ids: Sequence[UUID]) -> None:
     )
 
 
+def mirror_read_stars(library: Library, read: Sequence[tuple[UUID, int | None]]) -> None:
+    """Show what files said as the owner's stars: photos and their ratings as read. Most have none and had none."""
+    ids = [key for key, _ in read]
+    starred = set(Favourite.objects.filter(user=library.owner_id, photo__in=ids).values_list("photo", flat=True))
+    concerned = [key for key, stars in read if stars or key in starred]
+    if concerned:
+        mirror_for_owner(library, concerned)
+
+
 def changeable(user: Any) -> Q:
     """Return the condition on photos whose own rating `user` may change: those of libraries owned or edited."""
     return Q(library__in=Library.objects.editable_by(user).values("pk"))
 
 
-__all__ = ["changeable", "mirror_for_owner", "queue_stars", "set_rating", "set_ratings", "toggle_rating"]
+__all__ = [
+    "changeable",
+    "mirror_for_owner",
+    "mirror_read_stars",
+    "queue_stars",
+    "set_rating",
+    "set_ratings",
+    "toggle_rating",
+]

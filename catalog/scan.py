@@ -17,12 +17,12 @@ from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 
-from . import cache_tree, moves, publishing, scan_rows, scan_zone, verifying
+from . import assisting, cache_tree, moves, publishing, scan_rows, scan_zone, verifying
 from .answers import surveyed_row
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
-from .models import Favourite, Library, Photo
+from .models import Library, Photo
 from .planning import (
     LONGEST_PATH_BYTES,
     Entry,
@@ -32,7 +32,7 @@ from .planning import (
     too_many_gone,
     under,
 )
-from .ratings import mirror_for_owner
+from .ratings import mirror_read_stars
 from .scan_rows import Row
 from .seeding import seed_if_new
 from .source_for import source_for
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 WALK_BATCH_FILES = 4000
 WALK_BATCH_FOLDERS = 300
 MOST_PROBLEMS = 200
+COUNT_SECONDS = 2.0
 
 
 @operation_kind("scan", label="Scan", queue="scan")
@@ -88,8 +89,9 @@ class Scan:
         # What all runs of this scan did, counted in the transactions that did it.
         nothing = dict.fromkeys(("added", "changed", "gone", "moved", "moved_added", "moved_changed", "moved_gone"), 0)
         self.counts: dict[str, int] = {**nothing, **run.operation.checkpoint.get("counts", {})}
-        self.claimed_for = f"{run.operation.pk}:{run.token}"
-        self.clock = time.monotonic()
+        self.claimed_for = scan_rows.claim_prefix(run.operation)
+        self.clock = self.counted = time.monotonic()
+        self.assistants = self.pending = self.read_here = 0
 
     def run_all(self) -> dict[str, Any]:
         """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
@@ -168,12 +170,7 @@ class Scan:
 
     def require_source(self) -> None:
         """Raise SourceUnavailable if the root went away since the walk, or is an empty mount point now."""
-        self.source.check()
-        if not self.root_was_empty and _is_empty(self.source.list_directory("")):
-            raise SourceUnavailable(
-                f"The folder {self.library.root} is empty all at once. Was its disk or share unplugged? Mount it, then retry."
-            )
-        publishing.check_pointer_is_there(self.library)
+        publishing.require_root(self.library, self.source, may_be_empty=self.root_was_empty)
 
     def _compare_all(self) -> tuple[dict[str, int], int, set[str]]:
         dirty: dict[str, int] = {}
@@ -184,7 +181,7 @@ class Scan:
             for directory in batch:
                 seen.add(directory.path)
                 if not directory.path:
-                    self.root_was_empty = _is_empty(directory)
+                    self.root_was_empty = publishing.is_empty(directory)
                 before = known[directory.path]
                 seen_known += len(before)
                 found = self.entries(directory)
@@ -366,31 +363,39 @@ class Scan:
             apply=self._apply,
             require_source=self.require_source,
         )
+        self.pending, self.read_here = pending, 0
+        self.assistants = assisting.call(self.run.operation, pending)
+        breathe = partial(self.run.checkpoint, force=False)
         try:
             digesting.run(pool)
+            while self.assistants and assisting.wait_for_others(self.library, self.claimed_for, breathe):
+                digesting.run(pool)  # what one of them gave back, or died over
         finally:
             scan_rows.release_claims(self.library, self.claimed_for)
+        if self.assistants:
+            self._count_what_assistants_read()
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:
             metrics = self.run.metrics
             metrics["files_read"] = metrics.get("files_read", 0) + len(rows)
             metrics["bytes_read"] = metrics.get("bytes_read", 0) + sum(row["size_bytes"] for row in rows)
+            self.read_here += len(rows)
             with transaction.atomic():
                 scan_rows.apply_digests(self.library, rows)
-                self._mirror_stars(rows)
+                mirror_read_stars(self.library, [(row["id"], row["rating"]) for row in rows])
                 self._count(len(rows))
         self.run.raise_if_stopped()
+        if self.assistants and time.monotonic() - self.counted > COUNT_SECONDS:
+            scan_rows.renew_claims(self.library, self.claimed_for)
+            self._count_what_assistants_read()
 
-    def _mirror_stars(self, rows: list[Row]) -> None:
-        """Show what the files say as the owner's stars; most photos have none and had none."""
-        ids = [row["id"] for row in rows]
-        starred = set(
-            Favourite.objects.filter(user=self.library.owner_id, photo__in=ids).values_list("photo", flat=True)
-        )
-        concerned = [row["id"] for row in rows if row["rating"] or row["id"] in starred]
-        if concerned:
-            mirror_for_owner(self.library, concerned)
+    def _count_what_assistants_read(self) -> None:
+        """Let the progress be that of all workers; only the leader writes it, so it counts what is left."""
+        left = Photo.objects.filter(library=self.library, needs_digest=True).count()
+        self.run.operation.done = max(self.read_here, self.pending - left)
+        self.run.metrics["files_read_by_assistants"] = self.run.operation.done - self.read_here
+        self.counted = time.monotonic()
 
     # -- 6: finish ----------------------------------------------------------------------------------------------------
 
@@ -453,10 +458,6 @@ class Scan:
             "unchanged": max(0, now.unchanged + now.added + now.changed - read - moved_before),
             "gone": all_runs["gone"] - all_runs["moved_gone"],
         }
-
-
-def _is_empty(directory: Directory) -> bool:
-    return not (directory.files or directory.folders or directory.hidden_count or directory.link_count)
 
 
 def latest_scan(library: Library) -> Operation | None:

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Field
+from django.db.models import Field, Q
 from django.utils import timezone
+
+from operations.models import Operation
 
 from .models import HashCache, Library, Photo, PhotoMetadata
 from .models.photo import PhotoQuerySet, photo_id
@@ -248,27 +250,37 @@ def _with_free_ids(rows: Sequence[Row]) -> list[Row]:
     return done
 
 
-def claim_digests(library: Library, claimed_for: str, limit: int) -> list[Claimed]:
+def claim_prefix(operation: Operation) -> str:
+    """Return what the claims of an operation's present run begin with; those of its leader are just that."""
+    return f"{operation.pk}:{operation.token}:"
+
+
+def claim_digests(library: Library, claimed_for: str, limit: int, length: timedelta = CLAIM_LENGTH) -> list[Claimed]:
     """Claim up to `limit` photos that lack their digest, newest first; the same run gets none of them twice.
 
-    Rows that an earlier run held (another `claimed_for`) are free at once: a library has one scan at a time, and the
-    earlier one's fencing number is old.
+    `claimed_for` begins with `claim_prefix`. Rows that an earlier run held (another prefix) are free at once: a library has
+    one scan at a time, and the earlier one's fencing number is old. Rows that another worker of the same run holds are
+    free when its claim, of `length` unless renewed, runs out.
     """
     now = timezone.now()
+    prefix = claimed_for[: claimed_for.rindex(":") + 1]
     lock = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
         f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "  # noqa: S608
         f"WHERE id IN (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "
-        "AND (claimed_for <> %s OR claimed_until IS NULL) "
+        "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s OR (claimed_for <> %s AND claimed_until < %s)) "
         f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
         "RETURNING id, claim_token, directory, filename, size_bytes, mtime_ns, media_type, sidecars"
     )
     when = Photo._meta.get_field("claimed_until")
     parameters = [
         claimed_for,
-        when.get_db_prep_save(now + CLAIM_LENGTH, connection),
+        when.get_db_prep_save(now + length, connection),
         parameter("library", library.pk),
+        len(prefix),
+        prefix,
         claimed_for,
+        when.get_db_prep_save(now, connection),
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -334,6 +346,21 @@ def remember_hashes(cursor: Any, library: Library, rows: Sequence[Row]) -> None:
             for row in rows
         ],
     )
+
+
+def unclaimed(photos: PhotoQuerySet, claimed_for: str) -> PhotoQuerySet:
+    """Return those of `photos` that `claim_digests` would give, `claimed_for` apart."""
+    prefix = claimed_for[: claimed_for.rindex(":") + 1]
+    is_old = Q(claimed_until__isnull=True) | Q(claimed_until__lt=timezone.now())
+    return photos.filter(is_old | ~Q(claimed_for__startswith=prefix))
+
+
+def renew_claims(library: Library, claimed_for: str, length: timedelta = CLAIM_LENGTH) -> None:
+    """Hold for longer what is claimed and not yet written."""
+    held = Photo.objects.filter(
+        library=library, needs_digest=True, claimed_for=claimed_for, claimed_until__isnull=False
+    )
+    held.update(claimed_until=timezone.now() + length)
 
 
 def release_claims(library: Library, claimed_for: str) -> None:

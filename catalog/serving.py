@@ -102,7 +102,7 @@ def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 
 
 def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
-    """Answer with a JPEG of at most 2,048 px for the lightbox, made when it is first asked for."""
+    """Answer with a JPEG of at most 1,600 px for the lightbox, made when it is first asked for."""
     _refuse_without_picture(photo)
     if photo.asset_id:
         return _serve_asset(request, photo)

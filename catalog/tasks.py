@@ -1,11 +1,12 @@
 """The catalog's share of the schedule."""
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 
-from . import imports, schedules, trash, writes
+from . import assisting, imports, schedules, trash, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -40,6 +41,12 @@ def prune_hashes() -> int:
 def scan_what_is_due() -> int:
     """Start the scans for which it is time. Returns how many. Safe to run at any time."""
     return schedules.start_due_scans()
+
+
+@shared_task(name="catalog.tasks.assist_scan", ignore_result=True)
+def assist_scan(operation_id: str, token: int) -> int:
+    """Read photos for a scan that another worker leads. Returns how many. Safe to deliver any number of times."""
+    return assisting.assist(UUID(operation_id), token)
 
 
 @shared_task(name="catalog.tasks.import_what_waits", ignore_result=True)

@@ -36,11 +36,11 @@ class Thumbnail(ApiView):
 
 
 class Preview(ApiView):
-    """2,048 px."""
+    """1,600 px."""
 
     @documented(
         "photos_preview",
-        "A JPEG fitted into 2,048 x 2,048, made on demand (of a video: a frame). 503 with Retry-After when too many wait.",
+        "A JPEG fitted into 1,600 x 1,600, made on demand (of a video: a frame). 503 with Retry-After when too many wait.",
         ANSWERS,
         errors=(401, 404, 409, 503),
         parameters=[VERSION],

@@ -118,7 +118,7 @@ def test_versions_are_kept_for_ever_and_other_addresses_are_not(cast: Cast, alic
 def test_a_preview_is_made_once(cast: Cast, alice: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = make_shown(cast, data=make_jpeg(3000, 1500, 9))
     data = body_of(alice.get(at(photo, "preview")))
-    assert Image.open(io.BytesIO(data)).size == (2048, 1024)
+    assert Image.open(io.BytesIO(data)).size == (1600, 800)
     assert cached(tmp_path, "previews", photo.photo_md5).read_bytes() == data
     monkeypatch.setattr(serving, "_make_preview", lambda photo: pytest.fail("made again"))
     assert body_of(alice.get(at(photo, "preview"))) == data

@@ -455,10 +455,10 @@ def test_slow_claims_are_not_claimed_twice_by_the_same_run(library):
     Photo.objects.create(
         library=library, filename="a.jpg", size_bytes=1, mtime_ns=1, head_md5="", added_at="2026-01-01T00:00:00Z"
     )
-    assert len(scan_rows.claim_digests(library, "x:1", 10)) == 1
+    assert len(scan_rows.claim_digests(library, "x:1:", 10)) == 1
     Photo.objects.update(claimed_until="2020-01-01T00:00:00Z")
-    assert scan_rows.claim_digests(library, "x:1", 10) == []
-    assert len(scan_rows.claim_digests(library, "x:2", 10)) == 1
+    assert scan_rows.claim_digests(library, "x:1:", 10) == []
+    assert len(scan_rows.claim_digests(library, "x:2:", 10)) == 1
     assert connection.is_usable()
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.photos import make_library
@@ -36,11 +36,12 @@ class Installation:
     data: Path
     root: Path
     library: str = LIBRARY_ID
+    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOLALA_")}
-        return {**kept, "PHOTOLALA_DATA": str(self.data), "PHOTOLALA_ROOTS": str(self.root)}
+        return {**kept, "PHOTOLALA_DATA": str(self.data), "PHOTOLALA_ROOTS": str(self.root), **self.extra}
 
     def manage(self, *words: str) -> list[str]:
         return [sys.executable, str(PROJECT / "manage.py"), *words]

@@ -1,12 +1,16 @@
 """Two commands, two workers at one library at the same time: one result, nothing done twice."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.drills.scanning import LIBRARY_ID, Installation, contents, differences
+from tests.drills.scanning import LIBRARY_ID, PROJECT, Installation, contents, descendants, differences, kill
 from tests.photos import make_library
 
 PHOTOS = 150
@@ -76,4 +80,57 @@ def test_of_two_workers_at_one_operation_one_does_it_once(pair: tuple[Installati
     assert token == 1
     (read,) = together.ask("SELECT json_extract(metrics, '$.files_read') FROM operations_operation") or (0,)
     assert read == PHOTOS
+    assert differences(expected, contents(together)) == []
+
+
+def scan_with_a_worker(installation: Installation, *, kills: bool) -> dict[str, object]:
+    """Scan while another worker may help; with `kills` that one dies in the middle. Return the scan's result and figures."""
+    installation.extra = {"PHOTOLALA_SCAN_WORKERS": "2", "PHOTOLALA_DECODERS": "1", "PHOTOLALA_LEASE_SECONDS": "5"}
+    words = [sys.executable, "-m", "celery", "-A", "photolala", "worker", "-Q", "scan,files", "-c", "1"]
+    worker = subprocess.Popen(
+        words,
+        env=installation.environment,
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while not descendants(worker.pid):
+            assert worker.poll() is None, "the worker ended"
+            time.sleep(0.05)
+        leader = installation.scan()
+        if kills:
+            held = "SELECT 1 FROM catalog_photo WHERE needs_digest AND length(claimed_for) > 45"
+            while leader.poll() is None and not installation.ask(held):
+                time.sleep(0.01)
+            os.killpg(worker.pid, signal.SIGKILL)
+            for pid in descendants(worker.pid):
+                kill(pid)
+        out, err = leader.communicate(timeout=300)
+        assert leader.returncode == 0, err
+    finally:
+        for pid in [*descendants(worker.pid), worker.pid]:
+            kill(pid)
+        worker.wait()
+    (figures,) = installation.ask("SELECT metrics FROM operations_operation") or ("{}",)
+    return {**json.loads(out.splitlines()[-1]), **json.loads(figures)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [False, True], ids=["alive", "killed"])
+def test_another_worker_reads_a_share_and_may_die_over_it(tmp_path: Path, kills: bool) -> None:
+    photos = make_library(tmp_path / "photos", 700)
+    alone, together = Installation(tmp_path / "alone", photos), Installation(tmp_path / "together", photos)
+    alone.prepare()
+    together.prepare()
+    assert alone.finish()["added"] == 700
+    expected = contents(alone)
+    for name in photos.glob(".photolala.*"):
+        name.unlink()
+    result = scan_with_a_worker(together, kills=kills)
+    assert result["added"] == 700 and result["failed"] == 0
+    helped = int(str(result["files_read_by_assistants"]))
+    assert helped + int(str(result["files_read"])) == 700
+    assert kills or helped > 0
     assert differences(expected, contents(together)) == []

@@ -1,0 +1,159 @@
+"""Assistants: other workers, on this machine or others, that read a share of a scan's photos.
+
+The worker that runs the operation leads: it walks, surveys, counts and publishes, and reads photos like everybody. An
+assistant only claims photos that lack their digest, as the leader does, and writes their rows; each row is fenced by its own
+claim. Who comes too late, is told twice or dies costs nothing: what it held is claimed again.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from catalog.sources.base import SourceUnavailable
+from operations.models import Operation, State, lease_length
+
+from . import publishing, scan_rows
+from .decoders import scan_decoders
+from .digesting import BATCH, Digesting
+from .models import Library, Photo
+from .ratings import mirror_read_stars
+from .scan_rows import Row
+from .source_for import source_for
+
+logger = logging.getLogger(__name__)
+LEAST_PHOTOS = 500
+"""Fewer are read before an assistant has started its decoders."""
+TURN_SECONDS = 60.0
+"""Then an assistant asks to be called again, so that a worker can shut down and other work gets its turn."""
+_PAUSE_SECONDS = 0.2
+
+
+class _Dismissed(Exception):
+    """The scan ended, was stopped, or has another leader."""
+
+
+def call(operation: Operation, pending: int) -> int:
+    """Ask other workers to help with `pending` photos, as many as PHOTOLALA_SCAN_WORKERS says. Returns how many."""
+    wanted = settings.SCAN_WORKERS - 1
+    if wanted < 1 or pending < LEAST_PHOTOS:
+        return 0
+    return sum(_ring(operation.pk, operation.token) for _ in range(wanted))
+
+
+def assist(operation_id: UUID, token: int) -> int:
+    """Read photos for the scan `operation_id` while its run `token` lasts, for a minute. Returns how many."""
+    operation = _led(operation_id, token).first()
+    library = Library.objects.filter(pk=operation.params["library"]).first() if operation else None
+    if operation is None or library is None:
+        return 0
+    claimed_for = scan_rows.claim_prefix(operation) + secrets.token_hex(5)
+    until = time.monotonic() + TURN_SECONDS
+    done = 0
+
+    def claim() -> list[scan_rows.Claimed]:
+        if time.monotonic() > until or not _led(operation_id, token).exists():
+            return []
+        return scan_rows.claim_digests(library, claimed_for, BATCH, lease_length())
+
+    def apply(rows: Sequence[Row]) -> None:
+        nonlocal done
+        if rows:
+            with transaction.atomic():
+                done += scan_rows.apply_digests(library, rows)
+                mirror_read_stars(library, [(row["id"], row["rating"]) for row in rows])
+                publishing.note_change(library)
+        if not _led(operation_id, token).exists():
+            raise _Dismissed
+
+    with _holding(library, claimed_for), ExitStack() as opened:
+        source = source_for(library)
+        opened.callback(source.close)
+        require_source = partial(publishing.require_root, library, source)
+        try:
+            require_source()
+            digesting = Digesting(
+                library,
+                source,
+                zone=library.time_zone,
+                opened=opened,
+                claim=claim,
+                apply=apply,
+                require_source=require_source,
+            )
+            with scan_decoders() as pool:
+                digesting.run(pool)
+        except _Dismissed:
+            pass
+        except SourceUnavailable as error:
+            logger.warning("This worker cannot help with the scan %s: %s", operation_id, error)
+            return done
+    logger.info("Read %d photos for the scan %s.", done, operation_id)
+    if time.monotonic() > until and _led(operation_id, token).exists():
+        _ring(operation_id, token)
+    return done
+
+
+def wait_for_others(library: Library, claimed_for: str, breathe: Callable[[], Any]) -> bool:
+    """Wait while assistants hold all photos that still lack their digest; True if some are free, False if none are left.
+
+    What the caller itself holds under `claimed_for` (files that went away) counts as done. `breathe` is called all the
+    while: it shows that this lives, and raises to stop it.
+    """
+    waiting = Photo.objects.filter(library=library, needs_digest=True)
+    others = waiting.exclude(claimed_for=claimed_for, claimed_until__isnull=False)
+    while others.exists():
+        if scan_rows.unclaimed(others, claimed_for).exists():
+            return True
+        breathe()
+        time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+@contextmanager
+def _holding(library: Library, claimed_for: str) -> Iterator[None]:
+    """Renew the claims as long as this process lives, from a thread of its own; give back what is left of them."""
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(lease_length().total_seconds() / 3):
+            try:
+                scan_rows.renew_claims(library, claimed_for, lease_length())
+            except Exception:
+                logger.warning("The claims of an assistant could not be renewed.", exc_info=True)
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=renew, name="assistant-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        scan_rows.release_claims(library, claimed_for)
+
+
+def _led(operation_id: UUID, token: int) -> Any:
+    """Return the query for the scan's present run: nothing once it ended, was asked to stop, or is someone else's."""
+    running = Operation.objects.filter(pk=operation_id, token=token, state=State.RUNNING)
+    return running.filter(cancel_requested=False, stop_requested=False)
+
+
+def _ring(operation_id: UUID, token: int) -> bool:
+    from .tasks import assist_scan
+
+    try:
+        assist_scan.apply_async((str(operation_id), token), queue="scan")
+    except Exception as error:  # noqa: BLE001 - kombu raises many kinds; the leader does it all alone then
+        logger.warning("No assistant could be called for the scan %s: %s", operation_id, error)
+        return False
+    return True

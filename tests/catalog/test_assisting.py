@@ -1,0 +1,177 @@
+"""Other workers at one scan: each photo read once, the same result, and whoever dies or lags behind costs only time."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from catalog import assisting, scan_rows
+from catalog.models import Library, Photo
+from operations.control import cancel
+from operations.models import Operation, State
+from photolala.lib.paths import escape_path
+from tests.catalog.test_scan import counts, facts, scan
+from tests.photos import make_library
+
+pytestmark = pytest.mark.django_db
+PHOTOS = 12
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return make_library(tmp_path / "photos", PHOTOS)
+
+
+@pytest.fixture
+def library(alice, root) -> Library:
+    return Library.objects.create(owner=alice, name="Family", root=escape_path(os.fsencode(root)), time_zone="UTC")
+
+
+@pytest.fixture
+def called(settings, monkeypatch):
+    """Let two workers be at every scan; the returned list holds what the second does when it is called."""
+    settings.SCAN_WORKERS = 2
+    monkeypatch.setattr(assisting, "LEAST_PHOTOS", 2)
+    does = []
+
+    def ring(operation_id, token):
+        for one in does:
+            one(operation_id, token)
+        return True
+
+    monkeypatch.setattr(assisting, "_ring", ring)
+    return does
+
+
+def claim_as_other(library: Library, operation_id, token: int, until: timedelta, count: int = 5) -> None:
+    """Claim photos as an assistant does, and go away."""
+    operation = Operation.objects.get(pk=operation_id)
+    name = scan_rows.claim_prefix(operation) + "other"
+    assert len(scan_rows.claim_digests(library, name, count, until)) == count
+
+
+def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, settings):
+    settings.SCAN_WORKERS = 1
+    operation = scan(library)
+    alone, result = facts(library), counts(operation)
+    assert "files_read_by_assistants" not in operation.metrics
+    Photo.objects.all().delete()
+    for name in root.glob(".photolala.*"):
+        name.unlink()
+    Library.objects.update(root_has_pointer=False)
+    library.refresh_from_db()
+    settings.SCAN_WORKERS = 2
+    read = []
+    called.append(lambda operation_id, token: read.append(assisting.assist(operation_id, token)))
+    operation = scan(library)
+    assert read == [PHOTOS]
+    assert operation.metrics["files_read_by_assistants"] == PHOTOS
+    assert operation.metrics.get("files_read", 0) == 0
+    assert counts(operation) == result
+    assert facts(library) == alone
+
+
+def test_who_is_called_for_a_run_that_is_over_does_nothing(library, called):
+    operation = scan(library)
+    assert assisting.assist(operation.pk, operation.token) == 0
+    Photo.objects.update(needs_digest=True)
+    Operation.objects.update(state=State.RUNNING, token=7)
+    assert assisting.assist(operation.pk, 6) == 0
+    assert not Photo.objects.exclude(claimed_for="").exists()
+    Operation.objects.update(cancel_requested=True)
+    assert assisting.assist(operation.pk, 7) == 0
+
+
+def test_the_leader_waits_for_an_assistant_and_takes_over_when_its_claim_runs_out(library, called):
+    held = []
+
+    def die(operation_id, token):
+        claim_as_other(library, operation_id, token, timedelta(seconds=1.5))
+        held.append(timezone.now())
+
+    called.append(die)
+    operation = scan(library)
+    assert counts(operation)["found"] == PHOTOS
+    assert not Photo.objects.filter(needs_digest=True).exists()
+    assert operation.finished_at > held[0] + timedelta(seconds=1.5)
+    assert operation.metrics["files_read"] == PHOTOS
+
+
+def test_a_scan_can_be_cancelled_while_it_waits(library, called):
+    def hang(operation_id, token):
+        claim_as_other(library, operation_id, token, timedelta(minutes=10), PHOTOS)
+        cancel(Operation.objects.get(pk=operation_id))
+
+    called.append(hang)
+    operation = scan(library)
+    assert operation.state == State.CANCELLED
+    called.clear()
+    Library.objects.filter(pk=library.pk).update(revision=99)
+    assert counts(scan(library))["found"] == PHOTOS  # the next run takes what the assistant of the old one held at once
+    assert not Photo.objects.filter(needs_digest=True).exists()
+
+
+def test_an_assistant_whose_share_is_not_mounted_spoils_nothing(library, root, called, monkeypatch, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()  # an empty mount point, as on another machine
+    real = assisting.source_for
+    read = []
+
+    def help_without_the_share(operation_id, token):
+        with monkeypatch.context() as patch:
+            moved = Library(pk=library.pk, owner=library.owner, root=escape_path(os.fsencode(elsewhere)))
+            patch.setattr(assisting, "source_for", lambda _: real(moved))
+            read.append(assisting.assist(operation_id, token))
+
+    called.append(help_without_the_share)
+    operation = scan(library)
+    assert read == [0]
+    assert counts(operation)["failed"] == 0
+    assert operation.metrics["files_read"] == PHOTOS
+
+
+def test_files_that_go_away_meanwhile_hold_nobody_up(library, root, called):
+    def lose_one(operation_id, token):
+        sorted(root.rglob("*.JPG"))[0].unlink()
+        assisting.assist(operation_id, token)
+
+    called.append(lose_one)
+    operation = scan(library)
+    assert operation.state == State.COMPLETED
+    assert Photo.objects.filter(needs_digest=True).count() == 1
+    called.clear()
+    assert counts(scan(library))["gone"] == 1
+
+
+def test_after_a_minute_an_assistant_asks_to_be_called_again(library, called, monkeypatch):
+    rings = []
+    scan(library)
+    operation = Operation.objects.get()
+    Operation.objects.update(state=State.RUNNING)
+    Photo.objects.update(needs_digest=True)
+    monkeypatch.setattr(assisting, "TURN_SECONDS", -1.0)
+    monkeypatch.setattr(assisting, "_ring", lambda *words: rings.append(words))
+    assert assisting.assist(operation.pk, operation.token) == 0
+    assert rings == [(operation.pk, operation.token)]
+
+
+def test_nobody_is_called_for_a_few_photos_or_where_one_worker_is_set(library, settings, monkeypatch):
+    monkeypatch.setattr(assisting, "_ring", lambda *_: pytest.fail("called"))
+    operation = Operation(owner=library.owner, kind="scan")
+    settings.SCAN_WORKERS = 1
+    assert assisting.call(operation, 1_000_000) == 0
+    settings.SCAN_WORKERS = 4
+    assert assisting.call(operation, assisting.LEAST_PHOTOS - 1) == 0
+
+
+def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, monkeypatch):
+    from catalog import tasks
+
+    def refuse(*_, **__):
+        raise OSError("Connection refused")
+
+    monkeypatch.setattr(tasks.assist_scan, "apply_async", refuse)
+    settings.SCAN_WORKERS = 3
+    assert assisting.call(Operation(owner=library.owner, kind="scan"), 10_000) == 0
