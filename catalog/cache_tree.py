@@ -55,6 +55,11 @@ def asset_thumbnail_name(library_id: str, asset_id: str) -> str:
     return f"apple/thumbnails/{quote(f'{library_id}/{asset_id}', safe='')}.jpg"
 
 
+def asset_metadata_name(library_id: str, asset_id: str) -> str:
+    """Return the name of the metadata JSON of an asset on a device."""
+    return f"apple/metadata/{quote(f'{library_id}/{asset_id}', safe='')}.json"
+
+
 def write_thumbnail(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:
     """Store a thumbnail; the same MD5 always holds the same picture, so an earlier one is replaced."""
     cache().save(thumbnail_name(photo_md5, shard), ContentFile(picture))

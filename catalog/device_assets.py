@@ -5,6 +5,7 @@ are shown in the timeline; their files are not here, so nothing of them can be o
 """
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from photolala.lib.paths import escape_path
 from . import cache_tree, publishing
 from .answers import taken_columns, within
 from .favourites import check_stars
-from .models import Favourite, Library, Photo
+from .models import Favourite, Library, Photo, PhotoMetadata
 from .previews import decoder
 
 SOURCE = "device"
@@ -116,6 +117,7 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
             photo.save()
             if not photo.has_thumbnail:
                 wanted.append(key)
+            PhotoMetadata.objects.update_or_create(photo=photo, defaults={"body": _body(asset)})
             if asset.favorite is not None:
                 _like(library, photo, asset.favorite)
         publishing.note_change(library)
@@ -142,6 +144,10 @@ def store_picture(library: Library, photo: Photo, data: bytes) -> None:
     with cache_tree.writing():
         name = cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id)
         cache_tree.cache().save(name, ContentFile(drawn.thumbnail))
+        body = PhotoMetadata.objects.filter(photo=photo).values_list("body", flat=True).first()
+        if body:
+            name = cache_tree.asset_metadata_name(str(library.pk), photo.asset_id)
+            cache_tree.cache().save(name, ContentFile(body.encode()))
     Photo.objects.filter(pk=photo.pk).update(has_thumbnail=True, placeholder=drawn.placeholder)
     publishing.note_change(library)
 
@@ -153,7 +159,8 @@ def remove(library: Library, asset_ids: Sequence[str]) -> int:
         Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
         publishing.note_change(library)
     for photo in gone:
-        cache_tree.cache().delete(cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id))
+        for name_of in (cache_tree.asset_thumbnail_name, cache_tree.asset_metadata_name):
+            cache_tree.cache().delete(name_of(str(library.pk), photo.asset_id))
     publishing.refresh_counts(library)
     return len(gone)
 
@@ -181,6 +188,25 @@ def _tell(library: Library, photo: Photo, asset: Asset) -> None:
     if not photo.taken_held:
         for name, value in _taken(library, asset.taken).items():
             setattr(photo, name, value)
+
+
+def _body(asset: Asset) -> str:
+    """Return what the phone tells as the metadata JSON of formats.md §2."""
+    taken = asset.taken
+    date = taken.local.isoformat() if taken else None
+    if taken and taken.offset_minutes is not None:
+        date = taken.local.replace(tzinfo=timezone(timedelta(minutes=taken.offset_minutes))).isoformat()
+    body = {
+        "photoMD5": asset.photo_md5 or None,
+        "width": asset.width,
+        "height": asset.height,
+        "captureDate": date,
+        "gpsLatitude": asset.latitude,
+        "gpsLongitude": asset.longitude,
+        "duration": None if asset.duration_ms is None else asset.duration_ms / 1000,
+    }
+    known = {name: value for name, value in body.items() if value is not None}
+    return json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def _taken(library: Library, taken: Stamp | None) -> dict[str, Any]:

@@ -176,20 +176,25 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
     found = (
         Photo.objects.visible_to(user)
         .filter(pk=photo_id)
-        .values_list("photo_md5", "metadata__body", "problem", "library__source")
+        .values_list("photo_md5", "metadata__body", "problem", "library__source", "library", "asset_id")
     )
     row = found.first()
     if row is None:
         raise Http404
-    photo_md5, body, problem, shard = row
+    photo_md5, body, problem, shard, library_id, asset_id = row
     if body is None:
         if photo_md5:
             raise NotThere(problem or "Nothing could be read from this file.", "no_metadata")
         raise NotThere("The file is still to be read.", "not_ready", wait_seconds=SCAN_SOON_SECONDS)
     raw = body.encode()
-    if photo_md5 and not _cached_size(cache_tree.metadata_name(photo_md5, shard)):
-        _keep(cache_tree.metadata_name(photo_md5, shard), raw)
-    download = Download(len(raw), "application/json", etag=photo_md5, cache_control=ASK_AGAIN)
+    if shard == "device":
+        name = cache_tree.asset_metadata_name(str(library_id), asset_id)
+    else:
+        name = cache_tree.metadata_name(photo_md5, shard) if photo_md5 else ""
+    if name and not _cached_size(name):
+        _keep(name, raw)
+    etag = photo_md5 if shard != "device" else hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    download = Download(len(raw), "application/json", etag=etag, cache_control=ASK_AGAIN)
     return serve(request, download, io.BytesIO(raw))
 
 

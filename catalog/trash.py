@@ -164,7 +164,7 @@ def settle(library: Library, before: datetime | None = None) -> None:
         elif item.state == State.RESTORING and is_in_trash:
             TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
         elif item.state == State.RESTORING:
-            _restored(library, item, item.filename)
+            _restored(library, item, _name_of_restored(root, item))
             want_scan(library, library.owner)
         else:
             TrashItem.objects.filter(pk=item.pk, state=State.MOVING).delete()  # it was never moved
@@ -357,15 +357,34 @@ def _put_back(root: bytes, item: TrashItem) -> str:
     return name
 
 
+def _name_of_restored(root: bytes, item: TrashItem) -> str:
+    """Return the name under which a file lies that came back while nobody was left to write that down; "" if none is it."""
+    try:
+        folder = open_folder(root, item.directory)
+    except OSError:
+        return ""
+    try:
+        for number in range(1, MOST_NUMBERS):
+            name = item.filename if number == 1 else numbered(item.filename, number)
+            facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
+            if (facts.st_size, facts.st_mtime_ns) == (item.size_bytes, item.mtime_ns):
+                return name
+    except OSError:
+        pass  # the first number that is free: it went to none of those before
+    finally:
+        os.close(folder)
+    return ""
+
+
 def _restored(library: Library, item: TrashItem, name: str) -> None:
-    """Let the photo's row be what it was, if it still waits for its file; else the scan sees to the file."""
+    """Let the photo's row be what it was, if it still waits for its file and `name` says where; else the scan sees to it."""
     with transaction.atomic():
         mine = Photo.objects.filter(trash_item=item)
         waits = mine.filter(state=Photo.State.MISSING, directory=item.directory)
         taken = Photo.objects.filter(library=library, directory=item.directory, filename=name).exclude(
             pk__in=mine.values("pk")
         )
-        if not taken.exists():
+        if name and not taken.exists():
             waits.update(
                 filename=name,
                 state=item.photo_state,

@@ -1,12 +1,14 @@
 """What lies on a phone: told by the phone, shown as on the phone, each person's own, and never taken for a file."""
 
 import io
+import json
 from typing import Any
 
 import pytest
 from django.urls import reverse
 from PIL import Image
 
+from catalog.cache_tree import cache
 from catalog.models import Favourite, Library, Membership, Photo
 from catalog.schedules import start_due_scans
 from operations.models import Operation
@@ -97,6 +99,36 @@ def test_its_picture_is_drawn_anew_and_wanted_again_when_it_changes(cast, phone,
     assert tell(phone, library, asset(modified="1")).json()["wanted"] == []
     assert tell(phone, library, asset(modified="2")).json()["wanted"] == [ID]
     assert Photo.objects.get().pk == photo.pk
+
+
+@pytest.mark.promise("S4-018", "S4-070")
+def test_what_the_phone_tells_is_its_metadata_and_lies_beside_its_picture(cast, phone, library, alice, charlie):
+    told = asset(latitude=52.5, longitude=13.4, duration_ms=1500, photo_md5="ab" * 16)
+    tell(phone, library, told)
+    photo = Photo.objects.get()
+    expected = {
+        "photoMD5": "ab" * 16,
+        "width": 4032,
+        "height": 3024,
+        "captureDate": "2024-05-17T12:30:00+02:00",
+        "gpsLatitude": 52.5,
+        "gpsLongitude": 13.4,
+        "duration": 1.5,
+    }
+    name = f"apple/metadata/{library}%2F{ID.replace('/', '%2F')}.json"
+    assert not cache().exists(name)
+    send_picture(phone, library, make_jpeg(300, 300))
+    assert json.loads(cache().open(name).read()) == expected
+    cache().delete(name)
+    answer = alice.get(f"{API}photos/{photo.pk}/metadata/")
+    assert json.loads(b"".join(answer.streaming_content)) == expected
+    assert cache().exists(name)  # made again, as it was missing
+    assert charlie.get(f"{API}photos/{photo.pk}/metadata/").status_code == 404
+    tell(phone, library, asset(width=100))
+    changed = alice.get(f"{API}photos/{photo.pk}/metadata/", HTTP_IF_NONE_MATCH=answer["ETag"])
+    assert json.loads(b"".join(changed.streaming_content))["width"] == 100
+    phone.post(f"{API}libraries/{library}/assets/remove/", {"asset_ids": [ID]}, format="json")
+    assert not cache().exists(name)
 
 
 def test_only_the_owners_devices_tell_and_others_see_nothing(cast, phone, library, alice, bob, charlie):

@@ -173,6 +173,41 @@ def test_killed_in_the_middle_it_is_settled_by_where_the_file_lies(library, monk
     assert sum(name.endswith("1.jpg") for name in files_of(library)) == 1
 
 
+def test_a_file_that_came_back_under_a_number_before_a_kill_is_found_there(library, monkeypatch):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    def die(*args):
+        raise Killed
+
+    one = photo(library, "1.jpg")
+    file = Path(library.root) / one.path
+    data = file.read_bytes()
+    trash_photos(library.owner, [one.pk])
+    make_jpeg(file, seed=77, mtime=1_500_000_000)  # another file takes its place
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trash, "_restored", die)
+        restore_items(library.owner, library, [TrashItem.objects.get().pk])
+    settle(library, before=timezone.now())
+    back = Photo.objects.get(pk=one.pk)
+    assert (back.filename, back.state) == ("1 (2).jpg", "ready")
+    assert (file.parent / back.filename).read_bytes() == data
+    again = rescan(library)
+    assert (again.result["added"], again.result["gone"], again.result["changed"]) == (1, 0, 0)
+    assert Photo.objects.get(library=library, filename="1.jpg").pk != one.pk
+
+
+def test_a_file_that_came_back_and_went_before_anybody_looked_stays_missing(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    trash_photos(library.owner, [one.pk])
+    item = TrashItem.objects.get()
+    shutil.rmtree(Path(library.root) / trash.FOLDER / str(item.pk))
+    TrashItem.objects.update(state="restoring")
+    settle(library, before=timezone.now())
+    assert not TrashItem.objects.exists()
+    assert Photo.objects.get(pk=one.pk).state == "missing"
+
+
 def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
     class Killed(BaseException):
         pass

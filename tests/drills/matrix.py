@@ -8,23 +8,27 @@ fault, must lead to what an undisturbed one leads to, to the byte. Prints a tabl
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.drills.scanning import LIBRARY_ID, Installation, contents, descendants, differences, kill
-from tests.photos import make_library
+from tests.photos import make_jpeg, make_library
+from tests.servers.s3 import BUCKET, running_s3, s3_client
 
 PHOTOS = 40
+PREFIX = "matrix"
 GIVEN = (
     "from catalog.models import Photo; from catalog.stars import star; from accounts.models import User; "
     "u = User.objects.get(); [star(u, p.pk, 4) for p in Photo.objects.order_by('directory', 'filename')[:5]]"
@@ -39,24 +43,84 @@ TRACED = {
 }
 
 
+BASE = f"""
+from django.utils import timezone
+from accounts.models import User
+from catalog import filing, purging, trash
+from catalog.models import Library, Photo, TrashItem
+from operations.control import resume
+from operations.models import Operation
+from operations.running import execute
+user, library = User.objects.get(), Library.objects.get(pk="{LIBRARY_ID}")
+photos = Photo.objects.order_by("directory", "filename")
+def finish(kind, begin):
+    "Do an operation to its end, as a worker does: one that was left, or a new one."
+    last = Operation.objects.filter(kind=kind).order_by("created_at").last()
+    if last is not None and last.can_resume:
+        resume(last)
+    if last is None:
+        last = begin()
+    done = execute(last.pk)
+    assert done is None or done.state == "completed", done.error
+"""
+"""What the steps without a command of their own begin with."""
+TRASH = """
+trash.settle(library, before=timezone.now())
+chosen = [photo.pk for photo in photos[2:12] if photo.state != "missing"]
+done = trash.trash_photos(user, chosen)
+assert not done.errors, done.errors
+"""
+RESTORE = """
+trash.settle(library, before=timezone.now())
+items = list(TrashItem.objects.filter(state="trashed").values_list("pk", flat=True))
+done = trash.restore_items(user, library, items)
+assert not done.errors, done.errors
+"""
+EMPTY = """
+finish("empty_trash", lambda: trash.start_emptying(library, user, TrashItem.objects.count(), ring=False))
+"""
+PURGE = """
+finish("purge", lambda: purging.start_purge(library, user, photos.filter(state="missing").count(), ring=False))
+"""
+
+
+def python(code: str) -> tuple[str, ...]:
+    """Return the words of a command that runs `code` in the project."""
+    return ("shell", "-v0", "-c", BASE + code)
+
+
 @dataclass(frozen=True)
 class Step:
-    """A command, and what lies there before it."""
+    """A command, and what lies there before it: `before` names a state that `Bench` keeps."""
 
     name: str
     words: tuple[str, ...]
-    has_catalog: bool
+    before: str
     is_changed: bool = False
+    is_in_bucket: bool = False
+
+    @property
+    def has_catalog(self) -> bool:
+        """True if there are photos, and stars, before it."""
+        return self.before != "fresh"
 
 
+SCAN = ("scan", LIBRARY_ID, "--json")
 STEPS = [
-    Step("scan", ("scan", LIBRARY_ID, "--json"), has_catalog=False),
-    Step("rescan", ("scan", LIBRARY_ID, "--json"), has_catalog=True, is_changed=True),
-    Step("rebuild", ("rebuild", LIBRARY_ID, "--json"), has_catalog=True, is_changed=True),
-    Step("prune", ("cache", "prune", "--quota", "0", "--json"), has_catalog=True),
-    Step("import", ("import_folder", "{incoming}", "--library", LIBRARY_ID, "--json"), has_catalog=True),
+    Step("scan", SCAN, "fresh"),
+    Step("rescan", SCAN, "scanned", is_changed=True),
+    Step("rebuild", ("rebuild", LIBRARY_ID, "--json"), "scanned", is_changed=True),
+    Step("prune", ("cache", "prune", "--quota", "0", "--json"), "scanned"),
+    Step("import", ("import_folder", "{incoming}", "--library", LIBRARY_ID, "--json"), "scanned"),
+    Step("trash", python(TRASH), "scanned"),
+    Step("restore", python(RESTORE), "trashed"),
+    Step("empty", python(EMPTY), "trashed"),
+    Step("purge", python(PURGE), "missing"),
+    Step("s3-scan", SCAN, "fresh", is_in_bucket=True),
+    Step("s3-rebuild", ("rebuild", LIBRARY_ID, "--json"), "scanned", is_in_bucket=True),
 ]
-SETTLED_BY_A_SCAN = ("rebuild", "prune", "import")
+SETTLED_BY_A_SCAN = ("rebuild", "prune", "import", "trash", "restore", "empty", "purge", "s3-rebuild")
+TRASHED = "SELECT directory, filename, state, sidecars FROM catalog_trashitem ORDER BY directory, filename"
 
 
 class Bench:
@@ -83,6 +147,21 @@ class Bench:
         self.installation.finish()
         self.manage("shell", "-v0", "-c", GIVEN)
         self.keep("scanned")
+        self.keep_what_is_not_there()
+
+    def keep_what_is_not_there(self) -> None:
+        """Keep a state with photos in the trash, whose places others have taken, and one with photos that are missing."""
+        self.manage(*python(TRASH.replace("2:12", "6:16")))
+        lay = sorted(path for path in (self.folder / "scanned-photos").rglob("*.JPG"))[6:16]
+        for path in lay[:3]:
+            make_jpeg(self.photos / path.relative_to(self.folder / "scanned-photos"), seed=99, mtime=1_500_000_000)
+        self.installation.finish()
+        self.keep("trashed")
+        self.put_back("scanned")
+        for path in sorted(self.photos.rglob("*.JPG"))[30:36]:
+            path.unlink()
+        self.installation.finish()
+        self.keep("missing")
 
     def manage(self, *words: str) -> None:
         subprocess.run(
@@ -95,10 +174,7 @@ class Bench:
 
     def begin(self, step: Step) -> None:
         """Make the state from which the step starts."""
-        name = "scanned" if step.has_catalog else "fresh"
-        for part in ("photos", "data"):
-            shutil.rmtree(self.folder / part, ignore_errors=True)
-            shutil.copytree(self.folder / f"{name}-{part}", self.folder / part, copy_function=shutil.copy2)
+        self.put_back(step.before)
         if step.is_changed:
             files = sorted(path for path in self.photos.rglob("*.JPG"))
             for number, file in enumerate(files[6:9]):
@@ -107,17 +183,25 @@ class Bench:
             files[10].unlink()
             files[11].rename(self.photos / "moved.JPG")
 
+    def put_back(self, name: str) -> None:
+        """Let the folders be as they were when `keep` was called with that name."""
+        for part in ("photos", "data"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+            shutil.copytree(self.folder / f"{name}-{part}", self.folder / part, copy_function=shutil.copy2)
+
     def run(self, step: Step, *before: str, meanwhile: Callable[[int], None] | None = None) -> tuple[int, str]:
         """Run the step's command to whatever end; return its exit code and what it said."""
         process = subprocess.Popen(
             [
                 *before,
-                *self.installation.manage(*(word.format(incoming=self.folder / "incoming") for word in step.words)),
+                *self.installation.manage(
+                    *(word.replace("{incoming}", f"{self.folder}/incoming") for word in step.words)
+                ),
             ],
             env={
                 **self.installation.environment,
                 "PHOTOLALA_DECODERS": "1",
-                "PHOTOLALA_ROOTS": f"{self.photos}:{self.folder / 'incoming'}",
+                "PHOTOLALA_ROOTS": self.installation.address or f"{self.photos}:{self.folder / 'incoming'}",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,16 +225,22 @@ class Bench:
         everything = contents(self.installation)
         is_kept = {name: "/.photolala." not in name and "root .photolala." not in name for name in everything}
         found = {
-            name: value
+            re.sub(r"\.photolala\.trash/[0-9a-f-]{36}/", "trash ", name): value
             for name, value in everything.items()
             if (step.name != "rebuild" or is_kept[name]) and not name.endswith(".tmp")
         }
         found["rated"] = self.installation.ask(ONE_RATING)
-        found["current"] = (self.photos / ".photolala.md5").read_text().splitlines()[0]
+        found["current"] = self.pointer().splitlines()[0]
+        with closing(sqlite3.connect(self.data / "photolala.sqlite3")) as database:
+            found["trash"] = database.execute(TRASHED).fetchall()
         for row in found.values():
             if isinstance(row, dict) and "missing_since" in row:
                 row["missing_since"] = row["missing_since"] is not None  # when is the time of the run
         return found
+
+    def pointer(self) -> str:
+        """Return what the pointer in the library's root says."""
+        return (self.photos / ".photolala.md5").read_text()
 
     def trouble(self, step: Step) -> list[str]:
         """Return what is wrong right after a fault."""
@@ -159,6 +249,49 @@ class Bench:
             (rated,) = database.execute(ONE_RATING).fetchone()
         wrong = [] if whole == "ok" else [f"integrity_check says {whole}"]
         return wrong if rated == (5 if step.has_catalog else 0) else [*wrong, f"{rated} ratings are left of 5"]
+
+
+class BucketBench(Bench):
+    """The photos lie in a bucket of a real S3 server; the data folder is a folder."""
+
+    def __init__(self, folder: Path, servers: dict[str, str]) -> None:
+        self.folder = folder
+        self.photos, self.data = folder / "photos", folder / "data"  # the first holds nothing
+        self.photos.mkdir(parents=True)
+        self.bucket, self.client = BUCKET, s3_client(servers)
+        words = {name: value for name, value in servers.items() if name != "PHOTOLALA_CACHE"}
+        address = f"s3://{self.bucket}/{PREFIX}"
+        self.installation = Installation(self.data, self.photos, extra=words, address=address)
+        for path in make_library(folder / "local", PHOTOS).rglob("*.JPG"):
+            key = f"{PREFIX}/{path.relative_to(folder / 'local')}"
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=path.read_bytes())
+        self.installation.prepare()
+        self.keep("fresh")
+        self.installation.finish()
+        self.manage("shell", "-v0", "-c", GIVEN)
+        self.keep("scanned")
+
+    def objects(self) -> dict[str, bytes]:
+        """Return all of Photolala's own objects in the root."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=f"{PREFIX}/.photolala."
+        )
+        keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
+        return {key: self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+
+    def keep(self, name: str) -> None:
+        super().keep(name)
+        self.kept = {**getattr(self, "kept", {}), name: self.objects()}
+
+    def put_back(self, name: str) -> None:
+        super().put_back(name)
+        for key in self.objects():
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+        for key, body in self.kept[name].items():
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def pointer(self) -> str:
+        return self.objects()[f"{PREFIX}/.photolala.md5"].decode()
 
 
 def count_calls(bench: Bench, step: Step, calls: str) -> int:
@@ -239,6 +372,27 @@ def read_only_root(bench: Bench, step: Step, share: float) -> tuple[int, str]:
         subprocess.run(["umount", "-l", str(bench.photos)], check=True)
 
 
+def server_away(bench: Bench, step: Step, share: float) -> tuple[int, str]:
+    """The S3 server answers nothing for some seconds (longer than any retry of a command waits)."""
+    servers = [pid for pid in descendants(os.getpid()) if b"swift" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    timers: list[threading.Timer] = []
+
+    def meanwhile(pid: int) -> None:
+        def tell(number: int) -> None:
+            for server in servers:
+                os.kill(server, number)
+
+        for seconds, number in ((1.0 + 1.5 * share, signal.SIGSTOP), (10.0, signal.SIGCONT)):
+            timers.append(threading.Timer(seconds, tell, (number,)))
+            timers[-1].start()
+
+    try:
+        return bench.run(step, meanwhile=meanwhile)
+    finally:
+        for timer in timers:
+            timer.join()
+
+
 FAULTS: dict[str, Callable[[Bench, Step, float], tuple[int, str]]] = {
     "kill-fsync": injected("fsync", "signal=KILL"),
     "kill-rename": injected("rename", "signal=KILL"),
@@ -251,7 +405,9 @@ FAULTS: dict[str, Callable[[Bench, Step, float], tuple[int, str]]] = {
     "sigterm": stopped(signal.SIGTERM),
     "full-disk": full_disk,
     "read-only-root": read_only_root,
+    "server-away": server_away,
 }
+ONLY_FOLDERS, ONLY_BUCKETS = {"read-only-root"}, {"server-away"}
 
 
 def try_point(bench: Bench, step: Step, fault: str, share: float, expected: dict[str, object]) -> list[str]:
@@ -265,8 +421,13 @@ def try_point(bench: Bench, step: Step, fault: str, share: float, expected: dict
     if again not in (0, 1):
         wrong.append(f"run again it ended with {again} (first {code}): {words[-800:]}")
     if step.name in SETTLED_BY_A_SCAN:
-        bench.run(STEPS[0])  # a scan settles both
+        bench.run(STEPS[0])
     return [*wrong, *differences(expected, bench.found(step))[:6]]
+
+
+def fits(step: Step, fault: str) -> bool:
+    """True if the fault can strike the step at all."""
+    return fault not in (ONLY_FOLDERS if step.is_in_bucket else ONLY_BUCKETS)
 
 
 def undisturbed(bench: Bench, step: Step) -> dict[str, object]:
@@ -288,20 +449,30 @@ def main() -> None:
     options = parser.parse_args()
     randomness = random.Random(options.seed)
     tried: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
-        bench = Bench(Path(folder))
-        for step in STEPS:
-            if step.name not in options.steps.split(","):
+    steps = [step for step in STEPS if step.name in options.steps.split(",")]
+    with tempfile.TemporaryDirectory(prefix="matrix-") as folder, ExitStack() as servers:
+        for is_in_bucket in (False, True):
+            chosen = [step for step in steps if step.is_in_bucket == is_in_bucket]
+            if not chosen:
                 continue
-            expected = undisturbed(bench, step)
-            for fault in options.faults.split(","):
-                for number in range(options.points):
-                    share = (number + randomness.random()) / options.points
-                    wrong = try_point(bench, step, fault, share, expected)
-                    tried[step.name, fault].append(not wrong)
-                    if wrong:
-                        print(f"NOT SURVIVED: {step.name}, {fault} at {share:.2f}:", *wrong, sep="\n    ", flush=True)
-                print(f"{step.name:8} {fault:16} {sum(tried[step.name, fault])}/{options.points}", flush=True)
+            if is_in_bucket:
+                bench: Bench = BucketBench(Path(folder) / "bucket", servers.enter_context(running_s3()))
+            else:
+                bench = Bench(Path(folder) / "folder")
+            for step in chosen:
+                expected = undisturbed(bench, step)
+                for fault in options.faults.split(","):
+                    if not fits(step, fault):
+                        continue
+                    for number in range(options.points):
+                        share = (number + randomness.random()) / options.points
+                        wrong = try_point(bench, step, fault, share, expected)
+                        tried[step.name, fault].append(not wrong)
+                        if wrong:
+                            print(
+                                f"NOT SURVIVED: {step.name}, {fault} at {share:.2f}:", *wrong, sep="\n    ", flush=True
+                            )
+                    print(f"{step.name:10} {fault:16} {sum(tried[step.name, fault])}/{options.points}", flush=True)
     lived, all_of_them = sum(map(sum, tried.values())), sum(map(len, tried.values()))
     print(f"\n{all_of_them} points tried, {lived} survived")
     sys.exit(0 if lived == all_of_them else 1)

@@ -37,11 +37,18 @@ class Installation:
     root: Path
     library: str = LIBRARY_ID
     extra: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+    """Of the library, where that is not the folder `root`: a bucket's."""
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOLALA_")}
-        return {**kept, "PHOTOLALA_DATA": str(self.data), "PHOTOLALA_ROOTS": str(self.root), **self.extra}
+        return {
+            **kept,
+            "PHOTOLALA_DATA": str(self.data),
+            "PHOTOLALA_ROOTS": self.address or str(self.root),
+            **self.extra,
+        }
 
     def manage(self, *words: str) -> list[str]:
         return [sys.executable, str(PROJECT / "manage.py"), *words]
@@ -51,7 +58,8 @@ class Installation:
         code = (
             "from accounts.models import User; from catalog.models import Library; "
             "u = User.objects.create_user('alice'); "
-            f"Library.objects.create(id='{LIBRARY_ID}', owner=u, name='Drill', root={str(self.root)!r})"
+            f"Library.objects.create(id='{LIBRARY_ID}', owner=u, name='Drill', root={self.address or str(self.root)!r}, "
+            f"source={'s3' if self.address else 'local'!r})"
         )
         for words in (["migrate", "-v0"], ["shell", "-v0", "-c", code]):
             subprocess.run(self.manage(*words), env=self.environment, check=True, capture_output=True)
