@@ -446,4 +446,4 @@ def _sentence(error: Exception, path: str) -> str:
         return f"The file {path} lies on another disk than the library's folder, so it cannot go into its trash."
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Photolala's user may not move the file {path}."
-    return f"The file {path} could not be moved ({error})."
+    return f"The file {path} could not be moved ({getattr(error, 'strerror', None) or error})."

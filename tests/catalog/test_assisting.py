@@ -52,6 +52,7 @@ def claim_as_other(library: Library, operation_id, token: int, until: timedelta,
     assert len(scan_rows.claim_digests(library, name, count, until)) == count
 
 
+@pytest.mark.promise("S4-057")
 def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, settings):
     settings.SCAN_WORKERS = 1
     operation = scan(library)

@@ -145,6 +145,7 @@ def objects_in(client_s3, bucket) -> list[str]:
     return sorted(key.removeprefix("alice/trip/") for key in keys if ".photolala" in key)
 
 
+@pytest.mark.promise("X-11")
 def test_the_snapshot_lies_in_the_bucket_too_and_brings_the_library_back(library, bucket, client_s3, alice):
     scan(library)
     assert objects_in(client_s3, bucket) == [f".photolala.{library.snapshot_md5}.sqlite", ".photolala.md5"]

@@ -37,7 +37,7 @@ def remember(library, path, **fields):
     return HashCache.objects.create(library=library, path=path, **{"cached_at": timezone.now(), **values})
 
 
-@pytest.mark.promise("S2-015", "S2-028")
+@pytest.mark.promise("S2-015", "S2-028", "S2-054")
 def test_the_hit_rate_of_scans_in_total_and_each(library, tmp_path):
     make_files(tmp_path / "photos", 4)
     scan(library)

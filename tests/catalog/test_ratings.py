@@ -123,7 +123,7 @@ def test_a_scan_does_not_overwrite_a_star_that_waits(library):
     assert not photo(library, "0.jpg").rating_held
 
 
-@pytest.mark.promise("S4-072")
+@pytest.mark.promise("S4-072", "X-02")
 def test_stars_enter_the_star_queue(library):
     first = photo(library, "0.jpg")
     star(library.owner, first.pk, 5)

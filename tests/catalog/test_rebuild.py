@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from catalog import rebuilding
+from catalog.media.exiftool import exiftool_command
 from catalog.models import Favourite, HashCache, Library, Photo
 from catalog.rebuild_work import PRESENT, REMEMBERED, RebuildWork
 from catalog.rebuilding import start_rebuild
@@ -65,6 +67,7 @@ def test_a_rebuild_of_a_good_catalog_changes_nothing(library):
     assert result["rebuilt_md5"] == snapshot == library.snapshot_md5
 
 
+@pytest.mark.promise("S2-020", "S2-057")
 def test_known_hashes_spare_the_second_reading(library):
     result = done(rebuild(library))
     assert (result["read"], result["cache_hits"]) == (0, 6)
@@ -104,6 +107,18 @@ def test_an_emptied_table_is_rebuilt_from_files_and_snapshot(library):
     assert ids(library) == before
 
 
+@pytest.mark.promise("S2-070")
+def test_the_stars_in_the_files_are_read_again(library):
+    file = put(library, "starred.jpg", make_jpeg(seed=50))
+    words = [*exiftool_command(), "-q", "-overwrite_original", "-XMP-xmp:Rating=4", str(file)]
+    subprocess.run(words, check=True)
+    Photo.objects.filter(library=library).delete()
+    HashCache.objects.filter(library=library).delete()
+    done(rebuild(library))
+    assert Photo.objects.get(library=library, filename="starred.jpg").rating == 4
+    assert Photo.objects.filter(library=library, rating=None).count() == 6
+
+
 @pytest.mark.promise("S2-X07")
 def test_what_moved_was_edited_added_or_removed_since(library):
     before = ids(library)
@@ -125,7 +140,7 @@ def test_what_moved_was_edited_added_or_removed_since(library):
     assert Photo.objects.get(pk=before["0/2.jpg"]).state == Photo.State.MISSING
 
 
-@pytest.mark.promise("S2-038", "S2-039", "S2-X06")
+@pytest.mark.promise("S2-038", "S2-039", "S2-X06", "S2-U13")
 def test_the_old_catalog_is_the_backup_and_comes_back(library):
     photo = Photo.objects.get(library=library, filename="5.jpg")
     Photo.objects.filter(pk=photo.pk).update(caption="by hand", width=17)

@@ -1,12 +1,16 @@
 """The scan, through its operation: what it finds, what it keeps, and that it never does a thing twice."""
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from catalog import scan as scan_module
+from catalog.cache_tree import cache
 from catalog.locations import cache_location
 from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, Snapshot
 from catalog.models.photo import photo_id
@@ -63,7 +67,7 @@ def facts(library):
     }
 
 
-@pytest.mark.promise("S4-013", "S4-014", "S4-037", "S4-038", "S4-042", "S4-043")
+@pytest.mark.promise("S4-013", "S4-014", "S4-037", "S4-038", "S4-042", "S4-043", "S4-034", "S4-035", "S4-X06", "X-07")
 def test_a_first_scan_knows_everything_of_a_photo(library, root):
     path = make_jpeg(root / "2024" / "IMG_1.JPG", size=(80, 60), orientation=6)
     assert counts(scan(library)) == dict(found=1, added=1, changed=0, moved=0, unchanged=0, gone=0, failed=0)
@@ -85,7 +89,64 @@ def test_a_first_scan_knows_everything_of_a_photo(library, root):
     assert (library.photo_count, library.size_bytes, library.problem_count) == (1, len(content), 0)
 
 
-@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014")
+@pytest.mark.promise("S4-010", "S4-015", "S4-016", "S4-029", "S4-039", "S4-041")
+def test_picture_and_metadata_lie_in_the_cache_under_the_hash(library, root):
+    make_jpeg(root / "2024" / "IMG_1.JPG", size=(800, 600))
+    scan(library)
+    photo = Photo.objects.get()
+    md5 = photo.photo_md5
+    with cache().open(f"local/thumbnails/{md5[:2]}/{md5}.jpg") as file:
+        picture = Image.open(file)
+        assert (picture.format, picture.size) == ("JPEG", (256, 192))
+    with cache().open(f"local/metadata/{md5[:2]}/{md5}.json") as file:
+        body = json.loads(file.read())
+    assert body == json.loads(PhotoMetadata.objects.get(photo=photo).body)
+    assert (body["photoMD5"], body["width"], body["cameraModel"]) == (md5, 800, "Canon EOS 6D")
+
+
+@pytest.mark.promise("S4-004", "S4-059")
+def test_before_its_file_is_read_a_photo_is_known_by_its_fast_key(library, root, monkeypatch):
+    path = make_jpeg(root / "2024" / "IMG_1.JPG", size=(80, 60))
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.scan.Scan.digest", lambda *_: 1 / 0)
+        assert scan(library).state == State.FAILED
+    head = hashlib.md5(path.read_bytes()[:4096]).hexdigest()
+    early = Photo.objects.get()
+    assert (early.state, early.is_shown, early.photo_md5) == (Photo.State.SURVEYED, True, "")
+    assert early.fast_photo_key == f"{head}:{path.stat().st_size}"
+    assert early.pk == photo_id(library.pk, "2024/IMG_1.JPG", early.fast_photo_key)
+    assert not Snapshot.objects.exists()  # a snapshot is of what is known to its end
+    scan(library)
+    late = Photo.objects.get()
+    assert (late.pk, late.fast_photo_key, late.state) == (early.pk, early.fast_photo_key, Photo.State.READY)
+    assert Snapshot.objects.exists()
+
+
+@pytest.mark.promise("S2-030", "S2-052")
+def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
+    make_library(root, 250, per_folder=50)
+    real, batches = scan_module.scan_rows.apply_digests, []
+
+    def apply(of_library, rows):
+        if len(batches) == 2:
+            raise MemoryError
+        batches.append(len(rows))
+        return real(of_library, rows)
+
+    monkeypatch.setattr("catalog.digesting.FLUSH_SECONDS", 1000.0)
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.scan_rows.apply_digests", apply)
+        failed = scan(library)
+    assert failed.state == State.FAILED and batches == [100, 100]
+    assert Photo.objects.filter(needs_digest=False).count() == 200
+    resume(failed)
+    done = execute(failed.pk)
+    assert done.state == State.COMPLETED, done.error
+    assert done.result["added"] == 250
+    assert not Photo.objects.filter(needs_digest=True).exists()
+
+
+@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014", "S4-008", "S4-075", "S2-019")
 def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypatch):
     make_library(root, 30, per_folder=10)
     scan(library)
@@ -99,7 +160,7 @@ def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypa
     assert facts(library) == before
 
 
-@pytest.mark.promise("S4-053", "S4-054", "S4-056")
+@pytest.mark.promise("S4-053", "S4-054", "S4-056", "S4-X05", "S2-X02", "S2-U11")
 def test_added_changed_and_gone_are_told_apart(library, root):
     make_library(root, 12, per_folder=12)
     scan(library)

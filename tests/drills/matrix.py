@@ -61,20 +61,23 @@ def finish(kind, begin):
     if last is None:
         last = begin()
     done = execute(last.pk)
-    assert done is None or done.state == "completed", done.error
+    if done is not None and done.state != "completed":
+        raise SystemExit(done.error)
 """
 """What the steps without a command of their own begin with."""
 TRASH = """
 trash.settle(library, before=timezone.now())
 chosen = [photo.pk for photo in photos[2:12] if photo.state != "missing"]
 done = trash.trash_photos(user, chosen)
-assert not done.errors, done.errors
+if done.errors:
+    raise SystemExit(f"{done.errors}")
 """
 RESTORE = """
 trash.settle(library, before=timezone.now())
 items = list(TrashItem.objects.filter(state="trashed").values_list("pk", flat=True))
 done = trash.restore_items(user, library, items)
-assert not done.errors, done.errors
+if done.errors:
+    raise SystemExit(f"{done.errors}")
 """
 EMPTY = """
 finish("empty_trash", lambda: trash.start_emptying(library, user, TrashItem.objects.count(), ring=False))

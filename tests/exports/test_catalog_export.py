@@ -245,7 +245,7 @@ def test_cancel_is_honoured_within_a_batch_and_leaves_nothing(cast: Any) -> None
     assert export.photo_count == 3000
 
 
-@pytest.mark.promise("S3-U03", "S3-047", "S3-060")
+@pytest.mark.promise("S3-U03", "S3-047", "S3-060", "X-05")
 def test_a_failure_removes_what_was_written_and_says_what_to_do(cast: Any, monkeypatch: Any) -> None:
     make_many(cast.library, 1500)
     calls: list[int] = []

@@ -60,6 +60,7 @@ def test_mode_is_exact_whatever_the_umask(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "closed").stat().st_mode) == 0o444
 
 
+@pytest.mark.promise("S2-055")
 @pytest.mark.parametrize("failing", ["fsync", "replace", "fchmod"])
 def test_an_error_keeps_the_old_file_and_leaves_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str

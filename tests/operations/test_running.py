@@ -78,7 +78,7 @@ def dead_worker():
     return name
 
 
-@pytest.mark.promise("S2-029", "S2-031")
+@pytest.mark.promise("S2-029", "S2-031", "S2-034", "S2-056", "S2-063")
 def test_runs_from_pending_to_completed_with_progress_and_metrics(alice, kind):
     seen = []
 

@@ -157,6 +157,7 @@ def expected_date(facts: dict[str, Any]) -> datetime | None:
     return seconds_of(str(facts.get("iptcDateCreated", "")))
 
 
+@pytest.mark.promise("S4-U06")
 def test_every_file_is_answered(
     digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]
 ) -> None:
@@ -181,6 +182,7 @@ def test_orientation(digests: dict[str, DigestResult], expected: dict[str, Any])
     )
 
 
+@pytest.mark.promise("S2-021")
 def test_capture_dates(
     digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]
 ) -> None:

@@ -37,7 +37,7 @@ def digest(
             os.close(descriptor)
 
 
-@pytest.mark.promise("S4-013", "S4-014", "S4-029", "S4-038", "S4-040")
+@pytest.mark.promise("S4-013", "S4-014", "S4-029", "S4-038", "S4-040", "S2-062")
 def test_facts_of_a_photo(tmp_path: Path) -> None:
     block = exif_block(
         {0x010F: "Canon ", 0x0110: "EOS R6", 0x0112: 6},

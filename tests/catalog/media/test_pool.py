@@ -158,6 +158,7 @@ def test_a_process_killed_from_outside_is_replaced(tmp_path: Path) -> None:
     assert len(results) == 12 and not any(result.problem for result in results)
 
 
+@pytest.mark.promise("S4-058")
 def test_jobs_are_pulled_only_as_they_are_needed(tmp_path: Path) -> None:
     pulled: list[str] = []
 
@@ -195,6 +196,7 @@ def test_processes_are_replaced_after_their_share(tmp_path: Path) -> None:
     assert 4 <= len(seen) <= 5
 
 
+@pytest.mark.promise("S4-061")
 def test_two_loops_at_once_are_refused(tmp_path: Path) -> None:
     with DecoderPool(1) as pool:
         answers = pool.digest(names_of(tmp_path))

@@ -78,7 +78,7 @@ def test_a_prefix_is_listed_and_read_whatever_its_names(client: Any, s3_bucket: 
 
 
 @pytest.mark.slow
-@pytest.mark.promise("S4-009")
+@pytest.mark.promise("S4-009", "S4-012")
 def test_more_keys_than_a_page_and_one_that_vanishes_in_mid_walk(client: Any, s3_bucket: str) -> None:
     keys = [f"{number % 7}/{number:04}.jpg" for number in range(1050)]
     put(client, s3_bucket, *keys)

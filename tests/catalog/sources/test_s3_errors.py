@@ -333,6 +333,7 @@ def test_another_version_than_the_listed_one_is_not_read(source: S3Source, bucke
     assert all(body.is_closed and not body.position for body in bucket.bodies)
 
 
+@pytest.mark.promise("S4-036")
 def test_a_head_is_no_more_than_that(source: S3Source, bucket: Bucket) -> None:
     expected = facts_of(source, "a/1.jpg")
     descriptor = source.open_head("a/1.jpg", expected=expected)
