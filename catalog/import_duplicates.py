@@ -1,8 +1,10 @@
 """Tell what a library has already: the very content, what became of it here, the same picture, what lies in the trash."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+
+from catalog.media.results import DigestResult
 
 from .aliases import current_md5
 from .import_places import Read
@@ -66,6 +68,21 @@ class Duplicates:
         columns = ("directory", "filename", "image_digest", "taken_local", "taken_source")
         for photo in here.filter(image_digest__in=digests).only(*columns) if digests else ():
             self._same[photo.image_digest].append(photo)
+
+    def of_contents(
+        self, items: Sequence[ImportItem], md5s: dict[int, str]
+    ) -> Iterator[tuple[ImportItem, tuple[str, str]]]:
+        """Yield those items, whose MD5s are known without reading them, that are there already, with (code, sentence)."""
+        self.clear()
+        for item in items:
+            item.photo_md5 = md5s[item.pk]
+        self.look_up([Read(item, DigestResult()) for item in items])
+        for item in items:
+            there = self._content(item)
+            if there is not None:
+                yield item, there
+            else:
+                item.photo_md5 = ""
 
     def of(self, one: Read) -> tuple[str, str] | None:
         """Return (code, sentence) if the file, which was looked up, is there already; None if it is new."""

@@ -33,6 +33,7 @@ from .answers import digest_columns, digested_row, surveyed_row
 from .decoders import scan_decoders
 from .favourites import FULL
 from .import_duplicates import Duplicates
+from .import_memory import Memory
 from .import_origins import Origin, discard_uploads, origin_of
 from .import_places import SPEAKING, Placer, Planner, Read, stem_of
 from .import_reasons import reason_for_failure, reject, what_is_wrong
@@ -52,6 +53,7 @@ BRING_AT_ONCE = 10
 IN_FLIGHT = 6
 """Files that wait in each decoder while the ones before are put into the library."""
 MOST_KEPT_FOLDERS = 64
+NOT_READ_AGAIN = "Not read again: an earlier import of this folder read it, and its size and time are the same."
 
 State = ImportItem.State
 
@@ -98,7 +100,10 @@ class Importer:
             publishing.refresh_counts(self.library)
             want_scan(self.library, self.run.operation.owner)
         ends = {str(state): self.counts[state] for state in (State.IMPORTED, State.DUPLICATE, State.REJECTED)}
-        return {"library": str(self.library.pk), **ends, "failed": self.counts[State.REJECTED]}
+        if self.counts["known"]:
+            logger.info("%d files were known from earlier imports and not read again (cached).", self.counts["known"])
+        known = {"known": self.counts["known"]}
+        return {"library": str(self.library.pk), **ends, **known, "failed": self.counts[State.REJECTED]}
 
     def _require_target(self) -> None:
         """Raise unless the library's folder is the right one and can be written: nothing is put under an unplugged disk."""
@@ -118,6 +123,7 @@ class Importer:
             return
         self.companions.clear()
         self.planner.begin(wanted)
+        self.memory = Memory(wanted)
         self.room = room_of(self.library)
         origin = origin_of(wanted)
         try:
@@ -126,7 +132,9 @@ class Importer:
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")
             while window := _window(media):
-                self._take(wanted, origin, pool, window)
+                unknown = self._told_before(window)
+                if unknown:
+                    self._take(wanted, origin, pool, unknown)
                 self.run.raise_if_stopped()
             self._finish(wanted, origin)
         finally:
@@ -211,6 +219,20 @@ class Importer:
                 ready = []
         if ready:
             self._bring(wanted, origin, ready, read)
+
+    def _told_before(self, window: list[ImportItem]) -> list[ImportItem]:
+        """Close those files of a window that an earlier import read and the library still has; return the others."""
+        md5s = self.memory.md5s([item for item in window if item.state == State.WAITING])
+        told = []
+        for item, there in self.duplicates.of_contents([item for item in window if item.pk in md5s], md5s):
+            item.state, (item.code, item.reason), item.detail = State.DUPLICATE, there, NOT_READ_AGAIN
+            told.append(item)
+        if told:
+            with transaction.atomic():
+                self.counts["known"] += len(told)
+                self._write_ends(told, [])
+            self.run.raise_if_stopped()
+        return [item for item in window if item.state in ImportItem.OPEN]
 
     def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
         """Decide what becomes of files that were read, put them into the library, write the rows."""

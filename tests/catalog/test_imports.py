@@ -13,13 +13,14 @@ import pytest
 from django.utils import timezone
 
 from catalog import import_places, importing, imports
-from catalog.import_origins import staged_path
+from catalog.import_origins import FolderOrigin, staged_path
 from catalog.imports import ImportRefused, open_batch, start_folder_import, start_importing
 from catalog.libraries import LibraryRefused, add_library, forget_library
 from catalog.media.results import DigestResult
 from catalog.models import FileWrite, Import, ImportItem, Library, Photo, Upload
 from catalog.ratings import set_rating
 from catalog.schedules import start_due_scans
+from catalog.trash import trash_photos
 from catalog.writes import start_writing
 from operations.models import Operation, State
 from operations.running import execute
@@ -125,6 +126,54 @@ def test_what_is_there_already_is_told_at_once_and_not_copied(library, card):
     files = files_of(library)
     assert {end[1] for end in ends(take(library, card)).values()} == {"in_library"}  # once more: nothing comes in
     assert files_of(library) == files
+
+
+@pytest.mark.promise("S2-017", "S2-027", "S2-048")
+def test_a_card_that_is_put_in_again_is_not_read_again(library, card, monkeypatch, caplog):
+    for number in range(6):
+        make_jpeg(card / "DCIM" / f"IMG_{number}.JPG", seed=number, mtime=1_600_000_000)
+    take(library, card)
+    make_jpeg(card / "DCIM" / "IMG_3.JPG", seed=30, mtime=1_600_000_000)  # another one, of another size
+    make_jpeg(card / "DCIM" / "IMG_4.JPG", seed=4, mtime=1_600_000_999)  # the same, written again
+    make_jpeg(card / "DCIM" / "IMG_9.JPG", seed=9, mtime=1_600_000_000)
+    trash_photos(library.owner, [Photo.objects.get(library=library, filename="IMG_5.JPG").pk])
+    assert (card / "DCIM" / "IMG_3.JPG").stat().st_size != Photo.objects.get(filename="IMG_3.JPG").size_bytes
+    real, opened = FolderOrigin.open, []
+    monkeypatch.setattr(FolderOrigin, "open", lambda self, item: (opened.append(item.filename), real(self, item))[1])
+    with caplog.at_level("INFO", logger="catalog.importing"):
+        wanted = take(library, card)
+    assert set(opened) == {"IMG_3.JPG", "IMG_4.JPG", "IMG_9.JPG"}
+    found = {path.removeprefix("DCIM/IMG_"): end[:2] for path, end in ends(wanted).items()}
+    assert found == {
+        "0.JPG": ("duplicate", "in_library"),
+        "1.JPG": ("duplicate", "in_library"),
+        "2.JPG": ("duplicate", "in_library"),
+        "3.JPG": ("imported", ""),
+        "4.JPG": ("duplicate", "in_library"),
+        "5.JPG": ("duplicate", "in_trash"),
+        "9.JPG": ("imported", ""),
+    }
+    assert "4 files were known from earlier imports" in caplog.text
+    assert Operation.objects.filter(kind="import").order_by("created_at").last().result["known"] == 4
+    assert "2024/05/IMG_0.JPG" in wanted.items.get(filename="IMG_0.JPG").reason
+
+
+def test_what_the_library_lost_since_is_read_and_imported_again(library, card):
+    make_jpeg(card / "a.jpg", seed=1, mtime=1_600_000_000)
+    make_jpeg(card / "b.jpg", seed=2)  # written just now: its time proves nothing
+    os.utime(card / "b.jpg")
+    for number in range(6):
+        make_jpeg(Path(library.root) / "2019" / f"{number}.jpg", seed=100 + number)
+    wanted = take(library, card)
+    rescan(library)
+    (Path(library.root) / wanted.items.get(filename="a.jpg").target).unlink()
+    rescan(library)
+    wanted = take(library, card)
+    assert {path: end[:2] for path, end in ends(wanted).items()} == {
+        "a.jpg": ("imported", ""),
+        "b.jpg": ("duplicate", "in_library"),
+    }
+    assert wanted.items.get(filename="b.jpg").detail == ""
 
 
 @pytest.mark.promise("X-01")

@@ -230,7 +230,7 @@ class Bench:
         found = {
             re.sub(r"\.photolala\.trash/[0-9a-f-]{36}/", "trash ", name): value
             for name, value in everything.items()
-            if (step.name != "rebuild" or is_kept[name]) and not name.endswith(".tmp")
+            if (not step.name.endswith("rebuild") or is_kept[name]) and not name.endswith(".tmp")
         }
         found["rated"] = self.installation.ask(ONE_RATING)
         found["current"] = self.pointer().splitlines()[0]
