@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from catalog import publishing
 from catalog import scan as scan_module
 from catalog.cache_tree import cache
 from catalog.locations import cache_location
@@ -376,3 +377,25 @@ def test_another_disk_under_the_same_name_is_noticed(library, root):
     resume(refused, confirm_gone=True)
     assert execute(refused.pk).state == State.COMPLETED
     assert (root / ".photolala.md5").exists()
+
+
+def test_sqlite_makes_the_rows_of_a_snapshot_as_python_does(library, root):
+    make_library(root, 6)
+    make_jpeg(root / "top.jpg", seed=70, taken=None)
+    scan(library)
+    for number, (minutes, taken) in enumerate(
+        ((None, "1998-02-03T04:05:06"), (330, "2020-01-02T03:04:05.678900"), (-570, "1826-01-01T00:00:00"))
+    ):
+        photo = Photo.objects.order_by("filename")[number]
+        Photo.objects.filter(pk=photo.pk).update(
+            taken_local=f"{taken}Z", taken_offset_minutes=minutes, taken_source="exif"
+        )
+    Photo.objects.filter(filename="IMG_00004.JPG").update(
+        taken_source="", photo_md5="", head_md5="", media_type="", rating=3
+    )
+    columns = publishing._selected(library, publishing._ENTRY_COLUMNS)
+    expected = [publishing._entry_row(row) for row in columns]
+    assert list(publishing.entry_rows(library)) == expected
+    assert {row[10] for row in expected} >= {
+        None, "1998-02-03T04:05:06", "2020-01-02T03:04:05.678900+05:30", "1826-01-01T00:00:00-09:30",
+    }  # fmt: skip
