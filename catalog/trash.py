@@ -102,9 +102,11 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
         try:
             name = _put_back(root, item)
         except OSError as error:
-            TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
-            done.refuse(item.pk, _sentence(error, item.path))
-            continue
+            if _lies(root, f"{FOLDER}/{item.pk}", item.filename):
+                TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
+                done.refuse(item.pk, _sentence(error, item.path))
+                continue
+            name = _name_of_restored(root, item)  # it went back; only the disk did not say that this will last
         _restored(library, item, name)
         done.count += 1
     if done.count:

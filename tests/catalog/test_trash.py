@@ -1,5 +1,6 @@
 """The trash: files move there and back with all that hangs on their photos; nothing goes without being meant, or half."""
 
+import errno
 import os
 import shutil
 from datetime import timedelta
@@ -206,6 +207,23 @@ def test_a_file_that_came_back_and_went_before_anybody_looked_stays_missing(libr
     settle(library, before=timezone.now())
     assert not TrashItem.objects.exists()
     assert Photo.objects.get(pk=one.pk).state == "missing"
+
+
+def test_a_disk_that_fails_after_the_file_went_back_leaves_no_empty_item(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    before = Photo.objects.filter(pk=one.pk).values().get()
+    trash_photos(library.owner, [one.pk])
+    real = trash.move_between
+
+    def fail_afterwards(*places, **options):
+        real(*places, **options)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(trash, "move_between", fail_afterwards)
+    done = restore_items(library.owner, library, [TrashItem.objects.get().pk])
+    assert (done.count, done.errors) == (1, [])
+    assert not TrashItem.objects.exists()
+    assert Photo.objects.filter(pk=one.pk).values().get() == before
 
 
 def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
