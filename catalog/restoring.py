@@ -30,7 +30,7 @@ from .locations import cache_location, root_location
 from .models import Library, Photo, PhotoMetadata
 from .planning import UNREAD
 from .restore_plan import Plan, Wanted, planned
-from .scan_rows import PHOTO_TABLE, Row
+from .scan_rows import PHOTO_TABLE, Row, insert_rows
 from .snapshot_history import SnapshotNotKept, open_copy, root_md5, working_folder
 from .source_for import source_for
 
@@ -185,8 +185,9 @@ class _Switch:
 
     def _write(self, batch: Sequence[Wanted]) -> int:
         """Write the rows of a batch; return how many are new."""
-        new = []
+        new: list[Row] = []
         bodies: dict[str, str] = {}
+        known_bodies: list[str] = []
         missing = [wanted.entry.photo_id for wanted in batch if wanted.is_missing and wanted.has_same_content]
         known = Photo.objects.in_bulk(missing)
         by_columns: dict[tuple[str, ...], list[Row]] = {}
@@ -196,19 +197,19 @@ class _Switch:
                 body, has_thumbnail = self.plan.content(wanted.entry.photo_md5)
                 row.update(_content(wanted.entry, body, has_thumbnail=has_thumbnail))
                 bodies[row["id"]] = body
+                known_bodies += [row["id"]] if wanted.is_known else []
             elif wanted.is_missing:
                 row.update(_back(known[UUID(row["id"])]))
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)
             else:
-                new.append(Photo(library=self.library, added_at=self.started_at, **row))
+                new.append({"library_id": self.library.pk, "added_at": self.started_at, **row})
         for columns, rows in by_columns.items():
             _update(rows, columns)
-        Photo.objects.bulk_create(new)
-        PhotoMetadata.objects.filter(photo_id__in=list(bodies)).delete()
-        PhotoMetadata.objects.bulk_create(
-            PhotoMetadata(photo_id=key, body=body) for key, body in bodies.items() if body
-        )
+        insert_rows(Photo, new)
+        if known_bodies:
+            PhotoMetadata.objects.filter(photo_id__in=known_bodies).delete()
+        insert_rows(PhotoMetadata, [{"photo_id": key, "body": body} for key, body in bodies.items() if body])
         return len(new)
 
     def _facts(self, entry: EntryRow) -> Row:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
-from django.db.models import Field, Q
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import Field, Model, Q
 from django.utils import timezone
 
 from operations.models import Operation
@@ -21,6 +21,7 @@ from .planning import Entry
 
 CLAIM_LENGTH = timedelta(minutes=10)
 PHOTO_TABLE = Photo._meta.db_table
+_NONE_YET = object()
 
 SURVEY_COLUMNS = [
     "size_bytes",
@@ -142,10 +143,23 @@ def _plain(value: Any) -> Any:
 
 
 def _converter(field: Field) -> Callable[[Any], Any]:
-    """Return what turns a Python value of `field` into a database parameter; the cheap kinds pass as they are."""
-    if field.get_internal_type() in {"UUIDField", "DateTimeField", "JSONField"} or field.is_relation:
-        return lambda value: field.get_db_prep_save(value, connection)
-    return _plain
+    """Return what turns a Python value of `field` into a database parameter; the cheap kinds pass as they are.
+
+    The very value that came before (the library, the moment of the scan) is not converted again.
+    """
+    if field.get_internal_type() not in {"UUIDField", "DateTimeField", "JSONField"} and not field.is_relation:
+        return _plain
+    database = connections[DEFAULT_DB_ALIAS]
+    value_before: Any = _NONE_YET
+    converted: Any = None
+
+    def convert(value: Any) -> Any:
+        nonlocal value_before, converted
+        if value is not value_before:
+            value_before, converted = value, field.get_db_prep_save(value, database)
+        return converted
+
+    return convert
 
 
 def _converters(columns: Iterable[str]) -> list[Callable[[Any], Any]]:
@@ -156,6 +170,27 @@ def _converters(columns: Iterable[str]) -> list[Callable[[Any], Any]]:
 def _parameters(rows: Iterable[Row], columns: Sequence[str]) -> list[list[Any]]:
     converters = _converters(columns)
     return [[convert(row[column]) for column, convert in zip(columns, converters, strict=True)] for row in rows]
+
+
+def insert_rows(model: type[Model], rows: Sequence[Row]) -> None:
+    """Insert rows that all name the same columns (attnames); the others get their defaults. Raises IntegrityError.
+
+    A fifth of the ORM's time. Call it in a transaction.
+    """
+    if not rows:
+        return
+    given = [field for field in model._meta.concrete_fields if field.attname in rows[0]]
+    absent = [field for field in model._meta.concrete_fields if field not in given and not field.has_db_default()]
+    columns = [str(field.column) for field in (*given, *absent)]
+    sql = (
+        f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "  # noqa: S608
+        f"VALUES ({', '.join(['%s'] * len(columns))})"
+    )
+    defaults = [_converter(field)(field.get_default()) for field in absent]
+    named = [(field.attname, _converter(field)) for field in given]
+    values = [[*(convert(row[name]) for name, convert in named), *defaults] for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, values)
 
 
 def parameter(model_field: str, value: Any, model: Any = Photo) -> Any:
