@@ -101,6 +101,7 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
             .values_list("filename", flat=True)
         )
         wanted = []
+        told: list[PhotoMetadata] = []
         for key, asset in by_id.items():
             photo = known.get(key)
             head = hashlib.md5(f"{key}\n{asset.modified}".encode(), usedforsecurity=False).hexdigest()
@@ -117,9 +118,10 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
             photo.save()
             if not photo.has_thumbnail:
                 wanted.append(key)
-            PhotoMetadata.objects.update_or_create(photo=photo, defaults={"body": _body(asset)})
+            told.append(PhotoMetadata(photo=photo, body=_body(asset)))
             if asset.favorite is not None:
                 _like(library, photo, asset.favorite)
+        PhotoMetadata.objects.bulk_create(told, update_conflicts=True, unique_fields=["photo"], update_fields=["body"])
         publishing.note_change(library)
     publishing.refresh_counts(library)
     return wanted

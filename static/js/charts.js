@@ -29,7 +29,10 @@ function options(place, series, width) {
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     legend: { show: false },
-    scales: { y: { range: (_, least, most) => [0, Math.max(most * 1.1, 1)] } },
+    scales: {
+      x: { range: ({ data: [times] }, first, last) => (times.length > 1 ? [first, last] : [first - 3600, first + 3600]) },
+      y: { range: (_, least, most) => [0, Math.max(most * 1.1, 1)] },
+    },
     axes: [{ ...axis, values: moments, space: 70 }, { ...axis, size: 60 }],
     series: [{}, { label: series.title, stroke: colour(place, "--accent"), width: 2, points: { show: true, size: 5 } }],
   };
