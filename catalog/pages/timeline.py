@@ -106,6 +106,15 @@ def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str
     }
 
 
+_WHY_NOT = {
+    Photo.State.MISSING: (
+        "Its file is not in the library's folder any more. What is known of the photo is kept, and it comes back by itself "
+        "when the file does."
+    ),
+    Photo.State.REMOTE: "It is on the phone; its file is not here.",
+}
+
+
 def opened_photo(photo: Any) -> dict[str, Any]:
     """Return what the script needs to open `photo` (with its annotated `stars`) wherever its bucket may be."""
     return {
@@ -118,7 +127,7 @@ def opened_photo(photo: Any) -> dict[str, Any]:
         "is_shown": photo.is_shown,
         "favourite": bool(photo.stars),
         "has_thumbnail": photo.has_thumbnail,
-        "problem": photo.problem or f"This photo cannot be shown: {photo.get_state_display()}.",
+        "problem": photo.problem or _WHY_NOT.get(photo.state, "This photo cannot be shown."),
     }
 
 

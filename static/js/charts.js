@@ -30,7 +30,7 @@ function options(place, series, width) {
     cursor: { drag: { x: false, y: false } },
     legend: { show: false },
     scales: {
-      x: { range: ({ data: [times] }, first, last) => (times.length > 1 ? [first, last] : [first - 3600, first + 3600]) },
+      x: { range: ({ data: [times] }, first, last) => (times.length < 2 ? [first - 3600, first + 3600] : last - first < 3600 ? [last - 3600, last] : [first, last]) },
       y: { range: (_, least, most) => [0, Math.max(most * 1.1, 1)] },
     },
     axes: [{ ...axis, values: moments, space: 70 }, { ...axis, size: 60 }],

@@ -11,6 +11,8 @@ let isStale = false; // something ended and the page does not show it yet
 let cursor = "";
 let timer = 0;
 
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }); // on a phone they are wider than it
+
 export function describe(operation) {
   if (operation.state === "pending") return "waiting for a worker";
   const total = operation.total ? ` / ${number.format(operation.total)}` : "";

@@ -565,10 +565,17 @@ def test_without_scripts_the_photos_can_be_paged_through(alice, library, open_ta
     expect(page.locator("img.plain-photo")).to_be_visible()
 
 
-def test_a_film_that_the_browser_cannot_play_is_converted_and_played(alice, library, open_tab):
-    data = make_film(Path(library.root) / "film.avi").read_bytes()
-    make_photo(library, "film.avi", data=data, media_type="video/x-msvideo", width=320, height=180)
-    Photo.objects.exclude(filename="film.avi").delete()
+@pytest.mark.parametrize(
+    ("name", "codec", "media_type"),
+    [
+        ("film.avi", "mpeg4", "video/x-msvideo"),
+        ("sound-only.mp4", "libx265", "video/mp4"),
+    ],  # of the second it plays the sound
+)
+def test_a_film_that_the_browser_cannot_play_is_converted_and_played(alice, library, open_tab, name, codec, media_type):
+    data = make_film(Path(library.root) / name, codec=codec).read_bytes()
+    make_photo(library, name, data=data, media_type=media_type, width=320, height=180)
+    Photo.objects.exclude(filename=name).delete()
     page = open_tab(alice).page
     page.goto("/")
     page.locator(TILE).first.click()

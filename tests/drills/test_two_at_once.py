@@ -19,6 +19,9 @@ START = (
     f"print(start_scan(Library.objects.get(pk='{LIBRARY_ID}'), User.objects.get(), **{{}}).pk)"
 )
 
+PROBE = "from accounts.models import User; from operations.running import start; start('probe', User.objects.get())"
+"""No worker knows such work, so one that is ready gives it up at once."""
+
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Installation, Installation]:
@@ -96,7 +99,13 @@ def scan_with_a_worker(installation: Installation, *, kills: bool) -> dict[str, 
         start_new_session=True,
     )
     try:
-        while not descendants(worker.pid):
+        subprocess.run(
+            installation.manage("shell", "-v0", "-c", PROBE),
+            env=installation.environment,
+            check=True,
+            capture_output=True,
+        )
+        while not installation.ask("SELECT 1 FROM operations_operation WHERE kind = 'probe' AND state = 'failed'"):
             assert worker.poll() is None, "the worker ended"
             time.sleep(0.05)
         leader = installation.scan()
@@ -113,7 +122,7 @@ def scan_with_a_worker(installation: Installation, *, kills: bool) -> dict[str, 
         for pid in [*descendants(worker.pid), worker.pid]:
             kill(pid)
         worker.wait()
-    (figures,) = installation.ask("SELECT metrics FROM operations_operation") or ("{}",)
+    (figures,) = installation.ask("SELECT metrics FROM operations_operation WHERE kind = 'scan'") or ("{}",)
     return {**json.loads(out.splitlines()[-1]), **json.loads(figures)}
 
 

@@ -91,4 +91,4 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['found']:,} photos: {result['added']:,} added, {result['changed']:,} changed, {result['moved']:,} moved, "
         f"{result['gone']:,} gone, {result['unchanged']:,} unchanged"
     )
-    return f"{text}; {result['failed']:,} cannot be shown (listed under Problems)" if result["failed"] else text
+    return f"{text}; {result['failed']:,} cannot be shown, or only in part (see Problems)" if result["failed"] else text

@@ -148,10 +148,13 @@ export class Lightbox extends EventTarget {
     video.playsInline = true;
     if (content.data.msrc) video.poster = content.data.msrc;
     const isRendition = content.data.hasRendition;
-    video.addEventListener("error", () => {
+    const refuse = () => {
       if (isRendition) this.showReason(content, "This browser cannot play the video. The original can be downloaded.");
       else void this.convert(content);
-    });
+    };
+    video.addEventListener("error", refuse);
+    // Of a film whose pictures it cannot decode a browser may play the sound alone, without a word.
+    video.addEventListener("loadedmetadata", () => video.videoWidth === 0 && refuse());
     video.src = isRendition ? urls.rendition(content.data.id) : urls.original(content.data.id);
     return video;
   }
