@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from catalog.sources.base import SourceUnavailable
 from operations.models import Operation, State, lease_length
@@ -57,24 +57,30 @@ def assist(operation_id: UUID, token: int) -> int:
         return 0
     claimed_for = scan_rows.claim_prefix(operation) + secrets.token_hex(5)
     until = time.monotonic() + TURN_SECONDS
+    alive = _Alive()
     done = 0
 
     def claim() -> list[scan_rows.Claimed]:
+        alive.note()
         if time.monotonic() > until or not _led(operation_id, token).exists():
             return []
         return scan_rows.claim_digests(library, claimed_for, BATCH, lease_length())
 
     def apply(rows: Sequence[Row]) -> None:
         nonlocal done
+        alive.note()
         if rows:
             with transaction.atomic():
+                # Held until the rows are written: no other run can begin, and end, in between.
+                if _led(operation_id, token).select_for_update().values_list("pk").first() is None:
+                    raise _Dismissed
                 done += scan_rows.apply_digests(library, rows)
                 mirror_read_stars(library, [(row["id"], row["rating"]) for row in rows])
                 publishing.note_change(library)
         if not _led(operation_id, token).exists():
             raise _Dismissed
 
-    with _holding(library, claimed_for), ExitStack() as opened:
+    with _holding(library, claimed_for, alive), ExitStack() as opened:
         source = source_for(library)
         opened.callback(source.close)
         require_source = partial(publishing.require_root, library, source)
@@ -95,6 +101,9 @@ def assist(operation_id: UUID, token: int) -> int:
             pass
         except SourceUnavailable as error:
             logger.warning("This worker cannot help with the scan %s: %s", operation_id, error)
+            return done
+        except DatabaseError:
+            logger.warning("An assistant of the scan %s gave up.", operation_id, exc_info=True)
             return done
     logger.info("Read %d photos for the scan %s.", done, operation_id)
     if time.monotonic() > until and _led(operation_id, token).exists():
@@ -118,13 +127,27 @@ def wait_for_others(library: Library, claimed_for: str, breathe: Callable[[], An
     return False
 
 
+class _Alive:
+    """When an assistant last came forward: a process that only hangs must not keep its claims."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def note(self) -> None:
+        """It claims or writes something."""
+        self._at = time.monotonic()
+
+    def __bool__(self) -> bool:
+        return time.monotonic() - self._at < scan_rows.CLAIM_LENGTH.total_seconds()
+
+
 @contextmanager
-def _holding(library: Library, claimed_for: str) -> Iterator[None]:
-    """Renew the claims as long as this process lives, from a thread of its own; give back what is left of them."""
+def _holding(library: Library, claimed_for: str, alive: _Alive) -> Iterator[None]:
+    """Renew the claims as long as the assistant comes forward, from a thread of its own; give back what is left of them."""
     ended = threading.Event()
 
     def renew() -> None:
-        while not ended.wait(lease_length().total_seconds() / 3):
+        while not ended.wait(lease_length().total_seconds() / 3) and alive:
             try:
                 scan_rows.renew_claims(library, claimed_for, lease_length())
             except Exception:

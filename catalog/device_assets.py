@@ -121,8 +121,14 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
             told.append(PhotoMetadata(photo=photo, body=_body(asset)))
             if asset.favorite is not None:
                 _like(library, photo, asset.favorite)
+        before = PhotoMetadata.objects.filter(photo__in=[one.photo_id for one in told])
+        bodies = {one.photo_id: one.body for one in told}
+        stale = [key for key, body in before.values_list("photo", "body") if bodies[key] != body]
         PhotoMetadata.objects.bulk_create(told, update_conflicts=True, unique_fields=["photo"], update_fields=["body"])
         publishing.note_change(library)
+    for one in told:
+        if one.photo_id in stale:  # made anew when it is asked for
+            cache_tree.cache().delete(cache_tree.asset_metadata_name(str(library.pk), one.photo.asset_id))
     publishing.refresh_counts(library)
     return wanted
 

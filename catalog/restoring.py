@@ -12,7 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import Value
+from django.db.models import F, Value
 from django.db.models.functions import Concat
 
 from catalog.snapshots.choose import choose_snapshot
@@ -172,7 +172,11 @@ class _Switch:
                 _leave_places(ids)
             for ids in _batches(self.plan.gone()):
                 counts["gone"] += Photo.objects.filter(pk__in=ids).update(
-                    state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=self.started_at
+                    state=Photo.State.MISSING,
+                    is_shown=False,
+                    needs_digest=False,
+                    missing_since=self.started_at,
+                    claim_token=F("claim_token") + 1,
                 )
             for batch in _batches(self.plan.changed()):
                 added = self._write(batch)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.models import Field, Model, Q
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.models import F, Field, Model, Q
 from django.utils import timezone
 
 from operations.models import Operation
@@ -395,7 +395,10 @@ def renew_claims(library: Library, claimed_for: str, length: timedelta = CLAIM_L
     held = Photo.objects.filter(
         library=library, needs_digest=True, claimed_for=claimed_for, claimed_until__isnull=False
     )
-    held.update(claimed_until=timezone.now() + length)
+    with transaction.atomic():
+        # Those that are being written just now are passed over, so that nobody waits for anybody.
+        keys = list(held.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
+        held.filter(pk__in=keys).update(claimed_until=timezone.now() + length)
 
 
 def release_claims(library: Library, claimed_for: str) -> None:
@@ -418,5 +421,9 @@ def mark_directory_missing(library: Library, directory: str, now: datetime) -> i
 
 def _mark(photos: PhotoQuerySet, now: datetime) -> int:
     return photos.exclude(state=Photo.State.MISSING).update(
-        state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now
+        state=Photo.State.MISSING,
+        is_shown=False,
+        needs_digest=False,
+        missing_since=now,
+        claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
     )

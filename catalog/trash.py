@@ -15,11 +15,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from catalog.media.kinds import Folder
 from catalog.sources.base import SourceUnavailable
-from catalog.sources.placing import move_between, numbered, open_folder, sync_folder
+from catalog.sources.placing import content_of, move_between, numbered, open_folder, sync_folder
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.lib.files import fsync_directory, remove_if_there
@@ -102,11 +103,18 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
         try:
             name = _put_back(root, item)
         except OSError as error:
-            if _lies(root, f"{FOLDER}/{item.pk}", item.filename):
-                TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
+            try:
+                _writable_root(library)
+                if _lies(root, f"{FOLDER}/{item.pk}", item.filename):
+                    TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
+                    done.refuse(item.pk, _sentence(error, item.path))
+                    continue
+                # It went back; only the disk did not say that this will last.
+                name = _name_of_restored(root, item)
+            except (OSError, TrashRefused):  # nobody can tell now: `settle` does it when the disk is well again
                 done.refuse(item.pk, _sentence(error, item.path))
                 continue
-            name = _name_of_restored(root, item)  # it went back; only the disk did not say that this will last
+            _sidecars_back(root, item)
         _restored(library, item, name)
         done.count += 1
     if done.count:
@@ -158,7 +166,11 @@ def settle(library: Library, before: datetime | None = None) -> None:
     except TrashRefused:
         return
     for item in items.select_related("photo"):
-        is_in_trash = _lies(root, f"{FOLDER}/{item.pk}", item.filename)
+        try:
+            is_in_trash = _lies(root, f"{FOLDER}/{item.pk}", item.filename)
+            name = "" if is_in_trash or item.state == State.MOVING else _name_of_restored(root, item)
+        except OSError:
+            continue  # nobody can tell now
         if item.state == State.MOVING and is_in_trash:
             _move_sidecars(root, item, {})
             sync_folder(root, f"{FOLDER}/{item.pk}")
@@ -166,7 +178,8 @@ def settle(library: Library, before: datetime | None = None) -> None:
         elif item.state == State.RESTORING and is_in_trash:
             TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
         elif item.state == State.RESTORING:
-            _restored(library, item, _name_of_restored(root, item))
+            _sidecars_back(root, item)
+            _restored(library, item, name)
             want_scan(library, library.owner)
         else:
             TrashItem.objects.filter(pk=item.pk, state=State.MOVING).delete()  # it was never moved
@@ -331,7 +344,13 @@ def _trashed(library: Library, items: Iterable[TrashItem]) -> None:
         for item in items:
             if TrashItem.objects.filter(pk=item.pk, state=State.MOVING).update(state=State.TRASHED) and item.photo_id:
                 there = Photo.objects.filter(pk=item.photo_id, directory=item.directory, filename=item.filename)
-                there.update(state=Photo.State.MISSING, is_shown=False, needs_digest=False, missing_since=now)
+                there.update(
+                    state=Photo.State.MISSING,
+                    is_shown=False,
+                    needs_digest=False,
+                    missing_since=now,
+                    claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
+                )
         publishing.note_change(library)
 
 
@@ -348,30 +367,49 @@ def _put_back(root: bytes, item: TrashItem) -> str:
                     break
                 except FileExistsError:
                     continue
-            for sidecar in item.sidecars:
-                with suppress(OSError):  # one of that name is there: this one stays in the trash's folder
-                    move_between(bin_folder, unescape_path(sidecar), folder, unescape_path(sidecar))
         finally:
             os.close(bin_folder)
     finally:
         os.close(folder)
-    _remove_folder(root, item)
+    _sidecars_back(root, item)
     return name
 
 
+def _sidecars_back(root: bytes, item: TrashItem) -> None:
+    """Move back what went along and is still in the trash, and remove its folder there. Safe to do again."""
+    with suppress(OSError):
+        folder = open_folder(root, item.directory)
+        try:
+            bin_folder = open_folder(root, f"{FOLDER}/{item.pk}")
+            try:
+                for sidecar in item.sidecars:
+                    with suppress(OSError):  # one of that name is there: this one stays in the trash's folder
+                        move_between(bin_folder, unescape_path(sidecar), folder, unescape_path(sidecar))
+            finally:
+                os.close(bin_folder)
+        finally:
+            os.close(folder)
+    _remove_folder(root, item)
+
+
 def _name_of_restored(root: bytes, item: TrashItem) -> str:
-    """Return the name under which a file lies that came back while nobody was left to write that down; "" if none is it."""
+    """Return the name under which a file lies that came back while nobody was left to write that down; "" if none is it.
+
+    Raises OSError if that cannot be told.
+    """
     try:
         folder = open_folder(root, item.directory)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     try:
         for number in range(1, MOST_NUMBERS):
             name = item.filename if number == 1 else numbered(item.filename, number)
             facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
             if (facts.st_size, facts.st_mtime_ns) == (item.size_bytes, item.mtime_ns):
-                return name
-    except OSError:
+                found = content_of(folder, unescape_path(name)) if item.photo_md5 else None
+                if found is None or found[1] == item.photo_md5:
+                    return name
+    except FileNotFoundError:
         pass  # the first number that is free: it went to none of those before
     finally:
         os.close(folder)
@@ -427,13 +465,14 @@ def _remove_folder(root: bytes, item: TrashItem) -> None:
 
 
 def _lies(root: bytes, directory: str, filename: str) -> bool:
+    """Return whether a file lies there. Raises OSError if that cannot be told: "not found" is the only no."""
     try:
         folder = open_folder(root, directory)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         os.stat(unescape_path(filename), dir_fd=folder, follow_symlinks=False)
-    except OSError:
+    except FileNotFoundError:
         return False
     finally:
         os.close(folder)

@@ -125,6 +125,7 @@ def test_what_the_phone_tells_is_its_metadata_and_lies_beside_its_picture(cast, 
     assert cache().exists(name)  # made again, as it was missing
     assert charlie.get(f"{API}photos/{photo.pk}/metadata/").status_code == 404
     tell(phone, library, asset(width=100))
+    assert not cache().exists(name)  # what it says is no longer so
     changed = alice.get(f"{API}photos/{photo.pk}/metadata/", HTTP_IF_NONE_MATCH=answer["ETag"])
     assert json.loads(b"".join(changed.streaming_content))["width"] == 100
     phone.post(f"{API}libraries/{library}/assets/remove/", {"asset_ids": [ID]}, format="json")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from catalog import assisting, scan_rows
@@ -156,6 +157,29 @@ def test_after_a_minute_an_assistant_asks_to_be_called_again(library, called, mo
     monkeypatch.setattr(assisting, "_ring", lambda *words: rings.append(words))
     assert assisting.assist(operation.pk, operation.token) == 0
     assert rings == [(operation.pk, operation.token)]
+
+
+def test_what_is_gone_meanwhile_is_not_brought_back_by_who_still_reads_it(library, root, called):
+    scan(library)
+    claimed_by_one = "x:1:late"
+    Photo.objects.update(needs_digest=True)
+    held = scan_rows.claim_digests(library, claimed_by_one, 100)
+    first = Photo.objects.order_by("directory", "filename").first()
+    scan_rows.mark_missing(library, first.directory, [first.filename], timezone.now())
+    (mine,) = [one for one in held if one.id == first.pk]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM catalog_photo WHERE claim_token = %s AND filename = %s",
+            [mine.claim_token, first.filename],
+        )
+        assert cursor.fetchone() == (0,)  # what was read for that claim finds no row to write
+
+
+def test_who_hangs_keeps_its_claims_no_longer(monkeypatch):
+    alive = assisting._Alive()
+    assert alive
+    monkeypatch.setattr(scan_rows, "CLAIM_LENGTH", timedelta(0))
+    assert not alive
 
 
 def test_nobody_is_called_for_a_few_photos_or_where_one_worker_is_set(library, settings, monkeypatch):
