@@ -86,6 +86,21 @@ def test_of_two_workers_at_one_operation_one_does_it_once(pair: tuple[Installati
     assert differences(expected, contents(together)) == []
 
 
+def wait_for_the_other(installation: Installation, leader: "subprocess.Popen[bytes]") -> None:
+    """Hold the leader up, so that it does not read everything alone, until another worker has claimed photos."""
+    reading = "SELECT 1 FROM operations_operation WHERE kind = 'scan' AND phase LIKE 'Reading photos%'"
+    held = "SELECT 1 FROM catalog_photo WHERE needs_digest AND length(claimed_for) > 45 AND claimed_until IS NOT NULL"
+    while leader.poll() is None and not installation.ask(reading):
+        time.sleep(0.01)
+    while leader.poll() is None and not installation.ask(held):
+        os.kill(leader.pid, signal.SIGSTOP)  # not for long: it may hold the database's lock, and its lease runs on
+        until = time.monotonic() + 3.0
+        while time.monotonic() < until and not installation.ask(held):
+            time.sleep(0.02)
+        os.kill(leader.pid, signal.SIGCONT)
+        time.sleep(0.1)
+
+
 def scan_with_a_worker(installation: Installation, *, kills: bool) -> dict[str, object]:
     """Scan while another worker may help; with `kills` that one dies in the middle. Return the scan's result and figures."""
     installation.extra = {"PHOTOLALA_SCAN_WORKERS": "2", "PHOTOLALA_DECODERS": "1", "PHOTOLALA_LEASE_SECONDS": "5"}
@@ -109,10 +124,8 @@ def scan_with_a_worker(installation: Installation, *, kills: bool) -> dict[str, 
             assert worker.poll() is None, "the worker ended"
             time.sleep(0.05)
         leader = installation.scan()
+        wait_for_the_other(installation, leader)
         if kills:
-            held = "SELECT 1 FROM catalog_photo WHERE needs_digest AND length(claimed_for) > 45"
-            while leader.poll() is None and not installation.ask(held):
-                time.sleep(0.01)
             os.killpg(worker.pid, signal.SIGKILL)
             for pid in descendants(worker.pid):
                 kill(pid)
