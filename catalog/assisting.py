@@ -41,16 +41,19 @@ class _Dismissed(Exception):
     """The scan ended, was stopped, or has another leader."""
 
 
-def call(operation: Operation, pending: int) -> int:
-    """Ask other workers to help with `pending` photos, as many as PHOTOLALA_SCAN_WORKERS says. Returns how many."""
+def call(operation: Operation, pending: int, zone: str) -> int:
+    """Ask other workers to help with `pending` photos, as many as PHOTOLALA_SCAN_WORKERS says. Returns how many.
+
+    `zone` is the time zone in which this run tells the dates of photos that know none.
+    """
     wanted = settings.SCAN_WORKERS - 1
     if wanted < 1 or pending < LEAST_PHOTOS:
         return 0
-    return sum(_ring(operation.pk, operation.token) for _ in range(wanted))
+    return sum(_ring(operation.pk, operation.token, zone) for _ in range(wanted))
 
 
-def assist(operation_id: UUID, token: int) -> int:
-    """Read photos for the scan `operation_id` while its run `token` lasts, for a minute. Returns how many."""
+def assist(operation_id: UUID, token: int, zone: str) -> int:
+    """Read photos for the scan `operation_id` while its run `token` lasts, for a minute. Returns how many; `zone` as above."""
     operation = _led(operation_id, token).first()
     library = Library.objects.filter(pk=operation.params["library"]).first() if operation else None
     if operation is None or library is None:
@@ -60,9 +63,12 @@ def assist(operation_id: UUID, token: int) -> int:
     alive = _Alive()
     done = 0
 
+    def is_over() -> bool:
+        return time.monotonic() > until
+
     def claim() -> list[scan_rows.Claimed]:
         alive.note()
-        if time.monotonic() > until or not _led(operation_id, token).exists():
+        if is_over() or not _led(operation_id, token).exists():
             return []
         return scan_rows.claim_digests(library, claimed_for, BATCH, lease_length())
 
@@ -89,11 +95,12 @@ def assist(operation_id: UUID, token: int) -> int:
             digesting = Digesting(
                 library,
                 source,
-                zone=library.time_zone,
+                zone=zone,
                 opened=opened,
                 claim=claim,
                 apply=apply,
                 require_source=require_source,
+                is_over=is_over,
             )
             with scan_decoders() as pool:
                 digesting.run(pool)
@@ -106,8 +113,8 @@ def assist(operation_id: UUID, token: int) -> int:
             logger.warning("An assistant of the scan %s gave up.", operation_id, exc_info=True)
             return done
     logger.info("Read %d photos for the scan %s.", done, operation_id)
-    if time.monotonic() > until and _led(operation_id, token).exists():
-        _ring(operation_id, token)
+    if is_over() and _led(operation_id, token).exists():
+        _ring(operation_id, token, zone)
     return done
 
 
@@ -171,11 +178,11 @@ def _led(operation_id: UUID, token: int) -> Any:
     return running.filter(cancel_requested=False, stop_requested=False)
 
 
-def _ring(operation_id: UUID, token: int) -> bool:
+def _ring(operation_id: UUID, token: int, zone: str) -> bool:
     from .tasks import assist_scan
 
     try:
-        assist_scan.apply_async((str(operation_id), token), queue="scan")
+        assist_scan.apply_async((str(operation_id), token, zone), queue="scan")
     except Exception as error:  # noqa: BLE001 - kombu raises many kinds; the leader does it all alone then
         logger.warning("No assistant could be called for the scan %s: %s", operation_id, error)
         return False

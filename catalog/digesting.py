@@ -101,7 +101,10 @@ class _Reading:
 
 
 class Digesting:
-    """Reads what `claim` gives, until that is nothing, and hands the rows to `apply`, which may raise to end it."""
+    """Reads what `claim` gives, until that is nothing, and hands the rows to `apply`, which may raise to end it.
+
+    `is_over` ends it between two files; what was claimed and not read is for the caller to give back.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class Digesting:
         claim: Callable[[], list[Claimed]],
         apply: Callable[[list[Row]], None],
         require_source: Callable[[], None],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._library = library
         self._source = source
@@ -121,6 +125,7 @@ class Digesting:
         self._claim = claim
         self._apply = apply
         self._require_source = require_source
+        self._is_over = is_over
 
     def run(self, pool: DecoderPool) -> None:
         """Digest until nothing can be claimed. Raises SourceUnavailable if the source fails, not the files."""
@@ -139,6 +144,8 @@ class Digesting:
         beside_of: dict[str, dict[str, tuple[dict[str, str], int]]] = {}
         while claimed := self._claim():
             for photo in claimed:
+                if self._is_over():
+                    return
                 if photo.directory not in beside_of:
                     if len(beside_of) > MOST_KEPT_FOLDERS:
                         beside_of.clear()

@@ -170,6 +170,12 @@ class _Copying:
         self.folder = self.source = -1
 
 
+def _copy(copying: _Copying, item: ImportItem, name: bytes) -> os.stat_result:
+    """Copy what is open for an item into its folder under a free name. Raises FileExistsError, or what else went wrong."""
+    word = f"import-{item.pk}"
+    return copy_into(copying.folder, name, word, copying.source, mtime_ns=item.mtime_ns, md5=item.photo_md5)
+
+
 class Placer:
     """Puts files into the library's folder; `require_target` raises if that is not there any more."""
 
@@ -211,15 +217,7 @@ class Placer:
             copying.folder = open_folder(self.root, item.target_directory, create=True)
             if not one.was_placed:
                 copying.source = origin.open(item)
-                copying.facts = self._threads.submit(
-                    copy_into,
-                    copying.folder,
-                    unescape_path(item.target_filename),
-                    f"import-{item.pk}",
-                    copying.source,
-                    mtime_ns=item.mtime_ns,
-                    md5=item.photo_md5,
-                )
+                copying.facts = self._threads.submit(_copy, copying, item, unescape_path(item.target_filename))
         except (OSError, ValueError) as error:
             copying.error = error
         return copying
@@ -252,14 +250,7 @@ class Placer:
             item.target_filename = numbered(wanted, number)
             item.save(update_fields=["target_filename"])
             with suppress(FileExistsError):
-                return copy_into(
-                    copying.folder,
-                    unescape_path(item.target_filename),
-                    f"import-{item.pk}",
-                    copying.source,
-                    mtime_ns=item.mtime_ns,
-                    md5=item.photo_md5,
-                )
+                return _copy(copying, item, unescape_path(item.target_filename))
         raise FileExistsError(errno.EEXIST, "Every name is taken", wanted)
 
     def copy_sidecar(self, beside: ImportItem, name: str, photo: ImportItem, origin: Origin, folder: int) -> None:

@@ -107,8 +107,7 @@ class Importer:
 
     def _require_target(self) -> None:
         """Raise unless the library's folder is the right one and can be written: nothing is put under an unplugged disk."""
-        self.source.check()
-        publishing.check_pointer_is_there(self.library)
+        publishing.require_root(self.library, self.source, may_be_empty=True)
         if not self.source.root_is_writable():
             raise OperationFailed(
                 f"The folder {self.library.root} cannot be written to, so nothing can be imported. Give Photolala's user the "

@@ -366,11 +366,10 @@ class Scan:
             require_source=self.require_source,
         )
         self.pending, self.read_here = pending, 0
-        self.assistants = assisting.call(self.run.operation, pending)
-        breathe = partial(self.run.checkpoint, force=False)
+        self.assistants = assisting.call(self.run.operation, pending, self.zone)
         try:
             digesting.run(pool)
-            while self.assistants and assisting.wait_for_others(self.library, self.claimed_for, breathe):
+            while self.assistants and assisting.wait_for_others(self.library, self.claimed_for, self._breathe):
                 digesting.run(pool)  # what one of them gave back, or died over
         finally:
             scan_rows.release_claims(self.library, self.claimed_for)
@@ -388,9 +387,15 @@ class Scan:
                 mirror_read_stars(self.library, [(row["id"], row["rating"]) for row in rows])
                 self._count(len(rows))
         self.run.raise_if_stopped()
-        if self.assistants and time.monotonic() - self.counted > COUNT_SECONDS:
+        if self.assistants:
+            self._breathe()
+
+    def _breathe(self) -> None:
+        """Now and then hold what is claimed for longer, and show how far all workers are. Raises to stop."""
+        if time.monotonic() - self.counted > COUNT_SECONDS:
             scan_rows.renew_claims(self.library, self.claimed_for)
             self._count_what_assistants_read()
+        self.run.checkpoint(force=False)
 
     def _count_what_assistants_read(self) -> None:
         """Let the progress be that of all workers; only the leader writes it, so it counts what is left."""

@@ -1,6 +1,5 @@
 """The cache tree on a local folder: like Django's file storage, but no reader ever sees half a file."""
 
-import io
 import os
 import secrets
 import time
@@ -31,9 +30,9 @@ class AtomicFolderStorage(FileSystemStorage):
         target = self.path(name)
         temporary, handle = self._open_aside()
         try:
-            with open(handle, "wb", buffering=0) as file:
+            with open(handle, "wb") as file:
                 for chunk in _chunks(content):
-                    _write_all(file, chunk)
+                    file.write(chunk)
                 os.fchmod(file.fileno(), 0o644)
             try:
                 os.replace(temporary, target)
@@ -75,12 +74,6 @@ class AtomicFolderStorage(FileSystemStorage):
 @lru_cache(maxsize=1)
 def _own_identity(pid: int) -> str:
     return identity(pid)
-
-
-def _write_all(file: io.FileIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
 
 
 def _chunks(content: File) -> Iterable[bytes]:

@@ -44,9 +44,9 @@ def scan_what_is_due() -> int:
 
 
 @shared_task(name="catalog.tasks.assist_scan", ignore_result=True)
-def assist_scan(operation_id: str, token: int) -> int:
+def assist_scan(operation_id: str, token: int, zone: str) -> int:
     """Read photos for a scan that another worker leads. Returns how many. Safe to deliver any number of times."""
-    return assisting.assist(UUID(operation_id), token)
+    return assisting.assist(UUID(operation_id), token, zone)
 
 
 @shared_task(name="catalog.tasks.import_what_waits", ignore_result=True)

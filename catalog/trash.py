@@ -102,20 +102,15 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
             continue
         try:
             name = _put_back(root, item)
+            _restored(library, item, name)
         except OSError as error:
-            try:
-                _writable_root(library)
-                if _lies(root, f"{FOLDER}/{item.pk}", item.filename):
-                    TrashItem.objects.filter(pk=item.pk).update(state=State.TRASHED)
-                    done.refuse(item.pk, _sentence(error, item.path))
-                    continue
-                # It went back; only the disk did not say that this will last.
-                name = _name_of_restored(root, item)
-            except (OSError, TrashRefused):  # nobody can tell now: `settle` does it when the disk is well again
+            name = ""
+            with suppress(OSError, TrashRefused):  # nobody can tell now: `settle` does it when the disk is well again
+                _require_root(library)
+                name = _settle_restoring(library, root, item)
+            if not name:
                 done.refuse(item.pk, _sentence(error, item.path))
                 continue
-            _sidecars_back(root, item)
-        _restored(library, item, name)
         done.count += 1
     if done.count:
         publishing.refresh_counts(library)
@@ -166,24 +161,31 @@ def settle(library: Library, before: datetime | None = None) -> None:
     except TrashRefused:
         return
     for item in items.select_related("photo"):
-        try:
-            is_in_trash = _lies(root, f"{FOLDER}/{item.pk}", item.filename)
-            name = "" if is_in_trash or item.state == State.MOVING else _name_of_restored(root, item)
-        except OSError:
-            continue  # nobody can tell now
-        if item.state == State.MOVING and is_in_trash:
-            _move_sidecars(root, item, {})
-            sync_folder(root, f"{FOLDER}/{item.pk}")
-            _trashed(library, [item])
-        elif item.state == State.RESTORING and is_in_trash:
-            TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
-        elif item.state == State.RESTORING:
-            _sidecars_back(root, item)
-            _restored(library, item, name)
-            want_scan(library, library.owner)
-        else:
-            TrashItem.objects.filter(pk=item.pk, state=State.MOVING).delete()  # it was never moved
+        with suppress(OSError):  # nobody can tell now
+            if item.state == State.RESTORING:
+                _settle_restoring(library, root, item)
+            elif _lies(root, f"{FOLDER}/{item.pk}", item.filename):
+                _move_sidecars(root, item, {})
+                sync_folder(root, f"{FOLDER}/{item.pk}")
+                _trashed(library, [item])
+            else:
+                TrashItem.objects.filter(pk=item.pk, state=State.MOVING).delete()  # it was never moved
     publishing.refresh_counts(library)
+
+
+def _settle_restoring(library: Library, root: bytes, item: TrashItem) -> str:
+    """Write down where a photo lies whose way back broke off, and finish it; return its name if it is back, else "".
+
+    Raises OSError if that cannot be told; then nothing was changed.
+    """
+    if _lies(root, f"{FOLDER}/{item.pk}", item.filename):
+        TrashItem.objects.filter(pk=item.pk, state=State.RESTORING).update(state=State.TRASHED)
+        return ""
+    name = _name_of_restored(root, item)
+    _sidecars_back(root, item)
+    _restored(library, item, name)
+    want_scan(library, library.owner)
+    return name
 
 
 @operation_kind(KIND, label="Emptying of the trash", queue="files")
@@ -234,17 +236,22 @@ def _writable_root(library: Library) -> bytes:
             "Only files in folders of this server can be deleted here, none in buckets or on phones. Nothing was "
             "changed."
         )
+    _require_root(library)
     with closing(source_for(library)) as source:
-        try:
-            source.check()
-            publishing.check_pointer_is_there(library)
-        except SourceUnavailable as error:
-            raise TrashRefused(f"{error}") from None
         if not source.root_is_writable():
             raise TrashRefused(
                 "The library's folder is read-only, so nothing in it can be deleted or restored. Nothing was changed."
             )
     return os.path.realpath(unescape_path(library.root))
+
+
+def _require_root(library: Library) -> None:
+    """Raise TrashRefused if the library's folder is away, empty or another one."""
+    with closing(source_for(library)) as source:
+        try:
+            publishing.require_root(library, source)
+        except SourceUnavailable as error:
+            raise TrashRefused(f"{error}") from None
 
 
 def _trash(library: Library, root: bytes, user: Any, photos: list[Photo], done: Done) -> None:

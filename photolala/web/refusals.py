@@ -7,15 +7,22 @@ from typing import Any
 
 
 class Problem(Exception):
-    """An error with a status, a sentence (`detail`), a code and, as keyword arguments, further members of the problem object."""
+    """An error with a status, a sentence (`detail`), a code and, as keyword arguments, further members of the problem object.
+
+    `wait_seconds` becomes Retry-After.
+    """
 
     status_code = 400
     default_code = "bad_request"
+    default_wait: int | None = None
 
-    def __init__(self, sentence: str, code: str | None = None, **members: Any) -> None:
+    def __init__(
+        self, sentence: str, code: str | None = None, *, wait_seconds: int | None = None, **members: Any
+    ) -> None:
         super().__init__(sentence)
         self.detail = sentence
         self.code = code or self.default_code
+        self.wait = self.default_wait if wait_seconds is None else wait_seconds
         self.members = members
 
 
@@ -45,27 +52,18 @@ class Unprocessable(Problem):
 
 
 class Unavailable(Problem):
-    """503: not now; `wait_seconds` becomes Retry-After."""
+    """503: not now."""
 
     status_code = 503
     default_code = "unavailable"
-
-    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int = 5, **members: Any) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds
+    default_wait = 5
 
 
 class NotThere(Problem):
-    """404 with a sentence; `wait_seconds` says when it may be there."""
+    """404; where it may come to be there, with the time to wait."""
 
     status_code = 404
     default_code = "not_found"
-
-    def __init__(
-        self, sentence: str, code: str | None = None, *, wait_seconds: int | None = None, **members: Any
-    ) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds
 
 
 class TooManyRequests(Problem):
@@ -73,7 +71,3 @@ class TooManyRequests(Problem):
 
     status_code = 429
     default_code = "too_many_requests"
-
-    def __init__(self, sentence: str, code: str | None = None, *, wait_seconds: int, **members: Any) -> None:
-        super().__init__(sentence, code, **members)
-        self.wait = wait_seconds

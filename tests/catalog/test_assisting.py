@@ -5,13 +5,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
-from catalog import assisting, scan_rows
+from catalog import assisting, digesting, scan_rows
+from catalog.decoders import scan_decoders
 from catalog.models import Library, Photo
 from operations.control import cancel
 from operations.models import Operation, State
+from operations.running import KINDS
 from photolala.lib.paths import escape_path
 from tests.catalog.test_scan import counts, facts, scan
 from tests.photos import make_library
@@ -37,7 +39,8 @@ def called(settings, monkeypatch):
     monkeypatch.setattr(assisting, "LEAST_PHOTOS", 2)
     does = []
 
-    def ring(operation_id, token):
+    def ring(operation_id, token, zone):
+        assert zone == "UTC"
         for one in does:
             one(operation_id, token)
         return True
@@ -53,7 +56,6 @@ def claim_as_other(library: Library, operation_id, token: int, until: timedelta,
     assert len(scan_rows.claim_digests(library, name, count, until)) == count
 
 
-@pytest.mark.promise("S4-057")
 def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, settings):
     settings.SCAN_WORKERS = 1
     operation = scan(library)
@@ -66,7 +68,7 @@ def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, 
     library.refresh_from_db()
     settings.SCAN_WORKERS = 2
     read = []
-    called.append(lambda operation_id, token: read.append(assisting.assist(operation_id, token)))
+    called.append(lambda operation_id, token: read.append(assisting.assist(operation_id, token, "UTC")))
     operation = scan(library)
     assert read == [PHOTOS]
     assert operation.metrics["files_read_by_assistants"] == PHOTOS
@@ -77,13 +79,13 @@ def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, 
 
 def test_who_is_called_for_a_run_that_is_over_does_nothing(library, called):
     operation = scan(library)
-    assert assisting.assist(operation.pk, operation.token) == 0
+    assert assisting.assist(operation.pk, operation.token, "UTC") == 0
     Photo.objects.update(needs_digest=True)
     Operation.objects.update(state=State.RUNNING, token=7)
-    assert assisting.assist(operation.pk, 6) == 0
+    assert assisting.assist(operation.pk, 6, "UTC") == 0
     assert not Photo.objects.exclude(claimed_for="").exists()
     Operation.objects.update(cancel_requested=True)
-    assert assisting.assist(operation.pk, 7) == 0
+    assert assisting.assist(operation.pk, 7, "UTC") == 0
 
 
 def test_the_leader_waits_for_an_assistant_and_takes_over_when_its_claim_runs_out(library, called):
@@ -125,7 +127,7 @@ def test_an_assistant_whose_share_is_not_mounted_spoils_nothing(library, root, c
         with monkeypatch.context() as patch:
             moved = Library(pk=library.pk, owner=library.owner, root=escape_path(os.fsencode(elsewhere)))
             patch.setattr(assisting, "source_for", lambda _: real(moved))
-            read.append(assisting.assist(operation_id, token))
+            read.append(assisting.assist(operation_id, token, "UTC"))
 
     called.append(help_without_the_share)
     operation = scan(library)
@@ -137,7 +139,7 @@ def test_an_assistant_whose_share_is_not_mounted_spoils_nothing(library, root, c
 def test_files_that_go_away_meanwhile_hold_nobody_up(library, root, called):
     def lose_one(operation_id, token):
         sorted(root.rglob("*.JPG"))[0].unlink()
-        assisting.assist(operation_id, token)
+        assisting.assist(operation_id, token, "UTC")
 
     called.append(lose_one)
     operation = scan(library)
@@ -155,24 +157,71 @@ def test_after_a_minute_an_assistant_asks_to_be_called_again(library, called, mo
     Photo.objects.update(needs_digest=True)
     monkeypatch.setattr(assisting, "TURN_SECONDS", -1.0)
     monkeypatch.setattr(assisting, "_ring", lambda *words: rings.append(words))
-    assert assisting.assist(operation.pk, operation.token) == 0
-    assert rings == [(operation.pk, operation.token)]
+    assert assisting.assist(operation.pk, operation.token, "UTC") == 0
+    assert rings == [(operation.pk, operation.token, "UTC")]
 
 
-def test_what_is_gone_meanwhile_is_not_brought_back_by_who_still_reads_it(library, root, called):
+def test_what_is_gone_meanwhile_is_not_brought_back_by_who_still_reads_it(library, called, monkeypatch):
+    real, gone = scan_rows.apply_digests, []
+
+    def lose_one_first(of_library, rows):
+        photo = Photo.objects.get(pk=rows[0]["id"])
+        gone.append(photo.pk)
+        scan_rows.mark_missing(of_library, photo.directory, [photo.filename], timezone.now())
+        return real(of_library, rows)
+
+    def help_late(operation_id, token):
+        with monkeypatch.context() as patch:
+            patch.setattr(scan_rows, "apply_digests", lose_one_first)
+            assert assisting.assist(operation_id, token, "UTC") == PHOTOS - 1
+
+    called.append(help_late)
     scan(library)
-    claimed_by_one = "x:1:late"
-    Photo.objects.update(needs_digest=True)
-    held = scan_rows.claim_digests(library, claimed_by_one, 100)
-    first = Photo.objects.order_by("directory", "filename").first()
-    scan_rows.mark_missing(library, first.directory, [first.filename], timezone.now())
-    (mine,) = [one for one in held if one.id == first.pk]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM catalog_photo WHERE claim_token = %s AND filename = %s",
-            [mine.claim_token, first.filename],
-        )
-        assert cursor.fetchone() == (0,)  # what was read for that claim finds no row to write
+    assert Photo.objects.get(pk=gone[0]).state == Photo.State.MISSING
+
+
+def test_what_a_dismissed_assistant_has_read_is_not_written(library, called, monkeypatch):
+    real = scan_rows.claim_digests
+    before = {}
+
+    def claim_and_be_overtaken(*words):
+        claimed = real(*words)
+        before.update(Photo.objects.values_list("pk", "state"))
+        Operation.objects.update(token=F("token") + 1)
+        return claimed
+
+    scan(library)
+    Photo.objects.update(needs_digest=True, state=Photo.State.SURVEYED)
+    operation = Operation.objects.get()
+    Operation.objects.update(state=State.RUNNING)
+    monkeypatch.setattr(scan_rows, "claim_digests", claim_and_be_overtaken)
+    assert assisting.assist(operation.pk, operation.token, "UTC") == 0
+    assert dict(Photo.objects.values_list("pk", "state")) == before
+    assert not Photo.objects.filter(claimed_until__isnull=False).exists()  # given back
+
+
+def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, called, monkeypatch):
+    called.append(lambda operation_id, token: read.append(assisting.assist(operation_id, token, "UTC")))
+    read, clock = [], [0.0]
+
+    def pass_time(*words, **more):
+        clock[0] += 15.0
+        return real(*words, **more)
+
+    real = digesting.job_for
+    monkeypatch.setattr(digesting, "job_for", pass_time)
+    monkeypatch.setattr(assisting.time, "monotonic", lambda: clock[0])
+    operation = scan(library)
+    assert 0 < read[0] < PHOTOS
+    assert counts(operation)["failed"] == 0 and not Photo.objects.filter(needs_digest=True).exists()
+
+
+@pytest.mark.promise("S4-057")
+def test_scans_run_in_the_background_with_as_many_decoders_as_are_set(library, settings):
+    settings.DECODER_PROCESSES = 3
+    with scan_decoders() as pool:
+        assert len(pool._decoders) == 3
+    assert KINDS["scan"].queue == "scan"  # a worker's, never a request's
 
 
 def test_who_hangs_keeps_its_claims_no_longer(monkeypatch):
@@ -186,9 +235,9 @@ def test_nobody_is_called_for_a_few_photos_or_where_one_worker_is_set(library, s
     monkeypatch.setattr(assisting, "_ring", lambda *_: pytest.fail("called"))
     operation = Operation(owner=library.owner, kind="scan")
     settings.SCAN_WORKERS = 1
-    assert assisting.call(operation, 1_000_000) == 0
+    assert assisting.call(operation, 1_000_000, "UTC") == 0
     settings.SCAN_WORKERS = 4
-    assert assisting.call(operation, assisting.LEAST_PHOTOS - 1) == 0
+    assert assisting.call(operation, assisting.LEAST_PHOTOS - 1, "UTC") == 0
 
 
 def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, monkeypatch):
@@ -199,4 +248,4 @@ def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, mo
 
     monkeypatch.setattr(tasks.assist_scan, "apply_async", refuse)
     settings.SCAN_WORKERS = 3
-    assert assisting.call(Operation(owner=library.owner, kind="scan"), 10_000) == 0
+    assert assisting.call(Operation(owner=library.owner, kind="scan"), 10_000, "UTC") == 0

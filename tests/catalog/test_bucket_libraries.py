@@ -11,7 +11,9 @@ from catalog import buckets, libraries, serving
 from catalog.cache_tree import cache, metadata_name, thumbnail_name
 from catalog.models import Library, Photo
 from catalog.snapshot_history import opened
+from catalog.snapshots.schema import snapshot_name
 from catalog.source_for import source_for
+from catalog.sources.s3_location import BucketLocation
 from operations.running import execute, start
 from photolala.lib.env import Environment
 from photolala.web.refusals import Unavailable
@@ -145,7 +147,6 @@ def objects_in(client_s3, bucket) -> list[str]:
     return sorted(key.removeprefix("alice/trip/") for key in keys if ".photolala" in key)
 
 
-@pytest.mark.promise("X-11")
 def test_the_snapshot_lies_in_the_bucket_too_and_brings_the_library_back(library, bucket, client_s3, alice):
     scan(library)
     assert objects_in(client_s3, bucket) == [f".photolala.{library.snapshot_md5}.sqlite", ".photolala.md5"]
@@ -160,6 +161,26 @@ def test_the_snapshot_lies_in_the_bucket_too_and_brings_the_library_back(library
     result = scan(again)
     assert (result["found"], result["added"], result["gone"]) == (10, 0, 0)
     assert {photo.path: photo.pk for photo in Photo.objects.all()} == known
+
+
+@pytest.mark.promise("X-11")
+def test_in_a_bucket_the_pointer_is_written_last_and_what_it_names_is_verified(
+    library, bucket, client_s3, alice, monkeypatch
+):
+    written: list[str] = []
+    put_file, put_bytes = BucketLocation.put_file, BucketLocation.put_bytes
+    monkeypatch.setattr(BucketLocation, "put_file", lambda self, *a: (written.append(a[0]), put_file(self, *a))[1])
+    monkeypatch.setattr(BucketLocation, "put_bytes", lambda self, *a: (written.append(a[0]), put_bytes(self, *a))[1])
+    scan(library)
+    assert written == [snapshot_name(library.snapshot_md5), ".photolala.md5"]
+    whole = client_s3.get_object(Bucket=bucket, Key=f"alice/trip/{written[0]}")["Body"].read()
+    client_s3.put_object(Bucket=bucket, Key=f"alice/trip/{written[0]}", Body=whole[:-100] + b"\xff" * 100)
+    key = library.pk
+    libraries.forget_library(library)
+    again = libraries.add_library(alice, f"s3://{bucket}/alice/trip")
+    assert again.pk != key  # not believed
+    assert scan(again)["added"] == 10
+    assert [name for name in objects_in(client_s3, bucket) if ".broken-" in name]  # set aside, not lost
 
 
 def test_a_bucket_that_takes_no_objects_is_marked_and_scanned_all_the_same(library, monkeypatch):

@@ -190,7 +190,6 @@ def test_no_exiftool_at_all(library, file, monkeypatch):  # noqa: F811
     waits(library, file, before, "tool_missing")
 
 
-@pytest.mark.promise("S2-026")
 def test_what_exiftool_breaks_never_takes_the_place(library, file, monkeypatch):  # noqa: F811
     """A tool that writes another picture than the old one is found out."""
     fake = make_jpeg(seed=5, width=64, height=48)

@@ -373,7 +373,6 @@ def test_the_quota_of_the_owner_holds(library, card, alice):
     assert sorted(end[1] for end in ends(wanted).values()) == ["", "quota", "quota"]
 
 
-@pytest.mark.promise("S4-030")
 @pytest.mark.parametrize(
     ("layout", "target"),
     [("month", "2024/05/a.jpg"), ("day", "2024/2024-05-17/a.jpg"), ("year", "2024/a.jpg"), ("keep", "Trip/a.jpg")],

@@ -67,7 +67,7 @@ def test_a_rebuild_of_a_good_catalog_changes_nothing(library):
     assert result["rebuilt_md5"] == snapshot == library.snapshot_md5
 
 
-@pytest.mark.promise("S2-020", "S2-057")
+@pytest.mark.promise("S2-057")
 def test_known_hashes_spare_the_second_reading(library):
     result = done(rebuild(library))
     assert (result["read"], result["cache_hits"]) == (0, 6)
@@ -140,7 +140,7 @@ def test_what_moved_was_edited_added_or_removed_since(library):
     assert Photo.objects.get(pk=before["0/2.jpg"]).state == Photo.State.MISSING
 
 
-@pytest.mark.promise("S2-038", "S2-039", "S2-X06", "S2-U13")
+@pytest.mark.promise("S2-038", "S2-039", "S2-X06")
 def test_the_old_catalog_is_the_backup_and_comes_back(library):
     photo = Photo.objects.get(library=library, filename="5.jpg")
     Photo.objects.filter(pk=photo.pk).update(caption="by hand", width=17)

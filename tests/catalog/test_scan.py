@@ -17,6 +17,7 @@ from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, 
 from catalog.models.photo import photo_id
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.read import open_snapshot
+from catalog.sources.local import LocalSource
 from operations.control import resume
 from operations.models import State
 from operations.running import execute, start
@@ -69,10 +70,15 @@ def facts(library):
 
 
 @pytest.mark.promise("S4-013", "S4-014", "S4-037", "S4-038", "S4-042", "S4-043", "S4-034", "S4-035", "S4-X06", "X-07")
-def test_a_first_scan_knows_everything_of_a_photo(library, root):
+def test_a_first_scan_knows_everything_of_a_photo(library, root, monkeypatch):
+    real, opened = LocalSource.open, []
+    monkeypatch.setattr(
+        LocalSource, "open", lambda self, path, **more: (opened.append(path), real(self, path, **more))[1]
+    )
     path = make_jpeg(root / "2024" / "IMG_1.JPG", size=(80, 60), orientation=6)
     assert counts(scan(library)) == dict(found=1, added=1, changed=0, moved=0, unchanged=0, gone=0, failed=0)
     photo = Photo.objects.get()
+    assert opened == ["2024/IMG_1.JPG"] * 2  # for its head, and once for all the rest
     content = path.read_bytes()
     assert photo.path == "2024/IMG_1.JPG"
     assert photo.photo_md5 == hashlib.md5(content).hexdigest()
@@ -123,7 +129,7 @@ def test_before_its_file_is_read_a_photo_is_known_by_its_fast_key(library, root,
     assert Snapshot.objects.exists()
 
 
-@pytest.mark.promise("S2-030", "S2-052")
+@pytest.mark.promise("S2-030", "S2-052", "X-05")
 def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
     make_library(root, 250, per_folder=50)
     real, batches = scan_module.scan_rows.apply_digests, []
@@ -147,7 +153,7 @@ def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
     assert not Photo.objects.filter(needs_digest=True).exists()
 
 
-@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014", "S4-008", "S4-075", "S2-019")
+@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014", "S4-075")
 def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypatch):
     make_library(root, 30, per_folder=10)
     scan(library)
@@ -161,7 +167,7 @@ def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypa
     assert facts(library) == before
 
 
-@pytest.mark.promise("S4-053", "S4-054", "S4-056", "S4-X05", "S2-X02", "S2-U11")
+@pytest.mark.promise("S4-053", "S4-054", "S4-056", "S4-X05", "S2-X02")
 def test_added_changed_and_gone_are_told_apart(library, root):
     make_library(root, 12, per_folder=12)
     scan(library)

@@ -66,7 +66,6 @@ def test_a_folder_that_cannot_be_reached_is_tried_again_but_not_every_minute(lib
     assert schedules.start_due_scans(NOW + timedelta(hours=24)) == 1
 
 
-@pytest.mark.promise("S4-032")
 def test_a_scan_under_way_is_not_doubled(library):
     assert schedules.start_due_scans(NOW) == 1
     assert schedules.start_due_scans(NOW + timedelta(days=3)) == 0

@@ -256,6 +256,45 @@ def test_a_share_that_drops_while_a_photo_goes_back_loses_no_item(library, monke
     assert row_of(one) == before
 
 
+def test_on_a_root_that_became_read_only_the_photo_stays_in_the_trash(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    trash_photos(library.owner, [one.pk])
+    item = TrashItem.objects.get()
+
+    def refuse(*args, **options):
+        monkeypatch.setattr("catalog.sources.local.LocalSource.root_is_writable", lambda _: False)
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(trash, "move_between", refuse)
+    done = restore_items(library.owner, library, [item.pk])
+    assert (done.count, len(done.errors)) == (0, 1)
+    assert TrashItem.objects.get().state == "trashed"  # to be tried again
+
+
+def test_a_file_that_is_nowhere_is_no_photo_that_came_back(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    trash_photos(library.owner, [one.pk])
+    item = TrashItem.objects.get()
+    shutil.rmtree(Path(library.root) / trash.FOLDER / str(item.pk))
+    done = restore_items(library.owner, library, [item.pk])
+    assert (done.count, len(done.errors)) == (0, 1)
+    assert not TrashItem.objects.exists()
+    assert Photo.objects.get(pk=one.pk).state == "missing"
+
+
+def test_another_file_of_the_same_size_and_time_is_not_taken_for_the_one_that_came_back(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    file = Path(library.root) / one.path
+    facts, data = file.stat(), file.read_bytes()
+    trash_photos(library.owner, [one.pk])
+    file.write_bytes(data[:-3] + b"\x00" + data[-2:])
+    os.utime(file, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
+    (Path(library.root) / trash.FOLDER / str(TrashItem.objects.get().pk) / "1.jpg").rename(file.with_name("1 (2).jpg"))
+    TrashItem.objects.update(state="restoring")  # killed before that was written down
+    settle(library, before=timezone.now())
+    assert Photo.objects.get(pk=one.pk).filename == "1 (2).jpg"
+
+
 def test_what_went_along_comes_back_even_if_the_disk_fails_in_between(library, monkeypatch):  # noqa: F811
     one = photo(library, "1.jpg")
     file = Path(library.root) / one.path
@@ -305,7 +344,10 @@ def test_never_on_a_root_that_cannot_be_written_or_is_not_there(library, monkeyp
     away = Path(library.root).with_name("away")
     os.rename(library.root, away)
     Path(library.root).mkdir()
-    assert "pointer" in (error := trash_photos(library.owner, [one.pk]).errors[0]["error"]) or ".photolala.md5" in error
+    assert "is empty all at once" in trash_photos(library.owner, [one.pk]).errors[0]["error"]
+    (Path(library.root) / "of another disk").mkdir()
+    assert ".photolala.md5" in trash_photos(library.owner, [one.pk]).errors[0]["error"]
+    (Path(library.root) / "of another disk").rmdir()
     assert not list(Path(library.root).iterdir()) and not TrashItem.objects.exists()
     Library.objects.filter(pk=library.pk).update(source="s3")
     assert "bucket" in trash_photos(library.owner, [one.pk]).errors[0]["error"]

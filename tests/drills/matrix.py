@@ -46,7 +46,7 @@ TRACED = {
 BASE = f"""
 from django.utils import timezone
 from accounts.models import User
-from catalog import filing, purging, trash
+from catalog import purging, trash
 from catalog.models import Library, Photo, TrashItem
 from operations.control import resume
 from operations.models import Operation

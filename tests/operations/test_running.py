@@ -104,6 +104,7 @@ def test_runs_from_pending_to_completed_with_progress_and_metrics(alice, kind):
     assert operation.lease_until is None
 
 
+@pytest.mark.promise("S4-061")
 def test_only_one_claim_succeeds_and_the_old_token_is_fenced_out(alice):
     operation = make(alice)
     first = claim(operation.pk)

@@ -67,7 +67,6 @@ def test_finished_operations_are_charted_oldest_first(cast, alice, bob):
     assert "Nothing has run to its end yet" in bob.get("/operations/figures/").content.decode()
 
 
-@pytest.mark.promise("S2-U20")
 def test_a_rebuild_can_start_over_and_reads_everything_again(cast, alice):
     make_photo(cast.library, "a.jpg").delete()
     scan(cast)

@@ -157,7 +157,6 @@ def expected_date(facts: dict[str, Any]) -> datetime | None:
     return seconds_of(str(facts.get("iptcDateCreated", "")))
 
 
-@pytest.mark.promise("S4-U06")
 def test_every_file_is_answered(
     digests: dict[str, DigestResult], surveys: dict[str, SurveyResult], expected: dict[str, Any]
 ) -> None:

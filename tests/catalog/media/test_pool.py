@@ -196,7 +196,6 @@ def test_processes_are_replaced_after_their_share(tmp_path: Path) -> None:
     assert 4 <= len(seen) <= 5
 
 
-@pytest.mark.promise("S4-061")
 def test_two_loops_at_once_are_refused(tmp_path: Path) -> None:
     with DecoderPool(1) as pool:
         answers = pool.digest(names_of(tmp_path))
