@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
+from catalog.api.filter_parameters import PARAMETERS
+from catalog.filters import NAMES
 from catalog.models import Favourite, Photo
 from tests.factories import make_library, make_photo, make_photos
 
@@ -306,3 +308,9 @@ def test_a_wrong_token_is_401(cast: Cast) -> None:
     client = client_of(cast.alice)
     client.credentials(HTTP_AUTHORIZATION="Token " + "0" * 64)
     assert client.get(PHOTOS).status_code == 401
+
+
+def test_the_schema_describes_just_the_filters_that_are_read() -> None:
+    assert {parameter.name for parameter in PARAMETERS} | {
+        "favorite"
+    } == NAMES  # the other spelling is not described twice
