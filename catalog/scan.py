@@ -375,6 +375,7 @@ class Scan:
             scan_rows.release_claims(self.library, self.claimed_for)
         if self.assistants:
             self._count_what_assistants_read()
+            cache_tree.remove_abandoned_writes()  # of those that died over a thumbnail
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:

@@ -1,6 +1,8 @@
 """Other workers at one scan: each photo read once, the same result, and whoever dies or lags behind costs only time."""
 
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,13 +10,14 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from catalog import assisting, digesting, scan_rows
+from catalog import assisting, cache_tree, digesting, scan_rows
 from catalog.decoders import scan_decoders
 from catalog.models import Library, Photo
 from operations.control import cancel
 from operations.models import Operation, State
 from operations.running import KINDS
 from photolala.lib.paths import escape_path
+from photolala.lib.process import identity
 from tests.catalog.test_scan import counts, facts, scan
 from tests.photos import make_library
 
@@ -101,6 +104,28 @@ def test_the_leader_waits_for_an_assistant_and_takes_over_when_its_claim_runs_ou
     assert not Photo.objects.filter(needs_digest=True).exists()
     assert operation.finished_at > held[0] + timedelta(seconds=1.5)
     assert operation.metrics["files_read"] == PHOTOS
+
+
+def test_the_half_written_thumbnail_of_an_assistant_that_died_goes_before_the_scan_ends(library, called):
+    storage = cache_tree.cache()
+    if not hasattr(storage, "remove_abandoned_writes"):
+        pytest.skip("an object store leaves nothing half-written")
+    aside = Path(storage.path(".writing"))
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    dead = identity(process.pid)
+    drafts = []
+
+    def die_while_writing(operation_id, token):
+        claim_as_other(library, operation_id, token, timedelta(seconds=0.5))
+        aside.mkdir(parents=True, exist_ok=True)
+        (aside / f"{dead}=1").write_bytes(b"half a thumb")
+        process.communicate(b"\n")
+        drafts.extend(aside.iterdir())
+
+    called.append(die_while_writing)
+    assert counts(scan(library))["found"] == PHOTOS
+    assert [draft.name for draft in drafts] == [f"{dead}=1"]
+    assert list(aside.iterdir()) == []
 
 
 def test_a_scan_can_be_cancelled_while_it_waits(library, called):
