@@ -94,7 +94,7 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
     by_id = {asset.asset_id: asset for asset in assets}
     with transaction.atomic():
         Library.objects.select_for_update().get(pk=library.pk)
-        known = {photo.asset_id: photo for photo in Photo.objects.filter(library=library, asset_id__in=list(by_id))}
+        known = {photo.asset_id: photo for photo in Photo.objects.filter(library=library).of_assets(list(by_id))}
         taken = set(
             Photo.objects.filter(library=library)
             .filter(filename__in=_names(by_id.values()))
@@ -163,7 +163,7 @@ def store_picture(library: Library, photo: Photo, data: bytes) -> None:
 def remove(library: Library, asset_ids: Sequence[str]) -> int:
     """Forget assets that are no longer on the device, or are in a library by now; return how many."""
     with transaction.atomic():
-        gone = list(Photo.objects.select_for_update().filter(library=library, asset_id__in=list(asset_ids)))
+        gone = list(Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update())
         Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
         publishing.note_change(library)
     for photo in gone:

@@ -17,6 +17,7 @@ from django.db.models import F
 
 from .aliases import note_aliases
 from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from .models.conditions import is_given
 from .models.photo import PhotoQuerySet
 from .scan_rows import TAKEN_COLUMNS
 
@@ -38,6 +39,7 @@ CONTENT_FIELDS = [
     }
 ]
 _PLACE = ("directory", "filename")
+MOST_NAMED = 500
 
 
 def content_for(photo: Photo, place: Photo) -> dict[str, Any]:
@@ -58,7 +60,9 @@ def follow_replaced(
 
     `count` is called in the transaction of each chain of moves, with what it did.
     """
-    here = Photo.objects.filter(library=library).exclude(replaced_md5="").exclude(photo_md5="")
+    here = _marked(library)
+    if here is None:
+        return
     _keep_edited(library, here, count)
     replaced = here.exclude(state=Photo.State.MISSING).exclude(replaced_md5=F("photo_md5"))
     if replaced.exists():
@@ -81,6 +85,22 @@ def follow_replaced(
     with transaction.atomic():
         if here.update(replaced_md5="", replaced_image=""):
             count()
+
+
+def _marked(library: Library) -> PhotoQuerySet | None:
+    """Return the photos whose content was replaced by other content; None if there are none at all.
+
+    They are few, so they are named: SQLite reads the whole library where it is told that, too.
+    """
+    marked = Photo.objects.filter(is_given("replaced_md5")).order_by().values_list("pk", "library_id")
+    some = list(marked[: MOST_NAMED + 1])
+    here = Photo.objects.filter(library=library)
+    if len(some) <= MOST_NAMED:
+        keys = [key for key, library_id in some if library_id == library.pk]
+        if not keys:
+            return None
+        here = here.filter(pk__in=keys)
+    return here.exclude(replaced_md5="").exclude(photo_md5="")
 
 
 def _keep_edited(library: Library, here: PhotoQuerySet, count: Callable[..., None]) -> None:

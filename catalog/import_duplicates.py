@@ -9,6 +9,7 @@ from catalog.media.results import DigestResult
 from .aliases import current_md5
 from .import_places import Read
 from .models import Alias, ImportItem, Library, Photo, TrashItem
+from .models.conditions import state_in
 
 State = ImportItem.State
 
@@ -60,13 +61,13 @@ class Duplicates:
         trashed = TrashItem.objects.filter(library=self._library, photo_md5__in=every)
         self._trashed = {item.photo_md5: item.path for item in trashed}
         self._placed = defaultdict(list)
-        placed = ImportItem.objects.filter(photo_md5__in=md5s, state__in=[State.IMPORTED, State.PLACING])
+        placed = ImportItem.objects.filter(state_in(State.PLACING, State.IMPORTED), photo_md5__in=md5s)
         for item in placed.filter(import_run__library=self._library):
             self._placed[item.photo_md5].append(item)
         self._same = defaultdict(list)
         digests = {one.result.image_digest for one in read} - {""}
         columns = ("directory", "filename", "image_digest", "taken_local", "taken_source")
-        for photo in here.filter(image_digest__in=digests).only(*columns) if digests else ():
+        for photo in here.with_pictures(digests).only(*columns) if digests else ():
             self._same[photo.image_digest].append(photo)
 
     def of_contents(

@@ -12,6 +12,7 @@ from catalog.sources.base import Directory, Source
 from . import scan_rows
 from .identities import content_for, follow_replaced, note_edits
 from .models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
+from .models.conditions import is_given
 from .models.photo import PhotoQuerySet
 from .planning import Entry, compare
 from .scan_rows import TAKEN_COLUMNS
@@ -79,12 +80,12 @@ def _follow_pictures(
 
     Only where it is clear: one photo is gone with that picture and one came, or both were taken in the same second.
     """
-    gone = missing.filter(trash_item=None).exclude(image_digest="")
-    new = added.exclude(image_digest="")
+    gone = missing.filter(trash_item=None).filter(is_given("image_digest"))
+    new = added.filter(is_given("image_digest"))
     shared = set(gone.filter(image_digest__in=new.values("image_digest")).values_list("image_digest", flat=True))
     for digest in sorted(shared):
-        olds = list(gone.filter(image_digest=digest).order_by("directory", "filename"))
-        news = list(new.filter(image_digest=digest).order_by("directory", "filename"))
+        olds = list(gone.with_pictures([digest]).order_by("directory", "filename"))
+        news = list(new.with_pictures([digest]).order_by("directory", "filename"))
         is_clear = len(olds) == len(news) == 1
         for old in olds:
             same = next((one for one in news if is_clear or one.taken_local == old.taken_local), None)

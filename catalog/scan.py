@@ -436,7 +436,7 @@ class Scan:
             "found": found,
             **counted,
             "failed": failed,
-            "failures": self._failures(),
+            "failures": self._failures() if failed else [],
             "snapshot_md5": snapshot_md5,
             "seconds": round(time.monotonic() - self.clock, 3),
             "survey_seconds": round(survey_seconds, 3),

@@ -43,7 +43,7 @@ def start_writing(library: Library, user: Any) -> Operation | None:
 
 def start_all_due() -> int:
     """Start a writer for each library where something is due and none is at work; return how many. For the schedule."""
-    due = FileWrite.objects.filter(state__in=["pending", "writing"], try_at__lte=timezone.now())
+    due = FileWrite.objects.filter(FileWrite.queued(), try_at__lte=timezone.now())
     libraries = Library.objects.filter(pk__in=due.order_by().values("library").distinct()).select_related("owner")
     return sum(start_writing(library, library.owner) is not None for library in libraries)
 

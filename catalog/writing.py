@@ -76,9 +76,7 @@ class Writing:
 
     def run_all(self) -> dict[str, Any]:
         """Write until nothing is due."""
-        queue = FileWrite.objects.filter(
-            library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now()
-        )
+        queue = FileWrite.objects.filter(FileWrite.queued(), library=self.library, try_at__lte=timezone.now())
         self.run.phase("Writing into files", queue.count(), unit="files")
         self._clear_up()
         try:
@@ -104,7 +102,7 @@ class Writing:
         """Take the next writes that are due, and those that a dead writer held."""
         with transaction.atomic():
             due = FileWrite.objects.select_for_update(skip_locked=True, of=("self",)) if _locks() else FileWrite.objects
-            rows = due.filter(library=self.library, state__in=["pending", "writing"], try_at__lte=timezone.now())
+            rows = due.filter(FileWrite.queued(), library=self.library, try_at__lte=timezone.now())
             rows = (
                 rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
             )

@@ -183,7 +183,7 @@ class AssetPicture(ApiView):
         key = request.query_params.get("asset_id", "")
         if not key or "\0" in key:
             raise BadRequest("Say which asset: asset_id.", "missing")
-        photo = Photo.objects.filter(library=library, asset_id=key).first()
+        photo = Photo.objects.filter(library=library).of_assets([key]).first()
         if photo is None:
             raise Http404
         data = request.data

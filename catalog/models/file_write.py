@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from .conditions import state_in
 from .library import Library
 from .photo import Photo
 
@@ -90,3 +91,8 @@ class FileWrite(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.photo_id} ({self.state})"
+
+    @staticmethod
+    def queued() -> models.Q:
+        """Return the condition that it waits for a writer, or has one, through the index of the queue."""
+        return state_in("pending", "writing")

@@ -1,11 +1,13 @@
 """Photo: one entry of a library, found at a path; PhotoMetadata: what its file says in full."""
 
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.db import models
 
+from .conditions import is_given
 from .library import Library
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
@@ -27,6 +29,14 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def shown(self) -> Self:
         """Those with a picture: what the timeline shows."""
         return self.filter(is_shown=True)
+
+    def with_pictures(self, image_digests: Collection[str]) -> Self:
+        """Those whose files hold these pictures, through the index of pictures."""
+        return self.filter(is_given("image_digest"), image_digest__in=image_digests)
+
+    def of_assets(self, asset_ids: Collection[str]) -> Self:
+        """Those that a device has under these ids, through the index of assets."""
+        return self.filter(is_given("asset_id"), asset_id__in=asset_ids)
 
     def gone(self) -> Self:
         """Those that are missing and do not lie in the trash."""

@@ -7,11 +7,13 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
-from catalog import queries
+from catalog import identities, queries
 from catalog.filters import PhotoFilters
-from catalog.models import Library, Photo
+from catalog.models import FileWrite, ImportItem, Library, Photo
+from catalog.models.conditions import is_given, state_in, written_out
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
 from photolala.web.refusals import BadRequest
 from tests.factories import make_library, make_photos, make_user
@@ -92,3 +94,56 @@ def test_every_order_covers_all_rows_once(library: Library, order: tuple[str, ..
 def test_values_of_other_kinds_are_refused(values: tuple[Any, ...]) -> None:
     with pytest.raises(BadRequest):
         decode_cursor(encode_cursor(("taken_local", "id"), values), Photo, ("taken_local", "id"))
+
+
+def index_of(rows: Any) -> str:
+    """Return SQLite's plan of a queryset; "" on other databases."""
+    return str(rows.order_by().explain()) if connection.vendor == "sqlite" else ""
+
+
+@pytest.mark.parametrize(
+    "find,index",
+    [
+        (lambda: Photo.objects.filter(library=UUID(int=1)).with_pictures(["a" * 32]), "photo_by_image (library_id=?"),
+        (
+            lambda: Photo.objects.filter(library=UUID(int=1)).of_assets(["A/L0/001"]),
+            "one_photo_per_asset (library_id=?",
+        ),
+        (lambda: Photo.objects.filter(is_given("replaced_md5")), "photo_replaced"),
+        (
+            lambda: ImportItem.objects.filter(
+                state_in(ImportItem.State.PLACING, ImportItem.State.IMPORTED), photo_md5__in=["a" * 32]
+            ),
+            "import_item_content (photo_md5=?)",
+        ),
+        (
+            lambda: FileWrite.objects.filter(FileWrite.queued(), library=UUID(int=1), try_at__lte=timezone.now()),
+            "file_write_queue (library_id=? AND try_at<?)",
+        ),
+    ],
+    ids=["pictures", "assets", "replaced", "imported", "writes"],
+)
+def test_partial_indexes_are_used_although_values_are_parameters(find: Any, index: str) -> None:
+    rows = find()
+    assert list(rows) == []  # the same condition everywhere
+    assert connection.vendor != "sqlite" or index in index_of(rows)
+
+
+def test_only_plain_words_are_written_out_in_the_sql() -> None:
+    with pytest.raises(ValueError, match="no plain word"):
+        written_out("x' OR 1=1")
+
+
+def test_what_was_replaced_is_found_whether_few_or_many(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert identities._marked(library) is None
+    first, *_ = Photo.objects.filter(library=library).order_by("pk")
+    other = make_library(library.owner, Path(library.root).parent / "three")
+    make_photos(other, 3)
+    Photo.objects.filter(library=other).update(replaced_md5="b" * 32, photo_md5="c" * 32)
+    assert identities._marked(library) is None
+    Photo.objects.filter(pk=first.pk).update(replaced_md5="a" * 32, photo_md5="d" * 32)
+    for most in (500, 3, 0):
+        monkeypatch.setattr(identities, "MOST_NAMED", most)
+        found = identities._marked(library)
+        assert found is not None
+        assert list(found.values_list("pk", flat=True)) == [first.pk]
