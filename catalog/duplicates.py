@@ -34,7 +34,7 @@ def duplicate_groups(user: Any, after: str = "", limit: int = GROUPS) -> tuple[l
     """
     libraries = dict(Library.objects.visible_to(user).values_list("pk", "name"))
     photos = Photo.objects.filter(library__in=list(libraries), photo_md5__gt=after)
-    counted = photos.values("photo_md5").annotate(count=Count("pk")).filter(count__gt=1).order_by("photo_md5")
+    counted = photos.values("photo_md5").annotate(count=Count("*")).filter(count__gt=1).order_by("photo_md5")
     md5s = list(counted.values_list("photo_md5", flat=True)[: limit + 1])
     more = md5s[limit - 1] if len(md5s) > limit else ""
     columns = ("id", "photo_md5", "library_id", "directory", "filename", "size_bytes", "taken_local", "taken_source")

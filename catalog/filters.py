@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -21,6 +21,9 @@ from .models import Favourite, Library, Photo
 from .models.photo import UNDATED
 
 MOST_WORDS = 8
+MOST_LOOKED_UP = 5_000
+_FURTHEST = timedelta(days=2)
+"""No clock on a wall is further from UTC: offsets in files are less than a day."""
 LONGEST_TEXT = 200
 NAMES = {
     "library",
@@ -93,6 +96,17 @@ def visible_libraries(user: Any, filters: PhotoFilters) -> list[tuple[UUID, int]
     return list(libraries.order_by("pk").values_list("pk", "revision"))
 
 
+def among(libraries: Iterable[UUID], user: Any, filters: PhotoFilters) -> QuerySet[Photo]:
+    """Return the photos of `libraries`, for `narrow` to go on with. One query if favourites are wanted, else none.
+
+    Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
+    would serve, too: it would read all of the library.
+    """
+    if filters.favourite and Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP:
+        return Photo.objects.alias(home=Coalesce("library", "library")).filter(home__in=list(libraries))
+    return Photo.objects.filter(library__in=list(libraries))
+
+
 def narrow(photos: QuerySet[Photo], user: Any, libraries: Iterable[UUID], filters: PhotoFilters) -> QuerySet[Photo]:
     """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query."""
     photos = photos.filter(is_shown=True) if not filters.state else photos
@@ -118,10 +132,15 @@ def narrow(photos: QuerySet[Photo], user: Any, libraries: Iterable[UUID], filter
     for word in filters.words:
         photos = _containing(photos, word)
     if filters.duplicates:
-        twice = Photo.objects.filter(library__in=list(libraries), is_shown=True).exclude(photo_md5="")
-        twice = twice.order_by().values("photo_md5").annotate(copies=Count("pk")).filter(copies__gt=1)
-        photos = photos.filter(photo_md5__in=twice.values("photo_md5"))
+        here = Photo.objects.filter(library__in=list(libraries)).exclude(photo_md5="")
+        perhaps = _more_than_once(here)  # from an index alone; what is missing counts, too
+        photos = photos.filter(photo_md5__in=_more_than_once(here.filter(is_shown=True, photo_md5__in=perhaps)))
     return photos
+
+
+def _more_than_once(photos: QuerySet[Photo]) -> QuerySet[Any]:
+    counted = photos.order_by().values("photo_md5").annotate(copies=Count("*"))
+    return counted.filter(copies__gt=1).values("photo_md5")
 
 
 def read_folder(text: str) -> str:
@@ -149,7 +168,9 @@ def _narrow_by_time(photos: QuerySet[Photo], filters: PhotoFilters) -> QuerySet[
         if bound is None:
             continue
         if isinstance(bound, datetime) and bound.tzinfo is not None:
-            photos = photos.filter(**{f"taken_at__{word}": bound}, taken_at__gt=UNDATED)
+            # The redundant bound lets the index be used that has the timeline's order.
+            near = {f"taken_local__{word}": bound + (_FURTHEST if word == "lt" else -_FURTHEST)}
+            photos = photos.filter(**{f"taken_at__{word}": bound}, taken_at__gt=UNDATED, **near)
         else:
             wall = bound if isinstance(bound, datetime) else datetime(bound.year, bound.month, bound.day)  # noqa: DTZ001
             photos = photos.filter(**{f"taken_local__{word}": wall.replace(tzinfo=UTC)}, taken_local__gt=UNDATED)

@@ -10,7 +10,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from photolala.web.keyset import Page, after, cut, decode_cursor, paginate, read_limit
 
-from .filters import PhotoFilters, narrow, visible_libraries
+from .filters import PhotoFilters, among, narrow, visible_libraries
 from .models import Favourite, Library, Photo
 from .timeline import timeline_bucket, timeline_buckets
 
@@ -41,7 +41,7 @@ def photos(user: Any, filters: PhotoFilters | None = None) -> QuerySet[Photo]:
     """Return what `user` may see and `filters` lets through, without an order. One query for the libraries."""
     filters = filters or PhotoFilters()
     ids = [library for library, _ in visible_libraries(user, filters)]
-    return narrow(Photo.objects.filter(library__in=ids), user, ids, filters)
+    return narrow(among(ids, user, filters), user, ids, filters)
 
 
 def with_own_stars(photos: QuerySet[Photo], user: Any) -> QuerySet[Photo]:
@@ -61,7 +61,7 @@ def photo_page(
     limit = read_limit(params)
     place = decode_cursor(params["cursor"], Photo, NEWEST_FIRST) if params.get("cursor") else None
     ids = [library for library, _ in visible_libraries(user, filters)]
-    everything = narrow(Photo.objects.filter(library__in=ids), user, ids, filters)
+    everything = narrow(among(ids, user, filters), user, ids, filters)
     # A person's favourites, or the duplicates, are few: they are looked up and sorted instead of searched for.
     looked_up = filters.favourite or filters.duplicates
     if looked_up or 2 * len(ids) > MOST_BRANCHES:

@@ -436,7 +436,7 @@ class Scan:
             "found": found,
             **counted,
             "failed": failed,
-            "failures": self._failures() if failed else [],
+            "failures": self._failures(),
             "snapshot_md5": snapshot_md5,
             "seconds": round(time.monotonic() - self.clock, 3),
             "survey_seconds": round(survey_seconds, 3),
@@ -449,7 +449,7 @@ class Scan:
 
     def _failures(self) -> list[dict[str, str]]:
         """Return the first of the files that cannot be shown, or only in part, with their reasons."""
-        bad = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])
+        bad = Photo.objects.filter(library=self.library).with_problems().exclude(state=Photo.State.MISSING)
         rows = bad.order_by("directory", "filename").only("directory", "filename", "problem")[:MOST_PROBLEMS]
         return [{"path": photo.path, "reason": photo.problem} for photo in rows]
 

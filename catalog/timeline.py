@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from photolala.web.refusals import BadRequest
 
-from .filters import PhotoFilters, narrow, visible_libraries
+from .filters import PhotoFilters, among, narrow, visible_libraries
 from .models import Favourite, Photo
 from .models.photo import UNDATED
 
@@ -54,7 +54,7 @@ def timeline_buckets(user: Any, filters: PhotoFilters | None = None) -> list[dic
     """Return `{"bucket", "count"}` per month, newest first; a month above 1,000 photos by day; the undated last.
 
     One query for the libraries; without filters the counts of a library are kept until its revision changes, else one
-    query more.
+    query more, and one for favourites.
     """
     filters = filters or PhotoFilters()
     libraries = visible_libraries(user, filters)
@@ -65,7 +65,7 @@ def timeline_buckets(user: Any, filters: PhotoFilters | None = None) -> list[dic
                 days[day] = days.get(day, 0) + count
     else:
         ids = [library for library, _ in libraries]
-        days = _count_days(narrow(Photo.objects.filter(library__in=ids), user, ids, filters))
+        days = _count_narrowed_days(narrow(among(ids, user, filters), user, ids, filters))
     return _by_month(days)
 
 
@@ -81,7 +81,7 @@ def timeline_bucket(user: Any, filters: PhotoFilters | None, buckets: Sequence[s
         raise BadRequest(f"Name 1 to {MOST_BUCKETS} buckets, as bucket=2024-05&bucket=2024-04.", "bad_bucket")
     ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets}))
     ids = [library for library, _ in visible_libraries(user, filters)]
-    photos = narrow(Photo.objects.filter(library__in=ids), user, ids, filters)
+    photos = narrow(among(ids, user, filters), user, ids, filters)
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
     photos = photos.annotate(stars=Subquery(own)).order_by()
     parts = [photos.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
@@ -120,6 +120,12 @@ def _kept_counts(libraries: list[tuple[UUID, int]]) -> list[dict[int, int]]:
 
 def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
     rows = photos.order_by().values_list("taken_day").annotate(count=Count("*"))
+    return dict(rows)
+
+
+def _count_narrowed_days(photos: QuerySet[Photo]) -> dict[int, int]:
+    """As above, but sorting the days of what is found, so that the filters choose the index, not the days' order."""
+    rows = photos.order_by().annotate(day=F("taken_day") + 0).values_list("day").annotate(count=Count("*"))
     return dict(rows)
 
 

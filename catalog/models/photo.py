@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from django.db import models
 
-from .conditions import is_given
+from .conditions import is_given, state_in
 from .library import Library
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
@@ -37,6 +37,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def of_assets(self, asset_ids: Collection[str]) -> Self:
         """Those that a device has under these ids, through the index of assets."""
         return self.filter(is_given("asset_id"), asset_id__in=asset_ids)
+
+    def with_problems(self) -> Self:
+        """Those that are broken, damaged or missing, through their index."""
+        return self.filter(state_in("broken", "damaged", "missing"))
 
     def gone(self) -> Self:
         """Those that are missing and do not lie in the trash."""
@@ -171,7 +175,18 @@ class Photo(models.Model):
             models.Index(
                 fields=["library", "image_digest"], condition=~models.Q(image_digest=""), name="photo_by_image"
             ),
-            models.Index(fields=["library", "state"], name="photo_by_state"),  # problems, what is missing, counts
+            models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
+            # few among very many: pages of them cost what they show, not what the library holds
+            models.Index(
+                fields=["library", "state", "directory", "filename"],
+                condition=models.Q(state__in=["broken", "damaged", "missing"]),
+                name="photo_problems",
+            ),
+            models.Index(
+                fields=["library", "rating", "-taken_local", "id"],
+                condition=models.Q(is_shown=True, rating__isnull=False),
+                name="photo_rated",
+            ),
         ]
 
     def __str__(self) -> str:

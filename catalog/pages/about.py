@@ -1,9 +1,11 @@
 """The facts of a library: where it lies, what is in it, and the history of its catalog snapshots."""
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from catalog.hash_cache import library_hashes
 from catalog.models import Library, Membership, Photo, Snapshot
+from catalog.queries import KEEP_SECONDS
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
@@ -28,16 +31,9 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Show the library's policy, counts by kind of file and snapshots; to its owner also root and members."""
     frame = library_frame(request, library_id, "about")
     library = frame["library"]
-    kinds = (
-        Photo.objects.filter(library=library)
-        .exclude(state=Photo.State.MISSING)
-        .values("media_type")
-        .annotate(count=Count("id"), size_bytes=Sum("size_bytes"))
-        .order_by("-count", "media_type")[:MOST_KINDS]
-    )
     context = {
         **frame,
-        "kinds": list(kinds),
+        "kinds": kinds_in(library),
         "hashes": library_hashes(library),
         "snapshots": list(Snapshot.objects.filter(library=library)[:MOST_SNAPSHOTS]),
         "memberships": list(Membership.objects.filter(library=library).select_related("user"))
@@ -45,6 +41,18 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         else [],
     }
     return render(request, "catalog/about.html", context)
+
+
+def kinds_in(library: Library) -> list[dict[str, Any]]:
+    """Return the most frequent kinds of files, each with `media_type`, `count` and `size_bytes`; kept per revision."""
+    key = f"kinds:{library.pk}:{library.revision}"
+    kinds: list[dict[str, Any]] | None = cache.get(key)
+    if kinds is None:
+        present = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).values("media_type")
+        counted = present.annotate(count=Count("*"), size_bytes=Sum("size_bytes"))
+        kinds = [dict(row) for row in counted.order_by("-count", "media_type")[:MOST_KINDS]]
+        cache.set(key, kinds, KEEP_SECONDS)
+    return kinds
 
 
 @login_required

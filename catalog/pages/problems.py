@@ -50,7 +50,7 @@ PAGE_LENGTH = "100"
 def show_problems(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Show one page of the photos in `?state=` (the first state that has any, if not given), by path."""
     frame = library_frame(request, library_id, "problems")
-    photos = Photo.objects.filter(library=frame["library"], state__in=list(STATES), trash_item=None)
+    photos = Photo.objects.filter(library=frame["library"], trash_item=None).with_problems()
     counts = {row["state"]: row["count"] for row in photos.values("state").annotate(count=Count("id")).order_by()}
     chosen = request.GET.get("state") or next((state for state in STATES if counts.get(state)), Photo.State.BROKEN)
     if chosen not in STATES:

@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from catalog import identities, queries
+from catalog import filters, identities, queries
 from catalog.filters import PhotoFilters
-from catalog.models import FileWrite, ImportItem, Library, Photo
+from catalog.models import Favourite, FileWrite, ImportItem, Library, Photo
 from catalog.models.conditions import is_given, state_in, written_out
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
 from photolala.web.refusals import BadRequest
@@ -147,3 +147,41 @@ def test_what_was_replaced_is_found_whether_few_or_many(library: Library, monkey
         found = identities._marked(library)
         assert found is not None
         assert list(found.values_list("pk", flat=True)) == [first.pk]
+
+
+def test_the_few_are_looked_up_in_their_indexes(alice: User, library: Library) -> None:
+    some = list(Photo.objects.filter(library=library).order_by("pk")[:5])
+    for photo in some[:3]:
+        Favourite.objects.create(user=alice, photo=photo, rating=4)
+    Photo.objects.filter(pk__in=[photo.pk for photo in some[2:]]).update(rating=4)
+    rated, liked = PhotoFilters(rating=4), PhotoFilters(favourite=True)
+    for wanted, index in (
+        (rated, "photo_rated (library_id=? AND rating=?)"),
+        (liked, "sqlite_autoindex_catalog_photo_1 (id=?)"),
+    ):
+        found: dict[str, Any] = {}
+        plans = [
+            plans_of(lambda f=wanted, at=found: at.update(page=queries.photo_page(alice, f, {}))),
+            plans_of(lambda f=wanted, at=found: at.update(buckets=queries.timeline_buckets(alice, f))),
+        ]
+        assert len(found["page"].rows) == sum(one["count"] for one in found["buckets"]) == 3
+        assert connection.vendor != "sqlite" or all(index in plan for plan in plans)
+    assert "photo_problems" in index_of(Photo.objects.filter(library=library, state="broken").with_problems()) or (
+        connection.vendor != "sqlite"
+    )
+
+
+def test_favourites_are_the_same_whether_they_are_few_or_many(
+    alice: User, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = make_library(make_user("bob"), tmp_path / "foreign")
+    make_photos(foreign, 2)
+    for photo in [*Photo.objects.filter(library=library)[:7], *Photo.objects.filter(library=foreign)]:
+        Favourite.objects.create(user=alice, photo=photo, rating=5)  # the foreign ones: from before she lost access
+    liked = PhotoFilters(favourite=True)
+    few = [row["id"] for row in queries.photo_page(alice, liked, {"limit": "5"}).rows]
+    buckets = queries.timeline_buckets(alice, liked)
+    monkeypatch.setattr(filters, "MOST_LOOKED_UP", 3)
+    assert [row["id"] for row in queries.photo_page(alice, liked, {"limit": "5"}).rows] == few
+    assert queries.timeline_buckets(alice, liked) == buckets
+    assert sum(one["count"] for one in buckets) == 7
