@@ -36,6 +36,18 @@ _RUN_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows for SQLite to copy by itself out of another database file, in half the time that it takes row by row.
+
+    `sql` selects the columns in the snapshot's order, and names its tables `source.…`. Nothing is written there.
+    """
+
+    database: str
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenSnapshot:
     """A finished, verified snapshot in the temporary file `path`; `publish` copies it to where it belongs."""
 
@@ -63,15 +75,16 @@ class WrittenSnapshot:
 def write_snapshot(
     directory_for_temp: str | os.PathLike[str],
     header: SnapshotHeader,
-    entries: Iterable[EntryRow | tuple[Any, ...]],
-    metadata: Iterable[tuple[str, str]] = (),
+    entries: Iterable[EntryRow | tuple[Any, ...]] | Selection,
+    metadata: Iterable[tuple[str, str]] | Selection = (),
     star_queue: Iterable[StarRow | tuple[Any, ...]] = (),
     aliases: Iterable[tuple[str, str]] = (),
 ) -> WrittenSnapshot:
     """Write, verify and sync a snapshot into `directory_for_temp`; use the result in a `with` block, which deletes it.
 
     The order of the rows does not matter (sorted by key is fastest). `metadata` may name an MD5 more than once. Memory
-    stays at some 20 MB however many rows; the disk needs twice the size for a moment. Raises ValueError for rows that
+    stays at some 20 MB however many rows; the disk needs twice the size for a moment, the folder for SQLite's temporary
+    files as much as the metadata takes. Selections are of one database, as it is at one moment. Raises ValueError for rows that
     contradict each other or are of wrong types, SnapshotBroken if the written file does not verify, OSError.
     """
     token = secrets.token_hex(8)
@@ -92,14 +105,15 @@ def write_snapshot(
 def _fill(
     work: str,
     header: SnapshotHeader,
-    entries: Iterable[tuple[Any, ...]],
-    metadata: Iterable[tuple[str, str]],
+    entries: Iterable[tuple[Any, ...]] | Selection,
+    metadata: Iterable[tuple[str, str]] | Selection,
     star_queue: Iterable[tuple[Any, ...]],
     aliases: Iterable[tuple[str, str]],
     finished: str,
 ) -> int:
     """Collect all rows in the file `work`, then copy them, packed and in key order, to `finished`."""
-    with closing(sqlite3.connect(work, isolation_level=None, cached_statements=16)) as connection:
+    uri = "file:" + quote(os.fsencode(work))
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=16)) as connection:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT_BYTES)
         for pragma in (
             f"page_size={PAGE_SIZE_BYTES}",
@@ -111,9 +125,15 @@ def _fill(
             "locking_mode=EXCLUSIVE",
             "cache_size=-16000",
         ):
-            connection.execute(f"PRAGMA {pragma}")
+            connection.execute(f"PRAGMA main.{pragma}")  # what is attached keeps its own ways, and above all its locks
         for sql in TABLES.values():
             connection.execute(sql)
+        for selection in (entries, metadata):
+            if isinstance(selection, Selection):
+                connection.execute(
+                    "ATTACH ? AS source", ["file:" + quote(os.fsencode(selection.database)) + "?mode=ro"]
+                )
+                break
         connection.execute("BEGIN")
         entry_count = _insert(connection, "entries", EntryRow._fields, entries)
         # Of different bodies for one MD5 the smallest wins, so that their order does not matter.
@@ -123,12 +143,16 @@ def _fill(
         _insert(connection, "aliases", ("old_md5", "new_md5"), aliases)
         connection.execute("INSERT INTO version VALUES (?, ?, ?)", (SCHEMA_VERSION, header.library_id, entry_count))
         connection.execute("COMMIT")
-        connection.execute("VACUUM INTO ?", (finished,))
+        connection.execute("VACUUM main INTO ?", (finished,))
     return entry_count
 
 
-def _in_sorted_runs(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield all rows, some megabytes of them at a time in key order: neighbours go into the same pages."""
+def _in_sorted_runs(rows: Iterable[tuple[str, str]] | Selection) -> Iterable[tuple[str, str]] | Selection:
+    """Return all rows, some megabytes of them at a time in key order: neighbours go into the same pages."""
+    return rows if isinstance(rows, Selection) else _sorted_runs(rows)
+
+
+def _sorted_runs(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     remaining = iter(rows)
     while run := sorted(islice(remaining, _RUN_ROWS), key=itemgetter(0)):
         yield from run
@@ -138,24 +162,22 @@ def _insert(
     connection: sqlite3.Connection,
     table: str,
     columns: tuple[str, ...],
-    rows: Iterable[tuple[Any, ...]],
+    rows: Iterable[tuple[Any, ...]] | Selection,
     then: str = "",
 ) -> int:
     """Insert the rows and return how many there are. Names and clauses come from this module, never from data."""
     places = ", ".join("?" * len(columns))
     try:
-        connection.executemany(f"INSERT INTO {table} VALUES ({places}){then}", rows)  # noqa: S608
+        if isinstance(rows, Selection):
+            connection.execute(f"INSERT INTO main.{table} {rows.sql}{then}", rows.parameters)
+        else:
+            connection.executemany(f"INSERT INTO {table} VALUES ({places}){then}", rows)  # noqa: S608
     except sqlite3.IntegrityError as error:
         raise ValueError(
             f"Two rows of {table} have the same {columns[0]}, so no snapshot was written ({error})."
         ) from error
     except (sqlite3.DataError, sqlite3.ProgrammingError, UnicodeEncodeError) as error:
         raise ValueError(f"A row of {table} cannot be stored, so no snapshot was written: {error}.") from error
-    wrong = connection.execute(
-        f"SELECT {columns[0]} FROM {table} WHERE ({VALID_ROW[table]}) IS NOT TRUE LIMIT 1"  # noqa: S608
-    ).fetchone()
-    if wrong:
-        raise ValueError(f"The row {wrong[0]!r} of {table} has a value of a wrong type, so no snapshot was written.")
     return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
 
@@ -169,13 +191,26 @@ def _normalise_file_header(path: str) -> None:
 
 
 def _verify(path: str, entry_count: int) -> str:
-    """Sync the file, check it as SQLite reads it, and return its MD5: three waits that can be waited for together."""
-    with ThreadPoolExecutor(2) as pool:
+    """Sync the file, check it as SQLite reads it, and return its MD5: four waits that can be waited for together."""
+    with ThreadPoolExecutor(3) as pool:
+        checked = pool.submit(_check_types, path)
         synced = pool.submit(fsync_file, path)
         md5 = pool.submit(file_md5, path)
         _check_integrity(path, entry_count)
+        checked.result()
         synced.result()
         return md5.result()
+
+
+def _check_types(path: str) -> None:
+    """Raise ValueError for a row that no reader would take."""
+    with closing(sqlite3.connect(immutable_uri(path), uri=True)) as connection:
+        for table, is_valid in VALID_ROW.items():
+            sql = f"SELECT * FROM {table} WHERE ({is_valid}) IS NOT TRUE LIMIT 1"  # noqa: S608
+            if row := connection.execute(sql).fetchone():
+                raise ValueError(
+                    f"The row {row[0]!r} of {table} has a value of a wrong type, so no snapshot was written."
+                )
 
 
 def _check_integrity(path: str, entry_count: int) -> None:

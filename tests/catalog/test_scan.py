@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.db import connection, transaction
 from PIL import Image
 
 from catalog import publishing
@@ -17,6 +20,8 @@ from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, 
 from catalog.models.photo import photo_id
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.read import open_snapshot
+from catalog.snapshots.schema import SnapshotHeader
+from catalog.snapshots.write import Selection, write_snapshot
 from catalog.sources.local import LocalSource
 from operations.control import resume
 from operations.models import State
@@ -383,6 +388,31 @@ def test_another_disk_under_the_same_name_is_noticed(library, root):
     resume(refused, confirm_gone=True)
     assert execute(refused.pk).state == State.COMPLETED
     assert (root / ".photolala.md5").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sqlite_copies_into_a_snapshot_what_is_else_handed_over_row_by_row(library, root, tmp_path, monkeypatch):
+    make_library(root, 5)
+    make_jpeg(root / "IMG_00001 copy.jpg", seed=1)
+    make_jpeg(root / "Zürich\n%s.jpg", seed=71)
+    scan(library)
+    Photo.objects.filter(filename="IMG_00002.JPG").update(state="missing")
+    by_row = (*(rows(library) for rows in (publishing.entry_rows, publishing.metadata_rows)), (), ())
+    if connection.vendor != "sqlite":
+        assert not any(isinstance(rows, Selection) for rows in publishing.rows_of(library))
+        return
+    database = tmp_path / "a # b?.sqlite3"
+    with closing(sqlite3.connect(database)) as copy:
+        connection.connection.backup(copy)
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(database))
+    with transaction.atomic():
+        assert not any(isinstance(rows, Selection) for rows in publishing.rows_of(library))
+    copied = publishing.rows_of(library)
+    assert [isinstance(rows, Selection) for rows in copied] == [True, True, False, False]
+    header = SnapshotHeader(str(library.pk))
+    with write_snapshot(tmp_path, header, *by_row) as one, write_snapshot(tmp_path, header, *copied) as other:
+        assert one.md5 == other.md5
+        assert one.entry_count == Photo.objects.exclude(state="missing").count() == 6
 
 
 def test_sqlite_makes_the_rows_of_a_snapshot_as_python_does(library, root):
