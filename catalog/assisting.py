@@ -124,7 +124,7 @@ def wait_for_others(library: Library, claimed_for: str, breathe: Callable[[], An
     What the caller itself holds under `claimed_for` (files that went away) counts as done. `breathe` is called all the
     while: it shows that this lives, and raises to stop it.
     """
-    waiting = Photo.objects.filter(library=library, needs_digest=True)
+    waiting = Photo.objects.filter(library=library).undigested()
     others = waiting.exclude(claimed_for=claimed_for, claimed_until__isnull=False)
     while others.exists():
         if scan_rows.unclaimed(others, claimed_for).exists():

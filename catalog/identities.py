@@ -74,11 +74,13 @@ def follow_replaced(
         for key, (old, new) in own.items():
             holders[old].append(key)
             places[new].append(key)
-        for groups, others, column in ((holders, missing, "photo_md5"), (places, added, "replaced_md5")):
-            found = others.filter(photo_md5__in=replaced.values(column)).order_by(*_PLACE)
-            for key, md5 in found.values_list("pk", "photo_md5"):
-                if key not in own:
-                    groups[md5].append(key)
+        for groups, others, wanted in ((holders, missing, list(places)), (places, added, list(holders))):
+            for start in range(0, len(wanted), MOST_NAMED):
+                found = others.filter(photo_md5__in=wanted[start : start + MOST_NAMED]).order_by()
+                # Sorted here: for the order of the paths SQLite would go through the whole library.
+                for _, _, key, md5 in sorted(found.values_list(*_PLACE, "pk", "photo_md5")):
+                    if key not in own:
+                        groups[md5].append(key)
         for chain, is_ring in chains(holders, places, set(own)):
             with transaction.atomic():
                 count(**_shift(chain, is_ring, started_at))
@@ -94,12 +96,13 @@ def _marked(library: Library) -> PhotoQuerySet | None:
     """
     marked = Photo.objects.filter(is_given("replaced_md5")).order_by().values_list("pk", "library_id")
     some = list(marked[: MOST_NAMED + 1])
-    here = Photo.objects.filter(library=library)
-    if len(some) <= MOST_NAMED:
+    if len(some) > MOST_NAMED:
+        here = Photo.objects.filter(library=library)
+    else:
         keys = [key for key, library_id in some if library_id == library.pk]
         if not keys:
             return None
-        here = here.filter(pk__in=keys)
+        here = Photo.objects.filter(pk__in=keys)
     return here.exclude(replaced_md5="").exclude(photo_md5="")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Sum
 from django.utils import timezone
 
 from catalog.snapshots.location import Location
@@ -31,12 +31,15 @@ logger = logging.getLogger(__name__)
 def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> None:
     """Bring the counts and cover pictures of a library up to date."""
     photos = Photo.objects.filter(library=library)
-    counts = photos.aggregate(
-        photo_count=Count("pk", filter=Q(is_shown=True)),
-        problem_count=Count("pk", filter=Q(state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])),
-        missing_count=Count("pk", filter=Q(state=Photo.State.MISSING)),
-        size_bytes=Sum("size_bytes", filter=~Q(state=Photo.State.MISSING), default=0),
-    )
+    by_state = photos.with_problems().order_by().values_list("state").annotate(count=Count("*"))
+    problems: dict[str, int] = dict(by_state)
+    # One index each (every photo has a day, 0 if undated): together they would be counted row by row.
+    counts: dict[str, Any] = {
+        "photo_count": photos.shown().filter(taken_day__gte=0).count(),
+        "problem_count": problems.get(Photo.State.BROKEN, 0) + problems.get(Photo.State.DAMAGED, 0),
+        "missing_count": problems.get(Photo.State.MISSING, 0),
+        **photos.exclude(state=Photo.State.MISSING).aggregate(size_bytes=Sum("size_bytes", default=0)),
+    }
     counts["missing_count"] -= TrashItem.objects.filter(library=library, photo__state=Photo.State.MISSING).count()
     covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
     counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -24,6 +25,7 @@ from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
 from .models import Library, Photo
+from .models.photo import PhotoQuerySet
 from .planning import (
     LONGEST_PATH_BYTES,
     Entry,
@@ -102,9 +104,8 @@ class Scan:
         scan_zone.reread_if_changed(self.library, self.run)
         dirty, vanished = self.walk()
         survey_seconds = 0.0
-        pending = Photo.objects.filter(library=self.library, needs_digest=True)
-        # Ordered as its index is, else SQLite reads the whole table to find nothing.
-        has_pending = pending.order_by("-taken_local", "id").values("pk").first() is not None
+        pending = Photo.objects.filter(library=self.library).undigested()
+        has_pending = pending.exists()
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
             with scan_decoders() as pool, self.opened:
@@ -129,7 +130,7 @@ class Scan:
                 retried = failed.update(needs_digest=True)
                 self.run.checkpoint(stop=False, retried=retried)
             self.run.raise_if_stopped()
-        pending = Photo.objects.filter(library=self.library, needs_digest=True).count()
+        pending = Photo.objects.filter(library=self.library).undigested().count()
         with scan_decoders() as pool, self.opened:
             self.digest(pool, pending)
         self.totals.found = self.totals.unchanged = scan_rows.count_known(self.library)
@@ -400,7 +401,7 @@ class Scan:
 
     def _count_what_assistants_read(self) -> None:
         """Let the progress be that of all workers; only the leader writes it, so it counts what is left."""
-        left = Photo.objects.filter(library=self.library, needs_digest=True).count()
+        left = Photo.objects.filter(library=self.library).undigested().count()
         self.run.operation.done = max(self.read_here, self.pending - left)
         self.run.metrics["files_read_by_assistants"] = self.run.operation.done - self.read_here
         self.counted = time.monotonic()
@@ -419,7 +420,7 @@ class Scan:
             publishing.refresh_counts(self.library)
         verified = {"verified_at": self.started_at} if self.verifies_heads else {}
         Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now(), **verified)
-        failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED]).count()
+        failed = sum(self._failed(state).count() for state in (Photo.State.BROKEN, Photo.State.DAMAGED))
         found = self.totals.found
         counted = self._counts_of_all_runs()
         self.run.metrics.update(
@@ -449,9 +450,15 @@ class Scan:
 
     def _failures(self) -> list[dict[str, str]]:
         """Return the first of the files that cannot be shown, or only in part, with their reasons."""
-        bad = Photo.objects.filter(library=self.library).with_problems().exclude(state=Photo.State.MISSING)
-        rows = bad.order_by("directory", "filename").only("directory", "filename", "problem")[:MOST_PROBLEMS]
-        return [{"path": photo.path, "reason": photo.problem} for photo in rows]
+        rows: list[tuple[str, str, str]] = []
+        for state in (Photo.State.BROKEN, Photo.State.DAMAGED):
+            bad = self._failed(state).order_by("directory", "filename")
+            rows += bad.values_list("directory", "filename", "problem")[:MOST_PROBLEMS]
+        paths = ((f"{directory}/{name}" if directory else name, reason) for directory, name, reason in sorted(rows))
+        return [{"path": path, "reason": reason} for path, reason in islice(paths, MOST_PROBLEMS)]
+
+    def _failed(self, state: str) -> PhotoQuerySet:
+        return Photo.objects.filter(library=self.library, state=state).with_problems()
 
     def _counts_of_all_runs(self) -> dict[str, int]:
         """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""

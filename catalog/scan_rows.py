@@ -301,21 +301,23 @@ def claim_digests(library: Library, claimed_for: str, limit: int, length: timede
     prefix = claimed_for[: claimed_for.rindex(":") + 1]
     lock = " FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     sql = (
-        f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "  # noqa: S608
-        f"WHERE id IN (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "
+        # Chosen once, and then claimed: PostgreSQL may run a subquery again for every row, and pass what is locked by now.
+        f"WITH due AS MATERIALIZED (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "  # noqa: S608
         "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s OR (claimed_for <> %s AND claimed_until < %s)) "
         f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
+        f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "
+        "WHERE id IN (SELECT id FROM due) "
         "RETURNING id, claim_token, directory, filename, size_bytes, mtime_ns, media_type, sidecars"
     )
     when = Photo._meta.get_field("claimed_until")
     parameters = [
-        claimed_for,
-        when.get_db_prep_save(now + length, connection),
         parameter("library", library.pk),
         len(prefix),
         prefix,
         claimed_for,
         when.get_db_prep_save(now, connection),
+        claimed_for,
+        when.get_db_prep_save(now + length, connection),
     ]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -392,9 +394,8 @@ def unclaimed(photos: PhotoQuerySet, claimed_for: str) -> PhotoQuerySet:
 
 def renew_claims(library: Library, claimed_for: str, length: timedelta = CLAIM_LENGTH) -> None:
     """Hold for longer what is claimed and not yet written."""
-    held = Photo.objects.filter(
-        library=library, needs_digest=True, claimed_for=claimed_for, claimed_until__isnull=False
-    )
+    waiting = Photo.objects.filter(library=library).undigested()
+    held = waiting.filter(claimed_for=claimed_for, claimed_until__isnull=False)
     with transaction.atomic():
         # Those that are being written just now are passed over, so that nobody waits for anybody.
         keys = list(held.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
@@ -403,7 +404,8 @@ def renew_claims(library: Library, claimed_for: str, length: timedelta = CLAIM_L
 
 def release_claims(library: Library, claimed_for: str) -> None:
     """Give back what was claimed and not written, when a run ends early."""
-    Photo.objects.filter(library=library, needs_digest=True, claimed_for=claimed_for).update(claimed_until=None)
+    waiting = Photo.objects.filter(library=library).undigested()
+    waiting.filter(claimed_for=claimed_for).update(claimed_until=None)
 
 
 def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> int:

@@ -42,16 +42,18 @@ def settle_fresh(library: Library, source: Source, breathe: Callable[[], None]) 
     What still has its size, time and MD5 is trusted from now on, so that the next scan need not open it; anything else,
     and photos with sidecars, are left to that scan. Returns how many are trusted. `breathe` as above.
     """
-    fresh = Photo.objects.filter(library=library, sidecars=doubted("")).exclude(photo_md5="")
-    columns = ("pk", "directory", "filename", "size_bytes", "mtime_ns", "photo_md5")
+    fresh = Photo.objects.filter(library=library, sidecars=doubted("")).exclude(state=Photo.State.MISSING)
+    columns = ("directory", "filename", "size_bytes", "mtime_ns")  # from the rescan's index alone
     settled = 0
-    for pk, directory, filename, size_bytes, mtime_ns, photo_md5 in list(fresh.values_list(*columns)[:MOST_SETTLED]):
+    for directory, filename, size_bytes, mtime_ns in list(fresh.order_by().values_list(*columns)[:MOST_SETTLED]):
         while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
             breathe()
             time.sleep(0.1)
         path = f"{directory}/{filename}" if directory else filename
-        if not is_racy(mtime_ns, time.time_ns()) and _file_md5(source, path, (size_bytes, mtime_ns)) == photo_md5:
-            settled += fresh.filter(pk=pk, photo_md5=photo_md5).update(sidecars="")
+        photo_md5 = None if is_racy(mtime_ns, time.time_ns()) else _file_md5(source, path, (size_bytes, mtime_ns))
+        if photo_md5:
+            same = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)
+            settled += same.filter(size_bytes=size_bytes, mtime_ns=mtime_ns).update(sidecars="")
         if settled % FILES_PER_BREATH == 0:
             breathe()
     return settled

@@ -11,6 +11,7 @@ from .conditions import is_given, state_in
 from .library import Library
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
+_FIRST = datetime.min.replace(tzinfo=UTC)
 NAMESPACE_SEPARATOR = "\n"
 
 
@@ -37,6 +38,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def of_assets(self, asset_ids: Collection[str]) -> Self:
         """Those that a device has under these ids, through the index of assets."""
         return self.filter(is_given("asset_id"), asset_id__in=asset_ids)
+
+    def undigested(self) -> Self:
+        """Those whose files are still to be read, through the index of that queue: hence the bound, which holds for all."""
+        return self.filter(needs_digest=True, taken_local__gte=_FIRST)
 
     def with_problems(self) -> Self:
         """Those that are broken, damaged or missing, through their index."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -274,3 +275,16 @@ def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, mo
     monkeypatch.setattr(tasks.assist_scan, "apply_async", refuse)
     settings.SCAN_WORKERS = 3
     assert assisting.call(Operation(owner=library.owner, kind="scan"), 10_000, "UTC") == 0
+
+
+def test_no_more_is_claimed_than_asked_for_whatever_the_database_plans(library, called, settings):
+    settings.SCAN_WORKERS = 1
+    scan(library)
+    Photo.objects.update(needs_digest=True)
+    with connection.cursor() as cursor:
+        for way in (
+            ("hashjoin", "mergejoin", "hashagg", "sort", "material") if connection.vendor == "postgresql" else ()
+        ):
+            cursor.execute(f"SET LOCAL enable_{way} = off")  # a subquery is run for each row then
+    name = f"{library.pk}:1:one"
+    assert [len(scan_rows.claim_digests(library, name, 5)) for _ in range(4)] == [5, 5, 2, 0]
