@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
-from catalog.sources.s3_keys import parse_uri
+from catalog.sources.s3_keys import SCHEME, parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
 
 SETTINGS = "photolala_settings"
@@ -91,12 +91,28 @@ def check_broker(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def _is_place(text: str) -> bool:
+    try:
+        return bool(parse_uri(text.rstrip("/")).bucket) if text.startswith(SCHEME) else Path(text).is_absolute()
+    except ValueError:
+        return False
+
+
 @register(SETTINGS)
 def check_s3(**_: Any) -> list[CheckMessage]:
-    """photolala.E006: a cache on S3 needs a bucket and keys that come together."""
+    """photolala.E006, E007: a cache on S3 needs a bucket and keys that come together; copies of catalogs need a place."""
     location = settings.CACHE_LOCATION
     if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
         return [Error("PHOTOLALA_CACHE names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
+    copies = settings.CATALOG_COPIES
+    if copies and not _is_place(copies):
+        return [
+            Error(
+                f"PHOTOLALA_CATALOG_COPIES={copies!r} names neither a folder nor a bucket.",
+                hint="Write /a/folder or s3://bucket/prefix.",
+                id="photolala.E007",
+            )
+        ]
     if bool(settings.S3["access_key"]) != bool(settings.S3["secret_key"]):
         return [
             Error(

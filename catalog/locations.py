@@ -1,15 +1,19 @@
 """Where a library's snapshots lie: in its root, and mirrored in the cache (a folder, or an object store)."""
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
 
-from catalog.snapshots.location import PREFIX, FolderLocation, Location
+from catalog.snapshots.choose import Choice, choose_snapshot
+from catalog.snapshots.location import PREFIX, FolderLocation, Location, Nowhere
+from catalog.sources.s3_keys import SCHEME
 from photolala.lib.paths import unescape_path
 
 from .buckets import bucket_location
@@ -17,6 +21,7 @@ from .cache_tree import cache
 from .models import Library
 
 CACHE_LABEL = "the cache"
+COPIES_LABEL = "the place for copies of catalogs"
 
 
 def root_location(library: Library) -> Location | None:
@@ -34,6 +39,41 @@ def cache_location(root_md5: str) -> Location:
     if isinstance(storage, FileSystemStorage):
         return FolderLocation(Path(storage.path(root_md5)), CACHE_LABEL, create=True)
     return StorageLocation(storage, root_md5, CACHE_LABEL)
+
+
+def copies_location(library: Library) -> Location | None:
+    """Return where PHOTOLALA_CATALOG_COPIES keeps another copy of the library's snapshots; None if it names no place.
+
+    Raises FileNotFoundError if that is a folder that is not there: it is never made, for its disk may be unplugged.
+    """
+    place = settings.CATALOG_COPIES.rstrip("/")
+    if not place:
+        return None
+    below = f"catalogs/{library.owner_id}/{library.pk}"
+    if place.startswith(SCHEME):
+        location = bucket_location(f"{place}/{below}")
+        location.label = COPIES_LABEL
+        return location
+    if not Path(place).is_dir():
+        raise FileNotFoundError(errno.ENOENT, "The folder for copies of catalogs is not there", place)
+    return FolderLocation(Path(place) / below, COPIES_LABEL, create=True)
+
+
+def best_snapshot(library: Library, root_md5: str, working_folder: str | os.PathLike[str]) -> Choice:
+    """Choose a snapshot as `choose_snapshot` does: the root's, the cache's, and then one of the copies kept elsewhere."""
+    choice = choose_snapshot(root_location(library), cache_location(root_md5), working_folder)
+    if choice.snapshot is not None:
+        return choice
+    try:
+        copies = copies_location(library)
+    except OSError as error:
+        choice.notes.append(f"{error.strerror}.")
+        return choice
+    if copies is None:
+        return choice
+    elsewhere = choose_snapshot(copies, Nowhere(), working_folder)
+    elsewhere.notes[:0] = choice.notes
+    return elsewhere
 
 
 class StorageLocation:

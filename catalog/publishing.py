@@ -22,7 +22,7 @@ from operations.running import LeaseLost, OperationFailed, Run
 
 from . import cache_tree
 from .aliases import alias_rows
-from .locations import cache_location, root_location
+from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot, TrashItem
 
 logger = logging.getLogger(__name__)
@@ -248,7 +248,8 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
     """
     library.refresh_from_db()
     revision = library.revision
-    if library.snapshot_md5 and library.snapshot_revision == revision and not _root_lags(library):
+    is_written = library.snapshot_md5 and library.snapshot_revision == revision
+    if is_written and not _root_lags(library) and not _copies_lag(library):
         return library.snapshot_md5
     working = Path(settings.DATA_DIR) / "working"
     working.mkdir(parents=True, exist_ok=True)
@@ -260,7 +261,7 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
 
 
 def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run) -> None:
-    """Publish a snapshot that holds the catalog's `revision`: in the cache, then in the root, then in the rows.
+    """Publish a snapshot that holds the catalog's `revision`: in the cache, in the root, in the copies, then in the rows.
 
     Raises LeaseLost instead of publishing for someone else.
     """
@@ -271,6 +272,7 @@ def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, r
         cache = cache_location(root_md5)
         published = publish(written, cache, root)
         in_cache = set(cache.names())
+    published.warnings += _keep_copy(library, written)
     for warning in published.warnings:
         logger.warning("Library %s: %s", library.pk, warning)
     with transaction.atomic():
@@ -291,6 +293,28 @@ def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, r
             root_has_pointer=published.root_written or _root_pointer(library) is not None,
             warning=" ".join(published.warnings),
         )
+
+
+def _keep_copy(library: Library, written: WrittenSnapshot) -> list[str]:
+    """Publish the snapshot in the place for copies, too, if there is one; return sentences on what failed."""
+    try:
+        copies = copies_location(library)
+        return publish(written, copies, None).warnings if copies else []
+    except OSError as error:
+        return [
+            f"The snapshot {written.md5} could not be copied to {COPIES_LABEL} ({error.strerror or error}). It is kept where the "
+            "library's other ones are; the administrator can look at PHOTOLALA_CATALOG_COPIES."
+        ]
+
+
+def _copies_lag(library: Library) -> bool:
+    """True if the place for copies can be read and does not name the current snapshot."""
+    try:
+        copies = copies_location(library)
+        pointer = read_pointer(copies) if copies else None
+    except OSError:
+        return False
+    return copies is not None and (pointer is None or pointer.md5s[:1] != (library.snapshot_md5,))
 
 
 def _root_pointer(library: Library) -> Pointer | None:

@@ -19,7 +19,6 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from catalog.media.pool import DecoderPool, Job
-from catalog.snapshots.choose import choose_snapshot
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import MAX_TEXT_BYTES, EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
@@ -33,7 +32,7 @@ from .answers import digest_columns, size_and_time, survey_columns
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from .doubts import Doubts
-from .locations import cache_location, root_location
+from .locations import best_snapshot
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
 from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
@@ -293,7 +292,7 @@ class Rebuild:
             taken_at = publishing.taken_text(taken[1], taken[2]) if taken[0] else None
             yield str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank
         with working_folder("rebuild-known") as folder:
-            choice = choose_snapshot(root_location(self.library), cache_location(root_md5(self.library)), folder)
+            choice = best_snapshot(self.library, root_md5(self.library), folder)
             if choice.snapshot is None or choice.snapshot.header.library_id != str(self.library.pk):
                 return
             with closing(choice.snapshot) as snapshot, suppress(SnapshotUnusable):

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 
-from catalog.snapshots.choose import choose_snapshot
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import WrittenSnapshot
@@ -26,7 +25,7 @@ from operations.running import OperationFailed, Run, operation_kind, start
 from . import cache_tree, publishing, scan_zone
 from .aliases import restore_aliases
 from .answers import taken_columns, within
-from .locations import cache_location, root_location
+from .locations import best_snapshot
 from .models import Library, Photo, PhotoMetadata
 from .planning import UNREAD
 from .restore_plan import Plan, Wanted, planned
@@ -94,7 +93,7 @@ def _opened(library: Library, run: Run, folder: Path) -> Snapshot:
     if md5:
         snapshot = open_copy(library, md5, folder)
     else:
-        choice = choose_snapshot(root_location(library), cache_location(root_md5(library)), folder)
+        choice = best_snapshot(library, root_md5(library), folder)
         if choice.snapshot is None:
             raise SnapshotNotKept(" ".join(choice.notes))
         snapshot = choice.snapshot

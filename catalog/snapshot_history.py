@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from catalog.snapshots.schema import EntryRow, SnapshotUnusable, md5_of_name, sn
 from operations.models import ACTIVE, Operation
 
 from . import publishing
-from .locations import cache_location, root_location
+from .locations import cache_location, copies_location, root_location
 from .models import Library
 from .source_for import source_for
 
@@ -153,7 +153,7 @@ def open_copy(library: Library, md5: str, folder: Path) -> Snapshot:
     """
     reasons = []
     target = folder / snapshot_name(md5)
-    for location in places(library):
+    for location in all_places(library):
         try:
             _copy(location, md5, target)
             return open_snapshot(target, md5)
@@ -187,6 +187,15 @@ def places(library: Library) -> list[Location]:
     return [cache, root] if root else [cache]
 
 
+def all_places(library: Library) -> list[Location]:
+    """Return those, and where other copies are kept, if the administrator named such a place and it is there."""
+    found = places(library)
+    with suppress(FileNotFoundError):
+        copies = copies_location(library)
+        found += [copies] if copies else []
+    return found
+
+
 def root_md5(library: Library) -> str:
     """Return the name of the library's folder in the cache."""
     source = source_for(library)
@@ -203,7 +212,7 @@ def verify(library: Library) -> Verified:
     """
     verified = Verified()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    locations = places(library)
+    locations = all_places(library)
     whole: dict[str, list[Location]] = {}
     wanting: list[tuple[Location, str]] = []
     for location in locations:

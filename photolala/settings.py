@@ -46,6 +46,7 @@ try:
     # Folders that may become libraries, ":"-separated; "{username}" stands for the name of the user who asks.
     PHOTO_ROOTS = env.roots("PHOTOLALA_ROOTS")
     CACHE_LOCATION = env.text("PHOTOLALA_CACHE", str(DATA_DIR / "cache"))
+    CATALOG_COPIES = env.text("PHOTOLALA_CATALOG_COPIES")  # a folder, or s3://bucket/prefix
     CACHE_QUOTA_BYTES = env.size_bytes("PHOTOLALA_CACHE_QUOTA", 10 * 10**9)  # of each shard, for `cache prune`
     EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")
     UPLOADS_DIR = env.folder("PHOTOLALA_UPLOADS", DATA_DIR / "uploads")

@@ -62,6 +62,8 @@ def test_every_variable_is_documented_and_none_else():
         ("PHOTOLALA_TIME_ZONE", "Mars/Olympus", "PHOTOLALA_TIME_ZONE"),
         ("PHOTOLALA_BROKER", "carrier-pigeon://x", "photolala.E005"),
         ("PHOTOLALA_CACHE", "s3://", "photolala.E006"),
+        ("PHOTOLALA_CATALOG_COPIES", "s3://", "photolala.E007"),
+        ("PHOTOLALA_CATALOG_COPIES", "backup", "photolala.E007"),
     ],
 )
 def test_a_start_with_a_bad_setting_says_so(tmp_path, name, value, sentence):
