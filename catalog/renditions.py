@@ -26,6 +26,7 @@ from .models import Photo
 from .serving import Stored, find, open_as_known
 
 KIND = "rendition"
+UNIT = "seconds of film"
 MEMORY_MIB = 900
 SECONDS = 120.0
 SECONDS_FOR_EACH = 20.0
@@ -73,7 +74,7 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
                 subject=photo.filename,
                 active_key=rendition_key(photo.photo_md5),
                 params={"photo": str(photo_id)},
-                unit="ms",
+                unit=UNIT,
             )
         except AlreadyActive as running:
             last = running.operation
@@ -89,7 +90,7 @@ def run_rendition(run: Run) -> dict[str, Any]:
     photo = find(run.operation.owner, photo_id)
     if is_there(photo):
         return {"size_bytes": 0, "was_there": True}
-    run.phase("Converting", None, unit="ms")
+    run.phase("Converting", None, unit=UNIT)
     try:
         source = open_as_known(photo, is_shared=True)
     except Problem as reason:
@@ -135,7 +136,8 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
                 said = words if isinstance(words, dict) else said
             total = said.get("total_ms") or 0
             if isinstance(said.get("done_ms"), int) and isinstance(total, int):
-                run.operation.done, run.operation.total = said["done_ms"], total or None
+                run.operation.total = round(total / 1000) or None
+                run.operation.done = min(said["done_ms"] // 1000, run.operation.total or 0)
             run.checkpoint(force=False, is_lasting=False)
             if time.monotonic() - began > SECONDS + SECONDS_FOR_EACH * (total / 1000 if isinstance(total, int) else 0):
                 raise OperationFailed(
@@ -146,6 +148,7 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
         process.kill()
         process.wait()
     if isinstance(said.get("width"), int) and isinstance(said.get("height"), int) and process.returncode == 0:
+        run.operation.done = run.operation.total or 0
         return said["width"], said["height"]
     sentence = str(said.get("problem") or "The conversion broke off: the film is damaged, or too large for it.")[:500]
     raise OperationFailed(f"{sentence} The original can be downloaded.", "no_rendition")

@@ -334,8 +334,22 @@ def turn_of_embedded(jpeg: bytes) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+_DAMAGED, _CUT_OFF = "its data are damaged", "the file is cut off"
+_WORDS = {
+    "truncated": _CUT_OFF,
+    "end of file": _CUT_OFF,
+    "too large for pngimageplugin": "a text in it takes far more room than texts do",
+    "data stream": _DAMAGED,
+    "decoder error": _DAMAGED,
+    "unpack": _DAMAGED,
+    "object at 0x": _DAMAGED,
+}
+"""What libraries say, in small letters, and what that means to the one whose file it is."""
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, (struct.error, LookupError, TypeError, ArithmeticError, AttributeError)):
-        return "its data are damaged"  # the words of these speak of code, not of files
+        return _DAMAGED  # the words of these speak of code, not of files
     text = str(error).strip().rstrip(".").replace("\0", "")
-    return text[:200] if text and "object at 0x" not in text else "its data are damaged"
+    said = text.lower()
+    return next((words for part, words in _WORDS.items() if part in said), text[:200] or _DAMAGED)

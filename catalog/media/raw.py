@@ -35,7 +35,7 @@ def draw_raw(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Draw
                 # LibRaw has turned it upright already.
                 drawing = finish(Image.fromarray(pixels), 1, edge_px)
     except rawpy.LibRawError as error:
-        raise ValueError(f"the RAW data are damaged or unknown ({error})") from error
+        raise ValueError("its RAW data are damaged, or of a kind that is not known") from error
     drawing.source_size = (full[1], full[0]) if facts.turn >= 5 else full
     return drawing
 

@@ -225,6 +225,24 @@ def test_a_photo_opens_at_its_own_address_and_back_closes_it(alice, library, ope
     assert "/photos/" not in page.url
 
 
+def test_closing_a_photo_leads_back_to_the_list_it_was_opened_from(alice, library, open_tab):
+    tab = open_tab(alice)
+    page = tab.page
+    photo = Photo.objects.get(directory="2024/05", filename="IMG_2.JPG")
+    for address in (f"/libraries/{library.pk}/folders/?directory=2024/05", "/photos/"):
+        page.goto(address)
+        page.locator(f'a[href*="/photos/{photo.pk}/"]').first.click()
+        expect_open(page, "Sat, 18 May 2024, 12:00")
+        page.keyboard.press("Escape")
+        page.wait_for_url(f"{tab.site}{address}")
+    page.goto(f"/photos/{photo.pk}/")  # from nowhere: the timeline
+    expect_open(page, "Sat, 18 May 2024, 12:00")
+    page.keyboard.press("Escape")
+    page.wait_for_url(f"{tab.site}/")
+    expect(page.locator(TILE).first).to_be_visible()
+    assert not tab.complaints
+
+
 def test_escape_closes_and_the_focus_returns_to_the_tile(alice, library, open_tab):
     page = open_tab(alice).page
     page.goto("/")

@@ -11,6 +11,7 @@ import { SingleSlide, TimelineSlides } from "photolala/slides";
 import { Timeline } from "photolala/timeline";
 import { showToast } from "photolala/toast";
 
+const LISTS = /^\/(duplicates|writes|dates|photos|libraries\/[^/]+\/(folders|problems|trash))\/$/;
 const WARM_UP_MS = 1_500;
 const NO_ID = "00000000-0000-0000-0000-000000000000";
 
@@ -211,6 +212,9 @@ class TimelinePage {
     if (isStillPhoto && this.isOwnEntry) {
       this.isClosing = true;
       history.back();
+    } else if (!this.isOwnEntry && cameFromList()) {
+      history.back();
+      return;
     } else if (isStillPhoto || !this.isOwnEntry) {
       history.replaceState({}, "", this.homeUrl);
     }
@@ -235,6 +239,12 @@ class TimelinePage {
       this.timeline.jumpTo(Math.max(0, this.model.sectionFor(decodeURIComponent(location.hash.slice(1)))));
     }
   }
+}
+
+/** Whether the page of a photo was opened from a list of this site (folders, problems, duplicates …): closing leads back to it. */
+function cameFromList() {
+  const from = URL.canParse(document.referrer) ? new URL(document.referrer) : null;
+  return from?.origin === location.origin && history.length > 1 && LISTS.test(from.pathname);
 }
 
 const root = document.getElementById("timeline");

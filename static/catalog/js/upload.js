@@ -1,16 +1,18 @@
 // Sends chosen and dropped files into a library over tus: in pieces, three at a time, paused and resumed at will.
 import { ApiError, csrfToken, post } from "photolala/api";
+import { refreshLiveParts } from "photolala/progress";
 import { formatNumber, sizeText } from "photolala/dates";
 
 const AT_ONCE = 3;
 const PIECE_BYTES = 16 * 1024 * 1024;
 const RETRY_MS = [0, 1000, 3000, 10000, 30000];
+const LOOK_MS = [500, 2_500, 6_000];
 const MOST_TROUBLES = 50;
 
 const place = document.getElementById("upload");
 const find = (name) => place.querySelector(`[data-${name}]`);
 
-const state = { queue: [], active: new Set(), importId: "", target: "", done: 0, failed: 0, total: 0, sentBefore: 0, bytes: 0, isPaused: false, began: 0 };
+const state = { queue: [], active: new Set(), importId: "", target: "", done: 0, failed: 0, total: 0, sentBefore: 0, bytes: 0, isPaused: false, wasBusy: false, began: 0 };
 
 /** The files of a drop, those in folders too, each with its path. */
 export async function droppedFiles(transfer) {
@@ -140,7 +142,14 @@ function show() {
   find("pause").hidden = find("cancel").hidden = !isBusy;
   find("pause").textContent = state.isPaused ? "Go on" : "Pause";
   find("result").hidden = isBusy || !state.done;
+  if (state.wasBusy && !isBusy) showWhatBecameOfIt();
+  state.wasBusy = isBusy;
   if (state.importId) find("result").href = `${place.dataset.page}${state.importId}/`;
+}
+
+/** All is sent: the list below follows what the server makes of it, also where that is over before anybody asks. */
+function showWhatBecameOfIt() {
+  for (const delay of LOOK_MS) setTimeout(() => void refreshLiveParts().catch(() => {}), delay);
 }
 
 function togglePause() {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms
 
+from catalog.media import picture
 from catalog.media.digest import digest_file, preview_file
 from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import DigestResult
@@ -327,3 +328,19 @@ def test_survey_agrees_with_the_digest(tmp_path: Path) -> None:
         "problem",
     ):
         assert getattr(quick, name) == getattr(full, name)
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (OSError("image file is truncated (3 bytes not processed)"), "the file is cut off"),
+        (ValueError("Invalid input: Unexpected end of file: Extent in iloc box"), "the file is cut off"),
+        (OSError("decoder error -2"), "its data are damaged"),
+        (ValueError("unpack_from requires a buffer of at least 5 bytes"), "its data are damaged"),
+        (KeyError("exif"), "its data are damaged"),
+        (ValueError(""), "its data are damaged"),
+        (ValueError("it has no pixels."), "it has no pixels"),
+    ],
+)
+def test_reasons_speak_of_the_file_not_of_the_code(said, means):
+    assert picture._reason(said) == means
