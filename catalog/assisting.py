@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from catalog.sources.base import SourceUnavailable
+from operations.durability import repeatable_writes
 from operations.models import Operation, State, lease_length
 
 from . import publishing, scan_rows
@@ -102,7 +103,7 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
                 require_source=require_source,
                 is_over=is_over,
             )
-            with scan_decoders() as pool:
+            with repeatable_writes(), scan_decoders() as pool:
                 digesting.run(pool)
         except _Dismissed:
             pass

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from catalog.media.pool import DecoderPool, Job
 from catalog.sources.base import Directory, Source, SourceUnavailable
+from operations.durability import repeatable_writes
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 from photolala.lib.collecting import no_cycles_expected
@@ -108,7 +109,7 @@ class Scan:
         has_pending = pending.exists()
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
-            with scan_decoders() as pool, self.opened:
+            with repeatable_writes(), scan_decoders() as pool, self.opened:
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
@@ -131,7 +132,7 @@ class Scan:
                 self.run.checkpoint(stop=False, retried=retried)
             self.run.raise_if_stopped()
         pending = Photo.objects.filter(library=self.library).undigested().count()
-        with scan_decoders() as pool, self.opened:
+        with repeatable_writes(), scan_decoders() as pool, self.opened:
             self.digest(pool, pending)
         self.totals.found = self.totals.unchanged = scan_rows.count_known(self.library)
         self.changed_anything = True
