@@ -295,6 +295,12 @@ def test_the_panel_tells_what_is_known(alice, library, open_tab):
     for words in ("IMG_0.JPG", "from the photo", "Canon EOS 6D", "300 × 200", "2024/05/IMG_0.JPG", library.name):
         expect(panel).to_contain_text(words)
     expect(page.get_by_title("Download the original")).to_have_attribute("href", f"/api/v1/photos/{photo.pk}/original/")
+    expect(panel).not_to_contain_text("Stars")
+    for key, words in (("4", "★★★★☆ 4 of 5"), ("f", ""), ("f", "★★★★★ 5 of 5")):
+        page.keyboard.press(key)
+        expect(panel.locator("dt", has_text="Stars")).to_have_count(1 if words else 0)
+        if words:
+            expect(panel).to_contain_text(words)
 
 
 def test_a_broken_photo_says_why(alice, library, open_tab):
@@ -365,6 +371,41 @@ def test_many_are_picked_out_by_mouse_and_keys_and_rated(alice, library, open_ta
     with page.expect_response(re.compile("/bulk-favorite/")):
         page.keyboard.press("5")
     assert Favourite.objects.filter(rating=5).count() == 2
+
+
+def test_an_open_photo_goes_to_the_trash_and_comes_back(alice, library, open_tab):
+    tab = open_tab(alice)
+    page, dialog = tab.page, tab.page.locator("#trash-dialog")
+    page.goto("/")
+    page.locator(".tile-link").nth(1).click()
+    expect_open(page, "Sun, 19 May 2024, 12:00")
+    page.keyboard.press("Delete")
+    expect(dialog).to_contain_text("Move 1 photo to the trash?")
+    page.keyboard.press("Escape")  # the question, not the photo
+    expect(dialog).to_be_hidden()
+    expect(page.locator(".pswp")).to_have_count(1)
+    assert not TrashItem.objects.exists()
+    page.get_by_title("Move to the trash (Delete)").click()
+    dialog.get_by_role("button", name="Move to the trash").click()
+    expect(page.locator(".pswp")).to_have_count(0)
+    expect(page.locator(TILE)).to_have_count(12)
+    assert [item.photo.filename for item in TrashItem.objects.all()] == ["IMG_1.JPG"]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(TILE)).to_have_count(13)
+    assert not tab.complaints
+
+
+def test_who_may_only_look_is_offered_no_trash(alice, library, open_tab):
+    bob = make_user("bob")
+    Membership.objects.create(library=library, user=bob, role="viewer")
+    page = open_tab(bob).page
+    page.goto("/")
+    page.locator(".tile-link").first.click()
+    expect_open(page, "Mon, 20 May 2024, 12:00")
+    expect(page.get_by_title("About this photo (i)")).to_be_visible()
+    expect(page.get_by_title("Move to the trash (Delete)")).to_have_count(0)
+    page.keyboard.press("Delete")
+    expect(page.locator("#trash-dialog")).to_be_hidden()
 
 
 def test_what_is_picked_out_goes_to_the_trash_and_comes_back(alice, library, open_tab):

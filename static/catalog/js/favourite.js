@@ -5,7 +5,7 @@ import { announce, showToast } from "photolala/toast";
 
 const STARRED = 5;
 
-/** What the signed-in person likes. Dispatches "change" with `detail` `{id, favourite}`. */
+/** What the signed-in person likes. Dispatches "change" with `detail` `{id, favourite}`, and "saved" with `{id}`. */
 export class Favourites extends EventTarget {
   constructor() {
     super();
@@ -37,6 +37,11 @@ export class Favourites extends EventTarget {
     this.dispatchEvent(new CustomEvent("change", { detail: { id, favourite } }));
   }
 
+  noteSaved(id) {
+    this.savedHere++;
+    this.dispatchEvent(new CustomEvent("saved", { detail: { id } }));
+  }
+
   /** The star of `id` was saved by other ways, such as for many at once. */
   note(id, favourite) {
     this.savedHere++;
@@ -57,7 +62,7 @@ export class Favourites extends EventTarget {
         const wish = this.has(id);
         const answer = await setRating(id, wish ? STARRED : 0);
         state.confirmed = answer.favorited;
-        this.savedHere++;
+        this.noteSaved(id);
         this.known.get(id).at = performance.now();
         this.channel?.postMessage({ id, favourite: answer.favorited });
         if (answer.favorited !== wish) {
@@ -82,7 +87,7 @@ export class Favourites extends EventTarget {
     this.sending.set(id, { confirmed: before });
     try {
       const answer = await setRating(id, stars);
-      this.savedHere++;
+      this.noteSaved(id);
       this.show(id, answer.favorited);
       this.channel?.postMessage({ id, favourite: answer.favorited });
       const words = stars === 0 ? "No stars" : stars === 1 ? "1 star" : `${stars} stars`;

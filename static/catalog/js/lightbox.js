@@ -7,7 +7,7 @@ import { formatNumber } from "photolala/dates";
 import { InfoPanel } from "photolala/panel";
 import { announce } from "photolala/toast";
 
-const PREVIEW_EDGE = 2048;
+const PREVIEW_EDGE = 1600;
 const MOST_TRIES = 5;
 const CONVERTING_MS = 1500;
 const PANEL_WIDTH = 340;
@@ -15,6 +15,7 @@ const PANEL_BESIDE_FROM = 900;
 const ICONS = {
   star: "m12 3.6 2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z",
   info: "M12 11v6M12 7.4v.2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
+  trash: "M5 7h14M10 7V5h4v2m-7 0 1 12h8l1-12M10 10.5v5.5m4-5.5v5.5",
   download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
 };
 
@@ -41,16 +42,18 @@ function takeOwnSize(slide) {
 /**
  * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, isFavourite,
  * takenText, problem}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`.
- * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id) and "closed".
+ * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id).
  */
 export class Lightbox extends EventTarget {
-  constructor(photos, favourites, libraries) {
+  constructor(photos, favourites, libraries, { canTrash = false } = {}) {
     super();
+    this.canTrash = canTrash;
     this.photos = photos;
     this.favourites = favourites;
     this.panel = new InfoPanel(libraries);
     this.tries = new Map();
     this.onStar = () => this.showStar();
+    this.onSaved = ({ detail }) => this.panel.forget(detail.id);
   }
 
   open(number) {
@@ -244,6 +247,7 @@ export class Lightbox extends EventTarget {
           element.setAttribute("download", "");
         },
       });
+      if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onClick: () => this.askToTrash() });
       this.pswp.ui.registerElement({
         name: "taken", order: 6, appendTo: "bar", onInit: (element) => (this.title = element),
       });
@@ -259,16 +263,19 @@ export class Lightbox extends EventTarget {
     });
     pswp.on("keydown", (event) => this.onKey(event));
     this.favourites.addEventListener("change", this.onStar);
+    this.favourites.addEventListener("saved", this.onSaved);
     pswp.on("destroy", () => {
       this.favourites.removeEventListener("change", this.onStar);
+      this.favourites.removeEventListener("saved", this.onSaved);
       this.dispatchEvent(new CustomEvent("closed", { detail: { number: this.number } }));
     });
   }
 
   onKey(event) {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
-    if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return;
-    const actions = { f: () => this.toggleStar(), i: () => this.togglePanel(), d: () => this.downloadLink.click() };
+    if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
+    if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
+    const actions = { Delete: () => this.askToTrash(), f: () => this.toggleStar(), i: () => this.togglePanel(), d: () => this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -294,6 +301,10 @@ export class Lightbox extends EventTarget {
     const isSet = Boolean(photo) && this.favourites.has(photo.id, photo.isFavourite);
     this.starButton.classList.toggle("is-favourite", isSet);
     this.starButton.setAttribute("aria-pressed", String(isSet));
+  }
+
+  askToTrash() {
+    if (this.canTrash && this.current) this.dispatchEvent(new CustomEvent("trash", { detail: { id: this.current.id } }));
   }
 
   toggleStar() {

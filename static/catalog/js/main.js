@@ -45,7 +45,7 @@ class TimelinePage {
 
   listen() {
     this.root.addEventListener("click", (event) => this.onClick(event));
-    this.root.addEventListener("selection:changed", () => void this.onMoved());
+    this.root.addEventListener("selection:changed", ({ detail }) => void this.onMoved(detail));
     this.root.addEventListener("timeline:rest", () => this.notePlace());
     this.model.addEventListener("trouble", ({ detail }) => this.onTrouble(detail));
     this.model.addEventListener("accepted", ({ detail }) => {
@@ -103,7 +103,11 @@ class TimelinePage {
   }
 
   /** Photos went to the trash or came back: the focus, if its photo is gone, goes to one that is there. */
-  async onMoved() {
+  async onMoved(detail) {
+    if (this.lightbox && detail?.trashed) {
+      this.staysHere = true; // where the toast is that takes it back
+      this.lightbox.close(); // and then the timeline is brought up to date
+    }
     await this.refresh().catch((error) => this.onTrouble(error));
     if (document.activeElement === document.body) this.timeline.tabStop?.link.focus({ preventScroll: true });
   }
@@ -191,7 +195,9 @@ class TimelinePage {
     });
     if (this.lightbox) return;
     const slides = single ?? new TimelineSlides(this.model, this.timeline);
-    this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries));
+    const { canTrash } = this.control;
+    this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries), { canTrash });
+    this.lightbox.addEventListener("trash", ({ detail }) => this.control.ask([detail.id]));
     this.isOwnEntry = entry !== "page";
     if (entry === "new") history.pushState(stateOf(slides.at(number)), "", this.hrefOf(slides.at(number).id));
     this.lightbox.addEventListener("show", ({ detail }) => this.onShow(detail, slides));
@@ -212,7 +218,7 @@ class TimelinePage {
     if (isStillPhoto && this.isOwnEntry) {
       this.isClosing = true;
       history.back();
-    } else if (!this.isOwnEntry && cameFromList()) {
+    } else if (!this.isOwnEntry && !this.staysHere && cameFromList()) {
       history.back();
       return;
     } else if (isStillPhoto || !this.isOwnEntry) {

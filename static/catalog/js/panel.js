@@ -40,10 +40,19 @@ function camera(photo) {
   return model.toLowerCase().startsWith(make.toLowerCase().split(" ")[0]) ? model : `${make} ${model}`.trim();
 }
 
+const starWords = (count) => `${"★".repeat(count)}${"☆".repeat(5 - count)} ${count} of 5`;
+
+/** One's own stars, and the photo's (its owner's) where those are others. */
+function starsOf({ favorite: own = 0, rating }) {
+  if (own && rating && own !== rating) return `${starWords(own)} from you, ${starWords(rating)} in the library`;
+  return own || rating ? starWords(own || rating) : "";
+}
+
 /** `[heading, words]` of everything known; rows without words are left out. `libraries` maps ids to names. */
 export function factsOf(photo, libraries = {}) {
   return [
     ["Problem", photo.problem],
+    ["Stars", starsOf(photo)],
     ["Taken", takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
     ["Date", DATE_SOURCES[photo.taken_source] ?? photo.taken_source],
     ["Caption", photo.caption],
@@ -85,6 +94,12 @@ export class InfoPanel {
       if (this.cache.size > 50) this.cache.delete(this.cache.keys().next().value);
     }
     return this.cache.get(id);
+  }
+
+  /** What was known of this photo is not true any more. */
+  forget(id) {
+    this.cache.delete(id);
+    if (this.wanted === id) void this.show(id);
   }
 
   async show(id) {

@@ -105,7 +105,7 @@ export class SelectionControl {
     this.bar.addEventListener("click", (event) => this.onBar(event));
     this.dialog.addEventListener("close", () => this.dialog.returnValue === "yes" && void this.trash());
     const trash = this.bar.querySelector('[data-act="trash"]');
-    if (trash) trash.hidden = root.dataset.canTrash !== "true";
+    if (trash) trash.hidden = !this.canTrash;
   }
 
   numberOf(tile) {
@@ -223,16 +223,21 @@ export class SelectionControl {
     showToast(`${what} for ${countPhotos(done)}.${failed.length ? ` ${failed[0].error} (${failed.length})` : ""}`, { kind: "star" });
   }
 
-  ask() {
-    if (this.root.dataset.canTrash !== "true") return;
-    const count = this.selection.size;
-    this.dialog.querySelector("[data-count]").textContent = countPhotos(count);
+  get canTrash() {
+    return this.root.dataset.canTrash === "true";
+  }
+
+  /** Ask whether those with these ids are to go to the trash; and move them, if so. */
+  ask(ids = [...this.selection.ids]) {
+    if (!this.canTrash || !ids.length) return;
+    this.asked = ids;
+    this.dialog.querySelector("[data-count]").textContent = countPhotos(ids.length);
     this.dialog.returnValue = "";
     this.dialog.showModal();
   }
 
   async trash() {
-    const ids = [...this.selection.ids];
+    const ids = this.asked;
     const items = [];
     const failed = [];
     try {
@@ -252,7 +257,7 @@ export class SelectionControl {
       const undo = { label: "Undo", run: () => void this.untrash(items) };
       showToast(`${countPhotos(items.length)} moved to the trash.`, { kind: "trash", action: undo });
     }
-    this.root.dispatchEvent(new CustomEvent("selection:changed"));
+    this.root.dispatchEvent(new CustomEvent("selection:changed", { detail: { trashed: items.length } }));
   }
 
   async untrash(items) {
