@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -100,9 +101,10 @@ def among(libraries: Iterable[UUID], user: Any, filters: PhotoFilters) -> QueryS
     """Return the photos of `libraries`, for `narrow` to go on with. One query if favourites are wanted, else none.
 
     Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
-    would serve, too: it would read all of the library.
+    would serve, too: it would read all of the library. PostgreSQL has statistics.
     """
-    if filters.favourite and Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP:
+    is_blind = connection.vendor == "sqlite" and filters.favourite
+    if is_blind and Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP:
         return Photo.objects.alias(home=Coalesce("library", "library")).filter(home__in=list(libraries))
     return Photo.objects.filter(library__in=list(libraries))
 
@@ -169,8 +171,9 @@ def _narrow_by_time(photos: QuerySet[Photo], filters: PhotoFilters) -> QuerySet[
             continue
         if isinstance(bound, datetime) and bound.tzinfo is not None:
             # The redundant bound lets the index be used that has the timeline's order.
-            near = {f"taken_local__{word}": bound + (_FURTHEST if word == "lt" else -_FURTHEST)}
-            photos = photos.filter(**{f"taken_at__{word}": bound}, taken_at__gt=UNDATED, **near)
+            photos = photos.filter(**{f"taken_at__{word}": bound}, taken_at__gt=UNDATED)
+            with suppress(OverflowError):  # at the ends of the calendar there is nothing to leave out
+                photos = photos.filter(**{f"taken_local__{word}": bound + (_FURTHEST if word == "lt" else -_FURTHEST)})
         else:
             wall = bound if isinstance(bound, datetime) else datetime(bound.year, bound.month, bound.day)  # noqa: DTZ001
             photos = photos.filter(**{f"taken_local__{word}": wall.replace(tzinfo=UTC)}, taken_local__gt=UNDATED)

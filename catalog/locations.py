@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
 
 from catalog.snapshots.choose import Choice, choose_snapshot
-from catalog.snapshots.location import PREFIX, FolderLocation, Location, Nowhere
+from catalog.snapshots.location import PREFIX, FolderLocation, Location
 from catalog.sources.s3_keys import SCHEME
 from photolala.lib.paths import unescape_path
 
@@ -54,7 +54,7 @@ def copies_location(library: Library) -> Location | None:
         location = bucket_location(f"{place}/{below}")
         location.label = COPIES_LABEL
         return location
-    if not Path(place).is_dir():
+    if not os.path.isdir(place):  # False also for what cannot be looked at
         raise FileNotFoundError(errno.ENOENT, "The folder for copies of catalogs is not there", place)
     return FolderLocation(Path(place) / below, COPIES_LABEL, create=True)
 
@@ -71,8 +71,8 @@ def best_snapshot(library: Library, root_md5: str, working_folder: str | os.Path
         return choice
     if copies is None:
         return choice
-    elsewhere = choose_snapshot(copies, Nowhere(), working_folder)
-    elsewhere.notes[:0] = choice.notes
+    elsewhere = choose_snapshot(None, copies, working_folder)
+    elsewhere.notes[:0] = choice.notes[:-1]  # but for the last, that there is none
     return elsewhere
 
 

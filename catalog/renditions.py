@@ -137,7 +137,7 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
             total = said.get("total_ms") or 0
             if isinstance(said.get("done_ms"), int) and isinstance(total, int):
                 run.operation.total = round(total / 1000) or None
-                run.operation.done = min(said["done_ms"] // 1000, run.operation.total or 0)
+                run.operation.done = min(said["done_ms"] // 1000, run.operation.total or said["done_ms"])
             run.checkpoint(force=False, is_lasting=False)
             if time.monotonic() - began > SECONDS + SECONDS_FOR_EACH * (total / 1000 if isinstance(total, int) else 0):
                 raise OperationFailed(
@@ -148,7 +148,7 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
         process.kill()
         process.wait()
     if isinstance(said.get("width"), int) and isinstance(said.get("height"), int) and process.returncode == 0:
-        run.operation.done = run.operation.total or 0
+        run.operation.done = run.operation.total or run.operation.done
         return said["width"], said["height"]
     sentence = str(said.get("problem") or "The conversion broke off: the film is damaged, or too large for it.")[:500]
     raise OperationFailed(f"{sentence} The original can be downloaded.", "no_rendition")

@@ -25,6 +25,7 @@ from .answers import surveyed_row
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
+from .known_entries import known_entries
 from .models import Library, Photo
 from .models.photo import PhotoQuerySet
 from .planning import (
@@ -114,7 +115,8 @@ class Scan:
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
             if not self.source.is_far:
-                verifying.settle_fresh(self.library, self.source, partial(self.run.checkpoint, force=False))
+                with repeatable_writes():
+                    verifying.settle_fresh(self.library, self.source, partial(self.run.checkpoint, force=False))
         return self.finish(survey_seconds)
 
     def try_failed_again(self) -> dict[str, Any]:
@@ -179,9 +181,11 @@ class Scan:
     def _compare_all(self) -> tuple[dict[str, int], int, set[str]]:
         dirty: dict[str, int] = {}
         seen: set[str] = set()
-        seen_known = 0
+        seen_known = from_memory = 0
+        revision = Library.objects.values_list("revision", flat=True).get(pk=self.library.pk)
         for batch in self._walk_batches():
-            known = scan_rows.known_in(self.library, [directory.path for directory in batch])
+            known, hits = self._known(revision, [directory.path for directory in batch])
+            from_memory += hits
             for directory in batch:
                 seen.add(directory.path)
                 if not directory.path:
@@ -202,7 +206,14 @@ class Scan:
                     self._note_problems(directory)
             self.run.operation.done = self.totals.found
             self.run.checkpoint(force=False, is_lasting=False)
+        self.run.metrics["known_from_memory"] = from_memory
         return dirty, seen_known, seen
+
+    def _known(self, revision: int, paths: list[str]) -> tuple[dict[str, dict[str, Entry]], int]:
+        """Return what is known in some folders; a scan that looks at each file trusts no memory either."""
+        if self.verifies_heads:
+            return scan_rows.known_in(self.library, paths), 0
+        return known_entries.read(self.library, revision, paths)
 
     def _verify_heads(
         self, directory: Directory, found: dict[str, Entry], before: dict[str, Entry], plan: FolderPlan | None
@@ -411,7 +422,8 @@ class Scan:
 
     def finish(self, survey_seconds: float) -> dict[str, Any]:
         """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
-        moves.follow(self.library, self.started_at, self._count)
+        with repeatable_writes():  # what is lost of it, the next scan follows
+            moves.follow(self.library, self.started_at, self._count)
         self.run.raise_if_stopped()
         if self.changed_anything:
             self.require_source()  # nothing is ever written into the folder under a disk that was unplugged

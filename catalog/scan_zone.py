@@ -5,6 +5,7 @@ from django.db import transaction
 from operations.models import Operation, State
 from operations.running import Run
 
+from . import publishing
 from .models import Library, Photo
 from .planning import UNREAD
 
@@ -21,5 +22,6 @@ def reread_if_changed(library: Library, run: Run) -> None:
     with transaction.atomic():
         of_it = Photo.objects.filter(library=library, taken_offset_minutes=None).exclude(state=Photo.State.MISSING)
         of_it.exclude(taken_source="").update(sidecars=UNREAD)
+        publishing.note_change(library)
         run.checkpoint(stop=False, time_zone=library.time_zone)
     run.raise_if_stopped()

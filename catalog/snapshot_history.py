@@ -20,7 +20,7 @@ from catalog.snapshots.schema import EntryRow, SnapshotUnusable, md5_of_name, sn
 from operations.models import ACTIVE, Operation
 
 from . import publishing
-from .locations import cache_location, copies_location, root_location
+from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library
 from .source_for import source_for
 
@@ -189,11 +189,10 @@ def places(library: Library) -> list[Location]:
 
 def all_places(library: Library) -> list[Location]:
     """Return those, and where other copies are kept, if the administrator named such a place and it is there."""
-    found = places(library)
-    with suppress(FileNotFoundError):
-        copies = copies_location(library)
-        found += [copies] if copies else []
-    return found
+    with suppress(OSError):
+        if copies := copies_location(library):
+            return [*places(library), copies]
+    return places(library)
 
 
 def root_md5(library: Library) -> str:
@@ -213,6 +212,8 @@ def verify(library: Library) -> Verified:
     verified = Verified()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     locations = all_places(library)
+    if settings.CATALOG_COPIES and len(locations) == len(places(library)):
+        verified.problems.append(f"{COPIES_LABEL.capitalize()} is not there, so nothing in it was looked at.")
     whole: dict[str, list[Location]] = {}
     wanting: list[tuple[Location, str]] = []
     for location in locations:

@@ -70,7 +70,7 @@ def timeline_buckets(user: Any, filters: PhotoFilters | None = None) -> list[dic
 
 
 def timeline_bucket(user: Any, filters: PhotoFilters | None, buckets: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the photos of `buckets` as arrays of one length, newest first. Two queries. Raises BadRequest.
+    """Return the photos of `buckets` as arrays of one length, newest first. Two queries, three for favourites. Raises BadRequest.
 
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` (the asking user's), `taken_at` (UTC, `Z`),
     `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),

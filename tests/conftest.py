@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 import photolala.celery  # noqa: F401
+from catalog.known_entries import known_entries
 
 pytest_plugins = ["tests.promises", "tests.servers.fixtures"]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
@@ -22,6 +23,7 @@ def own_folders(settings, tmp_path_factory):
         own = {**options, "location": str(folder / "cache")}
     settings.STORAGES = {**settings.STORAGES, "cache": {**settings.STORAGES["cache"], "OPTIONS": own}}
     settings.DATA_DIR = folder
+    known_entries.clear()
     settings.EXPORTS_DIR = folder / "exports"
     settings.UPLOADS_DIR = folder / "uploads"
     return folder

@@ -155,6 +155,8 @@ def test_filters(cast: Cast, alice: APIClient, tmp_path: Any) -> None:
         ({"taken_before": "2024-05-18"}, [film, beach]),
         ({"taken_after": "2024-05-17T12:00:00Z"}, [beach]),
         ({"taken_after": "2024-05-17T12:00:01+00:00"}, []),
+        ({"taken_after": "0001-01-01T00:00:00Z"}, [film, beach]),
+        ({"taken_before": "9999-12-31T23:59:59Z"}, [film, beach]),
         ({"media_type": "video"}, [film]),
         ({"media_type": "image/jpeg"}, [beach, upper]),
         ({"rating": "4"}, [beach]),

@@ -1,16 +1,17 @@
 """Copies of catalogs in a place of the administrator's choice: written, kept apart, healed, and used when all else is gone."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from catalog import buckets
+from catalog import buckets, publishing
 from catalog.cache_tree import cache
 from catalog.locations import copies_location
 from catalog.models import Library, Photo
-from catalog.snapshot_history import verify
+from catalog.snapshot_history import diff_kept, verify
 from catalog.snapshots.publish import KEEP_COUNT, read_pointer
 from catalog.snapshots.schema import snapshot_name
 from operations.models import State
@@ -76,7 +77,7 @@ def test_earlier_ones_are_kept_as_everywhere(library, place):
     assert pointed_to(library) == tuple(names[:KEEP_COUNT])
 
 
-def test_a_place_that_is_away_is_said_never_made_and_caught_up_with(library, place):
+def test_a_place_that_is_away_is_said_never_made_and_caught_up_with(library, place, monkeypatch):
     shutil.rmtree(place)
     result = scan(library).result
     assert "PHOTOLALA_CATALOG_COPIES" in library.warning and library.snapshot_md5 in library.warning
@@ -85,9 +86,25 @@ def test_a_place_that_is_away_is_said_never_made_and_caught_up_with(library, pla
     scan(library)
     assert not place.exists()
     place.mkdir()
+    monkeypatch.setattr(publishing, "write_snapshot", None)  # the one that is there does
     assert scan(library).result["unchanged"] == 4  # nothing changed, but a copy is due
     assert pointed_to(library) == (library.snapshot_md5,)
     assert library.warning == ""
+
+
+def test_a_place_that_takes_nothing_costs_a_warning_and_no_new_snapshot(library, place, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    scan(library)
+    shutil.rmtree(place / "catalogs")
+    monkeypatch.setattr(publishing, "write_snapshot", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "makedirs", refuse)
+        scan(library)
+    assert "Read-only file system" in library.warning and pointed_to(library) == ()
+    scan(library)
+    assert library.warning == "" and pointed_to(library) == (library.snapshot_md5,)
 
 
 @pytest.mark.parametrize("where", ["a folder", pytest.param("a bucket", marks=pytest.mark.servers)])
@@ -122,6 +139,23 @@ def test_without_any_copy_it_is_said_that_there_is_none(library, place):
     shutil.rmtree(place)
     operation = restore(library)
     assert operation.state == State.FAILED and "copies of catalogs is not there" in operation.error
+    assert "nowhere" not in operation.error
+
+
+def test_a_place_that_is_away_hinders_nothing_else(library, place):
+    scan(library)
+    first = library.snapshot_md5
+    make_jpeg(Path(library.root) / "new.jpg", seed=77)
+    scan(library)
+    shutil.rmtree(place)
+    assert diff_kept(library, first, library.snapshot_md5).added == ["new.jpg"]
+    name = snapshot_name(library.snapshot_md5)
+    kept = Path(library.root) / name
+    kept.chmod(0o644)
+    kept.write_bytes(b"damaged")
+    verified = verify(library)
+    assert verified.problems == ["The place for copies of catalogs is not there, so nothing in it was looked at."]
+    assert len(verified.repaired) == 1
 
 
 def test_verification_heals_the_cache_from_a_copy_and_the_copy_from_the_cache(library, place):

@@ -7,9 +7,10 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from PIL import Image
 
 from catalog import publishing
@@ -409,10 +410,23 @@ def test_sqlite_copies_into_a_snapshot_what_is_else_handed_over_row_by_row(libra
         assert not any(isinstance(rows, Selection) for rows in publishing.rows_of(library))
     copied = publishing.rows_of(library)
     assert [isinstance(rows, Selection) for rows in copied] == [True, True, False, False]
+    other_library = Library.objects.create(owner=library.owner, name="Large", root="/large", photo_count=10**6)
+    by_index = publishing.rows_of(library)  # of a library that is a small part of the database
+    assert by_index[1].sql != copied[1].sql
     header = SnapshotHeader(str(library.pk))
-    with write_snapshot(tmp_path, header, *by_row) as one, write_snapshot(tmp_path, header, *copied) as other:
-        assert one.md5 == other.md5
+    with write_snapshot(tmp_path, header, *by_row) as one:
         assert one.entry_count == Photo.objects.exclude(state="missing").count() == 6
+        for rows in (copied, by_index):
+            with write_snapshot(tmp_path, header, *rows) as other:
+                assert one.md5 == other.md5
+    other_library.delete()
+    content = bytearray(database.read_bytes())
+    content[4096 * 2 :] = bytes(len(content) - 4096 * 2)
+    database.write_bytes(content)
+    publishing.note_change(library)
+    run = SimpleNamespace(token=1, still_mine=lambda: True)
+    with LocalSource(root) as source, pytest.raises(DatabaseError):  # as everywhere, so that a rebuild goes on without
+        publishing.publish_if_due(library, source, run)
 
 
 def test_sqlite_makes_the_rows_of_a_snapshot_as_python_does(library, root):
