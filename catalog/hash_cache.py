@@ -20,13 +20,14 @@ SCANS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class ScanHits:
-    """How many files one scan knew already (hits), and how many it had to read (misses)."""
+    """How many files one scan knew already (hits; of those `from_memory`), and how many it had to read (misses)."""
 
     operation: str
     library: str
     finished_at: str
     hits: int
     misses: int
+    from_memory: int
     hit_rate: float | None
 
 
@@ -39,6 +40,7 @@ class HashCacheStats:
     scan_count: int = 0
     hits: int = 0
     misses: int = 0
+    from_memory: int = 0
     hit_rate: float | None = None
     scans: list[ScanHits] = field(default_factory=list)
 
@@ -57,15 +59,18 @@ def hash_cache_stats(*, scans_shown: int = SCANS_SHOWN) -> HashCacheStats:
     stats = HashCacheStats(sum(counts.values()), libraries)
     scans = Operation.objects.filter(kind="scan", state=State.COMPLETED).order_by("-created_at", "id")
     columns = ("pk", "subject", "finished_at", "result__cache_hits", "result__cache_misses")
-    for pk, subject, finished_at, hits, misses in scans.values_list(*columns).iterator(chunk_size=1000):
+    columns += ("metrics__known_from_memory",)
+    for pk, subject, finished_at, hits, misses, from_memory in scans.values_list(*columns).iterator(chunk_size=1000):
         if hits is None or misses is None:  # a scan of an earlier version
             continue
         stats.scan_count += 1
         stats.hits += hits
         stats.misses += misses
+        in_memory = min(from_memory or 0, hits)
+        stats.from_memory += in_memory
         if len(stats.scans) < scans_shown:
             when = finished_at.isoformat(timespec="seconds") if finished_at else ""
-            stats.scans.append(ScanHits(str(pk), subject, when, hits, misses, hit_rate(hits, misses)))
+            stats.scans.append(ScanHits(str(pk), subject, when, hits, misses, in_memory, hit_rate(hits, misses)))
     stats.hit_rate = hit_rate(stats.hits, stats.misses)
     return stats
 

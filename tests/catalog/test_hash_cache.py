@@ -57,6 +57,11 @@ def test_the_hit_rate_of_scans_in_total_and_each(library, tmp_path):
     out = StringIO()
     call_command("hashcache", "stats", stdout=out)
     assert "4 rows in 1 library" in out.getvalue() and "Hit rate of 2 scans: 42 %" in out.getvalue()
+    scan(library)
+    scan(library)
+    stats = hash_cache_stats()
+    assert [one.from_memory for one in stats.scans] == [3, 0, 0, 0]  # read once after the change, and then kept
+    assert stats.from_memory == 3
 
 
 def test_without_scans_there_is_no_rate(library):

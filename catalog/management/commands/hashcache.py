@@ -46,11 +46,11 @@ def describe(stats: HashCacheStats) -> str:
         return "\n".join([*lines, "No scan has finished yet."])
     lines.append(
         f"Hit rate of {counted(stats.scan_count, 'scan')}: {percent(stats.hit_rate) or 'no files'} "
-        f"({stats.hits:,} known, {stats.misses:,} read). The latest:"
+        f"({stats.hits:,} known, {stats.from_memory:,} of them from memory, {stats.misses:,} read). The latest:"
     )
     lines += [
         f"  {scan.finished_at}  {scan.library}: {percent(scan.hit_rate) or 'no files'} "
-        f"({scan.hits:,} known, {scan.misses:,} read)"
+        f"({scan.hits:,} known, {scan.from_memory:,} from memory, {scan.misses:,} read)"
         for scan in stats.scans
     ]
     return "\n".join(lines)
