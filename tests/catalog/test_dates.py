@@ -1,5 +1,6 @@
 """Dates that people give: planned, shown, written into the files, kept from scans, taken back."""
 
+import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalog import dates, writes
-from catalog.models import FileWrite, Library, Photo
+from catalog.models import FileWrite, HashCache, Library, Photo
 from catalog.ratings import set_rating
 from catalog.rebuilding import start_rebuild
 from catalog.undoing import undo_last
@@ -49,6 +50,40 @@ def test_a_date_is_shown_at_once_and_then_in_the_file(library):  # noqa: F811
     assert not after.taken_held
     result = scan(library).result
     assert (result["unchanged"], result["changed"]) == (3, 0)
+
+
+@pytest.mark.promise("S2-026")
+def test_a_date_that_could_not_be_written_costs_no_new_hash(library, tmp_path):  # noqa: F811
+    file, before = Path(library.root) / "0.jpg", photo(library, "0.jpg")
+    known = HashCache.objects.values().get(library=library, path="0.jpg")
+    os.link(file, tmp_path / "another name of it")  # such files are not exchanged
+    give(library, "0.jpg")
+    assert write_all(library)["failed"] == 1
+    assert FileWrite.objects.get().code == "hard_links"
+    assert photo(library, "0.jpg").photo_md5 == before.photo_md5
+    assert HashCache.objects.values().get(library=library, path="0.jpg") == known
+    operation = scan(library)
+    assert operation.metrics["files_read"] == 0 and operation.result["unchanged"] == 3
+
+
+@pytest.mark.promise("S2-018")
+def test_a_date_that_a_file_has_already_leaves_its_bytes_and_what_is_known_of_them(library):  # noqa: F811
+    file = Path(library.root) / "0.jpg"
+    give(library, "0.jpg")
+    write_all(library)
+    content, facts, known = (
+        file.read_bytes(),
+        file.stat(),
+        HashCache.objects.values().get(library=library, path="0.jpg"),
+    )
+    give(library, "0.jpg", "1.jpg")  # as with many at once, some of which were right already
+    result = write_all(library)
+    assert FileWrite.objects.filter(state="done").count() == 3, result
+    now = file.stat()
+    assert (file.read_bytes(), now.st_mtime_ns, now.st_ino) == (content, facts.st_mtime_ns, facts.st_ino)
+    assert HashCache.objects.values().get(library=library, path="0.jpg") == known
+    assert photo(library, "0.jpg").photo_md5 == hashlib.md5(content).hexdigest()
+    assert scan(library).metrics["files_read"] == 0
 
 
 def test_scans_do_not_overwrite_a_date_that_waits(library):  # noqa: F811

@@ -17,11 +17,12 @@ from catalog.media.exiftool import ExifTool
 from catalog.models import Alias, FileWrite, Library, Photo, QueuedStar
 from catalog.sources import replacing
 from catalog.stars import star, star_many
+from catalog.writing import THREADS
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.test_ratings import library, photo, tags_of, write_all  # noqa: F401
 from tests.catalog.test_scan import scan
-from tests.factories import make_jpeg
+from tests.factories import make_jpeg, make_photo
 
 pytestmark = pytest.mark.django_db
 
@@ -331,6 +332,19 @@ def test_many_at_once_and_a_second_thought(library):  # noqa: F811
     assert FileWrite.objects.filter(state="superseded").count() == 1
     assert write_all(library)["written"] == 2
     assert Photo.objects.filter(rating=4, rating_held=False).count() == 2
+
+
+@pytest.mark.promise("S2-050")
+def test_one_exiftool_for_each_thread_writes_all_files(library, monkeypatch):  # noqa: F811
+    for number in range(30):
+        make_photo(library, f"more/{number}.jpg", data=make_jpeg(seed=500 + number))
+    scan(library)
+    started, real = [], ExifTool._start
+    monkeypatch.setattr(ExifTool, "_start", lambda self: (started.append(self), real(self))[1])
+    keys = list(Photo.objects.filter(directory="more").values_list("pk", flat=True))
+    star_many(library.owner, keys, 4)
+    assert write_all(library)["written"] == 30
+    assert 1 <= len(started) <= THREADS < 30 / 10  # the original's promise: one call for 10 to 50 files
 
 
 def test_what_is_due_later_is_started_by_the_schedule(library, file):  # noqa: F811
