@@ -260,13 +260,15 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
     library.refresh_from_db()
     revision = library.revision
     is_written = library.snapshot_md5 and library.snapshot_revision == revision
-    if is_written and not _root_lags(library):
-        _catch_up_with_copies(library, source.root_md5)
+    if is_written and not _root_lags(library) and not _copies_lag(library):
         return library.snapshot_md5
     with tempfile.TemporaryDirectory(dir=_working(), prefix=f"snapshot-{run.token}-") as folder:
-        header = SnapshotHeader(str(library.pk))
-        with connection.wrap_database_errors:  # where SQLite copies by itself, its errors are those of the database
-            written = write_snapshot(folder, header, *rows_of(library))
+        # A folder that takes no files lags for ever: that must not cost a new snapshot of the same at each scan.
+        written = _kept_snapshot(library, source.root_md5, folder) if is_written else None
+        if written is None:
+            header = SnapshotHeader(str(library.pk))
+            with connection.wrap_database_errors:  # where SQLite copies by itself, its errors are those of the database
+                written = write_snapshot(folder, header, *rows_of(library))
         with written:
             publish_written(library, source.root_md5, written, revision, run)
             return written.md5
@@ -325,22 +327,18 @@ def _keep_copy(library: Library, written: WrittenSnapshot) -> list[str]:
         ]
 
 
-def _catch_up_with_copies(library: Library, root_md5: str) -> None:
-    """Bring the current snapshot to the place for copies, if that lacks it and the cache still has it."""
-    if not _copies_lag(library):
-        return
-    name = snapshot_name(library.snapshot_md5)
-    with tempfile.TemporaryDirectory(dir=_working(), prefix="copy-") as folder:
-        path = Path(folder) / name
-        try:
-            with cache_location(root_md5).open(name) as kept, path.open("wb") as copy:
-                shutil.copyfileobj(kept, copy, 1 << 20)
-        except OSError:
-            return  # the next change writes another one
-        digest = file_md5(path)
-        if digest == library.snapshot_md5:  # else it is for the verification to tell
-            warnings = _keep_copy(library, WrittenSnapshot(str(path), digest, 0, path.stat().st_size))
-            Library.objects.filter(pk=library.pk).update(warning=" ".join(warnings))
+def _kept_snapshot(library: Library, root_md5: str, folder: str) -> WrittenSnapshot | None:
+    """Return a copy in `folder` of the current snapshot as the cache keeps it; None if it has none that is whole."""
+    row = Snapshot.objects.filter(library=library, md5=library.snapshot_md5).first()
+    path = Path(folder) / snapshot_name(library.snapshot_md5)
+    try:
+        with cache_location(root_md5).open(path.name) as kept, path.open("wb") as copy:
+            shutil.copyfileobj(kept, copy, 1 << 20)
+    except OSError:
+        return None
+    if row is None or file_md5(path) != row.md5:
+        return None
+    return WrittenSnapshot(str(path), row.md5, row.entry_count, path.stat().st_size)
 
 
 def _copies_lag(library: Library) -> bool:

@@ -391,6 +391,31 @@ def test_another_disk_under_the_same_name_is_noticed(library, root):
     assert (root / ".photolala.md5").exists()
 
 
+def test_a_folder_that_lost_its_snapshot_gets_the_one_that_the_cache_keeps(library, root, monkeypatch):
+    make_library(root, 3)
+    scan(library)
+    library.refresh_from_db()
+    name = f".photolala.{library.snapshot_md5}.sqlite"
+    whole = (root / name).read_bytes()
+    real = publishing.write_snapshot
+    monkeypatch.setattr(publishing, "write_snapshot", None)
+    for path in root.glob(".photolala.*"):
+        path.unlink()
+    assert counts(scan(library, confirm_gone=True))["unchanged"] == 3
+    assert (root / name).read_bytes() == whole
+    library.refresh_from_db()
+    assert library.root_has_pointer and library.warning == ""
+    assert Snapshot.objects.get().entry_count == 3
+    with LocalSource(root) as source:
+        location = cache_location(source.root_md5)
+    location.delete(name)  # the cache lost it, too: then it is written anew
+    for path in root.glob(".photolala.*"):
+        path.unlink()
+    monkeypatch.setattr(publishing, "write_snapshot", real)
+    scan(library, confirm_gone=True)
+    assert (root / name).read_bytes() == whole
+
+
 @pytest.mark.django_db(transaction=True)
 def test_sqlite_copies_into_a_snapshot_what_is_else_handed_over_row_by_row(library, root, tmp_path, monkeypatch):
     make_library(root, 5)
