@@ -9,8 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from catalog.media.pool import DecoderPool, Job
@@ -379,6 +381,8 @@ class Scan:
             require_source=self.require_source,
         )
         self.pending, self.read_here = pending, 0
+        waiting_bytes = self._undigested_bytes() if settings.SCAN_WORKERS > 1 else 0
+        waiting_bytes += self.run.metrics.get("bytes_read", 0)
         self.assistants = assisting.call(self.run.operation, pending, self.zone)
         try:
             digesting.run(pool)
@@ -388,7 +392,12 @@ class Scan:
             scan_rows.release_claims(self.library, self.claimed_for)
         if self.assistants:
             self._count_what_assistants_read()
+            self.run.metrics["bytes_read"] = waiting_bytes - self._undigested_bytes()
             cache_tree.remove_abandoned_writes()  # of those that died over a thumbnail
+
+    def _undigested_bytes(self) -> int:
+        waiting = Photo.objects.filter(library=self.library).undigested()
+        return int(waiting.aggregate(size=Sum("size_bytes", default=0))["size"])
 
     def _apply(self, rows: list[Row]) -> None:
         if rows:

@@ -63,7 +63,8 @@ def claim_as_other(library: Library, operation_id, token: int, until: timedelta,
 def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, settings):
     settings.SCAN_WORKERS = 1
     operation = scan(library)
-    alone, result = facts(library), counts(operation)
+    alone, result, read_alone = facts(library), counts(operation), operation.metrics["bytes_read"]
+    assert read_alone == sum(path.stat().st_size for path in root.rglob("*.JPG"))
     assert "files_read_by_assistants" not in operation.metrics
     Photo.objects.all().delete()
     for name in root.glob(".photolala.*"):
@@ -77,6 +78,7 @@ def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, 
     assert read == [PHOTOS]
     assert operation.metrics["files_read_by_assistants"] == PHOTOS
     assert operation.metrics.get("files_read", 0) == 0
+    assert operation.metrics["bytes_read"] == read_alone
     assert counts(operation) == result
     assert facts(library) == alone
 
