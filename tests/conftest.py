@@ -7,6 +7,7 @@ import pytest
 
 import photolala.celery  # noqa: F401
 from catalog.known_entries import known_entries
+from operations.running import Run
 
 pytest_plugins = ["tests.promises", "tests.servers.fixtures"]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
@@ -27,6 +28,17 @@ def own_folders(settings, tmp_path_factory):
     settings.EXPORTS_DIR = folder / "exports"
     settings.UPLOADS_DIR = folder / "uploads"
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_heartbeat_outlives_its_test(monkeypatch):
+    """End the heartbeats of runs that a test left as a worker that died does: the threads would beat on, without tables."""
+    runs = []
+    beat = Run._heartbeat
+    monkeypatch.setattr(Run, "_heartbeat", lambda self: (runs.append(self), beat(self)))
+    yield
+    for run in runs:
+        run._stopping.set()
 
 
 @pytest.fixture
