@@ -91,19 +91,9 @@ def check_broker(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_place(text: str) -> bool:
-    try:
-        return bool(parse_uri(text.rstrip("/")).bucket) if text.startswith(SCHEME) else Path(text).is_absolute()
-    except ValueError:
-        return False
-
-
 @register(SETTINGS)
-def check_s3(**_: Any) -> list[CheckMessage]:
-    """photolala.E006, E007: a cache on S3 needs a bucket and keys that come together; copies of catalogs need a place."""
-    location = settings.CACHE_LOCATION
-    if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
-        return [Error("PHOTOLALA_CACHE names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
+def check_catalog_copies(**_: Any) -> list[CheckMessage]:
+    """photolala.E007: copies of catalogs need a place."""
     copies = settings.CATALOG_COPIES
     if copies and not _is_place(copies):
         return [
@@ -113,6 +103,22 @@ def check_s3(**_: Any) -> list[CheckMessage]:
                 id="photolala.E007",
             )
         ]
+    return []
+
+
+def _is_place(text: str) -> bool:
+    try:
+        return bool(parse_uri(text.rstrip("/")).bucket) if text.startswith(SCHEME) else Path(text).is_absolute()
+    except ValueError:
+        return False
+
+
+@register(SETTINGS)
+def check_s3(**_: Any) -> list[CheckMessage]:
+    """photolala.E006: a cache on S3 needs a bucket and keys that come together."""
+    location = settings.CACHE_LOCATION
+    if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
+        return [Error("PHOTOLALA_CACHE names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
     if bool(settings.S3["access_key"]) != bool(settings.S3["secret_key"]):
         return [
             Error(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -27,9 +26,9 @@ from .answers import surveyed_row
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
 from .doubts import Doubts
+from .failures import count_failed, first_failures
 from .known_entries import known_entries
 from .models import Library, Photo
-from .models.photo import PhotoQuerySet
 from .planning import (
     LONGEST_PATH_BYTES,
     Entry,
@@ -442,7 +441,7 @@ class Scan:
             publishing.refresh_counts(self.library)
         verified = {"verified_at": self.started_at} if self.verifies_heads else {}
         Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now(), **verified)
-        failed = sum(self._failed(state).count() for state in (Photo.State.BROKEN, Photo.State.DAMAGED))
+        failed = count_failed(self.library)
         found = self.totals.found
         counted = self._counts_of_all_runs()
         self.run.metrics.update(
@@ -459,7 +458,7 @@ class Scan:
             "found": found,
             **counted,
             "failed": failed,
-            "failures": self._failures(),
+            "failures": first_failures(self.library, MOST_PROBLEMS),
             "snapshot_md5": snapshot_md5,
             "seconds": round(time.monotonic() - self.clock, 3),
             "survey_seconds": round(survey_seconds, 3),
@@ -469,18 +468,6 @@ class Scan:
             "problems": self.problems,
             "problem_count": self.problem_count,
         }
-
-    def _failures(self) -> list[dict[str, str]]:
-        """Return the first of the files that cannot be shown, or only in part, with their reasons."""
-        rows: list[tuple[str, str, str]] = []
-        for state in (Photo.State.BROKEN, Photo.State.DAMAGED):
-            bad = self._failed(state).order_by("directory", "filename")
-            rows += bad.values_list("directory", "filename", "problem")[:MOST_PROBLEMS]
-        paths = ((f"{directory}/{name}" if directory else name, reason) for directory, name, reason in sorted(rows))
-        return [{"path": path, "reason": reason} for path, reason in islice(paths, MOST_PROBLEMS)]
-
-    def _failed(self, state: str) -> PhotoQuerySet:
-        return Photo.objects.filter(library=self.library, state=state).with_problems()
 
     def _counts_of_all_runs(self) -> dict[str, int]:
         """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""

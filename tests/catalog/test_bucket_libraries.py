@@ -23,14 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 
 
 @pytest.fixture
-def client_s3(settings, s3_environment, s3_bucket):
-    names = {
-        "endpoint_url": "ENDPOINT",
-        "region_name": "REGION",
-        "access_key": "ACCESS_KEY",
-        "secret_key": "SECRET_KEY",
-    }
-    settings.S3 = {key: s3_environment[f"PHOTOLALA_S3_{name}"] for key, name in names.items()}
+def client_s3(settings, s3_settings, s3_bucket):
     settings.PHOTO_ROOTS = [f"s3://{s3_bucket}/{{username}}", "/srv/photos"]
     return buckets._client()
 

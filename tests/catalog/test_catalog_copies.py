@@ -110,14 +110,8 @@ def test_a_place_that_takes_nothing_costs_a_warning_and_no_new_snapshot(library,
 @pytest.mark.parametrize("where", ["a folder", pytest.param("a bucket", marks=pytest.mark.servers)])
 def test_a_catalog_of_which_only_the_copy_is_left_comes_back(library, place, where, request, settings):
     if where == "a bucket":
-        environment, bucket = request.getfixturevalue("s3_environment"), request.getfixturevalue("s3_bucket")
-        names = {
-            "endpoint_url": "ENDPOINT",
-            "region_name": "REGION",
-            "access_key": "ACCESS_KEY",
-            "secret_key": "SECRET_KEY",
-        }
-        settings.S3 = {key: environment[f"PHOTOLALA_S3_{name}"] for key, name in names.items()}
+        request.getfixturevalue("s3_settings")
+        bucket = request.getfixturevalue("s3_bucket")
         settings.CATALOG_COPIES = f"s3://{bucket}/backup"
     scan(library)
     before = rows(library)

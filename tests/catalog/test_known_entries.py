@@ -1,30 +1,16 @@
 """The first level of the hash cache: what scans compare stays in memory, and is never believed longer than it is true."""
 
-import os
-from pathlib import Path
-
 import pytest
 from django.utils import timezone
 
 from catalog import publishing, scan_rows
 from catalog.known_entries import LONGEST_SECONDS, KnownEntries, known_entries
 from catalog.models import Library, Photo
-from photolala.lib.paths import escape_path
+from tests.catalog.test_assisting import PHOTOS, library, root  # noqa: F401
 from tests.catalog.test_scan import counts, scan
-from tests.photos import make_jpeg, make_library
+from tests.photos import make_jpeg
 
 pytestmark = pytest.mark.django_db
-PHOTOS = 7
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
-    return make_library(tmp_path / "photos", PHOTOS)
-
-
-@pytest.fixture
-def library(alice, root) -> Library:
-    return Library.objects.create(owner=alice, name="Family", root=escape_path(os.fsencode(root)), time_zone="UTC")
 
 
 @pytest.fixture
@@ -32,7 +18,7 @@ def reads(monkeypatch) -> list[str]:
     """The folders whose entries were read from the database by walks."""
     real, folders = scan_rows.known_in, []
 
-    def known_in(library, directories):
+    def known_in(library, directories):  # noqa: F811
         folders.extend(directories)
         return real(library, directories)
 
@@ -40,7 +26,7 @@ def reads(monkeypatch) -> list[str]:
     return folders
 
 
-def from_memory(library: Library, **params: object) -> int:
+def from_memory(library: Library, **params: object) -> int:  # noqa: F811
     """Scan, and return how many entries were known from memory."""
     operation = scan(library, **params)
     assert operation.state == "completed", operation.error
@@ -48,7 +34,7 @@ def from_memory(library: Library, **params: object) -> int:
 
 
 @pytest.mark.promise("S2-012", "S2-014")
-def test_what_did_not_change_is_compared_in_memory(library, root, reads):
+def test_what_did_not_change_is_compared_in_memory(library, root, reads):  # noqa: F811
     assert from_memory(library) == 0  # nothing was known
     assert from_memory(library) == 0  # what the first scan wrote is read once
     reads.clear()
@@ -61,7 +47,7 @@ def test_what_did_not_change_is_compared_in_memory(library, root, reads):
     assert from_memory(library) == 0  # the library has another revision now
 
 
-def test_a_change_by_anybody_else_is_seen(library, reads):
+def test_a_change_by_anybody_else_is_seen(library, reads):  # noqa: F811
     scan(library)
     scan(library)
     photo = Photo.objects.order_by("filename")[0]
@@ -71,14 +57,14 @@ def test_a_change_by_anybody_else_is_seen(library, reads):
     assert (operation.metrics["known_from_memory"], counts(operation)["changed"]) == (0, 1)
 
 
-def test_who_looks_at_each_file_believes_no_memory(library, reads):
+def test_who_looks_at_each_file_believes_no_memory(library, reads):  # noqa: F811
     scan(library)
     scan(library)
     assert from_memory(library, verify_heads=True) == 0
     assert from_memory(library) == PHOTOS
 
 
-def test_a_library_that_was_forgotten_and_added_again_is_another_one(library, alice, reads):
+def test_a_library_that_was_forgotten_and_added_again_is_another_one(library, alice, reads):  # noqa: F811
     scan(library)
     scan(library)
     library.refresh_from_db()
@@ -93,7 +79,8 @@ def test_a_library_that_was_forgotten_and_added_again_is_another_one(library, al
     assert hits == 0 and not any(known.values())
 
 
-def test_only_so_much_is_kept_the_oldest_goes_first_and_after_a_day_all(library, root):
+@pytest.mark.promise("S2-012")
+def test_only_so_much_is_kept_the_oldest_goes_first_and_after_a_day_all(library, root):  # noqa: F811
     for number in range(4):
         make_jpeg(root / f"more {number}" / "one.jpg", seed=300 + number)
         make_jpeg(root / f"more {number}" / "two.jpg", seed=400 + number)

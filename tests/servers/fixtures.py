@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,18 @@ def s3_bucket(s3_environment: Environment) -> str:
     name = f"test-{uuid.uuid4()}"
     s3_client(s3_environment).create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def s3_settings(settings: Any, s3_environment: Environment) -> None:
+    """Let the site reach that server: for libraries in buckets, and copies of catalogs."""
+    names = {
+        "endpoint_url": "ENDPOINT",
+        "region_name": "REGION",
+        "access_key": "ACCESS_KEY",
+        "secret_key": "SECRET_KEY",
+    }
+    settings.S3 = {key: s3_environment[f"PHOTOLALA_S3_{name}"] for key, name in names.items()}
 
 
 def _named_or_started(
