@@ -16,7 +16,8 @@ class FolderHandles:
     The descriptors stay this object's own: they are valid until the next call. Not for use by several threads at once.
     """
 
-    def __init__(self, root: bytes, limit: int = 64) -> None:
+    def __init__(self, root: bytes | int, limit: int = 64) -> None:
+        """Start from the path `root`, or from the descriptor of a root that somebody else holds open."""
         self._root = root
         self._limit = limit
         self._open: OrderedDict[Parts, int] = OrderedDict()
@@ -28,6 +29,8 @@ class FolderHandles:
             self._open.move_to_end(parts)
             return descriptor
         if not parts:
+            if isinstance(self._root, int):
+                return self._keep(parts, os.open(b".", FOLDER_FLAGS, dir_fd=self._root))
             return self._keep(parts, os.open(self._root, FOLDER_FLAGS))
         known = len(parts) - 1
         while known and parts[:known] not in self._open:
@@ -43,7 +46,7 @@ class FolderHandles:
         return self.get(parts)
 
     def forget(self) -> None:
-        """Close all descriptors. The next `get` starts from the root's path again."""
+        """Close all descriptors. The next `get` starts from the root again."""
         while self._open:
             os.close(self._open.popitem()[1])
 

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 
-from catalog.sources.base import Directory, FileChanged, NotARegularFile, Problem, ProblemKind, SourceUnavailable
+from catalog.sources.base import Directory, FileChanged, NotARegularFile, Problem, ProblemKind
 from catalog.sources.handles import FolderHandles, Parts, is_gone
+from catalog.sources.held_root import HeldRoot, root_unavailable
 from catalog.sources.names import SYSTEM_FILES, is_system_folder
 from catalog.sources.replacing import Replacement, require_room_beside
 from photolala.lib.paths import escape_path, unescape_path
@@ -26,16 +27,20 @@ class LocalSource:
 
     Hidden and system names and symlinks are skipped, below the root no link is ever followed; other file systems
     mounted below are part of it. `wanted` gets the name of each visible file and says whether it is listed (default:
-    all are).
+    all are). With `held` everything is reached from that open root, so that a path which leads elsewhere all at once is
+    never followed; `check` then tells.
     One object serves one thread; it keeps up to 64 folders open until `close()`, or the end of a `with` block.
     """
 
     is_far = False
 
-    def __init__(self, root: str | os.PathLike[str], *, wanted: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str], *, wanted: Callable[[str], bool] | None = None, held: HeldRoot | None = None
+    ) -> None:
         self._root = os.path.realpath(os.fsencode(root))
         self._wanted = wanted
-        self._handles = FolderHandles(self._root)
+        self._held = held
+        self._handles = FolderHandles(held.descriptor if held else self._root)
 
     def __enter__(self) -> "LocalSource":
         return self
@@ -54,13 +59,15 @@ class LocalSource:
         return hashlib.md5(self.uri.encode(), usedforsecurity=False).hexdigest()
 
     def check(self) -> None:
-        """Raise SourceUnavailable if the root is missing, no folder, or cannot be listed now."""
+        """Raise SourceUnavailable if the root is missing, no folder, another one than the held one, or cannot be listed now."""
         self._handles.forget()
+        if self._held is not None:
+            self._held.verify()
         try:
             with os.scandir(self._handles.get(())) as names:
                 next(names, None)
         except OSError as error:
-            raise self._unavailable(error) from error
+            raise root_unavailable(self._root, error) from error
 
     def root_is_writable(self) -> bool:
         """Return whether files can be made in the root, by its mode and mount; a write may still fail."""
@@ -180,7 +187,7 @@ class LocalSource:
             if error.errno in _OUT_OF_DESCRIPTORS:
                 raise
             if not parts:
-                raise self._unavailable(error) from error
+                raise root_unavailable(self._root, error) from error
             directory.is_complete = False
             if is_gone(error):
                 _add_problem(directory, "", "The folder was moved or removed while it was being read.", "changed")
@@ -212,18 +219,6 @@ class LocalSource:
                     add_file((name, facts.st_size, facts.st_mtime_ns))
                 else:
                     _sort_other(entry, directory, subfolders)
-
-    def _unavailable(self, error: OSError) -> SourceUnavailable:
-        root = escape_path(self._root)
-        if error.errno == errno.ENOENT:
-            sentence = f"The folder {root} is not there. Is its disk or share mounted? Nothing was changed."
-        elif error.errno in (errno.ENOTDIR, errno.ELOOP):
-            sentence = f"{root} is not a folder, so it cannot be a library. Choose a folder. Nothing was changed."
-        elif error.errno in (errno.EACCES, errno.EPERM):
-            sentence = f"Photolala may not read the folder {root}. Give its user the right to. Nothing was changed."
-        else:
-            sentence = f"The folder {root} cannot be read now: {error.strerror}. Nothing was changed; try again later."
-        return SourceUnavailable(sentence)
 
 
 def _sort_other(entry: os.DirEntry[str], directory: Directory, subfolders: list[tuple[str, bytes]]) -> None:

@@ -23,17 +23,19 @@ class BytesDiffer(OSError):
 
 
 def open_folder(
-    root: bytes, directory: str, *, create: bool = False, mode: int = 0o777, is_lasting: bool = True
+    root: bytes | int, directory: str, *, create: bool = False, mode: int = 0o777, is_lasting: bool = True
 ) -> int:
     """Return a descriptor of the folder `directory` (relative to `root`, in escaped form), for the caller to close.
 
-    No link below the root is followed. With `create` what is missing of the way is made, and on the disk by then, but for
-    `is_lasting=False`. Raises OSError, and ValueError for a path out of the root.
+    `root` is a path, or the descriptor of a root that is held open (see HeldRoot): then nothing is made elsewhere, wherever
+    its path leads by now. No link below the root is followed. With `create` what is missing of the way is made, and on the
+    disk by then, but for `is_lasting=False`. Raises OSError, and ValueError for a path out of the root.
     """
     parts = unescape_path(directory).split(b"/") if directory else []
     if any(part in (b"", b".", b"..") for part in parts):
         raise ValueError(f"The path {directory!r} does not lead to a place below the root of the library.")
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    folder = os.open(b".", flags, dir_fd=root) if isinstance(root, int) else os.open(root, flags)
     try:
         for part in parts:
             if create:
@@ -121,7 +123,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def sync_folder(root: bytes, directory: str) -> None:
+def sync_folder(root: bytes | int, directory: str) -> None:
     """Wait until the names in a folder below `root` are on the disk; one that is gone by now needs no more."""
     try:
         folder = open_folder(root, directory)
