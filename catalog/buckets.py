@@ -37,12 +37,15 @@ def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
     return S3Source(_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
 
 
-def bucket_location(uri: str) -> BucketLocation:
-    """Return the bucket and prefix in `uri` as a place for snapshots; no try lasts long, for the cache has them, too."""
+def bucket_location(uri: str, *, is_quick: bool = False) -> BucketLocation:
+    """Return the bucket and prefix in `uri` as a place for snapshots, each call with as many tries as reading a photo.
+
+    `is_quick` is for those who have people waiting, and can do without.
+    """
     from catalog.sources.s3_errors import Retries
     from catalog.sources.s3_location import BucketLocation
 
-    return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS))
+    return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS) if is_quick else None)
 
 
 def checked_bucket(username: str, uri: str) -> BucketRoot:

@@ -15,7 +15,7 @@ from catalog.sources.s3_ahead import OpenAhead
 
 from . import cache_tree
 from .answers import digested_row
-from .doubts import Doubts, Opening
+from .doubts import Doubts, Opening, can_read_known
 from .models import Library
 from .planning import Entry, doubted, is_racy, sidecar_signature
 from .scan_rows import Claimed, Row
@@ -129,7 +129,7 @@ class Digesting:
 
     def run(self, pool: DecoderPool) -> None:
         """Digest until nothing can be claimed. Raises SourceUnavailable if the source fails, not the files."""
-        doubts = Doubts(self._require_source)
+        doubts = Doubts(self._require_source, partial(can_read_known, self._library, self._source))
         rows: list[Row] = []
         flushed = time.monotonic()
         for job, result in pool.digest(opened_ahead(self._opened, self._source, self._jobs(), 4)):

@@ -111,7 +111,7 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE, "is_watched": False}
     # Before anything of somebody else's is looked at; once more below, under the lock.
     _refuse_bucket_overlap(user, root)
-    brought = seeding.brought_along(bucket_location(root.uri))
+    brought = seeding.brought_along(bucket_location(root.uri, is_quick=True))
     try:
         with transaction.atomic():
             _lock_adding()

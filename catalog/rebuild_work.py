@@ -67,10 +67,10 @@ class RebuildWork:
         self._connection.close()
 
     def known_in(self, paths: Sequence[str]) -> dict[str, tuple[int, int, str]]:
-        """Return size, time and sidecars' signature of those of `paths` that were read."""
+        """Return size, time and sidecars' signature of those of `paths` that were read; what could not be, is tried again."""
         marks = ", ".join("?" * len(paths))
         rows = self._connection.execute(
-            f"SELECT path, size_bytes, mtime_ns, sidecars FROM entry WHERE path IN ({marks})",  # noqa: S608
+            f"SELECT path, size_bytes, mtime_ns, sidecars FROM entry WHERE photo_md5 IS NOT NULL AND path IN ({marks})",  # noqa: S608
             list(paths),
         )
         return {path: (size, mtime, sidecars) for path, size, mtime, sidecars in rows}
@@ -117,6 +117,14 @@ class RebuildWork:
         ).fetchall()
         connection.execute("COMMIT")
         return dict(counts)
+
+    def count_broken(self) -> int:
+        """Return how many entries whose files could not be read are photos that were read once. After `identify`."""
+        sql = (
+            "SELECT count(*) FROM entry e JOIN known k USING (photo_id) "
+            "WHERE e.photo_md5 IS NULL AND k.photo_md5 <> '' AND k.rank = ?"
+        )
+        return int(self._connection.execute(sql, [PRESENT]).fetchone()[0])
 
     def name_new(self, make_id: Any) -> None:
         """Give entries without an id what `make_id(path, head_md5, size_bytes)` returns."""

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,7 +32,7 @@ from .aliases import alias_rows
 from .answers import digest_columns, size_and_time, survey_columns
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
-from .doubts import Doubts
+from .doubts import Doubts, can_read_known
 from .locations import best_snapshot
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
@@ -109,6 +110,7 @@ class Rebuild:
             self._require_whole(work)
             recognised = work.identify(self._known())
             self._ask_about_gone(recognised.get(PRESENT, 0), confirmed=confirmed)
+            self._ask_about_broken(work.count_broken(), confirmed=confirmed)
             work.name_new(lambda path, head, size: str(photo_id(self.library.pk, path, f"{head}:{size}")))
             self.run.phase("Writing the new catalog", work.count(), unit="entries")
             header = SnapshotHeader(str(self.library.pk))
@@ -161,7 +163,7 @@ class Rebuild:
         self, pool: DecoderPool, jobs: Iterator[Job]
     ) -> Iterator[tuple[EntryRow, str, tuple[str, str] | None]]:
         """Yield the rows of files that are read whole. Raises SourceUnavailable if the source fails, not the files."""
-        doubts = Doubts(self._require_source)
+        doubts = Doubts(self._require_source, partial(can_read_known, self.library, self.source))
         for job, result in pool.facts(jobs):
             place, entry = job.key
             self.counts["read"] += 1
@@ -276,6 +278,20 @@ class Rebuild:
             "was: perhaps a disk is not mounted. If they were really taken away, confirm it, and they are marked as missing.",
             "confirm_gone",
             gone=gone,
+            known=known,
+        )
+
+    def _ask_about_broken(self, broken: int, *, confirmed: bool) -> None:
+        """Stop and ask a person if so many photos that were read once cannot be read now that it is hardly their fault."""
+        known = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
+        if confirmed or not too_many_gone(broken, known):
+            return
+        raise OperationFailed(
+            f"{broken:,} of {known:,} photos in {self.library.root} could be read once, and cannot be read now. That is more "
+            "than a fifth, so the catalog is as it was: perhaps Photolala has no right to read them any more, or the disk or "
+            "server fails. Resume this when they can be read; if they really are broken, confirm it.",
+            "confirm_gone",
+            broken=broken,
             known=known,
         )
 

@@ -23,9 +23,10 @@ from photolala.lib.collecting import no_cycles_expected
 
 from . import assisting, cache_tree, moves, publishing, scan_rows, scan_zone, verifying
 from .answers import surveyed_row
+from .contradicted import Contradictions
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, photos_in
-from .doubts import Doubts
+from .doubts import Doubts, can_read_known
 from .failures import count_failed, first_failures
 from .known_entries import known_entries
 from .models import Library, Photo
@@ -184,9 +185,11 @@ class Scan:
         seen: set[str] = set()
         seen_known = from_memory = 0
         revision = Library.objects.values_list("revision", flat=True).get(pk=self.library.pk)
+        contradictions = Contradictions(self.library, self.source)
         for batch in self._walk_batches():
             known, hits = self._known(revision, [directory.path for directory in batch])
             from_memory += hits
+            contradictions.look_at(batch)
             for directory in batch:
                 seen.add(directory.path)
                 if not directory.path:
@@ -197,6 +200,8 @@ class Scan:
                 plan = compare(found, before, is_complete=directory.is_complete)
                 if self.verifies_heads:
                     plan = self._verify_heads(directory, found, before, plan)
+                same = (name for name, entry in found.items() if before.get(name) == entry)
+                plan = self._with_altered(directory, found, plan, contradictions.names_in(directory, same))
                 if plan is None:
                     self.totals.unchanged += len(found)
                     self.totals.found += len(found)
@@ -223,9 +228,17 @@ class Scan:
         same = [name for name, entry in found.items() if before.get(name) == entry]
         breathe = partial(self.run.checkpoint, force=False, is_lasting=False)
         altered = verifying.altered_names(self.library, self.source, directory, same, breathe)
+        return self._with_altered(directory, found, plan, altered)
+
+    def _with_altered(
+        self, directory: Directory, found: dict[str, Entry], plan: FolderPlan | None, altered: list[str]
+    ) -> FolderPlan | None:
+        """Return the plan with those entries as changed, too, that look unchanged but are to be read again."""
+        before = self.altered.get(directory.path, [])
+        altered = [name for name in altered if name not in before]
         if not altered:
             return plan
-        self.altered[directory.path] = altered
+        self.altered[directory.path] = [*before, *altered]
         plan = plan or FolderPlan(unchanged=len(found))
         plan.changed += altered
         plan.unchanged -= len(altered)
@@ -303,7 +316,7 @@ class Scan:
         for directory in vanished:
             self._mark_gone(partial(scan_rows.mark_directory_missing, self.library, directory, self.started_at))
         self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
-        doubts = Doubts(self.require_source)
+        doubts = Doubts(self.require_source, partial(can_read_known, self.library, self.source))
         rows: list[Row] = []
         flushed = time.monotonic()
         for job, result in pool.survey(opened_ahead(self.opened, self.source, self._survey_jobs(dirty), 16)):

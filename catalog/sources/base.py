@@ -46,6 +46,8 @@ class Directory:
     hidden_count: int = 0
     link_count: int = 0
     is_complete: bool = True
+    opaque: set[str] = field(default_factory=set)
+    """Of a bucket: the names of objects whose ETag is no MD5, so that their bytes cannot be compared with it."""
 
     def path_of(self, name: str) -> str:
         """Return the path, relative to the root, of the file or folder `name` in this folder."""

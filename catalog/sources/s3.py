@@ -9,7 +9,7 @@ from catalog.sources import s3_errors
 from catalog.sources.base import Directory, NotARegularFile, SourceUnavailable
 from catalog.sources.s3_copy import ObjectReader, ObjectVersion, version_from
 from catalog.sources.s3_errors import FAILURES, Retries
-from catalog.sources.s3_keys import FolderListing, KeyTree, Wanted, bucket_root, key_of
+from catalog.sources.s3_keys import FolderListing, KeyTree, Wanted, bucket_root, key_of, md5_in_etag
 
 HEAD_BYTES = 64 * 1024
 MEMORY_BYTES = 64 * 1024 * 1024
@@ -81,7 +81,7 @@ class S3Source:
         """
         tree = KeyTree(self._wanted)
         for relative, version in self._all_keys(tree):
-            yield from tree.add(relative, version.size_bytes, version.mtime_ns)
+            yield from tree.add(relative, *version[1:], is_opaque=not md5_in_etag(version.etag))
         yield from tree.finish()
 
     def list_directory(self, path: str) -> Directory:
@@ -98,7 +98,8 @@ class S3Source:
                 page = self._list(request)
                 for item in page.get("Contents", ()):
                     version = version_from(item, int(item["Size"]))
-                    listing.add_object(self._below(prefix, item["Key"]), version.size_bytes, version.mtime_ns)
+                    name = self._below(prefix, item["Key"])
+                    listing.add_object(name, *version[1:], is_opaque=not md5_in_etag(version.etag))
                 for folder in page.get("CommonPrefixes", ()):
                     listing.add_folder(self._below(prefix, folder["Prefix"]).removesuffix("/"))
                 request = self._next(request, page)
@@ -112,7 +113,8 @@ class S3Source:
         """Return a read-only descriptor of a private copy of the object, for the caller to close; one GET if all goes well.
 
         A copy of more than 64 MiB lies in an unlinked file, a smaller one in memory. Its size and modification time are
-        those that the listing gives. A broken transfer goes on where it stopped. Raises FileChanged if the object is not
+        those that the listing gives. A broken transfer goes on where it stopped; one that brings other bytes than those of
+        which the ETag tells the MD5 begins anew. Raises FileChanged if the object is not
         `expected` (size in bytes, mtime in ns) or is replaced meanwhile, FileNotFoundError, PermissionError or another
         OSError, and ValueError for a path out of the root.
         """
@@ -130,6 +132,10 @@ class S3Source:
     def version_of(self, path: str) -> ObjectVersion:
         """Return ETag, size and time of the object as it is now (one HEAD). Raises OSError as `open` does."""
         return self._reader.version(self._key(path), path)
+
+    def told_md5(self, path: str) -> str:
+        """Return the MD5 that the server tells of the object as it is now, "" if none (one HEAD). Raises OSError as `open`."""
+        return self._reader.told_md5(self._key(path), path)
 
     def close(self) -> None:
         """Do nothing: nothing is held open between calls. The client is the caller's."""

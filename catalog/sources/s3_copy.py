@@ -1,5 +1,6 @@
 """Copies one object of a bucket, or its first bytes, behind a descriptor that looks like a file's."""
 
+import hashlib
 import os
 import re
 import tempfile
@@ -11,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from catalog.sources import s3_errors
-from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries
-from catalog.sources.s3_keys import plain_etag, version_time_ns
+from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, WrongBytes
+from catalog.sources.s3_keys import md5_in_etag, plain_etag, version_time_ns
 
 CHUNK_BYTES = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
@@ -43,9 +44,16 @@ class LocalCopy:
         except BaseException:
             os.close(self._writer)
             raise
+        self._digest = hashlib.md5(usedforsecurity=False)
+
+    @property
+    def md5(self) -> str:
+        """Of what was written so far."""
+        return self._digest.hexdigest()
 
     def write(self, chunk: bytes) -> None:
         """Append `chunk`. Raises OSError, such as ENOSPC."""
+        self._digest.update(chunk)
         rest = memoryview(chunk)
         while rest:
             written = os.write(self._writer, rest)
@@ -57,6 +65,7 @@ class LocalCopy:
         os.ftruncate(self._writer, 0)
         os.lseek(self._writer, 0, os.SEEK_SET)
         self.size_bytes = 0
+        self._digest = hashlib.md5(usedforsecurity=False)
 
     def finish(self, mtime_ns: int) -> int:
         """Return the read-only descriptor, at its start, with the given modification time. The caller closes it."""
@@ -74,7 +83,7 @@ class Transfer:
     """One object on its way; `run` may be called again after it failed, and goes on where it stopped.
 
     `check` gets the version as soon as it is known, and raises if it is not the wanted one. `limit_bytes` asks for the
-    first bytes only.
+    first bytes only. A whole object whose ETag is its MD5 is compared with it: other bytes are a broken stream.
     """
 
     def __init__(
@@ -112,7 +121,14 @@ class Transfer:
             if start != copy.size_bytes:  # the server gives all of it again
                 copy.restart()
             while copy.size_bytes < wanted:
-                copy.write(_read(body, min(CHUNK_BYTES, wanted - copy.size_bytes)))
+                chunk = read_some(body, min(CHUNK_BYTES, wanted - copy.size_bytes))
+                if not chunk:
+                    raise BrokenStream
+                copy.write(chunk)
+        told = told_md5(response) if self._limit_bytes is None else ""
+        if told and copy.md5 != told:
+            copy.restart()  # nobody can tell which of the bytes are wrong
+            raise WrongBytes
         descriptor = copy.finish(version.mtime_ns)
         self._copy = None
         return descriptor
@@ -188,11 +204,33 @@ class ObjectReader:
 
     def version(self, key: str, path: str) -> ObjectVersion:
         """Ask which version the object has now. Raises OSError."""
+        response = self._head(key, path)
+        return version_from(response, int(response["ContentLength"]))
+
+    def told_md5(self, key: str, path: str) -> str:
+        """Ask for the MD5 of the object as it is now; "" if the server does not tell it. Raises OSError."""
+        return told_md5(self._head(key, path))
+
+    def _head(self, key: str, path: str) -> dict[str, Any]:
         try:
-            response = self._retries.call(lambda: self._client.head_object(Bucket=self._bucket, Key=key))
+            response: dict[str, Any] = self._retries.call(
+                lambda: self._client.head_object(Bucket=self._bucket, Key=key)
+            )
         except FAILURES as error:
             raise s3_errors.file_error(error, path) from None
-        return version_from(response, int(response["ContentLength"]))
+        return response
+
+
+def told_md5(response: dict[str, Any]) -> str:
+    """Return the MD5 of the whole object as the answer's ETag tells it; "" if that is another kind of ETag.
+
+    Multipart uploads have a hyphen in theirs; objects encrypted with keys of a service or of the customer have hexadecimal
+    digits that are no MD5 of what is read.
+    """
+    is_encrypted = response.get("ServerSideEncryption") not in (None, "", "AES256")
+    if is_encrypted or response.get("SSECustomerAlgorithm"):
+        return ""
+    return md5_in_etag(response.get("ETag"))
 
 
 def version_from(response: dict[str, Any], size_bytes: int) -> ObjectVersion:
@@ -201,12 +239,10 @@ def version_from(response: dict[str, Any], size_bytes: int) -> ObjectVersion:
     return ObjectVersion(etag, size_bytes, version_time_ns(response["LastModified"], etag))
 
 
-def _read(body: Any, most_bytes: int) -> bytes:
-    """Return the next bytes, never none. Whatever breaks in reading is one thing here: a broken stream."""
+def read_some(body: Any, most_bytes: int) -> bytes:
+    """Return the next bytes, none at the end. Whatever breaks in reading is one thing here: a broken stream."""
     try:
         chunk: bytes = body.read(most_bytes)
     except (BotoCoreError, HTTPError, OSError):
         raise BrokenStream from None
-    if not chunk:
-        raise BrokenStream
     return chunk

@@ -63,6 +63,10 @@ class BrokenStream(Exception):
     """The bytes of an object stopped coming before its end."""
 
 
+class WrongBytes(BrokenStream):
+    """All bytes came, but they are not those of which the server says the MD5."""
+
+
 class Retries:
     """Repeats what fails for a reason that passes, after waits that double and are drawn at random up to their length.
 
@@ -147,6 +151,10 @@ def file_error(error: Exception, path: str) -> OSError:
         return OSError(errno.EKEYREJECTED, f"The S3 server does not accept Photolala's keys ({code})", path)
     if code in _NO_RIGHT:
         return PermissionError(errno.EACCES, f"Photolala may not read the object ({code})", path)
+    if isinstance(error, WrongBytes):
+        return OSError(
+            errno.EIO, "The bytes that the bucket gives are not those of the object's ETag, again and again", path
+        )
     if isinstance(error, BrokenStream):
         return OSError(errno.EIO, "The bucket broke off in the middle of the object, again and again", path)
     if isinstance(error, _NO_ANSWER):

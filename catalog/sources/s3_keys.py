@@ -17,6 +17,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _SECOND_NS = 1_000_000_000
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _LAST_CHARACTER = "\U0010ffff"
 _by_name = itemgetter(0)
 
@@ -79,14 +80,23 @@ def version_time_ns(last_modified: datetime, etag: str) -> int:
     be replaced twice in a second. So the fraction says instead which version it is, and (size, time) tells versions
     apart here as it does on a disk.
     """
-    seconds = (last_modified - _EPOCH) // _SECOND
-    drawn = int(hashlib.md5(etag.encode(), usedforsecurity=False).hexdigest()[:15], 16) % _SECOND_NS if etag else 0
-    return seconds * _SECOND_NS + drawn
+    return (last_modified - _EPOCH) // _SECOND * _SECOND_NS + _drawn_from(etag)
+
+
+def is_time_of(mtime_ns: int, md5: str) -> bool:
+    """True if a time that `version_time_ns` gave may be that of an object whose ETag is `md5`."""
+    return mtime_ns % _SECOND_NS == _drawn_from(md5)
 
 
 def plain_etag(etag: str | None) -> str:
     """Return an ETag without quotes and without the mark of a weak one."""
     return (etag or "").removeprefix("W/").strip('"')
+
+
+def md5_in_etag(etag: str | None) -> str:
+    """Return the ETag if it looks like an MD5, else ""."""
+    plain = plain_etag(etag).lower()
+    return plain if _MD5.fullmatch(plain) else ""
 
 
 class FolderListing:
@@ -97,8 +107,11 @@ class FolderListing:
         self._wanted = wanted
         self._left_out = 0
 
-    def add_object(self, name: str, size_bytes: int, mtime_ns: int) -> None:
-        """Take an object whose key ends with `name` in this folder; "" is the folder's own marker."""
+    def add_object(self, name: str, size_bytes: int, mtime_ns: int, *, is_opaque: bool = False) -> None:
+        """Take an object whose key ends with `name` in this folder; "" is the folder's own marker.
+
+        `is_opaque` says that its ETag is no MD5.
+        """
         directory = self._directory
         if not name and not size_bytes:
             return
@@ -111,6 +124,8 @@ class FolderListing:
             if not name.isascii() or "\\" in name:
                 name = escape_path(name.encode())
             directory.files.append((name, size_bytes, mtime_ns))
+            if is_opaque:
+                directory.opaque.add(name)
 
     def add_folder(self, name: str) -> str | None:
         """Take a subfolder; return its path, or None if it is left out with everything below it."""
@@ -179,8 +194,8 @@ class KeyTree:
         self._open = [FolderListing("", wanted)]
         self._skipped = ""
 
-    def add(self, key: str, size_bytes: int, mtime_ns: int) -> list[Directory]:
-        """Take the next key (relative to the root); return the folders that it finishes."""
+    def add(self, key: str, size_bytes: int, mtime_ns: int, *, is_opaque: bool = False) -> list[Directory]:
+        """Take the next key (relative to the root); return the folders that it finishes. `is_opaque`: its ETag is no MD5."""
         if self._skipped and key.startswith(self._skipped):
             return []
         finished: list[Directory] = []
@@ -189,7 +204,7 @@ class KeyTree:
             finished = self._go_to(key[:slash])
             if self._skipped and key.startswith(self._skipped):
                 return finished
-        self._open[-1].add_object(key[slash:], size_bytes, mtime_ns)
+        self._open[-1].add_object(key[slash:], size_bytes, mtime_ns, is_opaque=is_opaque)
         return finished
 
     def finish(self) -> list[Directory]:
@@ -224,6 +239,10 @@ class KeyTree:
             self._parts.pop()
             finished.append(self._open.pop().finish())
         return finished
+
+
+def _drawn_from(etag: str) -> int:
+    return int(hashlib.md5(etag.encode(), usedforsecurity=False).hexdigest()[:15], 16) % _SECOND_NS if etag else 0
 
 
 def _oddity(name: str) -> str:

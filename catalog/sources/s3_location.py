@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from catalog.snapshots.location import PREFIX
-from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, file_error
+from catalog.sources.s3_copy import read_some, told_md5
+from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, WrongBytes, file_error
 from catalog.sources.s3_keys import BucketRoot
 
 _MEMORY_BYTES = 16 * 1024 * 1024
@@ -46,11 +49,15 @@ class BucketLocation:
             copy.seek(0)
             copy.truncate()
             answer = self._client.get_object(Bucket=self._root.bucket, Key=self._key(name))
-            body = answer["Body"]
-            while chunk := body.read(_CHUNK_BYTES):
-                copy.write(chunk)
+            digest = hashlib.md5(usedforsecurity=False)
+            with closing(answer["Body"]) as body:
+                while chunk := read_some(body, _CHUNK_BYTES):
+                    digest.update(chunk)
+                    copy.write(chunk)
             if copy.tell() != answer["ContentLength"]:
                 raise BrokenStream
+            if told_md5(answer) not in ("", digest.hexdigest()):
+                raise WrongBytes
 
         try:
             self._call(fetch, name)

@@ -50,7 +50,7 @@ def show_figures(request: HttpRequest) -> HttpResponse:
 def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpResponse:
     """Show one operation: progress, counts, problems, and what can be done about it."""
     operation = _operation(request, operation_id)
-    gone = operation.result.get("gone")
+    gone, broken = operation.result.get("gone"), operation.result.get("broken")
     problems, total = _problems(operation), operation.result.get("problem_count")
     context = {
         "operation": operation,
@@ -61,6 +61,7 @@ def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "can_start_over": control.can_start_over(operation),
         "asks_confirmation": operation.error_code == "confirm_gone" and operation.can_resume,
         "gone_count": gone if isinstance(gone, int) else None,
+        "broken_count": broken if isinstance(broken, int) else None,
     }
     return render(request, "operations/detail.html", context)
 

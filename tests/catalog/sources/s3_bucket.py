@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -117,3 +118,60 @@ class Bucket:
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
+
+
+class WritableBucket(Bucket):
+    """The same, which also takes objects; `fault` sees each call (its name and request) and its answer, and may spoil it."""
+
+    def __init__(self, objects: dict[str, bytes] | None = None) -> None:
+        super().__init__(objects)
+        self.fault: Callable[[str, dict[str, Any], Any], Any] = lambda name, request, answer: answer
+
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        return self.fault("list", request, super().list_objects_v2(**request))
+
+    def get_object(self, **request: Any) -> dict[str, Any]:
+        return self.fault("get", request, super().get_object(**request))
+
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        return self.fault("head", request, super().head_object(**request))
+
+    def put_object(self, **request: Any) -> dict[str, Any]:
+        self._called(request)
+        self.fault("put", request, None)
+        body = request["Body"]
+        self.objects[request["Key"]] = body if isinstance(body, bytes) else body.read()
+        return {}
+
+    def upload_file(self, path: str, bucket: str, key: str) -> None:
+        self.put_object(Bucket=bucket, Key=key, Body=Path(path).read_bytes())
+
+    def delete_object(self, **request: Any) -> dict[str, Any]:
+        self._called(request)
+        self.fault("delete", request, None)
+        self.objects.pop(request["Key"], None)
+        return {}
+
+    def copy_object(self, **request: Any) -> dict[str, Any]:
+        self._called(request)
+        self.fault("copy", request, None)
+        self.objects[request["Key"]] = self.objects[request["CopySource"]["Key"]]
+        return {}
+
+    def get_paginator(self, name: str) -> Any:
+        bucket = self
+
+        class Pages:
+            def paginate(self, **request: Any) -> list[dict[str, Any]]:
+                return [bucket.list_objects_v2(**request)]
+
+        return Pages()
+
+
+def flipped(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer with one byte of its body changed on the way."""
+    data = bytearray(answer["Body"].data)
+    if data:
+        data[len(data) // 2] ^= 1
+    answer["Body"].data = bytes(data)
+    return answer
