@@ -146,6 +146,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         .defer("way_back")
     }
     new = []
+    now = clock.now()
     for photo in photos:
         wish = wishes[photo.pk]
         if into_files:
@@ -156,7 +157,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
                 want_instead(write, wish.wanted, user)
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
-        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True)
+        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=now)
     publishing.note_change(library)
     FileWrite.objects.bulk_create(new)
     if into_files:
@@ -209,7 +210,7 @@ def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
         told = {}
         if wanted["taken"]:  # else the file's name or time will tell, when the file has been written
             told = _columns(datetime.fromisoformat(wanted["taken"]), wanted["offset"], library.time_zone)
-        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True)
+        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=clock.now())
         publishing.note_change(library)
         transaction.on_commit(lambda: start_writing(library, user))
     return wanted

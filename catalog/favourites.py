@@ -1,13 +1,14 @@
 """Set and take away favourites: a person's own stars, which never touch another's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
-from .models import Favourite, Photo
+from .models import Favourite, Photo, Withdrawal
 
 FULL = 5
 MOST_AT_ONCE = 1_000
@@ -33,27 +34,33 @@ class FavouriteAnswer:
 def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
     """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
 
-    Raises ValueError for a rating that is not 0 to 5.
+    Raises ValueError for a rating that is not 0 to 5, Photo.DoesNotExist if it is gone by now.
     """
     photo_id = photo.pk if isinstance(photo, Photo) else photo
     check_stars(rating)
-    if rating == 0:
-        Favourite.objects.filter(user=user, photo_id=photo_id).delete()
-    else:
-        Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
+    with transaction.atomic():
+        _hold(photo_id)
+        if rating == 0:
+            Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+            _withdraw(user, [photo_id])
+        else:
+            Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
     return FavouriteAnswer(photo_id, rating)
 
 
 def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
-    """Turn any stars into none, and none into five; two at once end as two in a row would."""
+    """Turn any stars into none, and none into five; two at once end as two in a row would. Raises Photo.DoesNotExist."""
     photo_id = photo.pk if isinstance(photo, Photo) else photo
     with transaction.atomic():
+        _hold(photo_id)
         removed, _ = Favourite.objects.filter(user=user, photo_id=photo_id).delete()
         if removed:
+            _withdraw(user, [photo_id])
             return FavouriteAnswer(photo_id, 0)
         _, created = Favourite.objects.get_or_create(user=user, photo_id=photo_id, defaults={"rating": FULL})
         if not created:  # the other toggle was first: this one takes back what it gave
             Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+            _withdraw(user, [photo_id])
             return FavouriteAnswer(photo_id, 0)
     return FavouriteAnswer(photo_id, FULL)
 
@@ -66,15 +73,17 @@ def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[st
     check_stars(rating)
     wanted = list(dict.fromkeys(photo_ids))
     with transaction.atomic():
-        visible = set(Photo.objects.visible_to(user).filter(pk__in=wanted).values_list("pk", flat=True))
+        held = Photo.objects.visible_to(user).filter(pk__in=wanted).select_for_update(of=("self",)).order_by("pk")
+        visible = set(held.values_list("pk", flat=True))
         if rating == 0:
             Favourite.objects.filter(user=user, photo__in=visible).delete()
+            _withdraw(user, visible)
         else:
             Favourite.objects.bulk_create(
                 [Favourite(user=user, photo_id=pk, rating=rating) for pk in wanted if pk in visible],
                 update_conflicts=True,
                 unique_fields=["user", "photo"],
-                update_fields=["rating"],
+                update_fields=["rating", "changed_at"],
             )
     errors = [
         {"photo_id": str(pk), "error": "There is no such photo, or none that you may see."}
@@ -82,6 +91,22 @@ def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[st
         if pk not in visible
     ]
     return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
+
+
+def _hold(photo_id: UUID) -> None:
+    """Keep a scan from leading the photo elsewhere, and its row away, before the wish is in. Raises Photo.DoesNotExist."""
+    Photo.objects.select_for_update().only("pk").get(pk=photo_id)
+
+
+def _withdraw(user: Any, photo_ids: Iterable[UUID]) -> None:
+    """Note when the favourites were taken away: what the same photos had at a former place is older than that."""
+    now = timezone.now()
+    Withdrawal.objects.bulk_create(
+        [Withdrawal(user=user, photo_id=pk, withdrawn_at=now) for pk in photo_ids],
+        update_conflicts=True,
+        unique_fields=["user", "photo"],
+        update_fields=["withdrawn_at"],
+    )
 
 
 def check_stars(rating: int) -> None:

@@ -31,6 +31,7 @@ from .models import (
     QueuedStar,
     Snapshot,
     TrashItem,
+    Withdrawal,
 )
 
 MOST_CHOICES = 2_000
@@ -208,6 +209,7 @@ def forget_library(library: Library) -> None:
         of_it = Photo.objects.filter(library=library)
         # Each by one statement: the ORM's own cascade would load every row of a million first.
         Favourite.objects.filter(photo__in=of_it.values("pk")).delete()
+        Withdrawal.objects.filter(photo__in=of_it.values("pk")).delete()
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
         FileWrite.objects.filter(library=library).update(undoes=None)
         for rows in (FileWrite, TrashItem, QueuedStar, Alias, HashCache):

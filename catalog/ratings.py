@@ -82,8 +82,9 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
             free.append(photo.pk)
     queue_stars(library, user, photos, stars)
     of_these = Photo.objects.filter(library=library)
-    of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True)
-    of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False)
+    now = timezone.now()
+    of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True, rated_at=now)
+    of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False, rated_at=now)
     mirror_for_owner(library, [photo.pk for photo in photos])
     publishing.note_change(library)
     FileWrite.objects.bulk_create(new)
@@ -153,7 +154,7 @@ def mirror_for_owner(library: Library, photo_ids: Sequence[UUID]) -> None:
         ],
         update_conflicts=True,
         unique_fields=["user", "photo"],
-        update_fields=["rating"],
+        update_fields=["rating", "changed_at"],
     )
 
 

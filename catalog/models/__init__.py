@@ -1,7 +1,7 @@
 """What photos there are: the tables."""
 
 from .alias import Alias
-from .favourite import Favourite
+from .favourite import Favourite, Withdrawal
 from .file_write import FileWrite
 from .hash_cache import HashCache
 from .importing import Import, ImportItem, Upload
@@ -26,4 +26,5 @@ __all__ = [
     "Snapshot",
     "TrashItem",
     "Upload",
+    "Withdrawal",
 ]

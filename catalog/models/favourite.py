@@ -1,4 +1,4 @@
-"""Favourite: what a user likes; a person's own, never another's."""
+"""Favourite: what a user likes; a person's own, never another's. Withdrawal: what a user likes no longer."""
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,9 @@ class Favourite(models.Model):
     photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="favourites")
     rating = models.PositiveSmallIntegerField(default=5)
     created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(
+        auto_now=True, null=True, help_text="When these stars were given; empty in rows of earlier versions."
+    )
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -24,3 +27,17 @@ class Favourite(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} likes {self.photo_id}"
+
+
+class Withdrawal(models.Model):
+    """`user` took their favourite of `photo` away: an earlier one that turns up for the same photo does not count."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="+")
+    withdrawn_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "photo"], name="one_withdrawal_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user} likes {self.photo_id} no longer"

@@ -99,6 +99,9 @@ class Library(models.Model):
     missing_count = models.PositiveIntegerField(default=0)
     size_bytes = models.PositiveBigIntegerField(default=0)
     scanned_at = models.DateTimeField(null=True, blank=True)
+    walked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the last scan began that saw every folder and came to its end."
+    )
     verified_at = models.DateTimeField(null=True, blank=True, help_text="The last scan that compared heads.")
     revision = models.PositiveBigIntegerField(default=0, help_text="Grows with every change of its photos.")
     snapshot_md5 = models.CharField(max_length=32, blank=True)

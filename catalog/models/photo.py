@@ -132,6 +132,8 @@ class Photo(models.Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     rating = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 5, as in the file.")
+    rated_at = models.DateTimeField(null=True, blank=True, help_text="When a person last said how many stars it has.")
+    dated_at = models.DateTimeField(null=True, blank=True, help_text="When a person last said when it was taken.")
     rating_held = models.BooleanField(
         default=False,
         db_default=False,
@@ -142,6 +144,17 @@ class Photo(models.Model):
     content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")
     added_at = models.DateTimeField()
     missing_since = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Of a missing photo: when the last scan began that still saw it; what was first seen then, or later, may be "
+        "the place that it moved to.",
+    )
+    later_tried = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Its file was read for columns that later versions added, up to this generation of them.",
+    )
 
     objects = PhotoQuerySet.as_manager()
 
@@ -179,6 +192,12 @@ class Photo(models.Model):
             models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
             models.Index(
                 fields=["library", "image_digest"], condition=~models.Q(image_digest=""), name="photo_by_image"
+            ),
+            # what earlier versions read without all that later ones keep
+            models.Index(
+                fields=["library", "id"],
+                condition=models.Q(image_digest="", needs_digest=False, later_tried=0),
+                name="photo_unfilled",
             ),
             models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
             # few among very many: pages of them cost what they show, not what the library holds
