@@ -1,5 +1,6 @@
 """Where the files of an import lie: a folder of this server, a ZIP archive, or what somebody sent."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from catalog.sources.archive import ArchiveSource
-from catalog.sources.base import Directory, SourceUnavailable
+from catalog.sources.base import Directory, FileChanged, SourceUnavailable
 from catalog.sources.local import LocalSource
 from photolala.lib.paths import unescape_path
 
@@ -103,7 +104,11 @@ class UploadOrigin:
         """Open the staged file."""
         if item.upload is None:
             raise FileNotFoundError(2, "What was sent is not kept any more")
-        return open_upload(self._user_id, item.upload)
+        descriptor = open_upload(self._user_id, item.upload)
+        if os.fstat(descriptor).st_size != item.size_bytes:
+            os.close(descriptor)
+            raise FileChanged(errno.ESTALE, "What is kept of it is not as long as what was sent; send it again")
+        return descriptor
 
     def forget(self, item: ImportItem) -> None:
         """Keep it: the importer says when it may go."""
@@ -129,11 +134,22 @@ def open_upload(user_id: UUID, upload_id: UUID) -> int:
     return os.open(staged_path(user_id, upload_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def discard_uploads(user_id: UUID, upload_ids: list[UUID]) -> None:
-    """Remove staged files and their rows. Safe to repeat."""
+def forget_uploads(upload_ids: list[UUID]) -> None:
+    """Remove the rows of uploads; `remove_staged` then removes their bytes, after the commit."""
+    if upload_ids:
+        Upload.objects.filter(pk__in=upload_ids).delete()
+
+
+def remove_staged(user_id: UUID, upload_ids: list[UUID]) -> None:
+    """Remove the bytes of uploads whose rows are gone. Safe to repeat."""
     for key in upload_ids:
         staged_path(user_id, key).unlink(missing_ok=True)
-    Upload.objects.filter(pk__in=upload_ids).delete()
+
+
+def discard_uploads(user_id: UUID, upload_ids: list[UUID]) -> None:
+    """Remove uploads, rows first: a kill in between leaves bytes that no row names, which the schedule removes."""
+    forget_uploads(upload_ids)
+    remove_staged(user_id, upload_ids)
 
 
 def _open_on_server(wanted: Import) -> int:

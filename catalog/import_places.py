@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,9 +12,12 @@ from datetime import timedelta
 
 from catalog.media.kinds import sidecar_target
 from catalog.media.results import DigestResult
+from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import content_of, copy_into, numbered, open_folder
+from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
 
+from .import_claims import HiddenNames
 from .import_origins import Origin
 from .import_reasons import reason_for_failure, reject
 from .layouts import folder_of
@@ -62,7 +65,8 @@ class Read:
 class Planner:
     """Chooses folders and names."""
 
-    def __init__(self, library: Library, root: bytes) -> None:
+    def __init__(self, library: Library, root: int) -> None:
+        """`root` is the descriptor of the library's root."""
         self.library, self.root = library, root
         self._wanted: Import
         self._imported: dict[str, dict[str, ImportItem]] = {}
@@ -144,7 +148,7 @@ class Planner:
 
 
 class _Copying:
-    """One file on its way: what is open for it, and the thread's word."""
+    """One file on its way: its source, which is open for it, and what the thread says. The folder is the placer's own."""
 
     def __init__(self) -> None:
         self.folder = self.source = -1
@@ -164,23 +168,30 @@ class _Copying:
         """Close what is open."""
         if self.facts is not None:
             wait([self.facts])
-        for descriptor in (self.folder, self.source):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self.folder = self.source = -1
-
-
-def _copy(copying: _Copying, item: ImportItem, name: bytes) -> os.stat_result:
-    """Copy what is open for an item into its folder under a free name. Raises FileExistsError, or what else went wrong."""
-    word = f"import-{item.pk}"
-    return copy_into(copying.folder, name, word, copying.source, mtime_ns=item.mtime_ns, md5=item.photo_md5)
+        if self.source >= 0:
+            os.close(self.source)
+            self.source = -1
 
 
 class Placer:
-    """Puts files into the library's folder; `require_target` raises if that is not there any more."""
+    """Puts files into the library's folder, which is held open; one batch at a time, in these steps.
 
-    def __init__(self, root: bytes, require_target: Callable[[], None]) -> None:
-        self.root, self._require_target = root, require_target
+    `reserve` makes hidden names that carry the claim; `confirm` then raises if this is not our work any more; `place` copies and
+    renames from those names; `settle` proves that all of it lies on the library's disk, and has to be called before the rows
+    that say so. `leave` ends the batch, whatever happened.
+    """
+
+    def __init__(
+        self, held: HeldRoot, hidden: HiddenNames, confirm: Callable[..., None], require_target: Callable[[], None]
+    ) -> None:
+        """`confirm`, with items whose names were changed or without, writes these under the fencing number.
+
+        `require_target` raises if the library's folder is not there any more.
+        """
+        self._held, self.root = held, held.descriptor
+        self._hidden, self._confirm, self._require_target = hidden, confirm, require_target
+        self._folders: dict[str, int] = {}
+        self._looked_through: set[str] = set()
         self._threads = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="import")
 
     def lies_there(self, item: ImportItem) -> bool:
@@ -194,6 +205,45 @@ class Placer:
             return found is not None and found[1] == item.photo_md5
         return False
 
+    def remove_earlier(self, directories: Iterable[str]) -> None:
+        """Remove the hidden names that earlier claims left in folders: whoever made them puts nothing there any more."""
+        for directory in directories:
+            self._looked_through.add(directory)
+            with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+                folder = open_folder(self.root, directory)
+                try:
+                    self._hidden.remove_earlier(folder)
+                finally:
+                    os.close(folder)
+
+    def reserve(self, read: Sequence[Read]) -> None:
+        """Make folders and hidden names for files and their sidecars. What goes wrong is in the items then."""
+        for one in read:
+            if one.item.state != State.PLACING:
+                continue
+            try:
+                folder = self.folder_for(one.item.target_directory)
+                if not one.was_placed:
+                    self._hidden.reserve(folder, self._hidden.word_for(one.item))
+                for beside in one.sidecars.values():
+                    self.reserve_sidecar(beside, one.item)
+            except (OSError, ValueError) as error:
+                self._refuse(one, error)
+
+    def reserve_sidecar(self, beside: ImportItem, photo: ImportItem) -> None:
+        """Make the hidden name for a sidecar of a photo that lies, or is to lie, in the library. Raises OSError, ValueError."""
+        folder = self.folder_for(photo.target_directory)
+        self._hidden.reserve(folder, self._hidden.word_for(photo, beside))
+
+    def folder_for(self, directory: str) -> int:
+        """Return a descriptor of a folder of the library, made if it is missing; it stays open until `leave`."""
+        if directory not in self._folders:
+            self._folders[directory] = open_folder(self.root, directory, create=True)
+            if directory not in self._looked_through:
+                self._hidden.remove_earlier(self._folders[directory])
+                self._looked_through.add(directory)
+        return self._folders[directory]
+
     def place(self, read: Sequence[Read], origin: Origin) -> None:
         """Put files and their sidecars into the library, several at once. What goes wrong is in the items then, and nothing
         of it is left."""
@@ -205,6 +255,20 @@ class Placer:
             for _, copying in begun:
                 copying.close()
 
+    def settle(self) -> None:
+        """Wait until the names are on the disk, and prove that the disk is the library's still. Raises SourceUnavailable."""
+        for descriptor in self._folders.values():
+            fsync_directory(f"/proc/self/fd/{descriptor}")
+        self._held.verify(self._folders)
+
+    def leave(self) -> None:
+        """Remove the hidden names that were not used, and close the folders of the batch."""
+        try:
+            self._hidden.release()
+        finally:
+            while self._folders:
+                os.close(self._folders.popitem()[1])
+
     def close(self) -> None:
         """End the threads that copy."""
         self._threads.shutdown()
@@ -214,13 +278,25 @@ class Placer:
         copying = _Copying()
         item = one.item
         try:
-            copying.folder = open_folder(self.root, item.target_directory, create=True)
+            copying.folder = self.folder_for(item.target_directory)
             if not one.was_placed:
                 copying.source = origin.open(item)
-                copying.facts = self._threads.submit(_copy, copying, item, unescape_path(item.target_filename))
+                copying.facts = self._threads.submit(self._copy, copying, item)
         except (OSError, ValueError) as error:
             copying.error = error
         return copying
+
+    def _copy(self, copying: _Copying, item: ImportItem) -> os.stat_result:
+        """Copy what is open for an item into its folder. Raises FileExistsError, or what else went wrong."""
+        return copy_into(
+            copying.folder,
+            unescape_path(item.target_filename),
+            self._hidden.word_for(item),
+            copying.source,
+            mtime_ns=item.mtime_ns,
+            md5=item.photo_md5,
+            is_reserved=True,
+        )
 
     def _end(self, one: Read, copying: "_Copying", origin: Origin) -> None:
         item = one.item
@@ -235,27 +311,32 @@ class Placer:
                     if kind in SPEAKING:
                         one.beside[kind] = (one.names[kind], _facts_of(copying.folder, one.names[kind]))
         except (OSError, ValueError) as error:
-            item.target_directory = item.target_filename = ""
-            reject(
-                item, *reason_for_failure(error if isinstance(error, OSError) else None, one.result, is_writing=True)
-            )
-            if isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN):
-                self._require_target()
+            self._refuse(one, error)
         finally:
             copying.close()
+
+    def _refuse(self, one: Read, error: OSError | ValueError) -> None:
+        """Note why a file could not be put into the library; raises if that is because the library is not there."""
+        known = error if isinstance(error, OSError) else None
+        one.item.target_directory = one.item.target_filename = ""
+        reject(one.item, *reason_for_failure(known, one.result, is_writing=True))
+        if known is not None and known.errno in (errno.EIO, errno.ENOENT, errno.ESTALE, errno.ENOTCONN):
+            self._require_target()
 
     def _copy_under_another_name(self, item: ImportItem, copying: "_Copying") -> os.stat_result:
         wanted = item.target_filename
         for number in range(2, MOST_NUMBERS):
             item.target_filename = numbered(wanted, number)
-            item.save(update_fields=["target_filename"])
+            self._hidden.reserve(copying.folder, self._hidden.word_for(item))
+            self._confirm([item])
             with suppress(FileExistsError):
-                return _copy(copying, item, unescape_path(item.target_filename))
+                return self._copy(copying, item)
         raise FileExistsError(errno.EEXIST, "Every name is taken", wanted)
 
     def copy_sidecar(self, beside: ImportItem, name: str, photo: ImportItem, origin: Origin, folder: int) -> None:
         """Put a sidecar beside its photo; one that is there already stays, and its item says what became of it."""
-        if (beside.target_directory, beside.target_filename) == (photo.target_directory, name):
+        is_done = beside.state not in ImportItem.OPEN
+        if is_done and (beside.target_directory, beside.target_filename) == (photo.target_directory, name):
             return  # it speaks about two photos, and came with the first
         try:
             descriptor = origin.open(beside)
@@ -264,7 +345,12 @@ class Placer:
             return
         try:
             copy_into(
-                folder, unescape_path(name), f"import-{photo.pk}-{beside.pk}", descriptor, mtime_ns=beside.mtime_ns
+                folder,
+                unescape_path(name),
+                self._hidden.word_for(photo, beside),
+                descriptor,
+                mtime_ns=beside.mtime_ns,
+                is_reserved=True,
             )
         except FileExistsError:
             if not _is_same(folder, unescape_path(name), descriptor):  # else a killed import had put it there

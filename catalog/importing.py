@@ -1,17 +1,18 @@
 """Import files into a library: read, find what is there already, put into their folders, catalog, one window after the other.
 
 The items are the work queue, so resuming is asking for those that are open. What is about to be put into the library is in
-its item's row before, and a new file gets its name in one step, when it is whole: a kill leaves a file or none.
+its item's row before, and a new file gets its name in one step, when it is whole: a kill leaves a file or none. The library's
+folder is held open for the whole run, and is proved to be the same before rows say that something lies in it.
 """
 
 import logging
-import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -24,17 +25,17 @@ from catalog.media.kinds import (
 )
 from catalog.media.pool import DecoderPool, Job
 from catalog.sources.base import Source, SourceUnavailable
-from catalog.sources.placing import open_folder, sync_folder
+from catalog.sources.held_root import HeldRoot
 from operations.running import OperationFailed, Run, operation_kind
-from photolala.lib.paths import unescape_path
 
 from . import cache_tree, publishing, scan_rows
 from .answers import digest_columns, digested_row, surveyed_row
 from .decoders import scan_decoders
 from .favourites import FULL
+from .import_claims import HiddenNames
 from .import_duplicates import Duplicates
 from .import_memory import Memory
-from .import_origins import Origin, discard_uploads, origin_of
+from .import_origins import Origin, forget_uploads, origin_of, remove_staged
 from .import_places import SPEAKING, Placer, Planner, Read, stem_of
 from .import_reasons import reason_for_failure, reject, what_is_wrong
 from .imports import KIND, is_sidecar_name, room_of, waiting
@@ -43,7 +44,7 @@ from .models import Import, ImportItem, Library, Photo, Upload
 from .planning import Entry, doubted, is_racy, sidecar_signature
 from .ratings import mirror_for_owner, set_ratings
 from .scan_rows import Claimed, Row
-from .source_for import source_for
+from .source_for import hold_root, source_for
 
 logger = logging.getLogger(__name__)
 WINDOW = 400
@@ -64,31 +65,37 @@ def run_import(run: Run) -> dict[str, Any]:
     library = Library.objects.filter(pk=run.params["library"]).select_related("owner").first()
     if library is None:
         raise OperationFailed("The library was forgotten meanwhile; nothing more is imported.", "library_gone")
-    with closing(source_for(library)) as source:
-        try:
-            return Importer(run, library, source).run_all()
-        except SourceUnavailable as error:
-            raise OperationFailed(f"{error} What was imported stays.", "root_unavailable") from None
+    try:
+        with hold_root(library) as held, closing(source_for(library, held)) as source:
+            return Importer(run, library, source, held).run_all()
+    except SourceUnavailable as error:
+        raise _unavailable(error) from None
+
+
+def _unavailable(error: SourceUnavailable) -> OperationFailed:
+    return OperationFailed(f"{error} What was imported stays.", "root_unavailable")
 
 
 class Importer:
     """One run over everything that waits for a library."""
 
-    def __init__(self, run: Run, library: Library, source: Source) -> None:
+    def __init__(self, run: Run, library: Library, source: Source, held: HeldRoot) -> None:
         self.run = run
         self.library = library
         self.source = source
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
-        self.root = os.path.realpath(unescape_path(library.root))
         self.companions: dict[str, dict[str, dict[str, str]]] = {}
-        self.planner = Planner(library, self.root)
-        self.placer = Placer(self.root, self._require_target)
+        self.planner = Planner(library, held.descriptor)
+        hidden = HiddenNames(library.pk, run.operation.pk, run.token)
+        self.placer = Placer(held, hidden, self._confirm, self._require_target)
         self.duplicates = Duplicates(library, self.placer.lies_there)
         self.room: int | None = None
 
     def run_all(self) -> dict[str, Any]:
         """Import until nothing waits; then ask for a scan, which follows moves and publishes the catalog."""
         self._require_target()
+        under_way = ImportItem.objects.filter(import_run__library=self.library, state=State.PLACING).order_by()
+        self.placer.remove_earlier(under_way.values_list("target_directory", flat=True).distinct())
         with scan_decoders() as pool, closing(self.placer):
             while (wanted := waiting().filter(library=self.library).select_related("user").first()) is not None:
                 try:
@@ -238,20 +245,25 @@ class Importer:
         kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
         self.planner.plan(wanted, kept)
         self._write_plan([one.item for one in kept])
-        self.placer.place(kept, origin)
-        placed = [one for one in kept if one.facts is not None]
-        self.duplicates.take_back(items)
-        for directory in {one.item.target_directory for one in placed}:
-            sync_folder(self.root, directory)
-        self._cache(placed)
-        with transaction.atomic():
-            self._catalog(wanted, placed)
-            self._write_ends(items, placed)
+        try:
+            self.placer.reserve(kept)
+            self._confirm()
+            self.placer.place(kept, origin)
+            placed = [one for one in kept if one.facts is not None]
+            self.duplicates.take_back(items)
+            self._cache(placed)
+            self._settle()
+            with transaction.atomic():
+                self._catalog(wanted, placed)
+                self._write_ends(items, placed)
+                done_with = self._forget_uploads(wanted, items)
+        finally:
+            self.placer.leave()
+        self._discard(wanted, done_with)
         self.run.raise_if_stopped()
         for item in items:
             origin.forget(item)
             read[item.pk] = None  # thumbnails are not kept longer than needed
-        self._discard(wanted, items)
 
     def _read(
         self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]
@@ -344,6 +356,19 @@ class Importer:
             self.run.checkpoint(stop=False)
         self.run.raise_if_stopped()
 
+    def _confirm(self, items: Sequence[ImportItem] = ()) -> None:
+        """Raise LeaseLost if this is somebody else's work by now; else write the new names of these items."""
+        with transaction.atomic():
+            ImportItem.objects.bulk_update(items, ["target_filename"], batch_size=50)
+            self.run.checkpoint(stop=False)
+
+    def _settle(self) -> None:
+        """Raise OperationFailed unless what was put into the library's folder lies on its disk; nothing says so before."""
+        try:
+            self.placer.settle()
+        except SourceUnavailable as error:
+            raise _unavailable(error) from None
+
     # -- catalog ------------------------------------------------------------------------------------------------------
 
     def _catalog(self, wanted: Import, placed: list[Read]) -> None:
@@ -419,13 +444,20 @@ class Importer:
         self.run.advance(done)
         self.run.checkpoint(stop=False, counts=dict(self.counts))
 
-    def _discard(self, wanted: Import, items: Iterable[ImportItem]) -> None:
-        """Remove what was sent and is in the library by now; what was rejected is kept a while, to be tried again."""
+    def _forget_uploads(self, wanted: Import, items: Iterable[ImportItem]) -> list[UUID]:
+        """Forget, in the transaction that says that they are in the library, the uploads of files; return which.
+
+        What was rejected is kept a while, to be tried again.
+        """
         if wanted.kind != Import.Kind.UPLOAD:
-            return
-        ends = [item for item in items if item.state in (State.IMPORTED, State.DUPLICATE) and item.upload]
-        if ends:
-            discard_uploads(wanted.user_id, [item.upload for item in ends if item.upload])
+            return []
+        ends = [item.upload for item in items if item.state in (State.IMPORTED, State.DUPLICATE) and item.upload]
+        forget_uploads(ends)
+        return ends
+
+    def _discard(self, wanted: Import, uploads: list[UUID]) -> None:
+        """Remove the bytes of uploads that nobody knows any more, once that is committed under the fencing number."""
+        remove_staged(wanted.user_id, uploads)
 
     # -- end ----------------------------------------------------------------------------------------------------------
 
@@ -436,44 +468,63 @@ class Importer:
         open_sidecars = list(wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=True))
         for directory in {item.directory for item in open_sidecars}:
             self._bring_late(wanted, origin, directory, [i for i in open_sidecars if i.directory == directory])
-        for start in range(0, len(open_sidecars), LIST_BATCH):
-            batch = open_sidecars[start : start + LIST_BATCH]
-            with transaction.atomic():
-                fields = ["state", "target_directory", "target_filename", "code", "reason", "detail"]
-                ImportItem.objects.bulk_update(batch, fields, batch_size=50)
-                self._count(batch)
-        self._discard(wanted, wanted.items.filter(state__in=[State.IMPORTED, State.DUPLICATE], is_sidecar=True))
         with transaction.atomic():
+            done_with = self._forget_uploads(
+                wanted, wanted.items.filter(state__in=[State.IMPORTED, State.DUPLICATE], is_sidecar=True)
+            )
+            if wanted.kind == Import.Kind.ARCHIVE and wanted.archive and not self._may_be_tried_again(wanted):
+                done_with = [wanted.archive]
+                forget_uploads(done_with)
             Import.objects.filter(pk=wanted.pk).update(finished_at=timezone.now())
             self.run.checkpoint(stop=False)
-        if wanted.kind == Import.Kind.ARCHIVE and wanted.archive:
-            rejected = wanted.items.filter(state=State.REJECTED).exclude(code__in=["unsupported", "no_photo"])
-            if not rejected.exists():
-                discard_uploads(wanted.user_id, [wanted.archive])
+        self._discard(wanted, done_with)
+
+    def _may_be_tried_again(self, wanted: Import) -> bool:
+        rejected = wanted.items.filter(state=State.REJECTED).exclude(code__in=["unsupported", "no_photo"])
+        return rejected.exists() or wanted.items.filter(state__in=ImportItem.OPEN).exists()
 
     def _bring_late(self, wanted: Import, origin: Origin, directory: str, sidecars: list[ImportItem]) -> None:
+        """Put the sidecars of a folder beside photos that came before them, or reject them; write what became of them."""
+        late = list(self._late(wanted, directory, sidecars))
+        with transaction.atomic():
+            for photo, item, name in late:
+                place = {"target_directory": photo.target_directory, "target_filename": name}
+                ImportItem.objects.filter(pk=item.pk).update(state=State.PLACING, **place)
+            self.run.checkpoint(stop=False)
+        try:
+            for photo, item, _ in late:
+                with suppress(OSError, ValueError):
+                    self.placer.reserve_sidecar(item, photo)
+            self._confirm()
+            for photo, item, name in late:
+                with suppress(OSError, ValueError):
+                    folder = self.placer.folder_for(photo.target_directory)
+                    self.placer.copy_sidecar(item, name, photo, origin, folder)
+            self._settle()
+            for item in sidecars:
+                if item.state in ImportItem.OPEN:
+                    reject(item, "no_photo", "No photo that it speaks about was imported.")
+            fields = ["state", "target_directory", "target_filename", "code", "reason", "detail"]
+            with transaction.atomic():
+                ImportItem.objects.bulk_update(sidecars, fields, batch_size=50)
+                self._count(sidecars)
+        finally:
+            self.placer.leave()
+
+    def _late(
+        self, wanted: Import, directory: str, sidecars: list[ImportItem]
+    ) -> Iterator[tuple[ImportItem, ImportItem, str]]:
+        """Yield (photo, sidecar, its name in the library) of those whose photo was imported."""
         names = list(wanted.items.filter(directory=directory).values_list("filename", flat=True))
         by_name = {item.filename: item for item in sidecars}
-        ends = wanted.items.filter(directory=directory, is_sidecar=False)
-        photos = {item.filename: item for item in ends}
+        photos = {item.filename: item for item in wanted.items.filter(directory=directory, is_sidecar=False)}
         for photo_name, beside in companions_in(names).items():
             photo = photos.get(photo_name)
+            if photo is None or photo.state != State.IMPORTED:
+                continue
             for kind, name in beside.items():
-                item = by_name.get(name)
-                if photo is None or item is None or item.state not in ImportItem.OPEN:
-                    continue
-                if photo.state != State.IMPORTED:
-                    continue
-                with suppress(OSError, ValueError):
-                    folder = open_folder(self.root, photo.target_directory)
-                    try:
-                        target = sidecar_target(kind, name, photo.filename, photo.target_filename)
-                        self.placer.copy_sidecar(item, target, photo, origin, folder)
-                    finally:
-                        os.close(folder)
-        for item in sidecars:
-            if item.state in ImportItem.OPEN:
-                reject(item, "no_photo", "No photo that it speaks about was imported.")
+                if name in by_name:
+                    yield photo, by_name[name], sidecar_target(kind, name, photo.filename, photo.target_filename)
 
 
 def _window(media: Any) -> list[ImportItem]:

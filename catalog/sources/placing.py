@@ -15,6 +15,7 @@ from photolala.lib.paths import unescape_path
 
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME_BYTES = 255
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,20 +53,32 @@ def open_folder(
     return folder
 
 
-def copy_into(folder: int, name: bytes, token: str, source: int, *, mtime_ns: int, md5: str = "") -> os.stat_result:
+def reserve_hidden(folder: int, token: str) -> bytes:
+    """Make the empty hidden file that `copy_into` with `is_reserved` fills; return its name. Raises OSError."""
+    hidden = f"{PREFIX}{token}.new".encode("ascii")
+    remove_hidden(folder, hidden)
+    os.close(os.open(hidden, _NEW_FILE_FLAGS, 0o666, dir_fd=folder))
+    return hidden
+
+
+def copy_into(
+    folder: int, name: bytes, token: str, source: int, *, mtime_ns: int, md5: str = "", is_reserved: bool = False
+) -> os.stat_result:
     """Copy the open file `source` to the new file `name` in the open folder; return its facts.
 
     Its bytes are on the disk then; the name is for the caller to make last (`fsync_directory`), once for many.
 
     `token` is ASCII and makes the hidden name; what an earlier try with the same token left is removed. `md5` is what the
-    bytes must have. Raises FileExistsError, BytesDiffer, or another OSError (ENOSPC, EROFS …), and nothing is left then.
+    bytes must have. With `is_reserved` the hidden name was made before (`reserve_hidden`): if somebody removed it, because
+    this writer is late, that is FileNotFoundError. Raises FileExistsError, BytesDiffer, or another OSError (ENOSPC, EROFS …),
+    and nothing is left then.
     """
     hidden = f"{PREFIX}{token}.new".encode("ascii")
-    remove_hidden(folder, hidden)
-    require_room_beside(folder, os.fstat(source).st_size)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    if not is_reserved:
+        reserve_hidden(folder, token)
     try:
-        target = os.open(hidden, flags, 0o666, dir_fd=folder)
+        require_room_beside(folder, os.fstat(source).st_size)
+        target = os.open(hidden, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             digest = hashlib.md5(usedforsecurity=False)
             offset = 0

@@ -597,3 +597,33 @@ def test_the_second_of_two_comes_in_if_the_first_cannot(library, card, monkeypat
         "a.jpg": ("rejected", "permission"),
         "b.jpg": ("imported", ""),
     }
+
+
+def test_a_library_that_is_unplugged_in_the_middle_gets_nothing_elsewhere(library, card, tmp_path, monkeypatch):
+    for number in range(24):
+        make_jpeg(card / f"{number:02}.jpg", seed=number, taken="2024:05:17 12:00:00")
+    root, away, real = Path(library.root), tmp_path / "away", import_places.copy_into
+    copied = []
+
+    def copy(*args, **more):
+        copied.append(1)
+        if len(copied) == 15:
+            root.rename(away)
+            root.mkdir()  # the mount point, bare
+        return real(*args, **more)
+
+    wanted = start_folder_import(library, library.owner, str(card), "month")
+    with monkeypatch.context() as patch:
+        patch.setattr(import_places, "copy_into", copy)
+        operation = execute(Operation.objects.get(kind="import").pk)
+    assert (operation.state, operation.error_code) == (State.FAILED, "root_unavailable")
+    assert "Was its disk or share unplugged? Mount it, then retry. What was imported stays." in operation.error
+    assert not list(root.iterdir())
+    imported = ImportItem.objects.filter(import_run=wanted, state="imported").count()
+    assert imported < 15 and Photo.objects.filter(library=library).count() == imported + 1
+    root.rmdir()
+    away.rename(root)
+    start_importing(library, library.owner)
+    assert run_imports(library).result["imported"] == 24 - imported
+    assert {end[0] for end in ends(wanted).values()} == {"imported"} and len(files_of(library)) == 25
+    assert not list(root.rglob(".photolala-write*"))
