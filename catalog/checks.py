@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
+from catalog.media.sandbox import missing_layers
 from catalog.sources.s3_keys import SCHEME, parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
 
@@ -74,6 +75,20 @@ def check_exiftool(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(SETTINGS)
+def check_sandbox(**_: Any) -> list[CheckMessage]:
+    """photolala.E008, W008: the kernel can seal the processes that read people's files."""
+    missing = missing_layers()
+    if not missing:
+        return []
+    sentence = f"This kernel offers no {' and no '.join(missing)}, with which processes that read photos are sealed."
+    if settings.SANDBOX_REQUIRED:
+        hint = "Use Linux 5.13 or newer on x86-64 or aarch64, or take PHOTOLALA_SANDBOX=required away."
+        return [Error(sentence, hint=hint, id="photolala.E008")]
+    hint = "The other layers still hold (docs/security.md). Linux 5.13 or newer on x86-64 or aarch64 has both."
+    return [Warning(sentence, hint=hint, id="photolala.W008")]
 
 
 @register(SETTINGS)

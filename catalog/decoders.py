@@ -1,6 +1,7 @@
 """Decoder processes as the settings say: how many, and how much memory each may take."""
 
 import os
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -14,10 +15,15 @@ MOST_BYTES_FROM_ONE = 1_100
 """Deflate reaches 1,032; a file that claims more lies about its size."""
 
 
+def decoder_limits(least_mib: int = 0) -> Limits:
+    """Return the limits of one decoder as the settings say, with `least_mib` MiB of memory or more."""
+    limits = DEFAULT_LIMITS.with_memory(max(least_mib, settings.DECODER_MEMORY_MIB) * MIB)
+    return replace(limits, requires_sandbox=settings.SANDBOX_REQUIRED)
+
+
 def scan_decoders() -> DecoderPool:
     """Return the decoders of a scan; the caller closes them."""
-    limits = DEFAULT_LIMITS.with_memory(settings.DECODER_MEMORY_MIB * MIB)
-    return DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1, limits)
+    return DecoderPool(settings.DECODER_PROCESSES or os.cpu_count() or 1, decoder_limits())
 
 
 def preview_decoder() -> DecoderPool:
@@ -39,4 +45,4 @@ def can_be_drawn_on_demand(needed_bytes: int, size_bytes: int) -> bool:
 
 
 def _preview_limits() -> Limits:
-    return DEFAULT_LIMITS.with_memory(max(PREVIEW_MEMORY_MIB, settings.DECODER_MEMORY_MIB) * MIB)
+    return decoder_limits(PREVIEW_MEMORY_MIB)

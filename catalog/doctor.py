@@ -14,6 +14,7 @@ from .examinations.server import (
     examine_broker,
     examine_disks,
     examine_operations,
+    examine_sandbox,
     examine_settings,
     examine_tools,
 )
@@ -55,6 +56,7 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
     for name, examination in (
         ("settings", examine_settings),
         ("tools", examine_tools),
+        ("sandbox", examine_sandbox),
         ("disks", examine_disks),
         ("broker", examine_broker),
         ("database", examine_database),

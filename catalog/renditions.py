@@ -16,12 +16,13 @@ from django.conf import settings
 from django.core.files.base import File
 
 from catalog.media.decoder import child_environment
-from catalog.media.limits import DEFAULT_LIMITS, MIB
+from catalog.media.limits import MIB
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.web.refusals import Problem
 
 from . import cache_tree
+from .decoders import decoder_limits
 from .models import Photo
 from .serving import Stored, find, open_as_known
 
@@ -112,7 +113,7 @@ def run_rendition(run: Run) -> dict[str, Any]:
 
 def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
     """Run the converter to its end, with progress. Raises OperationFailed with a sentence."""
-    limits = DEFAULT_LIMITS.with_memory(max(MEMORY_MIB, settings.DECODER_MEMORY_MIB) * MIB)
+    limits = decoder_limits(MEMORY_MIB)
     free = os.fstatvfs(target)
     largest = max(LEAST_BYTES, min(LARGEST_BYTES, free.f_bavail * free.f_frsize - 256 * MIB))
     command = [sys.executable, "-m", "catalog.media.transcode", str(os.getpid()), json.dumps(asdict(limits))]

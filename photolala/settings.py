@@ -59,6 +59,7 @@ try:
     }
     DECODER_PROCESSES = env.integer("PHOTOLALA_DECODERS", 0, least=0, most=256)  # 0: one per core
     DECODER_MEMORY_MIB = env.integer("PHOTOLALA_DECODER_MB", 176, least=128, most=65536)
+    SANDBOX_REQUIRED = env.choice("PHOTOLALA_SANDBOX", "available", ("available", "required")) == "required"
     SCAN_WORKERS = env.integer("PHOTOLALA_SCAN_WORKERS", 1, least=1, most=64)
     WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
     WEB_THREADS = env.integer("PHOTOLALA_WEB_THREADS", 32, least=4, most=512)

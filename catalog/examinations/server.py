@@ -15,7 +15,9 @@ from django.utils import timezone
 from kombu import Connection
 
 from catalog.cache_tree import cache
+from catalog.decoders import writing_decoder
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
+from catalog.media.sandbox import REQUIRED
 from operations.models import Operation, State
 from operations.templatetags.figures import duration_words, file_size
 from photolala.broker.store import open_store
@@ -75,6 +77,29 @@ def examine_tools(tools: tuple[Tool, ...] = TOOLS) -> Iterator[Finding]:
             f"exiftool does not run, so nothing can be written into photo files: {reason}",
             "Run `make setup`, or reinstall Debian's package libimage-exiftool-perl.",
         )
+
+
+def examine_sandbox() -> Iterator[Finding]:
+    """Yield which layers seal the processes that read people's files, as one such process says after it was started."""
+    with writing_decoder() as pool:
+        try:
+            layers = pool.layers()
+        except (OSError, RuntimeError) as failure:
+            yield error(
+                "sandbox.start",
+                f"The processes that read photos do not start: {failure}",
+                "See `manage.py check` and the log; nothing is read until they start.",
+            )
+            return
+    missing = [layer for layer in REQUIRED if layer not in layers]
+    if missing:
+        yield warning(
+            "sandbox.layers",
+            f"Processes that read photos are sealed without {' and '.join(missing)}, so a hostile file could do more harm.",
+            "Linux 5.13 or newer on x86-64 or aarch64 has all layers; containers may refuse some (docs/security.md).",
+        )
+    else:
+        yield note("sandbox.layers", f"Processes that read photos are sealed with {', '.join(sorted(layers))}.")
 
 
 def _run(command: list[str]) -> str:

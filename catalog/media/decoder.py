@@ -36,11 +36,13 @@ class DecoderGone(RuntimeError):
 class Decoder:
     """A child process. `batches` are the tasks it holds, first come first served; `deadline` is when the first must be done."""
 
-    def __init__(self, limits: Limits, worker_module: str) -> None:
+    def __init__(self, limits: Limits, worker_module: str, libraries: Iterable[str] = ()) -> None:
         self.limits = limits
         self.batches: deque[list[_Task]] = deque()
         self.is_retiring = False
         self.deadline = 0.0
+        self.layers: Any = None
+        """The layers of the sandbox that it says are in force; None while it starts."""
         self._files = 0
         self._buffer = bytearray()
         self._extra_seconds = _START_SECONDS
@@ -55,6 +57,7 @@ class Decoder:
                     str(theirs.fileno()),
                     str(os.getpid()),
                     json.dumps(dataclasses.asdict(limits)),
+                    json.dumps(sorted(libraries)),
                 ],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -116,6 +119,7 @@ class Decoder:
             if message[0].get("ready") is True:
                 # Starting is over: from here on the clock runs for the file alone.
                 self._extra_seconds = 0.0
+                self.layers = message[0].get("layers")
                 self._start_clock()
             else:
                 yield message

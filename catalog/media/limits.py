@@ -31,6 +31,8 @@ class Limits:
     """A child is replaced after that many files."""
     resident_bytes: int = 120 * MIB
     """A child that holds more between two files is replaced."""
+    requires_sandbox: bool = False
+    """A child that cannot be sealed as `sandbox.REQUIRED` says serves nothing."""
 
     def with_memory(self, memory_bytes: int) -> Limits:
         """Return limits for that much memory of a child, with the share of it that pixels may take."""

@@ -13,6 +13,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from catalog.media.exif import read_exif
 from catalog.media.facts import Facts
 from catalog.media.heif import thumbnail_as_primary
+from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.source import MemorySource, Source, SourceFile
 
@@ -182,7 +183,7 @@ def _draw_with_pillow(source: Source, kind: str, facts: Facts, edge_px: int, lim
 
 
 def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
-    import pillow_heif
+    pillow_heif = load("pillow_heif")
 
     pillow_heif.options.DECODE_THREADS = 1
     pillow_heif.options.THUMBNAILS = False

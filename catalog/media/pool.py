@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from catalog.media.decoder import Decoder, DecoderGone, close_all
+from catalog.media.libraries import HEAVY, ZONE
 from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
 from catalog.media.wire import BadMessage
@@ -73,6 +74,8 @@ class DecoderPool:
         self._worker_module = worker_module
         self._decoders: list[Decoder | None] = [None] * max(1, processes)
         self._busy = False
+        self._libraries: set[str] = set()
+        """What some file needed, which decoders started from then on bring along."""
 
     def __enter__(self) -> DecoderPool:
         return self
@@ -110,6 +113,18 @@ class DecoderPool:
         """End all processes. The pool can be used again; it starts new ones."""
         close_all(self._decoders)
         self._decoders = [None] * len(self._decoders)
+
+    def layers(self) -> list[str]:
+        """Start a process and return the layers of its sandbox. Raises RuntimeError if it does not start."""
+        decoder = Decoder(self.limits, self._worker_module)
+        try:
+            while decoder.layers is None:
+                if not decoder.read():
+                    raise RuntimeError(f"The decoder process ended at its start ({decoder.kill()}).")
+                list(decoder.messages())
+            return [str(layer) for layer in decoder.layers]
+        finally:
+            decoder.close()
 
     def process_ids(self) -> list[int]:
         """Return the ids of the running processes."""
@@ -181,7 +196,8 @@ class DecoderPool:
             if decoder is None or decoder.is_retiring or (tasks[0].wants_fresh and decoder.has_served):
                 if decoder is not None:
                     decoder.close()
-                decoder = self._decoders[index] = Decoder(self.limits, self._worker_module)
+                self._libraries.update(_zones(tasks))
+                decoder = self._decoders[index] = Decoder(self.limits, self._worker_module, self._libraries)
             try:
                 refused = decoder.give(run.verb, tasks)
             except DecoderGone:
@@ -230,6 +246,9 @@ class DecoderPool:
         try:
             is_open = decoder.read()
             for header, blob in decoder.messages():
+                if "needs" in header:
+                    self._replace(index, decoder, header["needs"], run)
+                    return
                 self._take(decoder, header, blob, run)
             if is_open:
                 return
@@ -238,6 +257,18 @@ class DecoderPool:
         self._decoders[index] = None
         ended = decoder.kill()
         self._settle_crash(list(decoder.batches), reason or ended, False, run)
+
+    def _replace(self, index: int, decoder: Decoder, name: Any, run: _Run) -> None:
+        """End a sealed process that lacks a library or zone, and try its files again with that; nobody is to blame."""
+        held = [task for batch in decoder.batches for task in batch]
+        if name in self._libraries or not (name in HEAVY or name in _zones(held)):
+            raise BadAnswer("a library that it has, or that there is not")
+        self._libraries.add(name)
+        self._decoders[index] = None
+        decoder.kill()
+        for task in held:
+            task.result, task.has_facts = run.make(), False
+        run.retries.extend(held)
 
     def _take(self, decoder: Decoder, header: dict[str, Any], blob: bytes, run: _Run) -> None:
         if not decoder.batches:
@@ -307,3 +338,8 @@ class DecoderPool:
         if task.has_facts:
             sentence = f"The picture could not be drawn. {sentence}"
         task.result.problem = sentence
+
+
+def _zones(tasks: Iterable[_Task]) -> set[str]:
+    """Return the time zones of some tasks as names of what a decoder loads before it is sealed."""
+    return {f"{ZONE}{zone}" for task in tasks if (zone := task.job.params.get("zone"))}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
+from PIL import Image, JpegImagePlugin
+
 from catalog.media.facts import Facts
+from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.picture import Drawing, TooLarge, finish, turn_of_embedded
 from catalog.media.source import MemorySource, Source, SourceFile
@@ -12,9 +15,7 @@ from catalog.media.source import MemorySource, Source, SourceFile
 
 def draw_raw(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     """Draw a RAW photo upright into `edge_px`. Raises TooLarge, or ValueError with the reason when LibRaw cannot read it."""
-    import rawpy
-    from PIL import Image, JpegImagePlugin
-
+    rawpy = load("rawpy")
     if source.size > limits.in_memory_bytes:
         raise TooLarge(
             f"Too large to draw: the RAW file has {source.size:,} bytes, the limit is {limits.in_memory_bytes:,}."

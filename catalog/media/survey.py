@@ -9,16 +9,15 @@ import struct
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import lru_cache
 from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from catalog.media import dates
 from catalog.media.containers import examine
 from catalog.media.detect import describe_stranger, media_type_of
 from catalog.media.facts import Facts
 from catalog.media.found import Found
+from catalog.media.libraries import zone_named
 from catalog.media.results import UNREADABLE, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
 from catalog.media.source import DescriptorSource, Source
@@ -27,15 +26,6 @@ from catalog.media.xmp import LONGEST_PACKET_BYTES
 
 HEAD_BYTES = 4096
 _SIDECAR_READERS = {"xmp": read_xmp_sidecar, "takeout": read_takeout_sidecar}
-
-
-@lru_cache(maxsize=64)
-def zone_named(name: str) -> ZoneInfo:
-    """Return the time zone of that name, UTC when there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def read_sidecars(descriptors: dict[str, int]) -> dict[str, Sidecar]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from catalog.media.libraries import load, load_before_sealing, seal
 from catalog.media.limits import Limits
 from catalog.media.results import DigestResult
 from catalog.media.sandbox import shut_in
@@ -53,7 +54,7 @@ def convert(descriptor: int, target: Any, say: Any) -> tuple[int, int]:
 
     Calls `say(done_ms, total_ms)` now and then. Raises CannotConvert, or what the libraries raise.
     """
-    import av
+    av = load("av")
 
     result = DigestResult()
     source = open_source(descriptor, result)
@@ -171,11 +172,13 @@ class _Writer:
 
 def main() -> None:
     """Convert, and say how it went."""
-    import av
+    av = load("av")
 
+    load_before_sealing(["av"])
     av.logging.set_level(None)
     parent, limits, source, target = int(sys.argv[1]), Limits(**json.loads(sys.argv[2])), *map(int, sys.argv[3:5])
     shut_in(limits, parent, largest_file_bytes=int(sys.argv[5]))
+    seal()
 
     def say(**words: Any) -> None:
         os.write(1, json.dumps(words).encode() + b"\n")

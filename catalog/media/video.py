@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.media.facts import Facts
 from catalog.media.found import Found
+from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.picture import Drawing, check_size, finish
 from catalog.media.source import MemorySource, Source, SourceFile
@@ -36,7 +37,7 @@ class NoFrame(ValueError):
 
 def open_film(source: Source, media_type: str) -> Any:
     """Open the film with the one demuxer that its first bytes name. Raises OSError or ValueError for damaged files."""
-    import av
+    av = load("av")
 
     av.logging.set_level(None)
     file = io.BytesIO(source.data) if isinstance(source, MemorySource) else SourceFile(source)
@@ -45,7 +46,7 @@ def open_film(source: Source, media_type: str) -> Any:
 
 def examine_film(source: Source, media_type: str, found: Found) -> None:
     """Set size, length and date in `found` from the demuxer, where the headers read before lack them."""
-    import av
+    av = load("av")
 
     try:
         with open_film(source, media_type) as container:
@@ -74,7 +75,7 @@ def _shown_size(context: Any) -> tuple[int, int]:
 
 def draw_film(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     """Draw the first key frame that is not dark, else the first, turned upright. Raises ValueError when nothing decodes."""
-    import av
+    av = load("av")
 
     if facts.found.problem and not facts.found.width:
         return Drawing(problem=facts.found.problem)
@@ -109,7 +110,7 @@ def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> D
 
 
 def _frames(container: Any, stream: Any) -> Any:
-    import av
+    av = load("av")
 
     for number, packet in enumerate(container.demux(stream)):
         if number > _MOST_PACKETS:

@@ -1,6 +1,8 @@
 """The decoder process: takes open files through a socket, answers with facts, and can do nothing else.
 
-Started by `catalog.media.pool` as `python -m catalog.media.worker <socket> <parent> <limits as JSON>`.
+Started by `catalog.media.pool` as `python -m catalog.media.worker <socket> <parent> <limits as JSON> <libraries as
+JSON>`; the libraries and time zones are loaded before it is sealed. What it then lacks it names (`{"needs": …}`), and is replaced
+by a process that has it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import socket
 import sys
 from typing import Any
 
+from catalog.media import libraries
 from catalog.media.digest import digest_file, preview_file
 from catalog.media.limits import Limits
 from catalog.media.results import UNREADABLE, DigestResult, SurveyResult, to_wire
@@ -25,31 +28,38 @@ def main() -> None:
     """Serve until the socket closes."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     limits = Limits(**json.loads(sys.argv[3]))
-    shut_in(limits, int(sys.argv[2]))
-    send(channel, encode({"ready": True}))
+    libraries.load_before_sealing(json.loads(sys.argv[4]))
+    memory = _open_memory()
+    layers = shut_in(limits, int(sys.argv[2]))
+    libraries.seal()
+    send(channel, encode({"ready": True, "layers": layers}))
     while (message := receive(channel)) is not None:
         header, descriptors = message
         try:
-            _serve(channel, header, descriptors, limits)
+            _serve(channel, header, descriptors, limits, memory)
+        except libraries.NotLoaded as lacking:
+            send(channel, encode({"needs": lacking.name}))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
 
-def _serve(channel: socket.socket, header: dict[str, Any], descriptors: list[int], limits: Limits) -> None:
+def _serve(channel: socket.socket, header: dict[str, Any], descriptors: list[int], limits: Limits, memory: int) -> None:
     jobs, position = [], 0
     for job in header["jobs"]:
         kinds = job["files"]
         jobs.append((job, dict(zip(kinds, descriptors[position : position + len(kinds)], strict=True))))
         position += len(kinds)
     if header["verb"] == "survey":
-        send(channel, encode({"results": [_survey(job, files) for job, files in jobs], "rss": _resident_bytes()}))
+        results = [_survey(job, files) for job, files in jobs]
+        send(channel, encode({"results": results, "rss": _resident_bytes(memory)}))
         return
     for job, files in jobs:
         if header["verb"] in ("digest", "facts"):
-            _digest(channel, job, files, limits, draws=header["verb"] == "digest")
+            final, picture = _digest(channel, job, files, limits, draws=header["verb"] == "digest")
         else:
-            _preview(channel, job, files, limits)
+            final, picture = _preview(job, files, limits)
+        send(channel, encode({"final": final, "rss": _resident_bytes(memory)}, picture))
 
 
 def _survey(job: dict[str, Any], files: dict[str, int]) -> dict[str, Any]:
@@ -59,7 +69,10 @@ def _survey(job: dict[str, Any], files: dict[str, int]) -> dict[str, Any]:
         return to_wire(SurveyResult(problem=_failure(error)))
 
 
-def _digest(channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits, *, draws: bool) -> None:
+def _digest(
+    channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits, *, draws: bool
+) -> tuple[dict[str, Any], bytes]:
+    """Send the facts as soon as they are known; return what came after them, and the thumbnail."""
     said: dict[str, Any] = {}
     thumbnail = b""
     try:
@@ -76,16 +89,15 @@ def _digest(channel: socket.socket, job: dict[str, Any], files: dict[str, int], 
         changed = {"problem": _failure(error)}
         if not said:
             send(channel, encode({"facts": to_wire(DigestResult(problem=_failure(error)))}))
-    send(channel, encode({"final": changed, "rss": _resident_bytes()}, thumbnail))
+    return changed, thumbnail
 
 
-def _preview(channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits) -> None:
+def _preview(job: dict[str, Any], files: dict[str, int], limits: Limits) -> tuple[dict[str, Any], bytes]:
     try:
         result = preview_file(files["file"], job["params"]["edge_px"], limits)
     except Exception as error:  # noqa: BLE001 - see above
-        send(channel, encode({"final": {"problem": _failure(error)}, "rss": _resident_bytes()}))
-        return
-    send(channel, encode({"final": to_wire(result), "rss": _resident_bytes()}, result.picture or b""))
+        return {"problem": _failure(error)}, b""
+    return to_wire(result), result.picture or b""
 
 
 def _failure(error: Exception) -> str:
@@ -96,10 +108,17 @@ def _failure(error: Exception) -> str:
     return f"The decoder failed on this file ({type(error).__name__})."
 
 
-def _resident_bytes() -> int:
+def _open_memory() -> int:
+    """Open the file that tells how much memory this process holds, while it still can; -1 where there is none."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * _PAGE_BYTES
+        return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def _resident_bytes(memory: int) -> int:
+    try:
+        return int(os.pread(memory, 200, 0).split()[1]) * _PAGE_BYTES
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -16,7 +16,7 @@ from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.utils import timezone
 
-from catalog import cache_tree, doctor, redrawing
+from catalog import cache_tree, checks, doctor, redrawing
 from catalog.doctor import examine
 from catalog.examinations import cache as cache_examination
 from catalog.examinations import database as database_examination
@@ -27,6 +27,7 @@ from catalog.examinations.findings import Severity
 from catalog.examinations.libraries import examine_libraries
 from catalog.examinations.server import Tool, examine_broker, examine_operations, examine_tools, judge_space
 from catalog.locations import cache_location, root_location
+from catalog.media.pool import DecoderPool
 from catalog.models import Library, Photo
 from catalog.snapshots.pointer import POINTER_NAME
 from catalog.snapshots.schema import snapshot_name
@@ -364,7 +365,10 @@ def test_a_damaged_or_absent_database_leaves_the_rest_of_the_examination(tmp_pat
         done = subprocess.run(command, env=own, cwd=PROJECT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 1, done.stderr
         report = json.loads(done.stdout)
-        assert report["examined"] == ["settings", "tools", "disks", "broker", "database"] and report["fine"] is False
+        assert (
+            report["examined"] == ["settings", "tools", "sandbox", "disks", "broker", "database"]
+            and report["fine"] is False
+        )
         return [finding["code"] for finding in report["findings"]]
 
     (tmp_path / "new").mkdir()
@@ -390,14 +394,14 @@ def test_a_damaged_or_absent_database_leaves_the_rest_of_the_examination(tmp_pat
 def quiet_machine(monkeypatch, settings, tmp_path):
     """A machine whose settings, tools and disks are as they should be, whatever the one is like that runs the tests."""
     settings.CELERY_BROKER_URL = broker_url(str(tmp_path / "broker.sqlite3"))
-    for name in ("examine_settings", "examine_tools", "examine_disks"):
+    for name in ("examine_settings", "examine_tools", "examine_sandbox", "examine_disks"):
         monkeypatch.setattr(doctor, name, lambda: iter(()))
 
 
 def test_all_is_well(library, quiet_machine):
     out = StringIO()
     call_command("doctor", stdout=out)
-    assert out.getvalue().startswith("All is well: settings, tools, disks, broker, database")
+    assert out.getvalue().startswith("All is well: settings, tools, sandbox, disks, broker, database")
 
 
 def test_findings_are_printed_worst_first_and_end_with_1(library, quiet_machine):
@@ -436,6 +440,26 @@ def test_progress_is_an_argument(library, quiet_machine):
 
     examine(progress=progress)
     assert "Examining libraries" in told and "Comparing photos and cache, in parts" in told
+
+
+def test_the_layers_of_the_sandbox_are_told():
+    (finding,) = server.examine_sandbox()
+    assert finding.severity == "note" and finding.code == "sandbox.layers"
+    assert "landlock" in finding.sentence and "seccomp" in finding.sentence
+
+
+def test_a_layer_that_is_missing_is_found(monkeypatch):
+    pool = DecoderPool(1, worker_module="tests.catalog.media.hostile_without_seccomp")
+    monkeypatch.setattr(server, "writing_decoder", lambda: pool)
+    (finding,) = server.examine_sandbox()
+    assert finding.severity == "warning" and "without seccomp" in finding.sentence
+
+
+def test_a_kernel_without_layers_is_refused_where_they_are_required(settings, monkeypatch):
+    monkeypatch.setattr(checks, "missing_layers", lambda: ["landlock"])
+    assert [message.id for message in checks.check_sandbox()] == ["photolala.W008"]
+    settings.SANDBOX_REQUIRED = True
+    assert [message.id for message in checks.check_sandbox()] == ["photolala.E008"]
 
 
 def test_settings_that_cannot_work_are_found(settings, monkeypatch):

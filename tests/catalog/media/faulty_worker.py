@@ -30,6 +30,11 @@ def fault(word: str) -> None:
     elif word == "nonsense":
         os.write(int(sys.argv[1]), encode({"final": {"width": "wide"}}))
         time.sleep(3600)
+    elif word == "needs":
+        os.write(int(sys.argv[1]), encode({"needs": "subprocess"}))
+        time.sleep(3600)
+    elif word == "abort":
+        os.abort()
     elif word == "garbage":
         os.write(int(sys.argv[1]), b"\xff" * 64)
         time.sleep(3600)
@@ -49,7 +54,6 @@ def report() -> list[str]:
         attempt(lambda: subprocess.run(["/bin/true"], check=False)),
         attempt(lambda: os.mkdir("/tmp/made-by-a-decoder")),
         " ".join(sorted(os.environ)),
-        open("/proc/self/oom_score_adj").read().strip(),
     ]
 
 

@@ -123,7 +123,8 @@ def test_the_child_is_shut_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         status = Path(f"/proc/{pid}/status").read_text()
         limits = Path(f"/proc/{pid}/limits").read_text()
-    network, program, folder, names, score = result.notes
+        score = Path(f"/proc/{pid}/oom_score_adj").read_text().strip()
+    network, program, folder, names = result.notes
     assert (network, program, folder) == ("Operation not permitted",) * 3
     assert "hush" not in environment.decode() and "PHOTOLALA_SECRET_KEY" not in names
     assert score == "1000"
@@ -184,7 +185,8 @@ def test_no_descriptor_leaks(tmp_path: Path) -> None:
         list(pool.digest(names_of(tmp_path)))
         assert len(os.listdir("/proc/self/fd")) == before
         child = f"/proc/{pool.process_ids()[0]}/fd"
-        assert len(os.listdir(child)) <= 5
+        # Three standard streams, the channel, its own memory's figures, and perhaps the file that it is about to close.
+        assert len(os.listdir(child)) <= 6
 
 
 def test_processes_are_replaced_after_their_share(tmp_path: Path) -> None:
