@@ -260,6 +260,7 @@ CELERY_WORKER_LOST_WAIT = 1.0  # seconds until a killed child's message is deliv
 CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for a night
 CELERY_TASK_DEFAULT_QUEUE = "files"
 CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}, "catalog.*": {"queue": "files"}}
 CELERY_TASK_SERIALIZER = "json"

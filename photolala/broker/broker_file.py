@@ -1,5 +1,6 @@
 """One SQLite connection per process to the broker file, safe over threads and forks; a torn file is set aside."""
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 BUSY_TIMEOUT_SECONDS = 30.0
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_ERROR)  # the connection itself is sound
 
 # One lock per process around all use of SQLite here. It is also held over a fork, so that no child is born while
 # another thread is inside SQLite: the child would inherit a mutex that nobody ever opens again.
@@ -44,7 +46,10 @@ class BrokerFile:
             try:
                 return query(self._open())
             except sqlite3.DatabaseError as error:
-                self._replace_if_torn(error)
+                if not _is_torn(error):
+                    self._close_after(error)
+                    raise
+                self._replace_torn(error)
                 return query(self._open())
 
     def write(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -111,10 +116,14 @@ class BrokerFile:
             raise
         self._connection, self._pid, self._inode = connection, os.getpid(), _inode(self.path)
 
-    def _replace_if_torn(self, error: sqlite3.DatabaseError) -> None:
-        """Set the file aside if `error` says that it is torn, else raise `error` again."""
-        if not _is_torn(error):
-            raise error
+    def _close_after(self, error: sqlite3.DatabaseError) -> None:
+        """Close the connection after an error of the disk: what it holds of the file may be stale; the next use opens it."""
+        if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASSING:
+            with contextlib.suppress(sqlite3.Error):
+                self.close()
+
+    def _replace_torn(self, error: sqlite3.DatabaseError) -> None:
+        """Set the file aside, which `error` says is torn."""
         with self._alone():
             if _inode(self.path) == self._inode:  # else another process has replaced it already
                 self._set_aside(error)

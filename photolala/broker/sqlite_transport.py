@@ -29,15 +29,12 @@ class QoS(virtual.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Delete the message: its work is done."""
-        self.channel.store.remove(delivery_tag)
+        self.channel.store.settle(delivery_tag)
         super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Delete the message, or with `requeue` give it back; its delivery counts, so that a deadly message ends."""
-        if requeue:
-            self.channel.store.release(delivery_tag)
-        else:
-            self.channel.store.remove(delivery_tag)
+        self.channel.store.settle(delivery_tag, release=requeue)
         super().ack(delivery_tag)
 
 
@@ -94,8 +91,8 @@ class Channel(virtual.Channel):
         raise Empty
 
     def _restore(self, message: Any) -> None:
-        """Give a message back at an orderly shutdown: not its fault, so the delivery does not count."""
-        self.store.release(message.delivery_tag, count=False)
+        """Give a message back when its connection closes: not its fault, so the delivery does not count."""
+        self.store.settle(message.delivery_tag, release=True, count=False)
 
     # Publishing
 
@@ -179,8 +176,8 @@ class Transport(virtual.Transport):
     implements = virtual.Transport.implements.extend(
         asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"])
     )
-    # Locked for too long, disk full: Celery tries again later.
-    connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
+    # Locked for too long, disk full, read-only, away: Celery connects again, however long that takes.
+    connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError, OSError)
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)

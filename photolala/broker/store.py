@@ -104,6 +104,8 @@ class MessageStore:
         self._file = BrokerFile(path, SCHEMA)
         self._swept_at = 0.0
         self._signed_at = 0.0
+        self._unsettled: dict[str, tuple[bool, bool]] = {}
+        """What could not be settled because of the disk: tag -> (release, count), as `settle` was asked."""
 
     # Messages
 
@@ -149,6 +151,29 @@ class MessageStore:
         if count:
             return self._change_taken(_RELEASE, tag)
         return self._change_taken(_RELEASE + ", deliveries = deliveries - 1", tag)
+
+    def settle(self, tag: str, *, release: bool = False, count: bool = True) -> None:
+        """Remove the message delivered as `tag`, or release it; where the file cannot be written now, do so later.
+
+        Never raises for the disk: Celery only logs a failed acknowledgement and keeps the message among those in hand, so
+        that after as many as it may prefetch the worker would never take another one.
+        """
+        try:
+            self._settle_now(tag, release, count)
+        except (sqlite3.Error, OSError) as error:
+            self._unsettled[tag] = (release, count)
+            logger.warning("The message %s could not be settled in %s (%s); it is tried again.", tag, self.path, error)
+
+    def _settle_now(self, tag: str, release: bool, count: bool) -> None:
+        if release:
+            self.release(tag, count=count)
+        else:
+            self.remove(tag)
+
+    def _settle_what_waits(self) -> None:
+        for tag, (release, count) in list(self._unsettled.items()):
+            self._settle_now(tag, release, count)
+            self._unsettled.pop(tag, None)
 
     def bury(self, tag: str, reason: str) -> None:
         """Move the message delivered as `tag` to the dead ones, with a `reason` for people, and log it."""
@@ -269,6 +294,7 @@ class MessageStore:
         if clock - self._swept_at < SWEEP_SECONDS:
             return
         self._swept_at = clock
+        self._settle_what_waits()
         if clock - self._signed_at >= SIGN_OF_LIFE_SECONDS:
             self._signed_at = clock
             self._file.write(_sign_of_life)
