@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .examinations.cache import examine_cache
+from .examinations.clock import examine_clock
 from .examinations.database import examine_database
 from .examinations.findings import Finding, Severity, error
 from .examinations.libraries import examine_libraries
@@ -46,7 +47,7 @@ class Report:
 
 
 def examine(*, full: bool = False, heal: bool = False, progress: Progress = quietly) -> Report:
-    """Examine settings, tools, disks, database, broker, operations, libraries with their snapshots, and the cache.
+    """Examine settings, tools, disks, database, broker, clock, operations, libraries with their snapshots, and the cache.
 
     `full` looks at all thumbnails and all earlier snapshots instead of a sample and the latest. `heal` removes what is
     of no photo, draws lost thumbnails again and has lost snapshots published again by the next scan; nothing else is
@@ -64,6 +65,7 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
         _add(report, name, examination)
     if any(finding.severity == Severity.ERROR and finding.code.startswith("database.") for finding in report.findings):
         return report
+    _add(report, "clock", examine_clock)
     _add(report, "operations", examine_operations)
     _add(report, "libraries", partial(examine_libraries, full=full, heal=heal, progress=progress))
     _add(report, "cache", partial(examine_cache, full=full, heal=heal, progress=progress))

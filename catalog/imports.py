@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from catalog.media.kinds import extension_of, is_media_name
 from catalog.sources.placing import numbered
+from operations import clock
 from operations.models import Operation
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
@@ -22,6 +23,8 @@ from .libraries import checked_folder, refuse_foreign
 from .models import Import, ImportItem, Library, Photo, Upload
 
 KIND = "import"
+EXPIRES_AFTER = timedelta(days=3)
+"""How long a file that was sent in part waits for the rest."""
 KEEP_REJECTED = timedelta(days=7)
 """How long what was sent and could not be imported is kept, to be tried again."""
 ABANDONED_AFTER = timedelta(days=1)
@@ -226,10 +229,16 @@ def is_sidecar_name(name: str) -> bool:
 def forget_old_uploads(now: datetime | None = None) -> int:
     """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many.
 
-    Also staged files that no upload knows any more, a day after they were written.
+    Also staged files that no upload knows any more, a day after they were written. Days are those of being there; nothing is
+    removed while the clock is suspect. Give `now` where the time is known.
     """
-    now = now or timezone.now()
-    old = Upload.objects.filter(expires_at__lte=now)
+    if now is None and clock.is_suspect():
+        return 0
+    given_up = clock.time_ago(EXPIRES_AFTER, now) + EXPIRES_AFTER
+    rejected = clock.time_ago(KEEP_REJECTED, now) + KEEP_REJECTED
+    old = Upload.objects.filter(
+        Q(completed_at=None, expires_at__lte=given_up) | Q(completed_at__isnull=False, expires_at__lte=rejected)
+    )
     count = 0
     for user_id, key, run in list(old.values_list("user_id", "pk", "import_run_id")):
         with transaction.atomic():
@@ -243,7 +252,7 @@ def forget_old_uploads(now: datetime | None = None) -> int:
             archives.update(error="The archive waited for too long and was removed. Send it again.")
         discard_uploads(user_id, [key])
         count += 1
-    return count + _remove_strays(now - ABANDONED_AFTER)
+    return count + _remove_strays(clock.time_ago(ABANDONED_AFTER, now))
 
 
 def _remove_strays(before: datetime) -> int:

@@ -303,7 +303,7 @@ def claim_digests(library: Library, claimed_for: str, limit: int, length: timede
     sql = (
         # Chosen once, and then claimed: PostgreSQL may run a subquery again for every row, and pass what is locked by now.
         f"WITH due AS MATERIALIZED (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "  # noqa: S608
-        "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s OR (claimed_for <> %s AND claimed_until < %s)) "
+        "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s OR (claimed_for <> %s AND (claimed_until < %s OR claimed_until > %s))) "
         f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
         f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "
         "WHERE id IN (SELECT id FROM due) "
@@ -316,6 +316,7 @@ def claim_digests(library: Library, claimed_for: str, limit: int, length: timede
         prefix,
         claimed_for,
         when.get_db_prep_save(now, connection),
+        when.get_db_prep_save(now + 2 * max(length, CLAIM_LENGTH), connection),
         claimed_for,
         when.get_db_prep_save(now + length, connection),
     ]
@@ -388,7 +389,9 @@ def remember_hashes(cursor: Any, library: Library, rows: Sequence[Row]) -> None:
 def unclaimed(photos: PhotoQuerySet, claimed_for: str) -> PhotoQuerySet:
     """Return those of `photos` that `claim_digests` would give, `claimed_for` apart."""
     prefix = claimed_for[: claimed_for.rindex(":") + 1]
-    is_old = Q(claimed_until__isnull=True) | Q(claimed_until__lt=timezone.now())
+    now = timezone.now()
+    # Further ahead than any claim: the clock was set back meanwhile.
+    is_old = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now) | Q(claimed_until__gt=now + 2 * CLAIM_LENGTH)
     return photos.filter(is_old | ~Q(claimed_for__startswith=prefix))
 
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from catalog.media.kinds import Folder
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.placing import content_of, move_between, numbered, open_folder, sync_folder
+from operations import clock
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.lib.files import fsync_directory, remove_if_there
@@ -132,14 +133,16 @@ def start_emptying(library: Library, user: Any, count: int, *, ring: bool = True
 def empty_what_is_due(now: datetime | None = None) -> int:
     """Start emptying, in its owner's name, each library's trash of what lies there longer than the library says.
 
-    Also settles what crashes left half-way. Returns how many were started. For the schedule.
+    Also settles what crashes left half-way. Returns how many were started. For the schedule. The days are those of being
+    there, and while the clock is suspect nothing is emptied; give `now` where the time is known.
     """
-    now = now or timezone.now()
     for library in Library.objects.filter(trash__state__in=[State.MOVING, State.RESTORING]).distinct():
-        settle(library, before=now - SETTLE_AFTER)
+        settle(library, before=(now or timezone.now()) - SETTLE_AFTER)
     started = 0
+    if now is None and clock.is_suspect():
+        return started
     for library in Library.objects.filter(trash_days__gt=0).select_related("owner"):
-        before = now - timedelta(days=library.trash_days)
+        before = clock.time_ago(timedelta(days=library.trash_days), now)
         old = TrashItem.objects.filter(
             library=library, state__in=[State.TRASHED, State.DELETING], trashed_at__lte=before
         )

@@ -20,12 +20,10 @@ from photolala.lib.paths import escape_path
 
 from .aliases import current_md5
 from .import_origins import discard_uploads, staged_path
-from .imports import ImportRefused, open_batch, room_of, take_in
+from .imports import EXPIRES_AFTER, ImportRefused, open_batch, room_of, take_in
 from .models import Import, Library, Photo, Upload
 
 CHUNK_BYTES = 1024 * 1024
-EXPIRES_AFTER = timedelta(days=3)
-"""Without another piece for so long, an upload is given up."""
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 LONGEST_NAME_BYTES = 255
 CHECKSUMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "md5": hashlib.md5}

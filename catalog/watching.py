@@ -155,5 +155,5 @@ class Watcher:
 
     def _pause_after(self, latest: Operation) -> float:
         assert latest.finished_at is not None
-        since = time.time() - latest.finished_at.timestamp()
+        since = max(0.0, time.time() - latest.finished_at.timestamp())  # the clock may have been set back meanwhile
         return (latest.seconds or 0.0) * SHARE_OF_TIME - since

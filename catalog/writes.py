@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from operations.models import Operation
@@ -43,7 +43,7 @@ def start_writing(library: Library, user: Any) -> Operation | None:
 
 def start_all_due() -> int:
     """Start a writer for each library where something is due and none is at work; return how many. For the schedule."""
-    due = FileWrite.objects.filter(FileWrite.queued(), try_at__lte=timezone.now())
+    due = FileWrite.objects.filter(is_due(), FileWrite.queued())
     libraries = Library.objects.filter(pk__in=due.order_by().values("library").distinct()).select_related("owner")
     return sum(start_writing(library, library.owner) is not None for library in libraries)
 
@@ -104,6 +104,19 @@ def undo_rating(photo: Photo, user: Any) -> int:
         set_rating(user, photo.pk, stars)
         FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
     return stars
+
+
+def is_due() -> Q:
+    """Return the condition that a waiting write may be tried now.
+
+    A time that lies further ahead than the longest wait of such a write is one of before the clock was set back, and one that
+    was never tried waits for nothing.
+    """
+    now = timezone.now()
+    due = Q(try_at__lte=now) | Q(attempts=0)
+    for attempts, wait in enumerate(BACK_OFF, start=1):
+        due |= Q(attempts=attempts, try_at__gt=now + wait)
+    return due | Q(attempts__gt=len(BACK_OFF), try_at__gt=now + BACK_OFF[-1])
 
 
 def wait_before(attempts: int) -> timedelta:

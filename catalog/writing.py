@@ -27,7 +27,7 @@ from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
 from .rekeying import Rekeyed, cache_new_version, rekey
 from .source_for import source_for
-from .writes import KIND, wait_before
+from .writes import KIND, is_due, wait_before
 
 logger = logging.getLogger(__name__)
 THREADS = 2
@@ -76,7 +76,7 @@ class Writing:
 
     def run_all(self) -> dict[str, Any]:
         """Write until nothing is due."""
-        queue = FileWrite.objects.filter(FileWrite.queued(), library=self.library, try_at__lte=timezone.now())
+        queue = FileWrite.objects.filter(is_due(), FileWrite.queued(), library=self.library)
         self.run.phase("Writing into files", queue.count(), unit="files")
         self._clear_up()
         try:
@@ -102,7 +102,7 @@ class Writing:
         """Take the next writes that are due, and those that a dead writer held."""
         with transaction.atomic():
             due = FileWrite.objects.select_for_update(skip_locked=True, of=("self",)) if _locks() else FileWrite.objects
-            rows = due.filter(FileWrite.queued(), library=self.library, try_at__lte=timezone.now())
+            rows = due.filter(is_due(), FileWrite.queued(), library=self.library)
             rows = (
                 rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
             )

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from photolala.lib.process import is_dead
+from photolala.lib.process import boot_seconds, is_dead, is_of_this_boot
 
 
 class State(models.TextChoices):
@@ -76,6 +76,11 @@ class Operation(models.Model):
 
     token = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    lease_offset = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Wall clock minus boot clock of its machine when the lease was written, seconds.",
+    )
     worker = models.CharField(max_length=200, blank=True)
     attempts = models.PositiveIntegerField(default=0, help_text="Claims since the last progress.")
     cancel_requested = models.BooleanField(default=False)
@@ -153,11 +158,45 @@ class Operation(models.Model):
 
     def lease_is_dead(self, now: datetime | None = None) -> bool:
         """True if nobody works on it any more: the lease ran out, or its worker is a dead process of this machine."""
-        if self.lease_until is None or self.lease_until < (now or timezone.now()):
+        if self.lease_until is None or is_dead(self.worker):
             return True
-        return is_dead(self.worker)
+        if self.lease_offset is not None and is_of_this_boot(self.worker):
+            # By the boot clock, which both have: the wall clock may have been set meanwhile.
+            return self.lease_until.timestamp() - self.lease_offset < boot_seconds()
+        return self.lease_until < (now or timezone.now())
 
 
 def lease_length() -> timedelta:
     """How long a claim holds without a heartbeat."""
     return timedelta(seconds=settings.OPERATION_LEASE_SECONDS)
+
+
+def new_lease() -> dict[str, Any]:
+    """Return the columns of a lease that begins now."""
+    now = timezone.now()
+    return {"lease_until": now + lease_length(), "lease_offset": now.timestamp() - boot_seconds()}
+
+
+class ClockReading(models.Model):
+    """What the clocks said when somebody last looked (`operations.clock`): one row."""
+
+    seen_at = models.DateTimeField(help_text="The wall clock.")
+    lived_seconds = models.FloatField(default=0.0, help_text="How long this installation has been there.")
+    suspect_until = models.FloatField(default=0.0, help_text="In lived seconds: until then the wall clock is suspect.")
+    boots = models.JSONField(
+        default=dict, help_text="Boot id -> its boot clock, its offset, and what was lived by then."
+    )
+    jumps = models.JSONField(default=list, help_text="The latest jumps of the wall clock, the newest last.")
+
+    def __str__(self) -> str:
+        return f"{self.seen_at} after {self.lived_seconds:.0f} s"
+
+
+class ClockMark(models.Model):
+    """Which time the wall clock showed after so many seconds of being there; a row for every six hours."""
+
+    lived_seconds = models.FloatField(db_index=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.seen_at} after {self.lived_seconds:.0f} s"

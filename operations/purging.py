@@ -4,20 +4,24 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 
+from . import clock
 from .models import ENDED, Operation, State
 
 BATCH = 500
 
 
 def purge_finished(days: int | None = None) -> int:
-    """Delete operations that ended more than `days` ago (the setting, if not given); return how many.
+    """Delete operations that ended more than `days` of being there ago (the setting, if not given); return how many.
+
+    None while the clock is suspect.
 
     Kept are those that a person may still want to resume, and the last completed one of each kind and key: what it found
     out (hit rates, the time zone of the dates) is asked for later.
     """
-    before = timezone.now() - timedelta(days=settings.KEEP_OPERATIONS_DAYS if days is None else days)
+    if clock.is_suspect():
+        return 0
+    before = clock.time_ago(timedelta(days=settings.KEEP_OPERATIONS_DAYS if days is None else days))
     old = Operation.objects.filter(state__in=ENDED, finished_at__lt=before)
     old = old.exclude(Q(state=State.FAILED) & Q(superseded=False))
     completed = Operation.objects.filter(state=State.COMPLETED).order_by("kind", "active_key", "-created_at", "id")

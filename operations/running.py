@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from photolala.lib.process import worker_identity
 
-from .models import ACTIVE, Operation, State, lease_length
+from .models import ACTIVE, Operation, State, lease_length, new_lease
 from .reasons import reason_for
 from .stages import Stages
 
@@ -142,7 +142,7 @@ def claim(operation_id: Any, worker: str | None = None) -> "Run | None":
     claimed = mine.update(
         state=State.RUNNING,
         token=F("token") + 1,
-        lease_until=now + lease_length(),
+        **new_lease(),
         worker=worker or worker_identity(),
         attempts=F("attempts") + 1,
         stop_requested=False,
@@ -221,7 +221,6 @@ class Run:
         self._stages.note(operation)
         if checkpoint:
             operation.checkpoint = {**operation.checkpoint, **checkpoint}
-        wall = timezone.now()
         updated = Operation.objects.filter(pk=operation.pk, token=self.token, state=State.RUNNING).update(
             phase=operation.phase,
             done=operation.done,
@@ -230,8 +229,8 @@ class Run:
             rate=operation.rate,
             metrics=self.metrics,
             checkpoint=operation.checkpoint,
-            lease_until=wall + lease_length(),
-            updated_at=wall,
+            **new_lease(),
+            updated_at=timezone.now(),
             attempts=0 if operation.done and is_lasting else F("attempts"),
         )
         if not updated:
@@ -287,7 +286,7 @@ class Run:
         while not self._stopping.wait(lease_length().total_seconds() / 3):
             try:
                 mine = Operation.objects.filter(pk=self.operation.pk, token=self.token, state=State.RUNNING)
-                if not mine.update(lease_until=timezone.now() + lease_length()):
+                if not mine.update(**new_lease()):
                     return
             except Exception:
                 logger.warning("Heartbeat of operation %s failed", self.operation.pk, exc_info=True)

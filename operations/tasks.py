@@ -1,18 +1,24 @@
 """The bell: Celery messages that tell a worker to look at an operation."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from .models import Operation, State
+from photolala.lib.process import boot_seconds
+
+from . import clock
+from .models import Operation, State, lease_length
 from .purging import purge_finished
 from .running import KINDS, execute
 
 logger = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=60)
 RING_SELDOM = timedelta(minutes=10)
+_leases: dict[UUID, tuple[tuple[int, datetime | None], float]] = {}
+"""The leases that this process has seen, and when (boot clock) it saw each first."""
 
 
 @shared_task(name="operations.run")
@@ -26,18 +32,45 @@ def run_operation(operation_id: str) -> None:
 @shared_task(name="operations.tasks.sweep", ignore_result=True)
 def sweep() -> int:
     """Ring again for work that nobody does: lost messages, dead workers. Returns how many bells were rung."""
+    clock.look()
     now = timezone.now()
     rung = 0
     for operation in Operation.objects.filter(state=State.PENDING).iterator():
         # The longer it waits, the likelier is a long queue: ringing ever again would only make that longer.
         pause = min(RING_SELDOM, max(RING_AGAIN, (now - operation.updated_at) / 4))
-        if operation.rung_at is None or operation.rung_at < now - pause:
+        if _is_rung_before(operation, now - pause, now):
             rung += ring_for(operation)
-    for operation in Operation.objects.filter(state=State.RUNNING):
-        if operation.lease_is_dead(now) and (operation.rung_at is None or operation.rung_at < now - RING_AGAIN / 4):
+    running = list(Operation.objects.filter(state=State.RUNNING))
+    for operation in running:
+        is_dead = operation.lease_is_dead(now) or _stands_still(operation)
+        if is_dead and _is_rung_before(operation, now - RING_AGAIN / 4, now):
             logger.warning("Operation %s lost its worker; ringing for another.", operation.pk)
             rung += ring_for(operation)
+    for key in _leases.keys() - {operation.pk for operation in running}:
+        del _leases[key]
     return rung
+
+
+def _is_rung_before(operation: Operation, before: datetime, now: datetime) -> bool:
+    """True if nobody was rung since `before`; a time in the future is one of before the clock was set back."""
+    return operation.rung_at is None or operation.rung_at < before or operation.rung_at > now
+
+
+def _stands_still(operation: Operation) -> bool:
+    """True if the lease was not renewed for twice its length, as measured here; then it is ended.
+
+    For workers of other machines and earlier starts, whose leases can only be compared by wall clocks: one that was set back
+    would let the lease of a dead worker last for as long.
+    """
+    lease = (operation.token, operation.lease_until)
+    known, since = _leases.setdefault(operation.pk, (lease, boot_seconds()))
+    if known != lease:
+        _leases[operation.pk] = (lease, boot_seconds())
+        return False
+    if boot_seconds() - since < 2 * lease_length().total_seconds():
+        return False
+    same = Operation.objects.filter(pk=operation.pk, token=operation.token, lease_until=operation.lease_until)
+    return bool(same.filter(state=State.RUNNING).update(lease_until=None))
 
 
 def ring_for(operation: Operation) -> int:

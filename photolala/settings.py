@@ -4,11 +4,11 @@ import socket
 import sys
 from pathlib import Path
 
-from celery.schedules import schedule
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from photolala.broker import broker_url
+from photolala.broker.timetable import Every
 from photolala.lib.env import BadSetting, Environment, database_from_url
 from photolala.lib.secret_key import secret_key_in
 
@@ -266,50 +266,51 @@ CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}, "catalog.*": {"queue":
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "photolala.broker.timetable:Timetable"
 CELERY_BEAT_SCHEDULE = {
     "ring the bell for unfinished operations": {
         "task": "operations.tasks.sweep",
-        "schedule": schedule(20.0),
+        "schedule": Every(20.0),
         "options": {"expires": 19.0},  # without a worker the bells would pile up
     },
     "forget operations that ended long ago": {
         "task": "operations.tasks.purge",
-        "schedule": schedule(6 * 3600.0),
+        "schedule": Every(6 * 3600.0),
         "options": {"expires": 3600.0},
     },
     "keep the cache in its quota": {
         "task": "catalog.tasks.keep_quota",
-        "schedule": schedule(6 * 3600.0),
+        "schedule": Every(6 * 3600.0),
         "options": {"expires": 3600.0},
     },
     "forget the hashes of files that are gone": {
         "task": "catalog.tasks.prune_hashes",
-        "schedule": schedule(24 * 3600.0),
+        "schedule": Every(24 * 3600.0),
         "options": {"expires": 3600.0},
     },
     "start the scans for which it is time": {
         "task": "catalog.tasks.scan_what_is_due",
-        "schedule": schedule(60.0),
+        "schedule": Every(60.0),
         "options": {"expires": 59.0},
     },
     "import what waits": {
         "task": "catalog.tasks.import_what_waits",
-        "schedule": schedule(60.0),
+        "schedule": Every(60.0),
         "options": {"expires": 59.0},
     },
     "empty the trash of what lies there long enough": {
         "task": "catalog.tasks.empty_trash",
-        "schedule": schedule(600.0),
+        "schedule": Every(600.0),
         "options": {"expires": 599.0},
     },
     "remove uploads that were given up": {
         "task": "catalog.tasks.forget_old_uploads",
-        "schedule": schedule(3600.0),
+        "schedule": Every(3600.0),
         "options": {"expires": 3600.0},
     },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",
-        "schedule": schedule(60.0),
+        "schedule": Every(60.0),
         "options": {"expires": 59.0},
     },
 }

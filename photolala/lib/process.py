@@ -1,6 +1,7 @@
 """Name a process so that another one on the same machine can tell whether it still lives."""
 
 import os
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +19,32 @@ def _start_time(pid: int) -> str | None:
 def machine() -> str:
     """Return a name of this boot of this machine and its PID namespace; only inside it do process ids mean anything."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
     except OSError:
         return ""
-    return f"{boot[:13]}.{namespace}"
+    boot = boot_id()
+    return f"{boot[:13]}.{namespace}" if boot else ""
+
+
+def boot_id() -> str:
+    """Return the random name of this start of this machine, "" where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def boot_seconds() -> float:
+    """Return the seconds since this machine was started, those of its sleep included; nobody can set this clock."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def is_of_this_boot(name: str) -> bool:
+    """True if `name` is a process of this start of this machine, in whatever container: it has the same boot clock."""
+    where, _, _ = name.partition("|")
+    return bool(where) and where.partition(".")[0] == machine().partition(".")[0]
 
 
 def identity(pid: int | None = None) -> str:
