@@ -303,7 +303,8 @@ def claim_digests(library: Library, claimed_for: str, limit: int, length: timede
     sql = (
         # Chosen once, and then claimed: PostgreSQL may run a subquery again for every row, and pass what is locked by now.
         f"WITH due AS MATERIALIZED (SELECT id FROM {PHOTO_TABLE} WHERE library_id = %s AND needs_digest "  # noqa: S608
-        "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s OR (claimed_for <> %s AND (claimed_until < %s OR claimed_until > %s))) "
+        "AND (claimed_until IS NULL OR substr(claimed_for, 1, %s) <> %s "
+        "OR (claimed_for <> %s AND (claimed_until < %s OR claimed_until > %s))) "
         f"ORDER BY taken_local DESC, id LIMIT {int(limit)}{lock}) "
         f"UPDATE {PHOTO_TABLE} SET claim_token = claim_token + 1, claimed_for = %s, claimed_until = %s "
         "WHERE id IN (SELECT id FROM due) "

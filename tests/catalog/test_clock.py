@@ -36,11 +36,12 @@ def test_a_year_ahead_for_a_moment_removes_no_upload(library):  # noqa: F811
 
 
 @pytest.mark.parametrize("back", [timedelta(minutes=2), timedelta(hours=1), timedelta(days=1), YEAR])
-def test_a_star_given_before_the_clock_was_set_back_is_written(library, back):  # noqa: F811
+def test_a_star_given_before_the_clock_was_set_back_is_written(library, back, monkeypatch):  # noqa: F811
     set_rating(library.owner, photo(library, "1.jpg").pk, 4)
-    with time_machine.travel(timezone.now() - back):
-        assert writes.start_all_due() == 1
-        execute(Operation.objects.get(kind="write").pk)
+    right = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() - back)  # of Photolala alone: buckets refuse who is so late
+    assert writes.start_all_due() == 1
+    execute(Operation.objects.get(kind="write").pk)
     assert FileWrite.objects.get().state == FileWrite.State.DONE
 
 
@@ -56,14 +57,16 @@ def test_a_retry_waits_for_its_time_and_never_for_longer(library, attempts):  # 
         assert FileWrite.objects.filter(writes.is_due()).exists()
 
 
-def test_scans_by_the_schedule_go_on_after_the_clock_was_a_year_ahead(library):  # noqa: F811
+def test_scans_by_the_schedule_go_on_after_the_clock_was_a_year_ahead(library, monkeypatch):  # noqa: F811
     Library.objects.update(scan_every_hours=1)
     Operation.objects.all().delete()
-    with time_machine.travel(timezone.now() + YEAR):
-        assert schedules.start_due_scans() == 1
-        operation = Operation.objects.get()
-        execute(operation.pk)
-        Library.objects.update(scan_wanted_at=timezone.now())
+    right = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() + YEAR)
+    assert schedules.start_due_scans() == 1
+    operation = Operation.objects.get()
+    execute(operation.pk)
+    Library.objects.update(scan_wanted_at=timezone.now())
+    monkeypatch.setattr(timezone, "now", right)
     assert schedules.start_due_scans() == 1
     execute(Operation.objects.exclude(pk=operation.pk).get().pk)
     assert schedules.start_due_scans() == 0
