@@ -14,7 +14,7 @@ from django.core.files.storage import FileSystemStorage
 
 from photolala.lib.files import remove_if_there
 
-from .cache_tree import cache
+from .cache_tree import cache, words_for
 from .quota import CacheObject
 
 SHARDS = ("local", "apple", "s3")
@@ -190,7 +190,7 @@ def _bucket_errors() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise CacheUnavailable(f"The cache's bucket does not answer as it should: {error}.") from error
+        raise CacheUnavailable(f"The cache's bucket does not answer as it should ({words_for(error)}).") from error
 
 
 def _facts(place: os.DirEntry[str] | Path) -> os.stat_result | None:

@@ -1,5 +1,6 @@
 """The cache tree of formats.md §2: names of its objects, and writing them through Django's storages."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from django.core.files.storage import Storage, storages
 from operations.reasons import reason_for
 from operations.running import OperationFailed
 
+AWAY = "cache_unavailable"
+"""The code of operations that stopped because the cache was away (`going_on` resumes them)."""
 SHARD = "local"
 SHARDS = (SHARD, "s3")
 """Named like the sources of libraries."""
@@ -81,10 +84,21 @@ def writing() -> Iterator[None]:
         if reason_for(error):
             raise
         raise OperationFailed(
-            f"The cache of thumbnails and snapshots cannot be written ({type(error).__name__}: {str(error)[:300]}). What "
-            "was done stays; retry when it can.",
-            "cache_unavailable",
+            f"The cache of thumbnails and snapshots cannot be used ({words_for(error)}). What was done stays; it goes on by "
+            "itself when the cache answers again.",
+            AWAY,
         ) from error
+
+
+def words_for(error: BaseException) -> str:
+    """Return what may be shown of a storage's error: never an address, a key or a path."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict):  # of a bucket's client
+        code = str(answer.get("Error", {}).get("Code", ""))
+        return re.sub(r"[^A-Za-z0-9]", "", code)[:60] or type(error).__name__
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        return f"{type(error).__name__}: {os.strerror(error.errno)}"
+    return type(error).__name__
 
 
 def remove_abandoned_writes() -> None:

@@ -25,9 +25,10 @@ from accounts.models import Device
 from catalog.media.dates import Stamp
 from catalog.media.pool import Job
 from catalog.sources.placing import numbered
+from operations.running import OperationFailed
 from photolala.lib.paths import escape_path
 
-from . import cache_tree, publishing
+from . import cache_tree, cached, publishing
 from .answers import taken_columns, within
 from .favourites import check_stars
 from .models import Favourite, Library, Photo, PhotoMetadata
@@ -126,15 +127,18 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
         stale = [key for key, body in before.values_list("photo", "body") if bodies[key] != body]
         PhotoMetadata.objects.bulk_create(told, update_conflicts=True, unique_fields=["photo"], update_fields=["body"])
         publishing.note_change(library)
-    for one in told:
-        if one.photo_id in stale:  # made anew when it is asked for
-            cache_tree.cache().delete(cache_tree.asset_metadata_name(str(library.pk), one.photo.asset_id))
+    cached.forget(  # made anew when it is asked for
+        cache_tree.asset_metadata_name(str(library.pk), one.photo.asset_id) for one in told if one.photo_id in stale
+    )
     publishing.refresh_counts(library)
     return wanted
 
 
 def store_picture(library: Library, photo: Photo, data: bytes) -> None:
-    """Keep a small upright picture of an asset, drawn anew by a shut-in decoder. Raises NoPicture, DecoderBusy."""
+    """Keep a small upright picture of an asset, drawn anew by a shut-in decoder.
+
+    Raises NoPicture, DecoderBusy, and Unavailable while the cache is away: the phone sends it again.
+    """
     working = Path(settings.DATA_DIR) / "working"
     working.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=working) as file:
@@ -149,13 +153,15 @@ def store_picture(library: Library, photo: Photo, data: bytes) -> None:
         drawn = decoder.digest(job)
     if drawn.thumbnail is None:
         raise NoPicture(drawn.problem or "No picture could be read from this.")
-    with cache_tree.writing():
-        name = cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id)
-        cache_tree.cache().save(name, ContentFile(drawn.thumbnail))
-        body = PhotoMetadata.objects.filter(photo=photo).values_list("body", flat=True).first()
-        if body:
-            name = cache_tree.asset_metadata_name(str(library.pk), photo.asset_id)
-            cache_tree.cache().save(name, ContentFile(body.encode()))
+    try:
+        with cache_tree.writing():
+            name = cache_tree.asset_thumbnail_name(str(library.pk), photo.asset_id)
+            cache_tree.cache().save(name, ContentFile(drawn.thumbnail))
+    except OperationFailed:
+        raise cached.away() from None
+    body = PhotoMetadata.objects.filter(photo=photo).values_list("body", flat=True).first()
+    if body:
+        cached.keep(cache_tree.asset_metadata_name(str(library.pk), photo.asset_id), body.encode())
     Photo.objects.filter(pk=photo.pk).update(has_thumbnail=True, placeholder=drawn.placeholder)
     publishing.note_change(library)
 
@@ -166,9 +172,8 @@ def remove(library: Library, asset_ids: Sequence[str]) -> int:
         gone = list(Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update())
         Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
         publishing.note_change(library)
-    for photo in gone:
-        for name_of in (cache_tree.asset_thumbnail_name, cache_tree.asset_metadata_name):
-            cache_tree.cache().delete(name_of(str(library.pk), photo.asset_id))
+    names = (cache_tree.asset_thumbnail_name, cache_tree.asset_metadata_name)
+    cached.forget(name_of(str(library.pk), photo.asset_id) for photo in gone for name_of in names)
     publishing.refresh_counts(library)
     return len(gone)
 

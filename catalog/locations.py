@@ -3,7 +3,8 @@
 import errno
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ from catalog.sources.s3_keys import SCHEME
 from photolala.lib.paths import unescape_path
 
 from .buckets import bucket_location
-from .cache_tree import cache
+from .cache_tree import cache, words_for
 from .models import Library
 
 CACHE_LABEL = "the cache"
@@ -76,6 +77,17 @@ def best_snapshot(library: Library, root_md5: str, working_folder: str | os.Path
     return elsewhere
 
 
+@contextmanager
+def _as_os_errors(name: str) -> Iterator[None]:
+    """Raise OSError for whatever the storage raises, with words that can be shown."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # each storage has its own kinds of errors
+        raise OSError(errno.EIO, f"The cache does not answer as it should ({words_for(error)})", name) from error
+
+
 class StorageLocation:
     """Snapshots in an object store. An object appears whole or not at all; there is no rename, so copies are made."""
 
@@ -86,7 +98,7 @@ class StorageLocation:
 
     def names(self) -> list[str]:
         """Return the names that begin with `.photolala.`, sorted."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _as_os_errors(self._folder):
             return sorted(name for name in self._storage.listdir(self._folder)[1] if name.startswith(PREFIX))
         return []
 
@@ -94,7 +106,7 @@ class StorageLocation:
         """Return a local copy of the object, open for reading."""
         copy = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)
         try:
-            with self._storage.open(self._path(name)) as stored:
+            with _as_os_errors(name), self._storage.open(self._path(name)) as stored:
                 for chunk in stored.chunks(1 << 20):
                     copy.write(chunk)
             copy.seek(0)
@@ -105,20 +117,22 @@ class StorageLocation:
 
     def put_file(self, name: str, path: str) -> None:
         """Store a copy of the local file."""
-        with Path(path).open("rb") as file:
+        with Path(path).open("rb") as file, _as_os_errors(name):
             self._storage.save(self._path(name), File(file))
 
     def put_bytes(self, name: str, data: bytes) -> None:
         """Replace the object."""
-        self._storage.save(self._path(name), ContentFile(data))
+        with _as_os_errors(name):
+            self._storage.save(self._path(name), ContentFile(data))
 
     def delete(self, name: str) -> None:
         """Delete the object."""
-        self._storage.delete(self._path(name))
+        with _as_os_errors(name):
+            self._storage.delete(self._path(name))
 
     def rename(self, name: str, new_name: str) -> None:
         """Copy the object to its new name, then delete the old one."""
-        with self.open(name) as file:
+        with self.open(name) as file, _as_os_errors(name):
             self._storage.save(self._path(new_name), File(file))
         self.delete(name)
 

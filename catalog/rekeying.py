@@ -41,7 +41,7 @@ def cache_new_version(library: Library, old_md5: str, facts: DigestResult) -> No
     if old_md5 == facts.photo_md5:
         return
     for name in (cache_tree.thumbnail_name, cache_tree.preview_name):
-        with suppress(OSError, ValueError):
+        with suppress(Exception):  # each storage has its own kinds of errors
             if storage.exists(name(old_md5, shard)) and not storage.exists(name(facts.photo_md5, shard)):
                 with storage.open(name(old_md5, shard)) as file:
                     picture = file.read()

@@ -21,7 +21,8 @@ from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.web.refusals import Problem
 
-from . import cache_tree
+from . import cache_tree, cached
+from .cached import CacheAway
 from .decoders import decoder_limits
 from .models import Photo
 from .serving import Stored, find, open_as_known
@@ -43,8 +44,8 @@ def rendition_key(photo_md5: str) -> str:
 
 
 def is_there(photo: Stored) -> bool:
-    """True if the film's rendition is in the cache."""
-    return cache_tree.cache().exists(cache_tree.rendition_name(photo.photo_md5, photo.library.source))
+    """True if the film's rendition is in the cache. Raises CacheAway."""
+    return cached.has(cache_tree.rendition_name(photo.photo_md5, photo.library.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,13 @@ class Status:
 def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> Status:
     """Return how it stands, after letting a worker begin if nobody did; what failed for good is tried `again` only if asked.
 
-    Of an operation that somebody else began no more is told than how far it is.
+    Of an operation that somebody else began no more is told than how far it is. Raises Unavailable while the cache is away.
     """
-    if is_there(photo):
-        return Status("ready")
+    try:
+        if is_there(photo):
+            return Status("ready")
+    except CacheAway:
+        raise cached.away() from None
     of_it = Operation.objects.filter(active_key=rendition_key(photo.photo_md5)).order_by("-created_at")
     last = of_it.first()
     if last is not None and last.error_code == "no_rendition" and not again:
@@ -89,8 +93,9 @@ def run_rendition(run: Run) -> dict[str, Any]:
     if not Photo.objects.visible_to(run.operation.owner).filter(pk=photo_id).exists():
         raise OperationFailed("The film is not there any more, or not yours to see.", "gone")
     photo = find(run.operation.owner, photo_id)
-    if is_there(photo):
-        return {"size_bytes": 0, "was_there": True}
+    with cache_tree.writing():
+        if is_there(photo):
+            return {"size_bytes": 0, "was_there": True}
     run.phase("Converting", None, unit=UNIT)
     try:
         source = open_as_known(photo, is_shared=True)

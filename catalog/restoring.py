@@ -153,7 +153,8 @@ class _Switch:
         """Find out which new content has a thumbnail in the cache. Slow, so before the transaction."""
         storage, shard = cache_tree.cache(), self.library.source
         for batch in _batches(self.plan.new_content()):
-            self.plan.note_thumbnails([m for m in batch if storage.exists(cache_tree.thumbnail_name(m, shard))])
+            with cache_tree.writing():
+                self.plan.note_thumbnails([m for m in batch if storage.exists(cache_tree.thumbnail_name(m, shard))])
             self.run.advance(len(batch))
             self.run.checkpoint(force=False, is_lasting=False)
 

@@ -2,15 +2,14 @@
 
 import hashlib
 import io
-import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any
 from uuid import UUID
 
-from django.core.files.base import ContentFile
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from catalog.media.pool import Job
@@ -20,12 +19,12 @@ from photolala.lib.paths import unescape_path
 from photolala.web.ranges import Download, opened, serve
 from photolala.web.refusals import Conflict, NotThere, Unavailable
 
-from . import cache_tree
+from . import cache_tree, cached
+from .cached import CacheAway, Cached
 from .models import Library, Photo
 from .previews import PREVIEW_EDGE_PX, DecoderBusy, decoder
 from .source_for import source_for
 
-logger = logging.getLogger(__name__)
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
 LARGEST_HASHED_BYTES = 256 * 1024 * 1024
@@ -121,18 +120,18 @@ def serve_preview(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 def _serve_asset(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     """Answer with what the phone sent of an asset."""
     name = cache_tree.asset_thumbnail_name(str(photo.library.pk), photo.asset_id)
-    file, size, path = _open_cached(name)
-    if file is None:
+    found = _found_or_away(name)
+    if found is None:
         raise NotThere("The phone has not sent a picture of it yet.", "not_ready")
     download = Download(
-        size,
+        found.size_bytes,
         "image/jpeg",
         f"{photo.head_md5}-asset",
         filename=_named(photo, "jpg"),
         cache_control=ASK_AGAIN,
-        server_path=path,
+        server_path=found.path,
     )
-    return serve(request, download, file)
+    return serve(request, download, found.file)
 
 
 def serve_rendition(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -191,8 +190,9 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
         name = cache_tree.asset_metadata_name(str(library_id), asset_id)
     else:
         name = cache_tree.metadata_name(photo_md5, shard) if photo_md5 else ""
-    if name and not _cached_size(name):
-        _keep(name, raw)
+    with suppress(CacheAway):  # the database has it; the cache gets it when somebody asks again
+        if name and not cached.has(name):
+            cached.keep(name, raw)
     etag = photo_md5 if shard != "device" else hashlib.md5(raw, usedforsecurity=False).hexdigest()
     download = Download(len(raw), "application/json", etag=etag, cache_control=ASK_AGAIN)
     return serve(request, download, io.BytesIO(raw))
@@ -201,68 +201,60 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
 def serve_snapshot(request: HttpRequest, library: Library, md5: str) -> HttpResponseBase:
     """Answer with a published catalog file from the cache tree. Its name is its MD5, so it may be kept for ever."""
     name = snapshot_name(md5)
-    file, size, path = _open_cached(f"{source_for(library).root_md5}/{name}")
-    if file is None:
+    found = _found_or_away(f"{source_for(library).root_md5}/{name}")
+    if found is None:
         raise NotThere("That snapshot's file is no longer kept here.", "no_file")
-    kind = "application/vnd.sqlite3"
-    download = Download(size, kind, md5, filename=name, attachment=True, cache_control=FOR_EVER, server_path=path)
-    return serve(request, download, file)
+    download = Download(
+        found.size_bytes,
+        "application/vnd.sqlite3",
+        md5,
+        filename=name,
+        attachment=True,
+        cache_control=FOR_EVER,
+        server_path=found.path,
+    )
+    return serve(request, download, found.file)
 
 
 def _serve_cached(
     request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes], *, is_film: bool = False
 ) -> HttpResponseBase:
-    """Serve a JPEG (or MP4) of the cache tree; if it is missing or empty there, `make` it and store it first."""
-    file, size, path = _open_cached(name)
-    if file is None:
-        picture = make()
-        _keep(name, picture)
-        file, size, path = io.BytesIO(picture), len(picture), None
+    """Serve a JPEG (or MP4) of the cache tree; if it is missing or empty there, `make` it and store it first.
+
+    While the cache is away it is made from the original, too; Unavailable where that cannot be.
+    """
+    is_away = False
+    try:
+        found = cached.open_cached(name)
+    except CacheAway:
+        found, is_away = None, True
+    if found is None:
+        try:
+            picture = make()
+        except (NotThere, Conflict):
+            if is_away:  # the cache may well have it
+                raise cached.away() from None
+            raise
+        if not is_away:
+            cached.keep(name, picture)
+        found = Cached(io.BytesIO(picture), len(picture), None)
     download = Download(
-        size,
+        found.size_bytes,
         "video/mp4" if is_film else "image/jpeg",
         etag=f"{photo.photo_md5}-mp4" if is_film else photo.photo_md5,
         filename=_named(photo, "mp4" if is_film else "jpg"),
         cache_control=_cache_control(request, photo),
-        server_path=path,
+        server_path=found.path,
     )
-    return serve(request, download, file)
+    return serve(request, download, found.file)
 
 
-def _keep(name: str, content: bytes) -> None:
-    """Store an object in the cache tree if that can be; a full disk is no reason not to show what is at hand."""
+def _found_or_away(name: str) -> Cached | None:
+    """Return an object that can be had from the cache alone; None if it is not there. Raises Unavailable."""
     try:
-        cache_tree.cache().save(name, ContentFile(content))
-    except Exception:  # each storage has its own kinds of errors
-        logger.warning("The cache tree cannot be written: %s", name, exc_info=True)
-
-
-def _open_cached(name: str) -> tuple[BinaryIO | None, int, bytes | None]:
-    """Return (file, bytes, path on this machine) of an object of the cache tree; (None, 0, None) without one."""
-    storage = cache_tree.cache()
-    try:
-        path: str | None = storage.path(name)
-    except NotImplementedError:  # an object store
-        path = None
-    try:
-        if path is None:
-            remote = storage.open(name, "rb")
-            return (cast(BinaryIO, remote), remote.size, None) if remote.size else (None, 0, None)
-        file = opened(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    except (FileNotFoundError, NotADirectoryError):
-        return None, 0, None
-    size = os.fstat(file.fileno()).st_size
-    if size == 0:  # what a power cut may leave
-        file.close()
-        return None, 0, None
-    return file, size, os.fsencode(path)
-
-
-def _cached_size(name: str) -> int:
-    try:
-        return cache_tree.cache().size(name)
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
+        return cached.open_cached(name)
+    except CacheAway:
+        raise cached.away() from None
 
 
 def _make_thumbnail(photo: Stored) -> bytes:

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from . import assisting, imports, schedules, trash, writes
+from . import assisting, going_on, imports, schedules, trash, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -65,3 +65,9 @@ def forget_old_uploads() -> int:
 def empty_trash() -> int:
     """Start deleting what lies in the trash for long enough. Returns in how many libraries."""
     return trash.empty_what_is_due()
+
+
+@shared_task(name="catalog.tasks.go_on", ignore_result=True)
+def go_on() -> int:
+    """Resume what stopped because the cache was away. Returns how many operations. Safe to run at any time."""
+    return going_on.resume_what_waits_for_the_cache()

@@ -157,6 +157,8 @@ def _cache_storage() -> dict[str, object]:
     """Return django-storages' settings for the cache tree: a folder, or `s3://bucket/prefix`."""
     if not CACHE_LOCATION.startswith("s3://"):
         return {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": CACHE_LOCATION}}
+    from botocore.config import Config
+
     bucket, _, prefix = CACHE_LOCATION.removeprefix("s3://").partition("/")
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -165,7 +167,13 @@ def _cache_storage() -> dict[str, object]:
             "bucket_name": bucket,
             "location": prefix,
             "file_overwrite": True,
-            "addressing_style": "path",
+            # People wait for thumbnails: a store that does not answer is soon called away.
+            "client_config": Config(
+                s3={"addressing_style": "path"},
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"total_max_attempts": 3},
+            ),
             "default_acl": None,
             "querystring_auth": True,
         },
@@ -307,6 +315,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.tasks.forget_old_uploads",
         "schedule": Every(3600.0),
         "options": {"expires": 3600.0},
+    },
+    "go on with what stopped because the cache was away": {
+        "task": "catalog.tasks.go_on",
+        "schedule": Every(60.0),
+        "options": {"expires": 59.0},
     },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",
