@@ -12,7 +12,7 @@ KINDS_OF_OPERATIONS = (
     "renditions",
     "restoring",
     "scan",
-    "trash",
+    "trash_empty",
     "writing",
 )
 """The modules that register one each."""

@@ -24,7 +24,7 @@ from operations.running import LeaseLost, OperationFailed, Run
 from . import cache_tree
 from .aliases import alias_rows
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
-from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot, TrashItem
+from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,9 @@ def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> N
     counts: dict[str, Any] = {
         "photo_count": photos.shown().filter(taken_day__gte=0).count(),
         "problem_count": problems.get(Photo.State.BROKEN, 0) + problems.get(Photo.State.DAMAGED, 0),
-        "missing_count": problems.get(Photo.State.MISSING, 0),
+        "missing_count": photos.gone().count(),
         **photos.exclude(state=Photo.State.MISSING).aggregate(size_bytes=Sum("size_bytes", default=0)),
     }
-    counts["missing_count"] -= TrashItem.objects.filter(library=library, photo__state=Photo.State.MISSING).count()
     covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
     counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
     if scanned_at:

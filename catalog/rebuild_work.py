@@ -104,7 +104,8 @@ class RebuildWork:
         connection.execute(_SAME_PLACE.format(content="k.photo_md5 = entry.photo_md5"))
         for step in filter(str.strip, _MOVED.split(";")):
             connection.execute(step)
-        connection.execute(_SAME_PLACE.format(content="TRUE"))
+        # What lies under the name of a missing or deleted photo, with other content, is another photo.
+        connection.execute(_SAME_PLACE.format(content=f"k.rank <> {MISSING}"))
         connection.execute(
             "UPDATE entry SET rating = k.rating FROM known k WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
         )

@@ -17,6 +17,7 @@ from operations.models import Operation
 
 from .models import HashCache, Library, Photo, PhotoMetadata
 from .models.photo import PhotoQuerySet, photo_id
+from .places import free_places
 from .planning import Entry
 
 CLAIM_LENGTH = timedelta(minutes=10)
@@ -239,8 +240,10 @@ def known_directories(library: Library) -> list[tuple[str, int]]:
 def insert_surveyed(rows: Sequence[Row]) -> None:
     """Insert or, where the path is known, update photos whose heads were read. They then wait for their digest.
 
-    An existing row keeps its id, the day it was added and what people gave it. Call it in a transaction.
+    An existing row keeps its id, the day it was added and what people gave it; one that is gone and had other content
+    gives up its place, so that this is a new photo. Call it in a transaction.
     """
+    free_places(rows)
     rows = _with_free_ids(rows)
     columns = [*KEY_COLUMNS, *SURVEY_COLUMNS, *EMPTY_COLUMNS]
     full = ({**EMPTY_COLUMNS, **row} for row in rows)

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from . import assisting, going_on, imports, schedules, trash, writes
+from . import assisting, going_on, imports, schedules, trash_empty, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -64,7 +64,7 @@ def forget_old_uploads() -> int:
 @shared_task(name="catalog.tasks.empty_trash", ignore_result=True)
 def empty_trash() -> int:
     """Start deleting what lies in the trash for long enough. Returns in how many libraries."""
-    return trash.empty_what_is_due()
+    return trash_empty.empty_what_is_due()
 
 
 @shared_task(name="catalog.tasks.go_on", ignore_result=True)

@@ -9,9 +9,10 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import trash
+from catalog import trash, trash_empty
 from catalog.models import Library, TrashItem
 from catalog.purging import CountDiffers
+from catalog.trash_rows import TrashRefused
 from operations.api.operations import OperationBody, started
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
@@ -141,7 +142,7 @@ class TrashRestore(ApiView):
         body.is_valid(raise_exception=True)
         try:
             return Response(_done_json(trash.restore_items(request.user, library, body.validated_data["item_ids"])))
-        except trash.TrashRefused as refused:
+        except TrashRefused as refused:
             raise Unprocessable(str(refused), "refused") from None
 
 
@@ -161,7 +162,9 @@ class TrashEmpty(ApiView):
         body = CountBody(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            return started(request, lambda: trash.start_emptying(library, request.user, body.validated_data["count"]))
+            return started(
+                request, lambda: trash_empty.start_emptying(library, request.user, body.validated_data["count"])
+            )
         except CountDiffers as differs:
             raise Conflict(str(differs), "count_differs") from None
 

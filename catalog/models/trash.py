@@ -17,7 +17,8 @@ class TrashItem(models.Model):
         moving ──> trashed ──> restoring ──> (row gone, photo back)
                       └──────> deleting ───> (row and photo gone)
 
-    The state is in the row before a file is touched, so that whoever finds it after a crash can finish.
+    The state is in the row before a file is touched, so that whoever finds it after a crash can finish; so is the name of
+    who moves it, which is proven before each step (`catalog.trash_movers`).
     """
 
     class State(models.TextChoices):
@@ -48,6 +49,15 @@ class TrashItem(models.Model):
     mtime_ns = models.BigIntegerField()
     photo_md5 = models.CharField(max_length=32, blank=True)
     trashed_at = models.DateTimeField()
+    mover = models.CharField(
+        max_length=120, blank=True, db_default="", help_text="Who moves its files just now: process and piece of work."
+    )
+    mover_seen_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the mover last said that it is at work."
+    )
+    restored_as = models.TextField(
+        blank=True, db_default="", help_text="The name under which the file is about to come back."
+    )
 
     class Meta:
         ordering = ["-trashed_at", "id"]

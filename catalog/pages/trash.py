@@ -10,9 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from catalog import trash
+from catalog import trash, trash_empty
 from catalog.models import TrashItem
 from catalog.purging import CountDiffers
+from catalog.trash_rows import TrashRefused
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
 
@@ -66,7 +67,7 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         return redirect("catalog:library-trash", library_id)
     try:
         done = trash.restore_items(request.user, library, keys)
-    except trash.TrashRefused as refused:
+    except TrashRefused as refused:
         messages.error(request, str(refused))
         return redirect("catalog:library-trash", library_id)
     if done.count:
@@ -87,7 +88,7 @@ def empty(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         if request.POST.get("sure") != "1":
             messages.warning(request, "Tick the box to confirm. Nothing was changed.")
         elif count.isascii() and count.isdigit() and len(count) < 12:
-            trash.start_emptying(library, request.user, int(count))
+            trash_empty.start_emptying(library, request.user, int(count))
             messages.success(request, "What lay in the trash is being deleted.")
         else:
             messages.warning(request, "Say how many. Nothing was changed.")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import trash
+from catalog import trash_empty, trash_files, trash_rows
 from catalog.models import Favourite, FileWrite, Library, Photo, TrashItem
 from catalog.purging import CountDiffers, start_purge
 from catalog.rebuilding import start_rebuild
-from catalog.trash import restore_items, settle, start_emptying, trash_photos
+from catalog.trash import restore_items, settle, trash_photos
+from catalog.trash_empty import start_emptying
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.test_imports import files_of, rescan
@@ -47,7 +48,7 @@ def test_into_the_trash_and_back_with_all_that_hangs_on_it(library):  # noqa: F8
     item = TrashItem.objects.get()
     assert (item.state, item.sidecars, item.path) == ("trashed", ["1.jpg.xmp"], one.path)
     assert not file.exists() and not (file.parent / "1.jpg.xmp").exists()
-    lies = Path(library.root) / trash.FOLDER / str(item.pk) / "1.jpg"
+    lies = Path(library.root) / trash_files.FOLDER / str(item.pk) / "1.jpg"
     assert lies.read_bytes() == data
     library.refresh_from_db()
     assert (library.photo_count, library.missing_count) == (5, 0)  # it is no problem that somebody deleted it
@@ -85,19 +86,19 @@ def test_emptying_frees_the_disk_and_forgets_the_photos(library):  # noqa: F811
     assert operation.state == State.COMPLETED and operation.result["deleted"] == 2
     assert operation.result["freed_bytes"] > 0
     assert not TrashItem.objects.exists() and not Photo.objects.filter(pk__in=keys).exists()
-    assert not list((Path(library.root) / trash.FOLDER).iterdir())
+    assert not list((Path(library.root) / trash_files.FOLDER).iterdir())
     assert Photo.objects.filter(library=library).count() == 4
     assert rescan(library).result["gone"] == 0
 
 
 def test_by_the_schedule_after_as_many_days_as_the_library_says(library):  # noqa: F811
     trash_photos(library.owner, [photo(library, "1.jpg").pk])
-    assert trash.empty_what_is_due(timezone.now() + timedelta(days=29)) == 0
+    assert trash_empty.empty_what_is_due(timezone.now() + timedelta(days=29)) == 0
     Library.objects.update(trash_days=0)
-    assert trash.empty_what_is_due(timezone.now() + timedelta(days=900)) == 0
+    assert trash_empty.empty_what_is_due(timezone.now() + timedelta(days=900)) == 0
     Library.objects.update(trash_days=30)
-    assert trash.empty_what_is_due(timezone.now() + timedelta(days=31)) == 1
-    assert trash.empty_what_is_due(timezone.now() + timedelta(days=31)) == 0  # under way
+    assert trash_empty.empty_what_is_due(timezone.now() + timedelta(days=31)) == 1
+    assert trash_empty.empty_what_is_due(timezone.now() + timedelta(days=31)) == 0  # under way
     execute(Operation.objects.get(kind="empty_trash").pk)
     assert not TrashItem.objects.filter(trashed_at__lte=timezone.now() - timedelta(days=30)).exists()
 
@@ -158,9 +159,14 @@ def test_killed_in_the_middle_it_is_settled_by_where_the_file_lies(library, monk
     is_restoring = moment in ("going back", "back")
     if is_restoring:
         trash_photos(library.owner, [one.pk])
-    where = {"written down": "_move_in", "moved": "_trashed", "going back": "_put_back", "back": "_restored"}[moment]
+    where = {
+        "written down": (trash_files, "move_in"),
+        "moved": (trash_rows, "write_trashed"),
+        "going back": (trash_files, "put_back"),
+        "back": (trash_rows, "write_restored"),
+    }[moment]
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trash, where, die)
+        patch.setattr(*where, die)
         if is_restoring:
             restore_items(library.owner, library, [TrashItem.objects.get().pk])
         else:
@@ -194,7 +200,7 @@ def test_a_file_that_came_back_under_a_number_before_a_kill_is_found_there(libra
     trash_photos(library.owner, [one.pk])
     make_jpeg(file, seed=77, mtime=1_500_000_000)  # another file takes its place
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trash, "_restored", die)
+        patch.setattr(trash_rows, "write_restored", die)
         restore_items(library.owner, library, [TrashItem.objects.get().pk])
     settle(library, before=timezone.now())
     back = Photo.objects.get(pk=one.pk)
@@ -209,7 +215,7 @@ def test_a_file_that_came_back_and_went_before_anybody_looked_stays_missing(libr
     one = photo(library, "1.jpg")
     trash_photos(library.owner, [one.pk])
     item = TrashItem.objects.get()
-    shutil.rmtree(Path(library.root) / trash.FOLDER / str(item.pk))
+    shutil.rmtree(Path(library.root) / trash_files.FOLDER / str(item.pk))
     TrashItem.objects.update(state="restoring")
     settle(library, before=timezone.now())
     assert not TrashItem.objects.exists()
@@ -220,13 +226,13 @@ def test_a_disk_that_fails_after_the_file_went_back_leaves_no_empty_item(library
     one = photo(library, "1.jpg")
     before = row_of(one)
     trash_photos(library.owner, [one.pk])
-    real = trash.move_between
+    real = trash_files.move_between
 
     def fail_afterwards(*places, **options):
         real(*places, **options)
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(trash, "move_between", fail_afterwards)
+    monkeypatch.setattr(trash_files, "move_between", fail_afterwards)
     done = restore_items(library.owner, library, [TrashItem.objects.get().pk])
     assert (done.count, done.errors) == (1, [])
     assert not TrashItem.objects.exists()
@@ -244,8 +250,8 @@ def test_a_share_that_drops_while_a_photo_goes_back_loses_no_item(library, monke
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(trash, "move_between", drop)
-        patch.setattr(trash, "_lies", drop)
+        patch.setattr(trash_files, "move_between", drop)
+        patch.setattr(trash_files, "lies_in_trash", drop)
         done = restore_items(library.owner, library, [item.pk])
         assert (done.count, len(done.errors)) == (0, 1)
         settle(library, before=timezone.now())
@@ -265,7 +271,7 @@ def test_on_a_root_that_became_read_only_the_photo_stays_in_the_trash(library, m
         monkeypatch.setattr("catalog.sources.local.LocalSource.root_is_writable", lambda _: False)
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(trash, "move_between", refuse)
+    monkeypatch.setattr(trash_files, "move_between", refuse)
     done = restore_items(library.owner, library, [item.pk])
     assert (done.count, len(done.errors)) == (0, 1)
     assert TrashItem.objects.get().state == "trashed"  # to be tried again
@@ -275,7 +281,7 @@ def test_a_file_that_is_nowhere_is_no_photo_that_came_back(library, monkeypatch)
     one = photo(library, "1.jpg")
     trash_photos(library.owner, [one.pk])
     item = TrashItem.objects.get()
-    shutil.rmtree(Path(library.root) / trash.FOLDER / str(item.pk))
+    shutil.rmtree(Path(library.root) / trash_files.FOLDER / str(item.pk))
     done = restore_items(library.owner, library, [item.pk])
     assert (done.count, len(done.errors)) == (0, 1)
     assert not TrashItem.objects.exists()
@@ -289,7 +295,9 @@ def test_another_file_of_the_same_size_and_time_is_not_taken_for_the_one_that_ca
     trash_photos(library.owner, [one.pk])
     file.write_bytes(data[:-3] + b"\x00" + data[-2:])
     os.utime(file, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
-    (Path(library.root) / trash.FOLDER / str(TrashItem.objects.get().pk) / "1.jpg").rename(file.with_name("1 (2).jpg"))
+    (Path(library.root) / trash_files.FOLDER / str(TrashItem.objects.get().pk) / "1.jpg").rename(
+        file.with_name("1 (2).jpg")
+    )
     TrashItem.objects.update(state="restoring")  # killed before that was written down
     settle(library, before=timezone.now())
     assert Photo.objects.get(pk=one.pk).filename == "1 (2).jpg"
@@ -300,7 +308,7 @@ def test_what_went_along_comes_back_even_if_the_disk_fails_in_between(library, m
     file = Path(library.root) / one.path
     (file.parent / "1.jpg.xmp").write_text("<x/>")
     trash_photos(library.owner, [one.pk])
-    real, calls = trash.move_between, []
+    real, calls = trash_files.move_between, []
 
     def fail_once(*places, **options):
         real(*places, **options)
@@ -308,10 +316,10 @@ def test_what_went_along_comes_back_even_if_the_disk_fails_in_between(library, m
         if len(calls) == 1:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(trash, "move_between", fail_once)
+    monkeypatch.setattr(trash_files, "move_between", fail_once)
     assert restore_items(library.owner, library, [TrashItem.objects.get().pk]).count == 1
     assert (file.parent / "1.jpg.xmp").read_text() == "<x/>" and file.exists()
-    assert not list((Path(library.root) / trash.FOLDER).iterdir())
+    assert not list((Path(library.root) / trash_files.FOLDER).iterdir())
 
 
 def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
@@ -319,7 +327,7 @@ def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
         pass
 
     trash_photos(library.owner, [photo(library, f"{n}.jpg").pk for n in (1, 2, 3)])
-    real, calls = trash._delete_files, []
+    real, calls = trash_files.delete_files, []
 
     def delete(root, item):
         if calls:
@@ -329,7 +337,7 @@ def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
 
     operation = start_emptying(library, library.owner, 3, ring=False)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trash, "_delete_files", delete)
+        patch.setattr(trash_files, "delete_files", delete)
         execute(operation.pk)
     Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert execute(operation.pk).result["deleted"] == 3

@@ -1,0 +1,216 @@
+"""The rows of a library's trash: what is about to be done, what was done, and what a process that died left half-way."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from catalog.sources.base import SourceUnavailable
+from catalog.sources.held_root import HeldRoot
+from catalog.sources.placing import sync_folder
+
+from . import publishing, trash_files
+from .libraries import want_scan
+from .models import Library, Photo, TrashItem
+from .places import leave_places
+from .source_for import hold_root, source_for
+from .trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned
+
+State = TrashItem.State
+
+
+class TrashRefused(Exception):
+    """Nothing was deleted or restored; the text is a sentence."""
+
+
+@contextmanager
+def writable_root(library: Library) -> Iterator[HeldRoot]:
+    """Hold the library's folder open for a `with` block, if it is the right one and can be written to.
+
+    Raises TrashRefused.
+    """
+    if library.source != "local":
+        raise TrashRefused(
+            "Only files in folders of this server can be deleted here, none in buckets or on phones. Nothing was "
+            "changed."
+        )
+    try:
+        with closing(source_for(library)) as source:
+            publishing.require_root(library, source)
+        held = hold_root(library)
+    except SourceUnavailable as error:
+        raise TrashRefused(f"{error}") from None
+    with held, closing(source_for(library, held)) as source:
+        if not source.root_is_writable():
+            raise TrashRefused(
+                "The library's folder is read-only, so nothing in it can be deleted or restored. Nothing was changed."
+            )
+        yield held
+
+
+def begin(library: Library, user: Any, keys: Sequence[UUID], mover: Mover) -> tuple[list[TrashItem], set[UUID]]:
+    """Write down that these photos are about to go into the trash.
+
+    Returns the items, without those that another mover has just now, and the photos that are missing by now.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        photos = list(Photo.objects.select_for_update().filter(library=library, pk__in=keys).order_by("pk"))
+        present = [photo for photo in photos if photo.state != Photo.State.MISSING]
+        items = [
+            TrashItem(
+                library=library,
+                photo=photo,
+                user=user,
+                photo_state=photo.state,
+                was_shown=photo.is_shown,
+                directory=photo.directory,
+                filename=photo.filename,
+                size_bytes=photo.size_bytes,
+                mtime_ns=photo.mtime_ns,
+                photo_md5=photo.photo_md5,
+                trashed_at=now,
+                **mover.marks,
+            )
+            for photo in present
+        ]
+        # A photo that came back by another way while an older copy of it lies in the trash: that one stays, unnamed.
+        older = TrashItem.objects.filter(photo__in=[photo.pk for photo in present], state=State.TRASHED)
+        older.update(photo=None)
+        TrashItem.objects.bulk_create(items, ignore_conflicts=True)
+        mine = set(TrashItem.objects.filter(pk__in=[item.pk for item in items]).values_list("pk", flat=True))
+    return [item for item in items if item.pk in mine], set(keys) - {photo.pk for photo in present}
+
+
+def take_back(item: TrashItem, mover: Mover) -> None:
+    """Forget an item whose file was never moved."""
+    TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name).delete()
+
+
+def write_trashed(library: Library, items: Iterable[TrashItem], mover: Mover) -> list[TrashItem]:
+    """Write down that the files of these items lie in the trash now; return the items, those that others took over left out."""
+    now = timezone.now()
+    done = []
+    with transaction.atomic():
+        for item in items:
+            mine = TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name)
+            if not mine.update(state=State.TRASHED, mover="", mover_seen_at=None):
+                continue
+            done.append(item)
+            if item.photo_id is None:
+                continue
+            there = Photo.objects.filter(pk=item.photo_id, directory=item.directory, filename=item.filename)
+            there.exclude(state=Photo.State.MISSING).update(
+                state=Photo.State.MISSING,
+                is_shown=False,
+                needs_digest=False,
+                missing_since=now,
+                claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
+            )
+        publishing.note_change(library)
+    return done
+
+
+def begin_restoring(item: TrashItem, mover: Mover) -> bool:
+    """Write down that an item's photo is about to come back; False if it does not lie in the trash any more."""
+    if not TrashItem.objects.filter(pk=item.pk, state=State.TRASHED).update(state=State.RESTORING, **mover.marks):
+        return False
+    item.state, item.mover = State.RESTORING, mover.name
+    return True
+
+
+def write_kept(item: TrashItem, mover: Mover) -> None:
+    """Write down that an item's photo lies in the trash still."""
+    mine = TrashItem.objects.filter(pk=item.pk, state=State.RESTORING, mover=mover.name)
+    mine.update(state=State.TRASHED, mover="", mover_seen_at=None, restored_as="")
+
+
+def write_restored(library: Library, item: TrashItem, name: str, mover: Mover) -> None:
+    """Let the photo's row be what it was, if it still waits for its file and `name` says where; else the scan sees to it.
+
+    Raises MoverLost; then nothing was written.
+    """
+    with transaction.atomic():
+        mover.require(item)
+        mine = Photo.objects.filter(trash_item=item, state=Photo.State.MISSING)
+        place = Photo.objects.filter(library=library, directory=item.directory, filename=name)
+        taken = place.exclude(pk__in=mine.values("pk"))
+        leave_places(taken.filter(state=Photo.State.MISSING).values_list("pk", flat=True))
+        if name and not taken.exists():
+            mine.update(
+                directory=item.directory,
+                filename=name,
+                state=item.photo_state,
+                is_shown=item.was_shown,
+                missing_since=None,
+                needs_digest=item.photo_state == Photo.State.SURVEYED,
+            )
+        TrashItem.objects.filter(pk=item.pk).delete()
+        publishing.note_change(library)
+
+
+def settle(library: Library, before: datetime | None = None) -> None:
+    """Finish, or take back, what was under way when its process died: by where the files lie.
+
+    Taken for dead are processes of this machine that are gone, and those that were not seen at work since `before` (two
+    minutes ago). Should one wake up, it finds that its rows are another's, and stops.
+    """
+    items = TrashItem.objects.filter(library=library, state__in=UNDER_WAY)
+    left = [item for item in items.select_related("photo") if is_abandoned(item, before)]
+    if not left:
+        return
+    with suppress(TrashRefused), writable_root(library) as held, Mover() as mover:
+        settled = [item for item in left if mover.take_over(item) and _settle(library, held, item, mover)]
+        if settled:
+            publishing.refresh_counts(library)
+
+
+def _settle(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> bool:
+    """Settle one item; False if nobody can tell now where its file lies."""
+    try:
+        if item.state == State.RESTORING:
+            settle_restoring(library, held, item, mover)
+        else:
+            _settle_moving(library, held, item, mover)
+    except (OSError, SourceUnavailable, MoverLost):
+        return False
+    return True
+
+
+def _settle_moving(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> None:
+    root = held.descriptor
+    if not trash_files.lies_in_trash(root, item):
+        trash_files.remove_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+    if trash_files.lies_in_trash(root, item):
+        trash_files.move_sidecars_in(root, item, mover, {})
+        sync_folder(root, trash_files.folder_of_item(item))
+        held.verify()
+        write_trashed(library, [item], mover)
+    else:
+        held.verify()
+        take_back(item, mover)  # it was never moved
+
+
+def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> str:
+    """Write down where a photo lies whose way back broke off, and finish it; return its name if it is back, else "".
+
+    The item is this mover's. Raises OSError or SourceUnavailable if that cannot be told, and MoverLost; then nothing was
+    changed.
+    """
+    root = held.descriptor
+    if trash_files.lies_in_trash(root, item):
+        trash_files.keep_in_trash(root, item, mover)
+        held.verify()
+        write_kept(item, mover)
+        return ""
+    name = trash_files.name_of_restored(root, item)
+    trash_files.sidecars_back(root, item, name or item.filename, mover)
+    held.verify()
+    write_restored(library, item, name, mover)
+    want_scan(library, library.owner)
+    return name
