@@ -10,9 +10,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
+from catalog.snapshots.given import Given, Marked, given_row, marked_row
 from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import Pointer
 from catalog.snapshots.publish import publish, read_pointer
@@ -162,6 +163,23 @@ def star_rows(library: Library) -> Iterator[tuple[Any, ...]]:
         yield number, star.photo_md5 or None, star.fast_photo_key, star.operation, moment
 
 
+def marks_of(library: Library) -> Iterator[tuple[str, str]]:
+    """Yield the marks of a snapshot: what people gave to the photos in it and their files have not (yet)."""
+    yield marked_row(Marked(str(library.pk), library.ratings))
+    for one in given_in(library):
+        yield given_row(one)
+
+
+def given_in(library: Library, *, with_missing: bool = False) -> Iterator[Given]:
+    """Yield what people gave to the library's photos and their files have not (yet)."""
+    photos = Photo.objects.filter(Q(rating_held=True) | Q(taken_held=True), library=library).order_by()
+    if not with_missing:
+        photos = photos.exclude(state=Photo.State.MISSING)
+    columns = ("pk", "rating_held", "rating", "taken_held")
+    for key, has_rating, rating, has_date in photos.values_list(*columns).iterator(chunk_size=2000):
+        yield Given(str(key), has_rating, rating if has_rating else None, has_date)
+
+
 def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield rows without holding all of them: a server-side cursor on PostgreSQL, SQLite steps anyway."""
     with transaction.atomic(), connection.chunked_cursor() as cursor:
@@ -267,7 +285,7 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
         if written is None:
             header = SnapshotHeader(str(library.pk))
             with connection.wrap_database_errors:  # where SQLite copies by itself, its errors are those of the database
-                written = write_snapshot(folder, header, *rows_of(library))
+                written = write_snapshot(folder, header, *rows_of(library), marks=marks_of(library))
         with written:
             publish_written(library, source.root_md5, written, revision, run)
             return written.md5

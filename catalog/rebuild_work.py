@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from catalog.snapshots.given import Given
 from catalog.snapshots.schema import EntryRow
 
 _ENTRY = ", ".join(EntryRow._fields)
@@ -40,7 +41,8 @@ UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry
 Known = tuple[str, str, str, int | None, str | None, int]
 """(photo id, path, photo MD5, rating and capture time that the file has not yet, rank).
 
-The rank tells who is asked first: PRESENT, MISSING or REMEMBERED.
+A rating of 0 is one that a person took away; None stands where the file tells. The rank tells who is asked first: PRESENT,
+MISSING or REMEMBERED.
 """
 PRESENT, MISSING, REMEMBERED = 0, 1, 2
 
@@ -91,15 +93,18 @@ class RebuildWork:
         """Remove entries of files that are gone since an earlier run read them."""
         return self._connection.execute("DELETE FROM entry WHERE path NOT IN (SELECT path FROM seen)").rowcount
 
-    def identify(self, known: Iterable[Known]) -> dict[int, int]:
-        """Give each entry the id, and the rating and date that wait for its file, of the photo that it is.
+    def identify(self, known: Iterable[Known], remembered: Iterable[Given] = ()) -> dict[int, int]:
+        """Give each entry the id, and the rating and date that its file has not, of the photo that it is.
 
-        What is new gets none. Returns how many were recognised, by rank.
+        What is new gets none. `remembered` are the ratings of those that the rows do not know. Returns how many were
+        recognised, by rank.
         """
         connection = self._connection
         connection.execute("BEGIN")
         connection.execute("UPDATE entry SET photo_id = NULL")
         connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?)", known)
+        stars = ((one.rating or 0, one.photo_id, REMEMBERED) for one in remembered if one.has_rating)
+        connection.executemany("UPDATE known SET rating = ? WHERE photo_id = ? AND rank = ?", stars)
         connection.execute("CREATE INDEX temp.known_path ON known(path)")
         connection.execute(_SAME_PLACE.format(content="k.photo_md5 = entry.photo_md5"))
         for step in filter(str.strip, _MOVED.split(";")):
@@ -107,7 +112,8 @@ class RebuildWork:
         # What lies under the name of a missing or deleted photo, with other content, is another photo.
         connection.execute(_SAME_PLACE.format(content=f"k.rank <> {MISSING}"))
         connection.execute(
-            "UPDATE entry SET rating = k.rating FROM known k WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
+            "UPDATE entry SET rating = nullif(k.rating, 0) FROM known k "
+            "WHERE k.photo_id = entry.photo_id AND k.rating IS NOT NULL"
         )
         connection.execute(
             "UPDATE entry SET taken_at = k.taken_at, taken_at_source = 'person' "
@@ -139,6 +145,15 @@ class RebuildWork:
             self._connection.execute("BEGIN")
             self._connection.executemany("UPDATE entry SET photo_id = ? WHERE path = ?", ids)
             self._connection.execute("COMMIT")
+
+    def given(self) -> Iterator[Given]:
+        """Yield what people gave to the photos of the entries and their files have not."""
+        rows = self._connection.execute(
+            "SELECT photo_id, k.rating IS NOT NULL, e.rating, k.taken_at IS NOT NULL FROM entry e JOIN known k USING (photo_id) "
+            "WHERE k.rating IS NOT NULL OR k.taken_at IS NOT NULL"
+        )
+        for photo_id, has_rating, rating, has_date in rows:
+            yield Given(photo_id, bool(has_rating), rating if has_rating else None, bool(has_date))
 
     def count(self) -> int:
         """Return how many entries there are."""

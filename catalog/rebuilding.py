@@ -10,7 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from catalog.media.pool import DecoderPool, Job
-from catalog.snapshots.read import open_snapshot
+from catalog.snapshots.given import Given, Marked, given_row, marked_row
+from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import MAX_TEXT_BYTES, EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
@@ -30,6 +31,7 @@ from operations.running import OperationFailed, Run, operation_kind, start
 from . import cache_tree, publishing
 from .aliases import alias_rows
 from .answers import digest_columns, size_and_time, survey_columns
+from .dates import BY_A_PERSON
 from .decoders import scan_decoders
 from .digesting import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from .doubts import Doubts, can_read_known
@@ -38,6 +40,7 @@ from .models import HashCache, Library, Photo
 from .models.photo import photo_id
 from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
 from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork
+from .restore_plan import ratings_go_into_files
 from .restoring import require_root, switch_to
 from .scan import Scan
 from .snapshot_history import root_md5, working_folder
@@ -108,14 +111,15 @@ class Rebuild:
         with closing(RebuildWork(self.folder / "work.sqlite")) as work:
             self._read_all(work)
             self._require_whole(work)
-            recognised = work.identify(self._known())
+            with self._latest() as latest:
+                recognised = work.identify(self._known(latest), _given(latest))
             self._ask_about_gone(recognised.get(PRESENT, 0), confirmed=confirmed)
             self._ask_about_broken(work.count_broken(), confirmed=confirmed)
             work.name_new(lambda path, head, size: str(photo_id(self.library.pk, path, f"{head}:{size}")))
             self.run.phase("Writing the new catalog", work.count(), unit="entries")
             header = SnapshotHeader(str(self.library.pk))
             rows = (work.entries(), work.bodies(), publishing.star_rows(self.library), alias_rows(self.library))
-            with write_snapshot(self.folder, header, *rows) as written:
+            with write_snapshot(self.folder, header, *rows, marks=self._marks(work)) as written:
                 backup = self._back_up()
                 switched = self._switch(written.path, written.md5)
         seconds = time.monotonic() - started
@@ -297,7 +301,18 @@ class Rebuild:
 
     # -- who is who ---------------------------------------------------------------------------------------------------
 
-    def _known(self) -> Iterator[Known]:
+    @contextmanager
+    def _latest(self) -> Iterator[Snapshot | None]:
+        """Open the latest snapshot of this library that can be used; None if there is none."""
+        with working_folder("rebuild-known") as folder:
+            snapshot = best_snapshot(self.library, root_md5(self.library), folder).snapshot
+            if snapshot is None:
+                yield None
+                return
+            with closing(snapshot):
+                yield snapshot if snapshot.header.library_id == str(self.library.pk) else None
+
+    def _known(self, latest: Snapshot | None) -> Iterator[Known]:
         """Yield the photos that the rows know, then those that only the latest snapshot knows."""
         columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held", "state")
         columns += ("taken_held", "taken_local", "taken_offset_minutes")
@@ -307,15 +322,20 @@ class Rebuild:
             rank = MISSING if state == Photo.State.MISSING else PRESENT
             taken_at = publishing.taken_text(taken[1], taken[2]) if taken[0] else None
             yield str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank
-        with working_folder("rebuild-known") as folder:
-            choice = best_snapshot(self.library, root_md5(self.library), folder)
-            if choice.snapshot is None or choice.snapshot.header.library_id != str(self.library.pk):
-                return
-            with closing(choice.snapshot) as snapshot, suppress(SnapshotUnusable):
-                for entry in snapshot.entries():
-                    key = _uuid_text(entry.photo_id)
-                    if key:
-                        yield key, entry.path, entry.photo_md5 or "", None, None, REMEMBERED
+        if latest is None:
+            return
+        is_only_place = latest.marked() is None and not ratings_go_into_files(self.library)
+        with suppress(SnapshotUnusable):
+            for entry in latest.entries():
+                key = _uuid_text(entry.photo_id)
+                rating = entry.rating if is_only_place else None
+                taken_at = entry.taken_at if entry.taken_at_source == BY_A_PERSON else None
+                if key:
+                    yield key, entry.path, entry.photo_md5 or "", rating, taken_at, REMEMBERED
+
+    def _marks(self, work: RebuildWork) -> Iterator[tuple[str, str]]:
+        yield marked_row(Marked(str(self.library.pk), self.library.ratings))
+        yield from map(given_row, work.given())
 
     # -- phase 2 ------------------------------------------------------------------------------------------------------
 
@@ -338,7 +358,12 @@ class Rebuild:
             target = folder / snapshot_name(md5)
             shutil.copyfile(written_path, target)
             with closing(open_snapshot(target, md5)) as snapshot:
-                return switch_to(Library.objects.get(pk=self.library.pk), snapshot, folder, self.run)
+                return switch_to(Library.objects.get(pk=self.library.pk), snapshot, folder, self.run, is_fresh=True)
+
+
+def _given(latest: Snapshot | None) -> Iterator[Given]:
+    with suppress(SnapshotUnusable):
+        yield from latest.given() if latest else ()
 
 
 def _entry_row(

@@ -1,9 +1,10 @@
 """What a snapshot has other than the catalog's rows: worked out in a file of its own, so that memory does not grow."""
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,15 +12,18 @@ from typing import Any, NamedTuple
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotBroken
 
-from .models import Library, Photo
+from .dates import goes_into_file
+from .models import FileWrite, Library, Photo
 from .planning import LONGEST_PATH_BYTES
-from .publishing import entry_rows
+from .publishing import entry_rows, given_in, taken_text
 
 _COLUMNS = EntryRow._fields
-_TABLE = f"({', '.join(_COLUMNS)}, is_missing INTEGER)"
+_HELD = ("rating_held", "taken_held")
+_TABLE = f"({', '.join(_COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id)"
+_SAME = " AND ".join(f"n.{name} IS o.{name}" for name in (*_COLUMNS, "is_missing", *_HELD))
 _BATCH = 500
 _NEW_CONTENT = (
-    "INSERT INTO content SELECT DISTINCT w.photo_md5, NULL, 0 FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id "
+    "INSERT INTO content(photo_md5) SELECT DISTINCT w.photo_md5 FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id "
     "WHERE w.photo_md5 IS NOT NULL AND n.photo_md5 IS NOT w.photo_md5"
 )
 
@@ -33,6 +37,18 @@ class Wanted(NamedTuple):
     is_missing: bool
     has_same_content: bool
     """The row's photo MD5 is the snapshot's."""
+    rating_held: bool
+    """The rating is one that a person gave and no file has."""
+    taken_held: bool
+    """So is the capture time."""
+
+
+class Content(NamedTuple):
+    """What is known of content that the rows do not have at its place: metadata JSON, and what other rows tell of it."""
+
+    body: str = ""
+    has_thumbnail: bool = False
+    image_digest: str = ""
 
 
 class Plan:
@@ -40,33 +56,76 @@ class Plan:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.ids_were_kept = True
-        """False if some entries had to get other ids than the snapshot says: other libraries have those."""
+        self.is_exact = True
+        """False if the rows will not be what the snapshot says: other libraries have some of its ids, or what people gave
+        meanwhile stays. Then the next scan writes another snapshot."""
 
     def displaced(self) -> Iterator[str]:
         """Yield the photos that must leave their path, because they or another one are elsewhere in the snapshot."""
         yield from self._ids(
             "SELECT n.photo_id FROM now n LEFT JOIN wanted w ON w.photo_id = n.photo_id WHERE "
-            "w.path <> n.path OR (w.path IS NULL AND EXISTS (SELECT 1 FROM wanted o WHERE o.path = n.path))"
+            "(w.path <> n.path OR (w.path IS NULL AND EXISTS (SELECT 1 FROM wanted o WHERE o.path = n.path))) "
+            "AND n.photo_id NOT IN (SELECT photo_id FROM touched)"
         )
 
     def gone(self) -> Iterator[str]:
         """Yield the photos that the snapshot does not know and that are not missing yet."""
         yield from self._ids(
-            "SELECT photo_id FROM now WHERE NOT is_missing AND photo_id NOT IN (SELECT photo_id FROM wanted)"
+            "SELECT photo_id FROM now WHERE NOT is_missing AND photo_id NOT IN (SELECT photo_id FROM wanted) "
+            "AND photo_id NOT IN (SELECT photo_id FROM touched)"
         )
 
     def changed(self) -> Iterator[Wanted]:
         """Yield the entries whose photos have no row, are missing, or differ in anything."""
-        same = " AND ".join(f"n.{name} IS w.{name}" for name in _COLUMNS)
+        same = " AND ".join(f"n.{name} IS w.{name}" for name in (*_COLUMNS, *_HELD))
         columns = ", ".join(f"w.{name}" for name in _COLUMNS)
         rows = self._connection.execute(
-            f"SELECT {columns}, n.photo_id IS NOT NULL, n.is_missing, n.photo_md5 IS w.photo_md5 FROM wanted w "  # noqa: S608
-            f"LEFT JOIN now n ON n.photo_id = w.photo_id WHERE NOT (n.photo_id IS NOT NULL AND NOT n.is_missing AND {same})"
+            f"SELECT {columns}, n.photo_id IS NOT NULL, n.is_missing, n.photo_md5 IS w.photo_md5, w.rating_held, w.taken_held "  # noqa: S608
+            f"FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id WHERE NOT (n.photo_id IS NOT NULL AND NOT n.is_missing "
+            f"AND {same}) AND w.photo_id NOT IN (SELECT photo_id FROM touched)"
         )
+        count = len(_COLUMNS)
         for row in rows:
-            known, missing, same_content = map(bool, row[-3:])
-            yield Wanted(EntryRow._make(row[:-3]), known, missing, known and same_content)
+            known, missing, same_content, rating_held, taken_held = map(bool, row[count:])
+            yield Wanted(EntryRow._make(row[:count]), known, missing, known and same_content, rating_held, taken_held)
+
+    def known_to_change(self) -> Iterator[str]:
+        """Yield the photos with rows that will be written, in order of their ids: the order in which all lock them."""
+        same = " AND ".join(f"n.{name} IS w.{name}" for name in (*_COLUMNS, *_HELD))
+        yield from self._ids(
+            f"SELECT n.photo_id FROM now n LEFT JOIN wanted w ON w.photo_id = n.photo_id "  # noqa: S608
+            f"WHERE NOT (w.photo_id IS NOT NULL AND NOT n.is_missing AND {same}) AND NOT (w.photo_id IS NULL AND n.is_missing "
+            "AND NOT EXISTS (SELECT 1 FROM wanted o WHERE o.path = n.path)) ORDER BY n.photo_id"
+        )
+
+    def merge(self, library: Library) -> int:
+        """Leave those photos alone that were changed since the rows were read; return how many. Call it under the lock.
+
+        What was done to them came later than the plan. Entries that want their places are left out, too.
+        """
+        connection = self._connection
+        connection.execute("BEGIN")
+        connection.execute(f"CREATE TABLE later{_TABLE}")
+        _read_rows(connection, "later", library)
+        connection.execute(
+            "INSERT OR IGNORE INTO touched SELECT o.photo_id FROM later o LEFT JOIN now n ON n.photo_id = o.photo_id "  # noqa: S608
+            f"WHERE NOT ({_SAME})"
+        )
+        connection.execute(
+            "INSERT OR IGNORE INTO touched SELECT photo_id FROM now WHERE photo_id NOT IN (SELECT photo_id FROM later)"
+        )
+        in_the_way = (
+            "INSERT OR IGNORE INTO touched SELECT w.photo_id FROM wanted w JOIN later o ON o.path = w.path "
+            "JOIN touched t ON t.photo_id = o.photo_id WHERE w.photo_id NOT IN (SELECT photo_id FROM touched)"
+        )
+        while connection.execute(in_the_way).rowcount > 0:
+            pass
+        connection.execute("DROP TABLE now")
+        connection.execute("ALTER TABLE later RENAME TO now")
+        count = int(connection.execute("SELECT count(*) FROM touched").fetchone()[0])
+        connection.execute("COMMIT")
+        self.is_exact = self.is_exact and not count
+        return count
 
     def new_content(self) -> Iterator[str]:
         """Yield the photo MD5s of content that the rows do not have, sorted."""
@@ -77,12 +136,16 @@ class Plan:
         marks = "UPDATE content SET has_thumbnail = 1 WHERE photo_md5 = ?"
         self._connection.executemany(marks, ((md5,) for md5 in photo_md5s))
 
-    def content(self, photo_md5: str | None) -> tuple[str, bool]:
-        """Return the metadata JSON ("" if there is none) of new content, and whether it has a thumbnail."""
+    def note_pictures(self, digests: Iterable[tuple[str, str]]) -> None:
+        """Remember image digests of new content, as (digest, photo MD5): other rows with the same bytes tell them."""
+        self._connection.executemany("UPDATE content SET image_digest = ? WHERE photo_md5 = ?", digests)
+
+    def content(self, photo_md5: str | None) -> Content:
+        """Return what is known of new content."""
         found = self._connection.execute(
-            "SELECT body, has_thumbnail FROM content WHERE photo_md5 = ?", [photo_md5]
+            "SELECT body, has_thumbnail, image_digest FROM content WHERE photo_md5 = ?", [photo_md5]
         ).fetchone()
-        return (found[0] or "", bool(found[1])) if found else ("", False)
+        return Content(found[0] or "", bool(found[1]), found[2]) if found else Content()
 
     def _ids(self, sql: str) -> Iterator[str]:
         for (key,) in self._connection.execute(sql):
@@ -90,9 +153,11 @@ class Plan:
 
 
 @contextmanager
-def planned(library: Library, snapshot: Snapshot, folder: Path) -> Iterator[Plan]:
+def planned(library: Library, snapshot: Snapshot, folder: Path, *, keeps_given: bool = False) -> Iterator[Plan]:
     """Compare the library's rows with `snapshot`, in a file in `folder`. Only reads the catalog.
 
+    What people gave to photos that have rows comes from the snapshot where the catalog is its only place, and stays as the
+    rows have it where it belongs into files (those tell), where a write still waits, or everywhere with `keeps_given`.
     Raises SnapshotBroken for a snapshot that contradicts itself or holds what no row can.
     """
     with closing(sqlite3.connect(folder / "plan.sqlite", isolation_level=None)) as connection:
@@ -100,19 +165,23 @@ def planned(library: Library, snapshot: Snapshot, folder: Path) -> Iterator[Plan
             connection.execute(f"PRAGMA {pragma}")
         for table in ("now", "wanted"):
             connection.execute(f"CREATE TABLE {table}{_TABLE}")
-        connection.execute("CREATE TABLE content(photo_md5 TEXT PRIMARY KEY, body TEXT, has_thumbnail INTEGER)")
+        connection.execute(
+            "CREATE TABLE content(photo_md5 TEXT PRIMARY KEY, body TEXT, has_thumbnail DEFAULT 0, image_digest DEFAULT '')"
+        )
+        connection.execute("CREATE TABLE touched(photo_id TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.execute("BEGIN")
-        _insert(connection, "now", ((*row, 0) for row in entry_rows(library)))
-        _insert(connection, "now", _missing_rows(library))
+        _read_rows(connection, "now", library)
         _insert(connection, "wanted", _wanted_rows(library, snapshot))
-        for table in ("now", "wanted"):
-            connection.execute(f"CREATE INDEX {table}_id ON {table}(photo_id)")
-            connection.execute(f"CREATE INDEX {table}_path ON {table}(path)")
+        connection.execute("CREATE INDEX wanted_told ON wanted(told_id)")
+        _index(connection, "wanted")
         plan = Plan(connection)
-        plan.ids_were_kept = not _give_ids(connection)
+        plan.is_exact = not _give_ids(connection)
         twice = connection.execute("SELECT path FROM wanted GROUP BY photo_id HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice:
             raise SnapshotBroken(f"The snapshot {snapshot.md5} has one photo at two places: {twice[0]!r:.200}.")
+        _take_marks(connection, snapshot, library)
+        if _keep_given(connection, library, keeps_given=keeps_given):
+            plan.is_exact = False
         connection.execute(_NEW_CONTENT)
         bodies = ((body, md5) for md5, body in snapshot.metadata())
         connection.executemany("UPDATE content SET body = ? WHERE photo_md5 = ?", bodies)
@@ -120,18 +189,103 @@ def planned(library: Library, snapshot: Snapshot, folder: Path) -> Iterator[Plan
         yield plan
 
 
+def _read_rows(connection: sqlite3.Connection, table: str, library: Library) -> None:
+    """Fill `table` with the catalog's rows as they are."""
+    _insert(connection, table, ((*row, 0, 0, 0, None) for row in entry_rows(library)))
+    _insert(connection, table, _missing_rows(library))
+    _index(connection, table)
+    held = ((one.has_rating, one.has_date, one.photo_id) for one in given_in(library, with_missing=True))
+    connection.executemany(f"UPDATE {table} SET rating_held = ?, taken_held = ? WHERE photo_id = ?", held)  # noqa: S608
+
+
+def _index(connection: sqlite3.Connection, table: str) -> None:
+    connection.execute(f"CREATE INDEX {table}_id ON {table}(photo_id)")
+    connection.execute(f"CREATE INDEX {table}_path ON {table}(path)")
+
+
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    marks = ", ".join("?" * (len(_COLUMNS) + 1))
+    marks = ", ".join("?" * (len(_COLUMNS) + 4))
     connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
 
 
 def _missing_rows(library: Library) -> Iterator[tuple[Any, ...]]:
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING)
-    for key, directory, filename, md5 in missing.values_list("pk", "directory", "filename", "photo_md5").iterator():
-        facts = dict.fromkeys(_COLUMNS)
+    names = (
+        "pk",
+        "directory",
+        "filename",
+        "photo_md5",
+        "rating",
+        "taken_local",
+        "taken_offset_minutes",
+        "taken_source",
+    )
+    for key, directory, filename, md5, rating, local, offset, source in missing.values_list(*names).iterator():
+        facts: dict[str, Any] = dict.fromkeys(_COLUMNS)
         path = f"{directory}/{filename}" if directory else filename
-        facts.update(path=path, filename=filename, photo_md5=md5 or None, photo_id=str(key))  # type: ignore[call-overload]
-        yield (*facts.values(), 1)
+        facts.update(path=path, filename=filename, photo_md5=md5 or None, photo_id=str(key), rating=rating)
+        facts.update(taken_at=taken_text(local, offset) if source else None, taken_at_source=source or None)
+        yield (*facts.values(), 1, 0, 0, None)
+
+
+def _take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Library) -> None:
+    """Mark what people gave as the snapshot says; of one without marks, what cannot be a file's is taken for given."""
+    connection.execute("CREATE TEMP TABLE mark(photo_id TEXT PRIMARY KEY, has_rating, rating, has_date)")
+    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?)", snapshot.given())
+    connection.execute(
+        "UPDATE wanted SET rating = m.rating, rating_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_rating"
+    )
+    connection.execute("UPDATE wanted SET taken_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_date")
+    connection.execute("UPDATE wanted SET taken_held = 1 WHERE taken_at_source = 'person'")
+    if snapshot.marked() is not None or ratings_go_into_files(library):
+        return
+    connection.execute("CREATE TEMP TABLE told(photo_md5 TEXT PRIMARY KEY, rating)")
+    told = ((md5, rating) for md5, body in snapshot.metadata() if (rating := _rating_in(body)) is not None)
+    connection.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", told)
+    connection.execute(
+        "UPDATE wanted SET rating_held = 1 "
+        "WHERE rating IS NOT (SELECT t.rating FROM told t WHERE t.photo_md5 = wanted.photo_md5)"
+    )
+
+
+def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given: bool) -> bool:
+    """Let known photos keep what people gave them where the snapshot has no say in that; return whether any does."""
+    kept = 0
+    for kind, flag, columns, in_files in (
+        (FileWrite.Kind.RATING, "rating_held", ("rating",), ratings_go_into_files(library)),
+        (FileWrite.Kind.DATE, "taken_held", ("taken_at", "taken_at_source"), goes_into_file(library)),
+    ):
+        stays = "TRUE"
+        if not (keeps_given or in_files):
+            waiting = FileWrite.objects.filter(library=library, kind=kind, state__in=[s.value for s in FileWrite.OPEN])
+            connection.execute("CREATE TEMP TABLE IF NOT EXISTS waiting(photo_id TEXT PRIMARY KEY)")
+            connection.execute("DELETE FROM waiting")
+            keys = waiting.order_by().values_list("photo_id", flat=True)
+            connection.executemany("INSERT OR IGNORE INTO waiting VALUES (?)", ((str(key),) for key in keys.iterator()))
+            stays = "n.photo_id IN (SELECT photo_id FROM waiting)"
+        else:  # what the row has not by now, its file has
+            connection.execute(
+                f"UPDATE wanted SET {flag} = 0 FROM now n WHERE n.photo_id = wanted.photo_id AND NOT n.{flag}"  # noqa: S608
+            )
+        taken = ", ".join(f"{name} = n.{name}" for name in columns)
+        kept += connection.execute(
+            f"UPDATE wanted SET {taken}, {flag} = 1 FROM now n WHERE n.photo_id = wanted.photo_id AND n.{flag} AND {stays}"  # noqa: S608
+        ).rowcount
+    return bool(kept)
+
+
+def ratings_go_into_files(library: Library) -> bool:
+    """Tell whether files, or XMP files beside them, hold the stars; elsewhere the catalog is their only place."""
+    return library.source == "local" and library.ratings != Library.Ratings.DATABASE
+
+
+def _rating_in(body: str) -> int | None:
+    """Return the rating that a file said, from its metadata JSON."""
+    with suppress(ValueError, RecursionError):
+        told = json.loads(body)
+        rating = told.get("rating") if isinstance(told, dict) else None
+        return rating if type(rating) is int and 0 <= rating <= 5 else None
+    return None
 
 
 def _wanted_rows(library: Library, snapshot: Snapshot) -> Iterator[tuple[Any, ...]]:
@@ -147,7 +301,8 @@ def _wanted_rows(library: Library, snapshot: Snapshot) -> Iterator[tuple[Any, ..
                     f"The snapshot {snapshot.md5} has a path too long for the catalog: {entry.path!r:.200}."
                 )
             filename = entry.path.rpartition("/")[2]
-            yield (*entry._replace(filename=filename, photo_id=str(key) if key and key not in taken else None), 0)
+            own = str(key) if key and key not in taken else None
+            yield (*entry._replace(filename=filename, photo_id=own), 0, 0, 0, str(key) if key else None)
 
 
 def _uuid(text: str | None) -> uuid.UUID | None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
+from django.utils import timezone
 
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotUnusable, snapshot_name
@@ -27,13 +28,15 @@ from .aliases import restore_aliases
 from .answers import taken_columns, within
 from .locations import best_snapshot
 from .models import Library, Photo, PhotoMetadata
-from .planning import UNREAD
-from .restore_plan import Plan, Wanted, planned
+from .planning import UNREAD, doubted
+from .ratings import mirror_read_stars
+from .restore_plan import Content, Plan, Wanted, planned
 from .scan_rows import PHOTO_TABLE, Row, insert_rows
 from .snapshot_history import SnapshotNotKept, open_copy, root_md5, working_folder
 from .source_for import source_for
 
 logger = logging.getLogger(__name__)
+KIND = "restore"
 _BATCH = 500
 _LARGEST = 2**31 - 1
 Item = TypeVar("Item")
@@ -59,10 +62,10 @@ def start_restore(library: Library, user: Any, md5: str = "", *, ring: bool = Tr
     """
     params = {"library": str(library.pk), "md5": md5}
     key = library.scan_key  # the scan's own: they exclude each other
-    return start("restore", user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
+    return start(KIND, user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
 
 
-@operation_kind("restore", label="Restore of the catalog", queue="scan")
+@operation_kind(KIND, label="Restore of the catalog", queue="scan")
 def run_restore(run: Run) -> dict[str, Any]:
     """Restore the library that `run.params` names; returns what was changed. Safe to run again, wherever it ended."""
     library = Library.objects.filter(pk=run.params["library"]).first()
@@ -103,25 +106,30 @@ def _opened(library: Library, run: Run, folder: Path) -> Snapshot:
     return snapshot
 
 
-def switch_to(library: Library, snapshot: Snapshot, folder: Path, run: Run) -> dict[str, Any]:
+def switch_to(
+    library: Library, snapshot: Snapshot, folder: Path, run: Run, *, is_fresh: bool = False
+) -> dict[str, Any]:
     """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
+
+    What was changed meanwhile stays as it is. With `is_fresh` the snapshot says what the files say now: then what people gave
+    stays with the photos, and nothing is read again.
 
     Killed before the transaction ends, the rows are the old ones; after it, the next claim (or the next scan) finds
     nothing to change and publishes. The snapshot that was the latest stays the second.
     """
     revision = library.revision
-    with planned(library, snapshot, folder) as plan:
+    with planned(library, snapshot, folder, keeps_given=is_fresh) as plan:
         run.raise_if_stopped()
-        switch = _Switch(library, run, plan, snapshot.aliases())
+        switch = _Switch(library, run, plan, snapshot.aliases(), is_fresh=is_fresh)
         switch.look_for_thumbnails()
         run.phase("Switching to the snapshot", snapshot.entry_count, unit="entries")
         counts = switch.apply(revision)
-        ids_were_kept = plan.ids_were_kept
+        is_exact = plan.is_exact
     path = folder / snapshot_name(snapshot.md5)
     written = WrittenSnapshot(str(path), snapshot.md5, snapshot.entry_count, path.stat().st_size)
     require_root(library)
-    # With other ids than the snapshot's it is not this catalog's, so the next scan writes one that is.
-    publishing.publish_written(library, root_md5(library), written, library.revision if ids_were_kept else 0, run)
+    # Where the rows say something else it is not this catalog's, so the next scan writes one that is.
+    publishing.publish_written(library, root_md5(library), written, library.revision if is_exact else 0, run)
     run.operation.done = run.operation.total = snapshot.entry_count
     return {
         "library": str(library.pk),
@@ -141,8 +149,11 @@ def _zone_of_dates(library: Library) -> str:
 class _Switch:
     """One switch of a library's rows to what a plan says."""
 
-    def __init__(self, library: Library, run: Run, plan: Plan, aliases: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, library: Library, run: Run, plan: Plan, aliases: Iterable[tuple[str, str]], *, is_fresh: bool
+    ) -> None:
         self.library = library
+        self.is_fresh = is_fresh
         self.aliases = aliases
         self.run = run
         self.plan = plan
@@ -150,24 +161,30 @@ class _Switch:
         self.started_at: datetime = run.operation.created_at
 
     def look_for_thumbnails(self) -> None:
-        """Find out which new content has a thumbnail in the cache. Slow, so before the transaction."""
+        """Find out what is known of new content: its thumbnail in the cache, its picture's digest. Slow, so it comes first."""
         storage, shard = cache_tree.cache(), self.library.source
         for batch in _batches(self.plan.new_content()):
             with cache_tree.writing():
                 self.plan.note_thumbnails([m for m in batch if storage.exists(cache_tree.thumbnail_name(m, shard))])
+            of_it = Photo.objects.filter(library=self.library, photo_md5__in=batch).exclude(image_digest="").order_by()
+            self.plan.note_pictures(of_it.values_list("image_digest", "photo_md5"))
             self.run.advance(len(batch))
             self.run.checkpoint(force=False, is_lasting=False)
 
     def apply(self, revision: int) -> dict[str, int]:
-        """Change all rows in one transaction, under the fencing number; return what was changed."""
+        """Change all rows in one transaction, under the fencing number; return what was changed.
+
+        `revision` is the library's of before the plan was made. What was changed since is left as it is.
+        """
         counts = {"added": 0, "changed": 0, "gone": 0}
         with transaction.atomic():
-            self.run.checkpoint(stop=False)
+            self.run.checkpoint(stop=False, switched=True)
+            if connection.features.has_select_for_update:
+                for ids in _batches(self.plan.known_to_change()):  # first photos, then their library, as all do
+                    list(Photo.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
             locked = Library.objects.select_for_update().filter(pk=self.library.pk)
             if locked.values_list("revision", flat=True).first() != revision:
-                raise OperationFailed(
-                    "The catalog was changed meanwhile, so it is as it was. Retry.", "changed_meanwhile"
-                )
+                self.plan.merge(self.library)
             for ids in _batches(self.plan.displaced()):
                 _leave_places(ids)
             for ids in _batches(self.plan.gone()):
@@ -184,6 +201,8 @@ class _Switch:
                 counts["changed"] += len(batch) - added
             if restore_aliases(self.library, self.aliases) or any(counts.values()):
                 publishing.note_change(self.library)
+            if self.run.operation.kind == KIND:
+                locked.update(scan_wanted_at=timezone.now())  # the files tell what became of them
             publishing.refresh_counts(self.library)
         return counts
 
@@ -192,18 +211,23 @@ class _Switch:
         new: list[Row] = []
         bodies: dict[str, str] = {}
         known_bodies: list[str] = []
-        missing = [wanted.entry.photo_id for wanted in batch if wanted.is_missing and wanted.has_same_content]
-        known = Photo.objects.in_bulk(missing)
+        same = [wanted.entry.photo_id for wanted in batch if wanted.has_same_content]
+        known = Photo.objects.in_bulk(same)
         by_columns: dict[tuple[str, ...], list[Row]] = {}
         for wanted in batch:
-            row = self._facts(wanted.entry)
+            row = self._facts(wanted)
             if not wanted.has_same_content:
-                body, has_thumbnail = self.plan.content(wanted.entry.photo_md5)
-                row.update(_content(wanted.entry, body, has_thumbnail=has_thumbnail))
-                bodies[row["id"]] = body
+                content = self.plan.content(wanted.entry.photo_md5)
+                row.update(_content(wanted.entry, content))
+                bodies[row["id"]] = content.body
                 known_bodies += [row["id"]] if wanted.is_known else []
-            elif wanted.is_missing:
-                row.update(_back(known[UUID(row["id"])]))
+            else:
+                photo = known[UUID(row["id"])]
+                if wanted.is_missing:
+                    row.update(_back(photo))
+                if not self.is_fresh:  # what differs may stand in its file, or in an XMP file beside it
+                    row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
+                    row.update(self._said_now(photo, row))
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)
             else:
@@ -214,10 +238,21 @@ class _Switch:
         if known_bodies:
             PhotoMetadata.objects.filter(photo_id__in=known_bodies).delete()
         insert_rows(PhotoMetadata, [{"photo_id": key, "body": body} for key, body in bodies.items() if body])
+        stars = [(UUID(wanted.entry.photo_id), wanted.entry.rating) for wanted in batch]
+        mirror_read_stars(self.library, stars)
         return len(new)
 
-    def _facts(self, entry: EntryRow) -> Row:
+    def _said_now(self, photo: Photo, row: Row) -> Row:
+        """Return the moments of wishes: who restores says anew what differs, and the later wish counts."""
+        rates, dates = photo.rating != row["rating"], photo.taken_local != row["taken_local"]
+        return {
+            "rated_at": self.started_at if rates else photo.rated_at,
+            "dated_at": self.started_at if dates else photo.dated_at,
+        }
+
+    def _facts(self, wanted: Wanted) -> Row:
         """Return the columns that every snapshot tells."""
+        entry = wanted.entry
         directory, _, filename = entry.path.rpartition("/")
         return {
             "id": entry.photo_id,
@@ -232,6 +267,8 @@ class _Switch:
             "orientation": within(entry.orientation, 1, 8) or 1,
             "duration_ms": entry.duration_ms,
             "rating": within(entry.rating, 0, 5),
+            "rating_held": wanted.rating_held,
+            "taken_held": wanted.taken_held,
             **_taken(entry, self.zone),
         }
 
@@ -249,11 +286,11 @@ def _taken(entry: EntryRow, zone: ZoneInfo) -> Row:
     return taken_columns(wall, instant.isoformat(), minutes, entry.taken_at_source or "")
 
 
-def _content(entry: EntryRow, body: str, *, has_thumbnail: bool) -> Row:
+def _content(entry: EntryRow, content: Content) -> Row:
     """Return the columns of content that the row does not know; the next scan reads the file again for the rest."""
     told: Any = {}
     with suppress(ValueError, RecursionError):
-        told = json.loads(body) if body else {}
+        told = json.loads(content.body) if content.body else {}
     told = told if isinstance(told, dict) else {}
     texts = {name: told.get(key) for name, (key, _) in _BODY_TEXTS.items()}
     numbers = {name: told.get(key) for name, (key, _, _) in _BODY_NUMBERS.items()}
@@ -270,14 +307,14 @@ def _content(entry: EntryRow, body: str, *, has_thumbnail: bool) -> Row:
         "photo_md5": entry.photo_md5 or "",
         "replaced_md5": "",
         "replaced_image": "",
-        "image_digest": "",
+        "image_digest": content.image_digest,
         "sidecars": UNREAD,
-        "state": Photo.State.READY if has_thumbnail else Photo.State.SURVEYED,
+        "state": Photo.State.READY if content.has_thumbnail else Photo.State.SURVEYED,
         "is_shown": True,
         "problem": "",
         "notes": [],
-        "needs_digest": not has_thumbnail,
-        "has_thumbnail": has_thumbnail,
+        "needs_digest": not content.has_thumbnail,
+        "has_thumbnail": content.has_thumbnail,
         "placeholder": "",
         "caption": "",
         "keywords": [],

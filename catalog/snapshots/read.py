@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
+from catalog.snapshots import given
+from catalog.snapshots.given import Given, Marked
 from catalog.snapshots.schema import (
     MAX_TEXT_BYTES,
     PAGE_SIZE_BYTES,
@@ -60,7 +62,23 @@ class Snapshot:
         """Yield (photo MD5, body); the body is text that should be JSON but is not parsed here."""
         for photo_md5, body in self._rows("metadata", ("photo_md5", "body"), "photo_md5"):
             _check_md5s(photo_md5)
-            yield photo_md5, body
+            if not (photo_md5.startswith(given.PREFIX) and given.read_mark(photo_md5, body)):
+                yield photo_md5, body
+
+    def given(self) -> Iterator[Given]:
+        """Yield what people gave to photos and no file holds, as far as the snapshot marks it (see `marked`)."""
+        yield from (mark for mark in self._marks() if isinstance(mark, Given))
+
+    def marked(self) -> Marked | None:
+        """Return what the snapshot says of its marks; None for one of before there were any."""
+        return next((mark for mark in self._marks() if isinstance(mark, Marked)), None)
+
+    def _marks(self) -> Iterator[Given | Marked]:
+        query = "SELECT photo_md5, body FROM metadata WHERE photo_md5 >= ? AND photo_md5 < ? ORDER BY photo_md5"
+        with _damage_reported():
+            for key, body in self._connection.execute(query, (given.PREFIX, given.END)):
+                if isinstance(key, str) and isinstance(body, str) and (mark := given.read_mark(key, body)):
+                    yield mark
 
     def star_queue(self) -> Iterator[StarRow]:
         """Yield the waiting stars, oldest first."""

@@ -79,19 +79,21 @@ def write_snapshot(
     metadata: Iterable[tuple[str, str]] | Selection = (),
     star_queue: Iterable[StarRow | tuple[Any, ...]] = (),
     aliases: Iterable[tuple[str, str]] = (),
+    *,
+    marks: Iterable[tuple[str, str]] = (),
 ) -> WrittenSnapshot:
     """Write, verify and sync a snapshot into `directory_for_temp`; use the result in a `with` block, which deletes it.
 
-    The order of the rows does not matter (sorted by key is fastest). `metadata` may name an MD5 more than once. Memory
-    stays at some 20 MB however many rows; the disk needs twice the size for a moment, the folder for SQLite's temporary
-    files as much as the metadata takes. Selections are of one database, as it is at one moment. Raises ValueError for rows that
+    The order of the rows does not matter (sorted by key is fastest). `metadata` may name an MD5 more than once; `marks`, of
+    `given`, go into the same table. Memory stays at some 20 MB however many rows; the disk needs twice the size for a moment,
+    the folder for SQLite's temporary files as much as the metadata takes. Selections are of one database, as it is at one moment. Raises ValueError for rows that
     contradict each other or are of wrong types, SnapshotBroken if the written file does not verify, OSError.
     """
     token = secrets.token_hex(8)
     work = os.path.abspath(os.path.join(os.fspath(directory_for_temp), f".photolala.{token}.work"))  # noqa: PTH118
     finished = work.removesuffix(".work") + ".tmp"
     try:
-        entry_count = _fill(work, header, entries, metadata, star_queue, aliases, finished)
+        entry_count = _fill(work, header, entries, metadata, star_queue, aliases, marks, finished)
         _normalise_file_header(finished)
         md5 = _verify(finished, entry_count)
         return WrittenSnapshot(finished, md5, entry_count, os.stat(finished).st_size)
@@ -109,6 +111,7 @@ def _fill(
     metadata: Iterable[tuple[str, str]] | Selection,
     star_queue: Iterable[tuple[Any, ...]],
     aliases: Iterable[tuple[str, str]],
+    marks: Iterable[tuple[str, str]],
     finished: str,
 ) -> int:
     """Collect all rows in the file `work`, then copy them, packed and in key order, to `finished`."""
@@ -139,6 +142,7 @@ def _fill(
         # Of different bodies for one MD5 the smallest wins, so that their order does not matter.
         smallest = " ON CONFLICT(photo_md5) DO UPDATE SET body=excluded.body WHERE excluded.body<body"
         _insert(connection, "metadata", ("photo_md5", "body"), _in_sorted_runs(metadata), smallest)
+        _insert(connection, "metadata", ("photo_md5", "body"), marks, smallest)
         _insert(connection, "star_queue", StarRow._fields, star_queue)
         _insert(connection, "aliases", ("old_md5", "new_md5"), aliases)
         connection.execute("INSERT INTO version VALUES (?, ?, ?)", (SCHEMA_VERSION, header.library_id, entry_count))
