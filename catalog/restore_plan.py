@@ -255,19 +255,20 @@ def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given
         (FileWrite.Kind.RATING, "rating_held", ("rating",), ratings_go_into_files(library)),
         (FileWrite.Kind.DATE, "taken_held", ("taken_at", "taken_at_source"), goes_into_file(library)),
     ):
+        taken = ", ".join(f"{name} = n.{name}" for name in columns)
         stays = "TRUE"
-        if not (keeps_given or in_files):
+        if keeps_given or in_files:  # what was given then and is not by now stands in the file, or was taken back
+            kept += connection.execute(
+                f"UPDATE wanted SET {taken}, {flag} = 0 FROM now n "  # noqa: S608
+                f"WHERE n.photo_id = wanted.photo_id AND wanted.{flag} AND NOT n.{flag}"
+            ).rowcount
+        else:
             waiting = FileWrite.objects.filter(library=library, kind=kind, state__in=[s.value for s in FileWrite.OPEN])
             connection.execute("CREATE TEMP TABLE IF NOT EXISTS waiting(photo_id TEXT PRIMARY KEY)")
             connection.execute("DELETE FROM waiting")
             keys = waiting.order_by().values_list("photo_id", flat=True)
             connection.executemany("INSERT OR IGNORE INTO waiting VALUES (?)", ((str(key),) for key in keys.iterator()))
             stays = "n.photo_id IN (SELECT photo_id FROM waiting)"
-        else:  # what the row has not by now, its file has
-            connection.execute(
-                f"UPDATE wanted SET {flag} = 0 FROM now n WHERE n.photo_id = wanted.photo_id AND NOT n.{flag}"  # noqa: S608
-            )
-        taken = ", ".join(f"{name} = n.{name}" for name in columns)
         kept += connection.execute(
             f"UPDATE wanted SET {taken}, {flag} = 1 FROM now n WHERE n.photo_id = wanted.photo_id AND n.{flag} AND {stays}"  # noqa: S608
         ).rowcount

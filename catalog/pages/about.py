@@ -22,6 +22,12 @@ from operations.running import AlreadyActive
 from .frame import library_frame, owned_frame
 
 MOST_SNAPSHOTS = 50
+_ALONE = "Members’ favourites and what lies in the trash are in Photolala’s database alone: only a backup of the server keeps them."
+_IN_SNAPSHOTS = {
+    Library.Ratings.DATABASE: "Your stars and dates are in no photo file: they are in the database and in these snapshots.",
+    Library.Ratings.SIDECAR: "Your stars are in XMP files beside the photos, your dates in the database and in these snapshots.",
+    Library.Ratings.FILE: "Your stars and dates are in the photo files, and in these snapshots.",
+}
 MOST_KINDS = 20
 
 
@@ -36,6 +42,7 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         "kinds": kinds_in(library),
         "hashes": library_hashes(library),
         "snapshots": list(Snapshot.objects.filter(library=library)[:MOST_SNAPSHOTS]),
+        "where_things_lie": f"{_IN_SNAPSHOTS[Library.Ratings(library.ratings)]} {_ALONE}",
         "memberships": list(Membership.objects.filter(library=library).select_related("user"))
         if frame["is_owner"]
         else [],

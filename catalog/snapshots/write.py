@@ -86,8 +86,9 @@ def write_snapshot(
 
     The order of the rows does not matter (sorted by key is fastest). `metadata` may name an MD5 more than once; `marks`, of
     `given`, go into the same table. Memory stays at some 20 MB however many rows; the disk needs twice the size for a moment,
-    the folder for SQLite's temporary files as much as the metadata takes. Selections are of one database, as it is at one moment. Raises ValueError for rows that
-    contradict each other or are of wrong types, SnapshotBroken if the written file does not verify, OSError.
+    the folder for SQLite's temporary files as much as the metadata takes. Selections are of one database, as it is at one
+    moment. Raises ValueError for rows that contradict each other or are of wrong types, SnapshotBroken if the written file
+    does not verify, OSError.
     """
     token = secrets.token_hex(8)
     work = os.path.abspath(os.path.join(os.fspath(directory_for_temp), f".photolala.{token}.work"))  # noqa: PTH118

@@ -21,7 +21,7 @@ from tests.factories import make_jpeg
 
 pytestmark = pytest.mark.django_db
 PAST = 1_600_000_000
-GIVEN = datetime(2001, 2, 3, 4, 5, 6)  # noqa: DTZ001 - a wall clock's
+GIVEN = datetime(2001, 2, 3, 4, 5, 6)
 
 
 @pytest.fixture
