@@ -1,8 +1,10 @@
 """What earlier imports of the same folder found in its files: a card that is put in again is not read again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
+
+from django.db.models import Q
 
 from .models import Import, ImportItem
 from .planning import is_racy
@@ -13,7 +15,11 @@ State = ImportItem.State
 
 
 class Memory:
-    """Knows the MD5s of files by place, size and time, from earlier imports of one folder into one library."""
+    """Knows the MD5s of files by place, size, time and first 4 kB, from earlier imports of one folder into one library.
+
+    Another card of the same camera, in the same reader, has other files under the same names, now and then of the very size
+    and time.
+    """
 
     def __init__(self, wanted: Import) -> None:
         same = Import.objects.filter(library=wanted.library_id, kind=Import.Kind.FOLDER, source=wanted.source)
@@ -21,11 +27,12 @@ class Memory:
         rows = earlier.values_list("pk", "listed_at")[:MOST_IMPORTS] if wanted.kind == Import.Kind.FOLDER else ()
         self._listed: dict[UUID, datetime] = {key: listed for key, listed in rows if listed is not None}
 
-    def md5s(self, items: Sequence[ImportItem]) -> dict[int, str]:
-        """Return the MD5s, by item, of those that lie there as they lay when they were read. One query.
+    def md5s(self, items: Sequence[ImportItem], head_md5_of: Callable[[ImportItem], str]) -> dict[int, str]:
+        """Return the MD5s, by item, of those that lie there as they lay when they were read, and note their heads. One query.
 
-        A file that was written less than two seconds before it was listed is not believed: its time does not tell whether
-        it was written again.
+        `head_md5_of` reads the head of a file of which all else agrees, and returns its MD5. A file that was written less
+        than two seconds before it was listed is not believed: its time does not tell whether it was written again. Neither
+        is an import that kept no heads.
         """
         if not self._listed:
             return {}
@@ -34,13 +41,15 @@ class Memory:
             directory__in={item.directory for item in items},
             filename__in={item.filename for item in items},
             state__in=[State.IMPORTED, State.DUPLICATE],
-        ).exclude(photo_md5="")
+        ).exclude(Q(photo_md5="") | Q(head_md5=""))
         known = {}
-        columns = ("directory", "filename", "size_bytes", "mtime_ns", "photo_md5", "import_run")
-        for directory, filename, size, mtime_ns, md5, run in read.order_by("id").values_list(*columns):
+        columns = ("directory", "filename", "size_bytes", "mtime_ns", "photo_md5", "head_md5", "import_run")
+        for directory, filename, size, mtime_ns, md5, head_md5, run in read.order_by("id").values_list(*columns):
             if not is_racy(mtime_ns, int(self._listed[run].timestamp() * 1e9)):
-                known[directory, filename, size, mtime_ns] = md5
-        found = {
-            item.pk: known.get((item.directory, item.filename, item.size_bytes, item.mtime_ns), "") for item in items
-        }
-        return {key: md5 for key, md5 in found.items() if md5}
+                known[directory, filename, size, mtime_ns] = md5, head_md5
+        found: dict[int, str] = {}
+        for item in items:
+            md5, head_md5 = known.get((item.directory, item.filename, item.size_bytes, item.mtime_ns), ("", ""))
+            if md5 and head_md5_of(item) == head_md5:
+                found[item.pk], item.head_md5 = md5, head_md5
+        return found

@@ -1,6 +1,7 @@
 """Where the files of an import lie: a folder of this server, a ZIP archive, or what somebody sent."""
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from photolala.lib.paths import unescape_path
 
 from .libraries import LibraryRefused, checked_folder, refuse_foreign
 from .models import Import, ImportItem, Upload
+from .verifying import HEAD_BYTES
 
 
 class Origin(Protocol):
@@ -26,6 +28,9 @@ class Origin(Protocol):
 
     def open(self, item: ImportItem) -> int:
         """Return a read-only descriptor, for the caller to close. Raises OSError."""
+
+    def head_md5(self, item: ImportItem) -> str:
+        """Return the MD5 of the first 4 kB; "" where that is not known, or the file cannot be read."""
 
     def forget(self, item: ImportItem) -> None:
         """Say that the file is not asked for any more."""
@@ -52,6 +57,15 @@ class FolderOrigin:
     def open(self, item: ImportItem) -> int:
         """Open the file if it is the one that was listed."""
         return self._source.open(item.path, expected=(item.size_bytes, item.mtime_ns))
+
+    def head_md5(self, item: ImportItem) -> str:
+        """Read the head of the file, if it is the one that was listed."""
+        try:
+            descriptor = self._source.open(item.path, expected=(item.size_bytes, item.mtime_ns))
+        except OSError:
+            return ""
+        with open(descriptor, "rb") as file:
+            return hashlib.md5(file.read(HEAD_BYTES), usedforsecurity=False).hexdigest()
 
     def forget(self, item: ImportItem) -> None:
         """Nothing was kept."""
@@ -81,6 +95,10 @@ class ArchiveOrigin:
         """Unpack the file."""
         return self._source.open(item.path)
 
+    def head_md5(self, item: ImportItem) -> str:
+        """No earlier import is asked about an archive."""
+        return ""
+
     def forget(self, item: ImportItem) -> None:
         """Remove the unpacked copy."""
         self._source.forget(item.path)
@@ -109,6 +127,10 @@ class UploadOrigin:
             os.close(descriptor)
             raise FileChanged(errno.ESTALE, "What is kept of it is not as long as what was sent; send it again")
         return descriptor
+
+    def head_md5(self, item: ImportItem) -> str:
+        """No earlier import is asked about what was sent."""
+        return ""
 
     def forget(self, item: ImportItem) -> None:
         """Keep it: the importer says when it may go."""

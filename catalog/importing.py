@@ -138,7 +138,7 @@ class Importer:
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")
             while window := _window(media):
-                unknown = self._told_before(window)
+                unknown = self._told_before(origin, window)
                 if unknown:
                     self._take(wanted, origin, pool, unknown)
                 self.run.raise_if_stopped()
@@ -226,9 +226,9 @@ class Importer:
         if ready:
             self._bring(wanted, origin, ready, read)
 
-    def _told_before(self, window: list[ImportItem]) -> list[ImportItem]:
+    def _told_before(self, origin: Origin, window: list[ImportItem]) -> list[ImportItem]:
         """Close those files of a window that an earlier import read and the library still has; return the others."""
-        md5s = self.memory.md5s([item for item in window if item.state == State.WAITING])
+        md5s = self.memory.md5s([item for item in window if item.state == State.WAITING], origin.head_md5)
         told = []
         for item, there in self.duplicates.of_contents([item for item in window if item.pk in md5s], md5s):
             item.state, (item.code, item.reason), item.detail = State.DUPLICATE, there, NOT_READ_AGAIN
@@ -328,7 +328,7 @@ class Importer:
         """Return what is to be imported; the rest is rejected, or there already."""
         kept: list[Read] = []
         for one in read:
-            one.item.photo_md5 = one.result.photo_md5
+            one.item.photo_md5, one.item.head_md5 = one.result.photo_md5, one.result.head_md5
         self.duplicates.look_up(read)
         for one in read:
             item, result = one.item, one.result
@@ -435,7 +435,7 @@ class Importer:
             self.planner.note(one.item)
         beside = {one.pk: one for read in placed for one in read.sidecars.values() if one.state != State.WAITING}
         ended = [item for item in items if item.state not in ImportItem.OPEN]
-        fields = ["state", "photo_md5", "target_directory", "target_filename", "code", "reason", "detail"]
+        fields = ["state", "photo_md5", "head_md5", "target_directory", "target_filename", "code", "reason", "detail"]
         ImportItem.objects.bulk_update([*ended, *beside.values()], fields, batch_size=50)
         self._count([*ended, *beside.values()], len(ended))
 

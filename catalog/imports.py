@@ -18,7 +18,7 @@ from operations.models import Operation
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 
-from .import_origins import discard_uploads
+from .import_origins import remove_staged
 from .libraries import checked_folder, refuse_foreign
 from .models import Import, ImportItem, Library, Photo, Upload
 
@@ -27,7 +27,8 @@ EXPIRES_AFTER = timedelta(days=3)
 """How long a file that was sent in part waits for the rest."""
 KEEP_REJECTED = timedelta(days=7)
 """How long what was sent and could not be imported is kept, to be tried again."""
-ABANDONED_AFTER = timedelta(days=1)
+SETTLED_AFTER = timedelta(minutes=10)
+"""A row without bytes, or bytes without a row, may be under way if it is younger than this."""
 AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
 """Reasons that may be gone at the next try."""
 
@@ -229,8 +230,8 @@ def is_sidecar_name(name: str) -> bool:
 def forget_old_uploads(now: datetime | None = None) -> int:
     """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many.
 
-    Also staged files that no upload knows any more, a day after they were written. Days are those of being there; nothing is
-    removed while the clock is suspect. Give `now` where the time is known.
+    What arrived whole and waits for its import is kept, however long that takes. Staged files that no upload knows go, too.
+    Days are those of being there; nothing is removed while the clock is suspect. Give `now` where the time is known.
     """
     if now is None and clock.is_suspect():
         return 0
@@ -240,23 +241,23 @@ def forget_old_uploads(now: datetime | None = None) -> int:
         Q(completed_at=None, expires_at__lte=given_up) | Q(completed_at__isnull=False, expires_at__lte=rejected)
     )
     count = 0
-    for user_id, key, run in list(old.values_list("user_id", "pk", "import_run_id")):
+    for upload in list(old):
         with transaction.atomic():
-            ImportItem.objects.filter(import_run=run, upload=key, state__in=ImportItem.OPEN).update(
-                state=ImportItem.State.REJECTED,
-                code="expired",
-                reason="It waited for too long and was removed. Send it again.",
-            )
-            ImportItem.objects.filter(import_run=run, upload=key).update(upload=None)
-            archives = Import.objects.filter(archive=key, finished_at=None)
+            items = ImportItem.objects.filter(import_run=upload.import_run_id, upload=upload.pk)
+            archives = Import.objects.filter(archive=upload.pk, finished_at=None)
+            if items.filter(state__in=ImportItem.OPEN).exists() or archives.filter(error="").exists():
+                continue
+            if not Upload.objects.filter(pk=upload.pk, completed_at=upload.completed_at).delete()[0]:
+                continue  # the last of it has just arrived
+            items.update(upload=None)
             archives.update(error="The archive waited for too long and was removed. Send it again.")
-        discard_uploads(user_id, [key])
+        remove_staged(upload.user_id, [upload.pk])
         count += 1
-    return count + _remove_strays(clock.time_ago(ABANDONED_AFTER, now))
+    return count + _remove_strays(clock.time_ago(SETTLED_AFTER, now))
 
 
 def _remove_strays(before: datetime) -> int:
-    """Remove staged files whose uploads went with their library or person; return how many."""
+    """Remove staged files that no upload knows and that nobody wrote to since `before`; return how many."""
     count = 0
     for path in Path(settings.UPLOADS_DIR).glob("*/*"):
         try:

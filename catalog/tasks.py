@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.conf import settings
 
-from . import assisting, going_on, imports, schedules, trash_empty, writes
+from . import assisting, going_on, imports, schedules, trash_empty, upload_sweep, writes
 from .cache_objects import CacheUnavailable
 from .hash_cache import prune_hash_cache
 from .pruning import prune_cache
@@ -51,14 +51,15 @@ def assist_scan(operation_id: str, token: int, zone: str) -> int:
 
 @shared_task(name="catalog.tasks.import_what_waits", ignore_result=True)
 def import_what_waits() -> int:
-    """Start importers where something waits. Returns how many. Safe to run at any time."""
+    """Take in what was sent whole, and start importers where something waits. Returns how many. Safe to run at any time."""
+    upload_sweep.take_in_whole()
     return imports.start_all_waiting()
 
 
 @shared_task(name="catalog.tasks.forget_old_uploads", ignore_result=True)
 def forget_old_uploads() -> int:
-    """Remove uploads that nobody went on with. Returns how many."""
-    return imports.forget_old_uploads()
+    """Bring rows and bytes of uploads into agreement, and remove what nobody went on with. Returns how many were removed."""
+    return upload_sweep.tidy() + imports.forget_old_uploads()
 
 
 @shared_task(name="catalog.tasks.empty_trash", ignore_result=True)

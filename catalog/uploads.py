@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path
 
 from .aliases import current_md5
-from .import_origins import discard_uploads, staged_path
+from .import_origins import remove_staged, staged_path
 from .imports import EXPIRES_AFTER, ImportRefused, open_batch, room_of, take_in
 from .models import Import, Library, Photo, Upload
 
@@ -87,9 +87,27 @@ def find(user: Any, upload_id: UUID) -> Upload | None:
 def offset_of(upload: Upload) -> int:
     """Return how many bytes have arrived; 0 if the staged file is gone."""
     try:
-        return staged_path(upload.user_id, upload.pk).stat().st_size
+        there = staged_path(upload.user_id, upload.pk).stat().st_size
     except FileNotFoundError:
         return 0
+    return there if upload.unchecked_from is None else min(there, upload.unchecked_from)
+
+
+def settle(upload: Upload) -> Upload:
+    """Take in an upload whose bytes are whole, if the process that received the last of them died; return it as it is now.
+
+    A piece that came with a checksum, and was not compared with it any more, is taken back. A file longer than it should be
+    is none that was sent, and counts as nothing. While another connection is sending, nothing is changed.
+    """
+    if upload.completed_at is None:
+        with suppress(UploadRefused), _locked(upload) as descriptor:
+            there = _arrived(upload, descriptor)
+            if there > upload.size_bytes:
+                os.ftruncate(descriptor, 0)
+            elif there == upload.size_bytes and upload.completed_at is None:
+                _take_in(upload, descriptor)
+        upload = find(upload.user, upload.pk) or upload
+    return upload
 
 
 def append(
@@ -101,13 +119,15 @@ def append(
     Raises UploadRefused with what is wrong; the file is then as it was. The last piece makes it an item of its import.
     """
     with _locked(upload) as descriptor:
-        there = os.fstat(descriptor).st_size
+        there = _arrived(upload, descriptor)
         if upload.completed_at is not None or offset != there:
             raise UploadRefused(f"The file has come to byte {there:,}; this piece begins at {offset:,}.", "offset", 409)
         left = upload.size_bytes - there
         if length is not None and length > left:
             raise UploadRefused("The piece is longer than what is missing of the file.", "too_long", 413)
         digest = CHECKSUMS[checksum[0]](usedforsecurity=False) if checksum else None
+        if digest:
+            Upload.objects.filter(pk=upload.pk).update(unchecked_from=there)
         try:
             for chunk in _chunks(read, left):
                 if digest:
@@ -121,18 +141,39 @@ def append(
             raise UploadRefused("The piece was spoilt on its way; send it again.", "checksum", 460)
         now = os.fstat(descriptor).st_size
         os.fsync(descriptor)
-        Upload.objects.filter(pk=upload.pk, completed_at=None).update(expires_at=timezone.now() + EXPIRES_AFTER)
+        Upload.objects.filter(pk=upload.pk, completed_at=None).update(
+            expires_at=timezone.now() + EXPIRES_AFTER, unchecked_from=None
+        )
         if now == upload.size_bytes:
-            fsync_directory(staged_path(upload.user_id, upload.pk).parent)
-            take_in(upload)
+            _take_in(upload, descriptor)
     return now
+
+
+def _arrived(upload: Upload, descriptor: int) -> int:
+    """Return how far the locked file has come, by its row as it is now. Raises UploadRefused if that is gone."""
+    row = Upload.objects.filter(pk=upload.pk).values_list("completed_at", "unchecked_from").first()
+    if row is None:
+        raise UploadRefused("What was sent of this file is gone; begin again.", "gone", 410)
+    upload.completed_at, upload.unchecked_from = row
+    there = os.fstat(descriptor).st_size
+    if upload.completed_at is None and upload.unchecked_from is not None and upload.unchecked_from < there:
+        os.ftruncate(descriptor, upload.unchecked_from)
+        there = upload.unchecked_from
+    return there
+
+
+def _take_in(upload: Upload, descriptor: int) -> None:
+    """Bring the bytes and the name of a whole file to the disk, and make it an item of its import."""
+    os.fsync(descriptor)
+    fsync_directory(staged_path(upload.user_id, upload.pk).parent)
+    take_in(upload)
 
 
 def drop(upload: Upload) -> None:
     """Give an unfinished upload up. Raises UploadRefused for one that is being imported."""
-    if upload.completed_at is not None:
+    if not Upload.objects.filter(pk=upload.pk, completed_at=None).delete()[0]:
         raise UploadRefused("The file has arrived and is being imported.", "complete", 409)
-    discard_uploads(upload.user_id, [upload.pk])
+    remove_staged(upload.user_id, [upload.pk])
 
 
 def _clean(path: str) -> tuple[str, str]:

@@ -106,15 +106,18 @@ class UploadDetail(TusView):
         "uploads_offset",
         "How far it has come (tus 1.0), in Upload-Offset.",
         {200: "See the headers."},
-        errors=(401, 404, 412),
+        errors=(401, 404, 412, 423),
     )
     def head(self, request: Request, upload_id: UUID) -> HttpResponse:
         """Say it in headers."""
-        upload = _find(request, upload_id)
+        upload = uploads.settle(_find(request, upload_id))
+        offset = uploads.offset_of(upload)
+        if offset == upload.size_bytes and upload.completed_at is None:  # complete is what will be imported, not before
+            raise uploads.UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
         headers = {
             **BASIC,
             **_expires(upload),
-            "Upload-Offset": str(uploads.offset_of(upload)),
+            "Upload-Offset": str(offset),
             "Upload-Length": str(upload.size_bytes),
         }
         return HttpResponse(status=200, headers=headers)

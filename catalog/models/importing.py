@@ -84,6 +84,9 @@ class ImportItem(models.Model):
     upload = models.UUIDField(null=True, blank=True, help_text="The upload that holds it.")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     photo_md5 = models.CharField(max_length=32, blank=True)
+    head_md5 = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="Of the first 4 kB, for later imports."
+    )
     target_directory = models.TextField(blank=True)
     target_filename = models.TextField(blank=True)
     code = models.CharField(max_length=20, blank=True, help_text="Why it was not imported, for programs.")
@@ -119,7 +122,10 @@ class ImportItem(models.Model):
 
 
 class Upload(models.Model):
-    """A file that somebody sends in pieces (tus 1.0); the size of its staged file is how far it has come."""
+    """A file that somebody sends in pieces (tus 1.0); the size of its staged file is how far it has come.
+
+    What lies beyond `unchecked_from` is a piece whose checksum was not compared yet: it does not count.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -128,6 +134,7 @@ class Upload(models.Model):
     filename = models.TextField()
     size_bytes = models.PositiveBigIntegerField()
     mtime_ns = models.BigIntegerField()
+    unchecked_from = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)
     completed_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,9 @@
 
 import base64
 import hashlib
+import io
+import sys
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,10 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from catalog import imports, uploads
+from catalog import imports, upload_sweep, uploads
 from catalog.import_origins import staged_path
 from catalog.models import Import, ImportItem, Library, Membership, Upload
+from catalog.tasks import import_what_waits
 from operations.models import Operation
 from operations.running import execute
 from tests.factories import make_photo
@@ -176,6 +180,106 @@ def test_what_arrived_before_the_connection_broke_is_kept(cast, data):
     assert uploads.offset_of(upload) == 40
     upload.refresh_from_db()
     assert upload.completed_at is None and not ImportItem.objects.exists()
+
+
+def sent_whole_but_not_told(cast, data, name="a.jpg"):
+    """Send a file whose last piece arrives in a process that dies right before the row says so."""
+    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), name, len(data))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(uploads, "take_in", lambda upload: sys.exit(9))
+        uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
+    upload.refresh_from_db()
+    assert upload.completed_at is None and staged_path(cast.alice.pk, upload.pk).stat().st_size == len(data)
+    return upload
+
+
+def test_asking_how_far_a_whole_file_has_come_takes_it_in(cast, alice, data):
+    upload = sent_whole_but_not_told(cast, data)
+    asked = alice.head(f"{API}uploads/{upload.pk}/", **TUS)
+    assert (asked.status_code, asked["Upload-Offset"]) == (200, str(len(data)))
+    assert Upload.objects.get().completed_at is not None
+    run_import(cast.library)
+    assert (cast.root / "2024" / "05" / "a.jpg").read_bytes() == data
+
+
+def test_complete_is_not_said_while_another_connection_takes_the_last_piece(cast, alice, data):
+    upload = sent_whole_but_not_told(cast, data)
+    with uploads._locked(upload):
+        answer = alice.head(f"{API}uploads/{upload.pk}/", **TUS)
+    assert answer.status_code == 423
+    assert alice.head(f"{API}uploads/{upload.pk}/", **TUS)["Upload-Offset"] == str(len(data))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "photos.zip"])
+def test_the_schedule_takes_whole_files_in(cast, data, name, tmp_path, settings):
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+            archive.writestr("a.jpg", data)
+        data = (tmp_path / "photos.zip").read_bytes()
+    sent_whole_but_not_told(cast, data, name)
+    import_what_waits()
+    assert Upload.objects.get().completed_at is not None
+    run_import(cast.library)
+    assert (cast.root / "2024" / "05" / "a.jpg").is_file()
+    assert not Upload.objects.exists() and not list(Path(settings.UPLOADS_DIR).rglob("*-*-*-*/*"))
+
+
+def test_a_piece_whose_checksum_was_not_compared_any_more_does_not_count(cast, alice, data):
+    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    address = f"{API}uploads/{upload.pk}/"
+    assert patch(alice, address, 0, data[:50]).status_code == 204
+    spoilt = b"?" * (len(data) - 50)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit):
+        write = uploads._write
+        patched.setattr(uploads, "_write", lambda *piece: (write(*piece), sys.exit(9)))
+        uploads.append(upload, 50, io.BytesIO(spoilt).read, len(spoilt), ("sha1", hashlib.sha1(data[50:]).digest()))
+    assert staged_path(cast.alice.pk, upload.pk).stat().st_size == len(data)
+    assert upload_sweep.take_in_whole() == 0
+    assert alice.head(address, **TUS)["Upload-Offset"] == "50"
+    assert staged_path(cast.alice.pk, upload.pk).stat().st_size == 50
+    assert patch(alice, address, 50, data[50:]).status_code == 204
+    assert Upload.objects.get().completed_at is not None
+
+
+def test_rows_and_bytes_that_disagree_are_settled(cast, data):
+    wanted = imports.open_batch(cast.library, cast.alice)
+    hour = timezone.now() + timedelta(hours=1)
+    bare = uploads.begin(cast.alice, wanted, "bare.jpg", 10)  # a row without bytes
+    staged_path(cast.alice.pk, bare.pk).unlink()
+    longer = uploads.begin(cast.alice, wanted, "longer.jpg", 10)
+    staged_path(cast.alice.pk, longer.pk).write_bytes(b"x" * 11)
+    short = uploads.begin(cast.alice, wanted, "short.jpg", len(data))  # said to be whole
+    uploads.append(short, 0, io.BytesIO(data).read, len(data), None)
+    staged_path(cast.alice.pk, short.pk).write_bytes(data[:-1])
+    done = uploads.begin(cast.alice, wanted, "done.jpg", len(data))  # imported, and killed before it was removed
+    uploads.append(done, 0, io.BytesIO(data).read, len(data), None)
+    ImportItem.objects.filter(upload=done.pk).update(state="imported")
+    stray = staged_path(cast.alice.pk, uuid4())  # bytes without a row
+    stray.write_bytes(b"x")
+    assert upload_sweep.tidy() == 1  # the others may be under way
+    assert upload_sweep.tidy(hour) == 1 and imports.forget_old_uploads(hour) == 1
+    assert set(Upload.objects.values_list("filename", flat=True)) == {"longer.jpg", "short.jpg"}
+    assert uploads.offset_of(longer) == 0
+    run_import(cast.library)
+    item = ImportItem.objects.get(filename="short.jpg")
+    assert (item.state, item.code) == ("rejected", "changed") and "send it again" in item.detail
+
+
+def test_what_arrived_whole_is_kept_until_it_is_imported(cast, data):
+    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
+    assert imports.forget_old_uploads(timezone.now() + timedelta(days=400)) == 0
+    run_import(cast.library)
+    assert (cast.root / "2024" / "05" / "a.jpg").read_bytes() == data
+
+
+def test_what_has_just_arrived_cannot_be_given_up(cast, data):
+    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    stale = Upload.objects.get()
+    uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
+    with pytest.raises(uploads.UploadRefused, match="has arrived"):
+        uploads.drop(stale)
+    assert staged_path(cast.alice.pk, upload.pk).is_file()
 
 
 def test_bounds(cast, alice, settings, monkeypatch):

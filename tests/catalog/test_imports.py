@@ -627,3 +627,28 @@ def test_a_library_that_is_unplugged_in_the_middle_gets_nothing_elsewhere(librar
     assert run_imports(library).result["imported"] == 24 - imported
     assert {end[0] for end in ends(wanted).values()} == {"imported"} and len(files_of(library)) == 25
     assert not list(root.rglob(".photolala-write*"))
+
+
+def test_another_card_with_a_file_of_the_same_name_size_and_time_is_read(library, card):
+    make_jpeg(card / "DCIM" / "IMG_1.JPG", seed=1, mtime=1_600_000_000)
+    first = (card / "DCIM" / "IMG_1.JPG").read_bytes()
+    make_jpeg(card / "DCIM" / "IMG_1.JPG", seed=2, mtime=1_600_000_000)
+    second = (card / "DCIM" / "IMG_1.JPG").read_bytes()
+    size = max(len(first), len(second)) + 10
+    first, second = first.ljust(size, b"\0"), second.ljust(size, b"\0")
+    assert first[:4096] != second[:4096]
+    for data, name in ((first, "2024/05/IMG_1.JPG"), (second, "2024/05/IMG_1 (2).JPG")):
+        (card / "DCIM" / "IMG_1.JPG").write_bytes(data)
+        os.utime(card / "DCIM" / "IMG_1.JPG", (1_600_000_000, 1_600_000_000))
+        assert ends(take(library, card)) == {"DCIM/IMG_1.JPG": ("imported", "", name)}
+    assert (Path(library.root) / "2024/05/IMG_1 (2).JPG").read_bytes() == second
+    assert ends(take(library, card)) == {"DCIM/IMG_1.JPG": ("duplicate", "in_library", "")}
+
+
+def test_what_was_remembered_without_a_head_is_read_again(library, card):
+    make_jpeg(card / "a.jpg", seed=1, mtime=1_600_000_000)
+    take(library, card)
+    ImportItem.objects.update(head_md5="")  # as an earlier version left it
+    for known in (0, 1):
+        take(library, card)
+        assert Operation.objects.filter(kind="import").order_by("created_at").last().result["known"] == known

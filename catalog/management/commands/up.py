@@ -17,6 +17,7 @@ from django.db import OperationalError
 from accounts.models import User
 from catalog.libraries import LibraryRefused, add_library, start_scan
 from catalog.models import Library
+from catalog.upload_sweep import tidy as tidy_uploads
 from operations.running import AlreadyActive
 from photolala.lib.paths import escape_path
 from photolala.lib.supervisor import Program, Supervisor
@@ -123,6 +124,7 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
             call_command("collectstatic", interactive=False, verbosity=0, stdout=StringIO())
             call_command("first_user", stdout=self.stdout)
+            tidy_uploads()
         except (OSError, OperationalError) as error:
             raise CommandError(
                 f"Photolala could not be prepared in {settings.DATA_DIR}: {error}. Nothing is lost. Is the disk full, the "
