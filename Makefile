@@ -2,17 +2,20 @@
 # make run       start Photolala; PHOTOS=/path adds that folder as a library, PORT=8000 chooses the port
 # make test      everything the project promises: style, types, tests on SQLite and on PostgreSQL, Redis and S3, in a browser
 # make lint      style, types and the direction of imports only
+# make drills    kill, freeze and unplug everything at random moments while people go on; POINTS=60 SEED=1, takes hours
 # make bench     measure
 # make clean     remove what setup and tests made; data/ stays
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
-.PHONY: setup dev run test lint bench clean
+.PHONY: setup dev run test lint drills bench clean
 
 # Handed over as they are, so that spaces, quotes and dollars in a folder's name survive.
 override export PHOTOS := $(value PHOTOS)
 override export PORT := $(value PORT)
+POINTS ?= 60
+SEED ?= 1
 
 setup:
 	@scripts/setup.sh
@@ -28,6 +31,9 @@ test: dev
 
 lint: dev
 	@exec scripts/lint.sh
+
+drills: dev
+	@exec .venv/bin/python -m tests.drills.everything --deterministic --clients 300 --points "$(POINTS)" --seed "$(SEED)"
 
 bench: dev
 	@exec .venv/bin/python benchmarks/run.py
