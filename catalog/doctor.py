@@ -10,6 +10,7 @@ from .examinations.cache import examine_cache
 from .examinations.clock import examine_clock
 from .examinations.database import examine_database
 from .examinations.findings import Finding, Severity, error
+from .examinations.leftovers import examine_leftovers
 from .examinations.libraries import examine_libraries
 from .examinations.server import (
     examine_broker,
@@ -19,6 +20,7 @@ from .examinations.server import (
     examine_settings,
     examine_tools,
 )
+from .examinations.trash import examine_trash
 from .progress import Progress, quietly
 
 logger = logging.getLogger(__name__)
@@ -47,11 +49,12 @@ class Report:
 
 
 def examine(*, full: bool = False, heal: bool = False, progress: Progress = quietly) -> Report:
-    """Examine settings, tools, disks, database, broker, clock, operations, libraries with their snapshots, and the cache.
+    """Examine settings, tools, disks, database, broker, clock, operations, libraries, trash, leftovers and the cache.
 
     `full` looks at all thumbnails and all earlier snapshots instead of a sample and the latest. `heal` removes what is
-    of no photo, draws lost thumbnails again and has lost snapshots published again by the next scan; nothing else is
-    changed, and no photo ever. An examination that itself fails is a finding. Without the database, only the others run.
+    of no photo, draws lost thumbnails again, has lost snapshots published again by the next scan, gives files in the trash
+    rows again and removes what is left of work that broke off; nothing else is changed, and no photo ever. An examination
+    that itself fails is a finding. Without the database, only the others run.
     """
     report = Report()
     for name, examination in (
@@ -68,6 +71,8 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
     _add(report, "clock", examine_clock)
     _add(report, "operations", examine_operations)
     _add(report, "libraries", partial(examine_libraries, full=full, heal=heal, progress=progress))
+    _add(report, "trash", partial(examine_trash, heal=heal, progress=progress))
+    _add(report, "leftovers", partial(examine_leftovers, full=full, heal=heal, progress=progress))
     _add(report, "cache", partial(examine_cache, full=full, heal=heal, progress=progress))
     return report
 

@@ -110,7 +110,7 @@ def take(folder: int, item: TrashItem, mover: Mover) -> bytes:
     Whoever was about to move it from another name finds nothing any more. Raises FileNotFoundError if it does not lie there,
     or another OSError.
     """
-    mine = f"{TAKEN}{mover.token}".encode()
+    mine = f"{TAKEN}{mover.token}".encode() + os.path.splitext(unescape_path(item.filename))[1]
     for _ in range(_MOST_TRIES):
         name = _name_in_trash(folder, item)
         if name is None:
