@@ -55,7 +55,9 @@ def look() -> ClockReading:
     with transaction.atomic():
         seen = ClockReading.objects.select_for_update().filter(pk=_KEY).first() or _begin()
         _add(seen)
-        seen.save()
+        # Not `heard_at`, which somebody else writes.
+        names = ["seen_at", "lived_seconds", "suspect_until", "boots", "jumps"]
+        seen.save(force_insert=seen._state.adding, update_fields=None if seen._state.adding else names)
     return seen
 
 

@@ -182,6 +182,7 @@ class ClockReading(models.Model):
 
     seen_at = models.DateTimeField(help_text="The wall clock.")
     lived_seconds = models.FloatField(default=0.0, help_text="How long this installation has been there.")
+    heard_at = models.DateTimeField(null=True, help_text="When a worker last heard the sweep.")
     suspect_until = models.FloatField(default=0.0, help_text="In lived seconds: until then the wall clock is suspect.")
     boots = models.JSONField(
         default=dict, help_text="Boot id -> its boot clock, its offset, and what was lived by then."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 from django.db import connections
 
 from photolala.lib.process import identity
@@ -21,6 +21,14 @@ def pause_operations(**_: Any) -> None:
     (running.filter(worker__endswith=f"|{own}") | running.filter(worker__contains=f"|{own}|")).update(
         stop_requested=True
     )
+
+
+@worker_ready.connect
+def watch_hearing(sender: Any = None, **_: Any) -> None:
+    """End this worker when it turns out to be deaf."""
+    from .hearing import Watch, end_this_process
+
+    Watch({str(name) for name in sender.app.amqp.queues.consume_from}, end_this_process).start()
 
 
 @worker_process_init.connect

@@ -10,9 +10,10 @@ from django.utils import timezone
 from photolala.lib.process import boot_seconds
 
 from . import clock
+from .hearing import note_sweep, queue_of
 from .models import Operation, State, lease_length
 from .purging import purge_finished
-from .running import KINDS, execute
+from .running import execute
 
 logger = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=60)
@@ -33,6 +34,7 @@ def run_operation(operation_id: str) -> None:
 def sweep() -> int:
     """Ring again for work that nobody does: lost messages, dead workers. Returns how many bells were rung."""
     clock.look()
+    note_sweep()
     now = timezone.now()
     rung = 0
     for operation in Operation.objects.filter(state=State.PENDING).iterator():
@@ -75,9 +77,8 @@ def _stands_still(operation: Operation) -> bool:
 
 def ring_for(operation: Operation) -> int:
     """Send the message for `operation`; a broker that is away is no error, because the sweep rings again."""
-    kind = KINDS.get(operation.kind)
     try:
-        run_operation.apply_async((str(operation.pk),), queue=kind.queue if kind else "files")
+        run_operation.apply_async((str(operation.pk),), queue=queue_of(operation))
     except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
         logger.warning("The broker could not be rung for operation %s: %s", operation.pk, error)
         return 0

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 
 from catalog import cache_tree
 from catalog.models import Library
+from operations.hearing import unheard
 from operations.models import Operation, State
 from photolala.web.views import ApiView, documented
 
@@ -55,7 +56,7 @@ class Ready(ApiView):
 
     @documented(
         "health_ready",
-        "Whether database and cache tree can be used.",
+        "Whether database and cache tree can be used, and whether work that waits is heard by a worker.",
         {200: Health, 503: Health},
         errors=(),
         auth=[],
@@ -63,6 +64,8 @@ class Ready(ApiView):
     def get(self, request: Request) -> Response:
         """Look, and say it."""
         checks = {"database": _database(), "cache": _cache_tree()}
+        if checks["database"] == "ok":
+            checks["worker"] = _worker()
         is_good = all(answer == "ok" for answer in checks.values())
         return Response({"status": "ok" if is_good else "failing", "checks": checks}, status=200 if is_good else 503)
 
@@ -100,6 +103,17 @@ def _database() -> str:
     except DatabaseError:
         logger.exception("The database does not answer")
         return "The database does not answer; see the log."
+    return "ok"
+
+
+def _worker() -> str:
+    try:
+        waiting = unheard()
+    except DatabaseError:
+        logger.exception("The operations cannot be read")
+        return "The operations cannot be read; see the log."
+    if waiting:
+        return "Work has waited for more than three minutes, and no worker hears it: start the worker again."
     return "ok"
 
 

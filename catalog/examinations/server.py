@@ -18,6 +18,7 @@ from catalog.cache_tree import cache
 from catalog.decoders import writing_decoder
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.media.sandbox import REQUIRED
+from operations.hearing import UNHEARD_AFTER, unheard
 from operations.models import Operation, State
 from operations.templatetags.figures import duration_words, file_size
 from photolala.broker.store import open_store
@@ -30,7 +31,6 @@ FEW_FILES = 20_000
 TOOL_SECONDS = 60
 BROKER_SECONDS = 5
 DEAD_MESSAGES_OF = timedelta(days=7)
-PATIENCE = timedelta(minutes=5)
 
 
 class Tool(NamedTuple):
@@ -189,21 +189,19 @@ def examine_broker() -> Iterator[Finding]:
 def examine_operations() -> Iterator[Finding]:
     """Yield operations that nobody works on."""
     now = timezone.now()
-    alive = 0
     for operation in Operation.objects.filter(state=State.RUNNING):
-        if not operation.lease_is_dead(now):
-            alive += 1
-            continue
-        yield warning(
-            "operation.abandoned",
-            f"The worker of {operation.kind} “{operation.subject}” is gone. What it did is kept.",
-            "Start a worker (`make run` does): it goes on within a minute.",
-        )
-    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - PATIENCE)
+        if operation.lease_is_dead(now):
+            yield warning(
+                "operation.abandoned",
+                f"The worker of {operation.kind} “{operation.subject}” is gone. What it did is kept.",
+                "Start a worker (`make run` does): it goes on within a minute.",
+            )
+    nobody_hears = {operation.pk for operation in unheard()}
+    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER)
     for operation in waiting.order_by("updated_at")[:20]:
         words = duration_words((now - operation.updated_at).total_seconds())
         text = f"{operation.kind} “{operation.subject}” has waited for a worker for {words}"
-        if alive:
-            yield note("operation.waiting", f"{text}; the workers are busy.", "It starts when one is free.")
+        if operation.pk in nobody_hears:
+            yield error("operation.waiting", f"{text}, and none hears it.", "Start a worker again (`make run` does).")
         else:
-            yield warning("operation.waiting", f"{text}, and none is at work.", "Start a worker (`make run` does).")
+            yield note("operation.waiting", f"{text}; the workers are busy.", "It starts when one is free.")

@@ -59,7 +59,10 @@ def test_poll_costs_three_queries(cast: Cast, django_assert_num_queries: Any, co
 
 def test_probes(cast: Cast, anonymous: APIClient, settings: Any, tmp_path: Any) -> None:
     assert anonymous.get(f"{API}health/live").json() == {"status": "ok"}
-    assert anonymous.get(f"{API}health/ready").json() == {"status": "ok", "checks": {"database": "ok", "cache": "ok"}}
+    assert anonymous.get(f"{API}health/ready").json() == {
+        "status": "ok",
+        "checks": {"database": "ok", "cache": "ok", "worker": "ok"},
+    }
     (tmp_path / "file").write_text("")
     location = str(tmp_path / "file" / "cache")
     settings.STORAGES = {

@@ -324,7 +324,7 @@ def test_operations_that_nobody_works_on(alice):
     operation(State.RUNNING, lease_until=timezone.now() - timedelta(minutes=6))
     abandoned, waiting = examine_operations()
     assert (abandoned.code, waiting.code) == ("operation.abandoned", "operation.waiting")
-    assert "has waited for a worker for 7 min" in waiting.sentence and waiting.severity == Severity.WARNING
+    assert "has waited for a worker for 7 min" in waiting.sentence and waiting.severity == Severity.ERROR
     operation(State.RUNNING, lease_until=timezone.now() + timedelta(minutes=6))
     assert [one.severity for one in examine_operations()] == [Severity.WARNING, Severity.NOTE]
 

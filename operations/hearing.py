@@ -1,0 +1,97 @@
+"""Whether work that waits is heard by a worker: for readiness, the doctor, and the worker itself."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from .models import ClockReading, Operation, State
+from .running import KINDS
+
+logger = logging.getLogger(__name__)
+UNHEARD_AFTER = timedelta(minutes=3)
+LOOK_SECONDS = 30.0
+DEFAULT_QUEUE = "files"
+# Held by `Watch` while it asks the database, and over a fork: no child is born while another thread is inside SQLite, whose
+# locks it would inherit closed.
+_asking = threading.RLock()
+os.register_at_fork(before=_asking.acquire, after_in_parent=_asking.release, after_in_child=_asking.release)
+
+
+def queue_of(operation: Operation) -> str:
+    """Return the queue through which the operation finds its worker."""
+    kind = KINDS.get(operation.kind)
+    return kind.queue if kind else DEFAULT_QUEUE
+
+
+def note_sweep() -> None:
+    """Note that a worker hears just now."""
+    ClockReading.objects.update(heard_at=timezone.now())
+
+
+def unheard() -> list[Operation]:
+    """Return the pending operations, oldest first, that have waited for three minutes although a worker should be free.
+
+    None is free while as many work as this server has worker processes, or while one works for the same queue and others are
+    heard of.
+    """
+    now = timezone.now()
+    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER).order_by("updated_at")
+    pending = list(waiting.defer("checkpoint", "metrics", "result"))
+    if not pending:
+        return []
+    running = Operation.objects.filter(state=State.RUNNING).defer("checkpoint", "metrics", "result")
+    busy = [operation for operation in running if not operation.lease_is_dead(now)]
+    if len(busy) >= settings.WORKER_PROCESSES:
+        return []
+    heard_at = ClockReading.objects.values_list("heard_at", flat=True).first()
+    is_heard_of = heard_at is None or now - UNHEARD_AFTER < heard_at <= now
+    busy_queues = {queue_of(operation) for operation in busy} if is_heard_of else set()
+    return [operation for operation in pending if queue_of(operation) not in busy_queues]
+
+
+class Watch(threading.Thread):
+    """Ends a worker that is idle and does not hear what waits in its queues: whoever started it starts it again."""
+
+    def __init__(self, queues: set[str], end: Callable[[], Any]) -> None:
+        super().__init__(name="hearing", daemon=True)
+        self.queues = queues
+        self.end = end
+        self.stop = threading.Event()
+        self._deaf_before = False
+
+    def run(self) -> None:
+        """Look every thirty seconds, after the time that a worker has to hear."""
+        if self.stop.wait(UNHEARD_AFTER.total_seconds()):
+            return
+        while not self.stop.wait(LOOK_SECONDS):
+            if self.is_deaf():
+                logger.critical("Work waits and this worker does not hear it; it ends, to be started again.")
+                self.end()
+                return
+
+    def is_deaf(self) -> bool:
+        """True if twice in a row something waited for this idle worker."""
+        from celery.worker.state import active_requests  # the web server has no use for it
+
+        with _asking:
+            try:
+                waits = not active_requests and any(queue_of(operation) in self.queues for operation in unheard())
+            except DatabaseError:  # nothing can be said, and nothing be done
+                waits = False
+            finally:
+                connections.close_all()
+        is_deaf, self._deaf_before = waits and self._deaf_before, waits
+        return is_deaf
+
+
+def end_this_process() -> None:
+    """Let this worker finish what it has and end."""
+    os.kill(os.getpid(), signal.SIGTERM)
