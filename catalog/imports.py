@@ -106,18 +106,26 @@ def waiting() -> QuerySet[Import]:
 def start_all_waiting() -> int:
     """Start an importer where something waits and none is at work; return how many. For the schedule.
 
-    What a person cancelled, and what failed, waits for that person.
+    What a person cancelled, and what failed, waits for that person, unless more came after that.
     """
     libraries = Library.objects.filter(pk__in=waiting().order_by().values("library")).select_related("owner")
     count = 0
     for library in libraries:
         last = Operation.objects.filter(active_key=import_key(library)).order_by("-created_at").first()
-        if last is not None and last.state in ("cancelled", "failed", "interrupted") and not last.superseded:
+        waits = last is not None and last.state in ("cancelled", "failed", "interrupted") and not last.superseded
+        if last is not None and waits and not _has_come_since(library, last.updated_at):
             continue
         newest = waiting().filter(library=library).select_related("user").first()
         if newest is not None:
             count += start_importing(library, newest.user) is not None
     return count
+
+
+def _has_come_since(library: Library, moment: datetime) -> bool:
+    """True if something was asked for, or arrived, that nobody was started for: whoever took it in died before that."""
+    mine = waiting().filter(library=library)
+    arrived = Upload.objects.filter(import_run__in=mine.order_by().values("pk"), completed_at__gt=moment)
+    return mine.filter(created_at__gt=moment).exists() or arrived.exists()
 
 
 def visible_imports(user: Any) -> QuerySet[Import]:

@@ -652,3 +652,14 @@ def test_what_was_remembered_without_a_head_is_read_again(library, card):
     for known in (0, 1):
         take(library, card)
         assert Operation.objects.filter(kind="import").order_by("created_at").last().result["known"] == known
+
+
+def test_what_arrived_after_an_import_failed_is_imported_by_the_schedule(library, card, monkeypatch):
+    """Whoever took it in was killed before it could start an importer."""
+    start_importing(library, library.owner)
+    Operation.objects.filter(kind="import").update(state=State.FAILED)
+    assert imports.start_all_waiting() == 0
+    send(open_batch(library, library.owner), "a.jpg", make_jpeg(card / "a.jpg", seed=1).read_bytes())
+    assert imports.start_all_waiting() == 1
+    Operation.objects.filter(kind="import", state=State.PENDING).update(state=State.FAILED, updated_at=timezone.now())
+    assert imports.start_all_waiting() == 0  # that one waits for a person
