@@ -27,7 +27,7 @@ from tests.drills.everything.world import World
 
 DATABASES = ("sqlite", "postgres")
 OWN_MOUNTS = "DRILL_HAS_ITS_OWN_MOUNTS"
-HITS_OF_A_ROUND = 4
+HITS_OF_A_ROUND = 6
 
 
 def main() -> int:

@@ -41,7 +41,8 @@ def run_round(
     from django.conf import settings
 
     randomness = random.Random(f"{seed}-{scenario.name}")
-    (policy,) = randomness.choices(policies, [POLICIES[name] for name in policies])
+    possible = [name for name in policies if name in scenario.policies] or scenario.policies
+    (policy,) = randomness.choices(possible, [POLICIES[name] for name in possible])
     outcome = Outcome(scenario.name, seed, policy)
     began = time.monotonic()
 

@@ -58,6 +58,8 @@ class Scenario:
     is_web: bool = False
     """Done by the request itself, so that this is what is hit."""
     assistants: int = 1
+    policies: tuple[str, ...] = ("file", "sidecar", "database")
+    """Under which it does anything at all."""
     meanwhile: Callable[[Round], None] | None = None
 
 
@@ -289,8 +291,8 @@ def forget_the_exported(one: Round) -> None:
 
 SCENARIOS = [
     Scenario("scan", ("scan",), begin_scan, prepare=change_outside, assistants=2, meanwhile=move_outside),
-    Scenario("rating", ("write",), rate_some, spread_seconds=2.0),
-    Scenario("dates", ("write",), date_some, spread_seconds=2.0),
+    Scenario("rating", ("write",), rate_some, spread_seconds=2.0, policies=("file", "sidecar")),
+    Scenario("dates", ("write",), date_some, spread_seconds=2.0, policies=("file",)),
     Scenario("import", ("import",), begin_import),
     Scenario("trash", (), lambda one: None, is_web=True, spread_seconds=0.2),
     Scenario("rebuild", ("rebuild",), begin_rebuild),

@@ -140,6 +140,7 @@ class World:
             "PHOTOLALA_WORKERS": "2",
             "PHOTOLALA_LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "photolala.settings",
+            "CELERY_SKIP_CHECKS": "1",
         }
         if self.database == "postgres":
             from tests.servers.postgres import running_postgres
@@ -333,6 +334,11 @@ def _is_server(pid: int) -> bool:
 
 def _be_impatient() -> None:
     """Let what takes minutes in a house take a second or two here; and look at this machine's tools only once."""
+    import celery.apps.worker
+    import celery.concurrency.prefork
+    import celery.worker.consumer
+    import celery.worker.pidbox  # noqa: F401  (what workers need is loaded once, before they are forked)
+    import kombu.transport.redis  # noqa: F401
     from django.conf import settings
 
     import catalog.doctor
