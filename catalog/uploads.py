@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -26,6 +27,7 @@ from .models import Import, Library, Photo, Upload
 CHUNK_BYTES = 1024 * 1024
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 LONGEST_NAME_BYTES = 255
+_LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 0.1
 CHECKSUMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "md5": hashlib.md5}
 
 
@@ -213,10 +215,14 @@ def _locked(upload: Upload) -> Iterator[int]:
     except FileNotFoundError:
         raise UploadRefused("What was sent of this file is gone; begin again.", "gone", 410) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UploadRefused("Another connection is sending this file just now.", "locked", 423) from None
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt + 1 == _LOCK_ATTEMPTS:
+                    raise UploadRefused("Another connection is sending this file just now.", "locked", 423) from None
+                time.sleep(_LOCK_PAUSE_SECONDS)  # a piece that has arrived is written in no time
         yield descriptor
     finally:
         os.close(descriptor)

@@ -14,8 +14,8 @@ from django.utils.http import http_date, parse_http_date_safe
 
 from .refusals import Unavailable
 
-BLOCK_BYTES = 256 * 1024
-MOST_STREAMS = settings.WEB_THREADS * 3 // 4
+BLOCK_BYTES = 64 * 1024
+MOST_STREAMS = settings.WEB_THREADS * 16  # no thread waits for their readers, but each holds a file and a block
 _PLACES = threading.BoundedSemaphore(MOST_STREAMS)
 # Nothing in a file of other people's making may ever run, whatever it pretends to be.
 SANDBOX = "sandbox; default-src 'none'"
@@ -45,7 +45,7 @@ def serve(request: HttpRequest, download: Download, file: BinaryIO) -> HttpRespo
     """Answer GET or HEAD with `file` (seekable, opened at any place) or a part of it, and close it in the end.
 
     200, 206 for one satisfiable range, 304 for what the client has already, 416 for a range beyond the end. Several
-    ranges at once get the whole file, as HTTP allows. Streams in blocks of 256 KiB. Raises Unavailable if too many files
+    ranges at once get the whole file, as HTTP allows. Streams in blocks of 64 KiB. Raises Unavailable if too many files
     are being sent.
     """
     try:
@@ -92,8 +92,8 @@ def content_disposition(filename: str, *, attachment: bool) -> str:
 class _Blocks:
     """An iterator over the next `length` bytes of a file that closes it when it is done or dropped.
 
-    A client that stops reading (a paused video) keeps its thread of the web server for as long as it likes. A part of
-    the threads is therefore kept free of files that are too large for the buffers on the way.
+    A client that stops reading (a paused video) keeps its file open, and a few blocks in memory, for as long as it likes; so
+    the number of files being sent that are too large for the buffers on the way is bounded.
     """
 
     def __init__(self, file: BinaryIO, length: int) -> None:

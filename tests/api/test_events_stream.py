@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -93,21 +94,20 @@ class Listener:
         return False
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One events process for all tests here."""
-    folder = tmp_path_factory.mktemp("events")
+@contextmanager
+def running(folder: Path, application: str, **settings: str) -> Iterator[Site]:
+    """An installation in `folder` and a web server in front of `application` (module:name)."""
     (folder / "photos").mkdir()
-    installation = Installation(folder / "data", folder / "photos")
+    installation = Installation(folder / "data", folder / "photos", extra=settings)
     installation.prepare()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--log-level", "error", "photolala.asgi:application"]
+    command += ["--workers", "1", "--log-level", "error", "--backpressure", "4096", application]
     project = Path(__file__).resolve().parents[2]
     environment = {**installation.environment, "PYTHONPATH": str(project)}
-    with (folder / "events.log").open("wb") as log:
+    with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=project, stdout=log, stderr=log)
         try:
             made = Site(installation, port, {}, "")
@@ -123,6 +123,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             for pid in [*descendants(process.pid), process.pid]:
                 kill(pid)
             process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One events process for all tests here."""
+    with running(tmp_path_factory.mktemp("events"), "photolala.asgi:application") as made:
+        yield made
 
 
 @pytest.mark.promise("S4-071")

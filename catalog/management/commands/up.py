@@ -162,9 +162,9 @@ class Command(BaseCommand):
             Program(
                 "web",
                 [
-                    *[python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port)],
-                    *["--workers", "1", "--blocking-threads", str(settings.WEB_THREADS), "--backlog", "256", "--no-ws"],
-                    *["--log-level", "error", "photolala.wsgi:application"],
+                    *[python, "-m", "granian", "--interface", "asgi", "--host", host, "--port", str(port)],
+                    *["--workers", "1", "--backlog", "1024", "--backpressure", "4096", "--no-ws"],
+                    *["--log-level", "error", "photolala.server:application"],
                 ],
             ),
             Program(

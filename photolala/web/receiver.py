@@ -1,0 +1,423 @@
+"""Takes requests from the web server without a thread: bodies as they arrive, answers as clients take them.
+
+Django's code runs in threads, of which there are few. A thread that waited for a slow body, or for a reader who paused, would be
+lost to everybody else, so a request gets its thread only when its body is here, and gives it back between two blocks of a long
+answer. What clients may keep open instead costs a task and a socket:
+
+- a body that makes no progress is answered with 408, one too large with 413, too many at once with 503;
+- a file that is being sent (tus) is handed on in pieces as it arrives, so what came before a connection broke stays, and no
+  connection holds an upload while it is silent. A piece with a checksum counts as a whole or not at all, so it is kept aside
+  until it is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+from urllib.parse import unquote_to_bytes
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+logger = logging.getLogger(__name__)
+UPLOAD = re.compile(r"/api/v1/uploads/[0-9a-f-]{36}/?")
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What clients may keep open, and for how long."""
+
+    body_bytes: int = 32 * MIB
+    """The largest body that is no piece of a file."""
+    in_memory_bytes: int = MIB
+    """A larger body is written to a temporary file."""
+    bodies: int = 512
+    """So many bodies may be under way at once."""
+    idle_seconds: float = 10.0
+    """A body that brings nothing for so long is given up."""
+    grace_seconds: float = 20.0
+    """After so long a body must have kept `least_bytes_a_second`."""
+    least_bytes_a_second: int = 500
+    uploads: int = 256
+    """So many files may be under way at once."""
+    upload_idle_seconds: float = 60.0
+    flush_seconds: float = 5.0
+    """What has come of a file is handed on at least so often."""
+    piece_bytes: int = 8 * MIB
+    pieces_bytes: int = 64 * MIB
+    """All pieces in memory together; with many files under way each gets a share."""
+    checksum_bytes: int = 256 * MIB
+    """The largest piece with a checksum."""
+
+
+class Refused(Exception):
+    """The request is answered without Django; the connection is closed after it, for its body was not read."""
+
+    def __init__(self, status: int, sentence: str, code: str, *, retry_seconds: int = 0) -> None:
+        super().__init__(sentence)
+        self.status, self.code, self.retry_seconds = status, code, retry_seconds
+
+
+class Disconnected(Exception):
+    """The client went away before its body was complete."""
+
+
+@dataclass
+class Answer:
+    """What the WSGI application answered: `rest` yields what did not fit into `first`, None if that is all."""
+
+    status: int
+    headers: Headers
+    first: bytes
+    rest: Iterator[bytes] | None
+    close: Callable[[], None]
+
+
+class Chunk(NamedTuple):
+    """A part of a body; `is_last` if it is complete with it, `is_broken` if the client went away."""
+
+    data: bytes
+    is_last: bool
+    is_broken: bool = False
+
+
+class Incoming:
+    """A body on its way. Waiting for a part can end without it: the part then comes with the next call, none is lost."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self._task: asyncio.Future[Message] | None = None
+
+    async def next(self, seconds: float) -> Chunk | None:
+        """Return the next part, None if there is none in time."""
+        if self._task is None:
+            self._task = asyncio.ensure_future(self.receive())
+        done, _ = await asyncio.wait({self._task}, timeout=seconds)
+        if not done:
+            return None
+        message, self._task = self._task.result(), None
+        if message["type"] == "http.disconnect":
+            return Chunk(b"", is_last=False, is_broken=True)
+        return Chunk(message.get("body", b""), not message.get("more_body", False))
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+@dataclass
+class Receiver:
+    """An ASGI application that serves `application` (WSGI) with `threads`, and `events` (ASGI) at the addresses `is_event`."""
+
+    application: WsgiApplication
+    threads: int
+    events: Callable[[Any, Any, Any], Awaitable[None]]
+    is_event: Callable[[str], bool]
+    temporary: Path
+    bounds: Bounds = field(default_factory=Bounds)
+    release: Callable[[], None] = lambda: None
+    """Called in the thread in which a long answer was begun, to give back what belongs to that thread."""
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
+        self._bodies = self._uploads = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or take part in the server's start and end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            if self.is_event(scope["path"]):
+                await self.events(scope, receive, send)
+                return
+            try:
+                await self._serve(scope, receive, send)
+            except Refused as refused:
+                await _send_problem(send, scope, refused)
+            except Disconnected:
+                return
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = _length(scope)
+        if length == 0:
+            await self._answer(scope, receive, BytesIO(), send)
+            return
+        incoming = Incoming(receive)
+        try:
+            await self._serve_body(scope, incoming, length, send)
+        finally:
+            incoming.close()
+
+    async def _serve_body(self, scope: Scope, incoming: Incoming, length: int | None, send: Send) -> None:
+        if _is_piece(scope):
+            with self._counted("_uploads", self.bounds.uploads, "files are being sent"):
+                if _header(scope, b"upload-checksum"):
+                    limit, idle = self.bounds.checksum_bytes, self.bounds.upload_idle_seconds
+                    with await self._whole_body(incoming, length, limit, idle) as body:
+                        await self._answer(scope, incoming.receive, body, send)
+                else:
+                    await self._take_pieces(scope, incoming, send)
+        else:
+            with self._counted("_bodies", self.bounds.bodies, "requests are on their way"):
+                body = await self._whole_body(incoming, length, self.bounds.body_bytes, self.bounds.idle_seconds)
+            with body:
+                await self._answer(scope, incoming.receive, body, send)
+
+    @contextmanager
+    def _counted(self, name: str, most: int, what: str) -> Iterator[None]:
+        """Count one more while the block runs. Raises Refused if there are too many."""
+        if getattr(self, name) >= most:
+            raise Refused(503, f"Too many {what} just now. Try again in a moment.", "busy", retry_seconds=5)
+        setattr(self, name, getattr(self, name) + 1)
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) - 1)
+
+    # -- bodies -------------------------------------------------------------------------------------------------------
+
+    async def _whole_body(self, incoming: Incoming, length: int | None, limit: int, idle: float) -> BinaryIO:
+        """Return the complete body, at its beginning. Raises Refused, Disconnected."""
+        if length is not None and length > limit:
+            raise _too_large(limit)
+        spool = tempfile.SpooledTemporaryFile(max_size=self.bounds.in_memory_bytes, dir=str(self.temporary))  # noqa: SIM115
+        body = cast(BinaryIO, spool)
+        begun, size = time.monotonic(), 0
+        try:
+            while True:
+                chunk = await incoming.next(idle)
+                if chunk is None:
+                    raise _too_slow()
+                if chunk.is_broken:
+                    raise Disconnected
+                size += len(chunk.data)
+                if size > limit:
+                    raise _too_large(limit)
+                if size > self.bounds.in_memory_bytes:
+                    await self._in_thread(body.write, chunk.data)
+                else:
+                    body.write(chunk.data)
+                if chunk.is_last:
+                    body.seek(0)
+                    return body
+                late = time.monotonic() - begun - self.bounds.grace_seconds
+                if late > 0 and size < late * self.bounds.least_bytes_a_second:
+                    raise _too_slow()
+        except BaseException:
+            body.close()
+            raise
+
+    async def _take_pieces(self, scope: Scope, incoming: Incoming, send: Send) -> None:
+        """Hand a file's piece on in smaller ones as it arrives; the last of them, or the first that fails, is answered."""
+        offset = _header(scope, b"upload-offset")
+        if not re.fullmatch(r"[0-9]{1,15}", offset):  # the application says what is wrong
+            await self._answer(scope, incoming.receive, BytesIO(), send, is_unread=True)
+            return
+        position, held, flushed, is_first = int(offset), bytearray(), time.monotonic(), True
+        while True:
+            wait = self.bounds.flush_seconds if held else self.bounds.upload_idle_seconds
+            chunk = await incoming.next(wait)
+            if chunk is None and not held:
+                raise _too_slow()
+            held += chunk.data if chunk else b""
+            is_over = chunk is not None and (chunk.is_last or chunk.is_broken)
+            share = min(self.bounds.piece_bytes, max(256 * 1024, self.bounds.pieces_bytes // max(1, self._uploads)))
+            is_due = is_first or len(held) >= share or time.monotonic() - flushed >= self.bounds.flush_seconds
+            if not is_over and not (held and (chunk is None or is_due)):
+                continue
+            answer = await self._in_thread(self._call, _piece(scope, position, held), BytesIO(held))
+            if is_over or answer.status != 204:
+                await self._send_answer(
+                    scope, incoming.receive, answer, send, is_unread=chunk is None or not chunk.is_last
+                )
+                return
+            answer.close()
+            position, held, flushed, is_first = position + len(held), bytearray(), time.monotonic(), False
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, body: BinaryIO, send: Send, *, is_unread: bool = False
+    ) -> None:
+        answer = await self._in_thread(self._call, scope, body)
+        await self._send_answer(scope, receive, answer, send, is_unread=is_unread)
+
+    async def _send_answer(
+        self, scope: Scope, receive: Receive, answer: Answer, send: Send, *, is_unread: bool = False
+    ) -> None:
+        """Send what the application answered, block by block; no thread is held while the client takes its time."""
+        headers = answer.headers
+        if is_unread and scope["http_version"].startswith("1"):
+            headers = [*headers, (b"connection", b"close")]
+        if answer.rest is None:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.first, "more_body": False})
+            return
+        gone = asyncio.ensure_future(_until_gone(receive))  # servers do not tell it where one waits to send
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            block: bytes | None = answer.first
+            while block is not None:
+                sending = asyncio.ensure_future(
+                    send({"type": "http.response.body", "body": block, "more_body": True})  # type: ignore[arg-type]
+                )
+                await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():  # else a server would go on taking blocks for nobody
+                    sending.cancel()
+                    return
+                await sending
+                block = await self._in_thread(next, answer.rest, None)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            await self._in_thread(answer.close)
+
+    def _call(self, scope: Scope, body: BinaryIO) -> Answer:
+        """Let the application answer, in this thread."""
+        begun: dict[str, Any] = {}
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., None]:
+            begun["status"] = int(status.split(" ", 1)[0])
+            begun["headers"] = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            return lambda data: None
+
+        result = self.application(_environ(scope, body), start_response)
+        close = getattr(result, "close", lambda: None)
+        try:
+            blocks, first, is_whole = iter(result), bytearray(), False
+            for block in blocks:
+                first += block
+                if len(first) >= 256 * 1024:
+                    break
+            else:
+                is_whole = True
+        except BaseException:
+            close()
+            raise
+        if is_whole:
+            close()
+            return Answer(begun["status"], begun["headers"], bytes(first), None, lambda: None)
+        self.release()
+        return Answer(begun["status"], begun["headers"], bytes(first), blocks, close)
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Return when the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_slow() -> Refused:
+    return Refused(408, "The request came too slowly, so it was given up. Nothing was changed; send it again.", "slow")
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, f"A body may hold {limit // MIB} MiB at most. Nothing was changed.", "too_large")
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def _length(scope: Scope) -> int | None:
+    """Return the length that the body claims, None if it comes in chunks of unknown number."""
+    if _header(scope, b"transfer-encoding"):
+        return None
+    text = _header(scope, b"content-length")
+    if text.isdigit():
+        return int(text[:19])
+    return 0 if scope["http_version"].startswith("1") or scope["method"] in ("GET", "HEAD", "OPTIONS") else None
+
+
+def _is_piece(scope: Scope) -> bool:
+    method = _header(scope, b"x-http-method-override") or scope["method"]
+    return method.upper() == "PATCH" and UPLOAD.fullmatch(scope["path"]) is not None
+
+
+def _piece(scope: Scope, position: int, data: bytearray) -> Scope:
+    """Return the request of a smaller piece that begins at `position` and holds `data`."""
+    changed = (b"upload-offset", b"content-length", b"transfer-encoding")
+    kept = [(name, value) for name, value in scope["headers"] if name not in changed]
+    said = [(b"upload-offset", str(position).encode()), (b"content-length", str(len(data)).encode())]
+    return {**scope, "headers": [*kept, *said]}
+
+
+def _environ(scope: Scope, body: BinaryIO) -> dict[str, Any]:
+    """Return what PEP 3333 wants to know of the request."""
+    raw = scope.get("raw_path")
+    path = unquote_to_bytes(bytes(raw).partition(b"?")[0]) if raw else scope["path"].encode()
+    server = scope.get("server") or ("localhost", 80)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path.decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1] or 0),
+        "REMOTE_ADDR": (scope.get("client") or ("", 0))[0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": body,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        if b"_" in name:
+            continue  # could pass itself off as another header
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        joint = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{joint}{text}" if key in environ else text
+    return environ
+
+
+async def _send_problem(send: Send, scope: Scope, refused: Refused) -> None:
+    """Answer with problem details and close the connection, whose next bytes are not a request."""
+    body = json.dumps({"type": "about:blank", "status": refused.status, "detail": str(refused), "code": refused.code})
+    headers: Headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if refused.retry_seconds:
+        headers.append((b"retry-after", str(refused.retry_seconds).encode()))
+    if scope["http_version"].startswith("1"):
+        headers.append((b"connection", b"close"))
+    with suppress(OSError, RuntimeError):  # who was too slow may be gone
+        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.encode(), "more_body": False})
