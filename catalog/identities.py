@@ -5,6 +5,7 @@ were filed elsewhere. Each row remembers the photo MD5 that was replaced in it u
 followed to where that content lies now.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -15,11 +16,15 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from .aliases import note_aliases
-from .models import Favourite, HashCache, Library, Photo, PhotoMetadata
+from .aliases import current_md5, note_aliases
+from .answers import taken_columns
+from .models import Alias, HashCache, Library, Photo, PhotoMetadata
 from .models.conditions import is_given
 from .models.photo import PhotoQuerySet
-from .scan_rows import TAKEN_COLUMNS
+from .planning import UNREAD
+from .ratings import mirror_for_owner
+from .scan_rows import TAKEN_COLUMNS, free_id
+from .wishes import Wishes, try_waiting_again
 
 CONTENT_FIELDS = [
     field.attname
@@ -35,41 +40,71 @@ CONTENT_FIELDS = [
         "replaced_md5",
         "replaced_image",
         "rating_held",
+        "rated_at",
         "taken_held",
+        "dated_at",
     }
 ]
 _PLACE = ("directory", "filename")
 MOST_NAMED = 500
 
 
-def content_for(photo: Photo, place: Photo) -> dict[str, Any]:
-    """Return the columns of the content at `place` for the row of `photo`, but for what its file has not yet."""
+def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
+    """Return the columns of the content at `place` for the row of `photo`, but for what its file has not yet.
+
+    `body` is the metadata of that content: what people gave to the row at `place` is no word of the file there.
+    """
     values = {name: getattr(place, name) for name in CONTENT_FIELDS}
     if photo.rating_held:
         del values["rating"]
-    if photo.taken_held:
+    elif place.rating_held:
+        values["rating"] = _rating_in(body)
+        if place.sidecars:  # it may have a word to say, too
+            values["sidecars"] = UNREAD
+    if photo.taken_held or place.taken_held:
         for name in TAKEN_COLUMNS:
             del values[name]
+    if place.taken_held and not photo.taken_held and (photo.replaced_md5 or photo.photo_md5 != place.photo_md5):
+        values["sidecars"] = UNREAD  # nobody knows what the file says: the next scan reads it again
+    return values
+
+
+def _rating_in(body: str) -> int | None:
+    try:
+        rating = json.loads(body).get("rating") if body else None
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return rating if isinstance(rating, int) and 0 <= rating <= 5 else None
+
+
+def _new_in(place: Photo) -> dict[str, Any]:
+    """Return the columns of a photo to which nobody gave anything, in the place of one to which somebody may have."""
+    values: dict[str, Any] = {"rating_held": False, "rated_at": None, "taken_held": False, "dated_at": None}
+    if place.taken_held:
+        values |= taken_columns(None, None, None, "")
     return values
 
 
 def follow_replaced(
     library: Library, missing: PhotoQuerySet, added: PhotoQuerySet, started_at: datetime, count: Callable[..., None]
-) -> None:
+) -> int:
     """Lead photos whose content was replaced, and missing ones, to where their content lies now.
 
-    `count` is called in the transaction of each chain of moves, with what it did.
+    `count` is called in the transaction of each chain of moves, with what it did. Returns how many chains were left to the
+    next scan, because a writer has one of their files in hand.
     """
     here = _marked(library)
     if here is None:
-        return
+        return 0
     _keep_edited(library, here, count)
     replaced = here.exclude(state=Photo.State.MISSING).exclude(replaced_md5=F("photo_md5"))
+    postponed: list[list[UUID]] = []
     if replaced.exists():
         own = {
             key: (old, new)
             for key, old, new in replaced.order_by(*_PLACE).values_list("pk", "replaced_md5", "photo_md5")
         }
+        own = _as_it_is_now(library, own)
         holders, places = defaultdict(list), defaultdict(list)
         for key, (old, new) in own.items():
             holders[old].append(key)
@@ -83,10 +118,29 @@ def follow_replaced(
                         groups[md5].append(key)
         for chain, is_ring in chains(holders, places, set(own)):
             with transaction.atomic():
-                count(**_shift(chain, is_ring, started_at))
+                done = _shift(library, chain, is_ring, started_at)
+                if done is None:
+                    postponed.append(chain)
+                else:
+                    count(**done)
     with transaction.atomic():
-        if here.update(replaced_md5="", replaced_image=""):
+        left = here.exclude(pk__in=[key for chain in postponed for key in chain]) if postponed else here
+        if left.update(replaced_md5="", replaced_image=""):
             count()
+    return len(postponed)
+
+
+def _as_it_is_now(library: Library, own: dict[UUID, tuple[str, str]]) -> dict[UUID, tuple[str, str]]:
+    """Return the replaced content of each photo as it is since something was written into it, after it was found elsewhere."""
+    became: dict[str, str] = {}
+    olds = sorted({old for old, _ in own.values()})
+    for start in range(0, len(olds), MOST_NAMED):
+        known = Alias.objects.filter(library=library, old_md5__in=olds[start : start + MOST_NAMED])
+        became |= {old: current_md5(library, old) for old in known.values_list("old_md5", flat=True)}
+    there = Photo.objects.filter(library=library, photo_md5__in=became).exclude(state=Photo.State.MISSING)
+    for old in set(there.values_list("photo_md5", flat=True)):
+        del became[old]  # content that another photo still has
+    return {key: (became.get(old, old), new) for key, (old, new) in own.items()}
 
 
 def _marked(library: Library) -> PhotoQuerySet | None:
@@ -159,32 +213,58 @@ def _walk(next_of: dict[UUID, UUID], first: UUID) -> list[UUID]:
     return chain
 
 
-def _shift(keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, int]:
-    """Let each photo of a chain take the place of the next; return what to count."""
-    photos = Photo.objects.in_bulk(keys)
+def _shift(library: Library, keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, int] | None:
+    """Let each photo of a chain take the place of the next; return what to count, None if a writer has one in hand.
+
+    What people gave to a photo that was found, and is new, they gave to the one that takes its place.
+    """
+    held = Photo.objects.select_for_update(of=("self",)).filter(pk__in=keys).order_by("pk")
+    photos = {photo.pk: photo for photo in held}
+    wishes = Wishes.of(keys)
+    if len(photos) < len(keys) or any(wishes.is_being_written(photo) for photo in photos.values()):
+        return None
+    stars = {key: photo.rating for key, photo in photos.items()}
+    rated: list[UUID] = []
     bodies = dict(PhotoMetadata.objects.filter(photo_id__in=keys).values_list("photo_id", "body"))
     first, last = photos[keys[0]], photos[keys[-1]]
     place_of = dict(pairwise(keys))
+    own: dict[UUID, dict[str, Any]] = {}
     counts = {"moved": len(keys) - 1, "moved_changed": sum(bool(photo.replaced_md5) for photo in photos.values())}
     if is_ring:
         counts["moved"] = len(keys)
         place_of[last.pk] = first.pk
     else:
-        liked = Favourite.objects.filter(photo=keys[-2]).values("user")
-        Favourite.objects.filter(photo=last).exclude(user__in=liked).update(photo=keys[-2])
+        own[keys[-2]] = wishes.lead(library, last, photos[keys[-2]])
         if first.state == Photo.State.MISSING:
             counts["moved_gone"] = int(first.missing_since == started_at)
             counts["moved_added"] = int(last.added_at == started_at)
             last.delete()
             HashCache.objects.filter(library_id=first.library_id, path=first.path).delete()
-        else:
-            place_of[last.pk] = first.pk  # new here, and so is what lies in the first one's place now
-    for key in place_of:
+        else:  # new here, and so is what lies in the first one's place now
+            last.rating_held = last.taken_held = False
+            own[last.pk] = _new_in(first)
+            if last.added_at == started_at:
+                place_of[last.pk] = first.pk
+            else:  # but people may know it since an earlier scan: its id is not given to another photo
+                newcomer = Photo(id=free_id(library.pk, first), library=library, added_at=started_at)
+                own[newcomer.pk] = own.pop(last.pk)
+                Photo.objects.filter(pk=last.pk).delete()
+                photos[newcomer.pk], stars[newcomer.pk] = newcomer, None
+                place_of[newcomer.pk] = first.pk
+    known = [key for key in place_of if photos[key].filename]
+    for key in known:
         Photo.objects.filter(pk=key).update(filename=f"{photos[key].filename}/{key}")  # no file can be called that
     PhotoMetadata.objects.filter(photo_id__in=keys).delete()
     for key, place in place_of.items():
-        values = content_for(photos[key], photos[place])
-        Photo.objects.filter(pk=key).update(**values, replaced_md5="", replaced_image="")
+        values = {**content_for(photos[key], photos[place], bodies.get(place, "")), **own.get(key, {})}
+        if values.get("rating", stars[key]) != stars[key]:
+            rated.append(key)
+        if key in known:
+            Photo.objects.filter(pk=key).update(**values, replaced_md5="", replaced_image="")
+        else:
+            Photo.objects.create(id=key, library=library, added_at=started_at, **values)
         if place in bodies:
             PhotoMetadata.objects.create(photo_id=key, body=bodies[place])
+    try_waiting_again(library, list(place_of))
+    mirror_for_owner(library, rated)
     return counts

@@ -30,8 +30,22 @@ from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
 logger = logging.getLogger(__name__)
 
 
-def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> None:
-    """Bring the counts and cover pictures of a library up to date."""
+def refresh_counts(library: Library, *, scanned_at: datetime | None = None, run: Run | None = None) -> None:
+    """Bring the counts and cover pictures of a library up to date.
+
+    With `run` under its fencing number: a run that was overtaken meanwhile raises LeaseLost and writes nothing.
+    """
+    counts = _counts_of(library)
+    if scanned_at:
+        counts["scanned_at"] = scanned_at
+    with transaction.atomic():
+        if run:
+            run.checkpoint(stop=False)
+        Library.objects.filter(pk=library.pk).update(**counts)
+    library.refresh_from_db()
+
+
+def _counts_of(library: Library) -> dict[str, Any]:
     photos = Photo.objects.filter(library=library)
     by_state = photos.with_problems().order_by().values_list("state").annotate(count=Count("*"))
     problems: dict[str, int] = dict(by_state)
@@ -44,10 +58,7 @@ def refresh_counts(library: Library, *, scanned_at: datetime | None = None) -> N
     }
     covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
     counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
-    if scanned_at:
-        counts["scanned_at"] = scanned_at
-    Library.objects.filter(pk=library.pk).update(**counts)
-    library.refresh_from_db()
+    return counts
 
 
 def note_change(library: Library) -> None:

@@ -82,6 +82,7 @@ class Scan:
         self.library = library
         self.source = source
         self.started_at: datetime = run.operation.created_at  # the same however often the scan is resumed
+        self.seen_at = moves.last_walk(library)
         self.zone = library.time_zone
         self.totals = Totals()
         self.problems: list[dict[str, str]] = []
@@ -90,6 +91,7 @@ class Scan:
         self.altered: dict[str, list[str]] = {}
         self.verifies_heads = bool(run.params.get("verify_heads"))
         self.is_walking = True
+        self.saw_everything = False
         self.opened = ExitStack()  # what was opened ahead, and for nothing if the run ends early
         self.root_was_empty = False
         self.changed_anything = False
@@ -160,12 +162,13 @@ class Scan:
                 self._use_up_confirmation()
             raise
         self.is_walking = False
+        self.saw_everything = True
         vanished = self._vanished(seen) if seen_known < scan_rows.count_known(self.library) else []
         confirmed_before = self.run.operation.checkpoint.get("confirmed_gone", 0) - self.counts["gone"]
         if confirmed:
             self._use_up_confirmation(confirmed_gone=self.counts["gone"] + self.totals.gone)
         elif too_many_gone(self.totals.gone, self.totals.known) and self.totals.gone > confirmed_before:
-            self._ask_about_gone(list(dirty))
+            self._ask_about_gone(list(dirty), vanished)
         return dirty, vanished
 
     def _use_up_confirmation(self, **checkpoint: Any) -> None:
@@ -293,9 +296,9 @@ class Scan:
                 vanished.append(directory)
         return vanished
 
-    def _ask_about_gone(self, dirty: list[str]) -> None:
+    def _ask_about_gone(self, dirty: list[str], vanished: list[str]) -> None:
         """Stop and ask a person, unless most of what is gone lies elsewhere now (a tidied-up library)."""
-        moved = moves.count_probable(self.library, self.source, dirty, self.entries)
+        moved = moves.count_probable(self.library, self.source, dirty, vanished, self.entries)
         if not too_many_gone(self.totals.gone, self.totals.known, moved):
             return
         raise OperationFailed(
@@ -314,7 +317,9 @@ class Scan:
         if vanished:
             self.require_source()
         for directory in vanished:
-            self._mark_gone(partial(scan_rows.mark_directory_missing, self.library, directory, self.started_at))
+            self._mark_gone(
+                partial(scan_rows.mark_directory_missing, self.library, directory, self.started_at, self.seen_at)
+            )
         self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
         doubts = Doubts(self.require_source, partial(can_read_known, self.library, self.source))
         rows: list[Row] = []
@@ -329,7 +334,7 @@ class Scan:
                 self._write_surveyed(rows)
                 rows, flushed = [], time.monotonic()
         self._write_surveyed([*rows, *doubts.rest()])
-        publishing.refresh_counts(self.library)
+        publishing.refresh_counts(self.library, run=self.run)
 
     def _mark_gone(self, mark: Callable[[], int]) -> None:
         """Mark entries as missing, and count them, under the fencing number."""
@@ -349,7 +354,8 @@ class Scan:
                 self.require_source()
             # More than the root guard agreed to is left to the next scan, which asks again.
             if 0 < len(plan.gone) <= gone_in_walk:
-                self._mark_gone(partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at))
+                mark = partial(scan_rows.mark_missing, self.library, path, plan.gone, self.started_at, self.seen_at)
+                self._mark_gone(mark)
             for names, is_known in ((plan.added, False), (plan.changed, True)):
                 for name in names:
                     head_before = heads.get(name) if name in plan.doubted else None
@@ -444,16 +450,15 @@ class Scan:
     def finish(self, survey_seconds: float) -> dict[str, Any]:
         """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
         with repeatable_writes():  # what is lost of it, the next scan follows
-            moves.follow(self.library, self.started_at, self._count)
+            postponed = moves.follow(self.library, self.source, self.started_at, self._count)
         self.run.raise_if_stopped()
         if self.changed_anything:
             self.require_source()  # nothing is ever written into the folder under a disk that was unplugged
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
         snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
         if self.changed_anything or self.counts["moved"]:
-            publishing.refresh_counts(self.library)
-        verified = {"verified_at": self.started_at} if self.verifies_heads else {}
-        Library.objects.filter(pk=self.library.pk).update(scanned_at=timezone.now(), **verified)
+            publishing.refresh_counts(self.library, run=self.run)
+        self._note_end(postponed)
         failed = count_failed(self.library)
         found = self.totals.found
         counted = self._counts_of_all_runs()
@@ -481,6 +486,20 @@ class Scan:
             "problems": self.problems,
             "problem_count": self.problem_count,
         }
+
+    def _note_end(self, postponed: int) -> None:
+        """Write what this scan means for later ones, under the fencing number: a run that was overtaken says nothing."""
+        now = timezone.now()
+        ended: dict[str, Any] = {"scanned_at": now}
+        if self.verifies_heads:
+            ended["verified_at"] = self.started_at
+        if self.saw_everything and not self.incomplete:
+            ended["walked_at"] = self.started_at
+        if postponed:
+            ended["scan_wanted_at"] = now
+        with transaction.atomic():
+            self.run.checkpoint(stop=False)
+            Library.objects.filter(pk=self.library.pk).update(**ended)
 
     def _counts_of_all_runs(self) -> dict[str, int]:
         """Return the counts as if the scan had not been interrupted: what an earlier run did looks unchanged by now."""

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
-from django.db.models import F, Field, Model, Q
+from django.db.models import DateTimeField, F, Field, Model, Q, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from operations.models import Operation
@@ -251,7 +252,7 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     sql = (
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
-        f"claim_token = {PHOTO_TABLE}.claim_token + 1, replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
+        f"claim_token = {PHOTO_TABLE}.claim_token + 1, seen_at = NULL, replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
         f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END, "
         f"replaced_image = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
         f"THEN {PHOTO_TABLE}.image_digest ELSE {PHOTO_TABLE}.replaced_image END"
@@ -286,6 +287,15 @@ def _with_free_ids(rows: Sequence[Row]) -> list[Row]:
             still_waiting.append({**row, "id": photo_id(row["library_id"], path, key)})
         waiting = still_waiting
     return done
+
+
+def free_id(library_id: uuid.UUID, place: Photo) -> uuid.UUID:
+    """Return the id of a photo first seen with the content, and where, `place` lies; one that no photo has."""
+    key, count = photo_id(library_id, place.path, place.fast_photo_key), 1
+    while Photo.objects.filter(pk=key).exists():
+        count += 1
+        key = photo_id(library_id, place.path, f"{place.fast_photo_key}\n{count}")
+    return key
 
 
 def claim_prefix(operation: Operation) -> str:
@@ -415,24 +425,33 @@ def release_claims(library: Library, claimed_for: str) -> None:
     waiting.filter(claimed_for=claimed_for).update(claimed_until=None)
 
 
-def mark_missing(library: Library, directory: str, filenames: Sequence[str], now: datetime) -> int:
-    """Mark entries of one folder as gone from the root; nothing of them is deleted. Returns how many."""
+def mark_missing(
+    library: Library, directory: str, filenames: Sequence[str], now: datetime, seen_at: datetime | None = None
+) -> int:
+    """Mark entries of one folder as gone from the root; nothing of them is deleted. Returns how many.
+
+    `seen_at` is when the last scan began that saw them all, None if there was none.
+    """
     here = Photo.objects.filter(library=library, directory=directory)
     return sum(
-        _mark(here.filter(filename__in=filenames[start : start + 500]), now) for start in range(0, len(filenames), 500)
+        _mark(here.filter(filename__in=filenames[start : start + 500]), now, seen_at)
+        for start in range(0, len(filenames), 500)
     )
 
 
-def mark_directory_missing(library: Library, directory: str, now: datetime) -> int:
-    """Mark everything in a folder that is no longer there as gone. Returns how many."""
-    return _mark(Photo.objects.filter(library=library, directory=directory), now)
+def mark_directory_missing(library: Library, directory: str, now: datetime, seen_at: datetime | None = None) -> int:
+    """Mark everything in a folder that is no longer there as gone. Returns how many; `seen_at` as above."""
+    return _mark(Photo.objects.filter(library=library, directory=directory), now, seen_at)
 
 
-def _mark(photos: PhotoQuerySet, now: datetime) -> int:
+def _mark(photos: PhotoQuerySet, now: datetime, seen_at: datetime | None) -> int:
+    # What came after that scan was seen when it came.
+    seen = Greatest(F("added_at"), Value(seen_at, DateTimeField())) if seen_at else F("added_at")
     return photos.exclude(state=Photo.State.MISSING).update(
         state=Photo.State.MISSING,
         is_shown=False,
         needs_digest=False,
         missing_since=now,
+        seen_at=seen,
         claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
     )
