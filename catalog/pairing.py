@@ -23,6 +23,11 @@ class Place:
         """Folder and name, for sorting."""
         return self.directory, self.filename
 
+    @property
+    def name(self) -> str:
+        """The file's name, also of one that gave up its place to another (`places`)."""
+        return self.filename.partition("/")[0]
+
     def may_have_moved_to(self, place: "Place", started_at: datetime) -> bool:
         """True if `place` is known for less long than this photo, and was not when a scan last saw it.
 
@@ -59,7 +64,7 @@ def pairs(olds: Sequence[Place], news: Sequence[Place], started_at: datetime, *,
     free.sort(key=lambda new: new.added_at, reverse=True)
     found: dict[UUID, tuple[Place, Place, bool]] = {}
     for is_allowed, only_bare in (
-        (lambda old, new: old.filename == new.filename and old.may_have_moved_to(new, started_at), False),
+        (lambda old, new: old.name == new.name and old.may_have_moved_to(new, started_at), False),
         (lambda old, new: old.may_have_moved_to(new, started_at), False),
         (lambda old, new: is_far and not old.is_in_trash and new.added_at > old.added_at, True),
     ):
