@@ -11,10 +11,9 @@ from django.conf import settings
 from .cache_objects import ABANDONED_AFTER_SECONDS, BATCH, SHARDS, CacheObjects, cache_objects
 from .progress import Progress, quietly
 from .quota import KEEP_FRACTION, MOST_AT_ONCE, choose
+from .working import WORK
 
 MOST_PROBLEMS = 20
-WORK = ("snapshot-", "restore-", "rebuild-switch-", "rebuild-known-", "seed-", "brought-along-", "repair-", "history-")
-"""How the names of folders begin in which somebody works for a moment. (Rebuilds keep theirs, to go on from there.)"""
 
 
 @dataclass(slots=True)

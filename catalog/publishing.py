@@ -2,13 +2,11 @@
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
@@ -26,6 +24,7 @@ from . import cache_tree
 from .aliases import alias_rows
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
+from .working import remove_abandoned, working_folder
 
 logger = logging.getLogger(__name__)
 
@@ -288,9 +287,11 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
     library.refresh_from_db()
     revision = library.revision
     is_written = library.snapshot_md5 and library.snapshot_revision == revision
+    remove_abandoned()
     if is_written and not _root_lags(library) and not _copies_lag(library):
         return library.snapshot_md5
-    with tempfile.TemporaryDirectory(dir=_working(), prefix=f"snapshot-{run.token}-") as folder:
+    with working_folder(f"snapshot-{run.token}") as working:
+        folder = str(working)
         # A folder that takes no files lags for ever: that must not cost a new snapshot of the same at each scan.
         written = _kept_snapshot(library, source.root_md5, folder) if is_written else None
         if written is None:
@@ -300,12 +301,6 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
         with written:
             publish_written(library, source.root_md5, written, revision, run)
             return written.md5
-
-
-def _working() -> Path:
-    working = Path(settings.DATA_DIR) / "working"
-    working.mkdir(parents=True, exist_ok=True)
-    return working
 
 
 def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run) -> None:

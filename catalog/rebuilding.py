@@ -43,8 +43,9 @@ from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork
 from .restore_plan import ratings_go_into_files
 from .restoring import require_root, switch_to
 from .scan import Scan
-from .snapshot_history import root_md5, working_folder
+from .snapshot_history import root_md5
 from .source_for import source_for
+from .working import working_folder
 
 logger = logging.getLogger(__name__)
 KIND = "rebuild"

@@ -23,7 +23,8 @@ from photolala.lib.paths import escape_path
 from .libraries import LibraryRefused, checked_folder, refuse_overlap
 from .locations import cache_location
 from .models import Library, Photo
-from .snapshot_history import root_md5, working_folder
+from .snapshot_history import root_md5
+from .working import working_folder
 from .writes import write_key
 
 logger = logging.getLogger(__name__)

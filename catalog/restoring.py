@@ -32,8 +32,9 @@ from .planning import UNREAD, doubted
 from .ratings import mirror_read_stars
 from .restore_plan import Content, Plan, Wanted, planned
 from .scan_rows import PHOTO_TABLE, Row, insert_rows
-from .snapshot_history import SnapshotNotKept, open_copy, root_md5, working_folder
+from .snapshot_history import SnapshotNotKept, open_copy, root_md5
 from .source_for import source_for
+from .working import working_folder
 
 logger = logging.getLogger(__name__)
 KIND = "restore"

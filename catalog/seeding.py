@@ -19,7 +19,7 @@ from .locations import root_location
 from .models import Library, Photo
 from .planning import UNREAD, doubted
 from .restoring import switch_to
-from .snapshot_history import working_folder
+from .working import working_folder
 
 logger = logging.getLogger(__name__)
 _COUNTED = "seeded"

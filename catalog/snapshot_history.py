@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from . import publishing
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library
 from .source_for import source_for
+from .working import working_folder
 
 MOST_LISTED = 100
 MOST_COMPARED = 500_000
@@ -135,15 +135,6 @@ def diff_kept(library: Library, older: str, newer: str, most_listed: int = MOST_
     """Compare two snapshots that the library still has, by their MD5s. Raises SnapshotNotKept."""
     with opened(library, older, newer) as (before, after):
         return diff(before, after, most_listed)
-
-
-@contextmanager
-def working_folder(purpose: str) -> Iterator[Path]:
-    """Make a folder of the server's own, where no one else can change what was verified; it is removed in the end."""
-    working = Path(settings.DATA_DIR) / "working"
-    working.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=working, prefix=f"{purpose}-") as folder:
-        yield Path(folder)
 
 
 def open_copy(library: Library, md5: str, folder: Path) -> Snapshot:
