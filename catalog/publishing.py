@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
+from catalog.snapshots.claimed import claimed
 from catalog.snapshots.given import Given, Marked, given_row, marked_row
 from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import Pointer
-from catalog.snapshots.publish import publish, read_pointer
+from catalog.snapshots.publish import Keep, publish, read_pointer
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name
 from catalog.snapshots.write import Selection, WrittenSnapshot, file_md5, write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run
 
-from . import cache_tree
+from . import cache_tree, retention
 from .aliases import alias_rows
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
@@ -279,11 +281,13 @@ def _has_lost_pointer(library: Library) -> bool:
         ) from None
 
 
-def publish_if_due(library: Library, source: Source, run: Run) -> str:
+def publish_if_due(library: Library, source: Source, run: Run, *keeps: str) -> str:
     """Write and publish a snapshot if the catalog changed since the last one, or the root lost its copy.
 
-    Returns the MD5 of the current snapshot. Raises LeaseLost instead of publishing for someone else.
+    Those of the MD5s `keeps` are not thinned out. Returns the MD5 of the current snapshot. Raises LeaseLost instead of
+    publishing for someone else.
     """
+    _clear_after_earlier(library, source.root_md5, run)
     library.refresh_from_db()
     revision = library.revision
     is_written = library.snapshot_md5 and library.snapshot_revision == revision
@@ -299,34 +303,36 @@ def publish_if_due(library: Library, source: Source, run: Run) -> str:
             with connection.wrap_database_errors:  # where SQLite copies by itself, its errors are those of the database
                 written = write_snapshot(folder, header, *rows_of(library), marks=marks_of(library))
         with written:
-            publish_written(library, source.root_md5, written, revision, run)
+            publish_written(library, source.root_md5, written, revision, run, *keeps)
             return written.md5
 
 
-def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run) -> None:
+def publish_written(
+    library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run, *keeps: str
+) -> None:
     """Publish a snapshot that holds the catalog's `revision`: in the cache, in the root, in the copies, then in the rows.
 
     Raises LeaseLost instead of publishing for someone else.
     """
-    if not run.still_mine():
-        raise LeaseLost
+    _clear_after_earlier(library, root_md5, run)
+    claim = RunClaim(run)
     root = root_location(library)
     with cache_tree.writing():
-        cache = cache_location(root_md5)
-        published = publish(written, cache, root)
+        cache = claimed(cache_location(root_md5), claim)
+        keep = retention.keeper(library, *keeps)
+        published = publish(written, cache, claimed(root, claim) if root else None, keep=keep)
         in_cache = set(cache.names())
-    published.warnings += _keep_copy(library, written)
+    published.warnings += _keep_copy(library, written, claim, keep)
     for warning in published.warnings:
         logger.warning("Library %s: %s", library.pk, warning)
+    facts = {"entry_count": written.entry_count, "size_bytes": written.size_bytes}
     with transaction.atomic():
+        run.checkpoint(stop=False)
         Snapshot.objects.update_or_create(
             library=library,
             md5=written.md5,
-            defaults={
-                "entry_count": written.entry_count,
-                "size_bytes": written.size_bytes,
-                "published_at": timezone.now(),
-            },
+            defaults=facts,
+            create_defaults={**facts, "published_at": timezone.now()},  # one that is restored keeps its date
         )
         mark_present(library, in_cache, root)
         Library.objects.filter(pk=library.pk).update(
@@ -338,11 +344,35 @@ def publish_written(library: Library, root_md5: str, written: WrittenSnapshot, r
         )
 
 
-def _keep_copy(library: Library, written: WrittenSnapshot) -> list[str]:
+class RunClaim:
+    """The claim of a run on its operation, for places where snapshots are published."""
+
+    def __init__(self, run: Run) -> None:
+        begun = int(run.operation.created_at.timestamp() * 1_000_000)
+        self.name = f"{begun:016x}-{run.token:06}"  # a library's operations follow one another, and so do their claims
+        self._run = run
+
+    def check(self) -> None:
+        """Raise LeaseLost if somebody else claimed the operation."""
+        if not self._run.still_mine():
+            raise LeaseLost
+
+
+def _clear_after_earlier(library: Library, root_md5: str, run: Run) -> None:
+    """See to it that writers of earlier claims, which may only sleep, publish nothing any more. Raises LeaseLost."""
+    places = [cache_location(root_md5), root_location(library)]
+    with suppress(OSError):
+        places.append(copies_location(library))
+    for place in filter(None, places):
+        with suppress(OSError):
+            claimed(place, RunClaim(run)).clear()
+
+
+def _keep_copy(library: Library, written: WrittenSnapshot, claim: RunClaim, keep: Keep) -> list[str]:
     """Publish the snapshot in the place for copies, too, if there is one; return sentences on what failed."""
     try:
         copies = copies_location(library)
-        return publish(written, copies, None).warnings if copies else []
+        return publish(written, claimed(copies, claim), None, keep=keep).warnings if copies else []
     except OSError as error:
         return [
             f"The snapshot {written.md5} could not be copied to {COPIES_LABEL} ({error.strerror or error}). It is kept where the "

@@ -327,6 +327,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 59.0},
     },
 }
+KEEP_SNAPSHOTS = (  # days of which all are kept, days of which one is, months of which one is
+    env.integer("PHOTOLALA_KEEP_SNAPSHOTS_DAYS", 1, least=0, most=36500),
+    env.integer("PHOTOLALA_KEEP_SNAPSHOTS_DAILY", 30, least=0, most=36500),
+    env.integer("PHOTOLALA_KEEP_SNAPSHOTS_MONTHLY", 12, least=0, most=1200),
+)
 KEEP_OPERATIONS_DAYS = env.integer("PHOTOLALA_KEEP_OPERATIONS_DAYS", 30, least=1, most=36500)
 OPERATION_LEASE_SECONDS = env.integer("PHOTOLALA_LEASE_SECONDS", 60, least=5, most=3600)
 

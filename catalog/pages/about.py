@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog import retention
 from catalog.hash_cache import library_hashes
 from catalog.models import Library, Membership, Photo, Snapshot
 from catalog.queries import KEEP_SECONDS
@@ -42,6 +43,7 @@ def show_about(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         "kinds": kinds_in(library),
         "hashes": library_hashes(library),
         "snapshots": list(Snapshot.objects.filter(library=library)[:MOST_SNAPSHOTS]),
+        "retention": retention.rule(),
         "where_things_lie": f"{_IN_SNAPSHOTS[Library.Ratings(library.ratings)]} {_ALONE}",
         "memberships": list(Membership.objects.filter(library=library).select_related("user"))
         if frame["is_owner"]

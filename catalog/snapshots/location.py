@@ -79,50 +79,63 @@ class FolderLocation:
             return []
 
     def open(self, name: str) -> BinaryIO:
-        descriptor = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "Not a regular file, so it is not read", name)
         return open(descriptor, "rb")
 
     def put_file(self, name: str, path: str) -> None:
-        self._prepare()
+        self.prepare()
         temporary = self._folder + b"/" + temporary_name(os.fsencode(name))
         try:
-            if not _take_over(path, temporary):
-                shutil.copyfile(path, temporary)
-            _make_read_only(temporary)
-            durable_replace(temporary, self._path(name))
+            copy_in(path, temporary)
+            durable_replace(temporary, self.path(name))
         except BaseException:
             remove_if_there(temporary)
             raise
 
     def put_bytes(self, name: str, data: bytes) -> None:
-        self._prepare()
-        atomic_write(self._path(name), data)
+        self.prepare()
+        atomic_write(self.path(name), data)
 
     def delete(self, name: str) -> None:
-        if remove_if_there(self._path(name)):
+        if remove_if_there(self.path(name)):
             fsync_directory(self._folder)
 
     def rename(self, name: str, new_name: str) -> None:
-        os.rename(self._path(name), self._path(new_name))
+        os.rename(self.path(name), self.path(new_name))
         fsync_directory(self._folder)
 
-    def _path(self, name: str) -> bytes:
+    def path(self, name: str) -> bytes:
+        """Return where a file of that name lies. Raises ValueError for names that are none of a snapshot or pointer."""
         if not name.startswith(PREFIX) or "/" in name or "\x00" in name:
             raise ValueError(f"{name!r} is not the name of a snapshot or pointer.")
         return self._folder + b"/" + os.fsencode(name)
 
-    def _prepare(self) -> None:
+    def written_at(self, name: str) -> float | None:
+        """Return when a file was written, in seconds since 1970; None if it is not there."""
+        try:
+            return os.lstat(self.path(name)).st_mtime
+        except OSError:
+            return None
+
+    def prepare(self) -> None:
         """Make the folder if that is ours to do, and remove what a crash a day or more ago left half written."""
         if self._create:
             os.makedirs(self._folder, exist_ok=True)
         oldest = time.time() - _STALE_SECONDS
         for name in self.names():
-            path = self._path(name)
+            path = self.path(name)
             if name.endswith(".tmp") and _modified_at(path) < oldest:
                 remove_if_there(path)
+
+
+def copy_in(path: str, temporary: bytes) -> None:
+    """Make `temporary` a read-only copy of the local file `path`, the cheapest way that is safe."""
+    if not _take_over(path, temporary):
+        shutil.copyfile(path, temporary)
+    _make_read_only(temporary)
 
 
 def _take_over(path: str, temporary: bytes) -> bool:

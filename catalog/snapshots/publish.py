@@ -1,6 +1,7 @@
 """Puts a written snapshot where it is found again: cache snapshot, cache pointer, root snapshot, root pointer."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from catalog.snapshots.location import Location
@@ -10,6 +11,8 @@ from catalog.snapshots.write import WrittenSnapshot
 
 KEEP_COUNT = 5
 """How many snapshots are kept by default, the latest included."""
+Keep = Callable[[Location, Sequence[str]], Sequence[str]]
+"""Returns those of a pointer's lines, the latest first, whose snapshots are kept in a place."""
 
 
 @dataclass(slots=True)
@@ -22,19 +25,28 @@ class Published:
 
 
 def publish(
-    written: WrittenSnapshot, cache: Location, root: Location | None, *, keep_count: int = KEEP_COUNT
+    written: WrittenSnapshot,
+    cache: Location,
+    root: Location | None,
+    *,
+    keep_count: int = KEEP_COUNT,
+    keep: Keep | None = None,
 ) -> Published:
     """Publish `written` in the cache and then in the root (None: the source takes no files), and prune old snapshots.
+
+    The newest `keep_count` are kept, or what `keep` says, and always `written`.
 
     Whatever happens in between, each pointer names only whole snapshots. A root that cannot be written costs a warning;
     an OSError of the cache is raised, and then the root is untouched. The temporary file stays the caller's to discard.
     """
     published = Published(written.md5)
-    published.warnings += _publish_at(written, cache, keep_count)
+    if keep is None:
+        keep = lambda _, md5s: md5s[: max(keep_count, 1)]  # noqa: E731
+    published.warnings += _publish_at(written, cache, keep)
     if root is None:
         return published
     try:
-        published.warnings += _publish_at(written, root, keep_count)
+        published.warnings += _publish_at(written, root, keep)
         published.root_written = True
     except OSError as error:
         published.warnings.append(
@@ -53,7 +65,7 @@ def read_pointer(location: Location) -> Pointer | None:
         return None
 
 
-def _publish_at(written: WrittenSnapshot, location: Location, keep_count: int) -> list[str]:
+def _publish_at(written: WrittenSnapshot, location: Location, keep: Keep) -> list[str]:
     if not _has_whole(location, written):
         location.put_file(written.name, written.path)
     pointer = read_pointer(location)
@@ -62,7 +74,9 @@ def _publish_at(written: WrittenSnapshot, location: Location, keep_count: int) -
     if pointer is None or pointer.notes:
         # A lost or torn pointer has forgotten snapshots that may be the only good ones: take them up, prune none.
         earlier += [md5 for md5 in present if md5 not in earlier]
-    lines = advance(earlier, written.md5, keep_count)
+    following = advance(earlier, written.md5, len(earlier) + 1)
+    kept = {written.md5, *keep(location, following)}
+    lines = tuple(md5 for md5 in following if md5 in kept)
     if pointer is None or pointer.notes or pointer.md5s != lines:
         location.put_bytes(POINTER_NAME, format_pointer(lines))
     return _prune(location, present, lines)

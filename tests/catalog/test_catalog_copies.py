@@ -68,7 +68,8 @@ def test_each_library_has_its_own_folder_below_its_owners(library, bob, place, t
         assert one.warning == ""
 
 
-def test_earlier_ones_are_kept_as_everywhere(library, place):
+def test_earlier_ones_are_kept_as_everywhere(library, place, settings):
+    settings.KEEP_SNAPSHOTS = (0, 0, 0)
     names = []
     for number in range(KEEP_COUNT + 2):
         make_jpeg(Path(library.root) / "more" / f"{number}.jpg", seed=200 + number)
