@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from knox.models import AuthToken
@@ -12,7 +11,7 @@ from knox.models import AuthToken
 from photolala.web.admin import LargeTableAdmin
 
 from .models import Device, User
-from .signals import user_is_leaving
+from .signals import waiting_work_of
 
 admin.site.site_header = admin.site.site_title = "Photolala administration"
 
@@ -28,18 +27,19 @@ class PhotolalaUserAdmin(UserAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say what goes without loading a million photos to name them."""
         kept = "libraries (no photo file is touched), favourites, devices, operations and exports"
-        return [f"{user}, with their {kept}" for user in objs], {"users": len(objs)}, set(), []
-
-    def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Delete the user and all that is theirs; all or nothing."""
-        with transaction.atomic():
-            user_is_leaving.send(sender=User, user=obj)
-            obj.delete()
+        named: list[Any] = []
+        for user in objs:
+            named.append(f"{user}, with their {kept}")
+            answers = waiting_work_of.send(sender=User, user=user)
+            lines = [line for _, lines in answers for line in lines or ()]
+            if lines:
+                named.append(lines)
+        return named, {"users": len(objs)}, set(), []
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Delete each."""
         for user in queryset:
-            self.delete_model(request, user)
+            user.delete()
 
 
 @admin.register(Device)

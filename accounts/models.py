@@ -1,10 +1,13 @@
 """Users and the devices they sign in with."""
 
 import uuid
+from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import models, transaction
 from knox.models import AuthToken
+
+from .signals import user_is_leaving
 
 
 class User(AbstractUser):
@@ -17,6 +20,12 @@ class User(AbstractUser):
         blank=True,
         help_text="How much the libraries of this person may hold when something is imported; empty: no limit.",
     )
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the user and all that is theirs; all or nothing. What others rely on goes on without them."""
+        with transaction.atomic():
+            user_is_leaving.send(sender=User, user=self)
+            return super().delete(*args, **kwargs)
 
 
 class Device(models.Model):

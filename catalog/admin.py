@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, LargeTableAdmin
 
-from .libraries import forget_library, start_scan
+from .libraries import forget_library, remove_member, set_member, start_scan
 from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
+from .waiting_work import waiting_in
 
 LIBRARY_FACTS = [
     "source",
@@ -66,8 +67,21 @@ class LibraryAdmin(LargeTableAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say what is forgotten without loading a million photos to name them."""
-        named = [f"{library}: {library.photo_count:,} catalogued photos (no file is touched)" for library in objs]
+        named: list[Any] = []
+        for library in objs:
+            named.append(f"{library}: {library.photo_count:,} catalogued photos (no file is touched)")
+            waiting = waiting_in(library)
+            if waiting.count:
+                named.append([f"Lost with it: {waiting.sentence}"])
         return named, {"libraries": len(objs)}, set(), []
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Let members in and out as the page does: what they leave behind is finished."""
+        formset.save(commit=False)
+        for membership in formset.deleted_objects:
+            remove_member(membership.library, membership.user)
+        for membership in (*formset.new_objects, *(changed for changed, _ in formset.changed_objects)):
+            set_member(membership.library, membership.user, membership.role)
 
     def delete_model(self, request: HttpRequest, obj: Library) -> None:
         """Forget it."""

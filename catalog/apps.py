@@ -29,3 +29,4 @@ class CatalogConfig(AppConfig):
 
         for name in KINDS_OF_OPERATIONS:
             import_module(f"catalog.{name}")
+        import_module("catalog.library_gone").guard_all_kinds()

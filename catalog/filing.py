@@ -65,7 +65,7 @@ def run_filing(run: Run) -> dict[str, Any]:
     library = Library.objects.filter(pk=run.params["library"]).first()
     if library is None:
         raise OperationFailed("The library was forgotten meanwhile; nothing more is moved.", "library_gone")
-    if not Library.objects.editable_by(run.operation.owner).filter(pk=library.pk).exists():
+    if not Library.objects.editable_by(run.owner).filter(pk=library.pk).exists():
         raise OperationFailed(
             "Who began this may not change the library any more. What was moved stays.", "not_allowed"
         )

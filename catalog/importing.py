@@ -105,7 +105,7 @@ class Importer:
                     self._give_up(wanted, str(error))
         if self.counts[State.IMPORTED]:
             publishing.refresh_counts(self.library)
-            want_scan(self.library, self.run.operation.owner)
+            want_scan(self.library, self.run.owner)
         ends = {str(state): self.counts[state] for state in (State.IMPORTED, State.DUPLICATE, State.REJECTED)}
         if self.counts["known"]:
             logger.info("%d files were known from earlier imports and not read again (cached).", self.counts["known"])

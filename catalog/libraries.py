@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.snapshots.location import FolderLocation
@@ -199,11 +200,20 @@ def want_scan(library: Library, user: Any) -> Operation | None:
 def forget_library(library: Library) -> None:
     """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
 
-    A scan that is under way stops within its batch. All or nothing.
+    Work that is under way stops within its batch, and what waits ends, with the code `library_gone`; what people were told
+    would be done is for the caller to name before (`waiting_work.waiting_in`). All or nothing.
     """
     with transaction.atomic():
-        Operation.objects.filter(active_key=library.scan_key, state="running").update(cancel_requested=True)
-        Operation.objects.filter(active_key=library.scan_key, state="pending").update(state="cancelled")
+        of_library = Operation.objects.filter(Q(params__library=str(library.pk)) | Q(active_key=library.scan_key))
+        of_library.filter(state=State.RUNNING).update(cancel_requested=True)
+        of_library.filter(state=State.PENDING).update(
+            state=State.FAILED,
+            error="The library was forgotten before its turn came; nothing is left to do.",
+            error_code="library_gone",
+            finished_at=timezone.now(),
+            superseded=True,
+        )
+        of_library.exclude(state=State.COMPLETED).update(superseded=True)
         # A batch that a scan commits meanwhile waits for this lock, and then finds no library.
         Library.objects.select_for_update().filter(pk=library.pk).first()
         of_it = Photo.objects.filter(library=library)
@@ -213,8 +223,8 @@ def forget_library(library: Library) -> None:
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
         FileWrite.objects.filter(library=library).update(undoes=None)
         for rows in (FileWrite, TrashItem, QueuedStar, Alias, HashCache):
-            of_library = rows.objects.filter(library=library)  # type: ignore[attr-defined]
-            of_library._raw_delete(of_library.db)
+            theirs = rows.objects.filter(library=library)  # type: ignore[attr-defined]
+            theirs._raw_delete(theirs.db)
         of_it._raw_delete(of_it.db)
         Snapshot.objects.filter(library=library).delete()
         ImportItem.objects.filter(import_run__library=library).delete()
@@ -222,28 +232,47 @@ def forget_library(library: Library) -> None:
 
 
 def set_member(library: Library, user: Any, role: str) -> Membership:
-    """Let `user` see the library (viewer) or also change its photos (editor). Raises LibraryRefused."""
+    """Let `user` see the library (viewer) or also change its photos (editor). Raises LibraryRefused.
+
+    Who was an editor and is none any more leaves work behind as one who is removed does.
+    """
+    from . import leaving
+
     if role not in Membership.Role.values:
         raise LibraryRefused(f"A member is one of {', '.join(Membership.Role.values)}. Nothing was changed.")
     if user.pk == library.owner_id:
         raise LibraryRefused("The owner of a library needs no membership. Nothing was changed.")
-    membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
-    if role != Membership.Role.EDITOR:
-        _end_scans(library, user)
+    ends = role != Membership.Role.EDITOR
+    with transaction.atomic():
+        membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
+        if ends:
+            leaving.take_over(library, user)
+            _end_rights(library, user)
     return membership
 
 
 def remove_member(library: Library, user: Any) -> bool:
-    """Take the membership away; return whether there was one. The member's own favourites stay, unseen."""
-    removed, _ = Membership.objects.filter(library=library, user=user).delete()
-    if removed:
-        _end_scans(library, user)
+    """Take the membership away; return whether there was one. The member's own favourites stay, unseen.
+
+    What the member was told is done is finished in the owner's name (`leaving`).
+    """
+    from . import leaving
+
+    with transaction.atomic():
+        removed, _ = Membership.objects.filter(library=library, user=user).delete()
+        if removed:
+            leaving.take_over(library, user)
+            _end_rights(library, user)
     return bool(removed)
 
 
-def _end_scans(library: Library, user: Any) -> None:
-    """Stop the scans of `library` that `user` started, for good: who may scan no longer must not resume one either."""
-    theirs = Operation.objects.filter(active_key=library.scan_key, owner=user).exclude(state=State.COMPLETED)
+def _end_rights(library: Library, user: Any) -> None:
+    """Stop the scans of `library` that `user` started, for good: who may scan no longer must not resume one either.
+
+    So ends what would delete for good; nothing that waits is lost by that.
+    """
+    keys = [library.scan_key, f"trash:{library.pk}"]
+    theirs = Operation.objects.filter(active_key__in=keys, owner=user).exclude(state=State.COMPLETED)
     theirs.filter(state=State.PENDING).update(state=State.CANCELLED, finished_at=timezone.now())
     theirs.filter(state=State.RUNNING).update(cancel_requested=True)
     theirs.update(superseded=True)

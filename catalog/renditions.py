@@ -90,9 +90,9 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
 def run_rendition(run: Run) -> dict[str, Any]:
     """Convert the film of `run.params["photo"]` in a shut-in process, and put it into the cache. Safe to run again."""
     photo_id = UUID(run.params["photo"])
-    if not Photo.objects.visible_to(run.operation.owner).filter(pk=photo_id).exists():
+    if not Photo.objects.visible_to(run.owner).filter(pk=photo_id).exists():
         raise OperationFailed("The film is not there any more, or not yours to see.", "gone")
-    photo = find(run.operation.owner, photo_id)
+    photo = find(run.owner, photo_id)
     with cache_tree.writing():
         if is_there(photo):
             return {"size_bytes": 0, "was_there": True}

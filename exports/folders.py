@@ -60,7 +60,7 @@ class Item:
 def run_folder_export(run: Run) -> dict[str, Any]:
     """Copy what the destination lacks of the library's originals; safe to run again after any end."""
     destination = ExportDestination.objects.filter(pk=run.params["destination"]).first()
-    library = Library.objects.visible_to(run.operation.owner).filter(pk=run.params["library"]).first()
+    library = Library.objects.visible_to(run.owner).filter(pk=run.params["library"]).first()
     if destination is None:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
     if library is None:

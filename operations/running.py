@@ -180,6 +180,14 @@ class Run:
         """The operation's parameters."""
         return self.operation.params
 
+    @property
+    def owner(self) -> Any:
+        """Whose it is now: what a person who left had begun goes on in another's name. Raises LeaseLost if it is gone."""
+        operation = Operation.objects.select_related("owner").filter(pk=self.operation.pk).first()
+        if operation is None:
+            raise LeaseLost
+        return operation.owner
+
     def phase(self, name: str, total: int | None = None, unit: str | None = None) -> None:
         """Begin a new phase: progress counts from nothing towards `total`."""
         operation = self.operation

@@ -1,5 +1,6 @@
 """Libraries: list, add, change, forget, scan, members."""
 
+from dataclasses import asdict
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -15,11 +16,12 @@ from catalog import libraries as verbs
 from catalog.last_scans import SOURCE_TROUBLES, last_scans, stopped_json
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
+from catalog.waiting_work import waiting_in
 from operations.api.operations import OperationBody, started
 from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_uuid, utc_text
-from photolala.web.refusals import BadRequest, NotThere, Unprocessable
+from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 
 BY_NAME = ("name", "id")
@@ -281,13 +283,25 @@ class LibraryDetail(ApiView):
 
     @documented(
         "libraries_forget",
-        "Forget the catalog of this library. No photo is touched. The owner's alone.",
+        "Forget the catalog of this library. No photo is touched. The owner's alone. 409 `work_waits` with numbers while "
+        "something that people were told would be done is not done; `waiting` then says that it may be lost.",
         {204: "It is forgotten."},
-        errors=(401, 403, 404),
+        errors=(400, 401, 403, 404, 409),
+        parameters=[query("waiting", "How much waits, as the 409 said (`waiting`): it is lost with the library.", int)],
     )
     def delete(self, request: Request, library_id: UUID) -> Response:
         """Forget it."""
-        verbs.forget_library(find_own_library(request, library_id))
+        check_parameters(request.query_params, {"waiting"})
+        library = find_own_library(request, library_id)
+        waiting = waiting_in(library)
+        if waiting.count and request.query_params.get("waiting") != str(waiting.count):
+            raise Conflict(
+                f"This would be lost: {waiting.sentence}. Nothing was forgotten. Wait until it is done, or confirm it.",
+                "work_waits",
+                waiting=waiting.count,
+                **asdict(waiting),
+            )
+        verbs.forget_library(library)
         return Response(status=204)
 
 

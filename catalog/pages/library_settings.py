@@ -15,6 +15,7 @@ from accounts.models import User
 from catalog import libraries as verbs
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
+from catalog.waiting_work import waiting_in, waiting_of
 from operations.running import AlreadyActive
 
 from .frame import owned_frame
@@ -110,11 +111,14 @@ def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
             raise verbs.LibraryRefused(
                 f"There is no user called “{username[:150]}” here. Write the name they sign in with."
             )
+        waiting = waiting_of(member, frame["library"])
         verbs.set_member(frame["library"], member, role)
     except verbs.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
         return _page(request, frame, form, status=422, member_error=str(refused), member_name=username)
     messages.success(request, f"{username} is {role} of this library now.")
+    if waiting.count and role != Membership.Role.EDITOR:
+        messages.info(request, f"What they had begun is finished in your name: {waiting.sentence}.")
     return redirect("catalog:library-settings", library_id)
 
 
@@ -128,8 +132,11 @@ def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     if member is None:
         messages.warning(request, f"“{username[:150]}” was no member any more.")
     else:
+        waiting = waiting_of(member, frame["library"])
         verbs.remove_member(frame["library"], member)
         messages.success(request, f"{member.get_username()} sees this library no longer.")
+        if waiting.count:
+            messages.info(request, f"What they had begun is finished in your name: {waiting.sentence}.")
     return redirect("catalog:library-settings", library_id)
 
 
@@ -159,6 +166,12 @@ def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     if request.POST.get("name", "").strip() != library.name.strip():
         sentence = "The name you typed is not the library's. Nothing was forgotten."
         return _page(request, frame, SettingsForm(instance=library), status=422, forget_error=sentence)
+    waiting = waiting_in(library)
+    if waiting.count and request.POST.get("waiting") != str(waiting.count):
+        sentence = (
+            f"This would be lost: {waiting.sentence}. Nothing was forgotten. Wait until it is done, or confirm again."
+        )
+        return _page(request, frame, SettingsForm(instance=library), status=422, forget_error=sentence)
     name, root = library.name, library.root
     verbs.forget_library(library)
     messages.success(request, f"“{name}” is forgotten. Its photos lie untouched in {root}.")
@@ -179,6 +192,7 @@ def _page(
         "form": form,
         "time_zones": time_zone_names(),
         "memberships": list(members),
+        "waiting": waiting_in(frame["library"]),
         "roles": Membership.Role.choices,
         "scan_choices": Library.ScanEvery.choices,
         "trash_choices": Library.TrashDays.choices,
