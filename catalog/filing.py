@@ -1,12 +1,13 @@
 """Move photos into the folders of their dates, with what belongs to them; nothing is ever overwritten.
 
-A kill between the move of a file and its row costs nothing: the next scan finds the same content elsewhere and follows it.
+Each file passes through a folder of its own in the library's trash, with a row that says where to: so a process that was
+frozen and wakes changes nothing any more, and what a kill left half-way is settled by where the file lies (`trash_rows`).
 """
 
 import os
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -14,24 +15,25 @@ from django.db import transaction
 
 from catalog.media.kinds import Folder
 from catalog.sources.base import SourceUnavailable
-from catalog.sources.placing import move_between, numbered, open_folder
+from catalog.sources.held_root import HeldRoot
+from catalog.sources.placing import open_folder
 from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind, start
 from photolala.lib.files import fsync_directory
-from photolala.lib.paths import escape_path, unescape_path
+from photolala.lib.paths import unescape_path
 
-from . import publishing
+from . import publishing, trash_files
 from .dates import Planned
 from .layouts import folder_of
-from .models import FileWrite, HashCache, Import, Library, Photo
-from .source_for import source_for
+from .models import FileWrite, Import, Library, Photo, TrashItem
+from .trash_movers import Mover, MoverLost
+from .trash_rows import RootReadOnly, TrashRefused, begin, settle, settle_filing, writable_root, write_filed
 
 KIND = "filing"
 LAYOUTS = [choice for choice in Import.Layout.choices if choice[0] != Import.Layout.KEEP]
 BATCH = 50
 PATIENCE_SECONDS = 60.0
 """So long a file that is being written is waited for."""
-MOST_NUMBERS = 10_000
 MOST_PROBLEMS = 100
 
 
@@ -69,17 +71,26 @@ def run_filing(run: Run) -> dict[str, Any]:
         raise OperationFailed(
             "Who began this may not change the library any more. What was moved stays.", "not_allowed"
         )
-    with closing(source_for(library)) as source:
-        try:
-            source.check()
-            publishing.check_pointer_is_there(library)
-        except SourceUnavailable as error:
-            raise OperationFailed(str(error), "root_unavailable") from None
-        if library.source != "local" or not source.root_is_writable():
-            raise OperationFailed("The library's folder cannot be written to. Nothing was moved.", "read_only")
+    if library.source != "local":
+        raise OperationFailed("Only files in folders of this server are moved. Nothing was moved.", "read_only")
+    try:
+        settle(library, operation=run.operation.pk)
+        with writable_root(library, may_be_empty=True) as held:
+            return _file(run, library, held)
+    except RootReadOnly:
+        raise OperationFailed("The library's folder cannot be written to. Nothing was moved.", "read_only") from None
+    except TrashRefused as refused:
+        raise OperationFailed(str(refused), "root_unavailable") from None
+    except SourceUnavailable as error:
+        raise OperationFailed(
+            f"{error} What was moved by then is seen to when the folder is there again.", "root_unavailable"
+        ) from None
+
+
+def _file(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
     ids = [UUID(key) for key in run.params["photos"]]
     run.phase("Moving files", len(ids), unit="photos")
-    filing = Filing(library, run.params["layout"])
+    filing = Filing(run, library, held, run.params["layout"])
     for start_at in range(0, len(ids), BATCH):
         filing.move(ids[start_at : start_at + BATCH])
         run.advance(len(ids[start_at : start_at + BATCH]))
@@ -96,35 +107,65 @@ def run_filing(run: Run) -> dict[str, Any]:
 
 
 class Filing:
-    """Moves the files of one library."""
+    """Moves the files of one library, whose folder is held open."""
 
-    def __init__(self, library: Library, layout: str) -> None:
-        self.library, self.layout = library, layout
-        self.root = os.path.realpath(unescape_path(library.root))
+    def __init__(self, run: Run, library: Library, held: HeldRoot, layout: str) -> None:
+        self.run, self.library, self.held, self.layout = run, library, held, layout
         self.moved = 0
-        self.folders: dict[str, Folder] = {}
         self.problems: list[dict[str, str]] = []
 
     def move(self, photo_ids: Sequence[UUID]) -> None:
-        """Move a batch, each file and then its row."""
+        """Move a batch, each file and then its row. Raises LeaseLost, and SourceUnavailable if the folder went away."""
         self._wait_for_writers(photo_ids)
-        self.folders.clear()
         photos = Photo.objects.filter(library=self.library, pk__in=photo_ids).exclude(state=Photo.State.MISSING)
+        wanted = {photo.pk: target_of(photo, self.layout) for photo in photos}
+        by_key = {photo.pk: photo for photo in photos if wanted[photo.pk] != photo.directory}
+        if not by_key:
+            return
         emptied: set[str] = set()
-        for photo in photos.order_by("directory", "filename"):
-            target = target_of(photo, self.layout)
-            if target == photo.directory:
-                continue
-            try:
-                name = self._move_file(photo, target)
-            except (OSError, ValueError) as error:
-                self.problems.append({"path": photo.path, "reason": f"It could not be moved ({error})."})
-                continue
-            emptied.add(photo.directory)
-            self._write(photo, target, name)
-            self.moved += 1
+        with Mover(self.run.operation.pk) as mover:
+            with transaction.atomic():
+                items, _ = begin(self.library, self.run.operation.owner, list(by_key), mover, wanted)
+                self.run.checkpoint(stop=False)
+            for key in by_key.keys() - {item.photo_id for item in items}:
+                self._note(by_key[key].path, "It is being deleted or moved just now.")
+            folders: dict[str, Folder] = {}
+            for item in sorted(items, key=lambda one: (one.directory, one.filename)):
+                if self._move_one(item, mover, folders):
+                    emptied.add(item.directory)
+                    self.moved += 1
         for directory in sorted(emptied, key=len, reverse=True):
             self._remove_if_empty(directory)
+
+    def _move_one(self, item: TrashItem, mover: Mover, folders: dict[str, Folder]) -> bool:
+        """Move one file; False if it was not, and why is noted then."""
+        root = self.held.descriptor
+        try:
+            try:
+                trash_files.move_in(root, item, mover, folders)
+                name = trash_files.put_back(root, item, mover, item.target)
+            except (OSError, ValueError) as error:
+                mover.require(item)
+                if settle_filing(self.library, self.held, item, mover):
+                    return True
+                self._note(item.path, f"It could not be moved ({error}).")
+                return False
+            self.held.verify()
+            with transaction.atomic():
+                write_filed(self.library, item, item.target, name, mover)
+                self.run.checkpoint(stop=False)
+        except MoverLost:
+            trash_files.remove_folder(root, item)  # if it is empty
+            self.run.checkpoint(stop=False)  # another process works on this by now: stop
+            self._note(item.path, "Moving it took so long that another process saw to it.")
+            return False
+        except OSError as error:  # nobody can tell now: it is settled when the disk is well again
+            self._note(item.path, f"It could not be moved ({error}).")
+            return False
+        return True
+
+    def _note(self, path: str, reason: str) -> None:
+        self.problems.append({"path": path, "reason": reason})
 
     def _wait_for_writers(self, photo_ids: Sequence[UUID]) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -132,50 +173,12 @@ class Filing:
         while writing.exists() and time.monotonic() < until:
             time.sleep(0.2)
 
-    def _move_file(self, photo: Photo, target: str) -> str:
-        """Move a photo's file, then what speaks about it alone; return its name there. Raises OSError."""
-        folder = open_folder(self.root, photo.directory)
-        try:
-            new_folder = open_folder(self.root, target, create=True)
-            try:
-                if photo.directory not in self.folders:
-                    names = (escape_path(os.fsencode(name)) for name in os.listdir(folder))
-                    self.folders[photo.directory] = Folder(names)
-                beside = self.folders[photo.directory].take(photo.filename)
-                for number in range(1, MOST_NUMBERS):
-                    name = photo.filename if number == 1 else numbered(photo.filename, number)
-                    try:
-                        move_between(folder, unescape_path(photo.filename), new_folder, unescape_path(name))
-                        break
-                    except FileExistsError:
-                        continue
-                for sidecar, new_name in beside.renamed(photo.filename, name).items():
-                    with suppress(OSError):  # it stays where it is, and is no loss
-                        move_between(folder, unescape_path(sidecar), new_folder, unescape_path(new_name))
-            finally:
-                os.close(new_folder)
-        finally:
-            os.close(folder)
-        return name
-
-    def _write(self, photo: Photo, target: str, name: str) -> None:
-        path = f"{target}/{name}"
-        with transaction.atomic():
-            here = Photo.objects.filter(pk=photo.pk, directory=photo.directory, filename=photo.filename)
-            taken = Photo.objects.filter(library=self.library, directory=target, filename=name).exclude(pk=photo.pk)
-            if taken.exists() or not here.update(directory=target, filename=name):
-                return  # a scan was quicker, or a missing photo has that path: the next one follows
-            cached = HashCache.objects.filter(library=self.library)
-            cached.filter(path=path).delete()
-            cached.filter(path=photo.path).update(path=path)
-            publishing.note_change(self.library)
-
     def _remove_if_empty(self, directory: str) -> None:
         """Remove folders that hold nothing any more, up to the root."""
         while directory:
             above, _, name = directory.rpartition("/")
             with suppress(OSError):
-                folder = open_folder(self.root, above)
+                folder = open_folder(self.held.descriptor, above)
                 try:
                     os.rmdir(unescape_path(name), dir_fd=folder)
                     fsync_directory(f"/proc/self/fd/{folder}")

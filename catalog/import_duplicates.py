@@ -58,7 +58,7 @@ class Duplicates:
         self._there = {}
         for photo in here.filter(photo_md5__in=every).only("directory", "filename", "photo_md5"):
             self._there.setdefault(photo.photo_md5, photo.path)
-        trashed = TrashItem.objects.filter(library=self._library, photo_md5__in=every)
+        trashed = TrashItem.objects.deleted().filter(library=self._library, photo_md5__in=every)
         self._trashed = {item.photo_md5: item.path for item in trashed}
         self._placed = defaultdict(list)
         placed = ImportItem.objects.filter(state_in(State.PLACING, State.IMPORTED), photo_md5__in=md5s)

@@ -29,6 +29,8 @@ _PLACE = ("directory", "filename")
 _MOST_SCANS = 50
 _JUST_NOW = datetime.max.replace(tzinfo=UTC)
 _MOST_NUMBERED = 10
+IN_TRASH = set(TrashItem.State) - {TrashItem.State.FILING}
+"""Of what is only on its way into another folder nobody wants to be rid."""
 
 
 def count_probable(
@@ -135,12 +137,12 @@ class Following:
             self._take_places(moves)
 
     def _places(self, photos: PhotoQuerySet, md5s: Sequence[str]) -> dict[str, list[Place]]:
-        columns = ("pk", "photo_md5", *_PLACE, "added_at", "seen_at", "missing_since", "trash_item__pk")
+        columns = ("pk", "photo_md5", *_PLACE, "added_at", "seen_at", "missing_since", "trash_item__state")
         places: dict[str, list[Place]] = {md5: [] for md5 in md5s}
-        for key, md5, directory, filename, added_at, seen_at, missing_since, item in photos.filter(
+        for key, md5, directory, filename, added_at, seen_at, missing_since, state in photos.filter(
             photo_md5__in=md5s
         ).values_list(*columns):
-            places[md5].append(Place(key, directory, filename, added_at, seen_at, missing_since, item is not None))
+            places[md5].append(Place(key, directory, filename, added_at, seen_at, missing_since, state in IN_TRASH))
         return places
 
     def _clear(self, olds: list[Place], news: list[Place]) -> list[Move]:

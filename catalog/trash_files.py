@@ -131,14 +131,14 @@ def keep_in_trash(root: int, item: TrashItem, mover: Mover) -> None:
             rename_to_free_name(folder, taken, folder, unescape_path(item.filename))
 
 
-def put_back(root: int, item: TrashItem, mover: Mover) -> str:
-    """Move file and sidecars back to where they lay, or beside it under a name with a number; return the file's name.
+def put_back(root: int, item: TrashItem, mover: Mover, directory: str | None = None) -> str:
+    """Move file and sidecars back to where they lay, or into `directory`; return the file's name, perhaps with a number.
 
     Raises MoverLost, and OSError: then `lies_in_trash` tells where it is.
     """
     with opened(root, folder_of_item(item)) as bin_folder:
         taken = take(bin_folder, item, mover)
-        folder = open_folder(root, item.directory, create=True)
+        folder = open_folder(root, item.directory if directory is None else directory, create=True)
         try:
             for name in _free_names(folder, bin_folder, item):
                 mover.require(item, restored_as=name)
@@ -149,7 +149,7 @@ def put_back(root: int, item: TrashItem, mover: Mover) -> str:
                 raise FileExistsError(errno.EEXIST, "Every name is taken", item.filename)
         finally:
             os.close(folder)
-    sidecars_back(root, item, name, mover)
+    sidecars_back(root, item, name, mover, directory)
     return name
 
 
@@ -170,12 +170,13 @@ def _sidecar_targets(names: list[str], item: TrashItem, photo: str) -> dict[str,
     return noted | own.renamed(item.filename, photo)
 
 
-def sidecars_back(root: int, item: TrashItem, photo: str, mover: Mover) -> None:
-    """Move what went along beside the photo, which is called `photo` there, and remove the item's folder.
+def sidecars_back(root: int, item: TrashItem, photo: str, mover: Mover, directory: str | None = None) -> None:
+    """Move what went along beside the photo, which is called `photo` there (in `directory`), and remove the item's folder.
 
     Safe to do again. What is in the way of a sidecar stays; the sidecar gets a number then. Raises MoverLost.
     """
-    with suppress(OSError), opened(root, folder_of_item(item)) as bin_folder, opened(root, item.directory) as folder:
+    place = item.directory if directory is None else directory
+    with suppress(OSError), opened(root, folder_of_item(item)) as bin_folder, opened(root, place) as folder:
         for sidecar, name in _sidecar_targets(_names_in(bin_folder), item, photo).items():
             mover.require(item)
             with suppress(OSError):
@@ -213,6 +214,17 @@ def name_of_restored(root: int, item: TrashItem) -> str:
     finally:
         os.close(folder)
     return ""
+
+
+def lies_in_target(root: int, item: TrashItem) -> bool:
+    """Return whether a file that is filed has come to its new folder. Raises OSError if that cannot be told."""
+    if not item.restored_as:
+        return False
+    try:
+        with opened(root, item.target) as folder:
+            return _is_restored(folder, item.restored_as, item)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_restored(folder: int, name: str, item: TrashItem) -> bool:

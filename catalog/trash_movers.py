@@ -11,9 +11,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 from django.db import DatabaseError, connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from photolala.lib.process import identity, is_dead
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
 """A mover that was not seen at work for so long lost its rows, even if its process lives."""
 RENEWED_EVERY_SECONDS = LEASE.total_seconds() / 6
-UNDER_WAY = (TrashItem.State.MOVING, TrashItem.State.RESTORING)
+UNDER_WAY = (TrashItem.State.MOVING, TrashItem.State.RESTORING, TrashItem.State.FILING)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,9 +39,10 @@ class Mover:
     Rows that still carry its name when the block ends belong to nobody: `settle` takes them at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, operation: UUID | None = None) -> None:
+        """`operation` is that whose claim this is a part of, so that a later claim can tell (`of_operation`)."""
         self.token = secrets.token_hex(8)
-        self.name = f"{identity()}|{self.token}"
+        self.name = f"{identity()}|{operation}.{self.token}" if operation else f"{identity()}|{self.token}"
         self._stopping = threading.Event()
         self._beat = threading.Thread(target=self._renew, name="trash-mover", daemon=True)
 
@@ -89,6 +91,11 @@ class Mover:
                 logger.warning("A mover of the trash could not say that it is at work", exc_info=True)
             finally:
                 connection.close()
+
+
+def of_operation(operation: UUID) -> Q:
+    """Return the condition that a row belongs to a mover of one of the operation's claims."""
+    return Q(mover__contains=f"|{operation}.")
 
 
 def is_abandoned(item: TrashItem, before: datetime | None = None) -> bool:

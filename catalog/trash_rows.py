@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from catalog.sources.base import SourceUnavailable
@@ -16,10 +16,10 @@ from catalog.sources.placing import sync_folder
 
 from . import publishing, trash_files
 from .libraries import want_scan
-from .models import Library, Photo, TrashItem
+from .models import HashCache, Library, Photo, TrashItem
 from .places import leave_places
 from .source_for import hold_root, source_for
-from .trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned
+from .trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
 
 State = TrashItem.State
 
@@ -28,8 +28,12 @@ class TrashRefused(Exception):
     """Nothing was deleted or restored; the text is a sentence."""
 
 
+class RootReadOnly(TrashRefused):
+    """The library's folder cannot be written to."""
+
+
 @contextmanager
-def writable_root(library: Library) -> Iterator[HeldRoot]:
+def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[HeldRoot]:
     """Hold the library's folder open for a `with` block, if it is the right one and can be written to.
 
     Raises TrashRefused.
@@ -41,20 +45,22 @@ def writable_root(library: Library) -> Iterator[HeldRoot]:
         )
     try:
         with closing(source_for(library)) as source:
-            publishing.require_root(library, source)
+            publishing.require_root(library, source, may_be_empty=may_be_empty)
         held = hold_root(library)
     except SourceUnavailable as error:
         raise TrashRefused(f"{error}") from None
     with held, closing(source_for(library, held)) as source:
         if not source.root_is_writable():
-            raise TrashRefused(
+            raise RootReadOnly(
                 "The library's folder is read-only, so nothing in it can be deleted or restored. Nothing was changed."
             )
         yield held
 
 
-def begin(library: Library, user: Any, keys: Sequence[UUID], mover: Mover) -> tuple[list[TrashItem], set[UUID]]:
-    """Write down that these photos are about to go into the trash.
+def begin(
+    library: Library, user: Any, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
+) -> tuple[list[TrashItem], set[UUID]]:
+    """Write down that these photos are about to go into the trash, or through it into the folders that `targets` names.
 
     Returns the items, without those that another mover has just now, and the photos that are missing by now.
     """
@@ -75,6 +81,8 @@ def begin(library: Library, user: Any, keys: Sequence[UUID], mover: Mover) -> tu
                 mtime_ns=photo.mtime_ns,
                 photo_md5=photo.photo_md5,
                 trashed_at=now,
+                state=State.MOVING if targets is None else State.FILING,
+                target="" if targets is None else targets[photo.pk],
                 **mover.marks,
             )
             for photo in present
@@ -137,31 +145,60 @@ def write_restored(library: Library, item: TrashItem, name: str, mover: Mover) -
     """
     with transaction.atomic():
         mover.require(item)
-        mine = Photo.objects.filter(trash_item=item, state=Photo.State.MISSING)
-        place = Photo.objects.filter(library=library, directory=item.directory, filename=name)
-        taken = place.exclude(pk__in=mine.values("pk"))
-        leave_places(taken.filter(state=Photo.State.MISSING).values_list("pk", flat=True))
-        if name and not taken.exists():
-            mine.update(
-                directory=item.directory,
-                filename=name,
-                state=item.photo_state,
-                is_shown=item.was_shown,
-                missing_since=None,
-                needs_digest=item.photo_state == Photo.State.SURVEYED,
-            )
+        _write_place(
+            library, Photo.objects.filter(trash_item=item, state=Photo.State.MISSING), item, item.directory, name
+        )
         TrashItem.objects.filter(pk=item.pk).delete()
         publishing.note_change(library)
 
 
-def settle(library: Library, before: datetime | None = None) -> None:
+def write_filed(library: Library, item: TrashItem, directory: str, name: str, mover: Mover) -> None:
+    """Let the photo's row say that its file lies in another folder now. Raises MoverLost; then nothing was written."""
+    with transaction.atomic():
+        mover.require(item)
+        photo = Photo.objects.filter(trash_item=item)
+        # A scan that found it elsewhere meanwhile is believed.
+        waits = photo.filter(state=Photo.State.MISSING) | photo.filter(directory=item.directory, filename=item.filename)
+        if _write_place(library, waits, item, directory, name):
+            cached = HashCache.objects.filter(library=library)
+            path = f"{directory}/{name}" if directory else name
+            if path != item.path:
+                cached.filter(path=path).delete()
+                cached.filter(path=item.path).update(path=path)
+        TrashItem.objects.filter(pk=item.pk).delete()
+        publishing.note_change(library)
+
+
+def _write_place(library: Library, photo: QuerySet[Photo], item: TrashItem, directory: str, name: str) -> bool:
+    """Let a photo be at a place again, what it was before; False if it is not there, or a scan was quicker."""
+    row = photo.first() if name else None
+    if row is None:
+        return False
+    taken = Photo.objects.filter(library=library, directory=directory, filename=name).exclude(pk=row.pk)
+    leave_places(taken.filter(state=Photo.State.MISSING).values_list("pk", flat=True))
+    if taken.exists():
+        return False
+    place: dict[str, Any] = {"directory": directory, "filename": name}
+    if row.state == Photo.State.MISSING:
+        place |= {
+            "state": item.photo_state,
+            "is_shown": item.was_shown,
+            "missing_since": None,
+            "needs_digest": item.photo_state == Photo.State.SURVEYED,
+        }
+    return bool(Photo.objects.filter(pk=row.pk).update(**place))
+
+
+def settle(library: Library, before: datetime | None = None, operation: UUID | None = None) -> None:
     """Finish, or take back, what was under way when its process died: by where the files lie.
 
     Taken for dead are processes of this machine that are gone, and those that were not seen at work since `before` (two
-    minutes ago). Should one wake up, it finds that its rows are another's, and stops.
+    minutes ago), and all movers of earlier claims of `operation`, for its claim is this process's now. Should one wake up,
+    it finds that its rows are another's, and stops.
     """
-    items = TrashItem.objects.filter(library=library, state__in=UNDER_WAY)
-    left = [item for item in items.select_related("photo") if is_abandoned(item, before)]
+    items = TrashItem.objects.filter(library=library, state__in=UNDER_WAY).select_related("photo")
+    earlier = set(items.filter(of_operation(operation)).values_list("pk", flat=True)) if operation else set()
+    left = [item for item in items if item.pk in earlier or is_abandoned(item, before)]
     if not left:
         return
     with suppress(TrashRefused), writable_root(library) as held, Mover() as mover:
@@ -175,6 +212,8 @@ def _settle(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> 
     try:
         if item.state == State.RESTORING:
             settle_restoring(library, held, item, mover)
+        elif item.state == State.FILING:
+            settle_filing(library, held, item, mover)
         else:
             _settle_moving(library, held, item, mover)
     except (OSError, SourceUnavailable, MoverLost):
@@ -214,3 +253,26 @@ def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: M
     write_restored(library, item, name, mover)
     want_scan(library, library.owner)
     return name
+
+
+def settle_filing(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> bool:
+    """Write down where a photo lies whose way into another folder broke off; return whether it came there.
+
+    One that stopped half-way is put back where it lay. Raises as `settle_restoring` does.
+    """
+    root = held.descriptor
+    if not trash_files.lies_in_trash(root, item):
+        trash_files.remove_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+    if trash_files.lies_in_trash(root, item):
+        name = trash_files.put_back(root, item, mover)
+        held.verify()
+        write_filed(library, item, item.directory, name, mover)
+        return False
+    if trash_files.lies_in_target(root, item):
+        trash_files.sidecars_back(root, item, item.restored_as, mover, item.target)
+        held.verify()
+        write_filed(library, item, item.target, item.restored_as, mover)
+        return True
+    held.verify()
+    TrashItem.objects.filter(pk=item.pk, state=State.FILING, mover=mover.name).delete()
+    return False

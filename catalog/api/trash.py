@@ -121,7 +121,7 @@ class TrashList(ApiView):
     def get(self, request: Request, library_id: UUID) -> Response:
         """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
-        page = paginate(_library(request, library_id).trash.all(), ORDER, request.query_params)
+        page = paginate(_library(request, library_id).trash.deleted(), ORDER, request.query_params)
         return Response(envelope(page, [_item_json(item) for item in page.rows], request))
 
 

@@ -54,8 +54,8 @@ def _unfinished(library: Library, *, heal: bool) -> Iterator[Finding]:
         return
     finding = warning(
         "trash.unfinished",
-        f"{counted(left, 'photo,photos')} of “{library.name}” stopped on the way into the trash or back: the process that "
-        "moved them is gone.",
+        f"{counted(left, 'photo,photos')} of “{library.name}” stopped on the way into the trash, back, or into another folder: "
+        "the process that moved them is gone.",
         "Wait some minutes while a worker runs, or run `manage.py doctor --heal`.",
     )
     if heal:

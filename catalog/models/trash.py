@@ -1,12 +1,21 @@
 """TrashItem: a photo that somebody deleted, and where its file lies until the trash is emptied."""
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 
 from .library import Library
 from .photo import Photo
+
+
+class TrashItemQuerySet(models.QuerySet["TrashItem"]):
+    """Reads that say what people see."""
+
+    def deleted(self) -> Self:
+        """Those of photos that somebody deleted, without those that only pass on their way into another folder."""
+        return self.exclude(state=TrashItem.State.FILING)
 
 
 class TrashItem(models.Model):
@@ -16,6 +25,7 @@ class TrashItem(models.Model):
 
         moving ──> trashed ──> restoring ──> (row gone, photo back)
                       └──────> deleting ───> (row and photo gone)
+        filing ──> (row gone, photo in the folder of its date)
 
     The state is in the row before a file is touched, so that whoever finds it after a crash can finish; so is the name of
     who moves it, which is proven before each step (`catalog.trash_movers`).
@@ -28,6 +38,7 @@ class TrashItem(models.Model):
         TRASHED = "trashed", "in the trash"
         RESTORING = "restoring", "on its way back"
         DELETING = "deleting", "being deleted for good"
+        FILING = "filing", "on its way into another folder"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="trash", db_index=False)
@@ -58,6 +69,9 @@ class TrashItem(models.Model):
     restored_as = models.TextField(
         blank=True, db_default="", help_text="The name under which the file is about to come back."
     )
+    target = models.TextField(blank=True, db_default="", help_text="Of a file that is filed: the folder it goes into.")
+
+    objects = TrashItemQuerySet.as_manager()
 
     class Meta:
         ordering = ["-trashed_at", "id"]

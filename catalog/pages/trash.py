@@ -41,7 +41,7 @@ FIELDS = (
 def show_trash(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Show one page of what lies in the trash."""
     frame = _frame(request, library_id)
-    items = TrashItem.objects.filter(library=frame["library"])
+    items = TrashItem.objects.deleted().filter(library=frame["library"])
     page = paginate(items.values(*FIELDS), ORDER, {"limit": "100", "cursor": request.GET.get("cursor", "")})
     context: dict[str, Any] = {
         **frame,

@@ -81,7 +81,7 @@ def test_killed_between_file_and_row_the_next_scan_follows(library, photo, monke
     dates.set_dates(library.owner, planned)
     operation = start_filing(library, library.owner, [photo.pk], "month", ring=False)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(filing.Filing, "_write", die)
+        patch.setattr(filing, "write_filed", die)
         execute(operation.pk)
     done = counts(scan(library, confirm_gone=True))
     assert (done["moved"], done["added"], done["gone"]) == (1, 0, 0)
