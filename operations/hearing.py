@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import Error, connections
 from django.utils import timezone
 
 from .models import ClockReading, Operation, State
@@ -84,7 +84,7 @@ class Watch(threading.Thread):
         with _asking:
             try:
                 waits = not active_requests and any(queue_of(operation) in self.queues for operation in unheard())
-            except DatabaseError:  # nothing can be said, and nothing be done
+            except Error:  # nothing can be said, and nothing be done
                 waits = False
             finally:
                 connections.close_all()

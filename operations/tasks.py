@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
+from django.db import Error
 from django.utils import timezone
 
 from photolala.lib.process import boot_seconds
@@ -13,6 +14,7 @@ from . import clock
 from .hearing import note_sweep, queue_of
 from .models import Operation, State, lease_length
 from .purging import purge_finished
+from .resuming import resume_what_may_go_on
 from .running import execute
 
 logger = logging.getLogger(__name__)
@@ -33,8 +35,12 @@ def run_operation(operation_id: str) -> None:
 @shared_task(name="operations.tasks.sweep", ignore_result=True)
 def sweep() -> int:
     """Ring again for work that nobody does: lost messages, dead workers. Returns how many bells were rung."""
-    clock.look()
-    note_sweep()
+    try:
+        clock.look()
+        note_sweep()
+        resume_what_may_go_on()
+    except Error as error:  # a disk that is full, say; what can be read is rung for all the same
+        logger.warning("The time could not be noted: %s", error)
     now = timezone.now()
     rung = 0
     for operation in Operation.objects.filter(state=State.PENDING).iterator():
@@ -82,7 +88,10 @@ def ring_for(operation: Operation) -> int:
     except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
         logger.warning("The broker could not be rung for operation %s: %s", operation.pk, error)
         return 0
-    Operation.objects.filter(pk=operation.pk).update(rung_at=timezone.now())
+    try:
+        Operation.objects.filter(pk=operation.pk).update(rung_at=timezone.now())
+    except Error as error:
+        logger.warning("It could not be noted that operation %s was rung for: %s", operation.pk, error)
     return 1
 
 

@@ -14,6 +14,7 @@ def sign_in_to_admin(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(reverse("admin:index"))
 
 
+handler500 = "photolala.web.busy.failed"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", sign_in_to_admin),  # Django's own form does not count failures
     path("admin/", admin.site.urls),

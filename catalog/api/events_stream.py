@@ -7,13 +7,14 @@ listener is told what that means for them, in the words of `events/poll`.
 import asyncio
 import json
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 from django.db.models import Count, Max, Sum
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
@@ -23,6 +24,7 @@ from accounts.authentication import DeviceTokenAuthentication
 from accounts.models import User
 from catalog.models import Favourite, Library
 from operations.models import Operation
+from photolala.web.outages import outage_of
 from photolala.web.problems import CONTENT_TYPE
 from photolala.web.refusals import BadRequest
 
@@ -49,7 +51,7 @@ class Bell:
         """Return the signature; what was seen before, if the database cannot be asked just now."""
         try:
             return await sync_to_async(_signature)()
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("The database could not be asked whether anything changed: %s", error)
             return self._seen
 
@@ -150,6 +152,10 @@ def _who(request: HttpRequest) -> User | None:
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Say that this went wrong, without a page."""
+    error = sys.exc_info()[1]
+    outage = outage_of(error) if error is not None else None
+    if outage is not None:
+        return _problem(outage.status, outage.sentence)
     return _problem(500, "Something unexpected went wrong; the log says more.")
 
 

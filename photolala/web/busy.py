@@ -1,30 +1,54 @@
-"""Tells people that the database is busy, where a page would else be an error of the server."""
+"""Tells people that disk or database cannot be used, where a page would else be an error of the server."""
 
+import json
 import logging
+import sys
+from http import HTTPStatus
 
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template import loader
 from django.utils.deprecation import MiddlewareMixin
+from django.views.defaults import server_error
 
-WAIT_SECONDS = 5
-SENTENCE = "The database is busy with a long piece of work just now. Nothing was changed. Try again in a moment."
+from .outages import Outage, outage_of
+
+API_PREFIX = "/api/"
+PROBLEM_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
 
 
-def is_locked(error: Exception) -> bool:
-    """Return whether `error` says that others held the database's lock for too long."""
-    return isinstance(error, OperationalError) and "locked" in str(error)
-
-
 class BusyDatabaseMiddleware(MiddlewareMixin):
-    """Answers 503 with a sentence and Retry-After."""
+    """Answers 503 or 507 with a sentence and Retry-After for what views raise."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the page for a locked database; None for all else."""
-        if not is_locked(exception):
+        """Return the answer for a disk or database that cannot be used; None for all else."""
+        outage = outage_of(exception)
+        if outage is None:
             return None
-        logger.warning("The database was locked for too long: %s %s", request.method, request.path)
-        answer = render(request, "problem.html", {"sentence": SENTENCE}, status=503)
-        answer["Retry-After"] = str(WAIT_SECONDS)
-        return answer
+        logger.warning("%s %s: %s (%s)", request.method, request.path, outage.code, exception)
+        return answer_for(request, outage)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer for what went wrong anywhere, also before and after the view: in sessions, in templates."""
+    error = sys.exc_info()[1]
+    outage = outage_of(error) if error is not None else None
+    return server_error(request) if outage is None else answer_for(request, outage)
+
+
+def answer_for(request: HttpRequest, outage: Outage) -> HttpResponse:
+    """Return problem details below /api/, else a short page; neither asks the database anything."""
+    if request.path.startswith(API_PREFIX):
+        body = {
+            "type": f"urn:photolala:problem:{outage.code}",
+            "title": HTTPStatus(outage.status).phrase,
+            "status": outage.status,
+            "detail": outage.sentence,
+        }
+        answer = HttpResponse(json.dumps(body), status=outage.status, content_type=PROBLEM_TYPE)
+    else:
+        page = loader.render_to_string("outage.html", {"sentence": outage.sentence})
+        answer = HttpResponse(page, status=outage.status)
+    answer["Retry-After"] = str(outage.wait_seconds)
+    answer["Cache-Control"] = "no-store"
+    return answer

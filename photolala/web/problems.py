@@ -11,7 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from .busy import is_locked
+from .outages import outage_of
 from .refusals import NotThere, Problem, TooLarge, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -44,9 +44,10 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = exceptions.ValidationError(
             error.message_dict if hasattr(error, "error_dict") else {"non_field_errors": error.messages}
         )
-    elif is_locked(error):
-        logger.warning("The database was locked for too long: %s", context.get("request"))
-        error = Unavailable("The database is busy just now. Nothing was changed; try again in a moment.", "busy")
+    elif not isinstance(error, Problem | exceptions.APIException) and (outage := outage_of(error)):
+        logger.warning("%s: %s (%s)", context.get("request"), outage.code, error)
+        error = Unavailable(outage.sentence, outage.code, wait_seconds=outage.wait_seconds)
+        error.status_code = outage.status
     if not isinstance(error, Problem | exceptions.APIException):
         return None
     set_rollback()

@@ -31,6 +31,6 @@ def test_pages_ask_for_patience(anonymous: Client, alice: Client, monkeypatch: p
 
 
 def test_other_faults_stay_faults(cast: Cast, alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog.pages.libraries.last_scans", failing("disk I/O error"))
+    monkeypatch.setattr("catalog.pages.libraries.last_scans", failing("no such column: photo.colour"))
     alice.raise_request_exception = False
     assert alice.get("/libraries/").status_code == 500
