@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from photolala.lib.journals import journal_mode
+
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
@@ -98,7 +100,7 @@ class BrokerFile:
             self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_mode = {journal_mode(self.path.parent)}")
             connection.execute("PRAGMA synchronous = NORMAL")  # survives kill -9; a power cut may lose the last rings
             connection.execute("PRAGMA journal_size_limit = 16777216")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -7,7 +7,9 @@ aside as dead. The broker is a bell, not a memory: a lost message is rung again 
 Transport options: `polling_interval` (seconds between looks at an empty queue) and `max_deliveries`.
 """
 
+import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
@@ -20,6 +22,8 @@ from photolala.broker.store import MAX_DELIVERIES, MessageStore, open_store
 Payload = dict[str, Any]
 POLLING_INTERVAL_SECONDS = 0.25
 MESSAGES_A_TURN = 50
+LONGEST_REST_SECONDS = 10.0
+logger = logging.getLogger(__name__)
 
 
 class QoS(virtual.QoS):
@@ -54,6 +58,8 @@ class Channel(virtual.Channel):
         self._unacknowledged_queues: set[str] = set()
         self._own_bindings: dict[tuple[str, str, str, str], bool] = {}
         self._file_id = self.store.file_id()
+        self._rests_until = 0.0
+        self._rest_seconds = POLLING_INTERVAL_SECONDS
 
     # Consuming
 
@@ -76,6 +82,20 @@ class Channel(virtual.Channel):
         return message
 
     def _get(self, queue: str, timeout: float | None = None) -> Payload:
+        """Return the next message. While the disk refuses there is none: connecting again would not change that."""
+        if time.monotonic() < self._rests_until:
+            raise Empty
+        try:
+            payload = self._next(queue)
+        except (sqlite3.OperationalError, OSError) as error:
+            self._rests_until = time.monotonic() + self._rest_seconds
+            self._rest_seconds = min(LONGEST_REST_SECONDS, 2 * self._rest_seconds)
+            logger.warning("The broker's file cannot be used (%s); it is tried again until it can.", error)
+            raise Empty from error
+        self._rest_seconds = POLLING_INTERVAL_SECONDS
+        return payload
+
+    def _next(self, queue: str) -> Payload:
         self._bind_again_after_replacement()
         while taken := self.store.take(queue, keep=queue not in self._unacknowledged_queues):
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+from photolala.lib.journals import journal_mode
 from photolala.lib.sizes import parse_size
 
 
@@ -109,7 +110,7 @@ def database_from_url(parts: SplitResult | None, sqlite_file: Path) -> dict[str,
                 "timeout": 30,
                 # FULL: what was acknowledged outlives a power cut. Scans do without (operations.durability).
                 "init_command": (
-                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+                    f"PRAGMA journal_mode={journal_mode(sqlite_file.parent)}; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                     " PRAGMA cache_size=-16000; PRAGMA journal_size_limit=67108864;"
                 ),
             },

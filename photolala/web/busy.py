@@ -8,6 +8,7 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.html import escape
 from django.views.defaults import server_error
 
 from .outages import Outage, outage_of
@@ -36,6 +37,15 @@ def failed(request: HttpRequest) -> HttpResponse:
     return server_error(request) if outage is None else answer_for(request, outage)
 
 
+def _page(sentence: str) -> str:
+    """Return the page; without style where the list of static files cannot be read either."""
+    try:
+        return loader.render_to_string("outage.html", {"sentence": sentence})
+    except (OSError, ValueError):
+        logger.exception("The page for an outage could not be drawn")
+        return f"<!doctype html><title>Photolala</title><h1>That did not work</h1><p>{escape(sentence)}</p>"
+
+
 def answer_for(request: HttpRequest, outage: Outage) -> HttpResponse:
     """Return problem details below /api/, else a short page; neither asks the database anything."""
     if request.path.startswith(API_PREFIX):
@@ -47,8 +57,7 @@ def answer_for(request: HttpRequest, outage: Outage) -> HttpResponse:
         }
         answer = HttpResponse(json.dumps(body), status=outage.status, content_type=PROBLEM_TYPE)
     else:
-        page = loader.render_to_string("outage.html", {"sentence": outage.sentence})
-        answer = HttpResponse(page, status=outage.status)
+        answer = HttpResponse(_page(outage.sentence), status=outage.status)
     answer["Retry-After"] = str(outage.wait_seconds)
     answer["Cache-Control"] = "no-store"
     return answer

@@ -1,14 +1,17 @@
 """Errors of a request that are no fault of the program: a disk that is full, read-only or broken, a database that is away."""
 
 import errno
+import shutil
 import sqlite3
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
 
 WAIT_SECONDS = 5
 WAIT_FOR_A_PERSON_SECONDS = 60
 _LONGEST_CHAIN = 10
+_NOTHING_BYTES = 256 * 1024
 
 
 class Outage(NamedTuple):
@@ -84,11 +87,19 @@ def outage_of(error: BaseException) -> Outage | None:
     return None
 
 
+def _is_full() -> bool:
+    """True if nothing fits on the disk of the data folder: SQLite calls that an I/O error where it cannot make its index."""
+    try:
+        return shutil.disk_usage(settings.DATA_DIR).free < _NOTHING_BYTES
+    except OSError:
+        return False
+
+
 def _of_database(error: DatabaseError | InterfaceError) -> Outage | None:
     words = str(error).lower()
     for part, outage in _BY_WORDS:
         if part in words:
-            return outage
+            return FULL if outage is BROKEN and _is_full() else outage
     # Of SQLite all else is a fault of the program (no such column), of a server it is one of the server or the way there.
     is_of_sqlite = isinstance(error.__cause__, sqlite3.Error) or error.__cause__ is None
     return AWAY if isinstance(error, OperationalError | InterfaceError) and not is_of_sqlite else None

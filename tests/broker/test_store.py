@@ -284,3 +284,40 @@ def test_purge_and_size_through_kombu(tmp_path: Path) -> None:
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(ValueError, match="must be absolute"):
         broker_url("data/broker.sqlite3")
+
+
+def test_an_acknowledgement_that_the_disk_refuses_is_made_up_for(store: MessageStore, monkeypatch) -> None:
+    store.put("scan", "a")
+    store.put("scan", "b")
+    first, second = take(store), take(store)
+    refused = []
+
+    def refuse(*_: object) -> bool:
+        refused.append(1)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(MessageStore, "_change_taken", refuse)
+        store.settle(first.tag)
+        store.settle(second.tag, release=True, count=False)
+    assert len(refused) == 2 and store.size("scan") == 0
+    store._swept_at = 0.0
+    again = take(store)  # the first is gone, the second is back
+    assert (again.body, again.deliveries) == ("b", 1)
+    assert store.take("scan") is None
+
+
+def test_a_disk_that_refuses_leaves_the_consumer_where_it_is(tmp_path: Path, monkeypatch) -> None:
+    with Connection(broker_url(str(tmp_path / "broker.sqlite3"))) as connection:
+        queue = connection.SimpleQueue("scan")
+        queue.put("a")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(MessageStore, "take", refuse)
+            with pytest.raises(queue.Empty):
+                queue.get(timeout=0.1)
+        assert queue.get(timeout=20).payload == "a"
+        queue.close()
