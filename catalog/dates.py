@@ -21,7 +21,7 @@ from catalog.media.tag_changes import IN_THE_FILE, date_problem
 from . import publishing
 from .answers import taken_columns
 from .models import FileWrite, Library, Photo
-from .writes import NothingToUndo, last_done, start_writing, want_instead
+from .writes import NothingToUndo, last_done, start_writing, want_in_catalog_only, want_instead
 
 BY_A_PERSON = "person"
 """The source of a capture time that a person gave and the file has not."""
@@ -148,13 +148,11 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
     new = []
     now = clock.now()
     for photo in photos:
-        wish = wishes[photo.pk]
-        if into_files:
-            write = open_writes.get(photo.pk)
-            if write is None:
-                new.append(_intent(library, photo, user, wish.wanted))
-            else:
-                want_instead(write, wish.wanted, user)
+        wish, write = wishes[photo.pk], open_writes.get(photo.pk)
+        if write is not None:
+            (want_instead if into_files else want_in_catalog_only)(write, wish.wanted, user)
+        elif into_files:
+            new.append(_intent(library, photo, user, wish.wanted))
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=now)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from . import publishing
 from .favourites import FULL, FavouriteAnswer, check_stars
 from .models import Favourite, FileWrite, Library, Photo, QueuedStar
-from .writes import start_writing, want_instead
+from .writes import start_writing, want_in_catalog_only, want_instead
 
 _OPEN = [state.value for state in FileWrite.OPEN]
 
@@ -72,6 +72,8 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
     for photo in photos:
         write = open_writes.get(photo.pk)
         if not into_files:
+            if write is not None:
+                want_in_catalog_only(write, {"rating": stars}, user)
             held.append(photo.pk)
         elif write is not None:
             (free if _want_instead(write, stars, user) else held).append(photo.pk)
@@ -106,9 +108,11 @@ def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
 
 
 def _want_instead(write: FileWrite, stars: int, user: Any) -> bool:
-    """Let an open write want other stars; return True if the file has them already, so that nothing is to be written."""
-    is_free = write.state != FileWrite.State.WRITING
-    if is_free and write.previous.get("rating") == stars and not write.new_md5:
+    """Let an open write want other stars; return True if the file has them already, so that nothing is to be written.
+
+    Only what no worker ever had in hand is known to be in no file: the last one may have got further than it could tell.
+    """
+    if write.claim_token == 0 and write.previous.get("rating") == stars:
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True

@@ -54,13 +54,24 @@ def visible_writes(user: Any) -> QuerySet[FileWrite]:
 
 
 def want_instead(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
-    """Let an open write want something else, as if it was asked for now; a worker that is at it looks again in the end."""
-    write.wanted, write.user = wanted, user
+    """Let an open write want something else, as if it was asked for now; a worker that is at it looks again in the end.
+
+    Whoever follows a worker that died compares, too: the file may say what was wanted before.
+    """
+    write.wanted, write.user, write.undoes, write.deaths = wanted, user, None, 0
     if write.state != FileWrite.State.WRITING:
-        write.state, write.code, write.reason = FileWrite.State.PENDING, "", ""
-        write.attempts = write.deaths = 0
-        write.try_at, write.undoes = timezone.now(), None
+        write.state, write.code, write.reason, write.attempts = FileWrite.State.PENDING, "", "", 0
+        write.try_at = timezone.now()
     write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
+
+
+def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
+    """Let an open write end where files are not written any more; a worker that is at it writes what is wanted last."""
+    if write.state == FileWrite.State.WRITING:
+        want_instead(write, wanted, user)
+        return
+    write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
+    write.save(update_fields=["state", "finished_at"])
 
 
 def retry(write: FileWrite, user: Any) -> bool:

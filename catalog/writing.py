@@ -3,18 +3,18 @@
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import transaction
 from django.utils import timezone
 
+from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reason_of
-from catalog.media.tag_changes import DateChange, RatingChange, TagChange
+from catalog.media.tag_changes import DateChange, RatingChange, TagChange, date_said
 from catalog.sources.base import SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.lib.paths import unescape_path
@@ -22,20 +22,21 @@ from photolala.lib.paths import unescape_path
 from . import publishing
 from .answers import taken_columns
 from .decoders import writing_decoder
-from .file_writer import FileWriter, Prepared, Task
+from .file_writer import FileWriter, Prepared, Task, Way
 from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
 from .rekeying import Rekeyed, cache_new_version, rekey
 from .source_for import source_for
-from .writes import KIND, is_due, wait_before
+from .write_claims import MOST_DEATHS, Claims
+from .write_recovery import Announced, Recovered, recover
+from .writes import KIND, is_due
 
 logger = logging.getLogger(__name__)
 THREADS = 2
-CLAIMED = 64
 LANDED = 8
 """So many new versions take their places together."""
-MOST_DEATHS = 3
-_MOST_LISTED = 200
+_XMP_APPEARED = "An XMP file appeared beside the photo just now; it is tried again."
+_VERSIONS = ("old_md5", "new_md5", "xmp_old_md5", "xmp_new_md5")
 
 
 @operation_kind(KIND, label="Writing into files", queue="files")
@@ -60,9 +61,7 @@ class Writing:
     def __init__(self, run: Run, library: Library) -> None:
         self.run = run
         self.library = library
-        self.claimed_for = f"{run.operation.pk}:{run.token}"
-        self.counts = {"written": 0, "waiting": 0, "failed": 0, **run.operation.checkpoint.get("counts", {})}
-        self.problems: list[dict[str, str]] = []
+        self.claims = Claims(run, library)
         self._stack = ExitStack()
         self._local = threading.local()
         self._root = os.fsdecode(unescape_path(library.root))
@@ -80,48 +79,31 @@ class Writing:
         self.run.phase("Writing into files", queue.count(), unit="files")
         self._clear_up()
         try:
-            while claimed := self._claim():
+            while claimed := self.claims.take():
                 self._write(claimed)
                 self.run.raise_if_stopped()
         finally:
             self._release()
-        return {"library": str(self.library.pk), **self.counts, "problems": self.problems}
-
-    def _clear_up(self) -> None:
-        """Remove old versions whose writers died between telling the catalog and removing them."""
-        died = FileWrite.objects.filter(library=self.library, state=FileWrite.State.DONE).exclude(claimed_for="")
-        for write in list(died.select_related("photo").defer("way_back").order_by("pk")):
-            with suppress(NotWritten):  # what cannot be reached now is looked at by the next writer
-                self._threads.submit(self._writer_recovers, self._task(write, write.photo), write).result()
-                FileWrite.objects.filter(pk=write.pk).update(claimed_for="")
-            self.run.checkpoint(force=False)
-
-    # -- the queue ----------------------------------------------------------------------------------------------------
-
-    def _claim(self) -> list[FileWrite]:
-        """Take the next writes that are due, and those that a dead writer held."""
-        with transaction.atomic():
-            due = FileWrite.objects.select_for_update(skip_locked=True, of=("self",)) if _locks() else FileWrite.objects
-            rows = due.filter(is_due(), FileWrite.queued(), library=self.library)
-            rows = (
-                rows.exclude(state="writing", claimed_for=self.claimed_for).order_by("try_at", "pk").defer("way_back")
-            )
-            claimed = _one_for_each_photo(rows.filter(deaths__lt=MOST_DEATHS)[:CLAIMED])
-            # Whom writers died at again and again is tried alone, so that nobody else is blamed for it.
-            claimed = claimed or list(rows[:1])
-            for write in claimed:
-                write.attempts += 1
-                write.deaths += 1  # until it is said how this try ended
-                write.claim_token += 1
-                write.state, write.claimed_for = FileWrite.State.WRITING, self.claimed_for
-            FileWrite.objects.bulk_update(claimed, ["attempts", "deaths", "claim_token", "state", "claimed_for"])
-        return claimed
+        return {"library": str(self.library.pk), **self.claims.counts, "problems": self.claims.problems}
 
     def _release(self) -> None:
         """Give back what was claimed and not begun, when a run ends early."""
-        held = FileWrite.objects.filter(library=self.library, state="writing", claimed_for=self.claimed_for)
-        held.update(deaths=F("deaths") - 1, attempts=F("attempts") - 1)  # this writer lives: it is no death of theirs
-        held.filter(new_md5="").update(state=FileWrite.State.PENDING)
+        self.claims.give_back()
+
+    def _clear_up(self) -> None:
+        """Remove what is left of writes that have ended: their writers died between telling the catalog and removing it."""
+        ended = FileWrite.objects.filter(library=self.library, state__in=["done", "superseded"]).exclude(claimed_for="")
+        for write in list(ended.select_related("photo").defer("way_back").order_by("pk")):
+            with transaction.atomic():
+                self.claims.prove()
+                write.claim_token += 1
+                FileWrite.objects.filter(pk=write.pk).update(claim_token=write.claim_token)
+            with suppress(NotWritten):  # what cannot be reached now is looked at by the next writer
+                found = self._threads.submit(self._recover, self._task(write, write.photo), write).result()
+                if found.prepared:
+                    found.prepared.is_told = True
+                    found.prepared.close()
+                FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token).update(claimed_for="")
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -139,7 +121,7 @@ class Writing:
                 try:
                     ready.append((write, future.result()))
                 except NotWritten as reason:
-                    self._settle(write, reason)
+                    self.claims.settle(write, reason)
                 if len(ready) >= LANDED:
                     self._land(ready)
                     ready = []
@@ -154,20 +136,28 @@ class Writing:
                     future.result().close()
 
     def _work(self, task: Task, write: FileWrite) -> Prepared:
-        """Prepare one file, in a thread; first clear up after an earlier try."""
-        writer = self._writer()
+        """Prepare one file, in a thread; first find out what an earlier try has done.
+
+        What it has put into its place is told to the catalog before anything else is done with the file, also where
+        something else is wanted by now.
+        """
+        writer, sidecars = self._writer(), None
         if write.claim_token > 1:
-            recovered = writer.recover(task, write.old_md5, write.new_md5)
-            if recovered is not None:
-                cache_new_version(self.library, write.old_md5, recovered.old)
-                return recovered
-        if write.deaths > 2 * MOST_DEATHS:
+            found = self._recover(task, write)
+            write.xmp_old_md5 = write.xmp_new_md5 = ""
+            if found.prepared is not None:
+                cache_new_version(self.library, write.old_md5, found.prepared.old)
+                return found.prepared
+            write.new_md5, sidecars = "", found.sidecars
+        if write.deaths > MOST_DEATHS:
             raise NotWritten(
                 f"The writer died {MOST_DEATHS} times at this file alone. The photo is as it was; see the log, then retry.",
                 "worker_died",
                 is_lasting=True,
             )
         prepared = writer.prepare(task)
+        if prepared.sidecar is None:
+            prepared.sidecars = sidecars
         try:
             if prepared.rewritten is not None:
                 cache_new_version(self.library, prepared.old.photo_md5, prepared.rewritten.facts)
@@ -175,6 +165,10 @@ class Writing:
             prepared.close()
             raise
         return prepared
+
+    def _recover(self, task: Task, write: FileWrite) -> Recovered:
+        announced = Announced(write.old_md5, write.new_md5, write.xmp_old_md5, write.xmp_new_md5)
+        return recover(self._writer(), task, announced)
 
     def _writer(self) -> FileWriter:
         """Return the file writer of this thread."""
@@ -184,21 +178,18 @@ class Writing:
             self._stack.callback(writer.close)
         return writer
 
-    def _writer_recovers(self, task: Task, write: FileWrite) -> None:
-        self._writer().recover(task, write.old_md5, write.new_md5)
-
     def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
         if photo.state == Photo.State.MISSING:
-            self._settle(write, reason_of(FileNotFoundError()))
+            self.claims.settle(write, reason_of(FileNotFoundError()))
             return False
         return True
 
     def _task(self, write: FileWrite, photo: Photo) -> Task:
-        back, base = self._ways_back(write, photo)
+        way = way_from(write, photo)
         is_kept = self.library.file_times == Library.FileTimes.KEEP or _needs_its_time(write, photo)
         return Task(
             family=f"{write.pk.hex}-",
-            token=f"{write.pk.hex}-{write.claim_token}",
+            claim=write.claim_token,
             directory=photo.directory,
             filename=photo.filename,
             size_bytes=photo.size_bytes,
@@ -208,18 +199,9 @@ class Writing:
             change=change_of(write, photo, self.library),
             is_sidecar=write.is_sidecar,
             keep_mtime=is_kept,
-            back=back,
-            base=base,
+            way=way,
+            is_way_wanted=way is not None and way.said == write.wanted,
         )
-
-    def _ways_back(self, write: FileWrite, photo: Photo) -> tuple[bytes | None, bytes | None]:
-        """Return what leads to the wanted version if that is an earlier one, and what a later way back starts from."""
-        done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
-        last = done.exclude(new_md5="").order_by("-finished_at").first()
-        if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
-            return None, None
-        way = bytes(last.way_back)
-        return (way, None) if last.base == write.wanted else (None, way)
 
     # -- taking places ------------------------------------------------------------------------------------------------
 
@@ -228,51 +210,67 @@ class Writing:
         swapped: list[tuple[FileWrite, Prepared]] = []
         try:
             for write, prepared in self._announced(ready):
-                if prepared.replacement is not None and not prepared.is_swapped:
-                    try:
-                        prepared.replacement.swap()
-                        prepared.is_swapped = True
-                    except OSError as error:
-                        self._settle(write, reason_of(error))
-                        continue
-                swapped.append((write, prepared))
+                if self._swap(write, prepared):
+                    swapped.append((write, prepared))
             self._tell(swapped)
-        except BaseException:
-            for write, prepared in swapped:
-                if prepared.replacement is not None and self._is_untold(write):
-                    try:
-                        prepared.replacement.swap_back()
-                    except OSError:  # then the new version stays, and the next writer tells of it
-                        logger.exception("The old version of %s could not be put back", write.photo_id)
+            for _, prepared in swapped:
+                prepared.is_told = True
+        except BaseException as error:
+            if not isinstance(error, LeaseLost) and self._is_untold(swapped):
+                for _, prepared in swapped:
+                    prepared.swap_back()  # where that fails the new version stays, and the next writer tells of it
             raise
         finally:
             for _, prepared in ready:
                 prepared.close()
         told = [write.pk for write, _ in swapped]
-        FileWrite.objects.filter(pk__in=told, state=FileWrite.State.DONE, claimed_for=self.claimed_for).update(
-            claimed_for=""
-        )
+        done = FileWrite.objects.filter(pk__in=told, state=FileWrite.State.DONE, claimed_for=self.claims.name)
+        done.update(claimed_for="")
 
-    def _is_untold(self, write: FileWrite) -> bool:
-        """True if the catalog surely knows nothing of the new version; if it cannot be asked, `recover` decides later."""
+    def _swap(self, write: FileWrite, prepared: Prepared) -> bool:
+        """Let one file's new versions take their places; False if that could not be, and is noted. Raises LeaseLost."""
         try:
-            told = FileWrite.objects.filter(pk=write.pk, state=FileWrite.State.DONE, new_md5=write.new_md5)
-            return not told.exists()
+            prepared.swap()
+        except OSError as error:
+            prepared.swap_back()
+            if not prepared.is_unclear:
+                write.new_md5 = write.xmp_new_md5 = ""
+            is_there = isinstance(error, FileExistsError)
+            self.claims.settle(write, NotWritten(_XMP_APPEARED, "busy") if is_there else reason_of(error))
+            return False
+        return True
+
+    def _is_untold(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> bool:
+        """True if these are surely still ours and the catalog knows nothing of them; else `recover` decides later."""
+        try:
+            if not self.run.still_mine():
+                return False
+            keys = [write.pk for write, _ in swapped]
+            held = FileWrite.objects.filter(pk__in=keys, state=FileWrite.State.WRITING, claimed_for=self.claims.name)
+            return held.count() == len(keys)
         except Exception:  # the database is away
-            logger.exception("What became of the write %s is left to the next writer", write.pk)
+            logger.exception("What became of %d writes is left to the next writer", len(swapped))
             return False
 
     def _announced(self, ready: list[tuple[FileWrite, Prepared]]) -> Iterator[tuple[FileWrite, Prepared]]:
         """Note in the rows which versions are about to take their places; yield those that are still ours."""
-        if ready and not self.run.still_mine():
-            raise LeaseLost
+        if not ready:
+            return
         ours = []
         with transaction.atomic():
+            self.claims.prove()
             for write, prepared in ready:
                 if prepared.rewritten is not None:
+                    if write.old_md5 != prepared.old.photo_md5:
+                        write.base_md5 = ""  # its own way back led from another version
                     write.old_md5, write.new_md5 = prepared.old.photo_md5, prepared.rewritten.facts.photo_md5
+                if prepared.sidecar is not None:
+                    write.xmp_old_md5, write.xmp_new_md5 = prepared.sidecar.old_md5, prepared.sidecar.new_md5
+                if prepared.rewritten is not None or prepared.sidecar is not None:
+                    write.previous = said_before(write, prepared)
                 mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
-                if mine.update(old_md5=write.old_md5, new_md5=write.new_md5):
+                values = {name: getattr(write, name) for name in (*_VERSIONS, "previous", "base_md5")}
+                if mine.update(**values):
                     ours.append((write, prepared))
         yield from ours
 
@@ -280,96 +278,99 @@ class Writing:
         """Tell the catalog of all these new versions in one transaction."""
         if not swapped:
             return
+        keys = [write.photo_id for write, _ in swapped]
         with transaction.atomic():
+            self.claims.prove()
+            # Photos are locked before writes, as by those who ask for something.
+            list(Photo.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk"))
             rekey(self.library, [_rekeyed(write, prepared) for write, prepared in swapped if _is_new(prepared)])
             for write, prepared in swapped:
                 if prepared.sidecars is not None and not _is_new(prepared):
                     Photo.objects.filter(pk=write.photo_id).update(sidecars=prepared.sidecars)
-            self._finish(swapped)
-            self.counts["written"] += len(swapped)
-            mirror_for_owner(self.library, [write.photo_id for write, _ in swapped])
+            written = self._finish(swapped)
+            self.claims.counts["written"] += written
+            mirror_for_owner(self.library, keys)
             publishing.note_change(self.library)
-            self.run.advance(len(swapped))
-            self.run.checkpoint(stop=False, counts=self.counts)
+            self.run.advance(written)
+            self.claims.prove()
 
-    def _finish(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> None:
-        """Close the intents, but for those that want something else by now: they go back into the queue."""
+    def _finish(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> int:
+        """Close the intents, but for those that want something else by now: they go back into the queue.
+
+        Those keep the way back from the version that lies there to an earlier one. Returns how many are done.
+        """
         now = timezone.now()
         rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped])
         stored = {row.pk: row for row in rows.only("claim_token", "wanted")}
-        bases = self._bases(swapped)
         done, again = [], []
         for write, prepared in swapped:
             row = stored.get(write.pk)
             if row is None or row.claim_token != write.claim_token:
                 continue
-            if row.wanted != write.wanted:
-                write.state, write.previous, write.wanted = FileWrite.State.PENDING, write.wanted, row.wanted
-                write.old_md5 = write.new_md5 = write.claimed_for = ""
+            write.xmp_old_md5 = write.xmp_new_md5 = ""
+            if _is_new(prepared):
+                write.way_back, write.base_md5, write.base = prepared.way_back, *_base_of(write, prepared)
+            elif not keeps_way(write, prepared.old.photo_md5):
+                write.way_back, write.base_md5, write.base = None, "", {}
+            if row.wanted != write.wanted or prepared.is_other:
+                write.state, write.previous = FileWrite.State.PENDING, says_now(write, prepared)
+                write.wanted, write.claimed_for = row.wanted, ""
+                write.old_md5, write.new_md5 = (write.new_md5 or write.old_md5 if write.base_md5 else ""), ""
                 write.attempts = write.deaths = 0
                 again.append(write)
                 continue
-            write.state, write.finished_at, write.way_back = FileWrite.State.DONE, now, prepared.way_back
-            write.base_md5, write.base = bases[write.pk]
+            write.state, write.finished_at, write.deaths = FileWrite.State.DONE, now, 0
+            if not _is_new(prepared):
+                write.old_md5 = write.base_md5
+                if write.base_md5:  # an earlier try wrote it
+                    write.new_md5, write.previous = prepared.old.photo_md5, write.base
             write.previous = write.previous or said_before(write, prepared)
             done.append(write)
-        names = ["state", "finished_at", "way_back", "base_md5", "base", "previous", "code", "reason"]
-        FileWrite.objects.bulk_update([_without_reason(write) for write in done], names)
-        FileWrite.objects.bulk_update(
-            again, ["state", "previous", "old_md5", "new_md5", "claimed_for", "attempts", "deaths"]
-        )
+        both = ["state", "way_back", "base_md5", "base", "previous", *_VERSIONS, "deaths"]
+        FileWrite.objects.bulk_update([_without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
+        FileWrite.objects.bulk_update(again, [*both, "claimed_for", "attempts"])
+        self._show(done, [prepared for write, prepared in swapped if write in done])
+        FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
+        return len(done)
+
+    def _show(self, done: Sequence[FileWrite], prepared: Sequence[Prepared]) -> None:
+        """Let the catalog say what the files say, and hold it no longer."""
         rated: dict[int, list[Any]] = {}
-        dated = {write.photo_id for write in done if write.kind == FileWrite.Kind.DATE}
-        for write in done:
+        for write, one in zip(done, prepared, strict=True):
             if write.kind == FileWrite.Kind.RATING:
                 rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
-        for write, prepared in swapped:
-            if write.photo_id in dated:
-                facts = prepared.rewritten.facts if prepared.rewritten else prepared.old
-                told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
-                Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
+                continue
+            facts = _facts_now(one)
+            told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
+            Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
-        FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
 
-    def _bases(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> dict[Any, tuple[str, dict[str, Any]]]:
-        """Return for each write the MD5 of the version that its way back leads to, and what that version says."""
-        older = [prepared.old_md5 for _, prepared in swapped if prepared.way_back and prepared.task.base]
-        last = {}
-        if older:
-            rows = FileWrite.objects.filter(library=self.library, new_md5__in=older, state=FileWrite.State.DONE)
-            last = {row.new_md5: (row.base_md5, row.base) for row in rows.only("new_md5", "base_md5", "base")}
-        bases: dict[Any, tuple[str, dict[str, Any]]] = {}
-        for write, prepared in swapped:
-            if prepared.way_back is None:
-                bases[write.pk] = ("", {})
-            elif prepared.task.base is None:
-                said = prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old_rating}
-                bases[write.pk] = (prepared.old_md5, said)
-            else:
-                bases[write.pk] = last.get(prepared.old_md5, ("", {}))
-        return bases
 
-    def _settle(self, write: FileWrite, reason: NotWritten) -> None:
-        """Note why a file was not written, and when it is tried again; a lasting reason waits for a person."""
-        mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
-        state = FileWrite.State.FAILED if reason.is_lasting else FileWrite.State.PENDING
-        mine.update(
-            state=state,
-            code=reason.code,
-            reason=str(reason),
-            deaths=0,
-            try_at=timezone.now() + wait_before(write.attempts),
-            old_md5="",
-            new_md5="",
-            claimed_for="",
-        )
-        self.counts["failed" if reason.is_lasting else "waiting"] += 1
-        if len(self.problems) < _MOST_LISTED:
-            path = Photo.objects.filter(pk=write.photo_id).values_list("directory", "filename").first() or ("", "")
-            self.problems.append({"path": "/".join(filter(None, path)), "reason": str(reason), "code": reason.code})
-        self.run.advance(1)
-        self.run.checkpoint(force=False, stop=False, counts=self.counts)
+def way_from(write: FileWrite, photo: Photo) -> Way | None:
+    """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's."""
+    if keeps_way(write, photo.photo_md5):
+        return Way(bytes(write.way_back or b""), write.base_md5, write.base)
+    done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
+    last = done.exclude(new_md5="").order_by("-finished_at").first()
+    if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
+        return None
+    return Way(bytes(last.way_back), last.base_md5, last.base)
+
+
+def keeps_way(write: FileWrite, photo_md5: str) -> bool:
+    """True if an open intent has a way back of its own that leads from the version `photo_md5`."""
+    return bool(write.base_md5) and write.old_md5 == photo_md5
+
+
+def _base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
+    """Return the MD5 of the version that the way back leads to, and what that version says."""
+    if prepared.way_back is None:
+        return "", {}
+    if prepared.way is not None:
+        return prepared.way.md5, prepared.way.said
+    said = prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old_rating}
+    return prepared.old_md5, said
 
 
 def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
@@ -393,17 +394,22 @@ def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
     return prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.rating_before}
 
 
-def _one_for_each_photo(writes: Iterable[FileWrite]) -> list[FileWrite]:
-    """Return the first write of each photo: two at once would be in each other's way."""
-    first: dict[Any, FileWrite] = {}
-    for write in writes:
-        first.setdefault(write.photo_id, write)
-    return list(first.values())
+def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
+    """Return what the file, or its sidecar, says since it was written."""
+    if not prepared.is_recovered:
+        return write.wanted
+    return (
+        date_said(prepared.old) if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old.embedded_rating or 0}
+    )
+
+
+def _facts_now(prepared: Prepared) -> DigestResult:
+    return prepared.rewritten.facts if prepared.rewritten else prepared.old
 
 
 def _is_new(prepared: Prepared) -> bool:
     """True if the file has other bytes than the catalog says."""
-    return prepared.rewritten is not None or prepared.is_swapped
+    return prepared.rewritten is not None or prepared.is_recovered
 
 
 def _rekeyed(write: FileWrite, prepared: Prepared) -> Rekeyed:
@@ -417,7 +423,3 @@ def _rekeyed(write: FileWrite, prepared: Prepared) -> Rekeyed:
 def _without_reason(write: FileWrite) -> FileWrite:
     write.code = write.reason = ""
     return write
-
-
-def _locks() -> bool:
-    return connection.features.has_select_for_update_skip_locked

@@ -21,8 +21,9 @@ class FileWrite(models.Model):
           └─────────────────────────── retry ──┘
         pending, failed ──> superseded (something else was wanted meanwhile)
 
-    `new_md5` is in the row before the file takes its place, so that whoever finds the row in state `writing` after a
-    crash can tell which version lies there.
+    `new_md5` is in the row before the file takes its place, `xmp_new_md5` before the XMP file beside it does, so that
+    whoever finds them after a crash can tell which version lies there. While the intent is open and `new_md5` is empty,
+    `way_back` leads from the version `old_md5`, which this intent wrote before something else was wanted.
     """
 
     class Kind(models.TextChoices):
@@ -54,8 +55,10 @@ class FileWrite(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     code = models.CharField(max_length=40, blank=True, help_text="Why it waits or failed, for programs.")
     reason = models.TextField(blank=True, help_text="Why it waits or failed, in a sentence.")
-    attempts = models.PositiveIntegerField(default=0, help_text="Tries since a person asked for it.")
-    deaths = models.PositiveIntegerField(default=0, help_text="Tries in a row whose writer did not say how they ended.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Tries that ended with a reason.")
+    deaths = models.PositiveIntegerField(
+        default=0, help_text="Tries in a row of this file alone whose writer did not say how they ended."
+    )
     try_at = models.DateTimeField(help_text="Not before.")
     claim_token = models.PositiveIntegerField(default=0, help_text="Fencing number of the writer.")
     claimed_for = models.CharField(max_length=60, blank=True)
@@ -63,6 +66,8 @@ class FileWrite(models.Model):
     is_sidecar = models.BooleanField(default=False, help_text="Written into an XMP file beside the photo.")
     old_md5 = models.CharField(max_length=32, blank=True)
     new_md5 = models.CharField(max_length=32, blank=True)
+    xmp_old_md5 = models.CharField(max_length=32, blank=True, db_default="", help_text="Of the XMP file beside it.")
+    xmp_new_md5 = models.CharField(max_length=32, blank=True, db_default="")
     way_back = models.BinaryField(null=True, help_text="Leads from the new version to the bytes of an earlier one.")
     base_md5 = models.CharField(max_length=32, blank=True, help_text="Photo MD5 of that earlier version.")
     base = models.JSONField(default=dict, help_text="What that earlier version says, like `previous`.")

@@ -3,6 +3,10 @@
 The new version is made beside the old one under a hidden name, takes over its mode, owner and attributes, and is exchanged
 with it in one step. Only then is the old one looked at again: if another program changed it meanwhile, the exchange is
 taken back, and nothing has happened.
+
+Every step that changes what lies in a place starts from a hidden name that says which claim made it. Who takes work over
+renames the hidden versions of earlier claims first (`take_aside`): a writer that was only slow then finds nothing to put
+into the place any more, and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
@@ -57,6 +63,8 @@ class Replacement:
         self._name = name
         self._hidden = f"{PREFIX}{token}{extension}".encode("ascii")
         self._swapped = False
+        self._is_in_place = False
+        self._new: os.stat_result | None = None
         self._holds_foreign = False  # under the hidden name lies another program's version
         self._original = -1
         try:
@@ -152,17 +160,25 @@ class Replacement:
         finally:
             os.close(descriptor)
 
+    @property
+    def is_in_place(self) -> bool:
+        """True while the new version lies in the place of the old one, as far as this object did that."""
+        return self._is_in_place
+
     def swap(self) -> None:
-        """Exchange both versions in one step. Raises FileChanged or FileBusy, with the other program's version in place."""
+        """Exchange both versions in one step. Raises FileChanged or FileBusy, with the other program's version in place.
+
+        After another OSError ask `is_in_place`. FileNotFoundError: somebody took the new version aside, or the file is gone.
+        """
         self._refuse_if_busy()
+        self._new = os.stat(self._hidden, dir_fd=self._folder, follow_symlinks=False)
         if not _exchange(self._folder, self._hidden, self._name):
             self._replace_with_backup()
             return
-        self._swapped = True
+        self._swapped = self._is_in_place = True
         if not self._is_old_one(self._hidden):
             self._holds_foreign = True  # nothing removes it if it cannot be put back
             self.swap_back()
-            self._holds_foreign = False
             raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
@@ -171,50 +187,153 @@ class Replacement:
         if not self._is_old_one(self._name):
             raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
         backup = self._hidden + b".old"
+        remove_hidden(self._folder, backup)
         has_backup = True
         try:
             os.link(self._name, backup, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
         except OSError:
             has_backup = False
-        os.replace(self._hidden, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        try:
+            if has_backup and not self._is_old_one(backup):
+                raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
+            os.replace(self._hidden, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError:
+            if has_backup:
+                remove_hidden(self._folder, backup)
+            raise
+        self._is_in_place = True
         if has_backup:
             os.rename(backup, self._hidden, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             self._swapped = True
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
     def swap_back(self) -> None:
-        """Put the old version back in its place, if it is still there. Raises OSError."""
+        """Put the old version back in its place, if it is still there.
+
+        Raises FileChanged, with that version in place, if another program has replaced the new one meanwhile, or another
+        OSError: then ask `is_in_place`.
+        """
         if not self._swapped:
             return
         if not _exchange(self._folder, self._hidden, self._name):
+            if not self._is_new_one(self._name):
+                self._swapped = self._is_in_place = False
+                raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
             os.replace(self._hidden, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        self._swapped = False
+        elif not self._is_new_one(self._hidden):
+            self._holds_foreign = True
+            _exchange(self._folder, self._hidden, self._name)
+            self._swapped = self._is_in_place = self._holds_foreign = False
+            raise FileChanged(errno.ESTALE, "The file was changed by another program meanwhile")
+        self._swapped = self._is_in_place = self._holds_foreign = False
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
     def close(self) -> None:
         """Close everything, and remove what lies under the hidden name, unless it is another program's."""
-        if self._folder < 0:
-            return
-        if self._original >= 0 and not self._holds_foreign:
+        if self._folder >= 0 and self._original >= 0 and not self._holds_foreign:
             with suppress(OSError):
                 remove_hidden(self._folder, self._hidden)
+        self.leave()
+
+    def leave(self) -> None:
+        """Close everything and change nothing: what lies under the hidden name is for whoever has the claim by now."""
         for descriptor in (self._original, self._folder):
             if descriptor >= 0:
                 os.close(descriptor)
         self._original = self._folder = -1
 
     def _is_old_one(self, name: bytes) -> bool:
+        return self._is_at(name, self._facts)
+
+    def _is_new_one(self, name: bytes) -> bool:
+        return self._new is not None and self._is_at(name, self._new)
+
+    def _is_at(self, name: bytes, then: os.stat_result) -> bool:
         try:
             now = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        then = self._facts
         return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) == (
             then.st_dev,
             then.st_ino,
             then.st_size,
             then.st_mtime_ns,
         )
+
+
+class NewFile:
+    """A file that is to appear in the open folder `folder_fd` as `name`, whole; until `swap` it lies under a hidden name.
+
+    What a Replacement is for a file that is there.
+    """
+
+    def __init__(self, folder_fd: int, name: bytes, token: str, data: bytes) -> None:
+        """Write `data` and bring it to the disk; what an earlier try with the same `token` left is removed. Raises OSError."""
+        self._folder = os.dup(folder_fd)
+        self._name = name
+        self._hidden = f"{PREFIX}{token}.new".encode("ascii")
+        self._is_in_place = False
+        try:
+            require_room_beside(self._folder, len(data))
+            remove_hidden(self._folder, self._hidden)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(self._hidden, flags, 0o644, dir_fd=self._folder), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                self.facts = os.fstat(file.fileno())
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_in_place(self) -> bool:
+        """True if the file has its name."""
+        return self._is_in_place
+
+    def swap(self) -> None:
+        """Give the file its name. Raises FileExistsError if something has it, or another OSError (see Replacement.swap)."""
+        rename_to_free_name(self._folder, self._hidden, self._folder, self._name)
+        self._is_in_place = True
+        fsync_directory(f"/proc/self/fd/{self._folder}")
+
+    def swap_back(self) -> None:
+        """Do nothing: another program may have the file by now, and it says what was wanted."""
+
+    def close(self) -> None:
+        """Close everything, and remove what still lies under the hidden name."""
+        if self._folder >= 0:
+            with suppress(OSError):
+                remove_hidden(self._folder, self._hidden)
+        self.leave()
+
+    def leave(self) -> None:
+        """Close everything and change nothing."""
+        if self._folder >= 0:
+            os.close(self._folder)
+        self._folder = -1
+
+
+class HiddenVersions:
+    """Hidden versions `names` in the open folder that stay until the catalog knows what became of their file."""
+
+    def __init__(self, folder_fd: int, names: Iterable[bytes]) -> None:
+        self._folder = os.dup(folder_fd)
+        self._names = list(names)
+
+    def close(self) -> None:
+        """Remove them."""
+        if self._folder >= 0:
+            for name in self._names:
+                with suppress(OSError):
+                    remove_hidden(self._folder, name)
+        self.leave()
+
+    def leave(self) -> None:
+        """Close the folder and change nothing."""
+        if self._folder >= 0:
+            os.close(self._folder)
+        self._folder = -1
 
 
 def require_room_beside(folder_fd: int, size_bytes: int) -> None:
@@ -226,22 +345,6 @@ def require_room_beside(folder_fd: int, size_bytes: int) -> None:
         raise PermissionError(errno.EACCES, "Photolala's user may not write into the folder")
     if facts.f_blocks and facts.f_bavail * facts.f_frsize < size_bytes + _ROOM_BYTES:
         raise OSError(errno.ENOSPC, "The disk is full")
-
-
-def create_beside(folder_fd: int, name: bytes, token: str, data: bytes) -> None:
-    """Make the new file `name` in the open folder, whole and on the disk, or not at all. FileExistsError: it is there."""
-    hidden = f"{PREFIX}{token}.new".encode("ascii")
-    remove_hidden(folder_fd, hidden)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with open(os.open(hidden, flags, 0o644, dir_fd=folder_fd), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        rename_to_free_name(folder_fd, hidden, folder_fd, name)
-        fsync_directory(f"/proc/self/fd/{folder_fd}")
-    finally:
-        remove_hidden(folder_fd, hidden)
 
 
 def rename_to_free_name(folder_fd: int, name: bytes, new_folder_fd: int, new_name: bytes) -> None:
@@ -276,6 +379,39 @@ def hidden_versions(folder_fd: int, token_start: str) -> list[bytes]:
     """Return the hidden names in the open folder whose tokens begin so: what killed writers left."""
     start = f"{PREFIX}{token_start}".encode("ascii")
     return sorted(os.fsencode(name) for name in os.listdir(folder_fd) if os.fsencode(name).startswith(start))
+
+
+def take_aside(folder_fd: int, family: str, claim: int) -> list[bytes]:
+    """Rename what earlier claims of the `family` left under hidden names, so that their writers cannot use it any more.
+
+    Tokens are `family` and the number of the claim. Returns all hidden names of the claim `claim` then, sorted: what lies in
+    the files' places is decided from then on by that claim alone. Raises OSError.
+    """
+    start = f"{PREFIX}{family}".encode("ascii")
+    while earlier := [name for name in hidden_versions(folder_fd, family) if _claim_in(name[len(start) :]) < claim]:
+        for name in earlier:
+            with suppress(FileNotFoundError):
+                aside = start + f"{claim}.".encode("ascii") + name[len(start) :]
+                os.rename(name, aside, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+    return [name for name in hidden_versions(folder_fd, family) if _claim_in(name[len(start) :]) == claim]
+
+
+def _claim_in(rest: bytes) -> int:
+    """Return the claim's number that what follows the family in a hidden name begins with."""
+    number = re.match(rb"\d+", rest)
+    return int(number[0]) if number else 0
+
+
+def md5_of_file(folder_fd: int, name: bytes) -> str:
+    """Return the MD5 of a small file's bytes, or "" if no regular file has the name. Raises OSError."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder_fd)
+    except FileNotFoundError:
+        return ""
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return ""
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def open_hidden(folder_fd: int, hidden: bytes) -> int:
