@@ -349,7 +349,7 @@ def test_one_exiftool_for_each_thread_writes_all_files(library, monkeypatch):  #
 
 def test_what_is_due_later_is_started_by_the_schedule(library, file):  # noqa: F811
     give_stars(library)
-    FileWrite.objects.update(try_at=timezone.now() + timedelta(hours=1))
+    FileWrite.objects.update(try_at=timezone.now() + timedelta(hours=1), attempts=4)  # what was never tried is due
     assert writes.start_all_due() == 0
     make_due()
     assert writes.start_all_due() == 1

@@ -46,7 +46,7 @@ def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F81
     from catalog.sources import replacing
 
     rate(library, 5)
-    for _ in range(MOST_DEATHS):
+    for _ in range(MOST_DEATHS - 1):
         write_and_die(library, Writing, "_land", "before")
     monkeypatch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
     execute(writes.start_writing(library, library.owner).pk)
