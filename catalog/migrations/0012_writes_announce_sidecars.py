@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0010_uploads_and_heads"),
+        ("catalog", "0011_filing_through_the_trash"),
     ]
 
     operations = [
