@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
@@ -25,6 +25,16 @@ class NothingHere(ApiView):
         raise Http404
 
 
+class Docs(SpectacularSwaggerSplitView):
+    """The page that shows the schema."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer other verbs without the page's template, which knows only the page."""
+        if request.method in ("GET", "HEAD"):
+            return super().dispatch(request, *args, **kwargs)
+        return HttpResponse(status=204 if request.method == "OPTIONS" else 405, headers={"Allow": "GET, HEAD, OPTIONS"})
+
+
 class SchemaOnce(SchemaGenerator):
     """Works the schema out once: it is the same for everybody, anybody may ask, and it takes a quarter of a second."""
 
@@ -40,9 +50,7 @@ class SchemaOnce(SchemaGenerator):
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularJSONAPIView.as_view(generator_class=SchemaOnce), name="schema"),
-    path(
-        "docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema", template_name="api/docs.html"), name="docs"
-    ),
+    path("docs/", Docs.as_view(url_name="api:schema", template_name="api/docs.html"), name="docs"),
     path("", include("accounts.api.urls")),
     path("", include("operations.api.urls")),
     path("", include("catalog.api.urls")),

@@ -17,13 +17,13 @@ from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Problem, TooManyRequests
 from photolala.web.throttle import BUSY_SECONDS, SignInThrottle, client_address
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 CAPABILITIES = ["favourites", "libraries", "operations", "timeline"]
 
 
-class SignIn(serializers.Serializer):
+class SignIn(RequestBody):
     """Who signs in, on what."""
 
     username = serializers.CharField(max_length=150)
@@ -61,7 +61,7 @@ class ProfileBody(serializers.Serializer):
     capabilities = serializers.ListField(child=serializers.CharField(), help_text="What this server can do.")
 
 
-class ProfileChange(serializers.Serializer):
+class ProfileChange(RequestBody):
     """What one may change of oneself here."""
 
     first_name = serializers.CharField(max_length=150, allow_blank=True, required=False)

@@ -17,7 +17,7 @@ from catalog.previews import DecoderBusy
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import BadRequest, TooLarge, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 from .dates import WallClock
 from .libraries import LibraryBody, library_json
@@ -25,7 +25,7 @@ from .libraries import LibraryBody, library_json
 ORDER = ("asset_id", "id")
 
 
-class AssetBody(serializers.Serializer):
+class AssetBody(RequestBody):
     """One asset."""
 
     asset_id = serializers.CharField(
@@ -52,7 +52,7 @@ class AssetBody(serializers.Serializer):
     )
 
 
-class AssetsBody(serializers.Serializer):
+class AssetsBody(RequestBody):
     """Some of them."""
 
     assets = AssetBody(many=True, allow_empty=False, max_length=device_assets.MOST_AT_ONCE)  # type: ignore[call-arg]
@@ -65,7 +65,7 @@ class WantedBody(serializers.Serializer):
     wanted = serializers.ListField(child=serializers.CharField(), help_text="Asset ids whose pictures are wanted.")
 
 
-class AssetIds(serializers.Serializer):
+class AssetIds(RequestBody):
     """Which ones."""
 
     asset_ids = serializers.ListField(

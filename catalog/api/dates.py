@@ -16,7 +16,7 @@ from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
 from catalog.ratings import changeable
 from photolala.web.refusals import BadRequest
-from photolala.web.views import ApiView, documented
+from photolala.web.views import ApiView, RequestBody, documented
 
 HOWS = ("set", "shift", "spread")
 
@@ -64,7 +64,7 @@ class Offset(serializers.Field):
         return value
 
 
-class DatesBody(serializers.Serializer):
+class DatesBody(RequestBody):
     """What is to be done with the dates of these photos."""
 
     photo_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=dates.MOST_AT_ONCE)

@@ -15,13 +15,13 @@ from catalog.models import Import, ImportItem, Library
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 ORDER = ("-created_at", "id")
 ITEM_ORDER = ("id",)
 
 
-class NewImport(serializers.Serializer):
+class NewImport(RequestBody):
     """What is to be imported, and into what."""
 
     library = serializers.UUIDField()

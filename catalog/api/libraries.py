@@ -22,7 +22,7 @@ from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_uuid, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 BY_NAME = ("name", "id")
 
@@ -39,7 +39,7 @@ def _known_zone(name: str) -> None:
         raise serializers.ValidationError("Write a time zone's name, such as Europe/Berlin.")
 
 
-class LibraryChange(serializers.Serializer):
+class LibraryChange(RequestBody):
     """What an owner may change."""
 
     name = Title(required=False)
@@ -132,7 +132,7 @@ class MemberBody(serializers.Serializer):
     added_at = serializers.DateTimeField()
 
 
-class NewMember(serializers.Serializer):
+class NewMember(RequestBody):
     """Whom to let in."""
 
     username = serializers.CharField(max_length=150)
@@ -305,7 +305,7 @@ class LibraryDetail(ApiView):
         return Response(status=204)
 
 
-class ScanBody(serializers.Serializer):
+class ScanBody(RequestBody):
     """What is special about this scan."""
 
     confirm_gone = serializers.BooleanField(

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from catalog import renditions, serving
 from photolala.web.refusals import NotThere
-from photolala.web.views import ApiView, documented, query
+from photolala.web.views import ApiView, RequestBody, documented, query
 
 VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.")
 NOTHING = "The client has it already (If-None-Match, If-Modified-Since)."
@@ -75,7 +75,7 @@ class RenditionStatus(serializers.Serializer):
     reason = serializers.CharField(help_text="Why it failed; else empty.")
 
 
-class RenditionWish(serializers.Serializer):
+class RenditionWish(RequestBody):
     """May be empty."""
 
     again = serializers.BooleanField(required=False, default=False, help_text="Try what failed once more.")

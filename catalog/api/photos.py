@@ -21,7 +21,7 @@ from catalog.stars import star, star_many
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 from .dates import WallClock
 from .photo_json import (
@@ -40,13 +40,13 @@ FavouritePage = page_body(
 NEWEST_FAVOURITES = ("-created_at", "-id")
 
 
-class Rating(serializers.Serializer):
+class Rating(RequestBody):
     """Stars, or nothing at all to toggle."""
 
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
 
 
-class PhotoChange(serializers.Serializer):
+class PhotoChange(RequestBody):
     """What can be changed of a photo."""
 
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
@@ -61,7 +61,7 @@ class FavouriteBody(serializers.Serializer):
     favorited = serializers.BooleanField()
 
 
-class BulkRating(serializers.Serializer):
+class BulkRating(RequestBody):
     """Stars for many photos."""
 
     photo_ids = serializers.ListField(

@@ -14,7 +14,7 @@ from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.api.operations import OperationBody, started
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Conflict, NotThere, Unprocessable
-from photolala.web.views import ApiView, documented, query
+from photolala.web.views import ApiView, RequestBody, documented, query
 
 from .entries import find_snapshot
 from .libraries import find_library, find_own_library
@@ -40,7 +40,7 @@ class DifferenceBody(serializers.Serializer):
     changed = ChangedBody(many=True, help_text="The first 100.")
 
 
-class RestoreBody(serializers.Serializer):
+class RestoreBody(RequestBody):
     """Which snapshot shall become the catalog."""
 
     md5 = serializers.RegexField(
@@ -48,7 +48,7 @@ class RestoreBody(serializers.Serializer):
     )
 
 
-class RebuildBody(serializers.Serializer):
+class RebuildBody(RequestBody):
     """How thoroughly."""
 
     full = serializers.BooleanField(
@@ -56,7 +56,7 @@ class RebuildBody(serializers.Serializer):
     )
 
 
-class PurgeBody(serializers.Serializer):
+class PurgeBody(RequestBody):
     """How many, so that nobody purges more than they were shown."""
 
     count = serializers.IntegerField(min_value=1, help_text="The library's `missing_count` as it was shown.")

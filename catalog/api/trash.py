@@ -17,27 +17,27 @@ from operations.api.operations import OperationBody, started
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 from .libraries import find_own_library
 
 ORDER = ("-trashed_at", "id")
 
 
-class PhotosBody(serializers.Serializer):
+class PhotosBody(RequestBody):
     """Which photos, and that it is meant."""
 
     photo_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
     confirm = serializers.IntegerField(help_text="How many photos, so that nobody deletes more than they were shown.")
 
 
-class ItemsBody(serializers.Serializer):
+class ItemsBody(RequestBody):
     """Which of them."""
 
     item_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
 
 
-class CountBody(serializers.Serializer):
+class CountBody(RequestBody):
     """How many, so that nobody deletes more than they were shown."""
 
     count = serializers.IntegerField(min_value=1)

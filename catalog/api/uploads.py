@@ -43,6 +43,13 @@ class TusView(ApiView):
 
     parser_classes: list[Any] = []
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let clients that can only POST say the verb that they mean in a header (tus 1.0)."""
+        meant = request.headers.get("X-HTTP-Method-Override", "").upper()
+        if request.method == "POST" and meant in ("PATCH", "DELETE", "HEAD"):
+            request.method = meant
+        return super().dispatch(request, *args, **kwargs)
+
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Say what of the protocol is spoken."""
         return HttpResponse(status=204, headers={**BASIC, **OFFERS})

@@ -23,14 +23,14 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 from .exports import find_library
 
 BY_NAME = ("name", "id")
 
 
-class DestinationChange(serializers.Serializer):
+class DestinationChange(RequestBody):
     """What may be changed. The folder may not: its records would stay behind."""
 
     name = serializers.CharField(max_length=200, required=False)
@@ -59,7 +59,7 @@ class DestinationBody(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
-class FolderExportRequest(serializers.Serializer):
+class FolderExportRequest(RequestBody):
     """What to copy there."""
 
     library = serializers.UUIDField()

@@ -20,7 +20,7 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
@@ -33,7 +33,7 @@ class ExportDays(serializers.Serializer):
     end_date = serializers.CharField(required=False, allow_null=True, help_text="To the end of that day.")
 
 
-class NewExport(serializers.Serializer):
+class NewExport(RequestBody):
     """What to export."""
 
     format = serializers.ChoiceField(Export.Format.choices)

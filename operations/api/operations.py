@@ -15,7 +15,7 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 NEWEST_FIRST = ("-created_at", "id")
 
@@ -50,7 +50,7 @@ class OperationBody(serializers.Serializer):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-class Answer(serializers.Serializer):
+class Answer(RequestBody):
     """A person's answer to what the operation asked."""
 
     confirm_gone = serializers.BooleanField(required=False)

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from .problems import CONTENT_TYPE
 
 View = Callable[..., Any]
+MOST_NAMED = 20
 MEANINGS = {
     400: "Something in the request is not right; `errors` says what.",
     401: "Not signed in, or the token is not (or no longer) valid.",
@@ -70,6 +71,16 @@ class JsonBody(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("JSON parse error: the body is nested too deeply.") from None
+
+
+class RequestBody(serializers.Serializer):
+    """The body of a request. A member that it does not know is refused by name: a slip of the pen is no other wish."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what the body says. Raises ValidationError."""
+        if isinstance(data, Mapping) and (unknown := sorted(str(name) for name in data if name not in self.fields)):
+            raise serializers.ValidationError({name: ["There is no such member."] for name in unknown[:MOST_NAMED]})
+        return super().to_internal_value(data)
 
 
 class ApiView(APIView):

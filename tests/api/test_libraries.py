@@ -97,7 +97,9 @@ def test_change_and_forget_are_the_owners(cast: Cast, alice: APIClient, bob: API
         assert client.delete(address(cast)).status_code == expected
     assert alice.patch(address(cast), {"name": "Sea"}).json()["name"] == "Sea"
     assert alice.patch(address(cast), {"name": ""}).status_code == 400
-    assert alice.patch(address(cast), {"owner": "bob"}).json()["owner"] == "alice"
+    refused = alice.patch(address(cast), {"owner": "bob"})
+    assert refused.status_code == 400 and refused.json()["errors"] == {"owner": ["There is no such member."]}
+    assert alice.get(address(cast)).json()["owner"] == "alice"
     assert alice.delete(address(cast)).status_code == 204
     assert not (Library.objects.exists() or Photo.objects.exists() or Favourite.objects.exists())
     assert (cast.root / photo.path).exists()

@@ -1,0 +1,97 @@
+"""What all answers have in common: private unless they say otherwise, text is compressed, errors of the API are problems."""
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import cast
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+from django.middleware.gzip import GZipMiddleware
+from django.utils.http import escape_leading_slashes
+
+API = "/api/"
+PROBLEM = "application/problem+json"
+_TEXT = ("text/html", "text/css", "text/javascript", "application/json")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_SENTENCES = {
+    400: "The request is not right: it names no host that this server answers to, or cannot be read.",
+    404: "There is nothing here, or nothing that you may see.",
+    416: "The file has no such range; Content-Range says how long it is.",
+}
+_UNEXPECTED = "Something unexpected went wrong. What was done before stays; the server's log says more."
+_KEPT_HEADERS = ("Content-Length", "Content-Type", "Content-Disposition", "Content-Encoding", "ETag")
+
+
+class ApiProblemsMiddleware:
+    """Turns errors below `/api/` that no view described (wrong host, unknown version, 416, 500) into problem details.
+
+    The outermost middleware: what the others refuse passes it, too.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        response = self.get_response(request)
+        kind = response.get("Content-Type", "").partition(";")[0]
+        is_described = kind in (PROBLEM, "application/json")
+        if response.status_code < 400 or is_described or not request.path_info.startswith(API):
+            return response
+        status = response.status_code
+        body = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": _SENTENCES.get(status, _UNEXPECTED if status >= 500 else HTTPStatus(status).description + "."),
+        }
+        answer = HttpResponse(json.dumps(body), status=status, content_type=PROBLEM)
+        for name, value in response.items():
+            if name not in _KEPT_HEADERS:
+                answer[name] = value
+        response.close()
+        return answer
+
+
+class PrivateMiddleware:
+    """Lets no cache keep an answer that does not say how long it may be kept."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Leads to the address with its last slash; a request that changes something stays the request that it was (308)."""
+
+    async_capable = False
+
+    def get_full_path_with_slash(self, request: HttpRequest) -> str:
+        """Return the address, whatever the verb."""
+        return escape_leading_slashes(request.get_full_path(force_append_slash=True))
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        response = cast(HttpResponseBase, super().__call__(request))
+        if response.status_code == HTTPStatus.MOVED_PERMANENTLY and request.method not in _SAFE:
+            response.status_code = HTTPStatus.PERMANENT_REDIRECT
+        return response
+
+
+class TextGZipMiddleware(GZipMiddleware):
+    """Compresses text; photos and videos are compressed already, and their ranges count bytes as they are."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Compress, if the client takes it."""
+        kind = response.get("Content-Type", "").partition(";")[0]
+        if response.streaming or not (kind in _TEXT or kind.endswith("+json")):
+            return response
+        return super().process_response(request, response)
