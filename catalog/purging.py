@@ -10,6 +10,7 @@ from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind, start
 
 from . import publishing
+from .after_restore import require_settled
 from .models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
 
 KIND = "purge"
@@ -30,8 +31,10 @@ class CountDiffers(Exception):
 def start_purge(library: Library, user: Any, count: int, *, ring: bool = True) -> Operation:
     """Start deleting the `count` missing photos of the library from the catalog.
 
-    Raises CountDiffers if that is not how many there are, AlreadyActive while the library is scanned or restored.
+    Raises ScanNeeded after a restore until a scan is done, CountDiffers if that is not how many there are, AlreadyActive
+    while the library is scanned or restored.
     """
+    require_settled(library)
     missing = Photo.objects.filter(library=library).gone().count()
     if missing != count:
         raise CountDiffers(missing)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
@@ -77,7 +77,8 @@ def run_restore(run: Run) -> dict[str, Any]:
         try:
             require_root(library)
             with _opened(library, run, folder) as snapshot:
-                return switch_to(library, snapshot, folder, run)
+                _back_up(library, snapshot, run)
+                return switch_to(Library.objects.get(pk=library.pk), snapshot, folder, run)
         except (SnapshotNotKept, SnapshotUnusable) as error:
             raise OperationFailed(f"{error} The catalog is as it was.", "snapshot_unusable") from None
         except SourceUnavailable as error:
@@ -89,6 +90,17 @@ def require_root(library: Library) -> None:
     with closing(source_for(library)) as source:
         source.check()
     publishing.check_pointer_is_there(library)
+
+
+def _back_up(library: Library, snapshot: Snapshot, run: Run) -> None:
+    """Publish what the rows say now, so that the restore can be undone. Rows that cannot be read are no hindrance."""
+    if run.operation.checkpoint.get("switched") or not Photo.objects.filter(library=library).exists():
+        return
+    try:
+        with closing(source_for(library)) as source:
+            publishing.publish_if_due(library, source, run, snapshot.md5)
+    except (DatabaseError, ValueError, SnapshotUnusable) as error:
+        logger.warning("Library %s: its rows could not be backed up: %s", library.pk, error)
 
 
 def _opened(library: Library, run: Run, folder: Path) -> Snapshot:

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from catalog.after_restore import ScanNeeded
 from catalog.purging import CountDiffers, start_purge
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
@@ -135,7 +136,8 @@ class Purge(ApiView):
     @documented(
         "libraries_purge",
         "Delete the photos that are missing from the catalog, with everybody's favourites of them. Export records stay, and no "
-        "file is touched. The owner's alone. 409 if another number is missing by now, or while the library is scanned.",
+        "file is touched. The owner's alone. 409 if another number is missing by now, while the library is scanned, and after a "
+        "restore until it was.",
         {202: OperationBody},
         errors=(400, 401, 403, 404, 409, 415),
         request=PurgeBody,
@@ -149,3 +151,5 @@ class Purge(ApiView):
             return started(request, lambda: start_purge(library, request.user, body.validated_data["count"]))
         except CountDiffers as differs:
             raise Conflict(str(differs), "count_differs") from None
+        except ScanNeeded as needed:
+            raise Conflict(str(needed), "scan_needed") from None

@@ -17,7 +17,7 @@ from catalog.models import Library, Membership, Photo, Snapshot
 from catalog.queries import KEEP_SECONDS
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
-from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
+from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept, opened
 from operations.running import AlreadyActive
 
 from .frame import library_frame, owned_frame
@@ -71,7 +71,7 @@ def show_difference(request: HttpRequest, library_id: uuid.UUID, md5: str) -> Ht
     frame = library_frame(request, library_id, "about")
     library = frame["library"]
     snapshot = _snapshot(library, md5)
-    context = {**frame, "snapshot": snapshot, "difference": None, "problem": ""}
+    context = {**frame, "snapshot": snapshot, "difference": None, "problem": "", "can_restore": True}
     current = Snapshot.objects.filter(library=library, md5=library.snapshot_md5).first()
     if current is None:
         context["problem"] = "The library has no current snapshot to compare with. Scan it first."
@@ -81,7 +81,7 @@ def show_difference(request: HttpRequest, library_id: uuid.UUID, md5: str) -> Ht
         try:
             context["difference"] = diff_kept(library, snapshot.md5, current.md5)
         except SnapshotNotKept as error:
-            context["problem"] = str(error)
+            context |= {"problem": str(error), "can_restore": _is_kept(snapshot)}
     return render(request, "catalog/difference.html", context)
 
 
@@ -91,6 +91,12 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Start putting the catalog back to the snapshot `md5`; the owner's alone."""
     library = owned_frame(request, library_id, "about")["library"]
     snapshot = _snapshot(library, request.POST.get("md5", ""))
+    if request.POST.get("sure") != "1":
+        messages.warning(request, "Tick the box to confirm. Nothing was changed.")
+        return redirect("catalog:library-snapshot", library.pk, snapshot.md5)
+    if request.POST.get("current", "") != library.snapshot_md5:
+        messages.warning(request, "The catalog was changed since these counts were shown. Look again, then confirm.")
+        return redirect("catalog:library-snapshot", library.pk, snapshot.md5)
     try:
         start_restore(library, request.user, snapshot.md5)
     except AlreadyActive:
@@ -108,6 +114,15 @@ def rebuild(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     except AlreadyActive:
         messages.info(request, "The library is being scanned, restored or rebuilt already. Try again after that.")
     return redirect("catalog:library-about", library.pk)
+
+
+def _is_kept(snapshot: Snapshot) -> bool:
+    """Tell whether the snapshot itself can be had, whatever it was to be compared with."""
+    try:
+        with opened(snapshot.library, snapshot.md5):
+            return True
+    except SnapshotNotKept:
+        return False
 
 
 def _snapshot(library: Library, md5: str) -> Snapshot:

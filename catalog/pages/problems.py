@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog.after_restore import ScanNeeded, not_in_restored, unsettled_since
 from catalog.models import Photo
 from catalog.purging import CountDiffers, start_purge
 from operations.running import AlreadyActive
@@ -29,6 +30,10 @@ STATES: dict[str, tuple[str, str]] = {
         "themselves when the files do.",
     ),
 }
+_AFTER_RESTORE = (
+    "The catalog was restored. What it does not have is listed here until a scan has compared it with the folder: what lies "
+    "there comes back with its ratings, favourites and export history. The scan starts by itself."
+)
 ORDER = ["directory", "filename"]  # unique within a library
 FIELDS = (
     *ORDER,
@@ -65,7 +70,12 @@ def show_problems(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         "page": page,
         "has_any": bool(counts),
         "missing_count": counts.get(Photo.State.MISSING, 0),
+        "restored_at": None,
     }
+    restored_at = unsettled_since(frame["library"])
+    if restored_at and chosen == Photo.State.MISSING:
+        count = not_in_restored(frame["library"], restored_at).count()
+        context |= {"restored_at": restored_at, "not_restored_count": count, "explanation": _AFTER_RESTORE}
     return render(request, "catalog/problems.html", context)
 
 
@@ -83,8 +93,8 @@ def purge(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
             messages.success(request, "The missing photos are being purged.")
         else:
             messages.warning(request, "Say how many. Nothing was changed.")
-    except CountDiffers as differs:
-        messages.warning(request, str(differs))
+    except (CountDiffers, ScanNeeded) as refused:
+        messages.warning(request, str(refused))
     except AlreadyActive:
         messages.info(request, "The library is being scanned or restored already. Try again after that.")
     return redirect(f"{reverse('catalog:library-problems', args=[library.pk])}?state=missing")

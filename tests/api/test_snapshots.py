@@ -95,9 +95,13 @@ def test_the_pages_compare_and_restore(cast: Cast, history: list[str]) -> None:
     for user in (cast.bob, cast.charlie):
         assert browser(user).post(f"{base}/restore/", {"md5": history[0]}).status_code == 404
     assert not Operation.objects.filter(kind="restore").exists()
-    assert browser(cast.alice).post(f"{base}/restore/", {"md5": history[0]}).status_code == 302
+    wish = {"md5": history[0], "current": history[1], "sure": "1"}
+    for doubtful in ({**wish, "sure": ""}, {**wish, "current": history[0]}, {"md5": history[0]}):
+        assert browser(cast.alice).post(f"{base}/restore/", doubtful).status_code == 302
+    assert not Operation.objects.filter(kind="restore").exists()
+    assert browser(cast.alice).post(f"{base}/restore/", wish).status_code == 302
     assert Operation.objects.get(kind="restore").params["md5"] == history[0]
-    assert browser(cast.alice).post(f"{base}/restore/", {"md5": history[0]}).status_code == 302
+    assert browser(cast.alice).post(f"{base}/restore/", wish).status_code == 302
     assert Operation.objects.filter(kind="restore").count() == 1
 
 
