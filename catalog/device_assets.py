@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -63,12 +64,25 @@ class Asset:
     latitude: float | None = None
     longitude: float | None = None
     favorite: int | None = None
+    favorite_changed: datetime | None = None
+    """When the phone's own stars changed, if it knows."""
     photo_md5: str = ""
 
 
 def library_of(device: Device) -> Library:
-    """Return the device's library; made when it is first asked for."""
-    root = f"device://{device.pk}"
+    """Return the device's library; made when it is first asked for.
+
+    A device that tells an id that it keeps has the same library whenever it signs in, also after it was signed out.
+    """
+    former = f"device://{device.pk}"
+    root = former
+    if device.stable_id:
+        key = hashlib.sha256(f"{device.user_id}\n{device.stable_id}".encode()).hexdigest()[:32]
+        root = f"device://{key}"
+        own = Library.objects.filter(source=SOURCE, owner=device.user)
+        if not own.filter(root=root).exists():
+            with suppress(IntegrityError), transaction.atomic():  # another request was first
+                own.filter(root=former).update(root=root)
     try:
         library, _ = Library.objects.get_or_create(
             root=root,
@@ -84,6 +98,13 @@ def library_of(device: Device) -> Library:
     except IntegrityError:
         library = Library.objects.get(root=root)
     return library
+
+
+def know_by(device: Device, stable_id: str) -> None:
+    """Note the id that a device keeps, if it told none when it signed in."""
+    if stable_id and not device.stable_id:
+        Device.objects.filter(pk=device.pk, stable_id="").update(stable_id=stable_id)
+        device.stable_id = stable_id
 
 
 def register(library: Library, assets: Sequence[Asset]) -> list[str]:
@@ -121,7 +142,7 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
                 wanted.append(key)
             told.append(PhotoMetadata(photo=photo, body=_body(asset)))
             if asset.favorite is not None:
-                _like(library, photo, asset.favorite)
+                _like(library, photo, asset.favorite, _changed_at(photo, asset, now))
         before = PhotoMetadata.objects.filter(photo__in=[one.photo_id for one in told])
         bodies = {one.photo_id: one.body for one in told}
         stale = [key for key, body in before.values_list("photo", "body") if bodies[key] != body]
@@ -232,12 +253,29 @@ def _taken(library: Library, taken: Stamp | None) -> dict[str, Any]:
     return taken_columns(local.isoformat(), instant.isoformat(), offset, BY_THE_DEVICE)
 
 
-def _like(library: Library, photo: Photo, stars: int) -> None:
-    """The phone's own heart is the owner's star of an asset."""
+def _changed_at(photo: Photo, asset: Asset, now: datetime) -> datetime | None:
+    """Return when the phone's stars changed, None if they did not since it told them last.
+
+    A phone that knows no time is believed as of now, but only about another number than the one it told before; of one that
+    an earlier version took down nothing is known, and what was given here meanwhile stays.
+    """
+    if asset.favorite_changed is not None:
+        return min(asset.favorite_changed, now)
+    before = photo.told_rating
+    if before is None:
+        return now if photo.rated_at is None else None
+    return now if before != asset.favorite else None
+
+
+def _like(library: Library, photo: Photo, stars: int, changed_at: datetime | None) -> None:
+    """The phone's own heart is the owner's star of an asset, unless one was given here after it changed."""
     check_stars(stars)
-    own = Favourite.objects.filter(user_id=library.owner_id, photo=photo)
+    mine = Photo.objects.filter(pk=photo.pk)
+    mine.update(told_rating=stars)
+    if changed_at is None or (photo.rated_at is not None and changed_at <= photo.rated_at):
+        return
     if stars:
         Favourite.objects.update_or_create(user_id=library.owner_id, photo=photo, defaults={"rating": stars})
     else:
-        own.delete()
-    Photo.objects.filter(pk=photo.pk).update(rating=stars or None, rating_held=True)
+        Favourite.objects.filter(user_id=library.owner_id, photo=photo).delete()
+    mine.update(rating=stars or None, rating_held=True, rated_at=changed_at)

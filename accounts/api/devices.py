@@ -29,6 +29,13 @@ class SignIn(RequestBody):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
     name = serializers.CharField(max_length=100, help_text="The device's name, to know it again in the list.")
+    device_id = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="An id that the device keeps: who signs in anew with it gets the device's own library back.",
+    )
 
 
 class DeviceBody(serializers.Serializer):
@@ -134,7 +141,12 @@ class DeviceList(ApiView):
             throttle.succeeded()
         with transaction.atomic():
             token_row, token = AuthToken.objects.create(user)
-            device = Device.objects.create(user=user, name=body.validated_data["name"], token=token_row)
+            device = Device.objects.create(
+                user=user,
+                name=body.validated_data["name"],
+                stable_id=body.validated_data["device_id"],
+                token=token_row,
+            )
         return Response({**_device_json(device, request), "token": token}, status=201)
 
 

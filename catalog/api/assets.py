@@ -46,7 +46,18 @@ class AssetBody(RequestBody):
     size_bytes = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
     latitude = serializers.FloatField(required=False, allow_null=True, min_value=-90, max_value=90)
     longitude = serializers.FloatField(required=False, allow_null=True, min_value=-180, max_value=180)
-    favorite = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=5)
+    favorite = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=5,
+        help_text="The phone's own stars. What was changed last, there or here, counts.",
+    )
+    favorite_changed = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="When they changed; without it only another number than the one told before is a change.",
+    )
     photo_md5 = serializers.RegexField(
         r"\A[0-9a-f]{32}\Z", required=False, help_text="Of the original, if it is known."
     )
@@ -105,6 +116,18 @@ class JpegBody(BaseParser):
         return bytes(data)
 
 
+class DeviceIdBody(serializers.Serializer):
+    """May be empty."""
+
+    device_id = serializers.CharField(
+        max_length=200,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="An id that the device keeps, if it told none when it signed in.",
+    )
+
+
 class DeviceLibrary(ApiView):
     """The library of the device that asks."""
 
@@ -112,13 +135,17 @@ class DeviceLibrary(ApiView):
         "device_library",
         "The library that stands for this device: made when it is first asked for. Only with the token of a device.",
         {200: LibraryBody},
-        errors=(401, 403),
+        errors=(400, 401, 403, 415),
+        request=DeviceIdBody,
     )
     def post(self, request: Request) -> Response:
         """Return it."""
+        body = DeviceIdBody(data=request.data)
+        body.is_valid(raise_exception=True)
         device = Device.objects.filter(token=getattr(request.auth, "pk", None)).select_related("user").first()
         if device is None:
             raise PermissionDenied("Only a device that signed in with `auth/devices/` has a library of its own.")
+        device_assets.know_by(device, body.validated_data["device_id"])
         return Response(library_json(device_assets.library_of(device), request.user, "owner"))
 
 

@@ -132,6 +132,9 @@ class Photo(models.Model):
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
     rating = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 5, as in the file.")
+    told_rating = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Of an asset on a phone: the stars that the phone told last."
+    )
     rated_at = models.DateTimeField(null=True, blank=True, help_text="When a person last said how many stars it has.")
     dated_at = models.DateTimeField(null=True, blank=True, help_text="When a person last said when it was taken.")
     rating_held = models.BooleanField(
