@@ -178,9 +178,22 @@ def settle(world: World, others: list[Child], *, hand: bool) -> list[str]:
         open_ = wait_until_nothing_is_open(world, hand=hand)
         if revision() == before and not what_is_open():
             break
+    if world.schedule:
+        world.schedule.kill_all()  # it would start a writer again and again for what waits for a photo in the trash
+        world.schedule.wait(5.0)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while active() and time.monotonic() < until:
+        time.sleep(0.05)
     for worker in world.workers:
         worker.kill_all()
     return [f"not at its end: {open_}"] if open_ else []
+
+
+def active() -> bool:
+    """Tell whether any operation is under way or waits for a worker."""
+    from operations.models import Operation
+
+    return Operation.objects.filter(state__in=["pending", "running"]).exists()
 
 
 def revision() -> int:
