@@ -12,12 +12,14 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from types import FrameType
 
 from tests.drills.everything import deterministic
 from tests.drills.everything.hits import HITS
@@ -33,6 +35,8 @@ HITS_OF_A_ROUND = 6
 def main() -> int:
     """Run what the options ask for; return the exit code."""
     options = parser().parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     if options.database:
         return run_one(options)
     tables: list[tuple[str, str, Counter[str]]] = []
@@ -46,11 +50,25 @@ def main() -> int:
             if os.getuid() == 0 and shutil.which("unshare"):
                 words = ["unshare", "--mount", "--propagation", "private", *words]
                 environment[OWN_MOUNTS] = "1"
-            code |= subprocess.run(words, env=environment, check=False).returncode
+            code |= run(words, environment)
             found = json.loads(result.read() or "{}")
         tables += [(name, database, Counter(counts)) for name, counts in found.items()]
     print_table(tables)
     return 1 if code else 0
+
+
+def run(words: list[str], environment: dict[str, str]) -> int:
+    """Run the drill of one database, which ends with this process; return its exit code."""
+    with subprocess.Popen(words, env=environment) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)  # through all `finally`, so that no server and no worker stays behind
 
 
 def parser() -> argparse.ArgumentParser:

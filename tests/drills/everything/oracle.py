@@ -39,6 +39,14 @@ def pixels_of(path: Path) -> str:
     return facts_of(path.read_bytes())[0]
 
 
+def is_of(path: Path, picture: str) -> bool:
+    """Tell whether the file shows this picture."""
+    try:
+        return pixels_of(path) == picture
+    except OSError:
+        return False
+
+
 @dataclass
 class Known:
     """What was before a round, and what it brings from outside."""
@@ -96,6 +104,12 @@ class Check:
         self.items = {str(item.pk): item for item in TrashItem.objects.all()}
         journal = Journal(world.journal)
         wishes = journal.wishes()
+        ids = {
+            photo.filename: key for key, photo in self.rows.items() if photo.state != "missing" or key in known.pixels
+        }
+        for wish in wishes:
+            if wish.photo not in self.rows:
+                wish.photo = ids.get(wish.name, wish.photo)
         self.wishes = last_wishes(wishes)
         for note in (note for note in journal.notes() if "edited" in note):
             known.bodies.setdefault(note["pixels"], set()).add(note["body"])
@@ -188,7 +202,9 @@ class Check:
             elif path.is_file():
                 self.require(facts_of(path.read_bytes())[0] == picture, f"{photo.path} is another photo's id")
             else:
-                self.require(False, f"{photo.path} ({key}) is {photo.state}, and there is no file")
+                others = [path for path in [*self.photos.values(), *in_trash.values()] if is_of(path, picture)]
+                where = [str(path.relative_to(self.world.photos)) for path in others]
+                self.require(False, f"{photo.path} ({key}) is {photo.state}; its picture is at {where}")
 
     def what_people_wanted(self) -> None:
         """The last wish that was acknowledged stands, in the catalog and where the policy puts it."""

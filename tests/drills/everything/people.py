@@ -39,6 +39,8 @@ class Wish:
 
     do: str
     photo: str
+    name: str
+    """Of its file, by which a photo is known that was another one for a moment: moved, and seen at its new place first."""
     value: Any
     begin: float
     end: float = math.inf
@@ -76,7 +78,7 @@ class Journal:
                     if key.startswith(f"{facts['killed']}.") and wish.end == math.inf:
                         wish.end = facts["at"]
             elif "do" in facts:
-                found[facts["key"]] = Wish(facts["do"], facts["photo"], facts["value"], facts["at"])
+                found[facts["key"]] = Wish(facts["do"], facts["photo"], facts["name"], facts["value"], facts["at"])
             else:
                 wish = found[facts["key"]]
                 wish.end, wish.is_answered, wish.is_refused = facts["at"], True, facts["refused"]
@@ -104,6 +106,7 @@ class Person:
     def __init__(self, name: str, journal: Journal, randomness: random.Random, is_over: Callable[[], bool]) -> None:
         self.name, self.journal, self.randomness, self.is_over = name, journal, randomness, is_over
         self.count = 0
+        self.names: dict[str, str] = {}
 
     def live(self, mixture: dict[str, float], pause_seconds: float) -> None:
         """Go on until it is over; what the server refuses or cannot do is noted and not repeated."""
@@ -121,7 +124,7 @@ class Person:
         for photo, value in values.items():
             self.count += 1
             keys[photo] = f"{self.name}.{self.count}"
-            self.journal.note(do=do, key=keys[photo], photo=photo, value=value)
+            self.journal.note(do=do, key=keys[photo], photo=photo, name=self.names.get(photo, ""), value=value)
         done = act()
         for photo, key in keys.items():
             self.journal.note(key=key, refused=photo not in done, **({"value": done[photo]} if photo in done else {}))
@@ -133,6 +136,7 @@ class Person:
         from catalog.models import Photo
 
         photos = list(Photo.objects.exclude(state="missing").select_related("library").order_by("pk"))
+        self.names |= {str(photo.pk): photo.filename for photo in photos}
         return self.randomness.sample(photos, min(count, len(photos)))
 
     def rate(self, count: int = 1) -> None:
@@ -203,6 +207,7 @@ class Person:
         items = self.randomness.sample(items, min(count, len(items)))
         if not items:
             return
+        self.names |= {str(item.photo_id): item.filename for item in items}
 
         def act() -> dict[str, Any]:
             try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tests.drills.scanning import LIBRARY_ID, PROJECT, descendants, kill
 from tests.photos import make_jpeg
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LEASE_SECONDS = 2
 QUEUES = "files,scan,export,sync"
 OWNER, MEMBER = "alice", "bob"
@@ -242,7 +242,8 @@ class World:
         code = 1
         try:
             os.setsid()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
             log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             nothing = os.open(os.devnull, os.O_RDONLY)
