@@ -14,6 +14,7 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from catalog.snapshots.choose import Choice, choose_snapshot
 from catalog.snapshots.location import PREFIX, FolderLocation, Location
+from catalog.sources.held_root import HeldRoot
 from catalog.sources.s3_keys import SCHEME
 from photolala.lib.paths import unescape_path
 
@@ -25,13 +26,17 @@ CACHE_LABEL = "the cache"
 COPIES_LABEL = "the place for copies of catalogs"
 
 
-def root_location(library: Library) -> Location | None:
-    """Return the library's own root, a folder or a prefix in a bucket, as a place for snapshots; None for other sources."""
+def root_location(library: Library, held: HeldRoot | None = None) -> Location | None:
+    """Return the library's own root, a folder or a prefix in a bucket, as a place for snapshots; None for other sources.
+
+    With `held` it is that open folder, wherever the root's path leads by now.
+    """
     if library.source == "s3":
         return bucket_location(library.root)
     if library.source != "local":
         return None
-    return FolderLocation(os.fsdecode(unescape_path(library.root)), library.root)
+    folder = f"/proc/self/fd/{held.descriptor}" if held else os.fsdecode(unescape_path(library.root))
+    return FolderLocation(folder, library.root)
 
 
 def cache_location(root_md5: str) -> Location:

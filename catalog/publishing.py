@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from catalog.snapshots.publish import Keep, publish, read_pointer
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name
 from catalog.snapshots.write import Selection, WrittenSnapshot, file_md5, write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
+from catalog.sources.held_root import HeldRoot
 from operations.running import LeaseLost, OperationFailed, Run
 
 from . import cache_tree, retention
 from .aliases import alias_rows
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
+from .source_for import hold_root
 from .working import remove_abandoned, working_folder
 
 logger = logging.getLogger(__name__)
@@ -303,20 +305,43 @@ def publish_if_due(library: Library, source: Source, run: Run, *keeps: str) -> s
             with connection.wrap_database_errors:  # where SQLite copies by itself, its errors are those of the database
                 written = write_snapshot(folder, header, *rows_of(library), marks=marks_of(library))
         with written:
-            publish_written(library, source.root_md5, written, revision, run, *keeps)
+            held: HeldRoot | None = getattr(source, "held", None)
+            publish_written(library, source.root_md5, written, revision, run, *keeps, held=held)
             return written.md5
 
 
 def publish_written(
-    library: Library, root_md5: str, written: WrittenSnapshot, revision: int, run: Run, *keeps: str
+    library: Library,
+    root_md5: str,
+    written: WrittenSnapshot,
+    revision: int,
+    run: Run,
+    *keeps: str,
+    held: HeldRoot | None = None,
 ) -> None:
     """Publish a snapshot that holds the catalog's `revision`: in the cache, in the root, in the copies, then in the rows.
 
-    Raises LeaseLost instead of publishing for someone else.
+    `held` is the root, where the caller holds it open. Raises LeaseLost instead of publishing for someone else, and
+    SourceUnavailable if the root is away or becomes another folder meanwhile: the rows stay as they were then.
     """
+    with ExitStack() as stack:
+        if held is None and library.source == "local":
+            held = stack.enter_context(hold_root(library))
+        _publish(library, root_md5, written, revision, run, held, *keeps)
+
+
+def _publish(
+    library: Library,
+    root_md5: str,
+    written: WrittenSnapshot,
+    revision: int,
+    run: Run,
+    held: HeldRoot | None,
+    *keeps: str,
+) -> None:
     _clear_after_earlier(library, root_md5, run)
     claim = RunClaim(run)
-    root = root_location(library)
+    root = root_location(library, held)
     with cache_tree.writing():
         cache = claimed(cache_location(root_md5), claim)
         keep = retention.keeper(library, *keeps)
@@ -325,6 +350,8 @@ def publish_written(
     published.warnings += _keep_copy(library, written, claim, keep)
     for warning in published.warnings:
         logger.warning("Library %s: %s", library.pk, warning)
+    if held is not None:
+        held.verify()
     facts = {"entry_count": written.entry_count, "size_bytes": written.size_bytes}
     with transaction.atomic():
         run.checkpoint(stop=False)

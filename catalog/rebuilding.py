@@ -44,7 +44,7 @@ from .restore_plan import ratings_go_into_files
 from .restoring import require_root, switch_to
 from .scan import Scan
 from .snapshot_history import root_md5
-from .source_for import source_for
+from .source_for import held_source
 from .working import working_folder
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def run_rebuild(run: Run) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
         run.forget_param("start_over")
     with ExitStack() as stack:
-        source = stack.enter_context(closing(source_for(library)))
+        source = stack.enter_context(held_source(library))
         try:
             result = Rebuild(run, library, source, folder).run_all()
         except SourceUnavailable as error:

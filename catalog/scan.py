@@ -42,7 +42,7 @@ from .planning import (
 from .ratings import mirror_read_stars
 from .scan_rows import Row
 from .seeding import seed_if_new
-from .source_for import source_for
+from .source_for import held_source
 
 logger = logging.getLogger(__name__)
 WALK_BATCH_FILES = 4000
@@ -58,8 +58,7 @@ def run_scan(run: Run) -> dict[str, Any]:
     if library is None:
         raise OperationFailed("The library was forgotten meanwhile; there is nothing to scan.", "library_gone")
     with ExitStack() as stack:
-        source = source_for(library)
-        stack.callback(source.close)
+        source = stack.enter_context(held_source(library))
         try:
             scan = Scan(run, library, source)
             return scan.try_failed_again() if run.params.get("only_failed") else scan.run_all()

@@ -39,7 +39,7 @@ class LocalSource:
     ) -> None:
         self._root = os.path.realpath(os.fsencode(root))
         self._wanted = wanted
-        self._held = held
+        self.held = held
         self._handles = FolderHandles(held.descriptor if held else self._root)
 
     def __enter__(self) -> "LocalSource":
@@ -61,8 +61,8 @@ class LocalSource:
     def check(self) -> None:
         """Raise SourceUnavailable if the root is missing, no folder, another one than the held one, or cannot be listed now."""
         self._handles.forget()
-        if self._held is not None:
-            self._held.verify()
+        if self.held is not None:
+            self.held.verify()
         try:
             with os.scandir(self._handles.get(())) as names:
                 next(names, None)
