@@ -136,7 +136,7 @@ class FileWriter:
     """Prepares new versions with an exiftool and a decoder of its own. One object serves one thread at a time."""
 
     def __init__(self, root: str, decoders: Callable[[], DecoderPool]) -> None:
-        self.source = LocalSource(root)
+        self.source = LocalSource(root, is_real=True)
         self._tool = ExifTool()
         self._pool = decoders()
 

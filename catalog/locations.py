@@ -35,8 +35,9 @@ def root_location(library: Library, held: HeldRoot | None = None) -> Location | 
         return bucket_location(library.root)
     if library.source != "local":
         return None
-    folder = f"/proc/self/fd/{held.descriptor}" if held else os.fsdecode(unescape_path(library.root))
-    return FolderLocation(folder, library.root)
+    if held:  # reached over no link when it was opened
+        return FolderLocation(f"/proc/self/fd/{held.descriptor}", library.root)
+    return FolderLocation(os.fsdecode(unescape_path(library.root)), library.root, is_real=True)
 
 
 def cache_location(root_md5: str) -> Location:

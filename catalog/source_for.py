@@ -20,7 +20,7 @@ def source_for(library: Library, held: HeldRoot | None = None) -> Source:
     """
     if library.source == "s3":
         return bucket_source(library.root)
-    return LocalSource(os.fsdecode(unescape_path(library.root)), held=held)
+    return LocalSource(os.fsdecode(unescape_path(library.root)), held=held, is_real=True)
 
 
 @contextmanager
@@ -41,6 +41,8 @@ def held_source(library: Library) -> Iterator[Source]:
 def hold_root(library: Library, *, may_lack_pointer: bool = False) -> HeldRoot:
     """Open the root of a library in a folder, to write below it; the caller closes it.
 
-    Raises SourceUnavailable if it is not there, or has lost the pointer that was written into it, unless it may lack that.
+    Raises SourceUnavailable if it is not there, leads over a link, or has lost the pointer that was written into it, unless
+    it may lack that.
     """
-    return HeldRoot(unescape_path(library.root), has_pointer=library.root_has_pointer and not may_lack_pointer)
+    has_pointer = library.root_has_pointer and not may_lack_pointer
+    return HeldRoot(unescape_path(library.root), has_pointer=has_pointer, is_real=True)

@@ -17,6 +17,7 @@ from catalog.models import Library, Photo
 from catalog.source_for import source_for
 from catalog.sources.base import Source, SourceUnavailable
 from operations.running import OperationFailed, Run, operation_kind
+from photolala.lib.files import open_real_folder
 
 from .folder_names import OpenFolder, OpenFolders, file_name
 from .ledger.copying import NameTaken, copy_original
@@ -325,7 +326,7 @@ def _open_ledger(run: Run, destination: ExportDestination) -> Ledger:
 
 def _refuse_unplugged(destination: ExportDestination) -> None:
     """Raise OperationFailed if the folder is not there, or is another one than that of the last export."""
-    if not destination.path.is_dir():
+    if _identity(destination) is None:
         raise OperationFailed(_unplugged(destination), "destination")
     if destination.has_records and not destination.records_folder.is_dir():
         raise OperationFailed(
@@ -337,14 +338,19 @@ def _refuse_unplugged(destination: ExportDestination) -> None:
 
 def _unplugged(destination: ExportDestination) -> str:
     return (
-        f"The destination {destination.folder} cannot be reached any more. Is its disk mounted? What was exported is "
-        "recorded there; connect it and try again: the export goes on from where it stood."
+        f"The destination {destination.folder} cannot be reached any more, or a link is in its place. Is its disk mounted? "
+        "What was exported is recorded there; connect it and try again: the export goes on from where it stood."
     )
 
 
 def _identity(destination: ExportDestination) -> tuple[int, int] | None:
+    """Return what tells the destination's folder from all others; None if it is not there, or behind a link by now."""
     try:
-        facts = destination.path.stat()
+        folder = open_real_folder(os.fsencode(destination.path))
     except OSError:
         return None
+    try:
+        facts = os.fstat(folder)
+    finally:
+        os.close(folder)
     return facts.st_dev, facts.st_ino

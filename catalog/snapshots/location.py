@@ -65,14 +65,21 @@ class Nowhere:
 
 
 class FolderLocation:
-    """A local folder. It is made when first written to, unless `create` is False (a library's root is never made)."""
+    """A local folder. It is made when first written to, unless `create` is False (a library's root is never made).
 
-    def __init__(self, folder: str | os.PathLike[str], label: str, *, create: bool = False) -> None:
+    With `is_real` nothing in it is read or written while a part of its path is a link (OSError, ELOOP).
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], label: str, *, create: bool = False, is_real: bool = False
+    ) -> None:
         self.label = label
         self._folder = os.fsencode(folder)
         self._create = create
+        self._is_real = is_real
 
     def names(self) -> list[str]:
+        self._require_real()
         try:
             return sorted(name for name in map(os.fsdecode, os.listdir(self._folder)) if name.startswith(PREFIX))
         except FileNotFoundError:
@@ -111,7 +118,12 @@ class FolderLocation:
         """Return where a file of that name lies. Raises ValueError for names that are none of a snapshot or pointer."""
         if not name.startswith(PREFIX) or "/" in name or "\x00" in name:
             raise ValueError(f"{name!r} is not the name of a snapshot or pointer.")
+        self._require_real()
         return self._folder + b"/" + os.fsencode(name)
+
+    def _require_real(self) -> None:
+        if self._is_real and os.path.realpath(self._folder) != self._folder:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(self._folder))
 
     def written_at(self, name: str) -> float | None:
         """Return when a file was written, in seconds since 1970; None if it is not there."""

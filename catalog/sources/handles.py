@@ -4,6 +4,8 @@ import errno
 import os
 from collections import OrderedDict
 
+from photolala.lib.files import open_real_folder
+
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Parts = tuple[bytes, ...]
@@ -16,9 +18,13 @@ class FolderHandles:
     The descriptors stay this object's own: they are valid until the next call. Not for use by several threads at once.
     """
 
-    def __init__(self, root: bytes | int, limit: int = 64) -> None:
-        """Start from the path `root`, or from the descriptor of a root that somebody else holds open."""
+    def __init__(self, root: bytes | int, limit: int = 64, *, is_real: bool = False) -> None:
+        """Start from the path `root`, or from the descriptor of a root that somebody else holds open.
+
+        With `is_real` no part of the path may be a link.
+        """
         self._root = root
+        self._is_real = is_real
         self._limit = limit
         self._open: OrderedDict[Parts, int] = OrderedDict()
 
@@ -31,6 +37,8 @@ class FolderHandles:
         if not parts:
             if isinstance(self._root, int):
                 return self._keep(parts, os.open(b".", FOLDER_FLAGS, dir_fd=self._root))
+            if self._is_real:
+                return self._keep(parts, open_real_folder(self._root))
             return self._keep(parts, os.open(self._root, FOLDER_FLAGS))
         known = len(parts) - 1
         while known and parts[:known] not in self._open:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from catalog.snapshots.pointer import POINTER_NAME
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.placing import open_folder
+from photolala.lib.files import open_real_folder
 from photolala.lib.paths import escape_path
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -26,15 +27,19 @@ class HeldRoot:
     the end of a `with` block. Several threads may use one.
     """
 
-    def __init__(self, path: str | bytes | os.PathLike[str], *, has_pointer: bool = False) -> None:
+    def __init__(
+        self, path: str | bytes | os.PathLike[str], *, has_pointer: bool = False, is_real: bool = False
+    ) -> None:
         """Open the folder `path`; `has_pointer` says that a `.photolala.md5` was left in it and has to be there.
 
-        Raises SourceUnavailable if it is no folder, cannot be opened, or lacks the pointer.
+        With `is_real` no part of the path may be a link, now or later. Raises SourceUnavailable if it is no folder, cannot
+        be opened, or lacks the pointer.
         """
         self.path = os.fsencode(path)
         self._has_pointer = has_pointer
+        self._is_real = is_real
         try:
-            self.descriptor = os.open(self.path, FOLDER_FLAGS)
+            self.descriptor = self._open()
         except OSError as error:
             raise root_unavailable(self.path, error) from error
         try:
@@ -62,7 +67,7 @@ class HeldRoot:
         acknowledge it.
         """
         try:
-            facts = os.stat(self.path)
+            facts = self._facts()
             if (facts.st_dev, facts.st_ino) != (self.device, self.inode):
                 raise self._gone()
             self._require_pointer()
@@ -70,6 +75,18 @@ class HeldRoot:
                 self._verify_folder(directory, descriptor)
         except OSError as error:
             raise root_unavailable(self.path, error) from error
+
+    def _open(self) -> int:
+        return open_real_folder(self.path) if self._is_real else os.open(self.path, FOLDER_FLAGS)
+
+    def _facts(self) -> os.stat_result:
+        if not self._is_real:
+            return os.stat(self.path)
+        descriptor = self._open()
+        try:
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Let the folder go. Safe to repeat."""
@@ -115,7 +132,12 @@ def root_unavailable(root: bytes, error: OSError) -> SourceUnavailable:
     name = escape_path(root)
     if error.errno == errno.ENOENT:
         sentence = f"The folder {name} is not there. Is its disk or share mounted? Nothing was changed."
-    elif error.errno in (errno.ENOTDIR, errno.ELOOP):
+    elif error.errno == errno.ELOOP:
+        sentence = (
+            f"The path {name} leads over a link now, perhaps to another folder than the chosen one, so nothing was read or "
+            "changed. Put the folder back, or tell the library where it is now."
+        )
+    elif error.errno == errno.ENOTDIR:
         sentence = f"{name} is not a folder, so it cannot be a library. Choose a folder. Nothing was changed."
     elif error.errno in (errno.EACCES, errno.EPERM):
         sentence = f"Photolala may not read the folder {name}. Give its user the right to. Nothing was changed."

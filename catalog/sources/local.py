@@ -28,19 +28,25 @@ class LocalSource:
     Hidden and system names and symlinks are skipped, below the root no link is ever followed; other file systems
     mounted below are part of it. `wanted` gets the name of each visible file and says whether it is listed (default:
     all are). With `held` everything is reached from that open root, so that a path which leads elsewhere all at once is
-    never followed; `check` then tells.
+    never followed; `check` then tells. With `is_real` the root is a path that was resolved when a person chose it: no part
+    of it may be a link now, because that would lead to another folder than the chosen one.
     One object serves one thread; it keeps up to 64 folders open until `close()`, or the end of a `with` block.
     """
 
     is_far = False
 
     def __init__(
-        self, root: str | os.PathLike[str], *, wanted: Callable[[str], bool] | None = None, held: HeldRoot | None = None
+        self,
+        root: str | os.PathLike[str],
+        *,
+        wanted: Callable[[str], bool] | None = None,
+        held: HeldRoot | None = None,
+        is_real: bool = False,
     ) -> None:
-        self._root = os.path.realpath(os.fsencode(root))
+        self._root = os.path.normpath(os.fsencode(root)) if is_real else os.path.realpath(os.fsencode(root))
         self._wanted = wanted
         self.held = held
-        self._handles = FolderHandles(held.descriptor if held else self._root)
+        self._handles = FolderHandles(held.descriptor if held else self._root, is_real=is_real)
 
     def __enter__(self) -> "LocalSource":
         return self

@@ -11,7 +11,7 @@ from typing import Self
 from exports.ledger.errors import InvalidRecord, advice_for
 from exports.ledger.names import TakenNames, check_rel_path, sanitize_component
 from exports.ledger.store import Place
-from photolala.lib.files import fsync_directory
+from photolala.lib.files import fsync_directory, open_real_folder
 from photolala.lib.paths import escape_path, unescape_path
 
 DEFAULT_TEMPLATE = "{year}/{month}/"
@@ -65,12 +65,15 @@ class DestinationFolder:
     """An open folder below a destination, made if missing, reached without following any symlink; a context manager."""
 
     def __init__(self, root: Path, rel_path: str) -> None:
-        """Open `root`/`rel_path` (escaped text). UnsafeFolder if a part is a link or a file, else FolderUnavailable."""
+        """Open `root`/`rel_path` (escaped text). UnsafeFolder if a part is a link or a file, else FolderUnavailable.
+
+        `root` itself must be reached over no link either: a folder that was swapped for one gets nothing.
+        """
         check_rel_path(rel_path)
         self.root, self.rel_path = root, rel_path
         self.descriptor = -1
         try:
-            self.descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.descriptor = open_real_folder(os.fsencode(root))
             for part in unescape_path(rel_path.rstrip("/")).split(b"/"):
                 self._enter(part)
         except BaseException as error:

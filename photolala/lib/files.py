@@ -3,12 +3,15 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterable
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 # What file systems answer that know no such call (CIFS, some FUSE and network mounts): no more can be done there.
 _NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF})
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WAY_FLAGS = _FOLDER_FLAGS | os.O_PATH  # a folder on the way needs no right to list it
 _NO_MODES = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
 
 
@@ -102,3 +105,27 @@ def _set_mode(descriptor: int, mode: int) -> None:
     except OSError as error:
         if error.errno not in _NO_MODES:  # FAT, CIFS: modes come from the mount options
             raise
+
+
+def open_real_folder(path: bytes) -> int:
+    """Return a read-only descriptor of the folder at the absolute `path`, for the caller to close; no link is followed to it.
+
+    A folder that a person chose was resolved then; a link that stands in its way later leads somewhere else. Raises OSError:
+    ELOOP if a part of the path is a link now.
+    """
+    if not path.startswith(b"/"):
+        raise ValueError("Only an absolute path leads to the same folder always.")
+    names = [name for name in path.split(b"/") if name]
+    descriptor = os.open(b"/", _WAY_FLAGS if names else _FOLDER_FLAGS)
+    for depth, name in enumerate(names):
+        flags = _FOLDER_FLAGS if depth == len(names) - 1 else _WAY_FLAGS
+        try:
+            inner = os.open(name, flags, dir_fd=descriptor)
+        except NotADirectoryError as error:
+            if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(path)) from error
+            raise
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor
