@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from catalog import file_writer, writes
-from catalog.models import FileWrite, Library
+from catalog import file_writer, write_recovery, writes
+from catalog.models import FileWrite, Library, Photo
 from catalog.sources import replacing
 from catalog.sources.replacing import NewFile, Replacement
 from catalog.write_claims import Claims
 from catalog.writing import Writing
 from operations.models import Operation
-from operations.running import execute
+from operations.running import LeaseLost, claim, execute
 from tests.catalog.test_ratings import library, tags_of  # noqa: F401
 from tests.catalog.test_scan import scan
 from tests.drills.acknowledged.writers import (
@@ -160,6 +161,75 @@ def test_what_a_late_writer_could_not_write_is_none_of_its_successors_rows(libra
     rate(library, 5)
     write_late(library, file, (Claims, "settle", "before"), lambda: rate(library, 3))
     agrees(library, file, 3)
+
+
+@pytest.mark.parametrize("step", ["take", "give back", "settle", "announce", "tell"])
+@pytest.mark.parametrize("has_claimed", [True, False])
+def test_no_row_is_changed_once_the_operation_is_somebody_elses(library, file, step, has_claimed):  # noqa: F811
+    """Also where the successor has not come to that file yet."""
+    rate(library, 5)
+    operation = writes.start_writing(library, library.owner)
+    with Writing(claim(operation.pk), library) as late:
+        (write,) = late.claims.take()
+        prepared = late._work(late._task(write, photo(library)), write)
+        Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now(), worker="")
+        successor = Claims(claim(operation.pk), library)
+        if has_claimed:
+            assert [one.pk for one in successor.take()] == [write.pk]
+        before = list(FileWrite.objects.values()) + list(Photo.objects.order_by("pk").values())
+        steps = {
+            "take": late.claims.take,
+            "settle": lambda: late.claims.settle(write, file_writer.NotWritten("No.", "no", is_lasting=True)),
+            "announce": lambda: list(late._announced([(write, prepared)])),
+            "tell": lambda: late._tell([(write, prepared)]),
+        }
+        if step == "give back":
+            late.claims.give_back()
+        else:
+            with pytest.raises(LeaseLost):
+                steps[step]()
+        assert list(FileWrite.objects.values()) + list(Photo.objects.order_by("pk").values()) == before
+        prepared.close()
+
+
+@pytest.mark.parametrize("policy", ["file", "sidecar"])
+def test_the_late_exchange_comes_while_its_successor_looks_at_the_file(library, file, policy, monkeypatch):  # noqa: F811
+    """The successor has renamed the late writer's version by then: there is nothing to exchange any more."""
+    Library.objects.update(ratings=policy)
+    library.refresh_from_db()
+    place = file if policy == "file" else file.with_name("0.jpg.xmp")
+    if policy == "sidecar":
+        rate(library, 1)
+        write_all(library)
+    swap, settle = Replacement.swap, write_recovery._Recovery._settle_sidecar
+    late: list[Replacement] = []
+    failed: list[OSError] = []
+
+    def look(self, hidden):
+        try:
+            swap(late[0])
+        except OSError as error:
+            failed.append(error)
+        return settle(self, hidden)
+
+    def stand_still(self):
+        if not late:
+            late.append(self)
+            rate(library, 3)
+            with monkeypatch.context() as patch:
+                patch.setattr(write_recovery._Recovery, "_settle_sidecar", look)
+                succeed(operation)
+        return swap(self)
+
+    rate(library, 5)
+    operation = writes.start_writing(library, library.owner)
+    with monkeypatch.context() as patch:
+        patch.setattr(Replacement, "swap", stand_still)
+        execute(operation.pk)
+    assert [type(error) for error in failed] == [FileNotFoundError]
+    assert stars_in(place) == photo(library).rating == 3
+    assert hidden_in(library) == []
+    assert not FileWrite.objects.filter(state__in=FileWrite.OPEN).exists()
 
 
 def test_another_program_saves_in_the_instant_of_the_exchange_of_a_late_writer(library, file):  # noqa: F811
