@@ -2,16 +2,18 @@
 
 import base64
 import binascii
+import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max
+from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.models import Favourite, Library
+from catalog.models import Favourite, Library, Membership
 from operations.api.operations import OperationBody, operation_json
 from operations.models import Operation
 from photolala.web.parameters import check_parameters, utc_text
@@ -20,12 +22,19 @@ from photolala.web.views import ApiView, documented, query
 
 MOST_OPERATIONS = 50
 LONGEST_MARK = 100
+SHOWN = (
+    *("revision", "name", "warning", "photo_count", "problem_count", "missing_count", "size_bytes", "scanned_at"),
+    *("cover_ids", "time_zone", "ratings", "file_times", "scan_every_hours", "verify_every_days", "is_watched"),
+    *("trash_days", "snapshot_md5", "snapshot_revision", "owner_id"),
+)
+"""The columns of a library that pages and apps show: the revision counts changes of photos only."""
 
 
 class ChangedLibrary(serializers.Serializer):
     """The figures of a library that changed."""
 
     id = serializers.UUIDField()
+    name = serializers.CharField()
     revision = serializers.IntegerField()
     photo_count = serializers.IntegerField()
     problem_count = serializers.IntegerField()
@@ -66,9 +75,9 @@ class Poll(ApiView):
 def changes_since(user: Any, cursor: str) -> dict[str, Any]:
     """Return what `user` may know of what changed since `cursor` was given. Three queries. Raises BadRequest."""
     before = _decode(cursor)
-    visible = list(Library.objects.visible_to(user).order_by("pk"))
+    own_role = Membership.objects.filter(user=user, library=OuterRef("pk")).values("role")[:1]
+    visible = list(Library.objects.visible_to(user).annotate(own_role=Subquery(own_role)).order_by("pk"))
     stars = _stars(user)
-    # The revision counts photos; the time of the scan and the warning may change without it.
     now = {"stars": stars, "libraries": {str(row.pk): _mark(row) for row in visible}}
     seen = before["libraries"]
     unfinished = Operation.objects.visible_to(user).unfinished().defer("checkpoint", "error_detail")
@@ -82,18 +91,29 @@ def changes_since(user: Any, cursor: str) -> dict[str, Any]:
 
 
 def _stars(user: Any) -> str:
-    newest = Favourite.objects.filter(user=user).aggregate(count=Count("pk"), newest=Max("pk"))
-    return f"{newest['count']}.{newest['newest'] or 0}"
+    return _short_hash(star_facts(Favourite.objects.filter(user=user)))
 
 
-def _mark(library: Library) -> str:
-    scanned = library.scanned_at.timestamp() if library.scanned_at else 0
-    return f"{library.revision}.{library.photo_count}.{scanned:.3f}.{len(library.warning)}"
+def _mark(library: Any) -> str:
+    return _short_hash((library.own_role, *(getattr(library, name) for name in SHOWN)))
+
+
+def star_facts(favourites: QuerySet[Favourite]) -> tuple[Any, ...]:
+    """Return what differs when a star was given, taken away or changed. One query."""
+    facts = favourites.aggregate(
+        count=Count("pk"), newest=Max("pk"), changed=Max("changed_at"), stars=Sum("rating", default=0)
+    )
+    return tuple(facts.values())
+
+
+def _short_hash(facts: Sequence[Any]) -> str:
+    return hashlib.md5(repr(facts).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _library_json(library: Library) -> dict[str, Any]:
     return {
         "id": str(library.pk),
+        "name": library.name,
         "revision": library.revision,
         "photo_count": library.photo_count,
         "problem_count": library.problem_count,

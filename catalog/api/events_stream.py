@@ -1,6 +1,6 @@
 """Change notifications as Server-Sent Events, for the process of their own that speaks ASGI.
 
-One question a second to the database tells whether anything at all has changed, however many listen; only then each
+Four questions a second to the database tell whether anything at all has changed, however many listen; only then each
 listener is told what that means for them, in the words of `events/poll`.
 """
 
@@ -15,20 +15,20 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
 from django.db import Error, close_old_connections
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from accounts.authentication import DeviceTokenAuthentication
 from accounts.models import User
-from catalog.models import Favourite, Library
-from operations.models import Operation
+from catalog.models import Favourite, Library, Membership
+from operations.models import ACTIVE, Operation
 from photolala.web.outages import outage_of
 from photolala.web.problems import CONTENT_TYPE
 from photolala.web.refusals import BadRequest
 
-from .events import changes_since
+from .events import SHOWN, changes_since, star_facts
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
@@ -129,10 +129,18 @@ def _changes(user: User, cursor: str) -> dict[str, Any]:
 def _signature() -> tuple[Any, ...]:
     """Return what differs whenever a library, a star or an operation has changed."""
     close_old_connections()
-    libraries = Library.objects.aggregate(count=Count("pk"), sum=Sum("revision"), scanned=Max("scanned_at"))
-    stars = Favourite.objects.aggregate(count=Count("pk"), newest=Max("pk"))
-    operations = Operation.objects.aggregate(count=Count("pk"), updated=Max("updated_at"))
-    return (*libraries.values(), *stars.values(), *operations.values())
+    libraries = hash(tuple(map(repr, Library.objects.order_by("pk").values_list("pk", *SHOWN))))
+    editors = Count("pk", filter=Q(role=Membership.Role.EDITOR))
+    members = Membership.objects.aggregate(count=Count("pk"), newest=Max("pk"), editors=editors)
+    # Not by the time alone, which a clock that was set back does not let grow.
+    operations = Operation.objects.aggregate(
+        count=Count("pk"),
+        updated=Max("updated_at"),
+        claims=Sum("token"),
+        done=Sum("done"),
+        active=Count("pk", filter=Q(state__in=ACTIVE)),
+    )
+    return (libraries, *star_facts(Favourite.objects.all()), *members.values(), *operations.values())
 
 
 def _who(request: HttpRequest) -> User | None:

@@ -1,13 +1,17 @@
 """Polling for changes, probes, figures, schema and documentation."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from catalog.api import health
+from catalog import favourites
+from catalog.api import events_stream, health
 from catalog.models import Favourite, Library
+from catalog.stars import star
 from operations.models import Operation
 from tests.factories import make_library, make_photo, make_user
 
@@ -116,3 +120,84 @@ def test_unknown_addresses_are_problems(anonymous: APIClient) -> None:
     for verb in (anonymous.get, anonymous.post, anonymous.delete):
         answer = verb(f"{API}nonsense/")
         assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def changed_after(client: APIClient, change: Any) -> dict[str, Any]:
+    """Return what the poll after `change` tells; the one after that must tell nothing."""
+    cursor = client.get(POLL).json()["cursor"]
+    change()
+    told = client.get(POLL, {"after": cursor}).json()
+    quiet = client.get(POLL, {"after": told["cursor"]}).json()
+    assert (quiet["libraries"], quiet["gone"], quiet["favorites_changed"]) == ([], [], False)
+    return told
+
+
+def test_a_star_that_was_changed_is_told_to_who_gave_it(cast: Cast, alice: APIClient, bob: APIClient) -> None:
+    photo = make_photo(cast.library)
+    favourites.set_favourite(cast.bob, photo, 3)
+    told = changed_after(bob, lambda: favourites.set_favourite(cast.bob, photo, 5))
+    assert told["favorites_changed"] is True
+    told = changed_after(bob, lambda: favourites.set_favourites(cast.bob, [photo.pk], 1))
+    assert told["favorites_changed"] is True
+    told = changed_after(alice, lambda: favourites.set_favourite(cast.bob, photo, 2))
+    assert told["favorites_changed"] is False
+
+
+@pytest.mark.parametrize("stars", [5, 0])
+def test_an_owner_s_star_that_was_changed_is_told_to_everybody(
+    cast: Cast, alice: APIClient, bob: APIClient, stars: int
+) -> None:
+    photo = make_photo(cast.library)
+    star(cast.alice, photo.pk, 3)
+    for client in (alice, bob):
+        star(cast.alice, photo.pk, 3)
+        assert changed_after(client, lambda: star(cast.alice, photo.pk, stars))["libraries"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"name": "Renamed"},
+        {"warning": "It is full"},
+        {"missing_count": 3},
+        {"problem_count": 1},
+        {"size_bytes": 9},
+        {"cover_ids": ["x"]},
+        {"ratings": "database"},
+        {"trash_days": 90},
+        {"snapshot_md5": "0" * 32},
+    ],
+)
+def test_whatever_a_page_shows_of_a_library_is_told(cast: Cast, bob: APIClient, values: dict[str, Any]) -> None:
+    Library.objects.update(warning="It is away")
+    change = Library.objects.filter(pk=cast.library.pk)
+    (told,) = changed_after(bob, lambda: change.update(**values))["libraries"]
+    assert told["id"] == str(cast.library.pk)
+    assert told["name"] == values.get("name", cast.library.name)
+
+
+def test_another_role_is_told(cast: Cast, bob: APIClient) -> None:
+    assert changed_after(bob, lambda: cast.library.memberships.filter(user=cast.bob).update(role="editor"))["libraries"]
+
+
+def test_the_bell_rings_for_whatever_the_poll_tells(cast: Cast) -> None:
+    photo = make_photo(cast.library)
+    favourites.set_favourite(cast.bob, photo, 3)
+    operation = Operation.objects.create(owner=cast.alice, kind="scan", state="running", token=1)
+    mine = Operation.objects.filter(pk=operation.pk)
+    library = Library.objects.filter(pk=cast.library.pk)
+    updated = timezone.now() - timedelta(hours=1)  # the clock was set back
+    for change in (
+        lambda: library.update(name="Renamed"),
+        lambda: library.update(warning="It is away"),
+        lambda: library.update(warning="It is full"),
+        lambda: favourites.set_favourite(cast.bob, photo, 5),
+        lambda: cast.library.memberships.filter(user=cast.bob).update(role="editor"),
+        lambda: cast.library.memberships.filter(user=cast.bob).delete(),
+        lambda: mine.update(done=3, updated_at=updated),
+        lambda: mine.update(state="completed", updated_at=updated),
+    ):
+        before = events_stream._signature()
+        change()
+        assert events_stream._signature() != before
+        assert events_stream._signature() == events_stream._signature()
