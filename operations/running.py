@@ -250,8 +250,9 @@ class Run:
             self.raise_if_stopped()
 
     def raise_if_stopped(self) -> None:
-        """Raise Cancelled or Interrupted if a person or the shutting-down worker asked for it."""
-        asked = Operation.objects.filter(pk=self.operation.pk).values_list("cancel_requested", "stop_requested").first()
+        """Raise Cancelled or Interrupted if a person or the shutting-down worker asked for it; LeaseLost if it is not ours."""
+        mine = Operation.objects.filter(pk=self.operation.pk, token=self.token, state=State.RUNNING)
+        asked = mine.values_list("cancel_requested", "stop_requested").first()
         if asked is None:
             raise LeaseLost
         if asked[0]:
@@ -269,7 +270,8 @@ class Run:
         now = timezone.now()
         operation = self.operation
         self._stages.note(operation)
-        ended = {} if state in (State.PENDING, State.INTERRUPTED) else {"finished_at": now}
+        # At rest it keeps a person's wish to cancel that came a moment before: the next claim hears it.
+        ended = {} if state in (State.PENDING, State.INTERRUPTED) else {"finished_at": now, "cancel_requested": False}
         values = {
             "state": state,
             "phase": operation.phase,
@@ -278,7 +280,6 @@ class Run:
             "metrics": self.metrics,
             "lease_until": None,
             "updated_at": now,
-            "cancel_requested": False,
             "stop_requested": False,
             **ended,
             **fields,

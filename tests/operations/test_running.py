@@ -449,3 +449,66 @@ def test_a_command_says_in_a_sentence_that_the_database_cannot_be_used(tmp_path)
     said = ended.stderr.decode()
     assert "The database could not be used" in said
     assert "Traceback" not in said
+
+
+def taken_over(run):
+    """Let the lease of `run` end, and somebody else claim it."""
+    Operation.objects.filter(pk=run.operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1), worker="")
+    successor = claim(run.operation.pk)
+    assert successor is not None
+    return successor
+
+
+def test_who_was_overtaken_changes_nothing_of_the_row(alice, monkeypatch):
+    run = claim(make(alice, params={"answer": 1}).pk)
+    successor = taken_over(run)
+    successor.advance(3)
+    successor.checkpoint(place="here")
+    before = Operation.objects.filter(pk=run.operation.pk).values().get()
+    monkeypatch.setattr(running, "lease_length", lambda: timedelta(0))
+    monkeypatch.setattr(running.connection, "close", lambda: None)
+    run._heartbeat()  # in the instant in which a frozen process wakes; it ends by itself
+    for late in (
+        lambda: run.checkpoint(place="there"),
+        lambda: run.forget_param("answer"),
+        lambda: run.phase("Late"),
+        run.raise_if_stopped,
+    ):
+        with pytest.raises(LeaseLost):
+            late()
+    for state in (State.COMPLETED, State.FAILED, State.CANCELLED, State.PENDING, State.INTERRUPTED):
+        assert run.finish(state, result={"late": True}) is False
+    assert Operation.objects.filter(pk=run.operation.pk).values().get() == before
+
+
+def test_a_wish_to_cancel_that_comes_while_the_worker_stops_is_heard_by_the_next(alice, kind, monkeypatch):
+    operation = make(alice, kind="stopped")
+
+    def stopped(run: Run):
+        Operation.objects.filter(pk=run.operation.pk).update(stop_requested=True)
+        run.raise_if_stopped()
+
+    finish = Run.finish
+
+    def cancelled_before(self, state, **fields):
+        cancel(Operation.objects.get(pk=self.operation.pk))
+        return finish(self, state, **fields)
+
+    kind("stopped", stopped)
+    with monkeypatch.context() as moment:
+        moment.setattr(Run, "finish", cancelled_before)
+        assert execute(operation.pk).state == State.PENDING
+    assert execute(operation.pk).state == State.CANCELLED
+
+
+def test_kills_before_any_progress_do_not_give_up_what_was_accepted(alice, bell, django_capture_on_commit_callbacks):
+    operation = make(alice)
+    for _ in range(running.MOST_ATTEMPTS):
+        assert claim(operation.pk) is not None
+        Operation.objects.update(lease_until=timezone.now() - timedelta(seconds=1), worker="")
+    assert claim(operation.pk) is None
+    Operation.objects.update(finished_at=timezone.now() - timedelta(hours=2))
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.sweep()
+    assert {key for key, _ in bell} == {str(operation.pk)}
+    assert claim(operation.pk) is not None
