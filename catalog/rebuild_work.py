@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,38 @@ A rating of 0 is one that a person took away; None stands where the file tells. 
 MISSING or REMEMBERED.
 """
 PRESENT, MISSING, REMEMBERED = 0, 1, 2
+
+
+def own_work(folder: Path, token: int, *, anew: bool = False) -> Path:
+    """Return the work file of this claim in `folder`; it begins with what the claim before it has read, unless `anew`.
+
+    A writer of an earlier claim that wakes late goes on in a file of its own, which nobody reads.
+    """
+    own = folder / f"work-{token}.sqlite"
+    earlier = _claims_before(folder, token)
+    if earlier and not anew and not own.exists():
+        part = own.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(earlier[-1][1])) as source, closing(sqlite3.connect(part)) as target:
+                source.backup(target)
+            part.rename(own)
+        except sqlite3.DatabaseError:  # damaged: then all is read again
+            part.unlink(missing_ok=True)
+    remove_work(folder, token - 1)
+    return own
+
+
+def remove_work(folder: Path, token: int) -> None:
+    """Remove the work files of the claims up to `token`."""
+    for _, path in _claims_before(folder, token + 1):
+        for name in (path, Path(f"{path}-journal"), path.with_suffix(".part")):
+            name.unlink(missing_ok=True)
+
+
+def _claims_before(folder: Path, token: int) -> list[tuple[int, Path]]:
+    found = [(int(path.stem.rpartition("-")[2]), path) for path in folder.glob("work-*.sqlite")]
+    return sorted(claim for claim in found if claim[0] < token)
 
 
 class RebuildWork:

@@ -39,7 +39,7 @@ from .locations import best_snapshot
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
 from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
-from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork
+from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork, own_work, remove_work
 from .restore_plan import ratings_go_into_files
 from .restoring import require_root, switch_to
 from .scan import Scan
@@ -70,33 +70,35 @@ def run_rebuild(run: Run) -> dict[str, Any]:
         raise OperationFailed("The library was forgotten meanwhile; there is nothing to rebuild.", "library_gone")
     remove_abandoned_work()
     folder = work_folder(run.operation.pk)
+    folder.mkdir(parents=True, exist_ok=True)
+    own = own_work(folder, run.token, anew=bool(run.params.get("start_over")))
     if run.params.get("start_over"):
-        shutil.rmtree(folder, ignore_errors=True)
         run.forget_param("start_over")
     with ExitStack() as stack:
         source = stack.enter_context(held_source(library))
         try:
-            result = Rebuild(run, library, source, folder).run_all()
+            result = Rebuild(run, library, source, own).run_all()
         except SourceUnavailable as error:
             raise OperationFailed(f"{error} The catalog is as it was.", "root_unavailable") from None
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_work(folder, run.token)
+    with suppress(OSError):  # a later claim works there
+        folder.rmdir()
     return result
 
 
 def work_folder(operation_id: UUID) -> Path:
-    """Return where a rebuild keeps what it has read; the same for all claims of one operation."""
+    """Return where a rebuild keeps what it has read: a file for each claim of the operation."""
     return Path(settings.DATA_DIR) / "working" / f"rebuild-of-{operation_id}"
 
 
 class Rebuild:
     """One run of a rebuild."""
 
-    def __init__(self, run: Run, library: Library, source: Source, folder: Path) -> None:
+    def __init__(self, run: Run, library: Library, source: Source, work_file: Path) -> None:
         self.run = run
         self.library = library
         self.source = source
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.work_file = work_file
         self.counts = {"read": 0, "cached": 0}
         self.incomplete: list[str] = []
 
@@ -109,7 +111,7 @@ class Rebuild:
         publishing.check_root_is_the_same(self.library, confirmed=confirmed)
         if confirmed:  # a person's word that this is the right folder, though the pointer is gone from it
             publishing.forget_pointer_if_gone(self.library)
-        with closing(RebuildWork(self.folder / "work.sqlite")) as work:
+        with closing(RebuildWork(self.work_file)) as work:
             self._read_all(work)
             self._require_whole(work)
             with self._latest() as latest:
@@ -120,7 +122,10 @@ class Rebuild:
             self.run.phase("Writing the new catalog", work.count(), unit="entries")
             header = SnapshotHeader(str(self.library.pk))
             rows = (work.entries(), work.bodies(), publishing.star_rows(self.library), alias_rows(self.library))
-            with write_snapshot(self.folder, header, *rows, marks=self._marks(work)) as written:
+            with (
+                working_folder(f"rebuild-switch-{self.run.token}") as folder,
+                write_snapshot(folder, header, *rows, marks=self._marks(work)) as written,
+            ):
                 backup = self._back_up()
                 switched = self._switch(written.path, written.md5)
         seconds = time.monotonic() - started
@@ -173,9 +178,12 @@ class Rebuild:
             place, entry = job.key
             self.counts["read"] += 1
             columns = digest_columns(result)
+            known = _cached_body(result.photo_md5, self.library.source) if result.photo_md5 else ""
+            columns |= _size_in(known)
             facts = size_and_time(result, entry[:2]) if result.photo_md5 else None
             row = _entry_row(place, entry, facts, columns, result.head_md5, result.photo_md5)
-            body = (result.photo_md5, result.metadata_body) if result.photo_md5 and result.metadata_body else None
+            told = known or result.metadata_body
+            body = (result.photo_md5, told) if result.photo_md5 and told else None
             kept: Any = {"row": row, "sidecars": entry[2] if result.photo_md5 else "", "body": body}
             for one in doubts.settle(job.open, result.problem, kept, was_read=bool(result.photo_md5)):
                 yield one["row"], one["sidecars"], one["body"]
@@ -191,7 +199,7 @@ class Rebuild:
             if result.problem or result.head_md5 != cached.head_md5 or result.size_bytes != cached.size_bytes:
                 continue
             self.counts["cached"] += 1
-            columns = {**survey_columns(result), "rating": _rating_in(body)}
+            columns = {**survey_columns(result), **_size_in(body), "rating": _rating_in(body)}
             row = _entry_row(place, entry, None, columns, cached.head_md5, cached.photo_md5)
             yield row, entry[2], (cached.photo_md5, body)
 
@@ -409,6 +417,13 @@ def _cached_body(photo_md5: str, shard: str) -> str:
         if json.loads(body).get("photoMD5") == photo_md5:
             return str(body)
     return ""
+
+
+def _size_in(body: str) -> dict[str, int]:
+    """Return width and height from the metadata JSON of the same content: who drew the picture knows better than a header."""
+    told = json.loads(body) if body else {}
+    size = {name: value for name in ("width", "height") if type(value := told.get(name)) is int and 0 < value < 2**31}
+    return size if len(size) == 2 else {}
 
 
 def _rating_in(body: str) -> int | None:

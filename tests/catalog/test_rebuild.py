@@ -23,6 +23,12 @@ from tests.factories import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db
 PAST = 1_600_000_000
+GIF_OF_TWO_SIZES = bytes.fromhex(
+    "474946383961020002008300000000ff1100ff2200ff3300ff4400ff5500ff6600ff7700ff0088ff0099ff00aaff00bb"
+    "ff00ccff00ddff00eeff00ffff2c0100000003000100000403418c08002c000001000200020000040428a91501002c00"
+    "000400010001000004022e02002c0200000004000300000409a49883925aacb91701003b"
+)
+"""Its header says 2 × 2, its frames fill 4 × 2."""
 
 
 def put(library: Library, path: str, data: bytes) -> Path:
@@ -278,3 +284,16 @@ def test_the_rows_word_goes_before_an_old_snapshots(tmp_path):
     assert work.identify(known) == {PRESENT: 1}
     assert next(work.entries())[-1] == "z" * 36
     work.close()
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_pictures_whose_header_is_wrong_keep_the_size_that_they_were_drawn_with(alice, tmp_path, full):
+    name = "frames.gif"
+    library = make_library(alice, tmp_path / "photos")
+    put(library, name, GIF_OF_TWO_SIZES)
+    scan(library)
+    before = facts(library)
+    assert (before[name]["width"], before[name]["height"]) == (4, 2)
+    result = done(rebuild(library, full=full))
+    assert (result["added"], result["changed"], result["gone"]) == (0, 0, 0)
+    assert facts(library) == before

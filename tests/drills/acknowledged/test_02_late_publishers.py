@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from catalog import libraries
 from catalog.locations import cache_location, root_location
 from catalog.models import Library, Photo
 from catalog.ratings import set_ratings
+from catalog.rebuild_work import RebuildWork, own_work, remove_work
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import root_md5
 from catalog.snapshots.publish import read_pointer
-from catalog.snapshots.schema import md5_of_name, snapshot_name
+from catalog.snapshots.schema import EntryRow, md5_of_name, snapshot_name
 from operations.models import Operation, State
 from operations.running import execute, start
 from tests.catalog.test_scan import scan
@@ -159,3 +161,22 @@ def test_what_a_killed_publisher_left_is_removed_by_the_next_run(library, suffix
         (root / f".photolala.{'0' * 32}.sqlite.claim-{claim}.old").write_bytes(b"not needed")
     scan(library)
     assert_consistent(library)
+
+
+def test_a_late_rebuild_writes_into_a_file_that_nobody_reads(tmp_path):
+    """Its successor goes on from a copy of what it had read, and keeps its own when the late one ends or starts over."""
+    row = EntryRow("a.jpg", "a.jpg", 1, 1, "0" * 32, "1" * 32, *(None,) * 9)
+    late = RebuildWork(own_work(tmp_path, 1))
+    late.add([(row, "")], [])
+    following = RebuildWork(own_work(tmp_path, 2))
+    with pytest.raises(sqlite3.OperationalError):  # its file is gone, so it ends there
+        late.add([(row._replace(path="b.jpg"), "")], [])
+    following.add([(row._replace(path="c.jpg"), "")], [])
+    remove_work(tmp_path, 1)
+    own_work(tmp_path, 1, anew=True)
+    assert [entry[0] for entry in following.entries()] == ["a.jpg", "c.jpg"]
+    late.close()
+    following.close()
+    assert [entry[0] for entry in RebuildWork(own_work(tmp_path, 3)).entries()] == ["a.jpg", "c.jpg"]
+    assert list(RebuildWork(own_work(tmp_path, 4, anew=True)).entries()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["work-4.sqlite"]
