@@ -5,17 +5,19 @@ import logging
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import Library
 from catalog.source_for import source_for
-from catalog.sources.base import Source
+from catalog.sources.base import Source, SourceUnavailable
+from operations.models import Operation, State
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.web.refusals import BadRequest
 
@@ -24,7 +26,7 @@ from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
 from .formats.sink import PARTIAL_PREFIX, ExportSink, remove_partial
 from .ledger.errors import advice_for
 from .models import Export
-from .originals import Original, OriginalsList, OriginalUnreadable, Problems, read_original
+from .originals import Original, OriginalsList, OriginalUnreadable, Problems, SourceGuard, read_original
 from .rows import PhotoRows
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,10 @@ def run_export(run: Run) -> dict[str, Any]:
         raise OperationFailed("The library is not there, or not yours to see any more. Nothing was exported.", "gone")
     try:
         return CatalogExport(run, export, library).run_all()
+    except SourceUnavailable as error:
+        raise OperationFailed(
+            f"{error} Nothing was exported; resume it when the originals can be read.", "root_unavailable"
+        ) from None
     except OSError as error:
         raise _explained(error, export) from error
 
@@ -59,7 +65,7 @@ class CatalogExport:
         """Count, check the space, write rows and originals, publish; return the counts."""
         parent = self.export.parent_folder
         parent.mkdir(parents=True, exist_ok=True)
-        remove_partials(self.export)
+        remove_partials(self.export, before=self.run.token)
         if self.export.folder.exists():  # the process ended between the last rename and telling so
             return self._finish()
         ceiling = timezone.now()
@@ -80,6 +86,7 @@ class CatalogExport:
         try:
             with sink:
                 self._write(sink, rows, count)
+                self._require_library()
                 if not self.run.still_mine():
                     raise LeaseLost
         except OSError as error:
@@ -88,6 +95,19 @@ class CatalogExport:
             logger.warning("Export %s was published by another worker meanwhile.", self.export.pk)
         return self._finish()
 
+    def _hold(self) -> None:
+        """Keep the operation this run's until the transaction ends. Raises LeaseLost if it is somebody else's."""
+        mine = Operation.objects.select_for_update().filter(pk=self.run.operation.pk, token=self.run.token)
+        if mine.filter(state=State.RUNNING).values_list("pk").first() is None:
+            raise LeaseLost
+
+    def _require_library(self) -> None:
+        """Raise OperationFailed if the library was forgotten, or the right to see it ended, while its rows were read."""
+        if not Library.objects.visible_to(self.export.user).filter(pk=self.library.pk).exists():
+            raise OperationFailed(
+                "The library is not there any more, or not yours to see. Nothing was exported.", "gone"
+            )
+
     def _write(self, sink: ExportSink, rows: PhotoRows, count: int) -> None:
         with ExitStack() as stack:
             originals: OriginalsList | None = None
@@ -95,12 +115,15 @@ class CatalogExport:
             if self.export.include_media:
                 source = source_for(self.library)
                 stack.callback(source.close)
+                self.guard = SourceGuard(self.library, source)
+                self.guard.require()
                 spool = stack.enter_context(tempfile.TemporaryFile("w+", dir=sink.folder, encoding="utf-8"))
-                originals = stack.enter_context(OriginalsList(source, spool, self.problems))
+                originals = stack.enter_context(OriginalsList(source, spool, self.problems, self.guard))
                 rows.with_media(originals)
             self._write_rows(sink, rows, count)
             if originals is not None and source is not None:
                 self._copy(sink, source, originals)
+                self.guard.settle()
         if self.problems.count:
             sink.manifest = replace(sink.manifest, missing_media=self.problems.count)
 
@@ -128,7 +151,9 @@ class CatalogExport:
             try:
                 sink.add_media(original.target, read_original(source, original, stop_if_asked))
                 self.run.metrics["media_copied"] += 1
+                self.guard.worked()
             except OriginalUnreadable as reason:
+                self.guard.failed(reason)
                 self._note(original, str(reason))
             self.run.advance()
             self.run.checkpoint(force=False)
@@ -160,7 +185,9 @@ class CatalogExport:
             "missing_count": manifest.missing_media,
             "size_bytes": size_bytes,
         }
-        Export.objects.filter(pk=export.pk).update(**counts, completed_at=timezone.now())
+        with transaction.atomic():  # who lost the operation meanwhile says nothing of it
+            self._hold()
+            Export.objects.filter(pk=export.pk).update(**counts, completed_at=timezone.now())
         return {
             "export": str(export.pk),
             "library": str(self.library.pk),
@@ -177,9 +204,21 @@ class CatalogExport:
         }
 
 
-def remove_partials(export: Export) -> None:
-    """Delete what earlier runs of `export` left unfinished."""
+def remove_partials(export: Export, *, before: int | None = None) -> None:
+    """Delete what earlier runs of `export` left unfinished: those whose token is less than `before`, or all.
+
+    A folder loses its name first: a run that was frozen and wakes finds nothing that it could publish.
+    """
     for folder in export.parent_folder.glob(f"{PARTIAL_PREFIX}{export.pk}*"):
+        token = folder.name.removeprefix(f"{PARTIAL_PREFIX}{export.pk}-")
+        if before is not None and token.isdecimal() and int(token) >= before:
+            continue
+        if token.isdecimal():
+            aside = folder.with_name(f"{folder.name}-given-up")
+            remove_partial(aside)
+            with suppress(FileNotFoundError):
+                folder.rename(aside)
+            folder = aside
         remove_partial(folder)
 
 

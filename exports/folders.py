@@ -16,7 +16,7 @@ from catalog.aliases import current_md5
 from catalog.models import Library, Photo
 from catalog.source_for import source_for
 from catalog.sources.base import Source, SourceUnavailable
-from operations.running import OperationFailed, Run, operation_kind
+from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.lib.files import open_real_folder
 
 from .folder_names import OpenFolder, OpenFolders, file_name
@@ -26,7 +26,7 @@ from .ledger.placement import place_for, recorded_name
 from .ledger.records import ExportRecord, RecordStatus
 from .ledger.store import Ledger, Place
 from .models import ExportDestination
-from .originals import Original, OriginalUnreadable, Problems, open_original
+from .originals import Original, OriginalUnreadable, Problems, SourceGuard, open_original
 from .rows import Key, after_key
 
 logger = logging.getLogger(__name__)
@@ -71,12 +71,13 @@ def run_folder_export(run: Run) -> dict[str, Any]:
         source = source_for(library)
         stack.callback(source.close)
         try:
-            source.check()
+            guard = SourceGuard(library, source)
+            guard.require()
             ledger = stack.enter_context(_open_ledger(run, destination))
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
             folders = OpenFolders(destination.path, ledger.records())
             stack.callback(folders.close)
-            return FolderExport(run, library, destination, source, ledger, folders).run_all()
+            return FolderExport(run, library, destination, source, ledger, folders, guard).run_all()
         except SourceUnavailable as error:
             raise OperationFailed(str(error), "root_unavailable") from None
         except LedgerFailed as error:
@@ -94,7 +95,9 @@ class FolderExport:
         source: Source,
         ledger: Ledger,
         folders: OpenFolders,
+        guard: SourceGuard,
     ) -> None:
+        self.guard = guard
         self.run, self.library, self.destination = run, library, destination
         self.source, self.ledger, self.folders = source, ledger, folders
         self.root = destination.path
@@ -123,6 +126,8 @@ class FolderExport:
                 group = []
                 self.folders.trim()
         self._export(group)
+        self.guard.settle()
+        self._require_mine()
         self.ledger.flush()
         return {
             "library": str(self.library.pk),
@@ -207,15 +212,22 @@ class FolderExport:
         """Record that the group begins, copy each, record how each ended: two waits of the ledger for the disk."""
         if not group:
             return
+        self._require_mine()
         self.ledger.put_all(self._record(item, RecordStatus.IN_PROGRESS) for item in group if not item.is_copied)
         outcomes: list[ExportRecord] = []
         try:
             for item in group:
                 outcomes.append(self._export_one(item))
         finally:
-            self.ledger.put_all(outcomes)
+            if self.run.still_mine():  # else the successor finds by the files themselves how far this run came
+                self.ledger.put_all(outcomes)
         self.run.advance(len(group))
         self.run.checkpoint()
+
+    def _require_mine(self) -> None:
+        """Raise LeaseLost before anything is published for someone else, such as by a run that was frozen and wakes."""
+        if not self.run.still_mine():
+            raise LeaseLost
 
     def _export_one(self, item: Item) -> ExportRecord:
         try:
@@ -226,8 +238,9 @@ class FolderExport:
                 md5 = self._copy(item)
                 self.counts["copied"] += 1
                 self.size_bytes += item.original.size_bytes
+            self.guard.worked()
         except OriginalUnreadable as reason:
-            self.source.check()
+            self.guard.failed(reason)
             return self._failed(item, str(reason))
         except OSError as error:
             if error.errno in _FULL:
@@ -247,7 +260,12 @@ class FolderExport:
             while True:
                 try:
                     copied = copy_original(
-                        descriptor, item.folder.folder, item.name, item.mtime_ns, expected_md5=expected
+                        descriptor,
+                        item.folder.folder,
+                        item.name,
+                        item.mtime_ns,
+                        expected_md5=expected,
+                        before_publishing=self._require_mine,
                     )
                 except NameTaken:
                     item.name = item.folder.claim(item.name)

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Self
 
-from catalog.sources.base import FileChanged, NotARegularFile, Source
+from catalog.doubts import MOST_IN_A_ROW
+from catalog.models import Library
+from catalog.publishing import require_root
+from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
 from .rows import media_path
 
@@ -17,7 +21,53 @@ MOST_PROBLEMS = 200
 
 
 class OriginalUnreadable(Exception):
-    """The original could not be read as the catalog knows it; the text says why."""
+    """The original could not be read as the catalog knows it; the text says why.
+
+    `is_refused` says that the source gave it not at all, which may be the source's fault.
+    """
+
+    def __init__(self, sentence: str, *, is_refused: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_refused = is_refused
+
+
+class SourceGuard:
+    """Tells a file that cannot be read from a source that went away: then nothing more is read, and nothing published.
+
+    A source is looked at after each failure, of several in a row once a second at most.
+    """
+
+    def __init__(self, library: Library, source: Source) -> None:
+        self._library, self._source = library, source
+        self._looked_at = float("-inf")
+        self._in_a_row = 0
+        self._is_failing = self._is_due = False
+
+    def require(self) -> None:
+        """Raise SourceUnavailable if the root is away, empty all at once, or another one."""
+        require_root(self._library, self._source, may_be_empty=not self._library.photo_count)
+        self._looked_at, self._is_due = time.monotonic(), False
+
+    def settle(self) -> None:
+        """Look once more if something failed since the last look. Raises SourceUnavailable."""
+        if self._is_due:
+            self.require()
+
+    def worked(self) -> None:
+        """A file could be read."""
+        self._in_a_row, self._is_failing = 0, False
+
+    def failed(self, reason: OriginalUnreadable) -> None:
+        """One could not. Raises SourceUnavailable if that is the source's fault."""
+        if not self._is_failing or time.monotonic() - self._looked_at > 1:
+            self.require()
+        self._is_failing = self._is_due = True
+        self._in_a_row = self._in_a_row + 1 if reason.is_refused else 0
+        if self._in_a_row >= MOST_IN_A_ROW:
+            raise SourceUnavailable(
+                f"{MOST_IN_A_ROW} originals in a row could not be read, so it is the disk, share or bucket that fails, or "
+                f"refuses Photolala. The last reason: {reason}"
+            )
 
 
 @dataclass
@@ -52,8 +102,9 @@ class OriginalsList:
     there is no file to copy.
     """
 
-    def __init__(self, source: Source, spool: IO[str], problems: Problems) -> None:
+    def __init__(self, source: Source, spool: IO[str], problems: Problems, guard: SourceGuard) -> None:
         self._source = source
+        self._guard = guard
         self._spool = spool
         self._problems = problems
         self.count = 0
@@ -75,8 +126,10 @@ class OriginalsList:
         try:
             os.close(open_original(self._source, original))
         except OriginalUnreadable as reason:
+            self._guard.failed(reason)
             self._problems.add(original.path, str(reason))
             return None
+        self._guard.worked()
         facts = [original.path, original.target, original.size_bytes, original.mtime_ns, original.photo_md5]
         self._spool.write(json.dumps(facts) + "\n")
         self.count += 1
@@ -98,7 +151,7 @@ def open_original(source: Source, original: Original) -> int:
     except (FileNotFoundError, NotADirectoryError, NotARegularFile, ValueError):
         raise OriginalUnreadable("The file is not in its place. A scan finds it if it was moved.") from None
     except OSError as error:
-        raise OriginalUnreadable(f"The file cannot be read: {error.strerror or error}.") from None
+        raise OriginalUnreadable(f"The file cannot be read: {error.strerror or error}.", is_refused=True) from None
 
 
 def read_original(source: Source, original: Original, on_chunk: Callable[[], None]) -> Iterator[bytes]:
@@ -115,7 +168,9 @@ def read_original(source: Source, original: Original, on_chunk: Callable[[], Non
             try:
                 chunk = os.pread(descriptor, READ_BYTES, offset)
             except OSError as error:
-                raise OriginalUnreadable(f"The file cannot be read: {error.strerror or error}.") from None
+                raise OriginalUnreadable(
+                    f"The file cannot be read: {error.strerror or error}.", is_refused=True
+                ) from None
             if not chunk:
                 break
             offset += len(chunk)

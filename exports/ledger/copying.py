@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from exports.ledger.errors import advice_for
@@ -47,12 +47,14 @@ def copy_original(
     *,
     expected_md5: str | None = None,
     is_numbered: bool = False,
+    before_publishing: Callable[[], None] = lambda: None,
 ) -> CopiedFile:
     """Copy what `read_fd` holds, from its start, into `folder` as `filename`, with the modification time `mtime_ns`.
 
     Writes a temporary file, reads it back and compares MD5s, waits for the disk, and then gives it its name in one step
     that fails if the name is taken (NameTaken; with `is_numbered` the next free `stem (1).ext` is used). When this
     returns, the copy survives a power cut. CopyFailed otherwise: also if the original is not `expected_md5` any more.
+    `before_publishing` may raise to leave nothing: it is called when all but the name is done.
     """
     temporary = f"{_PARTIAL_PREFIX}{secrets.token_hex(8)}{_PARTIAL_SUFFIX}"
     try:
@@ -62,6 +64,7 @@ def copy_original(
                 errno.ESTALE,
                 f"{filename} was not exported: it has changed since the last scan. Scan the library again.",
             )
+        before_publishing()
         name = _publish(folder, temporary, numbered_names(filename) if is_numbered else (filename,))
         folder.sync()
     except CopyFailed:
