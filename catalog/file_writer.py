@@ -16,6 +16,7 @@ from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back
 from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_name
 from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange, date_said
+from catalog.sources.held_root import HeldRoot
 from catalog.sources.local import LocalSource
 from catalog.sources.replacing import HiddenVersions, NewFile, Replacement
 
@@ -135,8 +136,9 @@ class Prepared:
 class FileWriter:
     """Prepares new versions with an exiftool and a decoder of its own. One object serves one thread at a time."""
 
-    def __init__(self, root: str, decoders: Callable[[], DecoderPool]) -> None:
-        self.source = LocalSource(root, is_real=True)
+    def __init__(self, root: str, decoders: Callable[[], DecoderPool], held: HeldRoot | None = None) -> None:
+        """`held` is the open root below which all is read and written."""
+        self.source = LocalSource(root, held=held, is_real=True)
         self._tool = ExifTool()
         self._pool = decoders()
 

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from django.utils import timezone
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reason_of
 from catalog.media.tag_changes import DateChange, RatingChange, TagChange, date_said
-from catalog.sources.base import SourceUnavailable
+from catalog.sources.base import Source, SourceUnavailable
 from operations.running import LeaseLost, OperationFailed, Run, operation_kind
 from photolala.lib.paths import unescape_path
 
@@ -26,7 +26,7 @@ from .file_writer import FileWriter, Prepared, Task, Way
 from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
 from .rekeying import Rekeyed, cache_new_version, rekey
-from .source_for import source_for
+from .source_for import held_source
 from .write_claims import MOST_DEATHS, Claims
 from .write_recovery import Announced, Recovered, recover
 from .writes import KIND, is_due
@@ -46,21 +46,22 @@ def run_writes(run: Run) -> dict[str, Any]:
     if library is None:
         raise OperationFailed("The library was forgotten meanwhile; there is nothing to write.", "library_gone")
     try:
-        with closing(source_for(library)) as source:
+        with held_source(library) as source:
             source.check()
-        publishing.check_pointer_is_there(library)
-        with Writing(run, library) as writing:
-            return writing.run_all()
+            publishing.check_pointer_is_there(library)
+            with Writing(run, library, source) as writing:
+                return writing.run_all()
     except SourceUnavailable as error:
         raise OperationFailed(f"{error} What was to be written waits.", "root_unavailable") from None
 
 
 class Writing:
-    """One run over a library's queue."""
+    """One run over a library's queue; `source` holds the folder open, and all is written below it."""
 
-    def __init__(self, run: Run, library: Library) -> None:
+    def __init__(self, run: Run, library: Library, source: Source) -> None:
         self.run = run
         self.library = library
+        self._source = source
         self.claims = Claims(run, library)
         self._stack = ExitStack()
         self._local = threading.local()
@@ -174,7 +175,7 @@ class Writing:
         """Return the file writer of this thread."""
         writer: FileWriter | None = getattr(self._local, "writer", None)
         if writer is None:
-            writer = self._local.writer = FileWriter(self._root, writing_decoder)
+            writer = self._local.writer = FileWriter(self._root, writing_decoder, getattr(self._source, "held", None))
             self._stack.callback(writer.close)
         return writer
 
@@ -212,6 +213,9 @@ class Writing:
             for write, prepared in self._announced(ready):
                 if self._swap(write, prepared):
                     swapped.append((write, prepared))
+            if swapped:  # what the catalog is told lies on the library's disk
+                self._source.check()
+                publishing.check_pointer_is_there(self.library)
             self._tell(swapped)
             for _, prepared in swapped:
                 prepared.is_told = True
