@@ -69,9 +69,13 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
 
     def claim() -> list[scan_rows.Claimed]:
         alive.note()
-        if is_over() or not _led(operation_id, token).exists():
+        if is_over():
             return []
-        return scan_rows.claim_digests(library, claimed_for, BATCH, lease_length())
+        with transaction.atomic():
+            # Held meanwhile, so that nothing is taken out of the hands of a later run.
+            if _led(operation_id, token).select_for_update().values_list("pk").first() is None:
+                return []
+            return scan_rows.claim_digests(library, claimed_for, BATCH, lease_length())
 
     def apply(rows: Sequence[Row]) -> None:
         nonlocal done

@@ -29,6 +29,7 @@ from .digesting import BATCH, FLUSH_SECONDS, Digesting, job_for, opened_ahead, p
 from .doubts import Doubts, can_read_known
 from .failures import count_failed, first_failures
 from .known_entries import known_entries
+from .later_columns import Filling
 from .models import Library, Photo
 from .planning import (
     LONGEST_PATH_BYTES,
@@ -40,7 +41,7 @@ from .planning import (
     under,
 )
 from .ratings import mirror_read_stars
-from .scan_rows import Row
+from .scan_rows import Claimed, Row
 from .seeding import seed_if_new
 from .source_for import held_source
 
@@ -119,7 +120,9 @@ class Scan:
                 self.digest(pool, pending.count())
             if not self.source.is_far:
                 with repeatable_writes():
-                    verifying.settle_fresh(self.library, self.source, partial(self.run.checkpoint, force=False))
+                    breathe, fence = partial(self.run.checkpoint, force=False), partial(self.run.checkpoint, stop=False)
+                    verifying.settle_fresh(self.library, self.source, breathe, fence)
+        Filling(self.run, self.library, self.source, self.zone, self.require_source).fill()
         return self.finish(survey_seconds)
 
     def try_failed_again(self) -> dict[str, Any]:
@@ -393,7 +396,7 @@ class Scan:
             self.source,
             zone=self.zone,
             opened=self.opened,
-            claim=partial(scan_rows.claim_digests, self.library, self.claimed_for, BATCH),
+            claim=self._claim,
             apply=self._apply,
             require_source=self.require_source,
         )
@@ -411,6 +414,11 @@ class Scan:
             self._count_what_assistants_read()
             self.run.metrics["bytes_read"] = waiting_bytes - self._undigested_bytes()
             cache_tree.remove_abandoned_writes()  # of those that died over a thumbnail
+
+    def _claim(self) -> list[Claimed]:
+        with transaction.atomic():
+            self.run.checkpoint(stop=False)  # who was overtaken takes nothing out of its successor's hands
+            return scan_rows.claim_digests(self.library, self.claimed_for, BATCH)
 
     def _undigested_bytes(self) -> int:
         waiting = Photo.objects.filter(library=self.library).undigested()

@@ -5,10 +5,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from django.db import transaction
+
 from catalog.sources.base import Directory, Source
 
 from . import scan_rows
 from .models import Library, Photo
+from .models.photo import PhotoQuerySet
 from .planning import RACY_NS, doubted, is_racy
 
 HEAD_BYTES = 4096
@@ -36,15 +39,19 @@ def altered_names(
     return altered
 
 
-def settle_fresh(library: Library, source: Source, breathe: Callable[[], None]) -> int:
+def settle_fresh(
+    library: Library, source: Source, breathe: Callable[[], None], fence: Callable[[], None] = lambda: None
+) -> int:
     """Look once more at files that were read within two seconds of being written, as soon as those are over.
 
     What still has its size, time and MD5 is trusted from now on, so that the next scan need not open it; anything else,
-    and photos with sidecars, are left to that scan. Returns how many are trusted. `breathe` as above.
+    and photos with sidecars, are left to that scan. Returns how many are trusted. `breathe` as above; `fence` is called in
+    each transaction that writes, and raises if this run was overtaken.
     """
     fresh = Photo.objects.filter(library=library, sidecars=doubted("")).exclude(state=Photo.State.MISSING)
     columns = ("directory", "filename", "size_bytes", "mtime_ns")  # from the rescan's index alone
     settled = 0
+    same: list[PhotoQuerySet] = []
     for directory, filename, size_bytes, mtime_ns in list(fresh.order_by().values_list(*columns)[:MOST_SETTLED]):
         while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
             breathe()
@@ -52,11 +59,21 @@ def settle_fresh(library: Library, source: Source, breathe: Callable[[], None]) 
         path = f"{directory}/{filename}" if directory else filename
         photo_md5 = None if is_racy(mtime_ns, time.time_ns()) else _file_md5(source, path, (size_bytes, mtime_ns))
         if photo_md5:
-            same = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)
-            settled += same.filter(size_bytes=size_bytes, mtime_ns=mtime_ns).update(sidecars="")
-        if settled % FILES_PER_BREATH == 0:
+            here = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)
+            same.append(here.filter(size_bytes=size_bytes, mtime_ns=mtime_ns))
+        if len(same) >= FILES_PER_BREATH:
+            settled += _trust(same, fence)
+            same = []
             breathe()
-    return settled
+    return settled + _trust(same, fence)
+
+
+def _trust(photos: list[PhotoQuerySet], fence: Callable[[], None]) -> int:
+    if not photos:
+        return 0
+    with transaction.atomic():
+        fence()
+        return sum(one.update(sidecars="") for one in photos)
 
 
 def _file_md5(source: Source, path: str, expected: tuple[int, int]) -> str | None:
