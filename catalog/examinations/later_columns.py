@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from catalog.later_columns import LATER, unfilled
+from catalog.later_columns import LATER, count_unfilled
 from catalog.models import Library, Photo
 
 from .findings import Finding, note
@@ -12,7 +12,7 @@ def examine_later_columns() -> Iterator[Finding]:
     """Yield for each library how many photos are still to be read once more. Only reads."""
     names = ", ".join(column.name for column in LATER)
     for library in Library.objects.exclude(source="device").order_by("name", "pk"):
-        left = unfilled(library).count()
+        left = count_unfilled(library)
         if not left:
             continue
         there = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).count()
