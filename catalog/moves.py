@@ -22,7 +22,7 @@ from .models.photo import PhotoQuerySet, photo_id
 from .pairing import Move, Place, pairs
 from .planning import Entry, compare
 from .ratings import mirror_for_owner
-from .wishes import Wishes, try_waiting_again
+from .wishes import Wishes
 
 BATCH = 100
 _PLACE = ("directory", "filename")
@@ -298,7 +298,6 @@ def _take(
         Photo.objects.filter(pk=old.pk).update(**values)
     PhotoMetadata.objects.filter(photo_id__in=olds).delete()
     PhotoMetadata.objects.bulk_create([PhotoMetadata(photo_id=key, body=bodies[key]) for key in olds if key in bodies])
-    try_waiting_again(library, olds)
     mirror_for_owner(library, rated)
     return counts, postponed
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
-from catalog import publishing, verifying
+from catalog import publishing, scan_rows, verifying
 from catalog.later_columns import Filling
 from catalog.models import Alias, Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from catalog.moves import Following
@@ -100,3 +101,24 @@ def test_a_scan_that_wakes_after_its_successor_has_finished_writes_nothing(alice
     assert rows() == after[0]
     assert at(library, "z/1.jpg").pk == photo.pk
     assert claim(operation.pk) is None
+
+
+def test_a_scan_that_wakes_takes_nothing_out_of_its_successors_hands(alice, tmp_path, monkeypatch):
+    library = library_of(alice, tmp_path / "photos")
+    operation = begin(library)
+    held: list[Any] = []
+
+    def successor() -> None:
+        """It has claimed the operation and the photos, and reads them."""
+        Operation.objects.filter(pk=operation.pk).update(token=F("token") + 1, worker="another")
+        prefix = scan_rows.claim_prefix(Operation.objects.get(pk=operation.pk))
+        assert len(scan_rows.claim_digests(library, prefix, 100)) == 7
+        held.extend(claims())
+
+    happened = stand_still(monkeypatch, Scan, "_claim", 1, successor)
+    execute(operation.pk)
+    assert happened and claims() == held
+
+
+def claims() -> list[Any]:
+    return list(Photo.objects.order_by("pk").values_list("pk", "claim_token", "claimed_for", "needs_digest"))
