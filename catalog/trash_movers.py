@@ -102,4 +102,6 @@ def is_abandoned(item: TrashItem, before: datetime | None = None) -> bool:
     """True if nobody works on the row: its process is gone, or was not seen at work since `before` (`LEASE` ago)."""
     if item.mover and is_dead(item.mover):
         return True
-    return (item.mover_seen_at or item.trashed_at) <= (before or timezone.now() - LEASE)
+    seen_at = item.mover_seen_at or item.trashed_at
+    # Seen in the future is seen before the clock was set back: no lease is that long.
+    return seen_at <= (before or timezone.now() - LEASE) or seen_at > timezone.now() + LEASE

@@ -12,6 +12,7 @@ from catalog.models import FileWrite, Library, TrashItem, Upload
 from catalog.ratings import set_rating
 from catalog.scan_rows import claim_digests
 from catalog.trash import trash_photos
+from catalog.trash_movers import is_abandoned
 from operations.models import Operation
 from operations.running import execute
 from tests.catalog.test_trash import library, photo  # noqa: F401
@@ -81,3 +82,12 @@ def test_photos_claimed_before_the_clock_was_set_back_are_read(library):  # noqa
     assert claim_digests(library, "run:1:b", 10) == []
     with time_machine.travel(timezone.now() - timedelta(days=1)):
         assert len(claim_digests(library, "run:1:b", 10)) == 1
+
+
+def test_a_mover_of_the_trash_seen_in_the_future_is_not_waited_for(library):  # noqa: F811
+    row = photo(library, "1.jpg")
+    item = TrashItem(library=library, photo=row, mover="other|1:2", trashed_at=timezone.now())
+    item.mover_seen_at = timezone.now()
+    assert not is_abandoned(item)
+    item.mover_seen_at = timezone.now() + timedelta(hours=1)
+    assert is_abandoned(item)
