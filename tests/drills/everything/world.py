@@ -343,7 +343,7 @@ def _be_impatient() -> None:
     from django.conf import settings
 
     import catalog.doctor
-    import catalog.trash
+    import catalog.trash_movers
     import catalog.writes
     import operations.tasks
     import photolala.celery
@@ -355,7 +355,8 @@ def _be_impatient() -> None:
         (operations.tasks, "RING_AGAIN", second),
         (operations.tasks, "RING_SELDOM", 2 * second),
         (catalog.writes, "BACK_OFF", [second]),
-        (catalog.trash, "SETTLE_AFTER", 3 * second),
+        (catalog.trash_movers, "LEASE", timedelta(seconds=LEASE_SECONDS)),
+        (catalog.trash_movers, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
         (catalog.doctor, "examine_tools", lambda: ()),
         (catalog.doctor, "examine_disks", lambda: ()),
     ):
