@@ -27,7 +27,7 @@ from .dates import Planned
 from .layouts import folder_of
 from .models import FileWrite, Import, Library, Photo, TrashItem
 from .trash_movers import Mover, MoverLost
-from .trash_rows import RootReadOnly, TrashRefused, begin, settle, settle_filing, writable_root, write_filed
+from .trash_rows import RootReadOnly, TrashRefused, begin, settle, settle_filing, take_back, writable_root, write_filed
 
 KIND = "filing"
 LAYOUTS = [choice for choice in Import.Layout.choices if choice[0] != Import.Layout.KEEP]
@@ -92,10 +92,11 @@ def _file(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
     run.phase("Moving files", len(ids), unit="photos")
     filing = Filing(run, library, held, run.params["layout"])
     for start_at in range(0, len(ids), BATCH):
-        filing.move(ids[start_at : start_at + BATCH])
-        run.advance(len(ids[start_at : start_at + BATCH]))
+        batch = ids[start_at : start_at + BATCH]
+        run.advance(len(batch) - filing.move(batch))
         run.checkpoint(stop=False)
         run.raise_if_stopped()
+    filing.move_postponed()
     publishing.refresh_counts(library)
     problems = filing.problems
     return {
@@ -113,15 +114,27 @@ class Filing:
         self.run, self.library, self.held, self.layout = run, library, held, layout
         self.moved = 0
         self.problems: list[dict[str, str]] = []
+        self.postponed: list[UUID] = []
+        """Photos whose files were being written."""
 
-    def move(self, photo_ids: Sequence[UUID]) -> None:
-        """Move a batch, each file and then its row. Raises LeaseLost, and SourceUnavailable if the folder went away."""
-        self._wait_for_writers(photo_ids)
+    def move_postponed(self) -> None:
+        """Move what was being written, as soon as that is done; what is not done in a minute is told."""
+        photo_ids, self.postponed = self.postponed, []
+        if photo_ids:
+            self._wait_for_writers(photo_ids)
+            self.move(photo_ids)
+        for photo in Photo.objects.filter(pk__in=self.postponed):
+            self._note(photo.path, "It is being written just now. File it again later.")
+
+    def move(self, photo_ids: Sequence[UUID]) -> int:
+        """Move a batch, each file and then its row; return how many were moved.
+
+        Raises LeaseLost, and SourceUnavailable if the folder went away.
+        """
         photos = Photo.objects.filter(library=self.library, pk__in=photo_ids).exclude(state=Photo.State.MISSING)
         wanted = {photo.pk: target_of(photo, self.layout) for photo in photos}
         by_key = {photo.pk: photo for photo in photos if wanted[photo.pk] != photo.directory}
-        if not by_key:
-            return
+        moved_before = self.moved
         emptied: set[str] = set()
         with Mover(self.run.operation.pk) as mover:
             with transaction.atomic():
@@ -129,13 +142,21 @@ class Filing:
                 self.run.checkpoint(stop=False)
             for key in by_key.keys() - {item.photo_id for item in items}:
                 self._note(by_key[key].path, "It is being deleted or moved just now.")
+            # Both look after they wrote down what they are about to do, so one of them sees the other.
+            writing = FileWrite.objects.filter(photo__in=by_key, state=FileWrite.State.WRITING)
+            busy = set(writing.values_list("photo", flat=True))
+            for item in items:
+                if item.photo_id in busy:
+                    take_back(item, mover)
+            self.postponed += busy
+            items = [item for item in items if item.photo_id not in busy]
             folders: dict[str, Folder] = {}
             for item in sorted(items, key=lambda one: (one.directory, one.filename)):
                 if self._move_one(item, mover, folders):
                     emptied.add(item.directory)
-                    self.moved += 1
         for directory in sorted(emptied, key=len, reverse=True):
             self._remove_if_empty(directory)
+        return self.moved - moved_before
 
     def _move_one(self, item: TrashItem, mover: Mover, folders: dict[str, Folder]) -> bool:
         """Move one file; False if it was not, and why is noted then."""
@@ -147,13 +168,17 @@ class Filing:
             except (OSError, ValueError) as error:
                 mover.require(item)
                 if settle_filing(self.library, self.held, item, mover):
+                    self.moved += 1
+                    self.run.advance()
                     return True
                 self._note(item.path, f"It could not be moved ({error}).")
                 return False
             self.held.verify()
             with transaction.atomic():
                 write_filed(self.library, item, item.target, name, mover)
+                self.run.advance()
                 self.run.checkpoint(stop=False)
+            self.moved += 1
         except MoverLost:
             trash_files.remove_folder(root, item)  # if it is empty
             self.run.checkpoint(stop=False)  # another process works on this by now: stop

@@ -17,17 +17,19 @@ from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import sync_folder
 
-from . import publishing, trash_files, trash_rows
+from . import trash_files, trash_rows
 from .libraries import want_scan
 from .models import Library, Photo, TrashItem
 from .ratings import changeable
-from .trash_movers import Mover, MoverLost
+from .trash_movers import UNDER_WAY, Mover, MoverLost
 from .trash_rows import TrashRefused, settle, writable_root
 
 MOST_AT_ONCE = 1_000
 BATCH = 100
 WRITTEN_EVERY_SECONDS = 2.0
 """On a slow share what was moved is written down so often, before the whole batch is."""
+PATIENCE_SECONDS = 10.0
+"""So long it is waited for a process that took photos over."""
 State = TrashItem.State
 _TAKEN_OVER = "Moving this file took so long that another process saw to it. Look whether it is in the trash."
 
@@ -47,6 +49,12 @@ class Done:
         """Note why it was not done to one."""
         self.errors.append({"id": str(key), "error": sentence})
         self.told.add(key)
+
+    def note(self, item: TrashItem) -> None:
+        """Note that a photo went into the trash."""
+        self.count += 1
+        self.told.add(item.photo_id)
+        self.items.append({"library": str(item.library_id), "id": str(item.pk)})
 
 
 def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
@@ -70,99 +78,119 @@ def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
         try:
             with writable_root(library) as held:
                 for start_at in range(0, len(own), BATCH):
-                    _trash(library, held, user, own[start_at : start_at + BATCH], done)
+                    with Mover() as mover:
+                        Trashing(library, held, mover, done).run(user, own[start_at : start_at + BATCH])
         except TrashRefused as refused:
             for photo in own:
                 if photo.pk not in done.told:
                     done.refuse(photo.pk, str(refused))
-        publishing.refresh_counts(library)
     return done
 
 
-def _trash(library: Library, held: HeldRoot, user: Any, photos: list[Photo], done: Done) -> None:
-    """Write down what is about to be done to a batch, move the files, and write what was done.
+class Trashing:
+    """Moves a batch of a library's photos into its trash."""
 
-    Raises TrashRefused if the library's folder went away meanwhile. What was not written down by then is settled when it
-    is there again.
-    """
-    with Mover() as mover:
-        items, missing = trash_rows.begin(library, user, [photo.pk for photo in photos], mover)
+    def __init__(self, library: Library, held: HeldRoot, mover: Mover, done: Done) -> None:
+        self.library, self.held, self.mover, self.done = library, held, mover, done
+        self.folders: dict[str, Folder] = {}
+        self.moved: list[TrashItem] = []
+        self.lost: list[TrashItem] = []
+        """Those that another process took over."""
+
+    def run(self, user: Any, photos: Sequence[Photo]) -> None:
+        """Write down what is about to be done, move the files, and write what was done.
+
+        Raises TrashRefused if the library's folder went away meanwhile. Whatever goes wrong: what is told as not done is put
+        back, at the latest when the folder is there again.
+        """
+        items, missing = trash_rows.begin(self.library, user, [photo.pk for photo in photos], self.mover)
         begun = {item.photo_id for item in items}
         for photo in photos:
             if photo.pk in missing:
-                done.refuse(photo.pk, "Its file is not there.")
+                self.done.refuse(photo.pk, "Its file is not there.")
             elif photo.pk not in begun:
-                done.refuse(photo.pk, "It is being deleted or restored just now.")
-        folders: dict[str, Folder] = {}
-        moved: list[TrashItem] = []
+                self.done.refuse(photo.pk, "It is being deleted or restored just now.")
         written = time.monotonic()
-        for item in items:
-            if _move_in(held, item, mover, folders, done):
-                moved.append(item)
-            if moved and time.monotonic() - written > WRITTEN_EVERY_SECONDS:
-                _write_trashed(library, held, moved, mover, done)
-                moved, written = [], time.monotonic()
-        _write_trashed(library, held, moved, mover, done)
-
-
-def _move_in(held: HeldRoot, item: TrashItem, mover: Mover, folders: dict[str, Folder], done: Done) -> bool:
-    """Move one file into the trash; False if it was not, and why is noted then."""
-    root = held.descriptor
-    try:
-        trash_files.move_in(root, item, mover, folders)
-    except MoverLost:
-        trash_files.remove_folder(root, item)  # if it is empty
-        done.refuse(item.photo_id, _TAKEN_OVER)
-        return False
-    except (OSError, ValueError) as error:
-        sentence = trash_files.sentence_of(error, item.path)
         try:
-            if _was_moved(root, item, mover):
-                return True
+            for item in items:
+                self._move(item)
+                if time.monotonic() - written > WRITTEN_EVERY_SECONDS:
+                    self._write()
+                    written = time.monotonic()
+            self._write()
+        except Exception:
+            trash_rows.want_back(items, self.mover)
+            raise
+        trash_rows.want_back(items, self.mover)
+        self._look_after_the_lost()
+
+    def _move(self, item: TrashItem) -> None:
+        """Move one file into the trash; if it was not, note why."""
+        root = self.held.descriptor
+        try:
+            trash_files.move_in(root, item, self.mover, self.folders)
         except MoverLost:
-            sentence = _TAKEN_OVER
-        except OSError:
-            pass  # nobody can tell now: `settle` does it when the disk is well again
-        done.refuse(item.photo_id, sentence)
+            trash_files.remove_folder(root, item)  # if it is empty
+            self.lost.append(item)
+        except (OSError, ValueError) as error:
+            try:
+                was_moved = self._was_moved(item)
+            except MoverLost:
+                self.lost.append(item)
+            except OSError:  # nobody can tell now: it is put back when the disk is well again
+                self.done.refuse(item.photo_id, trash_files.sentence_of(error, item.path))
+            else:
+                if was_moved:
+                    self.moved.append(item)
+                else:
+                    self.done.refuse(item.photo_id, trash_files.sentence_of(error, item.path))
+        else:
+            self.moved.append(item)
+
+    def _was_moved(self, item: TrashItem) -> bool:
+        """Return whether an error came after the move; if it came before, the item is forgotten. Raises MoverLost, OSError."""
+        root = self.held.descriptor
+        self.mover.require(item)
+        if trash_files.lies_in_trash(root, item):
+            return True
+        trash_files.remove_folder(root, item)
+        trash_rows.take_back(item, self.mover)
         return False
-    return True
 
-
-def _was_moved(root: int, item: TrashItem, mover: Mover) -> bool:
-    """Return whether an error came after the move; if it came before, the item is forgotten. Raises MoverLost, OSError."""
-    mover.require(item)
-    if trash_files.lies_in_trash(root, item):
-        return True
-    trash_files.remove_folder(root, item)
-    trash_rows.take_back(item, mover)
-    return False
-
-
-def _write_trashed(library: Library, held: HeldRoot, moved: list[TrashItem], mover: Mover, done: Done) -> None:
-    """Bring the moved files' names to the disk, prove that it is the library's still, and write what was done.
-
-    Raises TrashRefused if it is not.
-    """
-    if not moved:
-        return
-    folders = [trash_files.folder_of_item(item) for item in moved]
-    try:
-        for directory in [*folders, trash_files.FOLDER, *{item.directory for item in moved}]:
-            sync_folder(held.descriptor, directory)
-        held.verify()
-    except OSError as error:
+    def _write(self) -> None:
+        """Bring the moved files' names to the disk, prove that it is the library's still, and write what was done."""
+        moved, self.moved = self.moved, []
+        if not moved:
+            return
+        folders = [trash_files.folder_of_item(item) for item in moved]
+        try:
+            for directory in [*folders, trash_files.FOLDER, *{item.directory for item in moved}]:
+                sync_folder(self.held.descriptor, directory)
+            self.held.verify()
+        except OSError as error:
+            for item in moved:
+                self.done.refuse(item.photo_id, trash_files.sentence_of(error, item.path))
+            return
+        except SourceUnavailable as error:
+            raise TrashRefused(f"{error}") from None
+        written = trash_rows.write_trashed(self.library, moved, self.mover)
         for item in moved:
-            done.refuse(item.photo_id, trash_files.sentence_of(error, item.path))
-        return
-    except SourceUnavailable as error:
-        raise TrashRefused(f"{error}") from None
-    written = trash_rows.write_trashed(library, moved, mover)
-    for item in moved:
-        if item not in written:
-            done.refuse(item.photo_id, _TAKEN_OVER)
-    done.told |= {item.photo_id for item in written}
-    done.count += len(written)
-    done.items += [{"library": str(library.pk), "id": str(item.pk)} for item in written]
+            if item in written:
+                self.done.note(item)
+            else:
+                self.lost.append(item)
+
+    def _look_after_the_lost(self) -> None:
+        """Tell what the process that took photos over did with them, once it is done with it."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        for item in self.lost:
+            row = TrashItem.objects.filter(pk=item.pk)
+            while row.filter(state__in=UNDER_WAY).exists() and time.monotonic() < until:
+                time.sleep(0.1)
+            if row.filter(state=State.TRASHED).exists():
+                self.done.note(item)
+            else:
+                self.done.refuse(item.photo_id, _TAKEN_OVER)
 
 
 def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done:
@@ -173,21 +201,14 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
     done = Done()
     settle(library)
     with writable_root(library) as held, Mover() as mover:
-        items = {item.pk: item for item in TrashItem.objects.filter(library=library, pk__in=list(item_ids))}
-        for key in dict.fromkeys(item_ids):
-            item = items.get(key)
-            if item is None or not trash_rows.begin_restoring(item, mover):
-                done.refuse(key, _why_not(library, key))
-            else:
-                try:
-                    done.count += _restore(library, held, item, mover, done)
-                except SourceUnavailable as error:  # what was begun is settled when the folder is there again
-                    for left in item_ids:
-                        if left not in done.told:
-                            done.refuse(left, f"{error}")
-                    break
+        restoring = Restoring(library, held, mover, done)
+        try:
+            restoring.run(item_ids)
+        except SourceUnavailable as error:  # what was begun is settled when the folder is there again
+            for key in dict.fromkeys(item_ids):
+                if key not in done.told:
+                    done.refuse(key, f"{error}")
     if done.count:
-        publishing.refresh_counts(library)
         want_scan(library, user)
     return done
 
@@ -202,22 +223,54 @@ def _why_not(library: Library, key: UUID) -> str:
     return "It is being deleted or restored just now. Try again in a moment."
 
 
-def _restore(library: Library, held: HeldRoot, item: TrashItem, mover: Mover, done: Done) -> bool:
-    """Put one photo back; False if it was not, and why is noted then. Raises SourceUnavailable if the folder went away."""
-    try:
-        name = trash_files.put_back(held.descriptor, item, mover)
-        held.verify()
-        trash_rows.write_restored(library, item, name, mover)
-    except MoverLost:
-        done.refuse(item.pk, _TAKEN_OVER)
-        return False
-    except (OSError, ValueError) as error:
-        # Where nobody can tell now, `settle` does it when the disk is well again.
-        with suppress(OSError, ValueError, MoverLost):
-            if trash_rows.settle_restoring(library, held, item, mover):
-                done.told.add(item.pk)
-                return True
-        done.refuse(item.pk, trash_files.sentence_of(error, item.path))
-        return False
-    done.told.add(item.pk)
-    return True
+class Restoring:
+    """Puts photos of a library back from its trash."""
+
+    def __init__(self, library: Library, held: HeldRoot, mover: Mover, done: Done) -> None:
+        self.library, self.held, self.mover, self.done = library, held, mover, done
+        self.back: list[tuple[TrashItem, str]] = []
+        """Items whose files are back, under which name, and no row says so yet."""
+
+    def run(self, item_ids: Sequence[UUID]) -> None:
+        """Put them back one by one, and write that down now and then. Raises SourceUnavailable if the folder went away."""
+        items = {item.pk: item for item in TrashItem.objects.filter(library=self.library, pk__in=list(item_ids))}
+        written = time.monotonic()
+        for key in dict.fromkeys(item_ids):
+            item = items.get(key)
+            if item is None or not trash_rows.begin_restoring(item, self.mover):
+                self.done.refuse(key, _why_not(self.library, key))
+                continue
+            self._put_back(item)
+            if len(self.back) >= BATCH or time.monotonic() - written > WRITTEN_EVERY_SECONDS:
+                self._write()
+                written = time.monotonic()
+        self._write()
+
+    def _put_back(self, item: TrashItem) -> None:
+        try:
+            self.back.append((item, trash_files.put_back(self.held.descriptor, item, self.mover)))
+        except MoverLost:
+            self.done.refuse(item.pk, _TAKEN_OVER)
+        except (OSError, ValueError) as error:
+            name = ""
+            # Where nobody can tell now, `settle` does it when the disk is well again.
+            with suppress(OSError, ValueError, MoverLost):
+                name = trash_rows.settle_restoring(self.library, self.held, item, self.mover)
+            if name:
+                self.done.count += 1
+                self.done.told.add(item.pk)
+            else:
+                self.done.refuse(item.pk, trash_files.sentence_of(error, item.path))
+
+    def _write(self) -> None:
+        back, self.back = self.back, []
+        if not back:
+            return
+        self.held.verify()
+        written = trash_rows.write_restored(self.library, back, self.mover)
+        self.done.count += len(written)
+        for item, _ in back:
+            if item in written:
+                self.done.told.add(item.pk)
+            else:
+                self.done.refuse(item.pk, _TAKEN_OVER)

@@ -87,6 +87,16 @@ def move_sidecars_in(root: int, item: TrashItem, mover: Mover, folders: dict[str
     mover.require(item, sidecars=item.sidecars)
 
 
+def require_trace(root: int, item: TrashItem) -> None:
+    """Raise OSError if neither the photo's file lies at its old place nor there is any trash: perhaps this is another disk."""
+    try:
+        with opened(root, item.directory) as folder:
+            os.stat(unescape_path(item.filename), dir_fd=folder, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        with opened(root, FOLDER):
+            pass
+
+
 def lies_in_trash(root: int, item: TrashItem) -> bool:
     """Return whether the photo's file lies in the item's folder. Raises OSError if that cannot be told."""
     try:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from photolala.lib.process import identity, is_dead
 
-from .models import TrashItem
+from .models import Library, TrashItem
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
@@ -91,6 +91,12 @@ class Mover:
                 logger.warning("A mover of the trash could not say that it is at work", exc_info=True)
             finally:
                 connection.close()
+
+
+def photos_under_way(library: Library) -> QuerySet[TrashItem, Any]:
+    """Return the keys of the photos whose files are being moved into the trash, back, or into another folder."""
+    items = TrashItem.objects.filter(library=library, state__in=UNDER_WAY, photo__isnull=False)
+    return items.values("photo")
 
 
 def of_operation(operation: UUID) -> Q:

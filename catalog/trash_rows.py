@@ -97,7 +97,14 @@ def begin(
 
 def take_back(item: TrashItem, mover: Mover) -> None:
     """Forget an item whose file was never moved."""
-    TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name).delete()
+    TrashItem.objects.filter(pk=item.pk, state__in=[State.MOVING, State.FILING], mover=mover.name).delete()
+
+
+def want_back(items: Iterable[TrashItem], mover: Mover) -> None:
+    """Let `settle` put back what was moved of these items: whoever wanted it was told that it was not done."""
+    for item in items:
+        mine = TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name)
+        mine.update(state=State.FILING, target=item.directory, restored_as="")
 
 
 def write_trashed(library: Library, items: Iterable[TrashItem], mover: Mover) -> list[TrashItem]:
@@ -121,6 +128,7 @@ def write_trashed(library: Library, items: Iterable[TrashItem], mover: Mover) ->
                 claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
             )
         publishing.note_change(library)
+        publishing.refresh_counts(library)  # with the rows, so that no kill in between leaves old ones
     return done
 
 
@@ -138,18 +146,23 @@ def write_kept(item: TrashItem, mover: Mover) -> None:
     mine.update(state=State.TRASHED, mover="", mover_seen_at=None, restored_as="")
 
 
-def write_restored(library: Library, item: TrashItem, name: str, mover: Mover) -> None:
-    """Let the photo's row be what it was, if it still waits for its file and `name` says where; else the scan sees to it.
+def write_restored(library: Library, restored: Iterable[tuple[TrashItem, str]], mover: Mover) -> list[TrashItem]:
+    """Let photos' rows be what they were, where they still wait for their files and the names say where; else a scan does.
 
-    Raises MoverLost; then nothing was written.
+    Returns the items, those that others took over left out.
     """
+    done = []
     with transaction.atomic():
-        mover.require(item)
-        _write_place(
-            library, Photo.objects.filter(trash_item=item, state=Photo.State.MISSING), item, item.directory, name
-        )
-        TrashItem.objects.filter(pk=item.pk).delete()
+        for item, name in restored:
+            if not TrashItem.objects.filter(pk=item.pk, mover=mover.name).update(mover_seen_at=timezone.now()):
+                continue
+            done.append(item)
+            waits = Photo.objects.filter(trash_item=item, state=Photo.State.MISSING)
+            _write_place(library, waits, item, item.directory, name)
+            TrashItem.objects.filter(pk=item.pk).delete()
         publishing.note_change(library)
+        publishing.refresh_counts(library)
+    return done
 
 
 def write_filed(library: Library, item: TrashItem, directory: str, name: str, mover: Mover) -> None:
@@ -231,6 +244,7 @@ def _settle_moving(library: Library, held: HeldRoot, item: TrashItem, mover: Mov
         held.verify()
         write_trashed(library, [item], mover)
     else:
+        trash_files.require_trace(root, item)
         held.verify()
         take_back(item, mover)  # it was never moved
 
@@ -248,9 +262,12 @@ def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: M
         write_kept(item, mover)
         return ""
     name = trash_files.name_of_restored(root, item)
+    if not name:
+        trash_files.require_trace(root, item)
     trash_files.sidecars_back(root, item, name or item.filename, mover)
     held.verify()
-    write_restored(library, item, name, mover)
+    if not write_restored(library, [(item, name)], mover):
+        raise MoverLost
     want_scan(library, library.owner)
     return name
 
@@ -273,6 +290,7 @@ def settle_filing(library: Library, held: HeldRoot, item: TrashItem, mover: Move
         held.verify()
         write_filed(library, item, item.target, item.restored_as, mover)
         return True
+    trash_files.require_trace(root, item)
     held.verify()
-    TrashItem.objects.filter(pk=item.pk, state=State.FILING, mover=mover.name).delete()
+    take_back(item, mover)
     return False

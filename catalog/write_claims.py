@@ -15,6 +15,7 @@ from catalog.media.rewriting import NotWritten
 from operations.running import LeaseLost, Run
 
 from .models import FileWrite, Library, Photo
+from .trash_movers import photos_under_way
 from .writes import is_due, wait_before
 
 CLAIMED = 64
@@ -54,9 +55,11 @@ class Claims:
     def _next(self) -> list[FileWrite]:
         """Return what is to be claimed: what was in the hands of writers that died is tried alone, the often tried last.
 
-        Nothing of such a photo is claimed before: what happened to its file is found out first.
+        Nothing of such a photo is claimed before: what happened to its file is found out first. Whose file is being moved
+        waits until that is done.
         """
         due = FileWrite.objects.filter(is_due(), FileWrite.queued(), library=self.library)
+        due = due.exclude(photo__in=photos_under_way(self.library))
         due = due.exclude(state=FileWrite.State.WRITING, claimed_for=self.name).order_by("try_at", "pk")
         rows = (due.select_for_update(skip_locked=True, of=("self",)) if _locks() else due).defer("way_back")
         held = due.filter(state=FileWrite.State.WRITING).order_by().values("photo")

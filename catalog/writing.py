@@ -27,6 +27,7 @@ from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
 from .rekeying import Rekeyed, cache_new_version, rekey
 from .source_for import held_source
+from .trash_movers import photos_under_way
 from .write_claims import MOST_DEATHS, Claims
 from .write_recovery import Announced, Recovered, recover
 from .writes import KIND, is_due
@@ -182,6 +183,9 @@ class Writing:
     def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
         if photo.state == Photo.State.MISSING:
             self.claims.settle(write, reason_of(FileNotFoundError()))
+            return False
+        if photos_under_way(self.library).filter(photo=photo).exists():
+            self.claims.settle(write, NotWritten("The file is being moved just now. It is written after that.", "busy"))
             return False
         return True
 

@@ -9,9 +9,11 @@ from django.utils import timezone
 
 from catalog import filing, trash_files
 from catalog.filing import start_filing
-from catalog.models import HashCache, Photo, TrashItem
+from catalog.models import FileWrite, HashCache, Photo, TrashItem
+from catalog.ratings import set_rating
 from catalog.trash import trash_photos
 from catalog.trash_rows import settle
+from catalog.writes import start_writing
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.test_imports import files_of
@@ -46,7 +48,7 @@ def require_whole(library, *paths):  # noqa: F811
     assert photo.path in paths and photo.state == "ready"
     assert (Path(library.root) / photo.path).is_file() and (Path(library.root) / f"{photo.path}.xmp").is_file()
     assert len(files_of(library)) == 7 and not TrashItem.objects.exists()
-    assert not list((Path(library.root) / trash_files.FOLDER).iterdir())
+    assert not list((Path(library.root) / trash_files.FOLDER).glob("*"))
     assert HashCache.objects.filter(library=library, path=photo.path).exists()
 
 
@@ -163,3 +165,48 @@ def test_what_is_deleted_just_now_is_not_filed_and_the_other_way_round(library, 
     assert execute(operation.pk).result["moved"] == 1
     assert "just now" in errors[0]["error"]
     require_whole(library, "2011/07/0.jpg")
+
+
+def test_what_is_being_written_is_filed_after_that_and_what_is_being_filed_is_written_after_that(
+    library,  # noqa: F811
+    operation,
+    monkeypatch,
+):
+    photo = Photo.objects.get(library=library, filename="0.jpg")
+    set_rating(library.owner, photo, 4)
+    FileWrite.objects.update(state="writing", claimed_for="another writer")
+    waited = []
+
+    def wait(filing, keys):
+        waited.extend(keys)
+        require_whole(library, "0/0.jpg")
+        FileWrite.objects.update(state="pending", claimed_for="")
+
+    monkeypatch.setattr(filing.Filing, "_wait_for_writers", wait)
+
+    def write():
+        execute(start_writing(library, library.owner).pk)
+        assert FileWrite.objects.get().state == "pending"
+
+    at_call(monkeypatch, "move_between", 3, "before", write)
+    done = execute(operation.pk)
+    assert (done.result["moved"], done.result["problems"], waited) == (1, [], [photo.pk])
+    FileWrite.objects.update(try_at=timezone.now())
+    execute(start_writing(library, library.owner).pk)
+    assert FileWrite.objects.get().state == "done"
+    require_whole(library, "2011/07/0.jpg")
+
+
+def test_each_photo_that_is_filed_is_progress(library, operation, monkeypatch):  # noqa: F811
+    keys = list(Photo.objects.filter(library=library).values_list("pk", flat=True))
+    Photo.objects.filter(library=library).update(taken_source="person", taken_held=True)
+    operation = start_filing(library, library.owner, keys, "day", ring=False)
+    Operation.objects.filter(pk=operation.pk).update(attempts=4)
+
+    def die():
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        at_call(patch, "remove_folder", 3, "before", die)
+        execute(operation.pk)
+    assert Operation.objects.get(pk=operation.pk).attempts == 0
