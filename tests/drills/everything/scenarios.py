@@ -90,15 +90,16 @@ def change_outside(one: Round) -> None:
         one.picture(photos / "Card new" / f"{one.number}-{number}.JPG")
     if one.number == 0:
         files = {key: photos / path for key, path in paths_of().items()}
-        chosen = randomness.sample(sorted(files), 8)
+        edited = [path for path in files.values() if path.parent.name == EDITED]
+        for path in randomness.sample(sorted(edited), 2):
+            path.write_bytes(path.read_bytes() + b"other words")
+            os.utime(path, (1_600_000_000, 1_600_000_000))
+            one.known.takes_note_of(path)
+        chosen = randomness.sample(sorted(key for key, path in files.items() if path not in edited), 6)
         for key in chosen[:2]:
             files[key].unlink()
             one.known.gone.add(key)
-        for key in chosen[2:4]:
-            files[key].write_bytes(files[key].read_bytes() + b"other words")
-            os.utime(files[key], (1_600_000_000, 1_600_000_000))
-            one.known.takes_note_of(files[key])
-        for key in chosen[4:]:
+        for key in chosen[2:]:
             target = photos / "Moved" / files[key].name
             target.parent.mkdir(exist_ok=True)
             files[key].rename(target)
