@@ -29,7 +29,6 @@ from tests.drills.everything.world import World
 
 DATABASES = ("sqlite", "postgres")
 OWN_MOUNTS = "DRILL_HAS_ITS_OWN_MOUNTS"
-HITS_OF_A_ROUND = 6
 
 
 def main() -> int:
@@ -75,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     """Return what the command line may say."""
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--points", type=int, default=60, help="Hits for each operation on each database.")
+    found.add_argument("--hits", type=int, default=6, help="Of a round.")
     found.add_argument("--seed", default="1")
     found.add_argument("--only", default="", help="Run one round: the seed that a loss was printed with.")
     found.add_argument("--databases", default=",".join(DATABASES))
@@ -114,7 +114,7 @@ def run_one(options: argparse.Namespace) -> int:
             while waiting and time.monotonic() < until:
                 for scenario in list(waiting):
                     count = counts[scenario.name]
-                    hits = HITS_OF_A_ROUND if options.only else min(HITS_OF_A_ROUND, options.points - count["tried"])
+                    hits = options.hits if options.only else min(options.hits, options.points - count["tried"])
                     seed = options.only or f"{options.seed}.{number}"
                     outcome = run_round(world, scenario, seed, hits, faults, options.policies.split(","))
                     note(options.database, outcome, count)
