@@ -39,6 +39,11 @@ def pixels_of(path: Path) -> str:
     return facts_of(path.read_bytes())[0]
 
 
+def iso(taken: str) -> str:
+    """Return EXIF's time as the catalog tells it."""
+    return datetime.strptime(taken, "%Y:%m:%d %H:%M:%S").isoformat() if taken else ""
+
+
 def is_of(path: Path, picture: str) -> bool:
     """Tell whether the file shows this picture."""
     try:
@@ -220,25 +225,31 @@ class Check:
                 continue
             where = f"{photo.path} ({key[:8]})"
             item = next((item for item in self.items.values() if str(item.photo_id) == key), None)
-            self.expect(where, key, "place", "trash" if item else "there", "there")
-            self.expect(where, key, "favourite", theirs.get(photo.pk, 0), self.known.favourites.get(key, 0))
-            self.expect(where, key, "stars", photo.rating or 0, self.known.stars.get(key, 0))
             local = photo.taken_local.replace(tzinfo=None).isoformat()
+            stars, dates = [photo.rating or 0], [local]
+            if item and self.library.ratings == "file":  # after a restore its row speaks of an earlier version
+                path = self.world.photos / ".photolala.trash" / str(item.pk) / item.filename
+                _, stars_there, taken_there = facts_of(path.read_bytes())
+                stars.append(stars_there)
+                dates.append(iso(taken_there))
+            self.expect(where, key, "place", ["trash" if item else "there"], "there")
+            self.expect(where, key, "favourite", [theirs.get(photo.pk, 0)], self.known.favourites.get(key, 0))
+            self.expect(where, key, "stars", stars, self.known.stars.get(key, 0))
             if key in self.known.dates or (key, "date") in self.wishes:
-                self.expect(where, key, "date", local, self.known.dates.get(key))
+                self.expect(where, key, "date", dates, self.known.dates.get(key))
             self.require(own.get(photo.pk, 0) == (photo.rating or 0), f"{where}: favourite {own.get(photo.pk, 0)}")
             if item is None and (self.world.photos / photo.path).is_file():
                 self.file_says(where, photo, local)
 
-    def expect(self, where: str, key: str, kind: str, is_so: Any, before: Any) -> None:
-        """Compare what is with what may be."""
+    def expect(self, where: str, key: str, kind: str, found: list[Any], before: Any) -> None:
+        """Compare what is (in the row, or in a file in the trash) with what may be."""
         wanted, answered = self.wishes.get((key, kind), (set(), -math.inf))
         may_be = {*wanted, *([before] if answered == -math.inf else [])}
         if answered < self.known.restored_at:
             may_be |= self.known.may_be_as_in_the_snapshot.get(key + kind, set())
         if key in self.known.may_differ or ANYTHING in may_be:
             return
-        self.require(is_so in may_be, f"{where}: {kind} is {is_so!r}, not {sorted(map(str, may_be))}")
+        self.require(may_be & set(found), f"{where}: {kind} is {found[0]!r}, not {sorted(map(str, may_be))}")
 
     def file_says(self, where: str, photo: Any, local: str) -> None:
         """Compare the file, or its XMP file, with the row."""
@@ -248,8 +259,7 @@ class Check:
         if policy == "file":
             self.require(stars == (photo.rating or 0), f"{where}: the row says {photo.rating} stars, the file {stars}")
             self.require(not (photo.rating_held or photo.taken_held), f"{where}: still held")
-            said = datetime.strptime(taken, "%Y:%m:%d %H:%M:%S").isoformat() if taken else ""
-            self.require(said == local, f"{where}: the row says {local}, the file {said}")
+            self.require(iso(taken) == local, f"{where}: the row says {local}, the file {iso(taken)}")
         elif policy == "sidecar":
             sidecar = path.with_name(path.name + ".xmp")
             said = stars_in(sidecar.read_bytes()) if sidecar.exists() else stars

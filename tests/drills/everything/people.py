@@ -81,7 +81,10 @@ class Journal:
                 found[facts["key"]] = Wish(facts["do"], facts["photo"], facts["name"], facts["value"], facts["at"])
             else:
                 wish = found[facts["key"]]
-                wish.end, wish.is_answered, wish.is_refused = facts["at"], True, facts["refused"]
+                # What could not come back out of the trash while the disk was away may do so later, by itself.
+                may_be_done = facts["refused"] and wish.do == "restore"
+                wish.end, wish.is_answered = facts["at"], not may_be_done
+                wish.is_refused = facts["refused"] and not may_be_done
                 wish.value = facts.get("value", wish.value)
         return list(found.values())
 

@@ -229,9 +229,10 @@ def begin_restore(one: Round) -> None:
         for photo in Photo.objects.all():
             key = str(photo.pk)
             if policy != "file":
-                one.known.may_be_as_in_the_snapshot[key + "stars"] = {0}
+                # What lies in the file by now counts again where nobody but it says anything.
                 taken = pixels_dates(one.world).get(key)
-                one.known.may_be_as_in_the_snapshot[key + "date"] = {taken}
+                one.known.may_be_as_in_the_snapshot[key + "stars"] = {0, one.known.stars[key]}
+                one.known.may_be_as_in_the_snapshot[key + "date"] = {taken, one.known.dates[key]}
 
     def ask() -> None:
         from catalog.models import Snapshot
