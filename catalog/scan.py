@@ -462,9 +462,11 @@ class Scan:
         if self.changed_anything:
             self.require_source()  # nothing is ever written into the folder under a disk that was unplugged
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
-        snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
-        if self.changed_anything or self.counts["moved"]:
+        self.library.refresh_from_db()
+        # Also what others changed: they may have been killed before they counted.
+        if self.changed_anything or self.counts["moved"] or self.library.snapshot_revision != self.library.revision:
             publishing.refresh_counts(self.library, run=self.run)
+        snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
         self._note_end(postponed)
         failed = count_failed(self.library)
         found = self.totals.found
