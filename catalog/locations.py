@@ -58,7 +58,7 @@ def copies_location(library: Library) -> Location | None:
         return None
     below = f"catalogs/{library.owner_id}/{library.pk}"
     if place.startswith(SCHEME):
-        location = bucket_location(f"{place}/{below}")
+        location = bucket_location(f"{place}/{below}", is_quick=True)  # a copy more: a scan does not wait long for it
         location.label = COPIES_LABEL
         return location
     if not os.path.isdir(place):  # False also for what cannot be looked at
