@@ -61,12 +61,13 @@ class Story:
         self.library = libraries.add_library(alice, str(root), ratings=policy)
         self.scan()
 
-    def photo(self) -> Photo:
-        return Photo.objects.get(library=self.library, filename=f"{self.random.randrange(PHOTOS)}.jpg")
+    def photo(self) -> Photo | None:
+        """Choose a photo; None if the catalog does not have it yet."""
+        return Photo.objects.filter(library=self.library, filename=f"{self.random.randrange(PHOTOS)}.jpg").first()
 
     def rate(self) -> None:
         photo, stars = self.photo(), self.random.randrange(6)
-        if self.policy == "sidecar":
+        if photo is None or self.policy == "sidecar":
             return
         self.told.append(f"rate {photo.filename} {stars}")
         set_ratings(self.alice, [photo.pk], stars)
@@ -74,6 +75,8 @@ class Story:
 
     def date(self) -> None:
         photo, day = self.photo(), self.random.randrange(1, 28)
+        if photo is None:
+            return
         self.told.append(f"date {photo.filename} {day}")
         set_dates(self.alice, plan([photo], Setting(datetime(2001, 1, day))))
         self.wanted[photo.filename] = (self.wanted[photo.filename][0], f"2001-01-{day:02}T00:00:00")
@@ -174,7 +177,6 @@ def test_the_last_wish_of_each_stands(alice, tmp_path, monkeypatch, settings, po
         story.check()
     story.scan()
     story.check()
-    print(policy, seed, story.told)
     assert_snapshot_says_the_same(story.library)
     assert policy == "file" or not FileWrite.objects.exists()
     assert not [path.name for path in root.iterdir() if ".claim-" in path.name]
