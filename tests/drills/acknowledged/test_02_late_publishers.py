@@ -31,6 +31,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def library(alice, tmp_path, settings, monkeypatch) -> Library:
     """A library of six photos with stars, which keeps one earlier snapshot, so that each new one removes one."""
+    folder = {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": str(tmp_path / "cache")}}
+    settings.STORAGES = {**settings.STORAGES, "cache": folder}  # a bucket has no names to be renamed
     monkeypatch.setattr("catalog.retention.NEWEST", 2)
     settings.KEEP_SNAPSHOTS = (0, 0, 0)
     settings.PHOTO_ROOTS = [str(tmp_path)]
