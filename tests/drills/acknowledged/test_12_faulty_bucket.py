@@ -26,7 +26,7 @@ class Faults:
     """Spoils so many of a hundred calls, each by one way drawn at random."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        self.random = random.Random(seed)  # a seed, to be repeated
         self.percent = 0
         self.count = 0
 
