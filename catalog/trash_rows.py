@@ -193,11 +193,14 @@ def _write_place(library: Library, photo: QuerySet[Photo], item: TrashItem, dire
         return False
     place: dict[str, Any] = {"directory": directory, "filename": name}
     if row.state == Photo.State.MISSING:
+        # A scan may have surveyed the file while it was being deleted: then its content is to be read again.
+        is_read = bool(row.photo_md5) or item.photo_state != Photo.State.READY
+        state = item.photo_state if is_read else Photo.State.SURVEYED
         place |= {
-            "state": item.photo_state,
+            "state": state,
             "is_shown": item.was_shown,
             "missing_since": None,
-            "needs_digest": item.photo_state == Photo.State.SURVEYED,
+            "needs_digest": state == Photo.State.SURVEYED,
         }
     return bool(Photo.objects.filter(pk=row.pk).update(**place))
 

@@ -67,6 +67,25 @@ def test_into_the_trash_and_back_with_all_that_hangs_on_it(library):  # noqa: F8
     assert rescan(library).result["added"] == 0
 
 
+def test_what_a_scan_surveyed_while_it_was_deleted_is_read_again_when_it_is_back(library, monkeypatch):  # noqa: F811
+    one = photo(library, "1.jpg")
+    write = trash_rows.write_trashed
+
+    def surveyed(*arguments):
+        row = Photo.objects.filter(pk=one.pk)
+        row.update(photo_md5="", replaced_md5=one.photo_md5, state=Photo.State.SURVEYED, needs_digest=True)
+        return write(*arguments)
+
+    monkeypatch.setattr(trash_rows, "write_trashed", surveyed)
+    assert trash_photos(library.owner, [one.pk]).count == 1
+    assert restore_items(library.owner, library, [TrashItem.objects.get().pk]).count == 1
+    one.refresh_from_db()
+    assert (one.state, one.needs_digest) == (Photo.State.SURVEYED, True)
+    rescan(library)
+    one.refresh_from_db()
+    assert (one.state, one.photo_md5 != "") == (Photo.State.READY, True)
+
+
 def test_only_when_meant_by_who_may(library, bob):  # noqa: F811
     one = photo(library, "1.jpg")
     done = trash_photos(bob, [one.pk])
