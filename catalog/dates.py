@@ -20,6 +20,7 @@ from catalog.media.tag_changes import IN_THE_FILE, date_problem
 
 from . import publishing
 from .answers import taken_columns
+from .given_since import moment_of_a_wish
 from .models import FileWrite, Library, Photo
 from .writes import NothingToUndo, last_done, start_writing, want_in_catalog_only, want_instead
 
@@ -146,7 +147,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         .defer("way_back")
     }
     new = []
-    now = clock.now()
+    now = moment_of_a_wish(library)
     for photo in photos:
         wish, write = wishes[photo.pk], open_writes.get(photo.pk)
         if write is not None:
@@ -208,7 +209,7 @@ def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
         told = {}
         if wanted["taken"]:  # else the file's name or time will tell, when the file has been written
             told = _columns(datetime.fromisoformat(wanted["taken"]), wanted["offset"], library.time_zone)
-        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=clock.now())
+        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=moment_of_a_wish(photo.library))
         publishing.note_change(library)
         transaction.on_commit(lambda: start_writing(library, user))
     return wanted

@@ -88,6 +88,11 @@ def doubted(signature: str) -> str:
     return "?" + signature[:31]
 
 
+def is_doubted(signature: str) -> bool:
+    """True for the signature of an entry that the next scan has to read again: what is known of it may not be so."""
+    return signature == UNREAD or signature.startswith("?")
+
+
 def too_many_gone(gone: int, known: int, probably_moved: int = 0) -> bool:
     """True if so much is gone at once that an unplugged disk is likelier than a tidy owner (architecture, root guard)."""
     return gone - probably_moved > MOST_GONE_FRACTION * known

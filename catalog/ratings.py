@@ -15,7 +15,9 @@ from django.utils import timezone
 
 from . import publishing
 from .favourites import FULL, FavouriteAnswer, check_stars
+from .given_since import moment_of_a_wish
 from .models import Favourite, FileWrite, Library, Photo, QueuedStar
+from .planning import is_doubted
 from .writes import start_writing, want_in_catalog_only, want_instead
 
 _OPEN = [state.value for state in FileWrite.OPEN]
@@ -76,15 +78,15 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
                 want_in_catalog_only(write, {"rating": stars}, user)
             held.append(photo.pk)
         elif write is not None:
-            (free if _want_instead(write, stars, user) else held).append(photo.pk)
-        elif photo.rating_held or (photo.rating or 0) != stars:
+            (free if _want_instead(write, photo, stars, user) else held).append(photo.pk)
+        elif not _is_said_by_file(photo) or (photo.rating or 0) != stars:
             new.append(_intent(library, photo, user, stars))
             held.append(photo.pk)
         else:
             free.append(photo.pk)
     queue_stars(library, user, photos, stars)
     of_these = Photo.objects.filter(library=library)
-    now = timezone.now()
+    now = moment_of_a_wish(library)
     of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True, rated_at=now)
     of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False, rated_at=now)
     mirror_for_owner(library, [photo.pk for photo in photos])
@@ -101,18 +103,27 @@ def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
         user=user,
         kind=FileWrite.Kind.RATING,
         wanted={"rating": stars},
-        previous={} if photo.rating_held else {"rating": photo.rating or 0},  # a held rating is none of the file's
+        previous={"rating": photo.rating or 0} if _is_said_by_file(photo) else {},
         is_sidecar=library.ratings == Library.Ratings.SIDECAR,
         try_at=timezone.now(),
     )
 
 
-def _want_instead(write: FileWrite, stars: int, user: Any) -> bool:
+def _is_said_by_file(photo: Photo) -> bool:
+    """True if the row's stars are those of the file: nobody gave others, and it needs not be read (again) to know them.
+
+    After a restore the rows say what a snapshot said. Who takes stars away that the row has not may take them from the file.
+    """
+    return not photo.rating_held and not photo.needs_digest and not is_doubted(photo.sidecars)
+
+
+def _want_instead(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool:
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written.
 
     Only what no worker ever had in hand is known to be in no file: the last one may have got further than it could tell.
     """
-    if write.claim_token == 0 and write.previous.get("rating") == stars:
+    is_known = write.claim_token == 0 and not photo.needs_digest and not is_doubted(photo.sidecars)
+    if is_known and write.previous.get("rating") == stars:
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True

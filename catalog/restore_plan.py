@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotBroken
 
 from .dates import goes_into_file
+from .given_since import TOUCHED, keep_given_since, read_given_since
 from .models import FileWrite, Library, Photo
 from .planning import LONGEST_PATH_BYTES
 from .publishing import entry_rows, given_in, taken_text
@@ -20,7 +22,6 @@ from .publishing import entry_rows, given_in, taken_text
 _COLUMNS = EntryRow._fields
 _HELD = ("rating_held", "taken_held")
 _TABLE = f"({', '.join(_COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id)"
-_SAME = " AND ".join(f"n.{name} IS o.{name}" for name in (*_COLUMNS, "is_missing", *_HELD))
 _BATCH = 500
 _NEW_CONTENT = (
     "INSERT INTO content(photo_md5) SELECT DISTINCT w.photo_md5 FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id "
@@ -54,8 +55,9 @@ class Content(NamedTuple):
 class Plan:
     """The difference between the rows and a snapshot. Iterators are passes over a file; ids are texts of UUIDs."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, asked_at: datetime | None) -> None:
         self._connection = connection
+        self._asked_at = asked_at
         self.is_exact = True
         """False if the rows will not be what the snapshot says: other libraries have some of its ids, or what people gave
         meanwhile stays. Then the next scan writes another snapshot."""
@@ -101,16 +103,16 @@ class Plan:
     def merge(self, library: Library) -> int:
         """Leave those photos alone that were changed since the rows were read; return how many. Call it under the lock.
 
-        What was done to them came later than the plan. Entries that want their places are left out, too.
+        What was done to them came later than the plan. Entries that want their places are left out, too. Of photos that only
+        got stars or a date since the restore was asked for, just these are left alone.
         """
         connection = self._connection
         connection.execute("BEGIN")
         connection.execute(f"CREATE TABLE later{_TABLE}")
         _read_rows(connection, "later", library)
-        connection.execute(
-            "INSERT OR IGNORE INTO touched SELECT o.photo_id FROM later o LEFT JOIN now n ON n.photo_id = o.photo_id "  # noqa: S608
-            f"WHERE NOT ({_SAME})"
-        )
+        read_given_since(connection, library, self._asked_at)
+        kept = keep_given_since(connection, "later")
+        connection.execute(TOUCHED)
         connection.execute(
             "INSERT OR IGNORE INTO touched SELECT photo_id FROM now WHERE photo_id NOT IN (SELECT photo_id FROM later)"
         )
@@ -124,7 +126,7 @@ class Plan:
         connection.execute("ALTER TABLE later RENAME TO now")
         count = int(connection.execute("SELECT count(*) FROM touched").fetchone()[0])
         connection.execute("COMMIT")
-        self.is_exact = self.is_exact and not count
+        self.is_exact = self.is_exact and not count and not kept
         return count
 
     def new_content(self) -> Iterator[str]:
@@ -153,11 +155,14 @@ class Plan:
 
 
 @contextmanager
-def planned(library: Library, snapshot: Snapshot, folder: Path, *, keeps_given: bool = False) -> Iterator[Plan]:
+def planned(
+    library: Library, snapshot: Snapshot, folder: Path, *, keeps_given: bool = False, asked_at: datetime | None = None
+) -> Iterator[Plan]:
     """Compare the library's rows with `snapshot`, in a file in `folder`. Only reads the catalog.
 
     What people gave to photos that have rows comes from the snapshot where the catalog is its only place, and stays as the
     rows have it where it belongs into files (those tell), where a write still waits, or everywhere with `keeps_given`.
+    What they gave at `asked_at` or later, when the restore had been asked for, stays everywhere, too.
     Raises SnapshotBroken for a snapshot that contradicts itself or holds what no row can.
     """
     with closing(sqlite3.connect(folder / "plan.sqlite", isolation_level=None)) as connection:
@@ -170,17 +175,20 @@ def planned(library: Library, snapshot: Snapshot, folder: Path, *, keeps_given: 
         )
         connection.execute("CREATE TABLE touched(photo_id TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.execute("BEGIN")
+        read_given_since(connection, library, asked_at)  # what is given from here on, `merge` finds
         _read_rows(connection, "now", library)
         _insert(connection, "wanted", _wanted_rows(library, snapshot))
         connection.execute("CREATE INDEX wanted_told ON wanted(told_id)")
         _index(connection, "wanted")
-        plan = Plan(connection)
+        plan = Plan(connection, asked_at)
         plan.is_exact = not _give_ids(connection)
         twice = connection.execute("SELECT path FROM wanted GROUP BY photo_id HAVING count(*) > 1 LIMIT 1").fetchone()
         if twice:
             raise SnapshotBroken(f"The snapshot {snapshot.md5} has one photo at two places: {twice[0]!r:.200}.")
         _take_marks(connection, snapshot, library)
         if _keep_given(connection, library, keeps_given=keeps_given):
+            plan.is_exact = False
+        if keep_given_since(connection, "now"):
             plan.is_exact = False
         connection.execute(_NEW_CONTENT)
         bodies = ((body, md5) for md5, body in snapshot.metadata())

@@ -26,6 +26,7 @@ from operations.running import OperationFailed, Run, operation_kind, start
 from . import cache_tree, publishing, scan_zone
 from .aliases import restore_aliases
 from .answers import taken_columns, within
+from .given_since import RESTORE
 from .locations import best_snapshot
 from .models import Library, Photo, PhotoMetadata
 from .planning import UNREAD, doubted
@@ -37,7 +38,7 @@ from .source_for import source_for
 from .working import working_folder
 
 logger = logging.getLogger(__name__)
-KIND = "restore"
+KIND = RESTORE
 _BATCH = 500
 _LARGEST = 2**31 - 1
 Item = TypeVar("Item")
@@ -124,14 +125,16 @@ def switch_to(
 ) -> dict[str, Any]:
     """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
 
-    What was changed meanwhile stays as it is. With `is_fresh` the snapshot says what the files say now: then what people gave
-    stays with the photos, and nothing is read again.
+    What was changed meanwhile stays as it is, and so do stars and dates that were given since the operation was asked for,
+    also before it began or between two of its runs. With `is_fresh` the snapshot says what the files say now: then what
+    people gave stays with the photos, and nothing is read again.
 
     Killed before the transaction ends, the rows are the old ones; after it, the next claim (or the next scan) finds
     nothing to change and publishes. The snapshot that was the latest stays the second.
     """
     revision = library.revision
-    with planned(library, snapshot, folder, keeps_given=is_fresh) as plan:
+    asked_at = None if is_fresh else run.operation.created_at
+    with planned(library, snapshot, folder, keeps_given=is_fresh, asked_at=asked_at) as plan:
         run.raise_if_stopped()
         switch = _Switch(library, run, plan, snapshot.aliases(), is_fresh=is_fresh)
         switch.look_for_thumbnails()

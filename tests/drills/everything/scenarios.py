@@ -242,6 +242,7 @@ def begin_restore(one: Round) -> None:
         _quietly(start_restore, *_the(), md5s[0])
 
     one.world.call(ask)
+    one.known.restored_at = time.monotonic()  # what was given while it was being asked for may be before or after it
 
 
 def pixels_dates(world: World) -> dict[str, str]:
