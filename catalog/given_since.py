@@ -1,4 +1,4 @@
-"""What people gave to photos since a restore was asked for: it came later than what they asked for, and stands, by kind."""
+"""What people gave to photos since a restore or rebuild was asked for: it came later, and stands, by kind."""
 
 import sqlite3
 from datetime import datetime
@@ -9,10 +9,11 @@ from django.utils import timezone
 from catalog.snapshots.schema import EntryRow
 from operations.models import Operation, State
 
-from .models import Library, Photo
+from .models import FileWrite, Library, Photo
 
 RESTORE = "restore"
-"""The kind of operation that puts a catalog back."""
+REBUILD = "rebuild"
+"""The kinds of operation that put another catalog into the place of the rows."""
 _TO_COME = [State.PENDING, State.RUNNING, State.INTERRUPTED]
 _OF_RATING = ("rating", "rating_held")
 _OF_DATE = ("taken_at", "taken_at_source", "taken_held")
@@ -33,19 +34,20 @@ TOUCHED = (
 
 
 def moment_of_a_wish(library: Library) -> datetime:
-    """Return the time to note for what a person gives now: never before that of a restore that was asked for and has not ended.
+    """Return the time to note for what a person gives now: never before that of a restore or rebuild still to end.
 
     So it is later than that also where the clock was set back since. Call it in the wish's transaction.
     """
-    asked = Operation.objects.filter(active_key=library.scan_key, kind=RESTORE, state__in=_TO_COME)
+    asked = Operation.objects.filter(active_key=library.scan_key, kind__in=[RESTORE, REBUILD], state__in=_TO_COME)
     asked_at: datetime | None = asked.aggregate(at=Max("created_at"))["at"]
     now = timezone.now()
     return max(now, asked_at) if asked_at else now
 
 
-def read_given_since(connection: sqlite3.Connection, library: Library, asked_at: datetime | None) -> None:
-    """Fill the table `since` with the photos whose stars or date were given at `asked_at` or after; None: with none.
+def read_given_since(connection: sqlite3.Connection, library: Library, asked_at: datetime) -> None:
+    """Fill the table `since` with the photos whose stars or date were given at `asked_at` or after.
 
+    What was only written since counts, too: it waited when this was asked for, and the file may have been read before that.
     The same time counts as later (`moment_of_a_wish`). What an earlier run of the same restore put back carries `asked_at`
     itself, too, and is what the snapshot says anyway.
     """
@@ -53,15 +55,25 @@ def read_given_since(connection: sqlite3.Connection, library: Library, asked_at:
         "CREATE TABLE IF NOT EXISTS since(photo_id TEXT PRIMARY KEY, has_rating, has_date) WITHOUT ROWID"
     )
     connection.execute("DELETE FROM since")
-    if asked_at is None:
-        return
     given = Photo.objects.filter(Q(rated_at__gte=asked_at) | Q(dated_at__gte=asked_at), library=library).order_by()
     rows = given.values_list("pk", "rated_at", "dated_at").iterator(chunk_size=2000)
+    insert = "INSERT INTO since VALUES (?, ?, ?)"
     connection.executemany(
-        "INSERT INTO since VALUES (?, ?, ?)",
+        insert,
         (
             (str(key), bool(rated and rated >= asked_at), bool(dated and dated >= asked_at))
             for key, rated, dated in rows
+        ),
+    )
+    written = FileWrite.objects.filter(
+        library=library, state=FileWrite.State.DONE, finished_at__gte=asked_at
+    ).order_by()
+    connection.executemany(
+        f"{insert} ON CONFLICT (photo_id) DO UPDATE SET has_rating = has_rating OR excluded.has_rating, "
+        "has_date = has_date OR excluded.has_date",
+        (
+            (str(key), kind == FileWrite.Kind.RATING, kind == FileWrite.Kind.DATE)
+            for key, kind in written.values_list("photo_id", "kind").iterator(chunk_size=2000)
         ),
     )
 

@@ -55,7 +55,7 @@ class Content(NamedTuple):
 class Plan:
     """The difference between the rows and a snapshot. Iterators are passes over a file; ids are texts of UUIDs."""
 
-    def __init__(self, connection: sqlite3.Connection, asked_at: datetime | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, asked_at: datetime) -> None:
         self._connection = connection
         self._asked_at = asked_at
         self.is_exact = True
@@ -156,13 +156,13 @@ class Plan:
 
 @contextmanager
 def planned(
-    library: Library, snapshot: Snapshot, folder: Path, *, keeps_given: bool = False, asked_at: datetime | None = None
+    library: Library, snapshot: Snapshot, folder: Path, asked_at: datetime, *, keeps_given: bool = False
 ) -> Iterator[Plan]:
     """Compare the library's rows with `snapshot`, in a file in `folder`. Only reads the catalog.
 
     What people gave to photos that have rows comes from the snapshot where the catalog is its only place, and stays as the
     rows have it where it belongs into files (those tell), where a write still waits, or everywhere with `keeps_given`.
-    What they gave at `asked_at` or later, when the restore had been asked for, stays everywhere, too.
+    What they gave at `asked_at` or later, when this had been asked for, stays everywhere, too.
     Raises SnapshotBroken for a snapshot that contradicts itself or holds what no row can.
     """
     with closing(sqlite3.connect(folder / "plan.sqlite", isolation_level=None)) as connection:

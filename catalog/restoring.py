@@ -133,8 +133,7 @@ def switch_to(
     nothing to change and publishes. The snapshot that was the latest stays the second.
     """
     revision = library.revision
-    asked_at = None if is_fresh else run.operation.created_at
-    with planned(library, snapshot, folder, keeps_given=is_fresh, asked_at=asked_at) as plan:
+    with planned(library, snapshot, folder, run.operation.created_at, keeps_given=is_fresh) as plan:
         run.raise_if_stopped()
         switch = _Switch(library, run, plan, snapshot.aliases(), is_fresh=is_fresh)
         switch.look_for_thumbnails()
@@ -241,8 +240,10 @@ class _Switch:
                 photo = known[UUID(row["id"])]
                 if wanted.is_missing:
                     row.update(_back(photo))
-                if not self.is_fresh:  # what differs may stand in its file, or in an XMP file beside it
+                if not self.is_fresh or photo.rating != row["rating"]:
+                    # What differs may stand in its file, or in an XMP file beside it that was written meanwhile.
                     row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
+                if not self.is_fresh:
                     row.update(self._said_now(photo, row))
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)

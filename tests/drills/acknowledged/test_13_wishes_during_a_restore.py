@@ -17,10 +17,12 @@ from operations.running import execute
 from tests.catalog.test_ratings import tags_of
 from tests.catalog.test_scan import scan
 from tests.drills.acknowledged.test_13_restore import (
+    MEANWHILE,
     added,
     assert_snapshot_says_the_same,
     meanwhile,
     photo,
+    rebuilt,
     root,  # noqa: F401
     stars,
 )
@@ -234,3 +236,43 @@ def test_stars_given_again_to_restored_photos_come_into_their_files(alice, root,
     written(library)
     scan(library)
     assert stars_of_file(library, policy) == 5 and stars(library) == {"1.jpg": (5, False, 5)}
+
+
+@pytest.mark.parametrize("policy", ["sidecar", "file"])
+@pytest.mark.parametrize("moment", ["when it knows who is who", "before it switches"])
+@pytest.mark.parametrize("is_given_before", [True, False])
+def test_stars_written_beside_a_rebuild_that_had_read_the_file_stand(
+    alice,
+    root,  # noqa: F811
+    monkeypatch,
+    policy,
+    moment,
+    is_given_before,
+):
+    library = added(alice, root, policy)
+    rate(library, "1.jpg", 5)
+    rate(library, "2.jpg", 5)
+    written(library)
+    scan(library)
+
+    def give() -> None:
+        rate(library, "1.jpg", 4)
+        rate(library, "2.jpg", 0)
+        rate(library, "3.jpg", 4)
+
+    def act() -> None:
+        if not is_given_before:
+            give()
+        written(library)
+
+    if is_given_before:
+        give()
+
+    meanwhile(monkeypatch, MEANWHILE[moment], act)
+    rebuilt(library, full=True)
+    expected = {"1.jpg": (4, False, 4), "3.jpg": (4, False, 4)}
+    for _ in range(2):
+        assert stars(library) == expected
+        scan(library)
+    assert stars_of_file(library, policy) == 4
+    assert_snapshot_says_the_same(library)
