@@ -106,7 +106,9 @@ def test_one_address_cannot_guess_at_many_names(
 def test_profile(cast: Cast, alice: APIClient, anonymous: APIClient) -> None:
     assert anonymous.get(f"{API}me/").status_code == 401
     assert alice.delete(f"{API}me/").status_code == 405
-    body = {"first_name": "Alice", "email": "alice@example.org", "is_staff": True, "username": "root"}
+    body = {"first_name": "Alice", "email": "alice@example.org"}
+    refused = alice.patch(f"{API}me/", {**body, "is_staff": True, "username": "root"})
+    assert refused.status_code == 400 and set(refused.json()["errors"]) == {"is_staff", "username"}
     answer = alice.patch(f"{API}me/", body).json()
     assert (answer["first_name"], answer["is_staff"], answer["username"]) == ("Alice", False, "alice")
     cast.alice.refresh_from_db()

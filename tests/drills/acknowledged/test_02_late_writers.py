@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from catalog import file_writer, write_recovery, writes
 from catalog.models import FileWrite, Library, Photo
+from catalog.source_for import held_source
 from catalog.sources import replacing
 from catalog.sources.replacing import NewFile, Replacement
 from catalog.write_claims import Claims
@@ -169,7 +170,7 @@ def test_no_row_is_changed_once_the_operation_is_somebody_elses(library, file, s
     """Also where the successor has not come to that file yet."""
     rate(library, 5)
     operation = writes.start_writing(library, library.owner)
-    with Writing(claim(operation.pk), library) as late:
+    with held_source(library) as source, Writing(claim(operation.pk), library, source) as late:
         (write,) = late.claims.take()
         prepared = late._work(late._task(write, photo(library)), write)
         Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now(), worker="")
