@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 from PIL import Image
 
 from catalog import publishing
@@ -363,13 +364,13 @@ def test_a_scan_without_changes_keeps_the_snapshot_and_one_with_changes_keeps_hi
 def test_a_root_that_takes_no_files_keeps_its_snapshot_in_the_cache(library, root, monkeypatch, caplog):
     make_library(root, 3)
 
-    def refuse(self, *_):
+    def refuse(self):
         if self.label != "the cache":
             raise OSError(30, "Read-only file system")
-        return put_file(self, *_)
+        prepare(self)
 
-    put_file = FolderLocation.put_file
-    monkeypatch.setattr(FolderLocation, "put_file", refuse)
+    prepare = FolderLocation.prepare  # what comes before anything is put there
+    monkeypatch.setattr(FolderLocation, "prepare", refuse)
     operation = scan(library)
     assert operation.state == State.COMPLETED
     assert "Read-only file system" in library.warning and "Read-only file system" in caplog.text
@@ -449,7 +450,7 @@ def test_sqlite_copies_into_a_snapshot_what_is_else_handed_over_row_by_row(libra
     content[4096 * 2 :] = bytes(len(content) - 4096 * 2)
     database.write_bytes(content)
     publishing.note_change(library)
-    run = SimpleNamespace(token=1, still_mine=lambda: True)
+    run = SimpleNamespace(token=1, still_mine=lambda: True, operation=SimpleNamespace(created_at=timezone.now()))
     with LocalSource(root) as source, pytest.raises(DatabaseError):  # as everywhere, so that a rebuild goes on without
         publishing.publish_if_due(library, source, run)
 
