@@ -18,7 +18,7 @@ from django.db.models import F
 
 from .aliases import current_md5, note_aliases
 from .answers import taken_columns
-from .models import Alias, HashCache, Library, Photo, PhotoMetadata
+from .models import Alias, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from .models.conditions import is_given
 from .models.photo import PhotoQuerySet
 from .planning import UNREAD
@@ -131,8 +131,16 @@ def follow_replaced(
 
 
 def _as_it_is_now(library: Library, own: dict[UUID, tuple[str, str]]) -> dict[UUID, tuple[str, str]]:
-    """Return the replaced content of each photo as it is since something was written into it, after it was found elsewhere."""
+    """Return the replaced content of each photo as it is since something was written into it, after it was found elsewhere.
+
+    Also if the writer died before it told so, and the file was moved then.
+    """
     became: dict[str, str] = {}
+    announced = FileWrite.objects.filter(photo__in=list(own)).exclude(new_md5="")
+    announced = announced.exclude(state__in=[FileWrite.State.DONE, FileWrite.State.UNDONE])
+    for key, new_md5 in announced.order_by("created_at").values_list("photo", "new_md5"):
+        if own[key][1] != new_md5:
+            became[own[key][0]] = current_md5(library, new_md5)
     olds = sorted({old for old, _ in own.values()})
     for start in range(0, len(olds), MOST_NAMED):
         known = Alias.objects.filter(library=library, old_md5__in=olds[start : start + MOST_NAMED])

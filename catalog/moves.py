@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from catalog.sources.base import Directory, Source
@@ -83,6 +83,7 @@ def follow(library: Library, source: Source, started_at: datetime, count: Callab
     each batch of moves, with what it did. In order of path, so that the same files always end with the same ids. Returns how
     many moves were left to the next scan, because a writer has the file in hand.
     """
+    _know_last_content(library)
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
     there = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).exclude(photo_md5="")
     window = Q(added_at=started_at) | Q(added_at__gte=last_walk(library) or started_at)
@@ -90,10 +91,19 @@ def follow(library: Library, source: Source, started_at: datetime, count: Callab
     if not missing.exists():
         return postponed
     following = Following(library, source, started_at, count)
+    following.moved_on(missing, there)
     following.same_content(missing, there)
     following.aliases(missing, there)
     following.same_pictures(missing, there)
     return postponed + following.postponed
+
+
+def _know_last_content(library: Library) -> None:
+    """Let photos that were changed, and gone before they were read again, be known by what they had before."""
+    gone = Photo.objects.filter(library=library, state=Photo.State.MISSING, photo_md5="").filter(
+        is_given("replaced_md5")
+    )
+    gone.update(photo_md5=F("replaced_md5"), replaced_md5="", replaced_image="")
 
 
 def last_walk(library: Library) -> datetime | None:
@@ -118,6 +128,7 @@ class Following:
         self.started_at = started_at
         self.count = count
         self.postponed = 0
+        self._postponed_keys: set[UUID] = set()
         since = Coalesce(OuterRef("seen_at"), OuterRef("missing_since"))
         self._later = Q(added_at__gte=since) | Q(added_at=started_at)
 
@@ -159,9 +170,39 @@ class Following:
 
     # -- what the content became --------------------------------------------------------------------------------------
 
+    def moved_on(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
+        """Follow photos whose files became others, and were moved again before that was found out: over both places."""
+        untrashed = missing.filter(trash_item=None).order_by()
+        for md5, became in sorted(self._became(untrashed).items()):
+            between = [stop for stops in self._places(untrashed, sorted(became - {md5})).values() for stop in stops]
+            if not between:
+                continue
+            for old in self._places(untrashed, [md5])[md5]:
+                stops = [stop for stop in between if old.may_have_moved_to(stop, self.started_at)]
+                found = self._places(there, sorted(became - {md5})) if stops else {}
+                news = [new for some in found.values() for new in some if old.may_have_moved_to(new, self.started_at)]
+                if len(news) == 1:
+                    between = [stop for stop in between if stop not in stops]
+                    move = Move(old.key, news[0].key, tuple(stop.key for stop in stops))
+                    self._take_places([move], is_edit=True)
+
     def aliases(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
         """Follow photos whose files got other words from Photolala, or have those again that they had before."""
         untrashed = missing.filter(trash_item=None).order_by()
+        wanted = self._became(untrashed)
+        for md5 in sorted(wanted):
+            olds = self._places(untrashed, [md5])[md5]
+            found = self._places(there, sorted(wanted[md5]))
+            self._take_places(
+                pairs(olds, [new for news in found.values() for new in news], self.started_at, is_far=False),
+                is_edit=True,
+            )
+
+    def _became(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
+        """Return for the MD5s of missing photos what their content became since, or was before.
+
+        Also what a writer that died had announced, whether or not what it wrote is still wanted.
+        """
         wanted: dict[str, set[str]] = {}
         for md5 in Alias.objects.filter(library=self.library, old_md5__in=untrashed.values("photo_md5")).values_list(
             "old_md5", flat=True
@@ -170,17 +211,11 @@ class Following:
         became = Alias.objects.filter(library=self.library, new_md5__in=untrashed.values("photo_md5"))
         for md5 in set(became.values_list("new_md5", flat=True)):
             wanted.setdefault(md5, set()).update(earlier_md5s(self.library, md5))
-        announced = FileWrite.objects.filter(library=self.library, photo__in=untrashed.values("pk"))
-        announced = announced.filter(state__in=FileWrite.OPEN).exclude(new_md5="")
+        announced = FileWrite.objects.filter(library=self.library, photo__in=untrashed.values("pk")).exclude(new_md5="")
+        announced = announced.exclude(state__in=[FileWrite.State.DONE, FileWrite.State.UNDONE])
         for md5, new_md5 in announced.values_list("photo__photo_md5", "new_md5"):
-            wanted.setdefault(md5, set()).add(new_md5)
-        for md5 in sorted(wanted):
-            olds = self._places(untrashed, [md5])[md5]
-            found = self._places(there, sorted(wanted[md5]))
-            self._take_places(
-                pairs(olds, [new for news in found.values() for new in news], self.started_at, is_far=False),
-                is_edit=True,
-            )
+            wanted.setdefault(md5, set()).update({new_md5, current_md5(self.library, new_md5)})
+        return wanted
 
     # -- the same picture ---------------------------------------------------------------------------------------------
 
@@ -213,10 +248,13 @@ class Following:
     # -- taking the places --------------------------------------------------------------------------------------------
 
     def _take_places(self, moves: Sequence[Move], *, is_edit: bool = False) -> None:
+        # What a writer has in hand is not given to somebody else meanwhile.
+        moves = [move for move in moves if self._postponed_keys.isdisjoint((move.old, move.new, *move.stops))]
         for start in range(0, len(moves), BATCH):
             with transaction.atomic():
                 done, postponed = _take(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
-                self.postponed += postponed
+                self.postponed += len(postponed)
+                self._postponed_keys.update(key for move in postponed for key in (move.old, move.new, *move.stops))
                 if done["moved"]:
                     self.count(**done)
 
@@ -228,21 +266,24 @@ def _place(photo: Photo) -> Place:
     )
 
 
-def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime) -> bool:
-    """True unless `new` was another photo, or lay elsewhere, when it was first seen: its id tells (formats.md, 1)."""
+def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set[str]) -> bool:
+    """True unless `new` was another photo, or lay elsewhere, when it was first seen: its id tells (formats.md, 1).
+
+    `written` are the fast photo keys of versions that were written into their files.
+    """
     if new.added_at in (started_at, old.missing_since):
         return True
-    keys = {photo.fast_photo_key for photo in (old, new)}
+    keys = {photo.fast_photo_key for photo in (old, new)} | written
     keys |= {f"{key}\n{number}" for key in keys for number in range(2, _MOST_NUMBERED)}
     return new.pk in {photo_id(new.library_id, new.path, key) for key in keys}
 
 
 def _take(
     library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool
-) -> tuple[dict[str, int], int]:
+) -> tuple[dict[str, int], list[Move]]:
     """Let missing photos lie where they were found, with the later of what people gave to either row.
 
-    What changed since the moves were planned is left as it is. Returns what to count, and how many are left to the next scan.
+    What changed since the moves were planned is left as it is. Returns what to count, and those that are left to the next scan.
     """
     keys = [key for move in moves for key in (move.old, move.new, *move.stops)]
     held = Photo.objects.select_for_update(of=("self",)).filter(pk__in=keys, library=library).order_by("pk")
@@ -255,20 +296,20 @@ def _take(
     left: list[tuple[Photo, dict[str, Any]]] = []
     gone: list[Photo] = []
     rated: list[UUID] = []
-    postponed = 0
+    postponed: list[Move] = []
     for move in moves:
         old, new = photos.get(move.old), photos.get(move.new)
         if old is None or new is None or old.state != missing or new.state == missing or not new.photo_md5:
             continue
         if not is_edit and old.photo_md5 != new.photo_md5:
             continue
-        if not _is_as_first_seen(old, new, started_at):
+        if not _is_as_first_seen(old, new, started_at, wishes.written_keys(old, new)):
             continue
         if new.pk in trashed or (move.only_bare and not wishes.are_none(new)):
             continue
         stops = [photos[key] for key in move.stops if key in photos and key not in trashed]
         if any(wishes.is_being_written(photo) for photo in (new, *stops)):
-            postponed += 1
+            postponed.append(move)
             continue
         if is_edit:
             note_edits(library, [(old.photo_md5, new.photo_md5)])

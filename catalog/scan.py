@@ -44,6 +44,8 @@ from .ratings import mirror_read_stars
 from .scan_rows import Claimed, Row
 from .seeding import seed_if_new
 from .source_for import held_source
+from .write_leftovers import ended_with_leftovers
+from .writes import start_writing
 
 logger = logging.getLogger(__name__)
 WALK_BATCH_FILES = 4000
@@ -468,6 +470,8 @@ class Scan:
             publishing.refresh_counts(self.library, run=self.run)
         snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
         self._note_end(postponed)
+        if ended_with_leftovers(self.library).exists():  # what was left of them can be compared with what was found
+            transaction.on_commit(lambda: start_writing(self.library, self.library.owner))
         failed = count_failed(self.library)
         found = self.totals.found
         counted = self._counts_of_all_runs()

@@ -18,6 +18,7 @@ from .models import Library, Photo, TrashItem
 from .purging import CountDiffers, forget_photos
 from .trash_movers import UNDER_WAY
 from .trash_rows import TrashRefused, settle, writable_root
+from .write_leftovers import clear_deleted
 
 KIND = "empty_trash"
 BATCH = 100
@@ -94,6 +95,10 @@ def _empty(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
             run.checkpoint(force=False, stop=False)
             freed += trash_files.delete_files(held.descriptor, item)
         held.verify()
+        photos = Photo.objects.filter(
+            pk__in=[item.photo_id for item in batch if item.photo_id], state=Photo.State.MISSING
+        )
+        clear_deleted(library, held, list(photos))
         with transaction.atomic():
             run.checkpoint(stop=False)  # first: whoever took this over has deleted more rows by now
             keys = [item.photo_id for item in batch if item.photo_id]

@@ -50,6 +50,10 @@ class Wishes:
         """True while a writer has the photo's file in hand, or died over it: it knows the photo by its present row."""
         return any(write.state == FileWrite.State.WRITING for write in self.writes.get(photo.pk, ()))
 
+    def written_keys(self, *photos: Photo) -> set[str]:
+        """Return the fast photo keys of all versions that writers made for these photos."""
+        return {write.new_key for photo in photos for write in self.writes.get(photo.pk, ()) if write.new_key}
+
     def are_none(self, photo: Photo) -> bool:
         """True if nobody ever gave anything to the photo."""
         has_any = self.writes.get(photo.pk) or self.favourites.get(photo.pk) or self.withdrawals.get(photo.pk)

@@ -45,11 +45,14 @@ class Claims:
             self.prove()
             claimed = self._next()
             self._alone = claimed[0].pk if len(claimed) == 1 else None
+            places = Photo.objects.in_bulk([write.photo_id for write in claimed])
             for write in claimed:
+                if not write.claimed_path and write.photo_id in places:
+                    write.claimed_path = places[write.photo_id].path
                 write.deaths += len(claimed) == 1  # with others in hand nobody can tell whose fault it was
                 write.claim_token += 1
                 write.state, write.claimed_for = FileWrite.State.WRITING, self.name
-            FileWrite.objects.bulk_update(claimed, ["deaths", "claim_token", "state", "claimed_for"])
+            FileWrite.objects.bulk_update(claimed, ["deaths", "claim_token", "state", "claimed_for", "claimed_path"])
         return claimed
 
     def _next(self) -> list[FileWrite]:
@@ -68,6 +71,14 @@ class Claims:
         fresh = rows.filter(state=FileWrite.State.PENDING, deaths=0)[:CLAIMED]
         last = rows.order_by("deaths", "try_at", "pk")[:1]
         return list(first) or _one_for_each_photo(fresh) or list(last)
+
+    def note_place(self, write: FileWrite, path: str) -> bool:
+        """Note where this try works, before it leaves anything there; False if the write is not ours any more."""
+        with transaction.atomic():
+            self.prove()
+            write.claimed_path = path
+            mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
+            return bool(mine.update(claimed_path=path))
 
     def give_back(self) -> None:
         """Give back what was claimed and not begun, when a run ends early; nothing if it is somebody else's by now."""

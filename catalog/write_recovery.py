@@ -14,6 +14,7 @@ from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reasons, way_between
 from catalog.media.tag_changes import date_said
 from catalog.sources.replacing import (
+    OF_SIDECARS,
     HiddenVersions,
     exchange_with_hidden,
     md5_of_file,
@@ -24,9 +25,6 @@ from catalog.sources.replacing import (
 
 from .file_writer import FileWriter, Prepared, Task
 from .planning import sidecar_signature
-
-_OF_SIDECARS = (b".new", b".xmp", b".xmp.old")
-"""How the hidden names of sidecars end."""
 
 
 class NotRecovered(NotWritten):
@@ -80,7 +78,7 @@ class _Recovery:
 
     def run(self) -> Recovered:
         hidden = take_aside(self.folder, self.task.family, self.task.claim)
-        beside = [one for one in hidden if one.endswith(_OF_SIDECARS)]
+        beside = [one for one in hidden if one.endswith(OF_SIDECARS)]
         sidecars = self._settle_sidecar(beside)
         prepared = self._settle_file([one for one in hidden if one not in beside], sidecars)
         return Recovered(prepared, sidecars)

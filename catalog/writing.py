@@ -29,6 +29,7 @@ from .rekeying import Rekeyed, cache_new_version, rekey
 from .source_for import held_source
 from .trash_movers import photos_under_way
 from .write_claims import MOST_DEATHS, Claims
+from .write_leftovers import clear_other_folder, ended_with_leftovers
 from .write_recovery import Announced, Recovered, recover
 from .writes import KIND, is_due
 
@@ -37,6 +38,8 @@ THREADS = 2
 LANDED = 8
 """So many new versions take their places together."""
 _XMP_APPEARED = "An XMP file appeared beside the photo just now; it is tried again."
+_NOT_AS_KNOWN = "The file was changed by another program since it was moved. It is written after the next scan."
+_REPLACED = "Another file took the photo's place. It is written when a scan has found out where the photo lies now."
 _VERSIONS = ("old_md5", "new_md5", "xmp_old_md5", "xmp_new_md5")
 
 
@@ -94,18 +97,24 @@ class Writing:
 
     def _clear_up(self) -> None:
         """Remove what is left of writes that have ended: their writers died between telling the catalog and removing it."""
-        ended = FileWrite.objects.filter(library=self.library, state__in=["done", "superseded"]).exclude(claimed_for="")
+        told = FileWrite.objects.filter(library=self.library, state__in=["done", "superseded"]).exclude(claimed_for="")
+        keys = {*told.values_list("pk", flat=True), *ended_with_leftovers(self.library).values_list("pk", flat=True)}
+        ended = FileWrite.objects.filter(pk__in=keys)
         for write in list(ended.select_related("photo").defer("way_back").order_by("pk")):
             with transaction.atomic():
                 self.claims.prove()
                 write.claim_token += 1
                 FileWrite.objects.filter(pk=write.pk).update(claim_token=write.claim_token)
             with suppress(NotWritten):  # what cannot be reached now is looked at by the next writer
-                found = self._threads.submit(self._recover, self._task(write, write.photo), write).result()
-                if found.prepared:
-                    found.prepared.is_told = True
-                    found.prepared.close()
-                FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token).update(claimed_for="")
+                if not clear_other_folder(self._source, write, write.photo):
+                    continue
+                if write.photo.state != Photo.State.MISSING:
+                    found = self._threads.submit(self._recover, self._task(write, write.photo), write).result()
+                    if found.prepared:
+                        found.prepared.is_told = True
+                        found.prepared.close()
+                cleared = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
+                cleared.update(claimed_for="", claimed_path="")
 
     # -- files --------------------------------------------------------------------------------------------------------
 
@@ -143,7 +152,7 @@ class Writing:
         What it has put into its place is told to the catalog before anything else is done with the file, also where
         something else is wanted by now.
         """
-        writer, sidecars = self._writer(), None
+        writer, sidecars, announced = self._writer(), None, write.new_md5
         if write.claim_token > 1:
             found = self._recover(task, write)
             write.xmp_old_md5 = write.xmp_new_md5 = ""
@@ -157,7 +166,14 @@ class Writing:
                 "worker_died",
                 is_lasting=True,
             )
-        prepared = writer.prepare(task)
+        try:
+            prepared = writer.prepare(task)
+        except NotWritten as reason:
+            if (
+                reason.code == "changed"
+            ):  # the announced version may lie elsewhere, and another file here: a scan finds out
+                write.new_md5 = announced
+            raise
         if prepared.sidecar is None:
             prepared.sidecars = sidecars
         try:
@@ -182,12 +198,28 @@ class Writing:
 
     def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
         if photo.state == Photo.State.MISSING:
+            with suppress(NotWritten):  # the file is to be found first
+                clear_other_folder(self._source, write, photo)
             self.claims.settle(write, reason_of(FileNotFoundError()))
             return False
         if photos_under_way(self.library).filter(photo=photo).exists():
             self.claims.settle(write, NotWritten("The file is being moved just now. It is written after that.", "busy"))
             return False
-        return True
+        if write.new_md5 and photo.replaced_md5 and write.new_md5 != photo.photo_md5:
+            # Another photo may have come under this name after a writer died: a scan finds out first who is who.
+            self.claims.settle(write, NotWritten(_REPLACED, "changed"))
+            return False
+        if write.claimed_path == photo.path:
+            return True
+        try:
+            is_clear = clear_other_folder(self._source, write, photo)
+        except NotWritten as reason:
+            self.claims.settle(write, reason)
+            return False
+        if not is_clear:
+            self.claims.settle(write, NotWritten(_NOT_AS_KNOWN, "changed"))
+            return False
+        return self.claims.note_place(write, photo.path)
 
     def _task(self, write: FileWrite, photo: Photo) -> Task:
         way = way_from(write, photo)
@@ -233,7 +265,7 @@ class Writing:
                 prepared.close()
         told = [write.pk for write, _ in swapped]
         done = FileWrite.objects.filter(pk__in=told, state=FileWrite.State.DONE, claimed_for=self.claims.name)
-        done.update(claimed_for="")
+        done.update(claimed_for="", claimed_path="")
 
     def _swap(self, write: FileWrite, prepared: Prepared) -> bool:
         """Let one file's new versions take their places; False if that could not be, and is noted. Raises LeaseLost."""
@@ -272,12 +304,13 @@ class Writing:
                     if write.old_md5 != prepared.old.photo_md5:
                         write.base_md5 = ""  # its own way back led from another version
                     write.old_md5, write.new_md5 = prepared.old.photo_md5, prepared.rewritten.facts.photo_md5
+                    write.new_key = f"{prepared.rewritten.facts.head_md5}:{prepared.rewritten.size_bytes}"
                 if prepared.sidecar is not None:
                     write.xmp_old_md5, write.xmp_new_md5 = prepared.sidecar.old_md5, prepared.sidecar.new_md5
                 if prepared.rewritten is not None or prepared.sidecar is not None:
                     write.previous = said_before(write, prepared)
                 mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
-                values = {name: getattr(write, name) for name in (*_VERSIONS, "previous", "base_md5")}
+                values = {name: getattr(write, name) for name in (*_VERSIONS, "new_key", "previous", "base_md5")}
                 if mine.update(**values):
                     ours.append((write, prepared))
         yield from ours

@@ -62,12 +62,20 @@ class FileWrite(models.Model):
     try_at = models.DateTimeField(help_text="Not before.")
     claim_token = models.PositiveIntegerField(default=0, help_text="Fencing number of the writer.")
     claimed_for = models.CharField(max_length=60, blank=True)
+    claimed_path = models.TextField(
+        blank=True,
+        db_default="",
+        help_text="Where the file lay whose folder may still have hidden names of this write.",
+    )
 
     is_sidecar = models.BooleanField(default=False, help_text="Written into an XMP file beside the photo.")
     old_md5 = models.CharField(max_length=32, blank=True)
     new_md5 = models.CharField(max_length=32, blank=True)
     xmp_old_md5 = models.CharField(max_length=32, blank=True, db_default="", help_text="Of the XMP file beside it.")
     xmp_new_md5 = models.CharField(max_length=32, blank=True, db_default="")
+    new_key = models.CharField(
+        max_length=60, blank=True, db_default="", help_text="Of the version new_md5: MD5 of its head, and its size."
+    )
     way_back = models.BinaryField(null=True, help_text="Leads from the new version to the bytes of an earlier one.")
     base_md5 = models.CharField(max_length=32, blank=True, help_text="Photo MD5 of that earlier version.")
     base = models.JSONField(default=dict, help_text="What that earlier version says, like `previous`.")
@@ -92,6 +100,8 @@ class FileWrite(models.Model):
             ),
             models.Index(fields=["library", "state", "-created_at"], name="file_write_page"),
             models.Index(fields=["photo", "-created_at"], name="file_write_of_photo"),
+            # the few that may have left something behind
+            models.Index(fields=["library"], condition=~models.Q(claimed_path=""), name="file_write_leftover"),
         ]
 
     def __str__(self) -> str:

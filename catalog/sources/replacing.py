@@ -27,6 +27,8 @@ from photolala.lib.files import fsync_directory, remove_if_there
 
 PREFIX = ".photolala-write-"
 """How the names of unfinished versions begin: hidden, so that no scan lists them."""
+OF_SIDECARS = (b".new", b".xmp", b".xmp.old")
+"""How the hidden names of sidecars end."""
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _ROOM_BYTES = 4 * 1024 * 1024
