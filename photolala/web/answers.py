@@ -21,7 +21,7 @@ _SENTENCES = {
     416: "The file has no such range; Content-Range says how long it is.",
 }
 _UNEXPECTED = "Something unexpected went wrong. What was done before stays; the server's log says more."
-_KEPT_HEADERS = ("Content-Length", "Content-Type", "Content-Disposition", "Content-Encoding", "ETag")
+_OF_OTHER_BODY = ("Content-Length", "Content-Disposition", "Content-Encoding", "ETag", "Last-Modified")
 
 
 class ApiProblemsMiddleware:
@@ -40,6 +40,8 @@ class ApiProblemsMiddleware:
         is_described = kind in (PROBLEM, "application/json")
         if response.status_code < 400 or is_described or not request.path_info.startswith(API):
             return response
+        if not isinstance(response, HttpResponse):
+            return response
         status = response.status_code
         body = {
             "type": "about:blank",
@@ -47,12 +49,12 @@ class ApiProblemsMiddleware:
             "status": status,
             "detail": _SENTENCES.get(status, _UNEXPECTED if status >= 500 else HTTPStatus(status).description + "."),
         }
-        answer = HttpResponse(json.dumps(body), status=status, content_type=PROBLEM)
-        for name, value in response.items():
-            if name not in _KEPT_HEADERS:
-                answer[name] = value
-        response.close()
-        return answer
+        for name in _OF_OTHER_BODY:
+            if response.has_header(name):
+                del response[name]
+        response.content = json.dumps(body).encode()  # the same response, so that it ends as it would have
+        response["Content-Type"] = PROBLEM
+        return response
 
 
 class PrivateMiddleware:
