@@ -74,7 +74,7 @@ class DecoderPool:
         self._worker_module = worker_module
         self._decoders: list[Decoder | None] = [None] * max(1, processes)
         self._busy = False
-        self._libraries: set[str] = set()
+        self.libraries: set[str] = set()
         """What some file needed, which decoders started from then on bring along."""
 
     def __enter__(self) -> DecoderPool:
@@ -196,8 +196,8 @@ class DecoderPool:
             if decoder is None or decoder.is_retiring or (tasks[0].wants_fresh and decoder.has_served):
                 if decoder is not None:
                     decoder.close()
-                self._libraries.update(_zones(tasks))
-                decoder = self._decoders[index] = Decoder(self.limits, self._worker_module, self._libraries)
+                self.libraries.update(_zones(tasks))
+                decoder = self._decoders[index] = Decoder(self.limits, self._worker_module, self.libraries)
             try:
                 refused = decoder.give(run.verb, tasks)
             except DecoderGone:
@@ -261,9 +261,9 @@ class DecoderPool:
     def _replace(self, index: int, decoder: Decoder, name: Any, run: _Run) -> None:
         """End a sealed process that lacks a library or zone, and try its files again with that; nobody is to blame."""
         held = [task for batch in decoder.batches for task in batch]
-        if name in self._libraries or not (name in HEAVY or name in _zones(held)):
+        if name in self.libraries or not (name in HEAVY or name in _zones(held)):
             raise BadAnswer("a library that it has, or that there is not")
-        self._libraries.add(name)
+        self.libraries.add(name)
         self._decoders[index] = None
         decoder.kill()
         for task in held:

@@ -28,8 +28,12 @@ def main() -> None:
     """Serve until the socket closes."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     limits = Limits(**json.loads(sys.argv[3]))
-    libraries.load_before_sealing(json.loads(sys.argv[4]))
     memory = _open_memory()
+    libraries.load_before_sealing([])
+    without = _data_bytes(memory)
+    libraries.load_before_sealing(json.loads(sys.argv[4]))
+    # What a library takes for itself is no picture's: else a file's fate would depend on which files came before it.
+    limits = limits.with_libraries(_data_bytes(memory) - without)
     layers = shut_in(limits, int(sys.argv[2]))
     libraries.seal()
     send(channel, encode({"ready": True, "layers": layers}))
@@ -117,8 +121,17 @@ def _open_memory() -> int:
 
 
 def _resident_bytes(memory: int) -> int:
+    return _pages(memory, 1) * _PAGE_BYTES
+
+
+def _data_bytes(memory: int) -> int:
+    """Return what counts against RLIMIT_DATA."""
+    return _pages(memory, 5) * _PAGE_BYTES
+
+
+def _pages(memory: int, position: int) -> int:
     try:
-        return int(os.pread(memory, 200, 0).split()[1]) * _PAGE_BYTES
+        return int(os.pread(memory, 200, 0).split()[position])
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pillow_heif
 import pytest
+from PIL import Image
 
 from catalog.media.limits import Limits
 from catalog.media.pool import DecoderPool, Job
@@ -74,6 +77,22 @@ def test_a_picture_that_found_no_memory_is_tried_once_more_in_a_fresh_process(tm
     assert (results["large.heic"].problem, results["large.heic"].notes) == ("", ["1"])
     assert (results["huge.heic"].problem, results["huge.heic"].notes) == ("short of memory", ["1"])
     assert len(results) == 14 and sum(bool(result.problem) for result in results.values()) == 1
+
+
+def test_what_was_decoded_before_takes_no_memory_from_a_picture(tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGBA", (4800, 3600), (9, 99, 199, 128))).save(picture, quality=10)
+    large = job(tmp_path, "large.heic", picture.getvalue())
+    needs_raw = job(tmp_path, "needs.cr2", b"II*\0\x10\0\0\0CR\2\0" + bytes(4000))
+    needs_film = job(tmp_path, "needs.mkv", b"\x1aE\xdf\xa3\x01\0\0\0\0\0\0\x1f\x42\x82\x88matroska" + bytes(4000))
+    with DecoderPool(1) as pool:
+        assert all(not result.thumbnail for _, result in pool.digest([needs_raw, needs_film]))
+        assert {"rawpy", "av"} <= pool.libraries
+        ((_, after_others),) = pool.digest([large])
+    with DecoderPool(1) as pool:
+        ((_, alone),) = pool.digest([large])
+    assert alone.thumbnail
+    assert (after_others.thumbnail, after_others.problem) == (alone.thumbnail, alone.problem)
 
 
 @pytest.mark.parametrize("verb", ["survey", "digest"])

@@ -100,7 +100,7 @@ def test_what_a_sealed_decoder_lacks_comes_with_the_next_one(tmp_path: Path) -> 
         for zone in ("UTC", "Asia/Tokyo"):
             ((_, result),) = pool.digest([Job(None, video.name, opener, {"zone": zone})])
             assert result.thumbnail and not result.problem
-        assert pool._libraries == {"av", "zone:UTC", "zone:Asia/Tokyo"}
+        assert pool.libraries == {"av", "zone:UTC", "zone:Asia/Tokyo"}
 
 
 def test_a_library_that_no_decoder_brings_is_a_lie(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_library_that_no_decoder_brings_is_a_lie(tmp_path: Path) -> None:
     photo.write_bytes(b"before: needs")
     with DecoderPool(1, worker_module="tests.catalog.media.faulty_worker") as pool:
         ((_, result),) = pool.digest([Job(None, photo.name, partial(os.open, photo, os.O_RDONLY))])
-        assert pool._libraries == set()
+        assert pool.libraries == set()
     assert "answered nonsense: a library that it has, or that there is not" in result.problem
 
 
