@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -95,6 +96,7 @@ def follow(library: Library, source: Source, started_at: datetime, count: Callab
     following.same_content(missing, there)
     following.aliases(missing, there)
     following.same_pictures(missing, there)
+    following.deleted(missing)
     return postponed + following.postponed
 
 
@@ -198,6 +200,21 @@ class Following:
                 is_edit=True,
             )
 
+    # -- deleted at their new places ----------------------------------------------------------------------------------
+
+    def deleted(self, missing: PhotoQuerySet) -> None:
+        """Follow photos into the trash: a person deleted at its new place what no scan had followed there yet."""
+        untrashed = missing.filter(trash_item=None).order_by()
+        in_trash = missing.filter(trash_item__state=TrashItem.State.TRASHED)
+        became = self._became(untrashed)
+        same = untrashed.filter(photo_md5__in=in_trash.values("photo_md5"))
+        for md5 in sorted({*same.values_list("photo_md5", flat=True), *became}):
+            for is_edit, md5s in ((False, {md5}), (True, became.get(md5, set()) - {md5})):
+                olds, found = self._places(untrashed, [md5])[md5], self._places(in_trash, sorted(md5s))
+                news = [new for some in found.values() for new in some]
+                moves = pairs(olds, news, self.started_at, is_far=False)
+                self._take_places([replace(move, stops=(), into_trash=True) for move in moves], is_edit=is_edit)
+
     def _became(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
         """Return for the MD5s of missing photos what their content became since, or was before.
 
@@ -290,7 +307,8 @@ def _take(
     photos = {photo.pk: photo for photo in held}
     bodies = dict(PhotoMetadata.objects.filter(photo_id__in=keys).values_list("photo_id", "body"))
     wishes = Wishes.of(keys)
-    trashed = set(TrashItem.objects.filter(photo__in=keys).values_list("photo", flat=True))
+    items = TrashItem.objects.select_for_update(of=("self",)).filter(photo__in=keys)
+    trashed = dict(items.order_by("pk").values_list("photo", "state"))
     missing = Photo.State.MISSING
     counts = {"moved": 0, "moved_added": 0, "moved_gone": 0}
     left: list[tuple[Photo, dict[str, Any]]] = []
@@ -299,13 +317,17 @@ def _take(
     postponed: list[Move] = []
     for move in moves:
         old, new = photos.get(move.old), photos.get(move.new)
-        if old is None or new is None or old.state != missing or new.state == missing or not new.photo_md5:
+        if old is None or new is None or old.state != missing or not new.photo_md5:
+            continue
+        if (new.state == missing) != move.into_trash:
             continue
         if not is_edit and old.photo_md5 != new.photo_md5:
             continue
         if not _is_as_first_seen(old, new, started_at, wishes.written_keys(old, new)):
             continue
-        if new.pk in trashed or (move.only_bare and not wishes.are_none(new)):
+        if trashed.get(new.pk) != (TrashItem.State.TRASHED if move.into_trash else None) or (
+            move.only_bare and not wishes.are_none(new)
+        ):
             continue
         stops = [photos[key] for key in move.stops if key in photos and key not in trashed]
         if any(wishes.is_being_written(photo) for photo in (new, *stops)):
@@ -322,6 +344,8 @@ def _take(
         if values.get("rating", rating) != rating:
             rated.append(old.pk)
         gone += [new, *stops]
+        if move.into_trash:
+            TrashItem.objects.filter(photo=new).update(photo=old)
         counts["moved"] += 1
         counts["moved_added"] += new.added_at == started_at
         counts["moved_gone"] += old.missing_since == started_at

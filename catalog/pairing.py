@@ -50,6 +50,8 @@ class Move:
     new: UUID
     stops: tuple[UUID, ...] = ()
     only_bare: bool = False
+    into_trash: bool = False
+    """A person deleted it at its new place before anybody knew that it is the same photo."""
 
 
 def pairs(olds: Sequence[Place], news: Sequence[Place], started_at: datetime, *, is_far: bool) -> list[Move]:

@@ -11,7 +11,7 @@ from catalog.models import Alias, Favourite, FileWrite, Library, Photo, TrashIte
 from catalog.scan import Scan
 from catalog.stars import star
 from operations.control import resume
-from operations.models import State
+from operations.models import Operation, State
 from operations.running import execute
 from tests.photos import make_jpeg
 
@@ -291,3 +291,53 @@ def test_the_clock_was_set_back_meanwhile(library, monkeypatch):
     move(library, "a/1.jpg", "z/1.jpg")
     scan(library)
     assert ids(library)["z/1.jpg"] == str(photo.pk)
+
+
+@pytest.mark.parametrize("ratings", POLICIES)
+@pytest.mark.parametrize("writes", ["before", "after"])
+def test_deleted_at_its_new_place_it_lies_in_the_trash_as_itself(library, monkeypatch, alice, bob, ratings, writes):
+    from catalog.trash import restore_items, trash_photos
+
+    Library.objects.filter(pk=library.pk).update(ratings=ratings)
+    photo = at(library, "a/1.jpg")
+    give(alice, bob, photo, 3, "2019-02-03")
+    if writes == "before":
+        write_all(library)
+    moved_while_walking(library, monkeypatch, "a/1.jpg", "z/1.jpg")
+    stranger = at(library, "z/1.jpg")
+    give(alice, bob, stranger, 4, "2020-02-03")  # the later wishes
+    assert trash_photos(alice, [stranger.pk]).count == 1
+    scan(library)
+    item = TrashItem.objects.get()
+    assert (item.photo_id, item.path) == (photo.pk, "z/1.jpg")
+    assert not Photo.objects.filter(pk=stranger.pk).exists()
+    assert library_counts(library) == (6, 0)
+    restored = restore_items(alice, library, [item.pk])
+    assert restored.count == 1
+    execute(Operation.objects.get(kind="scan", state=State.PENDING).pk)  # which the restoring asked for
+    write_all(library)
+    scan(library)
+    assert at(library, "z/1.jpg").pk == photo.pk
+    assert said(at(library, "z/1.jpg"), bob) == expected(4, "2020-02-03")
+    assert open_writes(library) == []
+
+
+def test_a_copy_that_was_deleted_is_not_the_photo_that_went_later(library, alice):
+    from catalog.trash import trash_photos
+
+    photo = at(library, "a/1.jpg")
+    root = Path(library.root)
+    shutil.copy2(root / "a/1.jpg", root / "z/1.jpg")
+    scan(library)
+    copy = at(library, "z/1.jpg")
+    assert trash_photos(alice, [copy.pk]).count == 1
+    scan(library)
+    (root / "a/1.jpg").unlink()
+    scan(library)
+    assert TrashItem.objects.get().photo_id == copy.pk
+    assert Photo.objects.get(pk=photo.pk).state == "missing"
+
+
+def library_counts(library: Library) -> tuple[int, int]:
+    library.refresh_from_db()
+    return library.photo_count, Photo.objects.filter(library=library, state="missing", trash_item=None).count()
