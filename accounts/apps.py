@@ -7,3 +7,7 @@ class AccountsConfig(AppConfig):
     """Users, devices, sign-in."""
 
     name = "accounts"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from . import checks  # noqa: F401

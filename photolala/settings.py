@@ -42,6 +42,9 @@ try:
     ALLOWED_HOSTS = env.words("PHOTOLALA_HOSTS") or ["localhost", "127.0.0.1", "[::1]", socket.gethostname()]
     CSRF_TRUSTED_ORIGINS = env.words("PHOTOLALA_TRUSTED_ORIGINS")
     BEHIND_TLS = env.flag("PHOTOLALA_TLS")
+    PROXIES = env.peers("PHOTOLALA_PROXIES")  # whose X-Forwarded-… headers are believed (photolala.web.proxies)
+    METRICS_TOKEN = env.token("PHOTOLALA_METRICS_TOKEN")
+    METRICS_FROM = env.peers("PHOTOLALA_METRICS_FROM")
 
     # Folders that may become libraries, ":"-separated; "{username}" stands for the name of the user who asks.
     PHOTO_ROOTS = env.roots("PHOTOLALA_ROOTS")
@@ -98,6 +101,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "photolala.web.proxies.ProxyMiddleware",
     "photolala.web.answers.ApiProblemsMiddleware",
     "photolala.web.answers.PrivateMiddleware",
     "photolala.web.answers.TextGZipMiddleware",
@@ -208,7 +212,6 @@ SESSION_COOKIE_AGE = 60 * 60 * 24 * 30
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 if BEHIND_TLS:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
 CONTENT_SECURITY_POLICY = {

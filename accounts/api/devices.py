@@ -15,8 +15,9 @@ from rest_framework.response import Response
 from accounts.models import Device, User
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.proxies import client_address
 from photolala.web.refusals import Problem, TooManyRequests
-from photolala.web.throttle import BUSY_SECONDS, SignInThrottle, client_address
+from photolala.web.throttle import BUSY_SECONDS, SignInThrottle
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")

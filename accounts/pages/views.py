@@ -15,7 +15,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Device, User
-from photolala.web.throttle import SignInThrottle, client_address
+from photolala.web.proxies import client_address
+from photolala.web.throttle import SignInThrottle
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"

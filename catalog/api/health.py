@@ -5,11 +5,13 @@ import time
 import uuid
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from django.db import Error, connection
 from django.db.models import Count, F, Sum
 from django.http import HttpResponse
+from django.utils.crypto import constant_time_compare
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import AllowAny
@@ -21,6 +23,7 @@ from catalog.models import Library
 from operations.hearing import unheard
 from operations.models import ClockReading, Operation, State
 from photolala.web.outages import outage_of
+from photolala.web.proxies import IS_UNNAMED, client_address
 from photolala.web.views import ApiView, documented
 
 logger = logging.getLogger(__name__)
@@ -79,23 +82,31 @@ class Metrics(ApiView):
 
     @documented(
         "metrics",
-        "Figures in Prometheus' text format; only for this machine itself, and for staff.",
+        "Figures in Prometheus' text format: with `Authorization: Bearer` and PHOTOLALA_METRICS_TOKEN, from an address that "
+        "PHOTOLALA_METRICS_FROM names, and for staff.",
         {200: bytes},
         errors=(401, 403),
         binary="text/plain",
     )
     def get(self, request: Request) -> HttpResponse:
         """Return them. A few queries over small tables."""
-        # Behind a proxy on the same machine everybody comes from loopback: then only staff may.
-        is_local = request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1") and not any(
-            name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
-        )
-        if not (is_local or request.user.is_staff):
+        if not (_has_metrics_token(request) or _is_named(request) or request.user.is_staff):
             if not request.user.is_authenticated:
                 self.permission_denied(request)
             raise PermissionDenied("Figures are for staff.")
         text = "\n".join(_figures()) + "\n"
         return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _has_metrics_token(request: Request) -> bool:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    wanted = settings.METRICS_TOKEN
+    return bool(wanted) and kind.lower() == "bearer" and constant_time_compare(token.strip(), wanted)
+
+
+def _is_named(request: Request) -> bool:
+    """True if whoever asks is named; not if a proxy may stand between that is not, for then everybody has its address."""
+    return client_address(request._request) in settings.METRICS_FROM and IS_UNNAMED not in request.META
 
 
 def _database() -> str:

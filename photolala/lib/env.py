@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from photolala.lib.journals import journal_mode
+from photolala.lib.peers import Peers
 from photolala.lib.sizes import parse_size
 
 
@@ -60,6 +61,20 @@ class Environment:
     def words(self, name: str, separator: str = ",") -> list[str]:
         """Return a list: the parts between `separator`, without blanks and empty parts."""
         return [part.strip() for part in self.text(name).split(separator) if part.strip()]
+
+    def peers(self, name: str) -> Peers:
+        """Return the addresses and networks that are named, separated by commas."""
+        try:
+            return Peers.named(self.words(name))
+        except ValueError as error:
+            raise BadSetting(f"{name}: {error}") from None
+
+    def token(self, name: str, *, least_characters: int = 16) -> str:
+        """Return a secret that programs send, "" if unset."""
+        value = self.text(name)
+        if value and (len(value) < least_characters or not value.isascii() or " " in value):
+            raise BadSetting(f"{name} is no good secret: write at least {least_characters} letters and digits.")
+        return value
 
     def roots(self, name: str) -> list[str]:
         """Return a list: the parts between colons, as in PATH; the colon of `s3://` parts nothing."""

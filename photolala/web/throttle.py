@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpRequest
 
 WINDOW_SECONDS = 15 * 60
 MOST_FAILURES = 10
@@ -18,15 +16,6 @@ MOST_CHECKS = 2  # at once: each takes a core and 100 MB, on purpose
 TURN_SECONDS = 10.0
 BUSY_SECONDS = 5
 _CHECKS = threading.BoundedSemaphore(MOST_CHECKS)
-
-
-def client_address(request: HttpRequest) -> str:
-    """Return the address of the client: behind our TLS proxy the last one it wrote down, else the connection's."""
-    if settings.BEHIND_TLS:
-        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        if forwarded:
-            return forwarded[:64]
-    return request.META.get("REMOTE_ADDR", "")
 
 
 class SignInThrottle:

@@ -13,6 +13,7 @@ from catalog.api import events_stream, health
 from catalog.models import Favourite, Library
 from catalog.stars import star
 from operations.models import Operation
+from photolala.lib.peers import Peers
 from tests.factories import make_library, make_photo, make_user
 
 from .conftest import API, Cast, client_of
@@ -90,7 +91,10 @@ def test_probes_write_seldom(cast: Cast, anonymous: APIClient, monkeypatch: pyte
     assert len(tries) == 2
 
 
-def test_figures_are_for_this_machine_and_staff(cast: Cast, alice: APIClient, anonymous: APIClient) -> None:
+def test_figures_are_for_this_machine_and_staff(
+    cast: Cast, alice: APIClient, anonymous: APIClient, settings: Any
+) -> None:
+    settings.METRICS_FROM = Peers.named(["127.0.0.1"])
     Library.objects.filter(pk=cast.library.pk).update(photo_count=12)
     answer = anonymous.get(f"{API}metrics")
     assert "photolala_photos 12\n" in answer.content.decode()

@@ -8,7 +8,8 @@ from django.core.cache import cache
 from django.test import RequestFactory
 
 from photolala.web import throttle
-from photolala.web.throttle import SignInThrottle, client_address
+from photolala.web.proxies import believe, client_address
+from photolala.web.throttle import SignInThrottle
 
 
 @pytest.fixture(autouse=True)
@@ -17,12 +18,17 @@ def clean_cache() -> None:
 
 
 def test_forwarded_addresses_count_only_behind_our_proxy(settings: Any) -> None:
-    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="192.0.2.1, 198.51.100.2")
+    def asked(**headers: str) -> str:
+        request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", **headers)
+        believe(request)
+        return client_address(request)
+
+    forwarded = {"HTTP_X_FORWARDED_FOR": "192.0.2.1, 198.51.100.2"}
     settings.BEHIND_TLS = False
-    assert client_address(request) == "10.0.0.1"
+    assert asked(**forwarded) == "10.0.0.1"
     settings.BEHIND_TLS = True
-    assert client_address(request) == "198.51.100.2"
-    assert client_address(RequestFactory().get("/", REMOTE_ADDR="10.0.0.1")) == "10.0.0.1"
+    assert asked(**forwarded) == "198.51.100.2"
+    assert asked() == "10.0.0.1"
 
 
 def test_failures_are_per_user_and_address() -> None:
