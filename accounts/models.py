@@ -1,10 +1,12 @@
 """Users and the devices they sign in with."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models, transaction
+from django.utils.crypto import salted_hmac
 from knox.models import AuthToken
 
 from .signals import user_is_leaving
@@ -20,6 +22,32 @@ class User(AbstractUser):
         blank=True,
         help_text="How much the libraries of this person may hold when something is imported; empty: no limit.",
     )
+
+    signed_out_count = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="How often this person signed out everywhere; sessions of before are worthless.",
+    )
+
+    def sign_in_proof(self) -> str:
+        """Return what changes with the password, and when this person signs out everywhere."""
+        secret = f"{self.password}\0{self.signed_out_count}"
+        return salted_hmac("accounts.User.sign_in_proof", secret, algorithm="sha256").hexdigest()[:32]
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what sessions keep: Django's own until this person signs out everywhere for the first time."""
+        if not self.signed_out_count:
+            return super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        value = f"{self.password}\0{self.signed_out_count}"
+        return salted_hmac("accounts.User.session", value, secret=secret, algorithm="sha256").hexdigest()
+
+    def sign_out_everywhere(self) -> None:
+        """End all sessions, make the tokens of all devices worthless, and know no browser again."""
+        with transaction.atomic():
+            User.objects.filter(pk=self.pk).update(signed_out_count=models.F("signed_out_count") + 1)
+            AuthToken.objects.filter(user=self).delete()
+        self.refresh_from_db(fields=["signed_out_count"])
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the user and all that is theirs; all or nothing. What others rely on goes on without them."""
@@ -50,3 +78,19 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FailedSignIns(models.Model):
+    """How often a password was wrong, by a name, an address or a device that nobody can read here (accounts.attempts)."""
+
+    key = models.CharField(max_length=40, primary_key=True)
+    failures = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField()
+    before: datetime | None = None
+    """When the last failure was before the one that is being counted."""
+
+    class Meta:
+        indexes = [models.Index(fields=["failures", "failed_at"], name="failed_sign_ins_light")]
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures"

@@ -5,6 +5,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, reverse
+from django.views.generic import RedirectView
 
 
 def sign_in_to_admin(request: HttpRequest) -> HttpResponse:
@@ -17,6 +18,8 @@ def sign_in_to_admin(request: HttpRequest) -> HttpResponse:
 handler500 = "photolala.web.busy.failed"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", sign_in_to_admin),  # Django's own form does not count failures
+    # Django's own form checks the old password without counting failures.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:profile")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("photolala.api_urls")),
     path("", include("accounts.pages.urls")),

@@ -12,12 +12,13 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import known
+from accounts.attempts import Held, sign_in_attempt
 from accounts.models import Device, User
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.proxies import client_address
 from photolala.web.refusals import Problem, TooManyRequests
-from photolala.web.throttle import BUSY_SECONDS, SignInThrottle
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
@@ -37,6 +38,13 @@ class SignIn(RequestBody):
         default="",
         help_text="An id that the device keeps: who signs in anew with it gets the device's own library back.",
     )
+    device_secret = serializers.CharField(
+        max_length=known.LONGEST_SECRET,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="What the device got when it signed in last: wrong passwords of others do not hold it up.",
+    )
 
 
 class DeviceBody(serializers.Serializer):
@@ -53,6 +61,9 @@ class NewDeviceBody(DeviceBody):
     """A device that has just signed in."""
 
     token = serializers.CharField(help_text="Shown this once. Send it as `Authorization: Token …`.")
+    device_secret = serializers.CharField(
+        help_text="Keep it beside the token and send it when you sign in again. By itself it opens nothing."
+    )
 
 
 class ProfileBody(serializers.Serializer):
@@ -116,7 +127,8 @@ class DeviceList(ApiView):
 
     @documented(
         "devices_sign_in",
-        "Sign a device in; the answer holds its token, once. 429 after ten wrong passwords in a quarter of an hour.",
+        "Sign a device in; the answer holds its token, once. 429 after ten wrong passwords; each next one makes the wait longer "
+        "(Retry-After).",
         {201: NewDeviceBody},
         errors=(400, 401, 415, 429),
         request=SignIn,
@@ -126,29 +138,27 @@ class DeviceList(ApiView):
         """Sign in."""
         body = SignIn(data=request.data)
         body.is_valid(raise_exception=True)
-        username = body.validated_data["username"]
-        throttle = SignInThrottle(username, client_address(request._request))
-        with throttle.turn() as wait:
-            if wait == BUSY_SECONDS:
-                raise TooManyRequests("Many people sign in just now. Try again in a moment.", wait_seconds=wait)
-            if wait:
-                raise TooManyRequests(
-                    f"Too many wrong passwords. Wait {wait // 60} minutes, then try again.", wait_seconds=wait
-                )
-            user = authenticate(request._request, username=username, password=body.validated_data["password"])
-            if user is None:
-                throttle.failed()
-                raise SignInRefused("That name and password do not belong together.", "wrong_password")
-            throttle.succeeded()
+        given = body.validated_data
+        try:
+            address = client_address(request._request)
+            with sign_in_attempt(given["username"], address, given["device_secret"]) as attempt:
+                user = authenticate(request._request, username=given["username"], password=given["password"])
+                if user is not None:
+                    attempt.succeeded()
+        except Held as held:
+            raise TooManyRequests(str(held), wait_seconds=held.wait_seconds) from None
+        if user is None:
+            raise SignInRefused("That name and password do not belong together.", "wrong_password")
         with transaction.atomic():
             token_row, token = AuthToken.objects.create(user)
             device = Device.objects.create(
                 user=user,
-                name=body.validated_data["name"],
-                stable_id=body.validated_data["device_id"],
+                name=given["name"],
+                stable_id=given["device_id"],
                 token=token_row,
             )
-        return Response({**_device_json(device, request), "token": token}, status=201)
+        secret = known.secret_for(user, given["device_secret"])
+        return Response({**_device_json(device, request), "token": token, "device_secret": secret}, status=201)
 
 
 class DeviceDetail(ApiView):
@@ -164,6 +174,22 @@ class DeviceDetail(ApiView):
         """Revoke."""
         if not revoke(request.user, device_id):
             raise Http404
+        return Response(status=204)
+
+
+class SignOutEverywhere(ApiView):
+    """All of one's devices and browsers."""
+
+    @documented(
+        "sign_out_everywhere",
+        "Sign out everywhere: all sessions end, and the tokens of all devices are worthless, that of the one that asks, too.",
+        {204: "Nobody is signed in as you."},
+        errors=(401, 403),
+        request=None,
+    )
+    def post(self, request: Request) -> Response:
+        """Do so."""
+        cast(User, request.user).sign_out_everywhere()
         return Response(status=204)
 
 

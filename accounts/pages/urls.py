@@ -11,6 +11,7 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(), name="logout"),
     path("me/", views.show_profile, name="profile"),
     path("me/password/", views.change_password, name="password"),
+    path("me/sign-out-everywhere/", views.sign_out_everywhere, name="sign-out-everywhere"),
     path("me/theme/", views.choose_theme, name="theme"),
     path("me/devices/<uuid:device_id>/revoke/", views.revoke_device, name="revoke-device"),
 ]

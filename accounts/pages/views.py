@@ -1,9 +1,9 @@
 """Sign-in and the profile: password, look, devices."""
 
-import math
 import uuid
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
@@ -14,9 +14,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import known
+from accounts.attempts import Held, password_attempt, sign_in_attempt
 from accounts.models import Device, User
 from photolala.web.proxies import client_address
-from photolala.web.throttle import SignInThrottle
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -32,23 +33,31 @@ class SignInView(LoginView):
     http_method_names = ["get", "head", "post", "options"]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Check name and password, unless there were too many failures lately: then 429 without looking."""
-        throttle = SignInThrottle(request.POST.get("username", ""), client_address(request))
-        with throttle.turn() as wait:
-            if wait:
-                return self._too_many(wait)
-            response = super().post(request, *args, **kwargs)
-            if request.user.is_authenticated:
-                throttle.succeeded()
-            else:
-                throttle.failed()
-            return response
+        """Check name and password, unless too many were wrong lately: then 429 without looking."""
+        secret = request.COOKIES.get(known.COOKIE, "")
+        try:
+            with sign_in_attempt(request.POST.get("username", ""), client_address(request), secret) as attempt:
+                response = super().post(request, *args, **kwargs)
+                if request.user.is_authenticated:
+                    attempt.succeeded()
+        except Held as held:
+            context = self.get_context_data(form=self.form_class(self.request), held=held)
+            return self.render_to_response(context, status=429, headers={"Retry-After": str(held.wait_seconds)})
+        if request.user.is_authenticated:
+            know_again(request, response)
+        return response
 
-    def _too_many(self, wait_seconds: int) -> HttpResponse:
-        form = self.form_class(self.request)
-        minutes = max(1, math.ceil(wait_seconds / 60))
-        context = self.get_context_data(form=form, wait_minutes=minutes)
-        return self.render_to_response(context, status=429, headers={"Retry-After": str(wait_seconds)})
+
+def know_again(request: HttpRequest, response: HttpResponse) -> None:
+    """Let the browser keep by what it is known when it signs in again."""
+    response.set_cookie(
+        known.COOKIE,
+        known.secret_for(_user(request), request.COOKIES.get(known.COOKIE, "")),
+        max_age=known.KEEP,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.SESSION_COOKIE_SECURE or request.is_secure(),
+    )
 
 
 @login_required
@@ -64,19 +73,37 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; this session stays, all others end."""
     form = PasswordChangeForm(_user(request), request.POST)
-    throttle = SignInThrottle(_user(request).get_username(), client_address(request))
-    with throttle.turn() as wait:
-        if wait:
-            messages.warning(request, "Too many wrong passwords. Wait a while, then try again. Nothing was changed.")
-            return _profile(request, PasswordChangeForm(_user(request)), status=429)
-        if not form.is_valid():
-            if "old_password" in form.errors:  # who found an open browser must not guess on
-                throttle.failed()
-            return _profile(request, form, status=422)
-        form.save()
+    try:
+        with password_attempt(_user(request)) as attempt:
+            is_good = form.is_valid()
+            if "old_password" not in form.errors:  # who found an open browser must not guess on
+                attempt.succeeded()
+    except Held as held:
+        messages.warning(request, f"{held} Nothing was changed.")
+        response = _profile(request, PasswordChangeForm(_user(request)), status=429)
+        response["Retry-After"] = str(held.wait_seconds)
+        return response
+    if not is_good:
+        return _profile(request, form, status=422)
+    form.save()
     update_session_auth_hash(request, form.user)
     messages.success(request, "Your password is changed. Other browsers are signed out; devices stay signed in.")
-    return redirect("accounts:profile")
+    response = redirect("accounts:profile")
+    know_again(request, response)
+    return response
+
+
+@login_required
+@require_POST
+def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+    """End all other sessions and sign out all devices; this browser stays signed in."""
+    user = _user(request)
+    user.sign_out_everywhere()
+    update_session_auth_hash(request, user)
+    messages.success(request, "All other browsers and all devices are signed out.")
+    response = redirect("accounts:profile")
+    know_again(request, response)
+    return response
 
 
 @require_POST

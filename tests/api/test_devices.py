@@ -10,8 +10,9 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from accounts import attempts
+from accounts.attempts import PER_NAME_AND_ADDRESS, Limit
 from accounts.models import Device
-from photolala.web import throttle
 from tests.factories import PASSWORD
 
 from .conftest import API, Cast, client_of
@@ -72,7 +73,7 @@ def test_a_stale_token_or_session_is_not_in_the_way(cast: Cast) -> None:
 
 
 def test_guessing_is_slowed_down(cast: Cast, anonymous: APIClient) -> None:
-    for _ in range(throttle.MOST_FAILURES):
+    for _ in range(PER_NAME_AND_ADDRESS.free):
         assert sign_in(anonymous, password="guess").status_code == 401
     answer = sign_in(anonymous)
     assert answer.status_code == 429
@@ -87,7 +88,7 @@ def test_guessing_is_slowed_down(cast: Cast, anonymous: APIClient) -> None:
 
 
 def test_success_forgets_failures_of_that_user_only(cast: Cast, anonymous: APIClient) -> None:
-    for _ in range(throttle.MOST_FAILURES - 1):
+    for _ in range(PER_NAME_AND_ADDRESS.free - 1):
         sign_in(anonymous, password="guess")
     assert sign_in(anonymous).status_code == 201
     assert sign_in(anonymous, password="guess").status_code == 401
@@ -97,7 +98,7 @@ def test_success_forgets_failures_of_that_user_only(cast: Cast, anonymous: APICl
 def test_one_address_cannot_guess_at_many_names(
     cast: Cast, anonymous: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "MOST_FAILURES_PER_ADDRESS", 5)
+    monkeypatch.setattr(attempts, "PER_ADDRESS", Limit(5, 60, 60))
     for number in range(5):
         assert sign_in(anonymous, username=f"user{number}").status_code == 401
     assert sign_in(anonymous).status_code == 429

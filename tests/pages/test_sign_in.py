@@ -4,9 +4,8 @@ import pytest
 from django.test import Client
 from knox.models import AuthToken
 
+from accounts.attempts import PER_NAME_AND_ADDRESS, PER_OPEN_SESSION
 from accounts.models import Device
-from photolala.web import throttle
-from photolala.web.throttle import MOST_FAILURES
 from tests.factories import PASSWORD
 
 NEW = "a new and quite long one"
@@ -35,7 +34,7 @@ def test_a_wrong_password_is_told_without_saying_what_was_wrong(anonymous):
 
 
 def test_guessing_is_slowed_down_even_for_the_right_password(anonymous):
-    for _ in range(MOST_FAILURES):
+    for _ in range(PER_NAME_AND_ADDRESS.free):
         assert sign_in(anonymous, "wrong").status_code == 200
     response = sign_in(anonymous)
     assert response.status_code == 429
@@ -80,7 +79,7 @@ def test_a_bad_new_password_is_refused_with_the_reason(cast, alice, form, words)
 
 def test_an_open_browser_is_no_place_to_guess_the_password(cast, alice):
     form = {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW}
-    for _ in range(throttle.MOST_FAILURES):
+    for _ in range(PER_OPEN_SESSION.free):
         assert alice.post("/me/password/", form).status_code == 422
     answer = alice.post("/me/password/", {**form, "old_password": PASSWORD})
     assert answer.status_code == 429
