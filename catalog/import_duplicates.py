@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from catalog.media.results import DigestResult
 
@@ -14,6 +15,14 @@ from .models.conditions import state_in
 State = ImportItem.State
 
 
+class There(NamedTuple):
+    """What the library has already of a file: a code for programs, a sentence for people, the photo if it is known."""
+
+    code: str
+    sentence: str
+    photo: UUID | None = None
+
+
 class Duplicates:
     """Knows the library, and what was taken on of this window; `lies_there` tells whether an item's file is in its place."""
 
@@ -23,8 +32,8 @@ class Duplicates:
         self._pictures: dict[tuple[str, Any], ImportItem] = {}
         self._leans_on: dict[int, ImportItem] = {}
         self._became: dict[str, str] = {}
-        self._there: dict[str, str] = {}
-        self._trashed: dict[str, str] = {}
+        self._there: dict[str, Photo] = {}
+        self._trashed: dict[str, TrashItem] = {}
         self._placed: dict[str, list[ImportItem]] = {}
         self._same: dict[str, list[Photo]] = {}
 
@@ -40,6 +49,13 @@ class Duplicates:
             other = self._leans_on.get(item.pk)
             if other is not None and item.state == State.DUPLICATE and other.state == State.REJECTED:
                 item.state, item.code, item.reason = State.WAITING, "", ""
+
+    def name_photos(self, items: Iterable[ImportItem]) -> None:
+        """Let those that are the same as one of this import name the photo that this one became."""
+        for item in items:
+            other = self._leans_on.get(item.pk)
+            if other is not None and item.state == State.DUPLICATE:
+                item.photo = other.photo
 
     def take_on(self, one: Read) -> None:
         """Remember a file that is going to be imported."""
@@ -57,9 +73,9 @@ class Duplicates:
         here = here.order_by("directory", "filename")
         self._there = {}
         for photo in here.filter(photo_md5__in=every).only("directory", "filename", "photo_md5"):
-            self._there.setdefault(photo.photo_md5, photo.path)
+            self._there.setdefault(photo.photo_md5, photo)
         trashed = TrashItem.objects.deleted().filter(library=self._library, photo_md5__in=every)
-        self._trashed = {item.photo_md5: item.path for item in trashed}
+        self._trashed = {item.photo_md5: item for item in trashed}
         self._placed = defaultdict(list)
         placed = ImportItem.objects.filter(state_in(State.PLACING, State.IMPORTED), photo_md5__in=md5s)
         for item in placed.filter(import_run__library=self._library):
@@ -70,10 +86,8 @@ class Duplicates:
         for photo in here.with_pictures(digests).only(*columns) if digests else ():
             self._same[photo.image_digest].append(photo)
 
-    def of_contents(
-        self, items: Sequence[ImportItem], md5s: dict[int, str]
-    ) -> Iterator[tuple[ImportItem, tuple[str, str]]]:
-        """Yield those items, whose MD5s are known without reading them, that are there already, with (code, sentence)."""
+    def of_contents(self, items: Sequence[ImportItem], md5s: dict[int, str]) -> Iterator[tuple[ImportItem, There]]:
+        """Yield those items, whose MD5s are known without reading them, that are there already."""
         self.clear()
         for item in items:
             item.photo_md5 = md5s[item.pk]
@@ -85,41 +99,45 @@ class Duplicates:
             else:
                 item.photo_md5 = ""
 
-    def of(self, one: Read) -> tuple[str, str] | None:
-        """Return (code, sentence) if the file, which was looked up, is there already; None if it is new."""
+    def of(self, one: Read) -> There | None:
+        """Return what is there if the file, which was looked up, is there already; None if it is new."""
         return self._content(one.item) or self._picture(one)
 
-    def _content(self, item: ImportItem) -> tuple[str, str] | None:
-        """Return (code, sentence) if the library has the very content, or has had it and wrote stars or dates into it."""
+    def _content(self, item: ImportItem) -> There | None:
+        """Return what is there if the library has the very content, or has had it and wrote stars or dates into it."""
         md5 = item.photo_md5
         other = self._contents.get(md5)
         if other is not None and other.state != State.REJECTED:
             self._leans_on[item.pk] = other
-            return "same_import", f"The same as {other.path} of this import."
+            return There("same_import", f"The same as {other.path} of this import.", other.photo)
         for known in (md5, self._became.get(md5, md5)):
             if known in self._there:
-                return "in_library", f"It is in the library already: {self._there[known]}."
+                photo = self._there[known]
+                return There("in_library", f"It is in the library already: {photo.path}.", photo.pk)
             if known in self._trashed:
-                return (
+                trashed = self._trashed[known]
+                return There(
                     "in_trash",
-                    f"It was deleted here and lies in the trash ({self._trashed[known]}); restore it there if you want it.",
+                    f"It was deleted here and lies in the trash ({trashed.path}); restore it there if you want it.",
+                    trashed.photo_id,
                 )
         for placed in self._placed.get(md5, ())[:10]:
             if placed.pk != item.pk and placed.target_filename and self._lies_there(placed):
-                return "in_library", f"It is in the library already: {placed.target}."
+                return There("in_library", f"It is in the library already: {placed.target}.", placed.photo)
         return None
 
-    def _picture(self, one: Read) -> tuple[str, str] | None:
-        """Return (code, sentence) if the library has the same picture of the same second, with other words in its file."""
+    def _picture(self, one: Read) -> There | None:
+        """Return what is there if the library has the same picture of the same second, with other words in its file."""
         digest, taken = one.result.image_digest, one.columns["taken_local"]
         if not digest:
             return None
         other = self._pictures.get((digest, taken))
         if other is not None and other.state != State.REJECTED:
             self._leans_on[one.item.pk] = other
-            return (
+            return There(
                 "same_picture",
                 f"It holds the same picture as {other.path} of this import, with other words (stars, caption …).",
+                other.photo,
             )
         is_dated = bool(one.columns["taken_source"])
         same = (
@@ -130,7 +148,8 @@ class Duplicates:
         there = next(same, None)
         if there is None:
             return None
-        return (
+        return There(
             "same_picture",
             f"The library has the same picture already, with other words in its file (stars, caption …): {there.path}.",
+            there.pk,
         )

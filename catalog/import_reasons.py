@@ -2,6 +2,8 @@
 
 import errno
 
+from django.utils import timezone
+
 from catalog.media.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, extension_of
 from catalog.media.results import DigestResult
 from catalog.sources.placing import BytesDiffer
@@ -15,6 +17,7 @@ LISTED_ONLY = frozenset({"jxl", "svg", "psd", "jp2"}) | RAW_EXTENSIONS
 def reject(item: ImportItem, code: str, reason: str, detail: str = "") -> None:
     """Note why a file is not imported."""
     item.state, item.code, item.reason, item.detail = ImportItem.State.REJECTED, code, reason, detail[:2000]
+    item.finished_at = timezone.now()
 
 
 def what_is_wrong(item: ImportItem, result: DigestResult) -> tuple[str, str, str] | None:

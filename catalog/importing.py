@@ -28,7 +28,7 @@ from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from operations.running import OperationFailed, Run, operation_kind
 
-from . import cache_tree, publishing, scan_rows
+from . import cache_tree, finished_uploads, publishing, scan_rows
 from .answers import digest_columns, digested_row, surveyed_row
 from .decoders import scan_decoders
 from .favourites import FULL
@@ -57,6 +57,8 @@ MOST_KEPT_FOLDERS = 64
 NOT_READ_AGAIN = "Not read again: an earlier import of this folder read it, and its size and time are the same."
 
 State = ImportItem.State
+_END = ("state", "photo", "code", "reason", "detail", "finished_at")
+"""The columns that say how an item ended."""
 
 
 @operation_kind(KIND, label="Import", queue="files")
@@ -231,7 +233,8 @@ class Importer:
         md5s = self.memory.md5s([item for item in window if item.state == State.WAITING], origin.head_md5)
         told = []
         for item, there in self.duplicates.of_contents([item for item in window if item.pk in md5s], md5s):
-            item.state, (item.code, item.reason), item.detail = State.DUPLICATE, there, NOT_READ_AGAIN
+            item.state, (item.code, item.reason, item.photo) = State.DUPLICATE, there
+            item.detail = NOT_READ_AGAIN
             told.append(item)
         if told:
             with transaction.atomic():
@@ -255,6 +258,7 @@ class Importer:
             self._settle()
             with transaction.atomic():
                 self._catalog(wanted, placed)
+                self.duplicates.name_photos(items)
                 self._write_ends(items, placed)
                 done_with = self._forget_uploads(wanted, items)
         finally:
@@ -336,7 +340,7 @@ class Importer:
             if one.was_placed:
                 kept.append(one)  # a killed import had put it there
             elif (there := self.duplicates.of(one)) is not None:
-                item.state, item.code, item.reason = State.DUPLICATE, there[0], there[1]
+                item.state, (item.code, item.reason, item.photo) = State.DUPLICATE, there
             elif (wrong := what_is_wrong(item, result)) is not None:
                 reject(item, *wrong)
             elif self.room is not None and item.size_bytes > self.room:
@@ -389,6 +393,8 @@ class Importer:
         here = Photo.objects.filter(library=self.library, directory__in={row["directory"] for _, row, _ in rows})
         here = here.filter(filename__in=[row["filename"] for _, row, _ in rows])
         by_place = {(photo.directory, photo.filename): photo for photo in here}
+        for one, row, _ in rows:
+            one.item.photo = by_place[row["directory"], row["filename"]].pk
         digested = [self._digested(by_place[row["directory"], row["filename"]], one, entry) for one, row, entry in rows]
         scan_rows.apply_digests(self.library, digested)
         ids = [row["id"] for row in digested if row["rating"]]
@@ -435,7 +441,8 @@ class Importer:
             self.planner.note(one.item)
         beside = {one.pk: one for read in placed for one in read.sidecars.values() if one.state != State.WAITING}
         ended = [item for item in items if item.state not in ImportItem.OPEN]
-        fields = ["state", "photo_md5", "head_md5", "target_directory", "target_filename", "code", "reason", "detail"]
+        _note_end([*ended, *beside.values()])
+        fields = ["photo_md5", "head_md5", "target_directory", "target_filename", *_END]
         ImportItem.objects.bulk_update([*ended, *beside.values()], fields, batch_size=50)
         self._count([*ended, *beside.values()], len(ended))
 
@@ -452,6 +459,7 @@ class Importer:
         if wanted.kind != Import.Kind.UPLOAD:
             return []
         ends = [item.upload for item in items if item.state in (State.IMPORTED, State.DUPLICATE) and item.upload]
+        finished_uploads.remember(ends)
         forget_uploads(ends)
         return ends
 
@@ -474,6 +482,7 @@ class Importer:
             )
             if wanted.kind == Import.Kind.ARCHIVE and wanted.archive and not self._may_be_tried_again(wanted):
                 done_with = [wanted.archive]
+                finished_uploads.remember(done_with)
                 forget_uploads(done_with)
             Import.objects.filter(pk=wanted.pk).update(finished_at=timezone.now())
             self.run.checkpoint(stop=False)
@@ -504,7 +513,8 @@ class Importer:
             for item in sidecars:
                 if item.state in ImportItem.OPEN:
                     reject(item, "no_photo", "No photo that it speaks about was imported.")
-            fields = ["state", "target_directory", "target_filename", "code", "reason", "detail"]
+            _note_end(sidecars)
+            fields = ["target_directory", "target_filename", *_END]
             with transaction.atomic():
                 ImportItem.objects.bulk_update(sidecars, fields, batch_size=50)
                 self._count(sidecars)
@@ -525,6 +535,13 @@ class Importer:
             for kind, name in beside.items():
                 if name in by_name:
                     yield photo, by_name[name], sidecar_target(kind, name, photo.filename, photo.target_filename)
+
+
+def _note_end(items: Iterable[ImportItem]) -> None:
+    """Say when these items ended, where they did."""
+    now = timezone.now()
+    for item in items:
+        item.finished_at = None if item.state in ImportItem.OPEN else now
 
 
 def _window(media: Any) -> list[ImportItem]:

@@ -18,6 +18,7 @@ from operations.models import Operation
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 
+from .finished_uploads import close_if_done, forget_expired
 from .import_origins import remove_staged
 from .libraries import checked_folder, refuse_foreign
 from .models import Import, ImportItem, Library, Photo, Upload
@@ -152,7 +153,7 @@ def retry(wanted: Import, user: Any) -> int:
     """Let what was rejected for a passing reason be tried again, and a source that could not be read; return how many files."""
     with transaction.atomic():
         again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=AGAIN)
-        count = again.update(state=ImportItem.State.WAITING, code="", reason="", detail="")
+        count = again.update(state=ImportItem.State.WAITING, code="", reason="", detail="", finished_at=None)
         Import.objects.filter(pk=wanted.pk).update(error="", finished_at=None)
     transaction.on_commit(lambda: start_importing(wanted.library, user))
     return count
@@ -163,10 +164,16 @@ def stop(wanted: Import) -> int:
     with transaction.atomic():
         waiting_items = wanted.items.filter(state=ImportItem.State.WAITING)
         count = waiting_items.update(
-            state=ImportItem.State.REJECTED, code="stopped", reason="The import was stopped before its turn came."
+            state=ImportItem.State.REJECTED,
+            code="stopped",
+            reason="The import was stopped before its turn came.",
+            finished_at=timezone.now(),
         )
         if wanted.kind != Import.Kind.UPLOAD and wanted.listed_at is None:
-            Import.objects.filter(pk=wanted.pk).update(error="The import was stopped before its files were listed.")
+            Import.objects.filter(pk=wanted.pk).update(
+                error="The import was stopped before its files were listed.", finished_at=timezone.now()
+            )
+        close_if_done(Import.objects.filter(pk=wanted.pk))
     return count
 
 
@@ -202,13 +209,15 @@ def take_in(upload: Upload) -> None:
                 size_bytes=upload.size_bytes,
                 mtime_ns=upload.mtime_ns,
                 upload=upload.pk,
+                sent_path=upload.sent_path,
                 is_sidecar=is_sidecar_name(upload.filename),
             )
             if not item.is_sidecar and not is_media_name(item.filename):
                 item.state, item.code = ImportItem.State.REJECTED, "unsupported"
-                item.reason = "It is neither a photo nor a film."
+                item.reason, item.finished_at = "It is neither a photo nor a film.", timezone.now()
             item.save()
             Import.objects.filter(pk=wanted.pk).update(finished_at=None)
+            close_if_done(Import.objects.filter(pk=wanted.pk))
     transaction.on_commit(lambda: start_importing(wanted.library, wanted.user))
 
 
@@ -258,9 +267,13 @@ def forget_old_uploads(now: datetime | None = None) -> int:
             if not Upload.objects.filter(pk=upload.pk, completed_at=upload.completed_at).delete()[0]:
                 continue  # the last of it has just arrived
             items.update(upload=None)
-            archives.update(error="The archive waited for too long and was removed. Send it again.")
+            archives.update(
+                error="The archive waited for too long and was removed. Send it again.", finished_at=timezone.now()
+            )
         remove_staged(upload.user_id, [upload.pk])
         count += 1
+    forget_expired(rejected)
+    close_if_done(Import.objects.all())
     return count + _remove_strays(clock.time_ago(SETTLED_AFTER, now))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from . import uploads
+from . import finished_uploads, uploads
 from .import_origins import discard_uploads, staged_path
 from .imports import SETTLED_AFTER
 from .models import Import, ImportItem, Upload
@@ -42,16 +42,18 @@ def tidy(now: datetime | None = None) -> int:
         if _size_of(upload) < 0:
             count += Upload.objects.filter(pk=upload.pk, completed_at=None).delete()[0]
     done_with: defaultdict[UUID, list[UUID]] = defaultdict(list)
-    for upload in _done_with():
+    for upload, is_in_library in _done_with():
         done_with[upload.user_id].append(upload.pk)
+        if is_in_library:
+            finished_uploads.remember([upload.pk])
     for user_id, keys in done_with.items():
         discard_uploads(user_id, keys)
         count += len(keys)
     return count
 
 
-def _done_with() -> Iterator[Upload]:
-    """Yield the uploads that are in the library, or whose bytes are gone and which nothing waits for."""
+def _done_with() -> Iterator[tuple[Upload, bool]]:
+    """Yield the uploads that are in the library (True), or whose bytes are gone and which nothing waits for."""
     whole = Upload.objects.exclude(completed_at=None)
     for run in whole.order_by().values_list("import_run", flat=True).distinct():
         states = dict(ImportItem.objects.filter(import_run=run).exclude(upload=None).values_list("upload", "state"))
@@ -60,7 +62,7 @@ def _done_with() -> Iterator[Upload]:
             is_waited_for = state in ImportItem.OPEN or _is_archive_open(upload)
             is_in_library = state in (ImportItem.State.IMPORTED, ImportItem.State.DUPLICATE)
             if is_in_library or (not is_waited_for and _size_of(upload) < 0):
-                yield upload
+                yield upload, is_in_library
 
 
 def _is_archive_open(upload: Upload) -> bool:

@@ -19,10 +19,11 @@ from catalog.sources.names import SYSTEM_FILES
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path
 
-from .aliases import current_md5
+from .finished_uploads import close_if_done, find_finished
 from .import_origins import remove_staged, staged_path
 from .imports import EXPIRES_AFTER, ImportRefused, open_batch, room_of, take_in
-from .models import Import, Library, Photo, Upload
+from .known_contents import known_contents
+from .models import FinishedUpload, Import, Library, Upload
 
 CHUNK_BYTES = 1024 * 1024
 LEAST_FREE_BYTES = 256 * 1024 * 1024
@@ -44,8 +45,8 @@ def begin(
 ) -> Upload:
     """Make room for a file of `size_bytes` that `user` is going to send into an open batch of theirs.
 
-    `path` is its name, perhaps with folders, as on the device. `md5`, if it is known there: then a file that the library has
-    is refused at once. Raises UploadRefused.
+    `path` is its name, perhaps with folders, as on the device. `md5`, if it is known there: then a file that the library has,
+    or its trash, is refused at once. Raises UploadRefused.
     """
     directory, filename = _clean(path)
     _refuse_known(wanted.library, md5)
@@ -64,6 +65,7 @@ def begin(
         import_run=wanted,
         directory=directory,
         filename=filename,
+        sent_path=path,
         size_bytes=size_bytes,
         mtime_ns=mtime_ns if mtime_ns is not None else int(timezone.now().timestamp()) * 10**9,
         expires_at=timezone.now() + EXPIRES_AFTER,
@@ -84,6 +86,13 @@ def find(user: Any, upload_id: UUID) -> Upload | None:
     return (
         Upload.objects.filter(user=user, pk=upload_id).select_related("import_run__library", "import_run__user").first()
     )
+
+
+def find_any(user: Any, upload_id: UUID) -> Upload | FinishedUpload | None:
+    """Return the user's own upload, under way or over, until it expires."""
+    return find(user, upload_id) or find_finished(
+        user, upload_id
+    )  # in the order in which it passes from one to the other
 
 
 def offset_of(upload: Upload) -> int:
@@ -122,7 +131,9 @@ def append(
     """
     with _locked(upload) as descriptor:
         there = _arrived(upload, descriptor)
-        if upload.completed_at is not None or offset != there:
+        if upload.completed_at is not None:
+            raise _complete()
+        if offset != there:
             raise UploadRefused(f"The file has come to byte {there:,}; this piece begins at {offset:,}.", "offset", 409)
         left = upload.size_bytes - there
         if length is not None and length > left:
@@ -155,7 +166,7 @@ def _arrived(upload: Upload, descriptor: int) -> int:
     """Return how far the locked file has come, by its row as it is now. Raises UploadRefused if that is gone."""
     row = Upload.objects.filter(pk=upload.pk).values_list("completed_at", "unchecked_from").first()
     if row is None:
-        raise UploadRefused("What was sent of this file is gone; begin again.", "gone", 410)
+        raise _gone(upload)
     upload.completed_at, upload.unchecked_from = row
     there = os.fstat(descriptor).st_size
     if upload.completed_at is None and upload.unchecked_from is not None and upload.unchecked_from < there:
@@ -174,8 +185,20 @@ def _take_in(upload: Upload, descriptor: int) -> None:
 def drop(upload: Upload) -> None:
     """Give an unfinished upload up. Raises UploadRefused for one that is being imported."""
     if not Upload.objects.filter(pk=upload.pk, completed_at=None).delete()[0]:
-        raise UploadRefused("The file has arrived and is being imported.", "complete", 409)
+        raise _complete()
     remove_staged(upload.user_id, [upload.pk])
+    close_if_done(Import.objects.filter(pk=upload.import_run_id))
+
+
+def _complete() -> UploadRefused:
+    return UploadRefused("The file has arrived whole, and is imported or will be.", "complete", 409)
+
+
+def _gone(upload: Upload) -> UploadRefused:
+    """Return why an upload that was just there cannot be gone on with: it was taken in meanwhile, or removed."""
+    if find_finished(upload.user, upload.pk) is not None:
+        return _complete()
+    return UploadRefused("What was sent of this file is gone; begin again.", "gone", 410)
 
 
 def _clean(path: str) -> tuple[str, str]:
@@ -197,12 +220,15 @@ def _clean(path: str) -> tuple[str, str]:
 def _refuse_known(library: Library, md5: str) -> None:
     if not md5:
         return
-    same = Photo.objects.filter(library=library, photo_md5__in={md5, current_md5(library, md5)})
-    photo = same.exclude(state=Photo.State.MISSING).first()
-    if photo is not None:
-        raise UploadRefused(
-            f"The library has this file already: {photo.path}.", "duplicate", 409, photo_id=str(photo.pk)
-        )
+    known = known_contents(library, [md5]).get(md5)
+    if known is None:
+        return
+    sentence = f"The library has this file already: {known.path}."
+    if known.is_in_trash:
+        sentence = f"It was deleted here and lies in the trash ({known.path}); restore it there if you want it."
+    raise UploadRefused(
+        sentence, "duplicate", 422, photo_id=str(known.photo) if known.photo else None, state=known.state
+    )
 
 
 @contextmanager
@@ -213,7 +239,7 @@ def _locked(upload: Upload) -> Iterator[int]:
             staged_path(upload.user_id, upload.pk), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         )
     except FileNotFoundError:
-        raise UploadRefused("What was sent of this file is gone; begin again.", "gone", 410) from None
+        raise _gone(upload) from None
     try:
         for attempt in range(_LOCK_ATTEMPTS):
             try:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.http import Http404, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -35,9 +35,19 @@ class Docs(SpectacularSwaggerSplitView):
         return HttpResponse(status=204 if request.method == "OPTIONS" else 405, headers={"Allow": "GET, HEAD, OPTIONS"})
 
 
+class WithHead(EndpointEnumerator):
+    """Finds the verbs of a view, HEAD too where the view says how it answers that."""
+
+    def get_allowed_methods(self, callback: Any) -> list[str]:
+        """Return them."""
+        methods = super().get_allowed_methods(callback)
+        return [*methods, "HEAD"] if hasattr(callback.cls, "head") else methods
+
+
 class SchemaOnce(SchemaGenerator):
     """Works the schema out once: it is the same for everybody, anybody may ask, and it takes a quarter of a second."""
 
+    endpoint_inspector_cls = WithHead
     _kept: ClassVar[dict[bool, Any]] = {}
 
     def get_schema(self, request: Any = None, public: bool = False) -> Any:

@@ -56,12 +56,20 @@ class ImportBody(serializers.Serializer):
 class ItemBody(serializers.Serializer):
     """One file, and what became of it."""
 
-    path = serializers.CharField()
+    upload = serializers.UUIDField(allow_null=True, help_text="The upload that brought it.")
+    photo = serializers.UUIDField(allow_null=True, help_text="The photo that it became, or is a duplicate of.")
+    path = serializers.CharField(help_text="In the import; with a number if several of one name were sent.")
+    sent_path = serializers.CharField(help_text="As it was sent; else its path in the folder or archive.")
     size_bytes = serializers.IntegerField()
     state = serializers.ChoiceField(ImportItem.State.choices)
     target = serializers.CharField(help_text="Where it lies in the library; empty if it does not.")
     code = serializers.CharField(help_text="Why it was not imported, for programs; else empty.")
     reason = serializers.CharField(help_text="The same in a sentence.")
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+    def get_fields(self) -> Any:
+        """Add the one that Python has a word for."""
+        return {"import": serializers.UUIDField(), **super().get_fields()}
 
 
 class TriedBody(serializers.Serializer):
@@ -198,5 +206,13 @@ def _import_json(wanted: Import, counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _item_json(item: ImportItem) -> dict[str, Any]:
-    plain = {name: getattr(item, name) for name in ("path", "size_bytes", "state", "target", "code", "reason")}
-    return {**plain, "state": str(item.state)}
+    plain = {name: getattr(item, name) for name in ("path", "size_bytes", "target", "code", "reason")}
+    return {
+        "import": str(item.import_run_id),
+        "upload": str(item.upload) if item.upload else None,
+        "photo": str(item.photo) if item.photo else None,
+        **plain,
+        "sent_path": item.sent_path or item.path,
+        "state": str(item.state),
+        "finished_at": utc_text(item.finished_at),
+    }

@@ -192,6 +192,14 @@ def find_own_library(request: Request, library_id: UUID) -> Library:
     return library
 
 
+def find_changeable_library(request: Request, library_id: UUID) -> Library:
+    """Return a library whose photos the user may change; 404 if it is not visible, 403 to those who may only look."""
+    library = find_library(request, library_id)
+    if not Library.objects.editable_by(request.user).filter(pk=library_id).exists():
+        raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
+    return library
+
+
 class LibraryList(ApiView):
     """All that one may see."""
 

@@ -3,14 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import trash, trash_empty
-from catalog.models import Library, TrashItem
+from catalog.models import TrashItem
 from catalog.purging import CountDiffers
 from catalog.trash_rows import TrashRefused
 from operations.api.operations import OperationBody, started
@@ -19,7 +17,7 @@ from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
-from .libraries import find_own_library
+from .libraries import find_changeable_library, find_own_library
 
 ORDER = ("-trashed_at", "id")
 
@@ -121,7 +119,7 @@ class TrashList(ApiView):
     def get(self, request: Request, library_id: UUID) -> Response:
         """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
-        page = paginate(_library(request, library_id).trash.deleted(), ORDER, request.query_params)
+        page = paginate(find_changeable_library(request, library_id).trash.deleted(), ORDER, request.query_params)
         return Response(envelope(page, [_item_json(item) for item in page.rows], request))
 
 
@@ -137,7 +135,7 @@ class TrashRestore(ApiView):
     )
     def post(self, request: Request, library_id: UUID) -> Response:
         """Do it."""
-        library = _library(request, library_id)
+        library = find_changeable_library(request, library_id)
         body = ItemsBody(data=request.data)
         body.is_valid(raise_exception=True)
         try:
@@ -167,15 +165,6 @@ class TrashEmpty(ApiView):
             )
         except CountDiffers as differs:
             raise Conflict(str(differs), "count_differs") from None
-
-
-def _library(request: Request, library_id: UUID) -> Library:
-    library = Library.objects.visible_to(request.user).filter(pk=library_id).first()
-    if library is None:
-        raise Http404
-    if not Library.objects.editable_by(request.user).filter(pk=library_id).exists():
-        raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
-    return library
 
 
 def _done_json(done: trash.Done) -> dict[str, Any]:

@@ -3,17 +3,24 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils.http import http_date
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import uploads
-from catalog.models import Import, Upload
+from catalog.finished_uploads import Fate, fate_of
+from catalog.models import FinishedUpload, Import, ImportItem, Upload
+from photolala.web.parameters import utc_text
 from photolala.web.problems import problem
 from photolala.web.views import ApiView, documented
 
@@ -28,6 +35,54 @@ PIECE = "application/offset+octet-stream"
 LARGEST_BYTES = 10**13
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def _said(name: str, description: str, kind: Any = str, *, required: bool = False) -> OpenApiParameter:
+    """Describe a header of the request."""
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, required=required)
+
+
+def _answered(name: str, description: str, statuses: Sequence[int], kind: Any = str) -> OpenApiParameter:
+    """Describe a header of the answers with these statuses."""
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, response=list(statuses))
+
+
+VERSION_HEADER = _said("Tus-Resumable", "`1.0.0`.", required=True)
+LENGTH_HEADER = _said("Upload-Length", "The size of the file in bytes.", OpenApiTypes.INT64, required=True)
+METADATA_HEADER = _said("Upload-Metadata", "Keys, each with base64 of UTF-8, separated by commas.", required=True)
+OFFSET_HEADER = _said("Upload-Offset", "Where the piece begins, in bytes.", OpenApiTypes.INT64, required=True)
+CHECKSUM_HEADER = _said("Upload-Checksum", f"One of {', '.join(uploads.CHECKSUMS)}, a space, and base64 of the digest.")
+DONE = (200, 201, 204)
+LOCATION = _answered("Location", "Where the pieces go.", [201])
+ANSWERED = [
+    _answered("Tus-Resumable", "`1.0.0`.", DONE),
+    _answered("Upload-Expires", "Until when it can be gone on with, and answers.", DONE),
+    _answered("Photolala-Upload", "Its id.", DONE, OpenApiTypes.UUID),
+    _answered("Photolala-Import", "The import that takes it in.", DONE, OpenApiTypes.UUID),
+    _answered("Photolala-Path", "The path as it was sent, as UTF-8 with percent signs.", DONE),
+    _answered("Photolala-State", "`receiving`, or the state of its item in the import.", DONE),
+    _answered(
+        "Photolala-Photo", "The photo that it became, or is a duplicate of; absent while open.", DONE, OpenApiTypes.UUID
+    ),
+    _answered("Upload-Offset", "How far it has come.", DONE, OpenApiTypes.INT64),
+    _answered("Upload-Length", "The size of the file.", DONE, OpenApiTypes.INT64),
+]
+
+
+class UploadBody(serializers.Serializer):
+    """An upload that was begun; the same in headers."""
+
+    id = serializers.UUIDField()
+    library = serializers.UUIDField()
+    path = serializers.CharField(help_text="As it was sent.")
+    size_bytes = serializers.IntegerField()
+    state = serializers.ChoiceField(["receiving", *ImportItem.State.values])
+    photo = serializers.UUIDField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+
+    def get_fields(self) -> Any:
+        """Add the one that Python has a word for."""
+        return {**super().get_fields(), "import": serializers.UUIDField()}
 
 
 class BadUpload(Exception):
@@ -72,10 +127,12 @@ class UploadList(TusView):
     @documented(
         "uploads_create",
         "Begin to send a file (tus 1.0 creation). Upload-Metadata: `filename` (needed; may hold folders), `import` or `library` "
-        "(one is needed), `layout`, `mtime` (milliseconds since 1970), `md5`: with it a file that the library has is "
-        "refused with 409 and `photo_id`.",
-        {201: "Location is where the pieces go."},
-        errors=(400, 401, 403, 404, 409, 412, 413, 422, 507),
+        "(one is needed), `layout`, `mtime` (milliseconds since 1970), `md5`: with it a file that the library or its trash "
+        "has is refused with 422, type `urn:photolala:problem:duplicate`, `photo_id` and `state` (`in_trash`, else the "
+        "photo's). Clients that were asked to retry do not repeat that. Ask for many at once: `libraries/{id}/missing/`.",
+        {201: UploadBody},
+        errors=(400, 401, 403, 404, 412, 413, 422, 507),
+        parameters=[VERSION_HEADER, LENGTH_HEADER, METADATA_HEADER, *ANSWERED[:-2], LOCATION],
     )
     def post(self, request: Request) -> HttpResponse:
         """Make room for it."""
@@ -103,7 +160,8 @@ class UploadList(TusView):
             md5=md5,
         )
         location = reverse("api:upload", args=[upload.pk])
-        return HttpResponse(status=201, headers={**BASIC, **_expires(upload), "Location": location})
+        fate = fate_of(uploads.find(request.user, upload.pk) or upload)
+        return Response(_json(fate, upload), status=201, headers={**_headers(upload, fate), "Location": location})
 
 
 class UploadDetail(TusView):
@@ -111,30 +169,32 @@ class UploadDetail(TusView):
 
     @documented(
         "uploads_offset",
-        "How far it has come (tus 1.0), in Upload-Offset.",
+        "How far it has come (tus 1.0), in Upload-Offset, and what became of it. One that is finished says its full length "
+        "until it expires.",
         {200: "See the headers."},
         errors=(401, 404, 412, 423),
+        parameters=[VERSION_HEADER, *ANSWERED],
     )
     def head(self, request: Request, upload_id: UUID) -> HttpResponse:
         """Say it in headers."""
-        upload = uploads.settle(_find(request, upload_id))
+        upload = _find(request, upload_id)
+        if isinstance(upload, Upload):
+            upload = uploads.find_any(request.user, uploads.settle(upload).pk) or upload
+        if isinstance(upload, FinishedUpload):
+            return HttpResponse(status=200, headers=_headers(upload, fate_of(upload), upload.size_bytes))
         offset = uploads.offset_of(upload)
         if offset == upload.size_bytes and upload.completed_at is None:  # complete is what will be imported, not before
             raise uploads.UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
-        headers = {
-            **BASIC,
-            **_expires(upload),
-            "Upload-Offset": str(offset),
-            "Upload-Length": str(upload.size_bytes),
-        }
-        return HttpResponse(status=200, headers=headers)
+        return HttpResponse(status=200, headers=_headers(upload, fate_of(upload), offset))
 
     @documented(
         "uploads_append",
         "Send the next piece (tus 1.0): Upload-Offset says where it begins; Upload-Checksum may come along. The last piece "
         "starts the import.",
         {204: "Upload-Offset is how far it has come."},
-        errors=(400, 401, 403, 404, 409, 410, 412, 413, 415, 423, 460, 507),
+        errors=(400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 423, 460, 503, 507),
+        parameters=[VERSION_HEADER, OFFSET_HEADER, CHECKSUM_HEADER, *ANSWERED],
+        request={PIECE: bytes},
     )
     def patch(self, request: Request, upload_id: UUID) -> HttpResponse:
         """Add it to the staged file."""
@@ -145,6 +205,10 @@ class UploadDetail(TusView):
         if not _NUMBER.fullmatch(offset):
             raise BadUpload(400, "Upload-Offset must say where the piece begins.", "upload_offset")
         length = request.headers.get("Content-Length", "")
+        if isinstance(upload, FinishedUpload):
+            if int(offset) != upload.size_bytes or request._request.read(1):
+                raise _over(upload)
+            return HttpResponse(status=204, headers=_headers(upload, fate_of(upload), upload.size_bytes))
         arrived = uploads.append(
             upload,
             int(offset),
@@ -152,17 +216,22 @@ class UploadDetail(TusView):
             int(length) if _NUMBER.fullmatch(length) else None,
             _checksum(request.headers.get("Upload-Checksum", "")),
         )
-        return HttpResponse(status=204, headers={**BASIC, **_expires(upload), "Upload-Offset": str(arrived)})
+        now = uploads.find_any(request.user, upload.pk) or upload
+        return HttpResponse(status=204, headers=_headers(now, fate_of(now), arrived))
 
     @documented(
         "uploads_delete",
-        "Give it up (tus 1.0 termination).",
+        "Give it up (tus 1.0 termination). 409 once all of it has arrived: delete the photo instead.",
         {204: "What was sent is removed."},
         errors=(401, 403, 404, 409, 412),
+        parameters=[VERSION_HEADER],
     )
     def delete(self, request: Request, upload_id: UUID) -> HttpResponse:
         """Remove what was sent."""
-        uploads.drop(_find(request, upload_id))
+        upload = _find(request, upload_id)
+        if isinstance(upload, FinishedUpload):
+            raise _over(upload)
+        uploads.drop(upload)
         return HttpResponse(status=204, headers=BASIC)
 
 
@@ -171,16 +240,55 @@ def _require_version(request: Request) -> None:
         raise BadUpload(412, f"This server speaks tus {VERSION}; send the header Tus-Resumable.", "tus_version")
 
 
-def _find(request: Request, upload_id: UUID) -> Upload:
-    upload = uploads.find(request.user, upload_id)
+def _find(request: Request, upload_id: UUID) -> Upload | FinishedUpload:
+    upload = uploads.find_any(request.user, upload_id)
     if upload is None:
         raise Http404
     _require_version(request)
     return upload
 
 
-def _expires(upload: Upload) -> dict[str, str]:
-    return {"Upload-Expires": http_date(upload.expires_at.timestamp())}
+def _over(upload: FinishedUpload) -> uploads.UploadRefused:
+    """Return why nothing can be done to an upload that is over, naming what became of it."""
+    fate = fate_of(upload)
+    return uploads.UploadRefused(
+        "The file has arrived whole, and what became of it is decided. Delete the photo if you do not want it.",
+        "complete",
+        409,
+        photo_id=str(fate.photo) if fate.photo else None,
+        state=fate.state,
+        **{"import": str(fate.import_id)},
+    )
+
+
+def _headers(upload: Upload | FinishedUpload, fate: Fate, offset: int | None = None) -> dict[str, str]:
+    """Return what every answer about an upload says in headers, for clients that read no body."""
+    said = {
+        **BASIC,
+        "Upload-Expires": http_date(upload.expires_at.timestamp()),
+        "Photolala-Upload": str(fate.upload),
+        "Photolala-Import": str(fate.import_id),
+        "Photolala-Path": quote(fate.sent_path),
+        "Photolala-State": fate.state,
+    }
+    if fate.photo:
+        said["Photolala-Photo"] = str(fate.photo)
+    if offset is not None:
+        said |= {"Upload-Offset": str(offset), "Upload-Length": str(upload.size_bytes)}
+    return said
+
+
+def _json(fate: Fate, upload: Upload) -> dict[str, Any]:
+    return {
+        "id": str(fate.upload),
+        "import": str(fate.import_id),
+        "library": str(upload.import_run.library_id),
+        "path": fate.sent_path,
+        "size_bytes": upload.size_bytes,
+        "state": fate.state,
+        "photo": str(fate.photo) if fate.photo else None,
+        "expires_at": utc_text(upload.expires_at),
+    }
 
 
 def _metadata(header: str) -> dict[str, str]:

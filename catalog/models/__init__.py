@@ -4,7 +4,7 @@ from .alias import Alias
 from .favourite import Favourite, Withdrawal
 from .file_write import FileWrite
 from .hash_cache import HashCache
-from .importing import Import, ImportItem, Upload
+from .importing import FinishedUpload, Import, ImportItem, Upload
 from .library import Library, Membership
 from .photo import Photo, PhotoMetadata
 from .snapshot import Snapshot
@@ -15,6 +15,7 @@ __all__ = [
     "Alias",
     "Favourite",
     "FileWrite",
+    "FinishedUpload",
     "HashCache",
     "Import",
     "ImportItem",

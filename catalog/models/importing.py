@@ -1,4 +1,4 @@
-"""Import and ImportItem: files that shall come into a library, and what became of each; Upload: one that is being sent."""
+"""Import and ImportItem: files that shall come into a library, and what became of each; uploads, under way and over."""
 
 import uuid
 
@@ -81,7 +81,10 @@ class ImportItem(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     mtime_ns = models.BigIntegerField()
     is_sidecar = models.BooleanField(default=False, help_text="It speaks about a photo and travels with it.")
-    upload = models.UUIDField(null=True, blank=True, help_text="The upload that holds it.")
+    upload = models.UUIDField(null=True, blank=True, help_text="The upload that holds it, or held it.")
+    sent_path = models.TextField(blank=True, db_default="", help_text="Of an upload: its path as it was sent.")
+    photo = models.UUIDField(null=True, blank=True, help_text="The photo that it became, or is a duplicate of.")
+    finished_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
     photo_md5 = models.CharField(max_length=32, blank=True)
     head_md5 = models.CharField(
@@ -103,6 +106,7 @@ class ImportItem(models.Model):
             models.Index(
                 fields=["photo_md5"], condition=models.Q(state__in=["placing", "imported"]), name="import_item_content"
             ),
+            models.Index(fields=["upload"], condition=models.Q(upload__isnull=False), name="import_item_upload"),
         ]
 
     def __str__(self) -> str:
@@ -132,6 +136,7 @@ class Upload(models.Model):
     import_run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="uploads")
     directory = models.TextField(blank=True)
     filename = models.TextField()
+    sent_path = models.TextField(blank=True, db_default="", help_text="Its path as it was sent.")
     size_bytes = models.PositiveBigIntegerField()
     mtime_ns = models.BigIntegerField()
     unchecked_from = models.BigIntegerField(null=True, blank=True)
@@ -144,3 +149,24 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class FinishedUpload(models.Model):
+    """What is remembered of an upload whose bytes are in the library, or were there already: its id leads nowhere else.
+
+    A client that missed the last answer asks how far it has come, until the upload expires; without this it would send
+    everything again.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    import_run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="finished_uploads")
+    sent_path = models.TextField(blank=True)
+    size_bytes = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["expires_at", "id"]
+
+    def __str__(self) -> str:
+        return self.sent_path

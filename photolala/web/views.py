@@ -21,6 +21,7 @@ MEANINGS = {
     403: "Yours to see, but not to change (or a request of the web pages without its CSRF token).",
     404: "Not there, or not yours to see.",
     405: "This address does not know that verb.",
+    408: "It came too slowly; what came of a file stays. Send on from where it is.",
     409: "The present state does not allow it.",
     410: "It was there, and is gone; begin again.",
     412: "The header Tus-Resumable is missing, or names another version.",

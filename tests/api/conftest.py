@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.models import Library
 from tests.factories import make_library, make_user
+from tests.photos import make_jpeg
 
 API = "/api/v1/"
 
@@ -79,3 +80,9 @@ def charlie(cast: Cast) -> APIClient:
 def anonymous(cast: Cast) -> APIClient:
     """Nobody."""
     return client_of(None)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> bytes:
+    """A photo that is sent."""
+    return make_jpeg(tmp_path / "card" / "a.jpg", seed=1, taken="2024:05:17 12:00:00").read_bytes()
