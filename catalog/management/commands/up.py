@@ -5,7 +5,6 @@ import fcntl
 import os
 import socket
 import sys
-from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,6 +20,7 @@ from catalog.upload_sweep import tidy as tidy_uploads
 from operations.running import AlreadyActive
 from photolala.lib.paths import escape_path
 from photolala.lib.supervisor import Program, Supervisor
+from photolala.web import static_files
 
 QUEUES = "files,scan,export,sync"
 
@@ -122,7 +122,7 @@ class Command(BaseCommand):
         self.stdout.write("Preparing the database …")
         try:
             call_command("migrate", interactive=False, verbosity=0)
-            call_command("collectstatic", interactive=False, verbosity=0, stdout=StringIO())
+            static_files.collect()
             call_command("first_user", stdout=self.stdout)
             tidy_uploads()
         except (OSError, OperationalError) as error:
