@@ -11,6 +11,7 @@ from photolala.broker import broker_url
 from photolala.broker.timetable import Every
 from photolala.lib.env import BadSetting, Environment, database_from_url
 from photolala.lib.secret_key import secret_key_in
+from photolala.web import cors
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
@@ -41,6 +42,7 @@ try:
     SECRET_KEY = _secret_key(DATA_DIR)
     ALLOWED_HOSTS = env.words("PHOTOLALA_HOSTS") or ["localhost", "127.0.0.1", "[::1]", socket.gethostname()]
     CSRF_TRUSTED_ORIGINS = env.words("PHOTOLALA_TRUSTED_ORIGINS")
+    CORS_ORIGINS = env.origins("PHOTOLALA_CORS")
     BEHIND_TLS = env.flag("PHOTOLALA_TLS")
     PROXIES = env.peers("PHOTOLALA_PROXIES")  # whose X-Forwarded-… headers are believed (photolala.web.proxies)
     METRICS_TOKEN = env.token("PHOTOLALA_METRICS_TOKEN")
@@ -92,6 +94,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "corsheaders",
     "csp",
     "django_htmx",
     "rest_framework",
@@ -102,9 +105,10 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "photolala.web.proxies.ProxyMiddleware",
+    *(["corsheaders.middleware.CorsMiddleware"] if CORS_ORIGINS else []),
     "photolala.web.answers.ApiProblemsMiddleware",
     "photolala.web.answers.PrivateMiddleware",
-    "photolala.web.answers.TextGZipMiddleware",
+    "photolala.web.compression.CompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -193,7 +197,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if TESTING or DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "photolala.web.static_compression.StaticStorage"
     },
 }
 STATIC_URL = "/static/"
@@ -214,6 +218,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 if BEHIND_TLS:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 60 * 60 * 24 * 365
+CORS_ALLOW_ALL_ORIGINS = CORS_ORIGINS == ["*"]
+CORS_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ORIGINS
+CORS_ALLOW_CREDENTIALS = False  # apps send tokens: a page of another origin never acts with somebody's cookie
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_METHODS, CORS_ALLOW_HEADERS, CORS_EXPOSE_HEADERS = cors.METHODS, cors.SENT, cors.READ
+CORS_PREFLIGHT_MAX_AGE = cors.KEEP_SECONDS
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -62,6 +62,20 @@ class Environment:
         """Return a list: the parts between `separator`, without blanks and empty parts."""
         return [part.strip() for part in self.text(name).split(separator) if part.strip()]
 
+    def origins(self, name: str) -> list[str]:
+        """Return the origins of web pages that are named (`https://app.example.org`), or `["*"]` for all."""
+        named = self.words(name)
+        if named == ["*"]:
+            return named
+        for one in named:
+            parts = urlsplit(one)
+            if not parts.scheme or not parts.hostname or one != f"{parts.scheme}://{parts.netloc}" or "@" in one:
+                raise BadSetting(
+                    f"{name}: {one!r} is no origin. Write scheme, host and port alone, as https://app.example.org, with commas "
+                    "between several; or * alone for all."
+                )
+        return named
+
     def peers(self, name: str) -> Peers:
         """Return the addresses and networks that are named, separated by commas."""
         try:

@@ -1,4 +1,4 @@
-"""What all answers have in common: private unless they say otherwise, text is compressed, errors of the API are problems."""
+"""What all answers have in common: private unless they say otherwise, errors of the API are problems."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,10 @@ from typing import cast
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
-from django.middleware.gzip import GZipMiddleware
 from django.utils.http import escape_leading_slashes
 
 API = "/api/"
 PROBLEM = "application/problem+json"
-_TEXT = ("text/html", "text/css", "text/javascript", "application/json")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _SENTENCES = {
     400: "The request is not right: it names no host that this server answers to, or cannot be read.",
@@ -86,14 +84,3 @@ class SlashMiddleware(CommonMiddleware):
         if response.status_code == HTTPStatus.MOVED_PERMANENTLY and request.method not in _SAFE:
             response.status_code = HTTPStatus.PERMANENT_REDIRECT
         return response
-
-
-class TextGZipMiddleware(GZipMiddleware):
-    """Compresses text; photos and videos are compressed already, and their ranges count bytes as they are."""
-
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Compress, if the client takes it."""
-        kind = response.get("Content-Type", "").partition(";")[0]
-        if response.streaming or not (kind in _TEXT or kind.endswith("+json")):
-            return response
-        return super().process_response(request, response)
