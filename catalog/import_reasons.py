@@ -50,6 +50,8 @@ def reason_for_failure(
         return "permission", f"{where} does not let Photolala's user do this.", detail
     if isinstance(error, BytesDiffer) or code in (errno.ENOENT, errno.ESTALE):
         return "changed", "It was changed or taken away while it was being imported.", detail
+    if code == errno.ETIMEDOUT and not is_writing:
+        return "timeout", "Unpacking or reading it took too long.", detail
     if code == errno.EBADMSG:
         return "corrupted", "The archive is damaged at this file.", detail
     if code in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from catalog.media.kinds import (
@@ -38,6 +39,7 @@ from .import_memory import Memory
 from .import_origins import Origin, forget_uploads, origin_of, remove_staged
 from .import_places import SPEAKING, Placer, Planner, Read, stem_of
 from .import_reasons import reason_for_failure, reject, what_is_wrong
+from .import_rows import ENDS, insert_items, write_items
 from .imports import KIND, is_sidecar_name, room_of, waiting
 from .libraries import want_scan
 from .models import Import, ImportItem, Library, Photo, Upload
@@ -49,16 +51,17 @@ from .source_for import hold_root, source_for
 logger = logging.getLogger(__name__)
 WINDOW = 400
 WINDOW_BYTES = 2 * 10**9
-LIST_BATCH = 500
+LIST_BATCH = 2000
 BRING_AT_ONCE = 10
 IN_FLIGHT = 6
 """Files that wait in each decoder while the ones before are put into the library."""
 MOST_KEPT_FOLDERS = 64
+WRITE_AT_ONCE = 100
+EMPTY = ("corrupted", "The file is empty: it holds not a single byte.")
+NO_ROOM = "The owner of the library has no room left in their quota."
 NOT_READ_AGAIN = "Not read again: an earlier import of this folder read it, and its size and time are the same."
 
 State = ImportItem.State
-_END = ("state", "photo", "code", "reason", "detail", "finished_at")
-"""The columns that say how an item ended."""
 
 
 @operation_kind(KIND, label="Import", queue="files")
@@ -99,6 +102,7 @@ class Importer:
         under_way = ImportItem.objects.filter(import_run__library=self.library, state=State.PLACING).order_by()
         self.placer.remove_earlier(under_way.values_list("target_directory", flat=True).distinct())
         with scan_decoders() as pool, closing(self.placer):
+            pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             while (wanted := waiting().filter(library=self.library).select_related("user").first()) is not None:
                 try:
                     self._import(wanted, pool)
@@ -133,14 +137,14 @@ class Importer:
         self.planner.begin(wanted)
         self.memory = Memory(wanted)
         self.room = room_of(self.library)
-        origin = origin_of(wanted)
+        origin = origin_of(wanted, partial(self.run.checkpoint, force=False, is_lasting=False))
         try:
             if wanted.listed_at is None:
                 self._list(wanted, origin)
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")
-            while window := _window(media):
-                unknown = self._told_before(origin, window)
+            for window in _windows(media):
+                unknown = self._told_before(origin, self._worth_reading(wanted, window))
                 if unknown:
                     self._take(wanted, origin, pool, unknown)
                 self.run.raise_if_stopped()
@@ -177,9 +181,9 @@ class Importer:
                 if not item.is_sidecar and not is_media_name(name):
                     reject(item, "unsupported", "It is neither a photo nor a film.")
                 batch.append(item)
-            if len(batch) >= LIST_BATCH:
-                self._write_list(batch)
-                batch = []
+                if len(batch) >= LIST_BATCH:
+                    self._write_list(batch)
+                    batch = []
         self._write_list(batch)
         with transaction.atomic():
             for path in archives:
@@ -201,7 +205,7 @@ class Importer:
 
     def _write_list(self, batch: list[ImportItem]) -> None:
         with transaction.atomic():
-            ImportItem.objects.bulk_create(batch, ignore_conflicts=True)
+            insert_items(batch)
             self.run.advance(len(batch))
             self.run.checkpoint(stop=False)
         self.run.raise_if_stopped()
@@ -218,11 +222,15 @@ class Importer:
         waiting_shots = list(shots.values())[::-1]
         read: dict[int, Read | None] = {}
         ready: list[ImportItem] = []
+        good: set[int] = set()
         for item, one in self._read(wanted, origin, pool, window):
             read[item.pk] = one
+            if one is not None and what_is_wrong(item, one.result) is None:
+                good.add(item.pk)
             while waiting_shots and all(member.pk in read for member in waiting_shots[-1]):
                 ready += waiting_shots.pop()
-            if len(ready) >= BRING_AT_ONCE:
+            # What is no photo costs nothing but its row: a hundred of these are written together.
+            if sum(member.pk in good for member in ready) >= BRING_AT_ONCE or len(ready) >= WRITE_AT_ONCE:
                 self._bring(wanted, origin, ready, read)
                 ready = []
         if ready:
@@ -246,6 +254,9 @@ class Importer:
     def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
         """Decide what becomes of files that were read, put them into the library, write the rows."""
         kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
+        if not kept:
+            self._close(wanted, origin, items, read)
+            return
         self.planner.plan(wanted, kept)
         self._write_plan([one.item for one in kept])
         try:
@@ -264,10 +275,44 @@ class Importer:
         finally:
             self.placer.leave()
         self._discard(wanted, done_with)
+        self._forget(origin, items, read)
         self.run.raise_if_stopped()
+
+    def _close(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
+        """Write what became of files none of which comes into the library."""
+        with transaction.atomic():
+            self._write_ends(items, [])
+            done_with = self._forget_uploads(wanted, items)
+        self._discard(wanted, done_with)
+        self._forget(origin, items, read)
+        self.run.raise_if_stopped()
+
+    def _forget(self, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
+        """Keep nothing of files longer than needed: no thumbnails, no copies unpacked of them and their sidecars."""
         for item in items:
+            one = read[item.pk]
+            for beside in one.sidecars.values() if one else ():
+                origin.forget(beside)
             origin.forget(item)
-            read[item.pk] = None  # thumbnails are not kept longer than needed
+            read[item.pk] = None
+
+    def _worth_reading(self, wanted: Import, window: list[ImportItem]) -> list[ImportItem]:
+        """Close those files of a window of which size and origin tell enough; return the others."""
+        closed = []
+        for item in window:
+            if item.state != State.WAITING:
+                continue
+            if not item.size_bytes:
+                reject(item, *EMPTY)
+            elif wanted.kind == Import.Kind.ARCHIVE and self.room is not None and item.size_bytes > self.room:
+                reject(item, "quota", f"{NO_ROOM} It was not unpacked. Nothing was changed.")
+            else:
+                continue
+            closed.append(item)
+        if closed:
+            with transaction.atomic():
+                self._write_ends(closed, [])
+        return [item for item in window if item.state in ImportItem.OPEN]
 
     def _read(
         self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]
@@ -344,7 +389,7 @@ class Importer:
             elif (wrong := what_is_wrong(item, result)) is not None:
                 reject(item, *wrong)
             elif self.room is not None and item.size_bytes > self.room:
-                reject(item, "quota", "The owner of the library has no room left in their quota. Nothing was changed.")
+                reject(item, "quota", f"{NO_ROOM} Nothing was changed.")
             else:
                 self.room = self.room - item.size_bytes if self.room is not None else None
                 kept.append(one)
@@ -356,14 +401,14 @@ class Importer:
         """Say what is about to be done before any file is put into the library, under the fencing number."""
         with transaction.atomic():
             fields = ["state", "photo_md5", "target_directory", "target_filename"]
-            ImportItem.objects.bulk_update([i for i in items if i.state == State.PLACING], fields, batch_size=50)
+            write_items([i for i in items if i.state == State.PLACING], fields)
             self.run.checkpoint(stop=False)
         self.run.raise_if_stopped()
 
     def _confirm(self, items: Sequence[ImportItem] = ()) -> None:
         """Raise LeaseLost if this is somebody else's work by now; else write the new names of these items."""
         with transaction.atomic():
-            ImportItem.objects.bulk_update(items, ["target_filename"], batch_size=50)
+            write_items(items, ["target_filename"])
             self.run.checkpoint(stop=False)
 
     def _settle(self) -> None:
@@ -442,8 +487,7 @@ class Importer:
         beside = {one.pk: one for read in placed for one in read.sidecars.values() if one.state != State.WAITING}
         ended = [item for item in items if item.state not in ImportItem.OPEN]
         _note_end([*ended, *beside.values()])
-        fields = ["photo_md5", "head_md5", "target_directory", "target_filename", *_END]
-        ImportItem.objects.bulk_update([*ended, *beside.values()], fields, batch_size=50)
+        write_items([*ended, *beside.values()], ENDS)
         self._count([*ended, *beside.values()], len(ended))
 
     def _count(self, items: Iterable[ImportItem], done: int = 0) -> None:
@@ -514,9 +558,8 @@ class Importer:
                 if item.state in ImportItem.OPEN:
                     reject(item, "no_photo", "No photo that it speaks about was imported.")
             _note_end(sidecars)
-            fields = ["target_directory", "target_filename", *_END]
             with transaction.atomic():
-                ImportItem.objects.bulk_update(sidecars, fields, batch_size=50)
+                write_items(sidecars, ENDS)
                 self._count(sidecars)
         finally:
             self.placer.leave()
@@ -544,9 +587,28 @@ def _note_end(items: Iterable[ImportItem]) -> None:
         item.finished_at = None if item.state in ImportItem.OPEN else now
 
 
-def _window(media: Any) -> list[ImportItem]:
+def _windows(media: QuerySet[ImportItem]) -> Iterator[list[ImportItem]]:
+    """Yield the open files in windows until none is left; each begins behind the one before, for what is done is many rows."""
+    after: ImportItem | None = None
+    while True:
+        window = _window(_behind(media, after))
+        if not window and after is None:
+            return
+        after = window[-1] if window else None  # once more from the beginning: files may have come, or wait again
+        if window:
+            yield window
+
+
+def _behind(media: QuerySet[ImportItem], last: ImportItem | None) -> QuerySet[ImportItem]:
+    if last is None:
+        return media
+    later = Q(directory__gt=last.directory) | Q(filename__gt=last.filename)
+    return media.filter(later, directory__gte=last.directory)
+
+
+def _window(media: QuerySet[ImportItem]) -> list[ImportItem]:
     """Return the next open files, so that files of one shot are in one window, as far as that can be told by their names."""
-    window = list(media.order_by("directory", "filename", "id")[: WINDOW * 2])
+    window = list(media.order_by("directory", "filename")[: WINDOW * 2])
     end = total = 0
     while end < min(len(window), WINDOW) and (end == 0 or total < WINDOW_BYTES):
         total += window[end].size_bytes

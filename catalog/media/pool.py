@@ -18,6 +18,7 @@ from catalog.media.wire import BadMessage
 _DIGEST_IN_FLIGHT = 2
 _MOST_BATCH = 40
 _MOST_INNOCENT_STARTS = 5
+TICK_SECONDS = 0.5
 
 AnyResult = SurveyResult | DigestResult | PreviewResult
 
@@ -76,6 +77,8 @@ class DecoderPool:
         self._busy = False
         self.libraries: set[str] = set()
         """What some file needed, which decoders started from then on bring along."""
+        self.tick: Callable[[], object] | None = None
+        """Called about every second while the pool waits for a process; what it raises ends the work under way."""
 
     def __enter__(self) -> DecoderPool:
         return self
@@ -145,6 +148,8 @@ class DecoderPool:
                         return
                     continue
                 self._wait(run)
+                if self.tick:
+                    self.tick()
         finally:
             self._busy = False
             for index, decoder in enumerate(self._decoders):
@@ -228,7 +233,8 @@ class DecoderPool:
                 if decoder is not None and decoder.batches:
                     selector.register(decoder.channel, selectors.EVENT_READ, index)
                     deadline = min(deadline, decoder.deadline)
-            ready = [key.data for key, _ in selector.select(max(0.0, deadline - now))]
+            longest = TICK_SECONDS if self.tick else deadline - now
+            ready = [key.data for key, _ in selector.select(max(0.0, min(longest, deadline - now)))]
         for index in ready:
             self._read(index, run)
         now = time.monotonic()

@@ -9,40 +9,46 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from catalog.sources.base import Directory, Problem, SourceUnavailable
+from catalog.media.kinds import extension_of
+from catalog.sources import archive_list
+from catalog.sources.base import Directory, Problem, ProblemKind, SourceUnavailable
+from catalog.sources.placing import numbered
 from catalog.sources.replacing import require_room_beside
+from catalog.sources.unpacking import unpack
 from photolala.lib.paths import escape_path
 
-MOST_ENTRIES = 200_000
-_CHUNK_BYTES = 1024 * 1024
+ARCHIVES = frozenset({"zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst"})
+MOST_KEPT = 64
+"""Unpacked copies at once, each an open file."""
 _EXTENDED_TIME = 0x5455
-_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+_LONGEST_SHOWN = 300
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
 class ArchiveSource:
     """The regular, visible files of the archive behind a descriptor, which this object takes over and closes.
 
-    Names are those of the archive in escaped form. A file is unpacked into an unnamed temporary file in `working` when it
-    is opened, and stays there until `forget` or `close`.
+    Names are those of the archive in escaped form; of several files with one name all but the first get a number. A file is
+    unpacked into an unnamed temporary file in `working` when it is opened, and stays there until `forget` or `close`, or
+    until many others were opened: then it is unpacked again.
     """
 
-    def __init__(self, descriptor: int, working: Path) -> None:
-        """Read the list of files. Raises SourceUnavailable with a sentence if it is no readable archive."""
-        self._working = working
+    def __init__(self, descriptor: int, working: Path, breathe: Callable[[], object] = lambda: None) -> None:
+        """Read and judge the list of files. Raises SourceUnavailable with a sentence if nothing is read of this archive.
+
+        `breathe` is called while something is unpacked; what it raises ends that.
+        """
+        self._working, self._breathe = working, breathe
         self._unpacked: dict[str, int] = {}
         self._file = open(descriptor, "rb")  # noqa: SIM115  (closed by close)
         try:
+            archive_list.require_short_list(self._file)
             self._zip = zipfile.ZipFile(self._file)
-            if len(self._zip.filelist) > MOST_ENTRIES:
-                raise SourceUnavailable(
-                    f"The archive lists {len(self._zip.filelist):,} files; up to {MOST_ENTRIES:,} are read. Unpack it into a "
-                    "folder and import that."
-                )
+            archive_list.require_honest(self._zip.filelist, os.fstat(descriptor).st_size, self._zip.start_dir)
         except (*_BROKEN, OSError) as error:
             self._file.close()
             raise SourceUnavailable(f"The ZIP archive cannot be read: {error}. Nothing was imported of it.") from None
@@ -50,7 +56,8 @@ class ArchiveSource:
             self._file.close()
             raise
         self._entries: dict[str, zipfile.ZipInfo] = {}
-        self._problems: list[Problem] = []
+        self._problems: dict[str, Problem] = {}
+        self._numbers: dict[str, int] = {}
         for entry in self._zip.filelist:
             self._add(entry)
 
@@ -62,7 +69,7 @@ class ArchiveSource:
 
     def walk(self) -> Iterator[Directory]:
         """Yield the folders that hold files, in order of their paths; the first carries what cannot be read."""
-        by_folder: dict[str, Directory] = {"": Directory("", problems=list(self._problems))}
+        by_folder: dict[str, Directory] = {"": Directory("", problems=list(self._problems.values()))}
         for path, entry in self._entries.items():
             folder, _, name = path.rpartition("/")
             directory = by_folder.setdefault(folder, Directory(folder))
@@ -77,6 +84,8 @@ class ArchiveSource:
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, "The archive holds no such file", path)
         if path not in self._unpacked:
+            while len(self._unpacked) >= MOST_KEPT:
+                self.forget(next(iter(self._unpacked)))
             self._unpacked[path] = self._unpack(entry)
         return os.open(f"/proc/self/fd/{self._unpacked[path]}", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -102,19 +111,38 @@ class ArchiveSource:
         except ValueError:
             path = ascii(entry.filename)[1:-1]
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
-            self._problems.append(
-                Problem(path[:300], "Its name leads out of the archive, so it is not read.", "special")
-            )
-        elif any(part.startswith(".") or part == "__MACOSX" for part in parts):
-            return
+            self._refuse(path, "Its name leads out of the archive, so it is not read.", "special")
+        elif archive_list.is_left_out(parts):
+            if (problem := archive_list.what_is_left_out(path, parts)) is not None:
+                self._refuse(*problem)
         elif stat.S_ISLNK(entry.external_attr >> 16):
-            self._problems.append(Problem(path[:300], "This is a link, so it is not read.", "special"))
+            self._refuse(path, "This is a link, so it is not read.", "special")
+        elif extension_of(parts[-1]) in ARCHIVES:
+            sentence = (
+                "It is an archive inside an archive, which is not unpacked. Unpack the outer one, and import this one."
+            )
+            self._refuse(path, sentence, "special")
         elif entry.flag_bits & 0x1:
-            self._problems.append(Problem(path[:300], "It is locked with a password.", "unreadable"))
-        elif entry.compress_type not in _METHODS:
-            self._problems.append(Problem(path[:300], "It is packed in a way that is not known here.", "unreadable"))
+            self._refuse(path, "It is locked with a password.", "unreadable")
+        elif entry.compress_type not in archive_list.METHODS:
+            self._refuse(path, "It is packed in a way that is not known here.", "unreadable")
+        elif (sentence := archive_list.wrong_size(entry) or "") != "":
+            self._refuse(path, sentence, "unreadable")
         else:
-            self._entries.setdefault(path, entry)
+            self._entries[self._own_path(path)] = entry
+
+    def _refuse(self, path: str, sentence: str, kind: ProblemKind) -> None:
+        path = self._own_path(path[:_LONGEST_SHOWN].lstrip("/") or "(no name)")
+        self._problems[path] = Problem(path, sentence, kind)
+
+    def _own_path(self, path: str) -> str:
+        """Return `path`, with a number if the archive has another file of that name: none may stand for two."""
+        free = path
+        folder, slash, name = path.rpartition("/")
+        while free in self._entries or free in self._problems:
+            self._numbers[path] = self._numbers.get(path, 1) + 1
+            free = f"{folder}{slash}{numbered(name, self._numbers[path])}"
+        return free
 
     def _unpack(self, entry: zipfile.ZipInfo) -> int:
         """Return a descriptor of a temporary copy. No more is written than the archive says, and than there is room for."""
@@ -125,12 +153,7 @@ class ArchiveSource:
         finally:
             os.close(folder)
         with tempfile.TemporaryFile(dir=self._working, buffering=0) as copy:
-            try:
-                with self._zip.open(entry) as packed:
-                    while chunk := packed.read(_CHUNK_BYTES):
-                        copy.write(chunk)
-            except _BROKEN as error:
-                raise OSError(errno.EBADMSG, f"The archive is damaged at this file ({error})") from None
+            unpack(self._file, entry, copy, self._breathe)
             moment = _mtime_ns(entry)
             os.utime(copy.fileno(), ns=(moment, moment))
             return os.dup(copy.fileno())

@@ -232,8 +232,8 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
     slow = make_jpeg(card / "slow.jpg", seed=3)
     real_open = importing.origin_of
 
-    def origin(wanted):
-        inner = real_open(wanted)
+    def origin(wanted, breathe):
+        inner = real_open(wanted, breathe)
         opened = inner.open
 
         def open_one(item):
