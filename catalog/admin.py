@@ -4,6 +4,7 @@ import re
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -11,8 +12,11 @@ from django.http import HttpRequest
 from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, LargeTableAdmin
 
-from .libraries import forget_library, remove_member, set_member, start_scan
+from .libraries import LibraryRefused, forget_library, remove_member, set_member, start_scan
+from .library_changes import SETTINGS, SettingRefused, check_settings
+from .library_changes import change as change_settings
 from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
+from .transferring import check_transfer, transfer
 from .waiting_work import waiting_in
 
 LIBRARY_FACTS = [
@@ -31,6 +35,26 @@ LIBRARY_FACTS = [
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
+class LibraryForm(forms.ModelForm):
+    """What an administrator may change of a library, within what its page allows."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the verbs would refuse."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        try:
+            check_settings(self.instance, {name: cleaned[name] for name in self.changed_data if name in SETTINGS})
+        except SettingRefused as refused:
+            self.add_error(refused.name, str(refused))
+        except KeyError:
+            return cleaned  # a field is refused already
+        if "owner" in self.changed_data and "owner" in cleaned:
+            try:
+                check_transfer(self.instance, cleaned["owner"])
+            except LibraryRefused as refused:
+                self.add_error("owner", str(refused))
+        return cleaned
+
+
 class MembershipInline(admin.TabularInline):
     """Who else may see it."""
 
@@ -43,6 +67,7 @@ class MembershipInline(admin.TabularInline):
 class LibraryAdmin(LargeTableAdmin):
     """Settings may be changed; roots and figures are facts. A library is added where its folder is checked: on its page."""
 
+    form = LibraryForm
     list_display = ["name", "owner", "root", "photo_count", "problem_count", "missing_count", "scanned_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "root", "owner__username"]
@@ -74,6 +99,19 @@ class LibraryAdmin(LargeTableAdmin):
             if waiting.count:
                 named.append([f"Lost with it: {waiting.sentence}"])
         return named, {"libraries": len(objs)}, set(), []
+
+    def save_model(self, request: HttpRequest, obj: Library, form: Any, change: bool) -> None:
+        """Change settings and owner as the page and the commands do."""
+        library = Library.objects.select_related("owner").get(pk=obj.pk)
+        wanted = {name: form.cleaned_data[name] for name in form.changed_data if name in SETTINGS}
+        change_settings(library, **wanted)
+        if "owner" in form.changed_data:
+            before = library.owner
+            transfer(library, obj.owner)
+            self.message_user(
+                request,
+                f"{obj.owner} owns {obj.name} now: its photos' ratings are shown as their stars. {before} is an editor of it.",
+            )
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Let members in and out as the page does: what they leave behind is finished."""

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from . import publishing
@@ -37,10 +36,14 @@ def set_rating(user: Any, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
 
 
 def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
-    """Turn any stars of the photo into none, and none into five; two at once end as two in a row would."""
+    """Turn any stars of the photo into none, and none into five; two at once end as two in a row would.
+
+    What counts is what its owner sees: a click on a hollow star always gives five.
+    """
     with transaction.atomic():
         photo = Photo.objects.select_for_update().get(pk=photo_id)
-        return set_rating(user, photo, 0 if photo.rating else FULL)
+        is_seen = Favourite.objects.filter(photo=photo, user__libraries=photo.library_id).exists()
+        return set_rating(user, photo, 0 if is_seen else FULL)
 
 
 def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> int:
@@ -182,13 +185,7 @@ def mirror_read_stars(library: Library, read: Sequence[tuple[UUID, int | None]])
         mirror_for_owner(library, concerned)
 
 
-def changeable(user: Any) -> Q:
-    """Return the condition on photos whose own rating `user` may change: those of libraries owned or edited."""
-    return Q(library__in=Library.objects.editable_by(user).values("pk"))
-
-
 __all__ = [
-    "changeable",
     "mirror_for_owner",
     "mirror_read_stars",
     "queue_stars",

@@ -20,7 +20,7 @@ from catalog.sources.local import LocalSource
 from operations.models import ACTIVE, Operation
 from photolala.lib.paths import escape_path
 
-from .libraries import LibraryRefused, checked_folder, refuse_overlap
+from .libraries import LibraryRefused, checked_folder, refuse_overlap, want_scan
 from .locations import cache_location
 from .models import Library, Photo
 from .snapshot_history import root_md5
@@ -33,7 +33,7 @@ LEAST_FOUND = 0.5
 
 
 def relocate(library: Library, user: Any, folder: str) -> Library:
-    """Let the library lie in `folder` from now on; nothing is scanned yet. Returns it as it is then.
+    """Let the library lie in `folder` from now on, and have it scanned for `user`. Returns it as it is then.
 
     The folder must show that it is the one: by the catalog that Photolala left in it, or by at least half of a sample of
     the known files. Raises LibraryRefused with a sentence; then nothing was changed.
@@ -64,6 +64,8 @@ def relocate(library: Library, user: Any, folder: str) -> Library:
     except IntegrityError:
         raise LibraryRefused("That folder is a library already. Nothing was changed.") from None
     _carry_snapshots(locked, before)
+    want_scan(locked, user)
+    locked.refresh_from_db()
     return locked
 
 

@@ -20,7 +20,6 @@ from catalog.sources.placing import sync_folder
 from . import trash_files, trash_rows
 from .libraries import want_scan
 from .models import Library, Photo, TrashItem
-from .ratings import changeable
 from .trash_movers import UNDER_WAY, Mover, MoverLost
 from .trash_rows import TrashRefused, settle, writable_root
 
@@ -64,7 +63,7 @@ def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
     happens to them. At most 1,000.
     """
     done = Done()
-    photos = Photo.objects.filter(changeable(user), pk__in=list(photo_ids)).select_related("library").order_by("pk")
+    photos = Photo.objects.editable_by(user).filter(pk__in=list(photo_ids)).select_related("library").order_by("pk")
     by_library: dict[UUID, list[Photo]] = {}
     for photo in photos:
         by_library.setdefault(photo.library_id, []).append(photo)

@@ -14,7 +14,6 @@ from catalog import dates, filing
 from catalog.filing import file_all
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
-from catalog.ratings import changeable
 from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, RequestBody, documented
 
@@ -115,7 +114,7 @@ class PhotoDates(ApiView):
         body.is_valid(raise_exception=True)
         wish = _wish(body.validated_data)
         ids: list[UUID] = list(dict.fromkeys(body.validated_data["photo_ids"]))
-        photos = list(Photo.objects.filter(changeable(request.user), pk__in=ids).select_related("library"))
+        photos = list(Photo.objects.editable_by(request.user).filter(pk__in=ids).select_related("library"))
         planned = dates.plan(photos, wish)
         changed = 0
         if not body.validated_data["dry_run"]:

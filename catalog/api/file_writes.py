@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from catalog import writes
 from catalog.models import FileWrite, Photo
-from catalog.ratings import changeable
 from catalog.undoing import undo_last
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
@@ -136,7 +135,7 @@ class PhotoUndo(ApiView):
         photo = Photo.objects.visible_to(request.user).filter(pk=photo_id).first()
         if photo is None:
             raise Http404
-        if not Photo.objects.filter(changeable(request.user), pk=photo_id).exists():
+        if not Photo.objects.editable_by(request.user).filter(pk=photo_id).exists():
             raise PermissionDenied("You may look at this photo, but not change it. Nothing was changed.")
         try:
             taken_back = undo_last(photo, request.user)

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from accounts.models import User
 from catalog import libraries as verbs
 from catalog.last_scans import SOURCE_TROUBLES, last_scans, stopped_json
+from catalog.library_changes import SettingRefused, change, check_settings
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
 from catalog.waiting_work import waiting_in
@@ -269,24 +270,20 @@ class LibraryDetail(ApiView):
         library = find_own_library(request, library_id)
         body = LibraryChange(data=request.data)
         body.is_valid(raise_exception=True)
-        if body.validated_data.get("is_watched") and library.source != "local":
-            raise Unprocessable(
-                "Only folders of the server can be watched; set scan_every_hours instead.", "cannot_watch"
-            )
         root = body.validated_data.pop("root", None)
+        try:
+            check_settings(library, body.validated_data)
+        except SettingRefused as refused:
+            raise Unprocessable(str(refused), refused.code) from None
         if root is not None:
             try:
                 library = relocate(library, request.user, root)
             except verbs.LibraryRefused as refused:
                 raise Unprocessable(str(refused), "folder_refused") from None
-        if body.validated_data.get("is_watched") and library.source != "local":
-            raise Unprocessable(
-                "Only folders of the server can be watched; set scan_every_hours instead.", "cannot_watch"
-            )
-        for name, value in body.validated_data.items():
-            setattr(library, name, value)
-        if body.validated_data:
-            library.save(update_fields=list(body.validated_data))
+        try:
+            library = change(library, **body.validated_data)
+        except SettingRefused as refused:
+            raise Unprocessable(str(refused), refused.code) from None
         return Response(library_json(library, request.user, "owner"))
 
     @documented(

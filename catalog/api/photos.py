@@ -3,6 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.http import Http404
 from rest_framework import serializers
@@ -16,7 +17,7 @@ from catalog.api.filter_parameters import PARAMETERS
 from catalog.favourites import FULL, MOST_AT_ONCE
 from catalog.filters import NAMES, PhotoFilters
 from catalog.models import Favourite, Library, Photo
-from catalog.ratings import changeable, set_rating
+from catalog.ratings import set_rating
 from catalog.stars import star, star_many
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
@@ -131,7 +132,7 @@ class PhotoDetail(ApiView):
             raise Http404
         body = PhotoChange(data=request.data)
         body.is_valid(raise_exception=True)
-        if not visible.filter(changeable(request.user)).exists():
+        if not Photo.objects.editable_by(request.user).filter(pk=photo_id).exists():
             raise PermissionDenied(
                 "You may look at this photo, but not change it: ask the library's owner. Nothing was changed."
             )
@@ -141,9 +142,11 @@ class PhotoDetail(ApiView):
             (planned,) = dates.plan([photo], dates.Setting(taken.local, taken.offset_minutes))
             if planned.problem:
                 raise Unprocessable(f"{planned.problem} Nothing was changed.", "impossible_date")
-            dates.set_dates(request.user, [planned])
-        if "rating" in body.validated_data:
-            set_rating(request.user, photo_id, body.validated_data["rating"])
+        with transaction.atomic():
+            if taken is not None:
+                dates.set_dates(request.user, [planned])
+            if "rating" in body.validated_data:
+                set_rating(request.user, photo_id, body.validated_data["rating"])
         return Response(self._facts(request, photo_id))
 
     def _facts(self, request: Request, photo_id: UUID) -> dict[str, Any]:

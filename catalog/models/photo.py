@@ -27,6 +27,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         """The photos of the libraries that `user` may see."""
         return self.filter(library__in=Library.objects.visible_to(user).values("pk"))
 
+    def editable_by(self, user: Any) -> Self:
+        """The photos that `user` may change: those of libraries that they own or edit."""
+        return self.filter(library__in=Library.objects.editable_by(user).values("pk"))
+
     def shown(self) -> Self:
         """Those with a picture: what the timeline shows."""
         return self.filter(is_shown=True)

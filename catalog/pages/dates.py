@@ -18,7 +18,6 @@ from catalog import dates, filing
 from catalog.layouts import folder_of
 from catalog.media.dates import parse_offset
 from catalog.models import Photo
-from catalog.ratings import changeable
 from catalog.writes import NothingToUndo, last_done
 
 MOST_SHOWN = 100
@@ -124,7 +123,7 @@ def change_dates(request: HttpRequest) -> HttpResponse:
 @require_POST
 def take_date_back(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
     """Take back the last date that was written into the photo's file."""
-    photo = Photo.objects.filter(changeable(request.user), pk=photo_id).select_related("library").first()
+    photo = Photo.objects.editable_by(request.user).filter(pk=photo_id).select_related("library").first()
     if photo is None:
         raise Http404("There is no such photo, or it is not yours to change.")
     try:
@@ -149,7 +148,7 @@ def _ids(text: str) -> list[uuid.UUID]:
 
 def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
     """Return the photos that the address names and that the user may change, and the page's context. Raises Http404."""
-    mine = Photo.objects.filter(changeable(request.user)).select_related("library")
+    mine = Photo.objects.editable_by(request.user).select_related("library")
     missing = Http404("There are no photos there that are yours to change.")
     try:
         photo_id, library_id = (

@@ -1,7 +1,6 @@
 """Members and settings of a library: the owner's alone. Everybody else gets 404."""
 
 import uuid
-from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -13,10 +12,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
 from catalog import libraries as verbs
+from catalog.library_changes import SETTINGS, SettingRefused, change
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
 from catalog.waiting_work import waiting_in, waiting_of
-from operations.running import AlreadyActive
 
 from .frame import owned_frame
 from .time_zones import time_zone_names
@@ -33,16 +32,7 @@ class SettingsForm(forms.ModelForm):
 
     class Meta:
         model = Library
-        fields = [
-            "name",
-            "time_zone",
-            "ratings",
-            "file_times",
-            "scan_every_hours",
-            "verify_every_days",
-            "trash_days",
-            "is_watched",
-        ]
+        fields = SETTINGS
 
     def clean_file_times(self) -> str:
         """Leave it as it is if the form does not say."""
@@ -64,17 +54,9 @@ class SettingsForm(forms.ModelForm):
         return int(self.instance.trash_days if wanted == "" else wanted)
 
     def clean_is_watched(self) -> bool:
-        """Leave it as it is if the form does not say; only folders of this machine can be watched."""
+        """Leave it as it is if the form does not say."""
         wanted = self.cleaned_data["is_watched"]
-        is_watched = wanted == "1" if wanted else bool(self.instance.is_watched)
-        return is_watched and self.instance.source == "local"
-
-    def clean_time_zone(self) -> str:
-        """Refuse a zone that this server does not know."""
-        zone = self.cleaned_data["time_zone"]
-        if zone not in time_zone_names():
-            raise forms.ValidationError("This server knows no such time zone; choose one of the list.")
-        return str(zone)
+        return wanted == "1" if wanted else bool(self.instance.is_watched)
 
 
 @login_required
@@ -90,11 +72,14 @@ def show_settings(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 def save_settings(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Save name, time zone and ratings policy. The time zone counts from the next reading of a file."""
     frame = owned_frame(request, library_id, "settings")
-    library = Library.objects.get(pk=library_id)
-    form = SettingsForm(request.POST, instance=library)
+    form = SettingsForm(request.POST, instance=Library.objects.get(pk=library_id))
     if not form.is_valid():
         return _page(request, frame, form, status=422)
-    library.save(update_fields=list(form.cleaned_data))
+    try:
+        change(Library.objects.get(pk=library_id), **form.cleaned_data)
+    except SettingRefused as refused:
+        form.add_error(refused.name, str(refused))
+        return _page(request, frame, form, status=422)
     messages.success(request, "Saved.")
     return redirect("catalog:library-settings", library_id)
 
@@ -151,8 +136,6 @@ def move(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     except verbs.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
         return _page(request, frame, form, status=422, move_error=str(refused), move_folder=folder)
-    with suppress(AlreadyActive):
-        verbs.start_scan(library, request.user)
     messages.success(request, f"The library lies in {library.root} now. A scan makes sure of every file.")
     return redirect("catalog:library-settings", library_id)
 
