@@ -5,10 +5,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from accounts.attempts import PER_NAME_AND_ADDRESS
 from catalog.libraries import remove_member, set_member, start_scan
 from operations import control
 from operations.models import Operation, State
-from photolala.web import throttle
 from tests.factories import PASSWORD, make_user
 
 from .conftest import Cast, client_of
@@ -85,7 +85,7 @@ def test_the_admin_has_no_door_of_its_own(anonymous: Client, bob: Client) -> Non
     root = make_user("root", is_staff=True, is_superuser=True)
     answer = anonymous.get(reverse("admin:index"), follow=True)
     assert answer.resolver_match.view_name == "accounts:login"
-    for _ in range(throttle.MOST_FAILURES):
+    for _ in range(PER_NAME_AND_ADDRESS.free):
         anonymous.post(answer.request["PATH_INFO"], {"username": "root", "password": "wrong"})
     for address in (reverse("admin:login"), reverse("accounts:login")):
         anonymous.post(address, {"username": "root", "password": PASSWORD})
