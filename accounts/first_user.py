@@ -4,7 +4,7 @@ import secrets
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from .models import User
 
@@ -33,5 +33,9 @@ def create_first_user(name_and_password: str = "") -> tuple[User, str] | None:
                 validate_password(password, user)
         except ValidationError as error:
             raise BadFirstUser(f"PHOTOLALA_ADMIN cannot be used: {' '.join(error.messages)}") from None
-        created = User.objects.create_superuser(username=name, password=made or password)
+        try:
+            with transaction.atomic():
+                created = User.objects.create_superuser(username=name, password=made or password)
+        except IntegrityError:  # another process that started at this moment was first
+            return None
         return created, made

@@ -40,11 +40,12 @@ from .import_origins import Origin, forget_uploads, origin_of, remove_staged
 from .import_places import SPEAKING, Placer, Planner, Read, stem_of
 from .import_reasons import reason_for_failure, reject, what_is_wrong
 from .import_rows import ENDS, insert_items, write_items
-from .imports import KIND, is_sidecar_name, room_of, waiting
+from .imports import KIND, is_sidecar_name, waiting
 from .libraries import want_scan
 from .models import Import, ImportItem, Library, Photo, Upload
 from .planning import Entry, doubted, is_racy, sidecar_signature
 from .ratings import mirror_for_owner, set_ratings
+from .reservations import holding, room_of, without_room
 from .scan_rows import Claimed, Row
 from .source_for import hold_root, source_for
 
@@ -258,7 +259,7 @@ class Importer:
             self._close(wanted, origin, items, read)
             return
         self.planner.plan(wanted, kept)
-        self._write_plan([one.item for one in kept])
+        self._write_plan(wanted, kept)
         try:
             self.placer.reserve(kept)
             self._confirm()
@@ -397,9 +398,14 @@ class Importer:
                 self.duplicates.take_on(one)
         return kept
 
-    def _write_plan(self, items: list[ImportItem]) -> None:
+    def _write_plan(self, wanted: Import, kept: list[Read]) -> None:
         """Say what is about to be done before any file is put into the library, under the fencing number."""
-        with transaction.atomic():
+        items = [one.item for one in kept]
+        with holding(self.library.owner):
+            new = [one.item for one in kept if one.item.state == State.PLACING and not one.was_placed]
+            for item in without_room(wanted, new):  # another import may have taken it since it was decided
+                item.target_directory = item.target_filename = ""
+                reject(item, "quota", f"{NO_ROOM} Nothing was changed.")
             fields = ["state", "photo_md5", "target_directory", "target_filename"]
             write_items([i for i in items if i.state == State.PLACING], fields)
             self.run.checkpoint(stop=False)

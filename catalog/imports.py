@@ -21,7 +21,7 @@ from photolala.lib.paths import escape_path, unescape_path
 from .finished_uploads import close_if_done, forget_expired
 from .import_origins import remove_staged
 from .libraries import checked_folder, refuse_foreign
-from .models import Import, ImportItem, Library, Photo, Upload
+from .models import Import, ImportItem, Library, Upload
 
 KIND = "import"
 EXPIRES_AFTER = timedelta(days=3)
@@ -189,6 +189,8 @@ def take_in(upload: Upload) -> None:
     """Make a file that was sent whole an item of its import, or an import of its own if it is an archive. Safe to repeat."""
     wanted = upload.import_run
     with transaction.atomic():
+        # Of files with one name that end at one moment each gets its own.
+        list(Import.objects.select_for_update(no_key=True).filter(pk=wanted.pk).values_list("pk", flat=True))
         done = Upload.objects.select_for_update().filter(pk=upload.pk, completed_at=None)
         if not done.update(completed_at=timezone.now(), expires_at=timezone.now() + KEEP_REJECTED):
             return
@@ -226,17 +228,6 @@ def _free_item_name(wanted: Import, upload: Upload) -> str:
     while wanted.items.filter(directory=upload.directory, filename=name).exists():
         name, number = numbered(upload.filename, number), number + 1
     return name
-
-
-def room_of(library: Library) -> int | None:
-    """Return how many bytes more the owner's libraries may hold; None without a quota."""
-    quota = library.owner.quota_bytes
-    if quota is None:
-        return None
-    mine = Library.objects.filter(owner=library.owner).values("pk")
-    here = Photo.objects.filter(library__in=mine).exclude(state__in=[Photo.State.MISSING, Photo.State.REMOTE])
-    used = here.aggregate(sum=Sum("size_bytes"))
-    return int(quota - (used["sum"] or 0))
 
 
 def is_sidecar_name(name: str) -> bool:

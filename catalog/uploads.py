@@ -11,8 +11,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Sum
 from django.utils import timezone
 
 from catalog.sources.names import SYSTEM_FILES
@@ -21,9 +19,10 @@ from photolala.lib.paths import escape_path
 
 from .finished_uploads import close_if_done, find_finished
 from .import_origins import remove_staged, staged_path
-from .imports import EXPIRES_AFTER, ImportRefused, open_batch, room_of, take_in
+from .imports import EXPIRES_AFTER, ImportRefused, open_batch, take_in
 from .known_contents import known_contents
 from .models import FinishedUpload, Import, Library, Upload
+from .reservations import holding, room_to_promise, room_to_send
 
 CHUNK_BYTES = 1024 * 1024
 LEAST_FREE_BYTES = 256 * 1024 * 1024
@@ -50,16 +49,6 @@ def begin(
     """
     directory, filename = _clean(path)
     _refuse_known(wanted.library, md5)
-    under_way = Upload.objects.filter(user=user).aggregate(sum=Sum("size_bytes"))["sum"] or 0
-    if under_way + size_bytes > settings.UPLOAD_QUOTA_BYTES:
-        raise UploadRefused(
-            "You have as much under way as the server takes at once. Wait until it is imported, then send more.",
-            "quota",
-            413,
-        )
-    room = room_of(wanted.library)
-    if room is not None and size_bytes > room:
-        raise UploadRefused("The owner of the library has no room left in their quota.", "quota", 413)
     upload = Upload(
         user=user,
         import_run=wanted,
@@ -70,15 +59,39 @@ def begin(
         mtime_ns=mtime_ns if mtime_ns is not None else int(timezone.now().timestamp()) * 10**9,
         expires_at=timezone.now() + EXPIRES_AFTER,
     )
-    staged = staged_path(user.pk, upload.pk)
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(staged.parent).free < size_bytes + LEAST_FREE_BYTES:
-        raise UploadRefused("The server's disk has no room for this file. Tell its administrator.", "no_space", 507)
-    upload.save()  # a row without a file is seen and removed later; a file without a row would not be
-    os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    _reserve(upload)  # a row without a file is seen and removed later; a file without a row would not be
+    try:
+        _make_staged(upload)
+    except (UploadRefused, OSError):
+        upload.delete()
+        raise
     if not size_bytes:
         take_in(upload)
     return upload
+
+
+def _reserve(upload: Upload) -> None:
+    """Write the row, by which its bytes are reserved until it is removed. Raises UploadRefused if there is no room."""
+    library = upload.import_run.library
+    with holding(upload.user, library.owner):
+        if upload.size_bytes > room_to_send(upload.user):
+            raise UploadRefused(
+                "You have as much under way as the server takes at once. Wait until it is imported, then send more.",
+                "quota",
+                413,
+            )
+        room = room_to_promise(library)
+        if room is not None and upload.size_bytes > room:
+            raise UploadRefused("The owner of the library has no room left in their quota.", "quota", 413)
+        upload.save()
+
+
+def _make_staged(upload: Upload) -> None:
+    staged = staged_path(upload.user_id, upload.pk)
+    staged.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(staged.parent).free < upload.size_bytes + LEAST_FREE_BYTES:
+        raise UploadRefused("The server's disk has no room for this file. Tell its administrator.", "no_space", 507)
+    os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
 def find(user: Any, upload_id: UUID) -> Upload | None:
@@ -294,6 +307,7 @@ def batch_for(user: Any, import_id: UUID | None, library_id: UUID | None, layout
         )
     recent = mine.filter(library=library, layout=layout, created_at__gt=timezone.now() - timedelta(hours=1))
     try:
-        return recent.order_by("-created_at").first() or open_batch(library, user, layout)
+        with holding(user):
+            return recent.order_by("-created_at").first() or open_batch(library, user, layout)
     except ImportRefused as refused:
         raise UploadRefused(str(refused), "impossible", 422) from None
