@@ -26,6 +26,9 @@ MOST_LOOKED_UP = 5_000
 _FURTHEST = timedelta(days=2)
 """No clock on a wall is further from UTC: offsets in files are less than a day."""
 LONGEST_TEXT = 200
+LONGEST_FOLDER = 4_096
+LONGEST_TIME = 40
+MOST_LIBRARIES = 100
 NAMES = {
     "library",
     "folder",
@@ -73,7 +76,7 @@ class PhotoFilters:
         """Read the parameters. Raises BadRequest with a sentence for the first that makes no sense."""
         folder = params.get("folder")
         return cls(
-            libraries=tuple(read_uuid(text, "library") for text in params.getlist("library")[:100]),
+            libraries=tuple(read_uuid(text, "library") for text in params.getlist("library")[:MOST_LIBRARIES]),
             folder=None if folder is None else read_folder(folder),
             recursive=_flag(params, "recursive") or False,
             taken_after=_read_moment(params.get("taken_after", ""), "taken_after"),

@@ -16,6 +16,7 @@ from catalog.media.pool import Job
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 from photolala.lib.paths import unescape_path
+from photolala.web.parameters import is_present
 from photolala.web.ranges import Download, opened, serve
 from photolala.web.refusals import Conflict, NotThere, Unavailable
 
@@ -163,7 +164,7 @@ def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
         etag=photo.photo_md5 if is_known else f"{facts.st_mtime_ns:x}-{facts.st_size:x}",
         modified=facts.st_mtime,
         filename=_file_name(photo),
-        attachment="download" in request.GET or not is_media,
+        attachment=is_present(request.GET, "download") or not is_media,
         cache_control=_cache_control(request, photo) if is_known else ASK_AGAIN,
         server_path=_path_here(photo),
     )

@@ -116,7 +116,7 @@ class JpegBody(BaseParser):
         return bytes(data)
 
 
-class DeviceIdBody(serializers.Serializer):
+class DeviceIdBody(RequestBody):
     """May be empty."""
 
     device_id = serializers.CharField(
@@ -201,7 +201,15 @@ class AssetPicture(ApiView):
         {204: "It is kept."},
         errors=(400, 401, 403, 404, 413, 415, 422, 503),
         request={"image/jpeg": bytes},
-        parameters=[query("asset_id", "The platform's own id.", required=True)],
+        parameters=[
+            query(
+                "asset_id",
+                "The platform's own id.",
+                required=True,
+                minLength=1,
+                maxLength=device_assets.LONGEST_ID,
+            )
+        ],
     )
     def put(self, request: Request, library_id: UUID) -> Response:
         """Keep it."""

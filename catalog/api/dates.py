@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,9 +17,13 @@ from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, RequestBody, documented
 
 HOWS = ("set", "shift", "spread")
+LONGEST = 40
+OFFSET = r"^([+-](0[0-9]|1[0-4]):[0-5][0-9]|Z)$"
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field(
+    {"type": "string", "format": "wall-clock", "maxLength": LONGEST, "example": "2024-05-17T12:30:00+02:00"}
+)
 class WallClock(serializers.Field):
     """A wall clock's time, with an offset if it is known: `2024-05-17T12:30:00`, `2024-05-17T12:30:00+02:00`."""
 
@@ -31,7 +34,7 @@ class WallClock(serializers.Field):
     def to_internal_value(self, data: Any) -> Any:
         """Return a `Stamp`, its time without zone."""
         try:
-            moment = datetime.fromisoformat(data[:40])
+            moment = datetime.fromisoformat(data if len(data) <= LONGEST else "")
         except (ValueError, TypeError):
             raise serializers.ValidationError(
                 "Write it as 2024-05-17T12:30:00, with +02:00 if that is known."
@@ -47,7 +50,7 @@ class WallClock(serializers.Field):
         return value
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field({"type": "string", "pattern": OFFSET, "example": "+02:00"})
 class Offset(serializers.Field):
     """Minutes east of UTC, written `+05:45`."""
 

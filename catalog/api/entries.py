@@ -10,17 +10,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import queries, serving
-from catalog.filters import read_folder
+from catalog.filters import LONGEST_FOLDER, read_folder
 from catalog.models import Library, Snapshot
+from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import NotThere
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, in_path, page_body, query
 
 from .libraries import find_library
 from .photo_json import LIST_COLUMNS, PhotoBody, photo_json
 
 NEWEST_FIRST = ("-published_at", "id")
+SNAPSHOT = in_path("md5", "The MD5 of the catalog file.", pattern="^[0-9a-f]{32}$")
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -61,7 +63,10 @@ class Entries(ApiView):
         "The subfolders and entries of one folder, by name; broken files too (`state`), missing ones not.",
         {200: EntryPage},
         errors=(400, 401, 404),
-        parameters=[query("directory", "Relative to the root; the root itself if absent."), *PAGE_PARAMETERS],
+        parameters=[
+            query("directory", "Relative to the root; the root itself if absent.", maxLength=LONGEST_FOLDER),
+            *PAGE_PARAMETERS,
+        ],
     )
     def get(self, request: Request, library_id: UUID) -> Response:
         """Return a page."""
@@ -97,7 +102,13 @@ class Snapshots(ApiView):
 class SnapshotDetail(ApiView):
     """One of them."""
 
-    @documented("libraries_snapshot", "One published catalog file.", {200: SnapshotBody}, errors=(401, 404))
+    @documented(
+        "libraries_snapshot",
+        "One published catalog file.",
+        {200: SnapshotBody},
+        errors=(401, 404),
+        parameters=[SNAPSHOT],
+    )
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
         """Return it."""
         library = find_library(request, library_id)
@@ -110,8 +121,9 @@ class SnapshotFile(ApiView):
     @documented(
         "libraries_snapshot_file",
         "The catalog file itself, an SQLite database; its MD5 is its name.",
-        {200: bytes, 206: bytes, 304: "The client has it already.", 416: "The range begins beyond the end."},
-        errors=(401, 404, 503),
+        {200: bytes, 206: bytes, 304: "The client has it already."},
+        errors=(401, 404, 416, 503),
+        parameters=[SNAPSHOT, *CONDITIONS],
         binary="application/vnd.sqlite3",
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:

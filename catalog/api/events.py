@@ -64,7 +64,7 @@ class Poll(ApiView):
         "What changed since `after`: libraries by their revision, one's own stars, one's own unfinished operations.",
         {200: EventsBody},
         errors=(400, 401),
-        parameters=[query("after", "`cursor` of the answer before; leave it out at first.")],
+        parameters=[query("after", "`cursor` of the answer before; leave it out at first.", format="cursor")],
     )
     def get(self, request: Request) -> Response:
         """Return it. Three queries."""

@@ -77,7 +77,7 @@ class WriteList(ApiView):
         {200: WritePage},
         errors=(400, 401),
         parameters=[
-            query("state", "One of the states; `open` for all that are not in the files yet."),
+            query("state", "`open`: all that are not in the files yet.", enum=["open", *FileWrite.State.values]),
             *PAGE_PARAMETERS,
         ],
     )

@@ -1,21 +1,32 @@
 """What the API's schema says of the parameters that `catalog.filters` reads."""
 
+from typing import Any
 from uuid import UUID
 
+from catalog.filters import LONGEST_FOLDER, LONGEST_TEXT, LONGEST_TIME, MOST_LIBRARIES
+from catalog.models import Photo
 from photolala.web.views import query
 
+STATES = ["all", *Photo.State.values]
+MOMENT: dict[str, Any] = {"format": "date-or-time", "maxLength": LONGEST_TIME}
+"""A format of ours: `2024-05-01`, `2024-05-01T12:00:00`, `2024-05-01T12:00:00Z`, `2024-05-01T12:00:00+02:00`."""
 PARAMETERS = [
-    query("library", "Only this library's (may be repeated).", UUID, many=True),
-    query("folder", "Only this folder's: its path below the root, as in `directory`; the root is the empty text."),
+    query("library", "Only this library's (may be repeated).", UUID, many=True, maxItems=MOST_LIBRARIES),
+    query(
+        "folder",
+        "Only this folder's: its path below the root, as in `directory`; the root is the empty text.",
+        maxLength=LONGEST_FOLDER,
+    ),
     query("recursive", "With `folder`: also what lies below it.", bool),
-    query("taken_after", "Taken at or after this date, local time, or instant."),
-    query("taken_before", "Taken before this date, local time, or instant."),
-    query("media_type", "`image`, `video`, or a media type such as `image/jpeg`."),
-    query("rating", "The photo's own stars, 0 to 5; 0 also finds the unrated.", int),
-    query("favourite", "`true`: one's own favourites, `false`: all others. `favorite` means the same.", bool),
-    query("camera", "A part of the camera's make or model."),
+    query("taken_after", "Taken at or after this date, local time, or instant.", **MOMENT),
+    query("taken_before", "Taken before this date, local time, or instant.", **MOMENT),
+    query("media_type", "`image`, `video`, or a media type such as `image/jpeg`.", maxLength=LONGEST_TEXT),
+    query("rating", "The photo's own stars, 0 to 5; 0 also finds the unrated.", int, minimum=0, maximum=5),
+    query("favourite", "`true`: one's own favourites, `false`: all others.", bool),
+    query("favorite", "The former name of `favourite`.", bool, deprecated=True),
+    query("camera", "A part of the camera's make or model.", maxLength=LONGEST_TEXT),
     query("has_gps", "Whether the place is known.", bool),
-    query("q", "Words that are all found in caption, file name or keywords."),
+    query("q", "Words that are all found in caption, file name or keywords.", maxLength=LONGEST_TEXT),
     query("duplicates", "`true`: only those whose bytes are there more than once among what one may see.", bool),
-    query("state", "`surveyed`, `ready`, `damaged`, `broken`, `missing` or `all`; if absent, all that have a picture."),
+    query("state", "`all`, or one of the states; if absent, all that have a picture.", enum=STATES),
 ]

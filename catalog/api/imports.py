@@ -138,7 +138,7 @@ class ImportItems(ApiView):
         "In the order in which they were listed.",
         {200: ItemPage},
         errors=(400, 401, 404),
-        parameters=[query("state", "One of the states."), *PAGE_PARAMETERS],
+        parameters=[query("state", "Only those.", enum=ImportItem.State.values), *PAGE_PARAMETERS],
     )
     def get(self, request: Request, import_id: UUID) -> Response:
         """Return a page."""

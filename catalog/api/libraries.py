@@ -6,6 +6,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from django.http import Http404
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -21,7 +22,7 @@ from catalog.waiting_work import waiting_in
 from operations.api.operations import OperationBody, started
 from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
-from photolala.web.parameters import check_parameters, read_uuid, utc_text
+from photolala.web.parameters import check_parameters, read_number, read_uuid, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
@@ -40,6 +41,11 @@ def _known_zone(name: str) -> None:
         raise serializers.ValidationError("Write a time zone's name, such as Europe/Berlin.")
 
 
+@extend_schema_field({"type": "string", "format": "time-zone", "example": "Europe/Berlin"})
+class ZoneName(serializers.CharField):
+    """The name of a time zone in the IANA database."""
+
+
 class LibraryChange(RequestBody):
     """What an owner may change."""
 
@@ -48,7 +54,7 @@ class LibraryChange(RequestBody):
     file_times = serializers.ChoiceField(
         Library.FileTimes.choices, required=False, help_text="What becomes of the time of a file that is written."
     )
-    time_zone = serializers.CharField(max_length=64, required=False, validators=[_known_zone])
+    time_zone = ZoneName(required=False, validators=[_known_zone])
     scan_every_hours = serializers.ChoiceField(
         Library.ScanEvery.choices, required=False, help_text="Hours between the scans of the schedule; 0: none."
     )
@@ -292,14 +298,24 @@ class LibraryDetail(ApiView):
         "something that people were told would be done is not done; `waiting` then says that it may be lost.",
         {204: "It is forgotten."},
         errors=(400, 401, 403, 404, 409),
-        parameters=[query("waiting", "How much waits, as the 409 said (`waiting`): it is lost with the library.", int)],
+        parameters=[
+            query(
+                "waiting",
+                "How much waits, as the 409 said (`waiting`): it is lost with the library.",
+                int,
+                minimum=0,
+                maximum=2**63 - 1,
+            )
+        ],
     )
     def delete(self, request: Request, library_id: UUID) -> Response:
         """Forget it."""
         check_parameters(request.query_params, {"waiting"})
         library = find_own_library(request, library_id)
         waiting = waiting_in(library)
-        if waiting.count and request.query_params.get("waiting") != str(waiting.count):
+        text = request.query_params.get("waiting", "")
+        confirmed = read_number(text, "waiting", 0, 2**63 - 1) if text else 0
+        if waiting.count and confirmed != waiting.count:
             raise Conflict(
                 f"This would be lost: {waiting.sentence}. Nothing was forgotten. Wait until it is done, or confirm it.",
                 "work_waits",

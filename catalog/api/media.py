@@ -9,14 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import renditions, serving
+from photolala.web.file_headers import CONDITIONS
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, documented, query
 
-VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.")
+VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.", maxLength=64)
 NOTHING = "The client has it already (If-None-Match, If-Modified-Since)."
-PART = "The part asked for by `Range`."
-BEYOND = "The range begins beyond the end."
-ANSWERS: dict[int, Any] = {200: bytes, 206: bytes, 304: NOTHING, 416: BEYOND}
+ANSWERS: dict[int, Any] = {200: bytes, 206: bytes, 304: NOTHING}
 
 
 class Thumbnail(ApiView):
@@ -26,8 +25,8 @@ class Thumbnail(ApiView):
         "photos_thumbnail",
         "A JPEG fitted into 256 x 256. ETag is the photo's MD5. 404 with Retry-After while the scan has not come to it.",
         ANSWERS,
-        errors=(401, 404, 409, 503),
-        parameters=[VERSION],
+        errors=(401, 404, 409, 416, 503),
+        parameters=[VERSION, *CONDITIONS],
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
@@ -42,8 +41,8 @@ class Preview(ApiView):
         "photos_preview",
         "A JPEG fitted into 1,600 x 1,600, made on demand (of a video: a frame). 503 with Retry-After when too many wait.",
         ANSWERS,
-        errors=(401, 404, 409, 503),
-        parameters=[VERSION],
+        errors=(401, 404, 409, 416, 503),
+        parameters=[VERSION, *CONDITIONS],
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
@@ -58,8 +57,12 @@ class Original(ApiView):
         "photos_original",
         "The file itself, under its own name; `Range` and `If-Range` are honoured.",
         ANSWERS,
-        errors=(401, 404, 503),
-        parameters=[VERSION, query("download", "Present: as an attachment, to be saved.", bool)],
+        errors=(401, 404, 416, 503),
+        parameters=[
+            VERSION,
+            query("download", "Present: as an attachment, to be saved.", bool, default=False),
+            *CONDITIONS,
+        ],
         binary="*/*",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
@@ -88,8 +91,8 @@ class Rendition(ApiView):
         "photos_rendition",
         "The film as H.264 and AAC in an MP4 of at most 1,920 px, if it was made; `Range` is honoured. 404 until it was.",
         ANSWERS,
-        errors=(401, 404),
-        parameters=[VERSION],
+        errors=(401, 404, 416),
+        parameters=[VERSION, *CONDITIONS],
         binary="video/mp4",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
@@ -120,14 +123,38 @@ class Rendition(ApiView):
         return photo
 
 
+class MetadataBody(serializers.Serializer):
+    """What the file itself says, under the names of the metadata files (formats.md); what is unknown is absent."""
+
+    photoMD5 = serializers.CharField(required=False)
+    width = serializers.IntegerField(required=False, help_text="Upright, in pixels.")
+    height = serializers.IntegerField(required=False, help_text="Upright, in pixels.")
+    captureDate = serializers.CharField(required=False, help_text="With an offset only if the file knows it.")
+    cameraMake = serializers.CharField(required=False)
+    cameraModel = serializers.CharField(required=False)
+    lensModel = serializers.CharField(required=False)
+    focalLength = serializers.FloatField(required=False, help_text="Millimetres.")
+    aperture = serializers.FloatField(required=False)
+    shutterSpeed = serializers.CharField(required=False, help_text='Seconds, such as "1/250".')
+    iso = serializers.IntegerField(required=False)
+    gpsLatitude = serializers.FloatField(required=False)
+    gpsLongitude = serializers.FloatField(required=False)
+    rating = serializers.IntegerField(required=False)
+    duration = serializers.FloatField(required=False, help_text="Seconds.")
+    exifData = serializers.DictField(
+        child=serializers.CharField(), required=False, help_text="EXIF's tags by exiftool's names."
+    )
+
+
 class Metadata(ApiView):
     """What the file says."""
 
     @documented(
         "photos_metadata",
-        "The metadata JSON: `photoMD5 width height captureDate cameraMake …`; what is unknown is absent.",
-        ANSWERS,
-        errors=(401, 404),
+        "What the file itself says: size, capture date, camera, place, EXIF; what is unknown is absent.",
+        {**ANSWERS, 200: MetadataBody},
+        errors=(401, 404, 416),
+        parameters=CONDITIONS,
         binary="application/json",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:

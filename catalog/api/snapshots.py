@@ -17,8 +17,10 @@ from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, RequestBody, documented, query
 
-from .entries import find_snapshot
+from .entries import SNAPSHOT, find_snapshot
 from .libraries import find_library, find_own_library
+
+MD5 = "^[0-9a-f]{32}$"
 
 
 class ChangedBody(serializers.Serializer):
@@ -60,7 +62,9 @@ class RebuildBody(RequestBody):
 class PurgeBody(RequestBody):
     """How many, so that nobody purges more than they were shown."""
 
-    count = serializers.IntegerField(min_value=1, help_text="The library's `missing_count` as it was shown.")
+    count = serializers.IntegerField(
+        min_value=1, max_value=2**63 - 1, help_text="The library's `missing_count` as it was shown."
+    )
 
 
 class SnapshotDiff(ApiView):
@@ -71,7 +75,10 @@ class SnapshotDiff(ApiView):
         "What this snapshot has other than the one `against`; counts are of all, lists are cut.",
         {200: DifferenceBody},
         errors=(400, 401, 404, 422),
-        parameters=[query("against", "The older one's MD5; the library's current one if absent.")],
+        parameters=[
+            SNAPSHOT,
+            query("against", "The older one's MD5; the library's current one if absent.", pattern=f"{MD5}|^$"),
+        ],
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
         """Compare them."""

@@ -7,8 +7,11 @@ from rest_framework.response import Response
 from catalog import queries
 from catalog.api.filter_parameters import PARAMETERS
 from catalog.filters import NAMES, PhotoFilters
+from catalog.timeline import MOST_BUCKETS
 from photolala.web.parameters import check_parameters
 from photolala.web.views import ApiView, documented, query
+
+BUCKET = r"^(undated|[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)$"
 
 
 class BucketBody(serializers.Serializer):
@@ -59,7 +62,16 @@ class Bucket(ApiView):
         {200: BucketPhotosBody},
         errors=(400, 401),
         parameters=[
-            query("bucket", "A bucket's name; may be repeated, up to 50 times.", many=True, required=True),
+            query(
+                "bucket",
+                "A bucket's name; may be repeated.",
+                many=True,
+                required=True,
+                minItems=1,
+                maxItems=MOST_BUCKETS,
+                pattern=BUCKET,
+                format="bucket",
+            ),
             *PARAMETERS,
         ],
     )

@@ -26,7 +26,11 @@ class PhotosBody(RequestBody):
     """Which photos, and that it is meant."""
 
     photo_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
-    confirm = serializers.IntegerField(help_text="How many photos, so that nobody deletes more than they were shown.")
+    confirm = serializers.IntegerField(
+        min_value=1,
+        max_value=trash.MOST_AT_ONCE,
+        help_text="How many photos, so that nobody deletes more than they were shown.",
+    )
 
 
 class ItemsBody(RequestBody):
@@ -38,7 +42,7 @@ class ItemsBody(RequestBody):
 class CountBody(RequestBody):
     """How many, so that nobody deletes more than they were shown."""
 
-    count = serializers.IntegerField(min_value=1)
+    count = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
 class FailureBody(serializers.Serializer):

@@ -47,11 +47,19 @@ def _answered(name: str, description: str, statuses: Sequence[int], kind: Any = 
     return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, response=list(statuses))
 
 
-VERSION_HEADER = _said("Tus-Resumable", "`1.0.0`.", required=True)
-LENGTH_HEADER = _said("Upload-Length", "The size of the file in bytes.", OpenApiTypes.INT64, required=True)
-METADATA_HEADER = _said("Upload-Metadata", "Keys, each with base64 of UTF-8, separated by commas.", required=True)
-OFFSET_HEADER = _said("Upload-Offset", "Where the piece begins, in bytes.", OpenApiTypes.INT64, required=True)
-CHECKSUM_HEADER = _said("Upload-Checksum", f"One of {', '.join(uploads.CHECKSUMS)}, a space, and base64 of the digest.")
+_SIZE = {"type": "integer", "minimum": 0, "maximum": LARGEST_BYTES}
+_ONLY = {"type": "string", "enum": [VERSION]}
+_METADATA = {"type": "string", "format": "tus-metadata"}
+_CHECKSUM = {"type": "string", "format": "tus-checksum"}
+VERSION_HEADER = _said("Tus-Resumable", "The protocol's version.", _ONLY, required=True)
+LENGTH_HEADER = _said("Upload-Length", "The size of the file in bytes.", _SIZE, required=True)
+METADATA_HEADER = _said(
+    "Upload-Metadata", "Keys, each with base64 of UTF-8, separated by commas.", _METADATA, required=True
+)
+OFFSET_HEADER = _said("Upload-Offset", "Where the piece begins, in bytes.", _SIZE, required=True)
+CHECKSUM_HEADER = _said(
+    "Upload-Checksum", f"One of {', '.join(uploads.CHECKSUMS)}, a space, and base64 of the digest.", _CHECKSUM
+)
 DONE = (200, 201, 204)
 LOCATION = _answered("Location", "Where the pieces go.", [201])
 ANSWERED = [

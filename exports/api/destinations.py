@@ -21,13 +21,14 @@ from operations.api.operations import OperationBody, already_active, operation_j
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.parameters import check_parameters, is_present, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, in_path, page_body, query
 
 from .exports import find_library
 
 BY_NAME = ("name", "id")
+LONGEST_ASSET_ID = 400
 
 
 class DestinationChange(RequestBody):
@@ -240,16 +241,19 @@ class Record(ApiView):
         {200: RecordBody},
         errors=(400, 401, 404, 503),
         parameters=[
-            query("exported", "Present: answer `{exported}` only (`isExported`), also without a record.", bool)
+            in_path("asset_id", "The photo's id.", maxLength=LONGEST_ASSET_ID),
+            query("exported", "Present: answer `{exported}` only (`isExported`), also without a record.", bool),
         ],
     )
     def get(self, request: Request, destination_id: UUID, asset_id: str) -> Response:
         """Return it."""
         check_parameters(request.query_params, {"exported"})
+        if len(asset_id) > LONGEST_ASSET_ID:
+            raise BadRequest(f"An asset's id has at most {LONGEST_ASSET_ID} characters.", "bad_text")
         with _saying_refusals():
             record = verbs.ledger_of(_own(request, destination_id)).state.get(asset_id)
         is_exported = record is not None and record.status is RecordStatus.DONE
-        if "exported" in request.query_params:
+        if is_present(request.query_params, "exported"):
             return Response({"exported": is_exported})
         if record is None:
             raise NotThere("There is no record of that photo in this destination.", "no_record")
@@ -264,7 +268,7 @@ class Months(ApiView):
         "Per month: photos exported, photos there are in the libraries exported to it, and the status.",
         {200: MonthList},
         errors=(400, 401, 404, 503),
-        parameters=[query("year", "Only that year's.", int)],
+        parameters=[query("year", "Only that year's.", int, minimum=1, maximum=9999)],
     )
     def get(self, request: Request, destination_id: UUID) -> Response:
         """Return them."""

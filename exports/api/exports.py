@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +18,7 @@ from exports.models import Export
 from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
+from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unavailable, Unprocessable
@@ -26,11 +28,16 @@ NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
 
 
-class ExportDays(serializers.Serializer):
+@extend_schema_field({"type": "string", "format": "date"})
+class Day(serializers.CharField):
+    """A day of the calendar."""
+
+
+class ExportDays(RequestBody):
     """Days of the wall clock, both of them included."""
 
-    start_date = serializers.CharField(required=False, allow_null=True, help_text="As 2024-05-01.")
-    end_date = serializers.CharField(required=False, allow_null=True, help_text="To the end of that day.")
+    start_date = Day(max_length=10, required=False, allow_null=True, help_text="As 2024-05-01.")
+    end_date = Day(max_length=10, required=False, allow_null=True, help_text="To the end of that day.")
 
 
 class NewExport(RequestBody):
@@ -214,9 +221,9 @@ class ExportDownload(ApiView):
             200: bytes,
             206: bytes,
             304: "The client has it already (If-None-Match).",
-            416: "The range begins beyond the end.",
         },
-        errors=(401, 404, 409, 503),
+        errors=(401, 404, 409, 416, 503),
+        parameters=CONDITIONS,
         binary="application/zip",
     )
     def get(self, request: Request, export_id: UUID) -> HttpResponseBase:

@@ -127,7 +127,11 @@ class OperationList(ApiView):
         {200: OperationPage},
         errors=(400, 401),
         parameters=[
-            query("state", f"`incomplete` (what still wants work or a decision), or one of {', '.join(State.values)}."),
+            query(
+                "state",
+                "`incomplete`: what still wants work or a decision.",
+                enum=["incomplete", *State.values],
+            ),
             *PAGE_PARAMETERS,
         ],
     )

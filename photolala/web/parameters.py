@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from .refusals import BadRequest
@@ -18,6 +19,23 @@ def check_parameters(params: Mapping[str, str], known: set[str]) -> None:
         )
 
 
+def check_bounds(params: Any, declared: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise BadRequest for a parameter that is given too often, or is longer than the schema says.
+
+    `params` is a QueryDict; `declared` holds the schemas of the parameters by name.
+    """
+    for name, schema in declared.items():
+        values = params.getlist(name)
+        is_list = schema.get("type") == "array"
+        most = schema.get("maxItems", len(values)) if is_list else 1
+        if len(values) > most:
+            times = "once" if most == 1 else f"{most:,} times"
+            raise BadRequest(f"{name} may be given {times} at most.", "repeated_parameter")
+        longest = (schema.get("items", {}) if is_list else schema).get("maxLength")
+        if longest is not None and any(len(value) > longest for value in values):
+            raise BadRequest(f"{name} must be a text of at most {longest:,} characters.", "bad_text")
+
+
 def utc_text(moment: datetime | None) -> str | None:
     """Return an instant as RFC 3339 in UTC with `Z`; fractions only where there are any."""
     if moment is None:
@@ -31,6 +49,19 @@ def read_uuid(text: str, name: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise BadRequest(f"{name} must be an id (a UUID).", "bad_id") from None
+
+
+def read_number(text: str, name: str, least: int, most: int) -> int:
+    """Return a whole number in a query parameter. Raises BadRequest."""
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    raise BadRequest(f"{name} must be a number from {least:,} to {most:,}.", "bad_number")
+
+
+def is_present(params: Mapping[str, str], name: str) -> bool:
+    """Return a parameter that is true when it is there without a value (`?download`). Raises BadRequest."""
+    text = params.get(name)
+    return text is not None and (not text or read_flag(text, name))
 
 
 def read_flag(text: str, name: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from drf_spectacular.plumbing import build_basic_type
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -11,10 +12,26 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.views import APIView
 
+from .bodies import RequestBody
+from .keyset import LARGEST_LIMIT
+from .parameters import check_bounds
 from .problems import CONTENT_TYPE
+from .schema import header
 
+__all__ = [
+    "PAGE_PARAMETERS",
+    "AnyAccept",
+    "ApiView",
+    "JsonBody",
+    "ProblemBody",
+    "RequestBody",
+    "documented",
+    "header",
+    "in_path",
+    "page_body",
+    "query",
+]
 View = Callable[..., Any]
-MOST_NAMED = 20
 MEANINGS = {
     400: "Something in the request is not right; `errors` says what.",
     401: "Not signed in, or the token is not (or no longer) valid.",
@@ -27,6 +44,7 @@ MEANINGS = {
     412: "The header Tus-Resumable is missing, or names another version.",
     413: "The body is too large.",
     415: "The body is no JSON.",
+    416: "The range begins beyond the end; Content-Range says how long the file is.",
     422: "Well-formed, but impossible.",
     423: "Another connection is at it just now.",
     429: "Too many tries; see Retry-After.",
@@ -74,31 +92,50 @@ class JsonBody(JSONParser):
             raise ParseError("JSON parse error: the body is nested too deeply.") from None
 
 
-class RequestBody(serializers.Serializer):
-    """The body of a request. A member that it does not know is refused by name: a slip of the pen is no other wish."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return what the body says. Raises ValidationError."""
-        if isinstance(data, Mapping) and (unknown := sorted(str(name) for name in data if name not in self.fields)):
-            raise serializers.ValidationError({name: ["There is no such member."] for name in unknown[:MOST_NAMED]})
-        return super().to_internal_value(data)
-
-
 class ApiView(APIView):
     """The base of all views of the API."""
 
     content_negotiation_class = AnyAccept
     parser_classes = [JsonBody]
 
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse what cannot be meant, once it is known who asks."""
+        super().initial(request, *args, **kwargs)
+        view = getattr(self, (request.method or "").lower(), None)
+        check_bounds(request.query_params, getattr(view, "query_parameters", {}))
 
-def query(name: str, description: str, kind: Any = str, *, many: bool = False, required: bool = False) -> Any:
-    """Describe a query parameter."""
-    return OpenApiParameter(name, kind, description=description, many=many, required=required)
+
+def query(
+    name: str,
+    description: str,
+    kind: Any = str,
+    *,
+    many: bool = False,
+    required: bool = False,
+    deprecated: bool = False,
+    **bounds: Any,
+) -> Any:
+    """Describe a query parameter; `bounds` are those of its schema (`minimum`, `maxLength`, `pattern`, `enum`, `maxItems`…)."""
+    schema: dict[str, Any] = dict(build_basic_type(kind) or {})
+    for_list: dict[str, Any] = {key: bounds.pop(key) for key in ("minItems", "maxItems") if key in bounds}
+    schema |= bounds
+    return OpenApiParameter(
+        name,
+        {"type": "array", "items": schema, **for_list} if many else schema,
+        description=description,
+        required=required,
+        deprecated=deprecated,
+    )
+
+
+def in_path(name: str, description: str, **bounds: Any) -> Any:
+    """Describe a part of the address; `bounds` are those of its schema."""
+    return OpenApiParameter(name, {"type": "string", **bounds}, OpenApiParameter.PATH, description=description)
 
 
 PAGE_PARAMETERS = [
-    query("limit", "Rows of a page, 1 to 1,000; 100 if absent.", int),
-    query("cursor", "`next_cursor` of the page before."),
+    query("limit", "Rows of a page, 1 to 1,000; 100 if absent.", int, minimum=1, maximum=LARGEST_LIMIT, default=100),
+    query("cursor", "`next_cursor` of the page before.", format="cursor"),
 ]
 
 
@@ -126,11 +163,14 @@ def documented(
     request: Any = None,
     parameters: Sequence[Any] = (),
     binary: str = "",
+    auth: list[str] | None = None,
+    deprecated: bool = False,
     **more: Any,
 ) -> Callable[[View], View]:
     """Describe a view's method for the schema: its answers (status -> serializer class, "" for none) and its errors.
 
-    `binary` is the media type of the answer, for those that are no JSON. 405 is declared everywhere.
+    `binary` is the media type of the answer, for those that are no JSON. What can come everywhere is added: 400 (a host that
+    is not ours, a parameter given twice), 405, 503 (a busy database) and 507 (a full disk); 408, 413 and 415 with a body.
     """
     responses: dict[Any, Any] = {}
     for status, body in answers.items():
@@ -140,13 +180,41 @@ def documented(
             responses[status] = OpenApiResponse(
                 None if isinstance(body, str) else body, description=body if isinstance(body, str) else ""
             )
-    for status in sorted({*errors, 405, *([413] if request is not None else [])}):
+    added = {400, 405, 503, 507} | ({408, 413, 415} if request is not None else set())
+    failures = sorted({*errors, *(added - set(answers))})
+    for status in failures:
         responses[(status, CONTENT_TYPE)] = OpenApiResponse(ProblemBody, description=MEANINGS[status])
-    return extend_schema(
+    declare = extend_schema(
         operation_id=operation_id,
         summary=summary,
         request=request,
         responses=responses,
-        parameters=list(parameters),
+        parameters=[*parameters, *_headers(answers, failures, deprecated)],
+        auth=auth,
+        deprecated=deprecated or None,
         **more,
     )
+
+    def decorate(view: View) -> View:
+        view.query_parameters = {one.name: one.type for one in parameters if one.location == one.QUERY}  # type: ignore[attr-defined]
+        return declare(view)
+
+    return decorate
+
+
+def _headers(answers: Mapping[int, Any], failures: Sequence[int], deprecated: bool) -> list[Any]:
+    """Return the headers that every answer of a status has, or may have."""
+    headers = [header("Allow", "The verbs that this address knows.", [405], required=True)]
+    if 401 in failures:
+        headers.append(header("WWW-Authenticate", "The scheme: `Token`.", [401], required=True))
+    if later := [status for status in (404, 429, 503, 507) if status in failures]:
+        headers.append(
+            header("Retry-After", "Seconds to wait, if waiting helps.", later, kind={"type": "integer", "minimum": 0})
+        )
+    if made := [status for status in (201, 202) if status in answers]:
+        headers.append(header("Location", "The address of what was made, or of the operation.", made))
+    if deprecated:
+        headers.append(
+            header("Deprecation", "Since when (RFC 9745); `Link` names the successor.", [200], required=True)
+        )
+    return headers

@@ -1,0 +1,94 @@
+"""What the schema declares: sizes, bounds, statuses, headers, names; and that the server enforces what it declares."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+INT32 = range(-(2**31), 2**31)
+VERBS = ("get", "head", "post", "put", "patch", "delete")
+Operation = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The whole document."""
+    return SchemaGenerator(api_version="v1").get_schema(public=True)
+
+
+def operations(schema: dict[str, Any]) -> Iterator[Operation]:
+    """Give (verb and path, operation)."""
+    for path, item in schema["paths"].items():
+        for verb in VERBS:
+            if verb in item:
+                yield f"{verb.upper()} {path}", item[verb]
+
+
+def nodes(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give (place, object) for all objects of a document."""
+    if isinstance(node, dict):
+        yield place, node
+        for name, value in node.items():
+            yield from nodes(value, f"{place}/{name}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from nodes(value, f"{place}/{number}")
+
+
+def requested(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give (place, schema) of everything that a client may send: parameters, and bodies with what they refer to."""
+    components = schema["components"]["schemas"]
+    seen: set[str] = set()
+
+    def followed(node: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for where, one in nodes(node, place):
+            yield where, one
+            name = str(one.get("$ref", "")).rpartition("/")[2]
+            if name and name not in seen:
+                seen.add(name)
+                yield from followed(components[name], name)
+
+    for name, operation in operations(schema):
+        for parameter in operation.get("parameters", []):
+            yield from followed(parameter["schema"], f"{name} {parameter['in']} {parameter['name']}")
+        yield from followed(operation.get("requestBody", {}).get("content", {}), f"{name} body")
+
+
+def test_every_integer_says_how_large_it_may_become(schema: dict[str, Any]) -> None:
+    """Kotlin, Java and Swift take 32 bits where nothing is said: files above 2.1 GB broke them."""
+    wrong = []
+    for place, one in nodes(schema):
+        if one.get("type") != "integer":
+            continue
+        bounds = one.get("enum") or [one.get("minimum"), one.get("maximum")]
+        is_small = all(bound is not None and bound in INT32 for bound in bounds)
+        if one.get("format") != ("int32" if is_small else "int64"):
+            wrong.append(place)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_bytes_counts_offsets_and_revisions_have_64_bits(schema: dict[str, Any]) -> None:
+    words = ("bytes", "count", "size", "revision", "total", "done", "duration", "offset", "photos_processed")
+    found = [
+        (place, one["format"])
+        for place, one in nodes(schema["components"]["schemas"])
+        if one.get("type") == "integer" and place.rpartition("/")[2].endswith(words)
+    ]
+    assert len(found) > 20
+    assert [place for place, size in found if size != "int64"] == []
+
+
+def test_everything_that_may_be_sent_has_bounds(schema: dict[str, Any]) -> None:
+    wrong = []
+    for place, one in requested(schema):
+        kind, is_named = one.get("type"), "enum" in one or ("format" in one and one["format"] not in ("int32", "int64"))
+        if kind == "string" and not (is_named or "maxLength" in one or "pattern" in one):
+            wrong.append(f"{place}: no maxLength, pattern, format or enum")
+        if kind == "integer" and "enum" not in one and not {"minimum", "maximum"} <= one.keys():
+            wrong.append(f"{place}: no minimum or maximum")
+        if kind == "array" and "maxItems" not in one:
+            wrong.append(f"{place}: no maxItems")
+        if kind == "object" and "additionalProperties" not in one:
+            wrong.append(f"{place}: other members?")
+    assert not wrong, "\n".join(wrong)
