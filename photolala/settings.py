@@ -271,6 +271,7 @@ SPECTACULAR_SETTINGS = {
         "MemberRole": "catalog.models.Membership.Role",
         "WriteKind": "catalog.models.FileWrite.Kind",
         "ImportKind": "catalog.models.Import.Kind",
+        "ProblemType": "photolala.web.problem_types.CHOICES",
         "ImportItemState": "catalog.models.ImportItem.State",
     },
     "POSTPROCESSING_HOOKS": [

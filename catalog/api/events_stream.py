@@ -25,6 +25,7 @@ from accounts.models import User
 from catalog.models import Favourite, Library, Membership
 from operations.models import ACTIVE, Operation
 from photolala.web.outages import outage_of
+from photolala.web.problem_types import problem_body
 from photolala.web.problems import CONTENT_TYPE
 from photolala.web.refusals import BadRequest
 
@@ -173,5 +174,4 @@ async def nothing(request: HttpRequest) -> HttpResponse:
 
 
 def _problem(status: int, sentence: str) -> HttpResponse:
-    body = {"type": "about:blank", "status": status, "detail": sentence}
-    return HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+    return HttpResponse(json.dumps(problem_body(status, sentence)), status=status, content_type=CONTENT_TYPE)

@@ -335,9 +335,4 @@ def _checksum(header: str) -> tuple[str, bytes] | None:
 
 
 def _problem(refused: uploads.UploadRefused) -> Response:
-    if refused.status == 460:  # the protocol's own number, without a phrase
-        answer = problem(400, str(refused), refused.code, BASIC, **refused.members)
-        answer.status_code = 460
-        answer.data["status"] = 460
-        return answer
     return problem(refused.status, str(refused), refused.code, BASIC, **refused.members)

@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.utils.http import escape_leading_slashes
 
+from .problem_types import problem_body
+
 API = "/api/"
 PROBLEM = "application/problem+json"
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -41,12 +43,8 @@ class ApiProblemsMiddleware:
         if not isinstance(response, HttpResponse):
             return response
         status = response.status_code
-        body = {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": _SENTENCES.get(status, _UNEXPECTED if status >= 500 else HTTPStatus(status).description + "."),
-        }
+        sentence = _SENTENCES.get(status, _UNEXPECTED if status >= 500 else HTTPStatus(status).description + ".")
+        body = problem_body(status, sentence)
         for name in _OF_OTHER_BODY:
             if response.has_header(name):
                 del response[name]

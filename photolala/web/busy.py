@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
@@ -12,6 +11,7 @@ from django.utils.html import escape
 from django.views.defaults import server_error
 
 from .outages import Outage, outage_of
+from .problem_types import problem_body
 
 API_PREFIX = "/api/"
 PROBLEM_TYPE = "application/problem+json"
@@ -49,12 +49,7 @@ def _page(sentence: str) -> str:
 def answer_for(request: HttpRequest, outage: Outage) -> HttpResponse:
     """Return problem details below /api/, else a short page; neither asks the database anything."""
     if request.path.startswith(API_PREFIX):
-        body = {
-            "type": f"urn:photolala:problem:{outage.code}",
-            "title": HTTPStatus(outage.status).phrase,
-            "status": outage.status,
-            "detail": outage.sentence,
-        }
+        body = problem_body(outage.status, outage.sentence, outage.code)
         answer = HttpResponse(json.dumps(body), status=outage.status, content_type=PROBLEM_TYPE)
     else:
         answer = HttpResponse(_page(outage.sentence), status=outage.status)

@@ -24,7 +24,10 @@ def _type(title: str, *statuses: int) -> ProblemType:
 
 TYPES: dict[str, ProblemType] = {
     # Any address
-    "invalid": _type("Members of the body are not right; `errors` names them", 400),
+    "invalid": _type("Members of the body are not right; `errors` names them", 400, 422),
+    "bad_request": _type("The request cannot be understood", 400),
+    "conflict": _type("The present state does not allow it", 409),
+    "unavailable": _type("Not now; see Retry-After", 503),
     "parse_error": _type("The body cannot be read as JSON", 400),
     "unknown_parameter": _type("The address does not know a query parameter", 400),
     "repeated_parameter": _type("A query parameter is given too often", 400),
@@ -45,7 +48,7 @@ TYPES: dict[str, ProblemType] = {
     "permission_denied": _type("Yours to see, but not to change", 403),
     "not_found": _type("Not there, or not yours to see", 404),
     "method_not_allowed": _type("The address does not know this verb", 405),
-    "slow_body": _type("The body came too slowly", 408),
+    "slow": _type("The body came too slowly", 408),
     "too_large": _type("Larger than can be taken", 413, 422),
     "unsupported_media_type": _type("The body has a media type that is not taken here", 415),
     "too_many_requests": _type("Too many tries; wait", 429),
@@ -61,6 +64,7 @@ TYPES: dict[str, ProblemType] = {
     "folder_refused": _type("The folder cannot become a library", 422),
     "no_folder": _type("The library knows no such folder", 404),
     "cannot_watch": _type("Only folders of the server can be watched", 422),
+    "cannot_write_ratings": _type("Ratings of these files cannot be written into them", 422),
     "no_such_user": _type("There is no user of that name", 422),
     "no_member": _type("That user is no member", 404),
     "member_refused": _type("That user cannot become a member", 422),
@@ -124,6 +128,9 @@ TYPES: dict[str, ProblemType] = {
     "not_deleted": _type("Its files cannot be deleted now", 503),
     "records_unreadable": _type("The records of the destination cannot be read", 503),
 }
+
+
+CHOICES = [(UNNAMED, "The status says it all"), *((f"{PREFIX}{code}", one.title) for code, one in TYPES.items())]
 
 
 def problem_body(status: int, sentence: str, code: str = "", **members: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Errors of the API as RFC 9457 problem details: a sentence for people, a code for programs."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from .outages import outage_of
+from .problem_types import problem_body
 from .refusals import NotThere, Problem, TooLarge, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
@@ -22,14 +22,9 @@ def problem(
     status: int, sentence: str, code: str = "", headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
     """Return a response that carries a problem object; `members` that are None are left out."""
-    body = {
-        "type": f"urn:photolala:problem:{code}" if code else "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": sentence,
-        **{name: value for name, value in members.items() if value is not None},
-    }
-    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+    return Response(
+        problem_body(status, sentence, code, **members), status=status, headers=headers, content_type=CONTENT_TYPE
+    )
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:

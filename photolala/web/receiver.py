@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote_to_bytes
 
+from .problem_types import problem_body
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -408,7 +410,7 @@ def _environ(scope: Scope, body: BinaryIO) -> dict[str, Any]:
 
 async def _send_problem(send: Send, scope: Scope, refused: Refused) -> None:
     """Answer with problem details and close the connection, whose next bytes are not a request."""
-    body = json.dumps({"type": "about:blank", "status": refused.status, "detail": str(refused), "code": refused.code})
+    body = json.dumps({**problem_body(refused.status, str(refused), refused.code), "code": refused.code})
     headers: Headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),

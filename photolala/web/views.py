@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from .bodies import RequestBody
 from .keyset import LARGEST_LIMIT
 from .parameters import check_bounds
+from .problem_types import CHOICES
 from .problems import CONTENT_TYPE
 from .schema import header
 
@@ -57,8 +58,8 @@ MEANINGS = {
 class ProblemBody(serializers.Serializer):
     """RFC 9457 problem details."""
 
-    type = serializers.CharField()
-    title = serializers.CharField()
+    type = serializers.ChoiceField(CHOICES)
+    title = serializers.CharField(help_text="What all problems of this type have in common.")
     status = serializers.IntegerField()
     detail = serializers.CharField(help_text="A sentence for people.")
     errors = serializers.DictField(  # type: ignore[assignment]
