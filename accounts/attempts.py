@@ -82,11 +82,11 @@ class Lane:
 class Held(Exception):
     """The password was not looked at; another try is allowed after `wait_seconds`. The text is a sentence."""
 
-    def __init__(self, wait_seconds: int, *, is_busy: bool = False) -> None:
+    def __init__(self, wait_seconds: int, *, is_busy: bool = False, where: str = "") -> None:
         sentence = (
             "Many people sign in just now. Try again in a moment."
             if is_busy
-            else f"Too many wrong passwords for this name, or from this address. Wait {wait_words(wait_seconds)}, then try again."
+            else f"Too many wrong passwords{where}. Wait {wait_words(wait_seconds)}, then try again."
         )
         super().__init__(sentence)
         self.wait_seconds, self.is_busy = wait_seconds, is_busy
@@ -190,7 +190,7 @@ def neighbourhood(address: str) -> str:
 @contextmanager
 def _attempt(limits: dict[str, Limit], lane: Lane) -> Iterator[Attempt]:
     if wait := seconds_to_wait(limits):  # costs no turn, and no thread that waits for one
-        raise Held(wait)
+        raise Held(wait, where=_where(limits))
     with lane.turn():
         yield _count(limits)
 
@@ -205,7 +205,7 @@ def _count(limits: dict[str, Limit]) -> Attempt:
         locked = FailedSignIns.objects.select_for_update().filter(key__in=keys).order_by("key")
         rows = {row.key: row for row in locked}
         if wait := seconds_to_wait(limits, rows):
-            raise Held(wait)
+            raise Held(wait, where=_where(limits))
         for row in rows.values():
             row.failures = 1 if now - row.failed_at > KEEP else row.failures + 1
             before, row.failed_at = row.failed_at, now
@@ -231,6 +231,10 @@ def prune() -> int:
         for start in range(0, len(keys), 500):
             gone += FailedSignIns.objects.filter(key__in=keys[start : start + 500]).delete()[0]
     return gone
+
+
+def _where(limits: Mapping[str, Limit]) -> str:
+    return " for this name, or from this address" if len(limits) > 1 else ""
 
 
 def _key(*parts: str) -> str:

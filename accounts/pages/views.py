@@ -22,6 +22,7 @@ from photolala.web.proxies import client_address
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
 MOST_DEVICES = 200
+MOST_CHARACTERS = 150
 YEAR_SECONDS = 60 * 60 * 24 * 365
 
 
@@ -41,7 +42,10 @@ class SignInView(LoginView):
                 if request.user.is_authenticated:
                     attempt.succeeded()
         except Held as held:
-            context = self.get_context_data(form=self.form_class(self.request), held=held)
+            form = self.form_class(
+                self.request, initial={"username": request.POST.get("username", "")[:MOST_CHARACTERS]}
+            )
+            context = self.get_context_data(form=form, held=held)
             return self.render_to_response(context, status=429, headers={"Retry-After": str(held.wait_seconds)})
         if request.user.is_authenticated:
             know_again(request, response)

@@ -122,9 +122,7 @@ def test_to_whom_a_library_cannot_go(library, alice, bob, charlie):
         transfer(library, charlie)
     phone = Library.objects.create(owner=alice, name="Phone", source="device", root="device:1", ratings="database")
     admin = signed_in(User.objects.create_superuser("root"))
-    answer = admin.post(
-        reverse("admin:catalog_library_change", args=[phone.pk]), form_of(phone, owner=str(bob.pk))
-    )
+    answer = admin.post(reverse("admin:catalog_library_change", args=[phone.pk]), form_of(phone, owner=str(bob.pk)))
     assert answer.status_code == 200 and "belongs to the phone" in answer.content.decode()
     phone.refresh_from_db()
     assert phone.owner == alice == Library.objects.get(pk=library.pk).owner
