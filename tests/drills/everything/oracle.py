@@ -15,12 +15,14 @@ from typing import Any
 
 from PIL import Image
 
+from tests.drills.everything import history
 from tests.drills.everything.people import ANYTHING, Journal, last_wishes
 from tests.drills.everything.world import MEMBER, OWNER, World
 from tests.drills.rating import stars_in
 
 DATE_TAKEN, EXIF = 0x9003, 0x8769
 OF_THE_HOUSE = re.compile(r"\.photolala\.(md5|trash|[0-9a-f]{32}\.sqlite)$")
+MOST_TOLD = 3
 NOT_OF_THE_CATALOG = ("photolala.", "security.", "disk.", "tool.", "broker.dead_messages", "clock.jumped")
 """Findings of `doctor` that speak of this machine, or of what the drill did to it."""
 
@@ -71,6 +73,8 @@ class Known:
     """Stars and dates (`id` + kind) that a restore may bring back."""
     restored_at: float = -math.inf
     """When the last of these restores was asked for."""
+    first_snapshot: str = ""
+    """MD5 of the one from before anybody gave anything."""
     may_differ: set[str] = field(default_factory=set)
     """Ids of photos that another program wrote at the same moment: only that file and catalog agree is asked."""
 
@@ -82,9 +86,10 @@ class Known:
 
 def what_is(world: World) -> Known:
     """Return what the catalog says before a round."""
-    from catalog.models import Favourite, Photo
+    from catalog.models import Favourite, Photo, Snapshot
 
     known = Known()
+    known.first_snapshot = Snapshot.objects.order_by("published_at").values_list("md5", flat=True)[0]
     for photo in Photo.objects.all():
         path, key = world.photos / photo.path, str(photo.pk)
         known.takes_note_of(path)
@@ -104,6 +109,8 @@ class Check:
 
         self.world, self.known = world, known
         self.lost: list[str] = []
+        self.about: set[str] = set()
+        """Ids of photos that something was lost of."""
         self.library = Library.objects.get()
         self.rows = {str(photo.pk): photo for photo in Photo.objects.select_related("library")}
         self.items = {str(item.pk): item for item in TrashItem.objects.all()}
@@ -139,10 +146,20 @@ class Check:
         self.doctor()
         return self.lost
 
-    def require(self, holds: object, sentence: str) -> None:
-        """Note the sentence unless it holds."""
+    def require(self, holds: object, sentence: str, about: str = "") -> None:
+        """Note the sentence, and the photo's id, unless it holds."""
         if not holds:
             self.lost.append(sentence)
+            self.about |= {about} - {""}
+
+    def what_happened(self) -> list[str]:
+        """Return for the first photos of which something was lost what people and the product did to them, in order."""
+        lines = []
+        for key in sorted(self.about)[:MOST_TOLD]:
+            photo = self.rows.get(key)
+            names = [photo.filename.partition("/")[0]] if photo else []
+            lines += [f"of {key}:", *history.told(Journal(self.world.journal).notes(), [key], names)]
+        return lines
 
     def files_and_rows(self) -> None:
         """Rows are what a walk of the folder finds; no row without a file, no file without a row."""
@@ -199,17 +216,17 @@ class Check:
         for key, picture in known.pixels.items():
             photo = self.rows.get(key)
             if photo is None:
-                self.require(False, f"the photo {key} has no row any more")
+                self.require(False, f"the photo {key} has no row any more", key)
                 continue
             path = in_trash.get(key, self.world.photos / photo.path)
             if key in known.gone:
-                self.require(photo.state == "missing", f"{photo.path} was removed but is {photo.state}")
+                self.require(photo.state == "missing", f"{photo.path} was removed but is {photo.state}", key)
             elif path.is_file():
-                self.require(facts_of(path.read_bytes())[0] == picture, f"{photo.path} is another photo's id")
+                self.require(facts_of(path.read_bytes())[0] == picture, f"{photo.path} is another photo's id", key)
             else:
                 others = [path for path in [*self.photos.values(), *in_trash.values()] if is_of(path, picture)]
                 where = [str(path.relative_to(self.world.photos)) for path in others]
-                self.require(False, f"{photo.path} ({key}) is {photo.state}; its picture is at {where}")
+                self.require(False, f"{photo.path} ({key}) is {photo.state}; its picture is at {where}", key)
 
     def what_people_wanted(self) -> None:
         """The last wish that was acknowledged stands, in the catalog and where the policy puts it."""
@@ -219,7 +236,8 @@ class Check:
         theirs = dict(Favourite.objects.filter(user__username=MEMBER).values_list("photo", "rating"))
         waiting = FileWrite.objects.filter(state__in=["pending", "writing", "failed"])
         for write in waiting.exclude(photo__state="missing"):
-            self.require(False, f"{write.kind} of {write.photo_id} is {write.state}: {write.code} {write.reason}")
+            sentence = f"{write.kind} of {write.photo_id} is {write.state}: {write.code} {write.reason}"
+            self.require(False, sentence, str(write.photo_id))
         for key, photo in self.rows.items():
             if key in self.known.gone:
                 continue
@@ -237,7 +255,7 @@ class Check:
             self.expect(where, key, "stars", stars, self.known.stars.get(key, 0))
             if key in self.known.dates or (key, "date") in self.wishes:
                 self.expect(where, key, "date", dates, self.known.dates.get(key))
-            self.require(own.get(photo.pk, 0) == (photo.rating or 0), f"{where}: favourite {own.get(photo.pk, 0)}")
+            self.require(own.get(photo.pk, 0) == (photo.rating or 0), f"{where}: favourite {own.get(photo.pk, 0)}", key)
             if item is None and (self.world.photos / photo.path).is_file():
                 self.file_says(where, photo, local)
 
@@ -249,22 +267,24 @@ class Check:
             may_be |= self.known.may_be_as_in_the_snapshot.get(key + kind, set())
         if key in self.known.may_differ or ANYTHING in may_be:
             return
-        self.require(may_be & set(found), f"{where}: {kind} is {found[0]!r}, not {sorted(map(str, may_be))}")
+        self.require(may_be & set(found), f"{where}: {kind} is {found[0]!r}, not {sorted(map(str, may_be))}", key)
 
     def file_says(self, where: str, photo: Any, local: str) -> None:
         """Compare the file, or its XMP file, with the row."""
         path = self.world.photos / photo.path
         _, stars, taken = facts_of(path.read_bytes())
-        policy = self.library.ratings
+        policy, key = self.library.ratings, str(photo.pk)
         if policy == "file":
-            self.require(stars == (photo.rating or 0), f"{where}: the row says {photo.rating} stars, the file {stars}")
-            self.require(not (photo.rating_held or photo.taken_held), f"{where}: still held")
-            self.require(iso(taken) == local, f"{where}: the row says {local}, the file {iso(taken)}")
+            self.require(
+                stars == (photo.rating or 0), f"{where}: the row says {photo.rating} stars, the file {stars}", key
+            )
+            self.require(not (photo.rating_held or photo.taken_held), f"{where}: still held", key)
+            self.require(iso(taken) == local, f"{where}: the row says {local}, the file {iso(taken)}", key)
         elif policy == "sidecar":
             sidecar = path.with_name(path.name + ".xmp")
             said = stars_in(sidecar.read_bytes()) if sidecar.exists() else stars
             self.require(
-                said == (photo.rating or 0), f"{where}: the row says {photo.rating} stars, the XMP file {said}"
+                said == (photo.rating or 0), f"{where}: the row says {photo.rating} stars, the XMP file {said}", key
             )
 
     def snapshot(self) -> None:

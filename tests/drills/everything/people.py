@@ -71,7 +71,7 @@ class Journal:
         """Return what was wished, in the order of asking."""
         found: dict[str, Wish] = {}
         for facts in self.notes():
-            if "edited" in facts:
+            if "edited" in facts or "moved" in facts:
                 continue
             if "killed" in facts:
                 for key, wish in found.items():

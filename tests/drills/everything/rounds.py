@@ -28,10 +28,12 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     """Until the operation began, until people stopped, until all was at its end, until it was looked at."""
+    happened: list[str] = field(default_factory=list)
+    """What people and the product did to the photos of which something was lost."""
 
     def __str__(self) -> str:
         words = f"{self.scenario} {self.seed} ({self.policy}; {', '.join(self.hits)}) {self.seconds}"
-        return words if not self.lost else "\n    ".join([f"LOST: {words}", *self.lost[:12]])
+        return words if not self.lost else "\n    ".join([f"LOST: {words}", *self.lost[:12], *self.happened])
 
 
 def run_round(
@@ -73,7 +75,9 @@ def run_round(
         if scenario.name == "export":
             outcome.lost += export_again(one, scenario)
         note_time()
-        outcome.lost += Check(world, one.known).run()
+        check = Check(world, one.known)
+        outcome.lost += check.run()
+        outcome.happened = check.what_happened()
         note_time()
     except AssertionError as wrong:
         outcome.lost.append(str(wrong))
@@ -107,7 +111,9 @@ def run_clients(world: World, seed: str, seconds: float, policy: str) -> Outcome
             world.reap()
             world.keep_running()
         outcome.lost += settle(world, others, hand=False)
-        outcome.lost += Check(world, one.known).run()
+        check = Check(world, one.known)
+        outcome.lost += check.run()
+        outcome.happened = check.what_happened()
     except AssertionError as wrong:
         outcome.lost.append(str(wrong))
     finally:

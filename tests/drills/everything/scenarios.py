@@ -128,7 +128,7 @@ def begin_scan(one: Round) -> None:
 
 def move_outside(one: Round) -> None:
     """Another program moves photos from one folder to another while a scan runs."""
-    randomness = random.Random(one.number)
+    randomness, journal = random.Random(one.number), Journal(one.world.journal)
     while not one.world.shared.is_over:
         time.sleep(randomness.uniform(0.3, 1.5))
         files = [path for path in one.world.photos.glob("Card ?/*.JPG") if path.parent.name != EDITED]
@@ -140,7 +140,8 @@ def move_outside(one: Round) -> None:
                 try:
                     path.rename(target)
                 except FileNotFoundError:
-                    pass  # somebody else was quicker
+                    continue  # somebody else was quicker
+                journal.note(moved=str(path.relative_to(one.world.photos)), to=target.parent.name)
 
 
 def edit_outside(one: Round) -> None:
@@ -238,8 +239,9 @@ def begin_restore(one: Round) -> None:
         from catalog.models import Snapshot
         from catalog.restoring import start_restore
 
-        md5s = list(Snapshot.objects.order_by("published_at").values_list("md5", flat=True))
-        _quietly(start_restore, *_the(), md5s[0])
+        # Not whichever has the earliest date: the clock may have been set back since. Set ahead, old ones are removed.
+        if Snapshot.objects.filter(md5=one.known.first_snapshot).exists():
+            _quietly(start_restore, *_the(), one.known.first_snapshot)
 
     one.world.call(ask)
     one.known.restored_at = time.monotonic()  # what was given while it was being asked for may be before or after it

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.drills.everything import history
 from tests.drills.scanning import LIBRARY_ID, PROJECT, descendants, kill
 from tests.photos import make_jpeg
 
@@ -156,6 +157,7 @@ class World:
         _be_impatient()
         self.mount()
         self.call(_make_base)
+        self.call(history.install)
         self._keep_base()
 
     def close(self) -> None:
