@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -84,6 +85,18 @@ def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
                 if photo.pk not in done.told:
                     done.refuse(photo.pk, str(refused))
     return done
+
+
+def count_earlier(user: Any, done: Done, since: datetime) -> None:
+    """Count those as done, not as refused, that `user` put into the trash since then: the same wish, whose process died."""
+    refused = {UUID(error["id"]) for error in done.errors}
+    own = TrashItem.objects.filter(photo__in=refused, user=user, trashed_at__gte=since, state=State.TRASHED)
+    earlier = {
+        str(item.photo_id): item for item in own.filter(library__in=Library.objects.editable_by(user).values("pk"))
+    }
+    done.errors = [error for error in done.errors if error["id"] not in earlier]
+    for item in earlier.values():
+        done.note(item)
 
 
 class Trashing:

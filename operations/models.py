@@ -201,3 +201,30 @@ class ClockMark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seen_at} after {self.lived_seconds:.0f} s"
+
+
+class StoredAnswer(models.Model):
+    """What was answered to a request that carried a key (`operations.idempotency`), for who asks the same again.
+
+    Written in the transaction that starts the work. A `status` of 0: work that cannot be one transaction has begun, and its
+    answer is not known yet.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    route = models.CharField(max_length=300, help_text="Verb and address.")
+    key = models.CharField(max_length=255)
+    asked = models.CharField(max_length=64, help_text="SHA-256 of what was asked: query, type and body.")
+    status = models.PositiveSmallIntegerField(default=0)
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True, help_text="JSON.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "route", "key"], name="one_answer_per_key")]
+        indexes = [
+            models.Index(fields=["user", "created_at"], name="stored_answer_age"),
+            models.Index(fields=["created_at"], name="stored_answer_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.route}: {self.status}"

@@ -12,6 +12,7 @@ from photolala.lib.process import boot_seconds
 
 from . import clock
 from .hearing import note_sweep, queue_of
+from .idempotency import forget_old_answers
 from .models import Operation, State, lease_length
 from .purging import purge_finished
 from .resuming import resume_what_may_go_on
@@ -97,5 +98,6 @@ def ring_for(operation: Operation) -> int:
 
 @shared_task(name="operations.tasks.purge", ignore_result=True)
 def purge() -> int:
-    """Forget operations that ended long ago. Returns how many."""
+    """Forget operations that ended long ago, and answers that were kept for a day. Returns how many operations."""
+    forget_old_answers()
     return purge_finished()

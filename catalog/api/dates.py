@@ -13,6 +13,7 @@ from catalog import dates, filing
 from catalog.filing import file_all
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
+from operations.idempotency import KEYED, idempotent
 from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, RequestBody, documented
 
@@ -108,9 +109,11 @@ class PhotoDates(ApiView):
         f"Set one date, move the dates of many, or spread them evenly: of up to {dates.MOST_AT_ONCE:,} photos that one may "
         "change. They go into the files as the library's setting says, and can be taken back photo by photo.",
         {200: DatesAnswer},
-        errors=(400, 401, 403, 415),
+        errors=(400, 401, 403, 409, 415, 422, 429),
         request=DatesBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request) -> Response:
         """Do it, or say what would be."""
         body = DatesBody(data=request.data)

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from catalog import imports as verbs
 from catalog.libraries import LibraryRefused
 from catalog.models import Import, ImportItem, Library
+from operations.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Unprocessable
@@ -97,9 +98,11 @@ class ImportList(ApiView):
         "imports_create",
         "Begin to import a folder of the server, or open a batch for files that are going to be sent to `uploads/`.",
         {201: ImportBody},
-        errors=(400, 401, 403, 404, 415, 422),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=NewImport,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request) -> Response:
         """Do so; a worker does the work."""
         body = NewImport(data=request.data)
@@ -158,8 +161,10 @@ class ImportRetry(ApiView):
         "imports_retry",
         "Try again what was rejected for a reason that may be gone.",
         {200: TriedBody},
-        errors=(401, 403, 404),
+        errors=(400, 401, 403, 404, 409, 422, 429),
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
         """Do so."""
         return Response({"count": verbs.retry(_changeable(request, import_id), request.user)})
@@ -169,8 +174,13 @@ class ImportStop(ApiView):
     """No more."""
 
     @documented(
-        "imports_stop", "Import nothing more of it; what came in stays.", {200: TriedBody}, errors=(401, 403, 404)
+        "imports_stop",
+        "Import nothing more of it; what came in stays.",
+        {200: TriedBody},
+        errors=(400, 401, 403, 404, 409, 422, 429),
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
         """Do so."""
         return Response({"count": verbs.stop(_changeable(request, import_id))})

@@ -20,6 +20,7 @@ from catalog.models import Library, Membership
 from catalog.relocating import relocate
 from catalog.waiting_work import waiting_in
 from operations.api.operations import OperationBody, started
+from operations.idempotency import KEYED, idempotent
 from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_number, read_uuid, utc_text
@@ -347,9 +348,11 @@ class Scan(ApiView):
         "libraries_scan",
         "Start a scan; owner and editors may. 409 with the running operation's id if one is under way.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415, 422),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=ScanBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_library(request, library_id)

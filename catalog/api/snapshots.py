@@ -13,6 +13,7 @@ from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
 from operations.api.operations import OperationBody, started
+from operations.idempotency import KEYED, idempotent
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, RequestBody, documented, query
@@ -104,9 +105,11 @@ class Restore(ApiView):
         "libraries_restore",
         "Put the catalog back to a snapshot; no photo file is touched. The owner's alone. 409 while it is scanned or restored.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=RestoreBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_own_library(request, library_id)
@@ -126,9 +129,11 @@ class Rebuild(ApiView):
         "Build the catalog anew from the files; the old one stands until the new one is complete, and is kept as a snapshot. "
         "The owner's alone. 409 while the library is scanned, restored or rebuilt.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=RebuildBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_own_library(request, library_id)
@@ -146,9 +151,11 @@ class Purge(ApiView):
         "file is touched. The owner's alone. 409 if another number is missing by now, while the library is scanned, and after a "
         "restore until it was.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=PurgeBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_own_library(request, library_id)

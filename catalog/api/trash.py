@@ -12,6 +12,7 @@ from catalog.models import TrashItem
 from catalog.purging import CountDiffers
 from catalog.trash_rows import TrashRefused
 from operations.api.operations import OperationBody, started
+from operations.idempotency import KEYED, begun_before, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unprocessable
@@ -94,9 +95,11 @@ class PhotoTrash(ApiView):
         f"Move the files of up to {trash.MOST_AT_ONCE:,} photos into their libraries' trash. For owners and editors; "
         "`confirm` is their number.",
         {200: TrashedBody},
-        errors=(400, 401, 403, 409, 415),
+        errors=(400, 401, 403, 409, 415, 422, 429),
         request=PhotosBody,
+        parameters=KEYED,
     )
+    @idempotent(atomic=False)
     def post(self, request: Request) -> Response:
         """Do it."""
         body = PhotosBody(data=request.data)
@@ -107,6 +110,8 @@ class PhotoTrash(ApiView):
                 f"These are {len(ids):,} photos, not as many as you confirmed. Nothing was changed.", "count_differs"
             )
         done = trash.trash_photos(request.user, ids)
+        if since := begun_before(request):
+            trash.count_earlier(request.user, done, since)
         return Response({**_done_json(done), "items": done.items})
 
 
@@ -155,9 +160,11 @@ class TrashEmpty(ApiView):
         "libraries_trash_empty",
         "Delete what lies in the trash for good. The owner's alone. 409 if another number lies there by now.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=CountBody,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
         """Start it."""
         library = find_own_library(request, library_id)

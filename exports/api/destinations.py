@@ -18,6 +18,7 @@ from exports.ledger.records import RecordStatus
 from exports.ledger.state import MonthStatus
 from exports.models import ExportDestination
 from operations.api.operations import OperationBody, already_active, operation_json
+from operations.idempotency import KEYED, idempotent
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
@@ -214,9 +215,11 @@ class StartFolderExport(ApiView):
         "export_destinations_export",
         "Copy the originals of a library that are not there yet. 409 if an export to this destination is under way.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415, 422),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=FolderExportRequest,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, destination_id: UUID) -> Response:
         """Start it."""
         destination = _own(request, destination_id)

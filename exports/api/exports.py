@@ -16,6 +16,7 @@ from exports import catalog_exports as verbs
 from exports.downloads import serve_export
 from exports.models import Export
 from operations.api.operations import already_active
+from operations.idempotency import KEYED, idempotent
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
 from photolala.web.file_headers import CONDITIONS
@@ -159,9 +160,11 @@ class ExportList(ApiView):
         "exports_create",
         "Start an export. 409 with the running operation's id if one of this user is under way.",
         {202: ExportBody},
-        errors=(400, 401, 403, 404, 409, 415, 422),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=NewExport,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request) -> Response:
         """Start it."""
         body = NewExport(data=request.data)

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from operations import control
+from operations.idempotency import KEYED, idempotent
 from operations.models import UNFINISHED, Operation, State
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
@@ -166,8 +167,10 @@ class Cancel(ApiView):
         "operations_cancel",
         "Ask it to stop, which it does within one batch; what was done stays. 409 if it has ended.",
         {200: OperationBody},
-        errors=(401, 403, 404, 409),
+        errors=(400, 401, 403, 404, 409, 422, 429),
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Cancel."""
         operation = _own(request, operation_id)
@@ -185,9 +188,11 @@ class Resume(ApiView):
         "operations_resume",
         "Set an interrupted, cancelled or failed operation to work again, from where it stood.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=Answer,
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Resume."""
         operation = _own(request, operation_id)
@@ -213,8 +218,9 @@ class Retry(Resume):
         "operations_retry",
         "The same as resume: nothing that was done is done twice.",
         {202: OperationBody},
-        errors=(400, 401, 403, 404, 409, 415),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=Answer,
+        parameters=KEYED,
     )
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Retry."""

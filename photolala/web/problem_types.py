@@ -58,6 +58,10 @@ TYPES: dict[str, ProblemType] = {
     "database_unavailable": _type("The database does not answer", 503),
     "cache_unavailable": _type("The store of thumbnails does not answer", 503),
     "no_space": _type("The server's disk is full", 507),
+    "bad_key": _type("The Idempotency-Key is no key", 400),
+    "key_reused": _type("The Idempotency-Key was used here for another request", 422),
+    "in_progress": _type("This very request is being worked on; ask again", 409),
+    "too_many_keys": _type("So many keys in a day are not kept", 429),
     # Signing in
     "wrong_password": _type("Name and password do not belong together", 401),
     # Libraries
