@@ -29,6 +29,10 @@ class BucketRefused(Exception):
     """The prefix cannot become a library; the text is a sentence."""
 
 
+class NotAllowed(BucketRefused):
+    """It is not below PHOTOLALA_ROOTS; the caller has the sentence, which is the same as for one that others have."""
+
+
 def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
     """Return a source of the bucket and prefix in `uri`."""
     from catalog.sources.s3 import S3Source
@@ -48,30 +52,31 @@ def bucket_location(uri: str, *, is_quick: bool = False) -> BucketLocation:
     return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS) if is_quick else None)
 
 
-def checked_bucket(username: str, uri: str) -> BucketRoot:
-    """Return the root that `uri` names, if PHOTOLALA_ROOTS lets the user have it and it can be listed. BucketRefused."""
+def allowed_bucket(username: str, uri: str) -> BucketRoot:
+    """Return the root that `uri` names, if PHOTOLALA_ROOTS lets the user have it. Raises BucketRefused."""
     allowed = [parse_uri(one) for one in allowed_buckets(settings.PHOTO_ROOTS, username)]
     try:
         root = parse_uri(uri)
     except ValueError as error:
         raise BucketRefused(f"{error} Nothing was changed.") from None
     if not any(root.is_within(one) for one in allowed):
-        raise BucketRefused(
-            "That bucket is not among those that may become libraries. Choose one that the administrator named in "
-            "PHOTOLALA_ROOTS. Nothing was changed."
-        )
+        raise NotAllowed
     cache = cache_root()
     if cache is not None and (root.is_within(cache) or cache.is_within(root)):
         raise BucketRefused(
             "That prefix holds Photolala's own cache, or lies in it. Choose another one. Nothing was changed."
         )
+    return root
+
+
+def require_bucket(root: BucketRoot) -> None:
+    """Raise BucketRefused unless the prefix can be listed."""
     from catalog.sources.s3_errors import Retries
 
     try:
         bucket_source(root.uri, retries=Retries(_QUICK_ATTEMPTS)).check()
     except SourceUnavailable as error:
         raise BucketRefused(str(error)) from None
-    return root
 
 
 def cache_root() -> BucketRoot | None:

@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.media.sandbox import missing_layers
 from catalog.sources.s3_keys import SCHEME, parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
+
+from .examinations.taken_folders import examine_taken_folders
+from .taken_folders import TakenFolders, own_folders
 
 SETTINGS = "photolala_settings"
 """The tag of these checks: commands that are run often ask for them alone, for Django's own load the whole site."""
@@ -59,6 +63,39 @@ def check_roots(**_: Any) -> list[CheckMessage]:
                 )
             )
     return found
+
+
+@register(SETTINGS)
+def check_roots_of_its_own(**_: Any) -> list[CheckMessage]:
+    """photolala.W009: a root in a folder that Photolala keeps for itself: nothing in there can become a library."""
+    found: list[CheckMessage] = []
+    own = TakenFolders(own_folders())
+    for text in settings.PHOTO_ROOTS:
+        pattern = RootPattern(text)
+        if pattern.is_bucket or not pattern.is_absolute or pattern.is_personal:
+            continue
+        taken = next(own.holding(Path(os.path.realpath(text))), None)
+        if taken is not None:
+            found.append(
+                Warning(
+                    f"PHOTOLALA_ROOTS names {text}, which belongs to {taken.words}: nothing in there can become a library.",
+                    hint="Name a folder of photos, or let Photolala keep its own files elsewhere.",
+                    id="photolala.W009",
+                )
+            )
+    return found
+
+
+@register(Tags.database)
+def check_taken_folders(databases: Any = None, **_: Any) -> list[CheckMessage]:
+    """photolala.W010: folders of two people, or of a person and the server, overlap (`check --database default`)."""
+    if not databases or DEFAULT_DB_ALIAS not in databases:
+        return []
+    try:
+        findings = list(examine_taken_folders())
+    except DatabaseError:
+        return []  # the tables are not there yet
+    return [Warning(one.sentence, hint=one.advice, id="photolala.W010") for one in findings]
 
 
 @register(SETTINGS)

@@ -21,6 +21,7 @@ from .examinations.server import (
     examine_settings,
     examine_tools,
 )
+from .examinations.taken_folders import examine_taken_folders
 from .examinations.trash import examine_trash
 from .progress import Progress, quietly
 
@@ -50,7 +51,7 @@ class Report:
 
 
 def examine(*, full: bool = False, heal: bool = False, progress: Progress = quietly) -> Report:
-    """Examine settings, tools, disks, database, broker, clock, operations, libraries, trash, leftovers and the cache.
+    """Examine settings, tools, disks, database, broker, clock, operations, folders, libraries, trash, leftovers and the cache.
 
     `full` looks at all thumbnails and all earlier snapshots instead of a sample and the latest. `heal` removes what is
     of no photo, draws lost thumbnails again, has lost snapshots published again by the next scan, gives files in the trash
@@ -71,6 +72,7 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
         return report
     _add(report, "clock", examine_clock)
     _add(report, "operations", examine_operations)
+    _add(report, "folders", examine_taken_folders)
     _add(report, "libraries", partial(examine_libraries, full=full, heal=heal, progress=progress))
     _add(report, "later columns", examine_later_columns)
     _add(report, "trash", partial(examine_trash, heal=heal, progress=progress))

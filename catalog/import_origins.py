@@ -15,7 +15,7 @@ from catalog.sources.base import Directory, FileChanged, SourceUnavailable
 from catalog.sources.local import LocalSource
 from photolala.lib.paths import unescape_path
 
-from .libraries import LibraryRefused, checked_folder, refuse_foreign
+from .libraries import NOT_TO_BE_READ, LibraryRefused, checked_folder, refuse_foreign
 from .models import Import, ImportItem, Upload
 from .verifying import HEAD_BYTES
 
@@ -44,8 +44,8 @@ class FolderOrigin:
 
     def __init__(self, wanted: Import) -> None:
         try:
-            real = checked_folder(wanted.user, wanted.source)
-            refuse_foreign(wanted.user, real)
+            real = checked_folder(wanted.user, wanted.source, refusal=NOT_TO_BE_READ)
+            refuse_foreign(wanted.user, real, before=wanted.created_at)
         except LibraryRefused as refused:
             raise SourceUnavailable(str(refused)) from None
         self._source = LocalSource(real)
@@ -184,8 +184,8 @@ def discard_uploads(user_id: UUID, upload_ids: list[UUID]) -> None:
 def _open_on_server(wanted: Import) -> int:
     path = Path(os.fsdecode(unescape_path(wanted.source)))
     try:
-        real = checked_folder(wanted.user, os.fsdecode(os.fsencode(path.parent)))
-        refuse_foreign(wanted.user, real)
+        real = checked_folder(wanted.user, os.fsdecode(os.fsencode(path.parent)), refusal=NOT_TO_BE_READ)
+        refuse_foreign(wanted.user, real, before=wanted.created_at)
     except LibraryRefused as refused:
         raise SourceUnavailable(str(refused)) from None
     with LocalSource(real) as source:

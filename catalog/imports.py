@@ -20,8 +20,9 @@ from photolala.lib.paths import escape_path, unescape_path
 
 from .finished_uploads import close_if_done, forget_expired
 from .import_origins import remove_staged
-from .libraries import checked_folder, refuse_foreign
+from .libraries import NOT_TO_BE_READ, checked_folder, refuse_foreign
 from .models import Import, ImportItem, Library, Upload
+from .taken_folders import lock_taken_folders
 
 KIND = "import"
 EXPIRES_AFTER = timedelta(days=3)
@@ -57,7 +58,7 @@ def start_folder_import(library: Library, user: Any, folder: str, layout: str, *
     The files there stay as they are. Raises ImportRefused, or LibraryRefused for a folder that `user` may not read.
     """
     require_target(library)
-    real = checked_folder(user, folder)
+    real = checked_folder(user, folder, refusal=NOT_TO_BE_READ)
     refuse_foreign(user, real)
     root = _real_root(library)
     if real == root or root in real.parents or real in root.parents:
@@ -65,9 +66,12 @@ def start_folder_import(library: Library, user: Any, folder: str, layout: str, *
             "That folder is the library's own, lies in it, or holds it. What lies there is catalogued by a scan. "
             "Nothing was changed."
         )
-    wanted = Import.objects.create(
-        library=library, user=user, kind=Import.Kind.FOLDER, source=escape_path(str(real)), layout=layout
-    )
+    with transaction.atomic():
+        lock_taken_folders()
+        refuse_foreign(user, real)
+        wanted = Import.objects.create(
+            library=library, user=user, kind=Import.Kind.FOLDER, source=escape_path(str(real)), layout=layout
+        )
     if ring:
         start_importing(library, user)
     return wanted

@@ -2,23 +2,24 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from catalog.snapshots.location import FolderLocation
-from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
+from catalog.sources.s3_keys import SCHEME, BucketRoot
 from operations.models import Operation, State
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from . import seeding
-from .buckets import BucketRefused, bucket_location, checked_bucket
+from .buckets import BucketRefused, NotAllowed, allowed_bucket, bucket_location, require_bucket
 from .models import (
     Alias,
     Favourite,
@@ -34,22 +35,39 @@ from .models import (
     TrashItem,
     Withdrawal,
 )
+from .taken_folders import Place, TakenFolders, lock_taken_folders, of_others
 
 MOST_CHOICES = 2_000
-_ADDING = 0x70686F746F  # the advisory lock under which libraries are added, on PostgreSQL
 _NO_ROOTS = (
     "No folder of this server may become a library yet. The administrator names such folders in PHOTOLALA_ROOTS. "
     "Nothing was changed."
 )
 _OUTSIDE = (
-    "That folder is not among those that may become libraries. Choose one below the folders that the administrator "
-    "named in PHOTOLALA_ROOTS. Nothing was changed."
+    "That folder is not free, or not among those that may become libraries. Choose another one below the folders that the "
+    "administrator named in PHOTOLALA_ROOTS. Nothing was changed."
 )
-_NOT_FREE = "That folder cannot be added: it is not free to become a library. Choose another one. Nothing was changed."
+"""Said of whatever is not allowed and of whatever others have: the two are not to be told apart."""
+NOT_TO_BE_READ = (
+    "That folder cannot be read for you: it is not free, or not among those that may be imported. Choose another one below "
+    "the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
+)
+"""The same of a folder to import from."""
 
 
 class LibraryRefused(Exception):
-    """The folder, name or member is not possible; the text is a sentence for the person who asked."""
+    """The folder, name or member is not possible; the text is a sentence for the person who asked.
+
+    `for_operator` says what is in the way, where the person who asked may not know it.
+    """
+
+    def __init__(self, sentence: str, for_operator: str = "") -> None:
+        super().__init__(sentence)
+        self.for_operator = for_operator
+
+    @property
+    def operators_sentence(self) -> str:
+        """The sentence for who has the server's shell, and so may know all of it."""
+        return f"{self} In the way: {self.for_operator}." if self.for_operator else str(self)
 
 
 @dataclass(frozen=True)
@@ -77,7 +95,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     """Make the server's `folder` (absolute, in escaped form or as it is) a library of `user`; nothing is scanned yet.
 
     `fields` are further fields of the row (`ratings`, `time_zone`). Raises LibraryRefused for a folder that is not
-    allowed, not there, no folder, unreadable, or that overlaps with any other library, whoever has it.
+    allowed, not there, no folder, unreadable, or that overlaps with what others or the server have, or another library.
     """
     if folder.startswith(SCHEME):
         return _add_bucket(user, folder, name, **fields)
@@ -89,7 +107,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     brought = seeding.brought_along(FolderLocation(real, _text(real)))
     try:
         with transaction.atomic():
-            _lock_adding()
+            lock_taken_folders()
             refuse_overlap(user, real)
             key = seeding.free_id(brought, user)
             if key:
@@ -100,23 +118,27 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
             library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
-        raise LibraryRefused(_NOT_FREE) from None
+        raise LibraryRefused(_OUTSIDE) from None
 
 
 def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
     """Make a bucket's prefix a library. Its stars stay in the database: no photo in a bucket is written yet."""
     try:
-        root = checked_bucket(user.get_username(), uri)
+        root = allowed_bucket(user.get_username(), uri)
+        _refuse_bucket_overlap(
+            user, root
+        )  # before anything of somebody else's is looked at; once more below, under the lock
+        require_bucket(root)
+    except NotAllowed:
+        raise LibraryRefused(_OUTSIDE) from None
     except BucketRefused as refused:
         raise LibraryRefused(str(refused)) from None
     title = (name or "").strip() or root.uri.rpartition("/")[2]
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE, "is_watched": False}
-    # Before anything of somebody else's is looked at; once more below, under the lock.
-    _refuse_bucket_overlap(user, root)
     brought = seeding.brought_along(bucket_location(root.uri, is_quick=True))
     try:
         with transaction.atomic():
-            _lock_adding()
+            lock_taken_folders()
             _refuse_bucket_overlap(user, root)
             key = seeding.free_id(brought, user)
             if key:
@@ -125,26 +147,18 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
             library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
-        raise LibraryRefused(_NOT_FREE) from None
-
-
-def _lock_adding() -> None:
-    if connection.vendor == "postgresql":  # SQLite's transactions are one at a time anyway
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADDING])
+        raise LibraryRefused(_OUTSIDE) from None
 
 
 def _refuse_bucket_overlap(user: Any, root: BucketRoot) -> None:
-    visible = set(Library.objects.visible_to(user).values_list("pk", flat=True))
-    for pk, uri, name in Library.objects.filter(source="s3").values_list("pk", "root", "name"):
-        other = parse_uri(uri)
-        if root.is_within(other) or other.is_within(root):
-            # Whose it is, and that it is a library at all, is not this user's business.
-            raise LibraryRefused(
-                f"That prefix overlaps with the library “{name}”, and a photo can be in one library only. Nothing was changed."
-                if pk in visible
-                else _NOT_FREE
-            )
+    found = list(TakenFolders().overlapping(root))
+    foreign = of_others(user, found)
+    if foreign is not None:
+        raise LibraryRefused(_OUTSIDE, foreign.words)
+    for taken in found:
+        raise LibraryRefused(
+            f"That prefix overlaps with the library “{taken.name}”, and a photo can be in one library only. Nothing was changed."
+        )
 
 
 def folder_choices(user: Any, folder: str | None) -> FolderChoices:
@@ -153,13 +167,13 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
     Hidden folders, links, and the libraries of others are not among them.
     """
     roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
-    mine, others = _library_roots(user)
+    taken = TakenFolders()
+    mine = {one.place: one.name for one in taken.all if one.kind == "library" and one.owner_id == user.pk}
+    others = {one.place for one in taken.all if one.owner_id != user.pk}
     if not folder:
-        shown = [root for root in roots if not any(is_within(root, other) for other in others)]
+        shown = [root for root in roots if of_others(user, taken.holding(root)) is None]
         return FolderChoices("", [], [_choice(root, str(root), mine) for root in dict.fromkeys(shown)])
     real = checked_folder(user, folder)
-    if any(is_within(real, other) for other in others):
-        raise LibraryRefused(_NOT_FREE)
     found = []
     with os.scandir(real) as entries:
         for entry in entries:
@@ -285,14 +299,19 @@ def role_of(library: Library, user: Any) -> str:
     return Membership.objects.filter(library=library, user=user).values_list("role", flat=True).first() or ""
 
 
-def checked_folder(user: Any, folder: str) -> Path:
-    """Return the real path of a folder that `user` may use. What lies outside the roots is never looked at."""
+def checked_folder(user: Any, folder: str, *, refusal: str = _OUTSIDE) -> Path:
+    """Return the real path of a folder that `user` may use: below the roots, and nothing that others or the server have.
+
+    What is refused for that is never looked at, and gets one sentence (`refusal`), whatever is there. It may still hold
+    something of others; `refuse_overlap` and `refuse_foreign` say so.
+    """
     roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
     if not roots:
         raise LibraryRefused(_NO_ROOTS)
-    real = _real_path(folder)
-    if real is None or not any(is_within(real, root) for root in roots):
-        raise LibraryRefused(_OUTSIDE)
+    given, real = _paths_of(folder)
+    foreign = of_others(user, TakenFolders().holding(*given, *([real] if real else [])))
+    if real is None or foreign is not None or not any(is_within(real, root) for root in roots):
+        raise LibraryRefused(refusal, foreign.words if foreign else "")
     name = _text(real)
     if not real.exists():
         raise LibraryRefused(f"There is no folder {name}. Is its disk or share mounted? Nothing was changed.")
@@ -309,8 +328,11 @@ def checked_folder(user: Any, folder: str) -> Path:
     return real
 
 
-def _real_path(folder: str) -> Path | None:
-    """Return the absolute path behind `folder`, links resolved; escaped text first, then the very characters."""
+def _paths_of(folder: str) -> tuple[list[Path], Path | None]:
+    """Return the absolute paths that `folder` may name, and what is there with links resolved.
+
+    Escaped text comes first, then the very characters.
+    """
     candidates: list[bytes] = []
     try:
         candidates.append(unescape_path(folder))
@@ -321,10 +343,11 @@ def _real_path(folder: str) -> Path | None:
     except UnicodeEncodeError:
         pass  # no file name at all; refused below unless the escaped form made sense
     paths = [raw for raw in candidates if raw.startswith(b"/") and b"\0" not in raw]
+    given = [Path(os.fsdecode(os.path.normpath(raw))) for raw in paths]
     for raw in paths:
         if os.path.lexists(raw):
-            return _resolved(raw)
-    return _resolved(paths[0]) if paths else None
+            return given, _resolved(raw)
+    return given, _resolved(paths[0]) if paths else None
 
 
 def _resolved(raw: bytes) -> Path | None:
@@ -335,46 +358,46 @@ def _resolved(raw: bytes) -> Path | None:
 
 
 def refuse_overlap(user: Any, real: Path, *, besides: Library | None = None) -> None:
-    """Raise LibraryRefused if the folder overlaps with any library, whoever has it, `besides` the given one."""
-    mine, others = _library_roots(user, besides)
-    for root, name in mine.items():
-        if root == real:
-            raise LibraryRefused(f"That folder is the library “{name}” already. Nothing was changed.")
-        if is_within(real, root):
-            raise LibraryRefused(f"That folder lies in the library “{name}” already. Nothing was changed.")
-        if is_within(root, real):
-            raise LibraryRefused(
-                f"The library “{name}” lies in that folder, and a photo can be in one library only. Choose another "
-                "folder, or forget that library first. Nothing was changed."
-            )
-    # Whose it is, and that it is a library at all, is not this user's business.
-    if any(is_within(real, root) or is_within(root, real) for root in others):
-        raise LibraryRefused(_NOT_FREE)
+    """Raise LibraryRefused if a library in the folder would overlap with what is taken, `besides` the given library.
 
-
-def refuse_foreign(user: Any, real: Path) -> None:
-    """Raise LibraryRefused if the folder overlaps with a library that `user` may not see."""
-    if any(is_within(real, root) or is_within(root, real) for root in _library_roots(user)[1]):
-        raise LibraryRefused("That folder cannot be read for you. Choose another one. Nothing was changed.")
-
-
-def _library_roots(user: Any, besides: Library | None = None) -> tuple[dict[Path, str], set[Path]]:
-    """Return the roots of the libraries that `user` may see (with their names), and those of all others."""
-    visible = set(Library.objects.visible_to(user).values_list("pk", flat=True))
-    mine: dict[Path, str] = {}
-    others: set[Path] = set()
-    for pk, root, name in Library.objects.filter(source="local").values_list("pk", "root", "name"):
-        if besides is not None and pk == besides.pk:
+    Of one's own, libraries and destinations are in the way; a folder that one is importing from may become a library.
+    """
+    found = [one for one in TakenFolders().overlapping(real) if besides is None or one.key != besides.pk]
+    foreign = of_others(user, found)
+    for taken in found:
+        if taken.owner_id != user.pk or not isinstance(taken.place, Path):
             continue
-        path = Path(os.fsdecode(unescape_path(root)))
-        if pk in visible:
-            mine[path] = name
-        else:
-            others.add(path)
-    return mine, others
+        if taken.kind == "library":
+            raise LibraryRefused(_overlap_sentence(real, taken.place, taken.name))
+        if taken.kind == "destination" and foreign is None:
+            raise LibraryRefused(
+                f"That folder overlaps with your export destination “{taken.name}”: what is exported there would be taken "
+                "for new photos. Choose another one, or forget that destination first. Nothing was changed."
+            )
+    if foreign is not None:
+        # Whose it is, and that it is a library at all, is not this user's business.
+        raise LibraryRefused(_OUTSIDE, foreign.words)
 
 
-def _choice(path: Path, name: str, mine: dict[Path, str]) -> FolderChoice:
+def _overlap_sentence(real: Path, root: Path, name: str) -> str:
+    if root == real:
+        return f"That folder is the library “{name}” already. Nothing was changed."
+    if is_within(real, root):
+        return f"That folder lies in the library “{name}” already. Nothing was changed."
+    return (
+        f"The library “{name}” lies in that folder, and a photo can be in one library only. Choose another "
+        "folder, or forget that library first. Nothing was changed."
+    )
+
+
+def refuse_foreign(user: Any, real: Path, *, before: datetime | None = None) -> None:
+    """Raise LibraryRefused if the folder overlaps with what others have, or the server; with `before` had at that time."""
+    foreign = of_others(user, TakenFolders().overlapping(real), before=before)
+    if foreign is not None:
+        raise LibraryRefused(NOT_TO_BE_READ, foreign.words)
+
+
+def _choice(path: Path, name: str, mine: dict[Place, str]) -> FolderChoice:
     note = f"the library “{mine[path]}”" if path in mine else ""
     return FolderChoice(escape_path(os.fsencode(name)), _text(path), note, path in mine)
 

@@ -24,6 +24,7 @@ from .libraries import LibraryRefused, checked_folder, refuse_overlap, want_scan
 from .locations import cache_location
 from .models import Library, Photo
 from .snapshot_history import root_md5
+from .taken_folders import lock_taken_folders
 from .working import working_folder
 from .writes import write_key
 
@@ -49,6 +50,7 @@ def relocate(library: Library, user: Any, folder: str) -> Library:
     before = root_md5(library)
     try:
         with transaction.atomic():
+            lock_taken_folders()
             locked = Library.objects.select_for_update().get(pk=library.pk)
             if Operation.objects.filter(
                 active_key__in=(library.scan_key, write_key(library)), state__in=ACTIVE
@@ -62,7 +64,7 @@ def relocate(library: Library, user: Any, folder: str) -> Library:
             locked.root_has_pointer = _has_pointer(real)
             locked.save(update_fields=["root", "root_has_pointer"])
     except IntegrityError:
-        raise LibraryRefused("That folder is a library already. Nothing was changed.") from None
+        raise LibraryRefused("That folder is not free. Nothing was changed.") from None
     _carry_snapshots(locked, before)
     want_scan(locked, user)
     locked.refresh_from_db()

@@ -9,5 +9,5 @@ class ExportsConfig(AppConfig):
     name = "exports"
 
     def ready(self) -> None:
-        """Register the kinds of operations."""
-        from . import catalog_export, folders  # noqa: F401
+        """Register the kinds of operations, and which folders are taken."""
+        from . import catalog_export, destinations, folders  # noqa: F401

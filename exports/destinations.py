@@ -12,6 +12,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, F
 
 from catalog.models import Library, Photo
+from catalog.taken_folders import (
+    Taken,
+    TakenFolders,
+    exports_of,
+    knows_taken_folders,
+    lock_taken_folders,
+    of_others,
+)
 from operations.models import Operation
 from operations.running import start
 from photolala.lib.paths import escape_path, unescape_path
@@ -25,11 +33,11 @@ from .ledger.state import MonthSummary, summarize_month
 from .models import ExportDestination, own_folder
 
 FOLDERS = "folders"
-_NOT_FREE = "That folder cannot be a destination: it is not free. Choose another one. Nothing was changed."
 _OUTSIDE = (
-    "That folder is not among those that you may export to. Give a plain name for a folder kept by this server, or the "
-    "path of one below the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
+    "That folder is not free, or not among those that you may export to. Give a plain name for a folder kept by this server, "
+    "or the path of one below the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
 )
+"""Said of whatever is not allowed and of whatever others have: the two are not to be told apart."""
 
 
 def add_destination(user: Any, name: str, folder: str, template: str) -> ExportDestination:
@@ -58,15 +66,17 @@ def destination_for_command(user: Any, folder: Path) -> ExportDestination:
         if known.owner_id != user.pk:
             raise ExportRefused(f"{_text(real)} is a destination of another user. Choose another folder.")
         return known
-    _refuse_libraries(real)
-    _refuse_destinations(real, but=None)
+    _refuse_taken(user, real)
     with _NamingTheFolder(real):
         real.mkdir(parents=True, exist_ok=True)
     return _create(user, real.name or "/", real, DEFAULT_TEMPLATE)
 
 
 def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None) -> Path:
-    """Return the real path that `folder` means if `user` may export to it (`but`: the destination that has it)."""
+    """Return the real path that `folder` means if `user` may export to it (`but`: the destination that has it).
+
+    What somebody took after that destination was made is not in its way: it is the later one that should not be.
+    """
     if not folder.strip() or "\0" in folder or len(folder) > 4096:
         raise ExportRefused("Name a folder. Nothing was changed.")
     if not folder.startswith("/"):
@@ -78,13 +88,22 @@ def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None
     except ValueError:
         raw = os.fsencode(folder)
     real = Path(os.fsdecode(os.path.realpath(raw)))
-    own = (own_folder(user.pk) / FOLDERS).resolve()
+    own = exports_of(user.pk)
     roots = allowed_roots(settings.PHOTO_ROOTS, user.get_username())
-    if real == own or not (is_within(real, own) or any(is_within(real, root) and real != root for root in roots)):
-        raise ExportRefused(_OUTSIDE)
-    _refuse_libraries(real)
-    _refuse_destinations(real, but=but)
+    is_allowed = real != own and (is_within(real, own) or any(is_within(real, root) and real != root for root in roots))
+    given = Path(os.fsdecode(os.path.normpath(raw)))
+    _refuse_taken(user, real, given, but=but, is_allowed=is_allowed)
     return real
+
+
+def refuse_output(user: Any, folder: Path) -> None:
+    """Raise ExportRefused if a new folder in `folder` would be in what others have, or in the server's own."""
+    real = Path(os.path.realpath(folder))
+    if own_folder(user.pk).resolve() in (real, *real.parents):
+        return
+    foreign = of_others(user, TakenFolders().holding(real))
+    if foreign is not None:
+        raise ExportRefused(_OUTSIDE, for_operator=foreign.words)
 
 
 def check_template(template: str) -> None:
@@ -170,33 +189,50 @@ def _facts(path: Path) -> tuple[int, int, int] | None:
 # -- which folders are free
 
 
-def _refuse_libraries(real: Path) -> None:
-    for root in _paths(Library.objects.filter(source="local").values_list("root", flat=True)):
-        if is_within(real, root) or is_within(root, real):
+@knows_taken_folders
+def folders_exported_to() -> Iterator[Taken]:
+    """Yield the folders of all destinations."""
+    for destination in ExportDestination.objects.select_related("owner").order_by("created_at", "pk"):
+        words = f"the destination “{destination.name}” of {destination.owner.get_username()}: {destination.folder}"
+        since = destination.created_at
+        yield Taken(
+            destination.path, "destination", words, destination.owner_id, destination.pk, destination.name, since
+        )
+
+
+def _refuse_taken(
+    user: Any, real: Path, *given: Path, but: ExportDestination | None = None, is_allowed: bool = True
+) -> None:
+    """Raise ExportRefused unless the folder is allowed and nobody has it; of one's own, say what is in the way."""
+    is_kept_here = exports_of(user.pk) in real.parents
+    found = [
+        one
+        for one in TakenFolders().overlapping(real, *given)
+        if not (one.kind == "server" and is_kept_here) and (but is None or one.key != but.pk)
+    ]
+    foreign = of_others(user, found, before=but.created_at if but else None)
+    if foreign is not None or not is_allowed:
+        raise ExportRefused(_OUTSIDE, for_operator=foreign.words if foreign else "")
+    for own in found:
+        if own.owner_id == user.pk and own.kind == "library":
             raise ExportRefused(
-                "That folder lies in a library, or a library lies in it: what is exported there would be taken for new "
-                "photos. Choose another one. Nothing was changed."
+                f"That folder overlaps with your library “{own.name}”: what is exported there would be taken for new photos. "
+                "Choose another one. Nothing was changed."
             )
-
-
-def _refuse_destinations(real: Path, *, but: ExportDestination | None) -> None:
-    others = ExportDestination.objects.all()
-    if but is not None:
-        others = others.exclude(pk=but.pk)
-    if any(is_within(real, path) or is_within(path, real) for path in _paths(others.values_list("folder", flat=True))):
-        raise ExportRefused(_NOT_FREE)
-
-
-def _paths(texts: Any) -> Iterator[Path]:
-    return (Path(os.fsdecode(unescape_path(text))) for text in texts)
+        if own.owner_id == user.pk and own.kind == "destination":
+            raise ExportRefused(
+                f"That folder overlaps with your destination “{own.name}”. Choose another one. Nothing was changed."
+            )
 
 
 def _create(user: Any, name: str, real: Path, template: str) -> ExportDestination:
     try:
         with transaction.atomic():
+            lock_taken_folders()
+            _refuse_taken(user, real)
             return ExportDestination.objects.create(owner=user, name=name, folder=_text(real), template=template)
     except IntegrityError:
-        raise ExportRefused(_NOT_FREE) from None
+        raise ExportRefused(_OUTSIDE) from None
 
 
 class _NamingTheFolder:

@@ -145,11 +145,14 @@ def test_the_chooser(top: Path, alice: User, charlie: User) -> None:
             folder_choices(alice, refused)
 
 
-def test_a_member_sees_the_shared_folder_and_its_name(top: Path, alice: User, charlie: User) -> None:
+def test_where_a_shared_library_is_only_its_owner_sees(top: Path, alice: User, charlie: User) -> None:
     library = make_library(alice, top / "2024", name="Years")
     verbs.set_member(library, charlie, "viewer")
     assert verbs.role_of(library, charlie) == "viewer"
-    assert folder_choices(charlie, str(top)).folders[0].note == "the library “Years”"
+    assert folder_choices(charlie, str(top)).folders == []
+    with pytest.raises(LibraryRefused) as refused:
+        add_library(charlie, str(top / "2024"))
+    assert "Years" not in str(refused.value)
     assert verbs.remove_member(library, charlie) is True
     assert verbs.remove_member(library, charlie) is False
     assert folder_choices(charlie, str(top)).folders == []

@@ -34,7 +34,9 @@ class Command(BaseCommand):
             raise CommandError(f"{user} may not change that library. Nothing was changed.", returncode=2)
         try:
             _begin_or_go_on(library, user, options["folder"], options["layout"])
-        except (ImportRefused, LibraryRefused) as refused:
+        except LibraryRefused as refused:
+            raise CommandError(refused.operators_sentence, returncode=2) from None
+        except ImportRefused as refused:
             raise CommandError(str(refused), returncode=2) from None
         try:
             operation = start(

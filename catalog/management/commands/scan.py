@@ -82,7 +82,7 @@ class Command(BaseCommand):
         try:
             return add_library(user, str(folder))
         except LibraryRefused as error:
-            raise CommandError(str(error), returncode=2) from None
+            raise CommandError(error.operators_sentence, returncode=2) from None
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -149,7 +149,7 @@ class Command(BaseCommand):
             library = library or add_library(owner, str(photos))
             start_scan(library, owner)
         except LibraryRefused as error:
-            raise CommandError(f"PHOTOS={photos}: {error}") from None
+            raise CommandError(f"PHOTOS={photos}: {error.operators_sentence}") from None
         except AlreadyActive:
             self.stdout.write(f"The scan of {library} goes on where it was." if library else "")
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.models import Library
 from exports.catalog_exports import ExportRefused, Wishes, start_export_to
+from exports.destinations import refuse_output
 from exports.models import Export
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
@@ -33,6 +34,10 @@ class Command(BaseCommand):
         """Export, print the result, and exit 0 (done), 1 (failures), 2 (wrong usage) or 130 (interrupted)."""
         library = find_library(options["library"])
         folder = Path(options["output"]).expanduser()
+        try:
+            refuse_output(library.owner, folder)
+        except ExportRefused as refused:
+            raise CommandError(refused.operators_sentence, returncode=2) from None
         check_output(folder)
         wishes = Wishes(format=options["format"], include_media=options["include_media"])
         try:
@@ -40,7 +45,7 @@ class Command(BaseCommand):
         except AlreadyActive as running:
             operation = left_behind(running.operation, "This is being exported")
         except ExportRefused as refused:
-            raise CommandError(str(refused), returncode=2) from None
+            raise CommandError(refused.operators_sentence, returncode=2) from None
         assert operation is not None
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)
 

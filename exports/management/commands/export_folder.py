@@ -37,7 +37,7 @@ class Command(BaseCommand):
         try:
             destination = destination_for_command(library.owner, folder)
         except ExportRefused as refused:
-            raise CommandError(str(refused), returncode=2) from None
+            raise CommandError(refused.operators_sentence, returncode=2) from None
         if not destination.has_records:
             check_output(folder)
         if options["start_anew"]:
