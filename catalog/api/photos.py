@@ -163,7 +163,8 @@ class PhotoFavourite(ApiView):
 
     @documented(
         "photos_favorite",
-        "Toggle one's own favourite (0 <-> 5), or set its stars; 0 takes it away. The owner's stars are the photo's rating "
+        "Set the stars of one's own favourite; 0 takes it away. Apps send the rating: an empty body toggles (0 <-> 5), and one "
+        "that is sent twice because its answer was lost takes the star away again. The owner's stars are the photo's rating "
         "and go into its file as the library's setting `ratings` says.",
         {200: FavouriteBody},
         errors=(400, 401, 403, 404, 415),

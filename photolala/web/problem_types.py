@@ -49,6 +49,8 @@ TYPES: dict[str, ProblemType] = {
     "not_found": _type("Not there, or not yours to see", 404),
     "method_not_allowed": _type("The address does not know this verb", 405),
     "slow": _type("The body came too slowly", 408),
+    "address_too_long": _type("The address is too long", 414),
+    "headers_too_large": _type("The headers are too long", 431),
     "too_large": _type("Larger than can be taken", 413, 422),
     "unsupported_media_type": _type("The body has a media type that is not taken here", 415),
     "too_many_requests": _type("Too many tries; wait", 429),

@@ -46,6 +46,10 @@ MIB = 1024 * 1024
 class Bounds:
     """What clients may keep open, and for how long."""
 
+    address_bytes: int = 32 * 1024
+    """The longest address with its query: below what the server itself cuts off, without a word, at 64 KiB."""
+    header_bytes: int = 64 * 1024
+    """The most that names and values of all headers together may have."""
     body_bytes: int = 32 * MIB
     """The largest body that is no piece of a file."""
     in_memory_bytes: int = MIB
@@ -168,6 +172,7 @@ class Receiver:
                 return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._check_head(scope)
         length = _length(scope)
         if length == 0:
             await self._answer(scope, receive, BytesIO(), send)
@@ -177,6 +182,16 @@ class Receiver:
             await self._serve_body(scope, incoming, length, send)
         finally:
             incoming.close()
+
+    def _check_head(self, scope: Scope) -> None:
+        """Raise Refused for an address or headers that are too long."""
+        if (
+            len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
+            > self.bounds.address_bytes
+        ):
+            raise Refused(414, "The address is too long. Ask for less at once.", "address_too_long")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self.bounds.header_bytes:
+            raise Refused(431, "The headers of the request are too long.", "headers_too_large")
 
     async def _serve_body(self, scope: Scope, incoming: Incoming, length: int | None, send: Send) -> None:
         if _is_piece(scope):

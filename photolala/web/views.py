@@ -10,9 +10,10 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
-from .bodies import RequestBody
+from .bodies import MOST_NAMED, RequestBody
 from .keyset import LARGEST_LIMIT
 from .parameters import check_bounds
 from .problem_types import CHOICES
@@ -104,6 +105,19 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         view = getattr(self, (request.method or "").lower(), None)
         check_bounds(request.query_params, getattr(view, "query_parameters", {}))
+        if self.parser_classes and not getattr(view, "takes_body", True) and request.method not in SAFE_METHODS:
+            _check_no_members(request)
+
+
+def _check_no_members(request: Any) -> None:
+    """Raise ValidationError if a request to an address that takes no body names something in one."""
+    if (request.content_type or "").partition(";")[0].strip().lower() != JsonBody.media_type:
+        return
+    said = request.data
+    if isinstance(said, Mapping) and said:
+        raise serializers.ValidationError(
+            {str(name): ["There is no such member."] for name in sorted(said, key=str)[:MOST_NAMED]}
+        )
 
 
 def query(
@@ -197,6 +211,7 @@ def documented(
     )
 
     def decorate(view: View) -> View:
+        view.takes_body = request is not None  # type: ignore[attr-defined]
         view.query_parameters = {one.name: one.type for one in parameters if one.location == one.QUERY}  # type: ignore[attr-defined]
         return declare(view)
 

@@ -280,3 +280,14 @@ def test_headers_with_underscores_pass_for_no_others(tmp_path: Path) -> None:
     client = Client("GET", "/", headers={"transfer-encoding": "", "x_forwarded_proto": "https"})
     ask(receiver(application, tmp_path), client)
     assert client.body == b"none"
+
+
+@pytest.mark.parametrize(("query", "name", "status"), [(b"a" * 40_000, "x", 414), (b"", "y" * 70_000, 431)])
+def test_a_head_that_is_too_long_is_a_problem(tmp_path: Path, query: bytes, name: str, status: int) -> None:
+    client = Client("GET", "/api/v1/photos/", b"", headers={"x-long": name})
+    client.scope["query_string"] = query
+    receiver = Receiver(lambda *_: [], 1, None, lambda path: False, tmp_path)  # type: ignore[arg-type]
+    asyncio.run(receiver(client.scope, client.receive, client.send))  # type: ignore[arg-type]
+    start, body = client.sent
+    assert start["status"] == status and dict(start["headers"])[b"content-type"] == b"application/problem+json"
+    assert json.loads(body["body"])["status"] == status

@@ -106,3 +106,21 @@ def test_a_refused_body_breaks_no_later_request(site: Site) -> None:
         assert answer.status == 401 and answer.read()
         connection.request("GET", "/api/v1/health/live", headers={"Host": "localhost"})
         assert connection.getresponse().read()
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("/api/v1/photos/?q=" + "a" * 40_000, {}, 414),
+        ("/api/v1/photos/", {"X-Long": "a" * 70_000}, 431),
+        ("/api/v1/photos/", {"Content-Length": str(10**9), "Content-Type": "application/json"}, 413),
+    ],
+)
+def test_what_is_too_long_is_a_problem(site: Site, address: str, headers: dict[str, str], status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+    connection.request(
+        "POST" if "Content-Length" in headers else "GET", address, headers={"Host": "localhost", **headers}
+    )
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert json.loads(answer.read())["status"] == status
