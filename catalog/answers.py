@@ -155,6 +155,7 @@ def digested_row(photo: Claimed, result: DigestResult) -> Row:
         "sidecars": photo.sidecars if was_read else UNREAD,
         "head_md5": result.head_md5 if was_read else "",
         "photo_md5": result.photo_md5 if was_read else "",
+        "read_md5": result.photo_md5 if was_read else "",
         "state": state,
         "is_shown": state != Photo.State.BROKEN,
         "has_thumbnail": has_thumbnail,

@@ -7,6 +7,7 @@ from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
 from .models import Library, Photo
+from .models.photo import IS_SURE
 
 GROUPS = 30
 MOST_COPIES = 50
@@ -30,7 +31,8 @@ class Group:
 def duplicate_groups(user: Any, after: str = "", limit: int = GROUPS) -> tuple[list[Group], str]:
     """Return the next groups of duplicates among what `user` may see, in order of MD5, and where to go on ("" at the end).
 
-    Three queries: the visible libraries, the groups from an index alone, their photos. What is missing is no copy.
+    Three queries: the visible libraries, the groups from an index alone, their photos. What is missing is no copy, nor is a
+    file of which only a snapshot tells its content: nobody is to delete a photo because of that.
     """
     libraries = dict(Library.objects.visible_to(user).values_list("pk", "name"))
     photos = Photo.objects.filter(library__in=list(libraries), photo_md5__gt=after)
@@ -38,9 +40,7 @@ def duplicate_groups(user: Any, after: str = "", limit: int = GROUPS) -> tuple[l
     md5s = list(counted.values_list("photo_md5", flat=True)[: limit + 1])
     more = md5s[limit - 1] if len(md5s) > limit else ""
     columns = ("id", "photo_md5", "library_id", "directory", "filename", "size_bytes", "taken_local", "taken_source")
-    present = Photo.objects.filter(library__in=list(libraries), photo_md5__in=md5s[:limit]).exclude(
-        state=Photo.State.MISSING
-    )
+    present = Photo.objects.filter(library__in=list(libraries), photo_md5__in=md5s[:limit]).filter(IS_SURE)
     content = F("photo_md5")
     members = present.annotate(
         number=Window(RowNumber(), partition_by=content, order_by=("library", "directory", "filename")),

@@ -19,7 +19,7 @@ from photolala.web.parameters import read_flag, read_uuid
 from photolala.web.refusals import BadRequest
 
 from .models import Favourite, Library, Photo
-from .models.photo import UNDATED
+from .models.photo import IS_SURE, UNDATED
 
 MOST_WORDS = 8
 MOST_LOOKED_UP = 5_000
@@ -139,7 +139,8 @@ def narrow(photos: QuerySet[Photo], user: Any, libraries: Iterable[UUID], filter
     if filters.duplicates:
         here = Photo.objects.filter(library__in=list(libraries)).exclude(photo_md5="")
         perhaps = _more_than_once(here)  # from an index alone; what is missing counts, too
-        photos = photos.filter(photo_md5__in=_more_than_once(here.filter(is_shown=True, photo_md5__in=perhaps)))
+        sure = here.filter(IS_SURE, is_shown=True, photo_md5__in=perhaps)
+        photos = photos.filter(IS_SURE, photo_md5__in=_more_than_once(sure))
     return photos
 
 

@@ -11,6 +11,7 @@ from .aliases import current_md5
 from .import_places import Read
 from .models import Alias, ImportItem, Library, Photo, TrashItem
 from .models.conditions import state_in
+from .read_here import contents_read, rows_read
 
 State = ImportItem.State
 
@@ -64,7 +65,7 @@ class Duplicates:
             self._pictures[one.result.image_digest, one.columns["taken_local"]] = one.item
 
     def look_up(self, read: Sequence[Read]) -> None:
-        """Ask the database about some files at once: five queries, however many they are."""
+        """Ask the database about some files at once: some six queries, however many they are."""
         md5s = [one.item.photo_md5 for one in read]
         mine = Alias.objects.filter(library=self._library, old_md5__in=md5s)
         self._became = {old: current_md5(self._library, old) for old in mine.values_list("old_md5", flat=True)}
@@ -72,10 +73,13 @@ class Duplicates:
         here = Photo.objects.filter(library=self._library).exclude(state=Photo.State.MISSING)
         here = here.order_by("directory", "filename")
         self._there = {}
-        for photo in here.filter(photo_md5__in=every).only("directory", "filename", "photo_md5"):
+        same = here.filter(photo_md5__in=every).only("directory", "filename", "photo_md5", "read_md5")
+        for photo in rows_read(self._library, same):  # of what a snapshot only tells nobody knows whether it is there
             self._there.setdefault(photo.photo_md5, photo)
-        trashed = TrashItem.objects.deleted().filter(library=self._library, photo_md5__in=every)
-        self._trashed = {item.photo_md5: item for item in trashed}
+        trashed = list(TrashItem.objects.deleted().filter(library=self._library, photo_md5__in=every))
+        sure = contents_read(self._library, {item.photo_md5 for item in trashed}) if trashed else set()
+        # What is no photo's was found in the trash folder, and read there.
+        self._trashed = {item.photo_md5: item for item in trashed if item.photo_id is None or item.photo_md5 in sure}
         self._placed = defaultdict(list)
         placed = ImportItem.objects.filter(state_in(State.PLACING, State.IMPORTED), photo_md5__in=md5s)
         for item in placed.filter(import_run__library=self._library):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from .models import Alias, Library, Photo, TrashItem
+from .models import Alias, HashCache, Library, Photo, TrashItem
 
 MOST_AT_ONCE = 1_000
 IN_TRASH = "in_trash"
@@ -29,7 +29,8 @@ class Known:
 def known_contents(library: Library, md5s: Collection[str]) -> dict[str, Known]:
     """Return which of up to MOST_AT_ONCE contents the library has; a photo that is there counts before one in the trash.
 
-    One query. An MD5 that stars or dates were written over leads to what became of it.
+    One query. What a catalog file or a phone only tells to be of that content is not: nobody would send the file then, and
+    perhaps nobody has it. An MD5 that stars or dates were written over leads to what became of it.
     """
     asked = list(dict.fromkeys(md5s))
     if not asked:
@@ -44,6 +45,7 @@ def known_contents(library: Library, md5s: Collection[str]) -> dict[str, Known]:
         alias=Alias._meta.db_table,
         photo=Photo._meta.db_table,
         trash=TrashItem._meta.db_table,
+        hashes=HashCache._meta.db_table,
     )
     found: dict[str, Known] = {}
     with connection.cursor() as cursor:
@@ -68,9 +70,13 @@ WITH RECURSIVE content(asked, md5) AS (
 )
 SELECT content.asked, photo.id, photo.state, photo.directory, photo.filename
 FROM content JOIN {photo} photo ON photo.library_id = %s AND photo.photo_md5 = content.md5
-WHERE photo.state NOT IN (%s, %s)
+WHERE photo.state NOT IN (%s, %s) AND (photo.read_md5 = photo.photo_md5 OR EXISTS (
+    SELECT 1 FROM {hashes} hash WHERE hash.library_id = photo.library_id AND hash.photo_md5 = photo.photo_md5
+    AND hash.path = CASE photo.directory WHEN '' THEN photo.filename ELSE photo.directory || '/' || photo.filename END))
 UNION ALL
 SELECT content.asked, trash.photo_id, 'in_trash', trash.directory, trash.filename
 FROM content JOIN {trash} trash ON trash.library_id = %s AND trash.photo_md5 = content.md5
-WHERE trash.state NOT IN (%s, %s)
+LEFT JOIN {photo} deleted ON deleted.id = trash.photo_id
+WHERE trash.state NOT IN (%s, %s) AND (deleted.id IS NULL OR deleted.read_md5 = trash.photo_md5 OR EXISTS (
+    SELECT 1 FROM {hashes} hash WHERE hash.library_id = trash.library_id AND hash.photo_md5 = trash.photo_md5))
 """

@@ -22,13 +22,13 @@ from django.db import DatabaseError
 from catalog.media.pool import DecoderPool, Job
 from catalog.snapshots.given import Given, Marked, given_row, marked_row
 from catalog.snapshots.read import Snapshot, open_snapshot
-from catalog.snapshots.schema import MAX_TEXT_BYTES, EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
+from catalog.snapshots.schema import EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.models import UNFINISHED, Operation
 from operations.running import OperationFailed, Run, operation_kind, start
 
-from . import cache_tree, publishing
+from . import publishing, read_here
 from .aliases import alias_rows
 from .answers import digest_columns, size_and_time, survey_columns
 from .dates import BY_A_PERSON
@@ -111,6 +111,7 @@ class Rebuild:
         publishing.check_root_is_the_same(self.library, confirmed=confirmed)
         if confirmed:  # a person's word that this is the right folder, though the pointer is gone from it
             publishing.forget_pointer_if_gone(self.library)
+        read_here.mark_those_known(self.library, self.run)
         with closing(RebuildWork(self.work_file)) as work:
             self._read_all(work)
             self._require_whole(work)
@@ -178,7 +179,7 @@ class Rebuild:
             place, entry = job.key
             self.counts["read"] += 1
             columns = digest_columns(result)
-            known = _cached_body(result.photo_md5, self.library.source) if result.photo_md5 else ""
+            known = self._own_bodies([result.photo_md5]).get(result.photo_md5, "") if result.photo_md5 else ""
             columns |= _size_in(known)
             facts = size_and_time(result, entry[:2]) if result.photo_md5 else None
             row = _entry_row(place, entry, facts, columns, result.head_md5, result.photo_md5)
@@ -230,18 +231,27 @@ class Rebuild:
     def _cached(
         self, paths: dict[str, str], found: dict[str, Entry], sidecars: dict[str, dict[str, str]]
     ) -> dict[str, tuple[HashCache, str]]:
-        """Return the hash and the metadata JSON of those paths that are cached for this very size and time."""
+        """Return the hash and the metadata JSON of those paths that are known for this very size and time."""
         rows = HashCache.objects.filter(
             library=self.library, path__in=[p for p, n in paths.items() if n not in sidecars]
         )
-        cached = {}
+        known = []
         for row in rows:
             size, mtime, _ = found[paths[row.path]]
             if (row.size_bytes, row.mtime_ns) == (size, mtime) and not is_racy(mtime, time.time_ns()):
-                body = _cached_body(row.photo_md5, self.library.source)
-                if body:
-                    cached[row.path] = (row, body)
-        return cached
+                known.append(row)
+        bodies = self._own_bodies([row.photo_md5 for row in known])
+        return {row.path: (row, bodies[row.photo_md5]) for row in known if row.photo_md5 in bodies}
+
+    def _own_bodies(self, photo_md5s: list[str]) -> dict[str, str]:
+        """Return what decoders said of some contents to this library: what the cache has may be of others' photos.
+
+        What cannot be read, or is of another content, is left out: then the file tells.
+        """
+        bodies: dict[str, str] = {}
+        with suppress(DatabaseError):
+            bodies = read_here.of_decoders(self.library, photo_md5s)
+        return {md5: body for md5, body in bodies.items() if _is_of(body, md5)}
 
     def _listed(self, directory: Directory, sidecars: dict[str, dict[str, str]]) -> dict[str, Entry]:
         found = photos_in(directory, sidecars)
@@ -409,14 +419,10 @@ def _taken(columns: dict[str, Any]) -> str | None:
     return publishing.taken_text(columns["taken_local"], columns["taken_offset_minutes"])
 
 
-def _cached_body(photo_md5: str, shard: str) -> str:
-    """Return the metadata JSON that the cache has of this content; "" if it has none that can be true."""
-    with suppress(OSError, ValueError):
-        with cache_tree.cache().open(cache_tree.metadata_name(photo_md5, shard)) as file:
-            body = file.read(MAX_TEXT_BYTES).decode("utf-8")
-        if json.loads(body).get("photoMD5") == photo_md5:
-            return str(body)
-    return ""
+def _is_of(body: str, photo_md5: str) -> bool:
+    with suppress(ValueError, AttributeError, RecursionError):
+        return bool(json.loads(body).get("photoMD5") == photo_md5)
+    return False
 
 
 def _size_in(body: str) -> dict[str, int]:

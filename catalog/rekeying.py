@@ -65,6 +65,7 @@ def rekey(library: Library, rewritten: Sequence[Rekeyed]) -> None:
             "mtime_ns": new.mtime_ns,
             "head_md5": new.facts.head_md5,
             "photo_md5": new.facts.photo_md5,
+            "read_md5": new.facts.photo_md5,
             "sidecars": photo.sidecars,
             **new.columns,
         }

@@ -21,7 +21,7 @@ from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 from photolala.web.refusals import Problem
 
-from . import cache_tree, cached
+from . import cache_tree, cached, read_here
 from .cached import CacheAway
 from .decoders import decoder_limits
 from .models import Photo
@@ -38,13 +38,16 @@ LEAST_BYTES = MIB
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def rendition_key(photo_md5: str) -> str:
-    """Return the operations' key: one conversion of a content at a time."""
-    return f"rendition:{photo_md5}"
+def rendition_key(photo: Stored, *, is_read: bool) -> str:
+    """Return the operations' key: one conversion of a content at a time.
+
+    Of a photo whose MD5 is only told, nobody has shown that it is of that content: its operation is its own.
+    """
+    return f"rendition:{photo.photo_md5}" if is_read else f"rendition:{photo.photo_md5}:{photo.pk.hex}"
 
 
-def is_there(photo: Stored) -> bool:
-    """True if the film's rendition is in the cache. Raises CacheAway."""
+def _is_there(photo: Stored) -> bool:
+    """True if the cache has a rendition of the film's content. Raises CacheAway."""
     return cached.has(cache_tree.rendition_name(photo.photo_md5, photo.library.source))
 
 
@@ -62,12 +65,14 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
 
     Of an operation that somebody else began no more is told than how far it is. Raises Unavailable while the cache is away.
     """
+    is_read = read_here.is_read(photo.library, photo)
     try:
-        if is_there(photo):
+        if is_read and _is_there(photo):
             return Status("ready")
     except CacheAway:
         raise cached.away() from None
-    of_it = Operation.objects.filter(active_key=rendition_key(photo.photo_md5)).order_by("-created_at")
+    key = rendition_key(photo, is_read=is_read)
+    of_it = Operation.objects.filter(active_key=key).order_by("-created_at")
     last = of_it.first()
     if last is not None and last.error_code == "no_rendition" and not again:
         return Status("failed", reason=last.error)
@@ -77,7 +82,7 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
                 KIND,
                 user,
                 subject=photo.filename,
-                active_key=rendition_key(photo.photo_md5),
+                active_key=key,
                 params={"photo": str(photo_id)},
                 unit=UNIT,
             )
@@ -93,14 +98,16 @@ def run_rendition(run: Run) -> dict[str, Any]:
     if not Photo.objects.visible_to(run.owner).filter(pk=photo_id).exists():
         raise OperationFailed("The film is not there any more, or not yours to see.", "gone")
     photo = find(run.owner, photo_id)
-    with cache_tree.writing():
-        if is_there(photo):
-            return {"size_bytes": 0, "was_there": True}
+    if read_here.is_read(photo.library, photo) and _was_there(photo):
+        return {"size_bytes": 0, "was_there": True}
     run.phase("Converting", None, unit=UNIT)
     try:
         source = open_as_known(photo, is_shared=True)
     except Problem as reason:
         raise OperationFailed(str(reason.detail), "unreadable") from None
+    if _was_there(photo):  # the file is what was told of it, so that this one may see it, too
+        os.close(source)
+        return {"size_bytes": 0, "was_there": True}
     working = Path(settings.DATA_DIR) / "working"
     working.mkdir(parents=True, exist_ok=True)
     try:
@@ -114,6 +121,11 @@ def run_rendition(run: Run) -> dict[str, Any]:
     finally:
         os.close(source)
     return {"size_bytes": size, "width": width, "height": height}
+
+
+def _was_there(photo: Stored) -> bool:
+    with cache_tree.writing():
+        return _is_there(photo)
 
 
 def _convert(run: Run, source: int, target: int) -> tuple[int, int]:

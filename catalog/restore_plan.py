@@ -50,6 +50,8 @@ class Content(NamedTuple):
     body: str = ""
     has_thumbnail: bool = False
     image_digest: str = ""
+    is_read: bool = False
+    """This library read such bytes."""
 
 
 class Plan:
@@ -133,6 +135,11 @@ class Plan:
         """Yield the photo MD5s of content that the rows do not have, sorted."""
         yield from self._ids("SELECT photo_md5 FROM content ORDER BY photo_md5")
 
+    def note_read(self, photo_md5s: Iterable[str]) -> None:
+        """Remember of new content that this library read it."""
+        marks = "UPDATE content SET is_read = 1 WHERE photo_md5 = ?"
+        self._connection.executemany(marks, ((md5,) for md5 in photo_md5s))
+
     def note_thumbnails(self, photo_md5s: Iterable[str]) -> None:
         """Remember of new content that it has a thumbnail."""
         marks = "UPDATE content SET has_thumbnail = 1 WHERE photo_md5 = ?"
@@ -145,9 +152,9 @@ class Plan:
     def content(self, photo_md5: str | None) -> Content:
         """Return what is known of new content."""
         found = self._connection.execute(
-            "SELECT body, has_thumbnail, image_digest FROM content WHERE photo_md5 = ?", [photo_md5]
+            "SELECT body, has_thumbnail, image_digest, is_read FROM content WHERE photo_md5 = ?", [photo_md5]
         ).fetchone()
-        return Content(found[0] or "", bool(found[1]), found[2]) if found else Content()
+        return Content(found[0] or "", bool(found[1]), found[2], bool(found[3])) if found else Content()
 
     def _ids(self, sql: str) -> Iterator[str]:
         for (key,) in self._connection.execute(sql):
@@ -171,7 +178,8 @@ def planned(
         for table in ("now", "wanted"):
             connection.execute(f"CREATE TABLE {table}{_TABLE}")
         connection.execute(
-            "CREATE TABLE content(photo_md5 TEXT PRIMARY KEY, body TEXT, has_thumbnail DEFAULT 0, image_digest DEFAULT '')"
+            "CREATE TABLE content(photo_md5 TEXT PRIMARY KEY, body TEXT, has_thumbnail DEFAULT 0, image_digest DEFAULT '', "
+            "is_read DEFAULT 0)"
         )
         connection.execute("CREATE TABLE touched(photo_id TEXT PRIMARY KEY) WITHOUT ROWID")
         connection.execute("BEGIN")

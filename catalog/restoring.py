@@ -23,7 +23,7 @@ from catalog.sources.base import SourceUnavailable
 from operations.models import Operation, State
 from operations.running import OperationFailed, Run, operation_kind, start
 
-from . import cache_tree, publishing, scan_zone
+from . import cache_tree, publishing, read_here, scan_zone
 from .aliases import restore_aliases
 from .answers import taken_columns, within
 from .given_since import RESTORE
@@ -176,11 +176,16 @@ class _Switch:
         self.started_at: datetime = run.operation.created_at
 
     def look_for_thumbnails(self) -> None:
-        """Find out what is known of new content: its thumbnail in the cache, its picture's digest. Slow, so it comes first."""
+        """Find out what is known of new content: its thumbnail in the cache, its picture's digest. Slow, so it comes first.
+
+        Of content that this library never read nothing is known, whatever the cache has of it: that is of others' photos.
+        """
         storage, shard = cache_tree.cache(), self.library.source
         for batch in _batches(self.plan.new_content()):
+            read = sorted(read_here.contents_read(self.library, batch))
+            self.plan.note_read(read)
             with cache_tree.writing():
-                self.plan.note_thumbnails([m for m in batch if storage.exists(cache_tree.thumbnail_name(m, shard))])
+                self.plan.note_thumbnails([m for m in read if storage.exists(cache_tree.thumbnail_name(m, shard))])
             of_it = Photo.objects.filter(library=self.library, photo_md5__in=batch).exclude(image_digest="").order_by()
             self.plan.note_pictures(of_it.values_list("image_digest", "photo_md5"))
             self.run.advance(len(batch))
@@ -322,6 +327,7 @@ def _content(entry: EntryRow, content: Content) -> Row:
     return {
         **columns,
         "photo_md5": entry.photo_md5 or "",
+        "read_md5": entry.photo_md5 or "" if content.is_read else "",
         "replaced_md5": "",
         "replaced_image": "",
         "image_digest": content.image_digest,

@@ -21,7 +21,7 @@ from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 from photolala.lib.collecting import no_cycles_expected
 
-from . import assisting, cache_tree, moves, publishing, scan_rows, scan_zone, verifying
+from . import assisting, cache_tree, moves, publishing, read_here, scan_rows, scan_zone, verifying
 from .answers import surveyed_row
 from .contradicted import Contradictions
 from .decoders import scan_decoders
@@ -110,6 +110,8 @@ class Scan:
         if seed_if_new(self.library, self.run):
             self.library.refresh_from_db()
         scan_zone.reread_if_changed(self.library, self.run)
+        read_here.mark_those_known(self.library, self.run)
+        read_here.ask_for_unread(self.library, self.run, is_far=self.source.is_far)
         dirty, vanished = self.walk()
         survey_seconds = 0.0
         pending = Photo.objects.filter(library=self.library).undigested()

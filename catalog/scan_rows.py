@@ -109,6 +109,7 @@ DIGEST_COLUMNS = [
     "keywords",
     "content_identifier",
     "image_digest",
+    "read_md5",
 ]
 
 TAKEN_COLUMNS = ("taken_local", "taken_day", "taken_at", "taken_offset_minutes", "taken_source")

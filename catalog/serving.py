@@ -20,18 +20,22 @@ from photolala.web.parameters import is_present
 from photolala.web.ranges import Download, opened, serve
 from photolala.web.refusals import Conflict, NotThere, Unavailable
 
-from . import cache_tree, cached
+from . import cache_tree, cached, read_here
 from .cached import CacheAway, Cached
-from .models import Library, Photo
+from .models import Library, Photo, TrashItem
+from .planning import is_doubted
 from .previews import PREVIEW_EDGE_PX, DecoderBusy, decoder
 from .source_for import source_for
+from .trash_files import folder_of_item
 
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
 LARGEST_HASHED_BYTES = 256 * 1024 * 1024
 SCAN_SOON_SECONDS = 5
 _COLUMNS = (
+    "pk",
     "photo_md5",
+    "read_md5",
     "directory",
     "filename",
     "size_bytes",
@@ -54,7 +58,9 @@ _COLUMNS = (
 class Stored:
     """A photo's row, as far as serving needs it."""
 
+    pk: UUID
     photo_md5: str
+    read_md5: str
     directory: str
     filename: str
     size_bytes: int
@@ -172,16 +178,24 @@ def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 
 
 def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpResponseBase:
-    """Answer with the metadata JSON of formats.md §2. One query; what the cache lost is written there again."""
-    found = (
-        Photo.objects.visible_to(user)
-        .filter(pk=photo_id)
-        .values_list("photo_md5", "metadata__body", "problem", "library__source", "library", "asset_id")
+    """Answer with the metadata JSON of formats.md §2. One query; what the cache lost is written there again.
+
+    Only a decoder's words: a snapshot's, of which nobody here read the bytes, would be another's photo's as well.
+    """
+    columns = (
+        "photo_md5",
+        "read_md5",
+        "sidecars",
+        "metadata__body",
+        "problem",
+        "library__source",
+        "library",
+        "asset_id",
     )
-    row = found.first()
+    row = Photo.objects.visible_to(user).filter(pk=photo_id).values_list(*columns).first()
     if row is None:
         raise Http404
-    photo_md5, body, problem, shard, library_id, asset_id = row
+    photo_md5, read_md5, sidecars, body, problem, shard, library_id, asset_id = row
     if body is None:
         if photo_md5:
             raise NotThere(problem or "Nothing could be read from this file.", "no_metadata")
@@ -190,7 +204,8 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
     if shard == "device":
         name = cache_tree.asset_metadata_name(str(library_id), asset_id)
     else:
-        name = cache_tree.metadata_name(photo_md5, shard) if photo_md5 else ""
+        is_a_decoders = photo_md5 and photo_md5 == read_md5 and not is_doubted(sidecars)
+        name = cache_tree.metadata_name(photo_md5, shard) if is_a_decoders else ""
     with suppress(CacheAway):  # the database has it; the cache gets it when somebody asks again
         if name and not cached.has(name):
             cached.keep(name, raw)
@@ -222,13 +237,16 @@ def _serve_cached(
 ) -> HttpResponseBase:
     """Serve a JPEG (or MP4) of the cache tree; if it is missing or empty there, `make` it and store it first.
 
-    While the cache is away it is made from the original, too; Unavailable where that cannot be.
+    While the cache is away it is made from the original, too; Unavailable where that cannot be. So it is for a photo whose MD5
+    is only told: whether the cache has that makes no difference then. `make` compares what it reads with the MD5.
     """
     is_away = False
+    found = None
     try:
-        found = cached.open_cached(name)
+        if read_here.is_read(photo.library, photo):
+            found = cached.open_cached(name)
     except CacheAway:
-        found, is_away = None, True
+        is_away = True
     if found is None:
         try:
             picture = make()
@@ -261,9 +279,10 @@ def _found_or_away(name: str) -> Cached | None:
 def _make_thumbnail(photo: Stored) -> bytes:
     found = _decode(photo, decoder.digest)
     if found.photo_md5 and found.photo_md5 != photo.photo_md5:
-        raise _changed(photo)
-    if found.thumbnail is None:
+        raise _other_content(photo)
+    if found.thumbnail is None or not found.photo_md5:
         raise NotThere(found.problem or "No thumbnail could be made of this file.", "no_picture")
+    _note_read(photo)
     return found.thumbnail
 
 
@@ -297,9 +316,11 @@ def open_as_known(photo: Stored, *, is_shared: bool = False) -> int:
         descriptor = _open(source, photo, as_known=True)
     finally:
         source.close()
-    if is_shared and not _has_md5(descriptor, photo.photo_md5):
-        os.close(descriptor)
-        raise _changed(photo)
+    if is_shared:
+        if not _has_md5(descriptor, photo.photo_md5):
+            os.close(descriptor)
+            raise _other_content(photo)
+        _note_read(photo)
     return descriptor
 
 
@@ -325,6 +346,10 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
     except FileChanged:
         raise _changed(photo) from None
     except (FileNotFoundError, NotADirectoryError, NotARegularFile, ValueError):
+        if as_known and photo.state == Photo.State.MISSING:
+            descriptor = _opened_in_trash(source, photo)
+            if descriptor is not None:
+                return descriptor
         if not _is_reachable(source):
             raise Unavailable(
                 "The folder of this library cannot be reached. Is its disk or share mounted? Nothing is lost.",
@@ -339,6 +364,17 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
         raise Unavailable(
             f"The file {photo.path} cannot be read now: {error.strerror}.", "unreadable", wait_seconds=60
         ) from None
+
+
+def _opened_in_trash(source: Source, photo: Stored) -> int | None:
+    """Return a descriptor of a deleted photo's file as the catalog knows it; None if it does not lie in the trash."""
+    item = TrashItem.objects.filter(photo=photo.pk).first()
+    if item is None:
+        return None
+    path = f"{folder_of_item(item)}/{item.filename}"
+    with suppress(OSError, ValueError):  # FileChanged is one, too
+        return source.open(path, expected=(photo.size_bytes, photo.mtime_ns))
+    return None
 
 
 def _is_reachable(source: Source) -> bool:
@@ -358,6 +394,17 @@ def _path_here(photo: Stored) -> bytes | None:
 
 def _changed(photo: Stored) -> Conflict:
     return Conflict(f"The file {photo.path} has changed since it was scanned. Scan the library again.", "file_changed")
+
+
+def _note_read(photo: Stored) -> None:
+    if photo.read_md5 != photo.photo_md5:
+        read_here.note_read(photo.pk, photo.photo_md5)
+
+
+def _other_content(photo: Stored) -> Conflict:
+    """Return the problem of a file of the known size and time that has another MD5; the next scan reads it."""
+    read_here.note_other_content(photo.library, photo.pk, photo.photo_md5)
+    return _changed(photo)
 
 
 def _refuse_without_picture(photo: Stored) -> None:

@@ -60,7 +60,7 @@ def settle_fresh(
         photo_md5 = None if is_racy(mtime_ns, time.time_ns()) else _file_md5(source, path, (size_bytes, mtime_ns))
         if photo_md5:
             here = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)
-            same.append(here.filter(size_bytes=size_bytes, mtime_ns=mtime_ns))
+            same.append(here.filter(read_md5=photo_md5, size_bytes=size_bytes, mtime_ns=mtime_ns))
         if len(same) >= FILES_PER_BREATH:
             settled += _trust(same, fence)
             same = []

@@ -76,6 +76,7 @@ def make_photo(
         "added_at": datetime(2026, 1, 1, tzinfo=UTC),
         **fields,
     }
+    values.setdefault("read_md5", values["photo_md5"])
     return Photo.objects.create(library=library, directory=directory, filename=filename, **values)
 
 

@@ -1,11 +1,26 @@
-"""Examine how far scans are with what later versions keep of photos that were catalogued before."""
+"""Examine how far scans are with photos that are to be read again: for what later versions keep, or as nobody read them here."""
 
 from collections.abc import Iterator
 
 from catalog.later_columns import LATER, count_unfilled
 from catalog.models import Library, Photo
+from catalog.read_here import count_unread
 
 from .findings import Finding, note
+
+
+def examine_unread() -> Iterator[Finding]:
+    """Yield for each library how many photos nobody read here yet. Only reads."""
+    for library in Library.objects.exclude(source="device").order_by("name", "pk"):
+        left = count_unread(library)
+        if left:
+            there = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).count()
+            yield note(
+                "library.unread",
+                f"{left:,} of {there:,} photos of “{library.name}” are known from an earlier version or a catalog file, and "
+                "nothing tells that their bytes were read here: until they are, their pictures are drawn from their own files.",
+                "Each scan reads a share of them again; nothing else has to be done.",
+            )
 
 
 def examine_later_columns() -> Iterator[Finding]:

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.db import models
+from django.db.models import F, Q
 
 from .conditions import is_given, state_in
 from .library import Library
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
 _FIRST = datetime.min.replace(tzinfo=UTC)
+IS_SURE = (Q(read_md5=F("photo_md5")) | Q(state="remote")) & ~Q(state="missing")
+"""It is there, and its photo MD5 was read here, or told by the phone on which it is."""
 NAMESPACE_SEPARATOR = "\n"
 
 
@@ -46,6 +49,10 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def undigested(self) -> Self:
         """Those whose files are still to be read, through the index of that queue: hence the bound, which holds for all."""
         return self.filter(needs_digest=True, taken_local__gte=_FIRST)
+
+    def unread(self) -> Self:
+        """Those whose photo MD5 is only told (by a snapshot, or a phone), through their index: nobody here read such bytes."""
+        return self.exclude(read_md5=F("photo_md5"))
 
     def with_problems(self) -> Self:
         """Those that are broken, damaged or missing, through their index."""
@@ -83,6 +90,13 @@ class Photo(models.Model):
     )
     head_md5 = models.CharField(max_length=32)
     photo_md5 = models.CharField(max_length=32, blank=True)
+    read_md5 = models.CharField(
+        max_length=32,
+        blank=True,
+        db_default="",
+        help_text="Photo MD5 of the bytes that this server last read of it: only what has that MD5 is shared with "
+        "others' photos.",
+    )
     replaced_md5 = models.CharField(
         max_length=32, blank=True, help_text="Photo MD5 of what lay here before, until the scan has followed its moves."
     )
@@ -206,6 +220,8 @@ class Photo(models.Model):
                 condition=models.Q(image_digest="", needs_digest=False, later_tried=0),
                 name="photo_unfilled",
             ),
+            # whose MD5 is only told; none in a library that was scanned
+            models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),
             models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
             # few among very many: pages of them cost what they show, not what the library holds
             models.Index(

@@ -14,6 +14,7 @@ from catalog import filters, identities, queries
 from catalog.filters import PhotoFilters
 from catalog.models import Favourite, FileWrite, ImportItem, Library, Photo
 from catalog.models.conditions import is_given, state_in, written_out
+from catalog.read_here import unread
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
 from photolala.web.refusals import BadRequest
 from tests.factories import make_library, make_photos, make_user
@@ -166,6 +167,7 @@ def test_the_few_are_looked_up_in_their_indexes(alice: User, library: Library) -
         ]
         assert len(found["page"].rows) == sum(one["count"] for one in found["buckets"]) == 3
         assert connection.vendor != "sqlite" or all(index in plan for plan in plans)
+    assert "photo_unread" in index_of(unread(library).filter(pk__gt=UUID(int=0))) or connection.vendor != "sqlite"
     assert "photo_problems" in index_of(Photo.objects.filter(library=library, state="broken").with_problems()) or (
         connection.vendor != "sqlite"
     )

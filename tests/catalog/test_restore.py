@@ -93,9 +93,12 @@ def test_the_catalog_comes_back_as_the_snapshot_has_it(library, root):
     assert dict(known.values_list("photo_id", "body")) == bodies
     for location in (root_location(library), cache_location(root_md5(library))):
         assert read_pointer(location).md5s[:2] == (first, second)  # what was the latest stays as the backup
-    assert library.photo_count == 6 and not Photo.objects.filter(needs_digest=True).exists()
+    waiting = Photo.objects.filter(needs_digest=True)
+    assert library.photo_count == 6 and [photo.path for photo in waiting] == [
+        "2024/0.jpg"
+    ]  # such bytes are here no more
     photo = Photo.objects.get(filename="0.jpg")
-    assert (photo.camera_make, photo.state) == ("Canon", Photo.State.READY)
+    assert (photo.camera_make, photo.state, photo.is_shown) == ("Canon", Photo.State.SURVEYED, True)
     assert photo.taken_at.isoformat() == "2024-05-17T10:00:00+00:00"
     restore(library, second)
     assert rows(library) == after

@@ -1,1 +1,1 @@
-"""Attacks on the doors of the site: what issue 12 found, one file for each of its points (test_NN_…)."""
+"""What a stranger with an account, or without one, may try at the doors of issue 12, a file for each point."""
