@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import BaseParser
@@ -14,6 +15,7 @@ from accounts.models import Device
 from catalog import device_assets
 from catalog.models import Library, Photo
 from catalog.previews import DecoderBusy
+from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import BadRequest, TooLarge, Unavailable, Unprocessable
@@ -25,6 +27,7 @@ from .libraries import LibraryBody, library_json
 ORDER = ("asset_id", "id")
 
 
+@extend_schema_serializer(deprecate_fields=["favorite", "favorite_changed"])
 class AssetBody(RequestBody):
     """One asset."""
 
@@ -46,17 +49,23 @@ class AssetBody(RequestBody):
     size_bytes = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
     latitude = serializers.FloatField(required=False, allow_null=True, min_value=-90, max_value=90)
     longitude = serializers.FloatField(required=False, allow_null=True, min_value=-180, max_value=180)
-    favorite = serializers.IntegerField(
+    favourite = serializers.IntegerField(
         required=False,
         allow_null=True,
         min_value=0,
         max_value=5,
         help_text="The phone's own stars. What was changed last, there or here, counts.",
     )
-    favorite_changed = serializers.DateTimeField(
+    favourite_changed = serializers.DateTimeField(
         required=False,
         allow_null=True,
         help_text="When they changed; without it only another number than the one told before is a change.",
+    )
+    favorite = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=5, help_text="The former name of `favourite`."
+    )
+    favorite_changed = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="The former name of `favourite_changed`."
     )
     photo_md5 = serializers.RegexField(
         r"\A[0-9a-f]{32}\Z", required=False, help_text="Of the original, if it is known."
@@ -69,10 +78,11 @@ class AssetsBody(RequestBody):
     assets = AssetBody(many=True, allow_empty=False, max_length=device_assets.MOST_AT_ONCE)  # type: ignore[call-arg]
 
 
-class WantedBody(serializers.Serializer):
+@extend_schema_serializer(deprecate_fields=["count"])
+class WantedBody(BulkBody):
     """What the server would like to have."""
 
-    count = serializers.IntegerField(help_text="So many were told.")
+    count = serializers.IntegerField(help_text="The former name of `success_count`.")
     wanted = serializers.ListField(child=serializers.CharField(), help_text="Asset ids whose pictures are wanted.")
 
 
@@ -86,10 +96,11 @@ class AssetIds(RequestBody):
     )
 
 
-class RemovedBody(serializers.Serializer):
+@extend_schema_serializer(deprecate_fields=["count"])
+class RemovedBody(BulkBody):
     """How many."""
 
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="The former name of `success_count`.")
 
 
 class KnownBody(serializers.Serializer):
@@ -183,11 +194,12 @@ class Assets(ApiView):
         library = _library(request, library_id)
         body = AssetsBody(data=request.data)
         body.is_valid(raise_exception=True)
-        told = [{k: v for k, v in one.items() if k != "taken_at"} for one in body.validated_data["assets"]]
+        told = [_told(one) for one in body.validated_data["assets"]]
         taken = [one.get("taken_at") for one in body.validated_data["assets"]]
         assets = [device_assets.Asset(**one, taken=when) for one, when in zip(told, taken, strict=True)]
         wanted = device_assets.register(library, assets)
-        return Response({"count": len({asset.asset_id for asset in assets}), "wanted": wanted})
+        count = len({asset.asset_id for asset in assets})
+        return Response(bulk_answer(count, count=count, wanted=wanted))
 
 
 class AssetPicture(ApiView):
@@ -248,7 +260,18 @@ class AssetsRemove(ApiView):
         library = _library(request, library_id)
         body = AssetIds(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response({"count": device_assets.remove(library, body.validated_data["asset_ids"])})
+        count = device_assets.remove(library, body.validated_data["asset_ids"])
+        return Response(bulk_answer(count, count=count))
+
+
+def _told(asset: dict[str, Any]) -> dict[str, Any]:
+    """Return what was told of an asset as `device_assets.Asset` has it, but for the date."""
+    own = {"favorite": ("favourite", "favorite"), "favorite_changed": ("favourite_changed", "favorite_changed")}
+    stars = {name: asset[given] for name, names in own.items() for given in reversed(names) if given in asset}
+    return {
+        **{name: value for name, value in asset.items() if not name.startswith("favo") and name != "taken_at"},
+        **stars,
+    }
 
 
 def _library(request: Request, library_id: UUID) -> Library:

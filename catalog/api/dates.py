@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from catalog.filing import file_all
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
 from operations.idempotency import KEYED, idempotent
+from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, RequestBody, documented
 
@@ -93,11 +94,12 @@ class PlannedBody(serializers.Serializer):
     problem = serializers.CharField()
 
 
-class DatesAnswer(serializers.Serializer):
-    """What is planned, and what was done of it."""
+@extend_schema_serializer(deprecate_fields=["changed", "problem_count"])
+class DatesAnswer(BulkBody):
+    """What is planned, and what was done of it: nothing for a dry run."""
 
-    changed = serializers.IntegerField(help_text="0 for a dry run.")
-    problem_count = serializers.IntegerField()
+    changed = serializers.IntegerField(help_text="The former name of `success_count`.")
+    problem_count = serializers.IntegerField(help_text="The former name of `error_count`.")
     photos = PlannedBody(many=True, help_text="In the order in which a spread goes through them.")
 
 
@@ -142,9 +144,8 @@ class PhotoDates(ApiView):
             for key in ids
             if key not in found
         ]
-        return Response(
-            {"changed": changed, "problem_count": sum(bool(row["problem"]) for row in rows), "photos": rows}
-        )
+        errors = [{"id": row["photo_id"], "error": row["problem"]} for row in rows if row["problem"]]
+        return Response(bulk_answer(changed, errors, changed=changed, problem_count=len(errors), photos=rows))
 
 
 def _wish(wanted: dict[str, Any]) -> dates.Wish:

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,6 +45,7 @@ class ChangedLibrary(serializers.Serializer):
     warning = serializers.CharField()
 
 
+@extend_schema_serializer(deprecate_fields=["favorites_changed"])
 class EventsBody(serializers.Serializer):
     """What changed, and what runs."""
 
@@ -52,7 +54,8 @@ class EventsBody(serializers.Serializer):
     gone = serializers.ListField(
         child=serializers.UUIDField(), help_text="Libraries seen at `after` that one sees no longer."
     )
-    favorites_changed = serializers.BooleanField(help_text="One's own stars, in another tab or on another device.")
+    favourites_changed = serializers.BooleanField(help_text="One's own stars, in another tab or on another device.")
+    favorites_changed = serializers.BooleanField(help_text="The former name of `favourites_changed`.")
     operations = OperationBody(many=True, help_text="One's own unfinished ones, as they stand.")
 
 
@@ -85,6 +88,7 @@ def changes_since(user: Any, cursor: str) -> dict[str, Any]:
         "cursor": _encode(now),
         "libraries": [_library_json(row) for row in visible if seen.get(str(row.pk)) != _mark(row)],
         "gone": [key for key in seen if key not in now["libraries"]],
+        "favourites_changed": bool(before["stars"]) and before["stars"] != stars,
         "favorites_changed": bool(before["stars"]) and before["stars"] != stars,
         "operations": [operation_json(row) for row in unfinished[:MOST_OPERATIONS]],
     }

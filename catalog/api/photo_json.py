@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from catalog.models import Photo
@@ -77,6 +78,8 @@ def photo_json(row: dict[str, Any]) -> dict[str, Any]:
         "fast_photo_key": f"{row['head_md5']}:{row['size_bytes']}",
         "version": row["photo_md5"][:8],
         "rating": row["rating"],
+        "favourite": stars,
+        "is_favourite": stars > 0,
         "favorite": stars,
         "favorited": stars > 0,
         "caption": row["caption"],
@@ -120,6 +123,7 @@ def local_text(row: dict[str, Any]) -> str:
     return f"{text}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
+@extend_schema_serializer(deprecate_fields=["favorite", "favorited"])
 class PhotoBody(serializers.Serializer):
     """One photo or video, as lists have it."""
 
@@ -145,8 +149,10 @@ class PhotoBody(serializers.Serializer):
     fast_photo_key = serializers.CharField()
     version = serializers.CharField(help_text="For `?v=`: pictures under it may be kept for ever.")
     rating = serializers.IntegerField(allow_null=True, help_text="The photo's own stars.")
-    favorite = serializers.IntegerField(help_text="One's own stars, 0 to 5.")
-    favorited = serializers.BooleanField()
+    favourite = serializers.IntegerField(help_text="One's own stars, 0 to 5.")
+    is_favourite = serializers.BooleanField()
+    favorite = serializers.IntegerField(help_text="The former name of `favourite`.")
+    favorited = serializers.BooleanField(help_text="The former name of `is_favourite`.")
     caption = serializers.CharField()
     state = serializers.ChoiceField(Photo.State.choices)
     problem = serializers.CharField(help_text="Why it is damaged, broken or missing; else empty.")
@@ -154,6 +160,7 @@ class PhotoBody(serializers.Serializer):
     thumbnail = serializers.BooleanField(help_text="Whether a thumbnail is made already.")
 
 
+@extend_schema_serializer(deprecate_fields=["favorite", "favorited"])
 class PhotoDetailBody(PhotoBody):
     """All facts of one photo or video."""
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.http import Http404
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
@@ -14,14 +15,16 @@ from rest_framework.response import Response
 from accounts.models import User
 from catalog import dates, queries
 from catalog.api.filter_parameters import PARAMETERS
-from catalog.favourites import FULL, MOST_AT_ONCE
+from catalog.favourites import FULL, MOST_AT_ONCE, FavouriteAnswer
 from catalog.filters import NAMES, PhotoFilters
 from catalog.models import Favourite, Library, Photo
 from catalog.ratings import set_rating
 from catalog.stars import star, star_many
+from photolala.web.bulk import BulkBody, BulkError, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Unprocessable
+from photolala.web.renamed import Renamed
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
 from .dates import WallClock
@@ -59,6 +62,14 @@ class FavouriteBody(serializers.Serializer):
 
     photo_id = serializers.UUIDField()
     rating = serializers.IntegerField()
+    is_favourite = serializers.BooleanField()
+
+
+class FormerFavouriteBody(serializers.Serializer):
+    """The same under its former name."""
+
+    photo_id = serializers.UUIDField()
+    rating = serializers.IntegerField()
     favorited = serializers.BooleanField()
 
 
@@ -71,19 +82,17 @@ class BulkRating(RequestBody):
     rating = serializers.IntegerField(min_value=0, max_value=FULL)
 
 
-class BulkError(serializers.Serializer):
+@extend_schema_serializer(deprecate_fields=["photo_id"])
+class BulkFavouriteError(BulkError):
     """One photo that got no stars."""
 
-    photo_id = serializers.CharField()
-    error = serializers.CharField()
+    photo_id = serializers.CharField(help_text="The former name of `id`.")
 
 
-class BulkBody(serializers.Serializer):
+class BulkFavouriteBody(BulkBody):
     """What became of them."""
 
-    success_count = serializers.IntegerField()
-    error_count = serializers.IntegerField()
-    errors = BulkError(many=True)  # type: ignore[assignment]
+    errors = BulkFavouriteError(many=True)  # type: ignore[assignment]
 
 
 class PhotoList(ApiView):
@@ -162,7 +171,7 @@ class PhotoFavourite(ApiView):
     """One's own star."""
 
     @documented(
-        "photos_favorite",
+        "photos_favourite",
         "Set the stars of one's own favourite; 0 takes it away. Apps send the rating: an empty body toggles (0 <-> 5), and one "
         "that is sent twice because its answer was lost takes the star away again. The owner's stars are the photo's rating "
         "and go into its file as the library's setting `ratings` says.",
@@ -177,16 +186,43 @@ class PhotoFavourite(ApiView):
         body = Rating(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            return Response(star(request.user, photo_id, body.validated_data.get("rating")).as_json())
+            stars = star(request.user, photo_id, body.validated_data.get("rating"))
         except Photo.DoesNotExist:
             raise Http404 from None
+        return Response(self.body_of(stars))
+
+    def body_of(self, stars: FavouriteAnswer) -> dict[str, Any]:
+        """Return how the photo stands."""
+        return {"photo_id": str(stars.photo_id), "rating": stars.rating, "is_favourite": stars.favorited}
+
+
+class FormerPhotoFavourite(Renamed, PhotoFavourite):
+    """One's own star, under its former name."""
+
+    successor = "favourite"
+
+    @documented(
+        "photos_favorite",
+        "The former name of `favourite/`.",
+        {200: FormerFavouriteBody},
+        errors=(400, 401, 403, 404, 415),
+        request=Rating,
+        deprecated=True,
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Toggle or set."""
+        return super().post(request, photo_id)
+
+    def body_of(self, stars: FavouriteAnswer) -> dict[str, Any]:
+        """Return it in the former words."""
+        return stars.as_json()
 
 
 class FavouriteList(ApiView):
     """One's own favourites."""
 
     @documented(
-        "photos_favorites",
+        "photos_favourites",
         "One's own favourites, the newest star first.",
         {200: FavouritePage},
         errors=(400, 401),
@@ -203,13 +239,31 @@ class FavouriteList(ApiView):
         return Response(envelope(page, [_favourite_json(row) for row in page.rows], request, count=count))
 
 
+class FormerFavouriteList(Renamed, FavouriteList):
+    """One's own favourites, under their former name."""
+
+    successor = "favourites"
+
+    @documented(
+        "photos_favorites",
+        "The former name of `favourites/`.",
+        {200: FavouritePage},
+        errors=(400, 401),
+        parameters=PAGE_PARAMETERS,
+        deprecated=True,
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page."""
+        return super().get(request)
+
+
 class BulkFavourite(ApiView):
     """Stars for many."""
 
     @documented(
-        "photos_bulk_favorite",
+        "photos_bulk_favourite",
         f"Set one's own stars of up to {MOST_AT_ONCE:,} photos; 0 takes them away.",
-        {200: BulkBody},
+        {200: BulkFavouriteBody},
         errors=(400, 401, 403, 415),
         request=BulkRating,
     )
@@ -224,9 +278,26 @@ class BulkFavourite(ApiView):
             except ValueError:
                 malformed.append({"photo_id": text, "error": "This is no photo's id."})
         answer = star_many(request.user, ids, body.validated_data["rating"])
-        answer["error_count"] += len(malformed)
-        answer["errors"] += malformed
-        return Response(answer)
+        errors = [{"id": one["photo_id"], **one} for one in [*answer["errors"], *malformed]]
+        return Response(bulk_answer(answer["success_count"], errors))
+
+
+class FormerBulkFavourite(Renamed, BulkFavourite):
+    """Stars for many, under its former name."""
+
+    successor = "bulk-favourite"
+
+    @documented(
+        "photos_bulk_favorite",
+        "The former name of `bulk-favourite/`.",
+        {200: BulkFavouriteBody},
+        errors=(400, 401, 403, 415),
+        request=BulkRating,
+        deprecated=True,
+    )
+    def post(self, request: Request) -> Response:
+        """Set them."""
+        return super().post(request)
 
 
 def _favourite_json(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The timeline: months with their counts, and what one needs to draw them."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,13 +22,15 @@ class BucketBody(serializers.Serializer):
     count = serializers.IntegerField()
 
 
+@extend_schema_serializer(deprecate_fields=["favorite"])
 class BucketPhotosBody(serializers.Serializer):
     """The photos as arrays of one length, newest first."""
 
     id = serializers.ListField(child=serializers.UUIDField())
     ratio = serializers.ListField(child=serializers.FloatField(), help_text="Width / height; 1.5 while unknown.")
     placeholder = serializers.ListField(child=serializers.CharField(), help_text="#rrggbb, or empty.")
-    favorite = serializers.ListField(child=serializers.BooleanField(), help_text="One's own.")
+    favourite = serializers.ListField(child=serializers.BooleanField(), help_text="One's own.")
+    favorite = serializers.ListField(child=serializers.BooleanField(), help_text="The former name of `favourite`.")
     taken_at = serializers.ListField(child=serializers.DateTimeField(allow_null=True), help_text="The instant, in UTC.")
     taken_local = serializers.ListField(child=serializers.CharField(allow_null=True), help_text="The wall clock.")
     media_type = serializers.ListField(child=serializers.CharField())
@@ -79,4 +82,5 @@ class Bucket(ApiView):
         """Return the arrays."""
         check_parameters(request.query_params, NAMES | {"bucket"})
         filters = PhotoFilters.from_query(request.query_params)
-        return Response(queries.timeline_bucket(request.user, filters, request.query_params.getlist("bucket")))
+        arrays = queries.timeline_bucket(request.user, filters, request.query_params.getlist("bucket"))
+        return Response({**arrays, "favourite": arrays["favorite"]})

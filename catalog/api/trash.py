@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +14,7 @@ from catalog.purging import CountDiffers
 from catalog.trash_rows import TrashRefused
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, begun_before, idempotent
+from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unprocessable
@@ -46,18 +48,11 @@ class CountBody(RequestBody):
     count = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
-class FailureBody(serializers.Serializer):
-    """Why it was not done to one."""
-
-    id = serializers.UUIDField()
-    error = serializers.CharField()
-
-
-class DoneBody(serializers.Serializer):
+@extend_schema_serializer(deprecate_fields=["count"])
+class DoneBody(BulkBody):
     """To how many it was done."""
 
-    count = serializers.IntegerField()
-    errors = FailureBody(many=True)  # type: ignore[assignment]
+    count = serializers.IntegerField(help_text="The former name of `success_count`.")
 
 
 class PlacedBody(serializers.Serializer):
@@ -67,6 +62,7 @@ class PlacedBody(serializers.Serializer):
     id = serializers.UUIDField(help_text="For `trash/restore/`.")
 
 
+@extend_schema_serializer(deprecate_fields=["count"])
 class TrashedBody(DoneBody):
     """What went into the trash."""
 
@@ -179,7 +175,7 @@ class TrashEmpty(ApiView):
 
 
 def _done_json(done: trash.Done) -> dict[str, Any]:
-    return {"count": done.count, "errors": done.errors}
+    return bulk_answer(done.count, done.errors, count=done.count)
 
 
 def _item_json(item: TrashItem) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.http import Http404
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from operations import control
+from operations.api.results import MetricsBody, by_kind
 from operations.idempotency import KEYED, idempotent
 from operations.models import UNFINISHED, Operation, State
 from operations.running import AlreadyActive
@@ -21,8 +23,8 @@ from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documente
 NEWEST_FIRST = ("-created_at", "id")
 
 
-class OperationBody(serializers.Serializer):
-    """One piece of long work."""
+class AnyOperation(serializers.Serializer):
+    """One piece of long work: the members that all kinds have."""
 
     id = serializers.UUIDField()
     kind = serializers.CharField()
@@ -43,12 +45,22 @@ class OperationBody(serializers.Serializer):
     error = serializers.CharField(help_text="A sentence for people.")
     error_code = serializers.CharField(help_text="`confirm_gone`: resume it with that confirmation.")
     params = serializers.DictField()
-    metrics = serializers.DictField()
+    metrics = MetricsBody()
     result = serializers.DictField()
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     updated_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+KINDS_OF_OPERATION = by_kind(AnyOperation)
+
+
+def OperationBody(**options: Any) -> PolymorphicProxySerializer:
+    """Describe one piece of long work: its `kind` says which members `result` has."""
+    return PolymorphicProxySerializer(
+        component_name="Operation", serializers=KINDS_OF_OPERATION, resource_type_field_name="kind", **options
+    )
 
 
 class Answer(RequestBody):

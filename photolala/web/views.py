@@ -1,6 +1,7 @@
 """What all views of the API share: one format, clear words for bad parameters, and their documentation."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import isfunction
 from typing import Any
 
 from drf_spectacular.plumbing import build_basic_type
@@ -154,7 +155,9 @@ PAGE_PARAMETERS = [
 ]
 
 
-def page_body(name: str, row: type[serializers.Serializer], **more: serializers.Field) -> type[serializers.Serializer]:
+def page_body(
+    name: str, row: Callable[..., serializers.Serializer], **more: serializers.Field
+) -> type[serializers.Serializer]:
     """Return a serializer class that describes a keyset-paged list of `row`."""
     return type(
         name,
@@ -188,7 +191,8 @@ def documented(
     is not ours, a parameter given twice), 405, 503 (a busy database) and 507 (a full disk); 408, 413 and 415 with a body.
     """
     responses: dict[Any, Any] = {}
-    for status, body in answers.items():
+    for status, given in answers.items():
+        body = given() if isfunction(given) else given
         if binary and body is bytes:
             responses[(status, binary)] = OpenApiResponse(OpenApiTypes.BINARY, description="The bytes.")
         else:

@@ -65,7 +65,13 @@ def test_assets_are_shown_as_on_the_phone(cast, phone, library, alice):
         asset(asset_id="other/L0/002"),
         asset(asset_id="film", media_type="video/quicktime", duration_ms=5000),
     )
-    assert told.json() == {"count": 3, "wanted": [ID, "other/L0/002", "film"]}
+    assert told.json() == {
+        "count": 3,
+        "success_count": 3,
+        "error_count": 0,
+        "errors": [],
+        "wanted": [ID, "other/L0/002", "film"],
+    }
     photo = Photo.objects.get(asset_id=ID)
     assert (photo.state, photo.filename, photo.taken_text) == ("remote", "IMG_0001.HEIC", "2024-05-17T12:30:00+02:00")
     assert set(Photo.objects.values_list("filename", flat=True)) == {
@@ -171,7 +177,10 @@ def test_what_is_gone_from_the_phone_is_forgotten(cast, phone, library):
     tell(phone, library, asset())
     send_picture(phone, library, make_jpeg(300, 300))
     assert phone.post(f"{API}libraries/{library}/assets/remove/", {"asset_ids": [ID, "x"]}, format="json").json() == {
-        "count": 1
+        "count": 1,
+        "success_count": 1,
+        "error_count": 0,
+        "errors": [],
     }
     assert not Photo.objects.exists()
 

@@ -80,6 +80,7 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "id": [str(star.pk), str(film.pk)],
         "ratio": [1.5, 1.5],
         "placeholder": ["#405060", "#405060"],
+        "favourite": [True, False],
         "favorite": [True, False],
         "taken_at": ["2024-05-17T12:00:00Z", "2024-05-01T00:00:00Z"],
         "taken_local": ["2024-05-17T12:00:00", "2024-05-01T00:00:00"],

@@ -30,7 +30,12 @@ def test_into_the_trash_and_back(cast, alice, bob, charlie):
     assert alice.get(f"{API}photos/", {"library": str(cast.library.pk)}).json()["results"][0]["id"] == ids[2]
     body = {"item_ids": [rows[0]["id"]]}
     assert bob.post(f"{listed}restore/", body, format="json").status_code == 403
-    assert alice.post(f"{listed}restore/", body, format="json").json() == {"count": 1, "errors": []}
+    assert alice.post(f"{listed}restore/", body, format="json").json() == {
+        "count": 1,
+        "success_count": 1,
+        "error_count": 0,
+        "errors": [],
+    }
     assert Photo.objects.filter(state="missing").count() == 1
 
 

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
+
+from operations.api.results import RESULTS
+from operations.running import KINDS
+from photolala.api_urls import SchemaOnce
 
 INT32 = range(-(2**31), 2**31)
 VERBS = ("get", "head", "post", "put", "patch", "delete")
@@ -14,7 +17,7 @@ Operation = tuple[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
     """The whole document."""
-    return SchemaGenerator(api_version="v1").get_schema(public=True)
+    return SchemaOnce(api_version="v1").get_schema(public=True)
 
 
 def operations(schema: dict[str, Any]) -> Iterator[Operation]:
@@ -92,3 +95,50 @@ def test_everything_that_may_be_sent_has_bounds(schema: dict[str, Any]) -> None:
         if kind == "object" and "additionalProperties" not in one:
             wrong.append(f"{place}: other members?")
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_kind_of_operation_has_its_result(schema: dict[str, Any]) -> None:
+    mapping = schema["components"]["schemas"]["Operation"]["discriminator"]["mapping"]
+    assert mapping.keys() == RESULTS.keys() == KINDS.keys()
+
+
+def test_new_names_say_favourite_and_former_ones_are_deprecated(schema: dict[str, Any]) -> None:
+    former = [
+        (place, one.get("deprecated"))
+        for place, one in nodes(schema["components"]["schemas"])
+        if "favor" in place.rpartition("/")[2] and "Former" not in place and "type" in one
+    ]
+    assert len(former) >= 8
+    assert [place for place, is_deprecated in former if not is_deprecated] == []
+    routes = [(name, operation.get("deprecated")) for name, operation in operations(schema) if "favor" in name]
+    assert routes and all(is_deprecated for _, is_deprecated in routes)
+
+
+def test_every_operation_has_a_summary_a_name_and_its_statuses(schema: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, operation in operations(schema)]
+    assert len(set(names)) == len(names)
+    for name, operation in operations(schema):
+        if name == "GET /api/v1/schema/":
+            continue
+        statuses = set(operation["responses"])
+        assert operation["summary"], name
+        assert {"400", "405", "503", "507"} <= statuses, name
+        signed_in = [one for one in operation.get("security", []) if one]
+        assert ("401" in statuses) or not signed_in, name
+        assert ("404" in statuses) or "{" not in name, name
+        assert ({"408", "413", "415"} <= statuses) or "requestBody" not in operation, name
+        problems = [one for status, one in operation["responses"].items() if status >= "400" and "content" in one]
+        assert all("application/problem+json" in one["content"] or "health" in name for one in problems), name
+
+
+def test_files_and_uploads_declare_their_headers(schema: dict[str, Any]) -> None:
+    original = schema["paths"]["/api/v1/photos/{photo_id}/original/"]["get"]
+    sent = {one["name"] for one in original["parameters"] if one["in"] == "header"}
+    assert sent >= {"If-None-Match", "If-Modified-Since", "Range", "If-Range"}
+    assert original["responses"]["206"]["headers"].keys() >= {"ETag", "Content-Range", "Accept-Ranges"}
+    creation = schema["paths"]["/api/v1/uploads/"]["post"]
+    required = {one["name"] for one in creation["parameters"] if one.get("required")}
+    assert required == {"Tus-Resumable", "Upload-Length", "Upload-Metadata"}
+    assert creation["responses"]["201"]["headers"].keys() >= {"Location", "Upload-Expires", "Tus-Resumable"}
+    assert "Retry-After" in creation["responses"]["503"]["headers"]
+    assert "head" in schema["paths"]["/api/v1/uploads/{upload_id}/"]

@@ -1,0 +1,218 @@
+"""What each kind of operation says of its end: the members of `result`, by `kind`. All are absent until it has ended.
+
+The work itself is done above this app; only the names of the members are known here. A test compares the list of kinds.
+"""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+def _count(help_text: str = "") -> serializers.IntegerField:
+    return serializers.IntegerField(required=False, help_text=help_text)
+
+
+def _seconds(help_text: str = "") -> serializers.FloatField:
+    return serializers.FloatField(required=False, help_text=help_text)
+
+
+class FileProblem(serializers.Serializer):
+    """A file with which something was wrong."""
+
+    path = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class LibraryResult(serializers.Serializer):
+    """Of work on one library."""
+
+    library = serializers.UUIDField(required=False)
+
+
+class ProblemsResult(LibraryResult):
+    """Of work that goes on after problems with single files; the first of them are listed."""
+
+    problem_count = _count()
+    problems = FileProblem(many=True, required=False)
+
+
+class ScanResult(ProblemsResult):
+    """Of a scan."""
+
+    operation = serializers.UUIDField(required=False)
+    found = _count("Photos and videos in the folder.")
+    added = _count()
+    changed = _count()
+    moved = _count()
+    unchanged = _count()
+    gone = _count()
+    known = _count("With `confirm_gone`: how many there were.")
+    failed = _count("Files that cannot be shown, or only in part.")
+    failures = FileProblem(many=True, required=False)
+    retried = _count("With `only_failed`: files that were tried again.")
+    mended = _count("With `only_failed`: those that can be shown now.")
+    snapshot_md5 = serializers.CharField(required=False, allow_null=True)
+    time_zone = serializers.CharField(required=False)
+    seconds = _seconds()
+    survey_seconds = _seconds()
+    cache_hits = _count("Files that were known and not read.")
+    cache_misses = _count("Files that were read.")
+
+
+class RebuildResult(ScanResult):
+    """Of a rebuild, and the scan at its end."""
+
+    recognised = _count("Photos that the new catalog knows again.")
+    read = _count("Files that were read whole.")
+    rebuilt_md5 = serializers.CharField(required=False)
+    backup_md5 = serializers.CharField(required=False, allow_null=True, help_text="The snapshot of the catalog before.")
+    rebuild_seconds = _seconds()
+
+
+class RestoreResult(LibraryResult):
+    """Of a restore of the catalog."""
+
+    snapshot_md5 = serializers.CharField(required=False)
+    entries = _count()
+    added = _count()
+    changed = _count()
+    gone = _count()
+    time_zone = serializers.CharField(required=False)
+
+
+class WriteResult(LibraryResult):
+    """Of writing into files."""
+
+    written = _count()
+    waiting = _count()
+    failed = _count()
+    problems = FileProblem(many=True, required=False)
+
+
+class FilingResult(ProblemsResult):
+    """Of moving files into the folders of their dates."""
+
+    moved = _count()
+
+
+class ImportResult(LibraryResult):
+    """Of an import."""
+
+    imported = _count()
+    duplicate = _count("Files that the library had already.")
+    rejected = _count()
+    known = _count("Files that were known from earlier imports and not read again.")
+    failed = _count("The same as `rejected`.")
+
+
+class PurgeResult(LibraryResult):
+    """Of a purge of missing photos."""
+
+    purged = _count()
+
+
+class EmptyTrashResult(LibraryResult):
+    """Of emptying the trash."""
+
+    deleted = _count()
+    freed_bytes = _count()
+
+
+class TakenOverResult(LibraryResult):
+    """What the owner of a library was left by a member who was deleted."""
+
+    writes = _count()
+    files = _count()
+    imports = _count()
+    trash = _count()
+
+
+class RenditionResult(serializers.Serializer):
+    """Of making a film playable."""
+
+    size_bytes = _count()
+    width = _count()
+    height = _count()
+    was_there = serializers.BooleanField(required=False)
+
+
+class ExportResult(ProblemsResult):
+    """Of an export of the catalog."""
+
+    export = serializers.UUIDField(required=False)
+    operation = serializers.UUIDField(required=False)
+    format = serializers.CharField(required=False)
+    folder = serializers.CharField(required=False)
+    photos = _count()
+    media = _count()
+    failed = _count("Photos whose file could not be exported.")
+    size_bytes = _count()
+    seconds = _seconds()
+
+
+class FolderExportResult(ProblemsResult):
+    """Of a folder export."""
+
+    operation = serializers.UUIDField(required=False)
+    destination = serializers.CharField(required=False)
+    copied = _count()
+    skipped = _count("Files that were there already.")
+    adopted = _count("Files that were there without a record.")
+    failed = _count()
+    size_bytes = _count()
+    seconds = _seconds()
+
+
+class StageBody(serializers.Serializer):
+    """One stage of the work."""
+
+    name = serializers.CharField()
+    seconds = serializers.FloatField()
+    done = serializers.IntegerField()
+    unit = serializers.CharField()
+
+
+class MetricsBody(serializers.Serializer):
+    """Figures of the work so far; which of them there are depends on its kind."""
+
+    stages = StageBody(many=True, required=False)
+    seconds = _seconds()
+    files_compared = _count()
+    files_read = _count()
+    files_read_by_assistants = _count("By other processes than the first.")
+    bytes_read = _count()
+    cache_hits = _count()
+    later_columns_filled = _count()
+    known_from_memory = serializers.BooleanField(required=False)
+    photos_processed = _count()
+    photos_total = _count()
+    media_copied = _count()
+    media_total = _count()
+
+
+RESULTS: dict[str, type[serializers.Serializer]] = {
+    "scan": ScanResult,
+    "rebuild": RebuildResult,
+    "restore": RestoreResult,
+    "write": WriteResult,
+    "filing": FilingResult,
+    "import": ImportResult,
+    "purge": PurgeResult,
+    "empty_trash": EmptyTrashResult,
+    "taken_over": TakenOverResult,
+    "rendition": RenditionResult,
+    "export": ExportResult,
+    "export_folder": FolderExportResult,
+}
+
+
+def by_kind(base: type[serializers.Serializer]) -> dict[str, Any]:
+    """Return a serializer class for each kind: `base` with that one `kind` and its `result`."""
+    return {
+        kind: type(
+            f"{kind.title().replace('_', '')}Operation",
+            (base,),
+            {"__doc__": result.__doc__, "kind": serializers.ChoiceField([kind]), "result": result()},
+        )
+        for kind, result in RESULTS.items()
+    }
