@@ -25,6 +25,8 @@ FORWARDED = (
 IS_UNNAMED = "photolala.is_unnamed"
 """In `request.META`: forwarded headers came from somebody who is not named, so the address is perhaps a proxy's."""
 NOTE_EVERY_SECONDS = 3600.0
+NOTE_ANY_SECONDS = 60.0
+"""Whoever has many addresses in this network must not fill the log."""
 KEEP_SECONDS = 7 * 24 * 3600.0
 _noted: dict[str, float] = {}
 
@@ -58,6 +60,7 @@ def believe(request: HttpRequest) -> None:
         origin = origin_behind(peer, forwarded_for, scheme, host, settings.PROXIES.__contains__)
     elif settings.BEHIND_TLS and not settings.PROXIES:  # as before proxies could be named: whoever asks is the proxy
         origin = origin_behind(peer, forwarded_for, scheme, "")
+        request.META[IS_UNNAMED] = True
     else:
         request.META["REMOTE_ADDR"] = plain_address(peer) or peer
         if any(said.values()):
@@ -98,7 +101,8 @@ def _note(peer: str) -> None:
     if peer and not (known and ip_address(known).is_private):
         return
     now = time.monotonic()
-    if now - _noted.get(known, -NOTE_EVERY_SECONDS) < NOTE_EVERY_SECONDS:
+    last = max(_noted.values(), default=-NOTE_EVERY_SECONDS)
+    if now - last < NOTE_ANY_SECONDS or now - _noted.get(known, -NOTE_EVERY_SECONDS) < NOTE_EVERY_SECONDS:
         return
     if len(_noted) > 100:
         _noted.clear()

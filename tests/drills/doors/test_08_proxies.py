@@ -105,6 +105,7 @@ def test_tls_without_named_proxies_works_as_before_and_is_warned_of(settings: An
     settings.PROXIES, settings.BEHIND_TLS = Peers(), True
     request = asked(PROXY, FOR=f"{FORGED}, {CLIENT}", PROTO="https", HOST="evil.example")
     assert client_address(request) == CLIENT and request.is_secure() and request.get_host() == "testserver"
+    assert request.META[proxies.IS_UNNAMED], "anybody may have sent this"
     assert [one.id for one in run_checks(tags=["photolala_settings"]) if "PROXIES" in str(one.hint)] == [
         "photolala.W021"
     ]
@@ -123,6 +124,11 @@ def test_a_proxy_that_nobody_named_is_warned_of(settings: Any, tmp_path: Path) -
     settings.PROXIES = Peers.named(["172.18.0.0/16"])
     assert warned() == []
     settings.PROXIES = Peers()
+    asked("", FOR=CLIENT)
+    assert warned() == [
+        "If your proxy runs there, set PHOTOLALA_PROXIES=172.18.0.2. Else somebody there sends forged headers."
+    ]
+    proxies._noted.clear()  # an hour goes by
     asked("", FOR=CLIENT)
     assert "PHOTOLALA_PROXIES=unix" in warned()[0]
 
