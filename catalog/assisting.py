@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from catalog.sources.base import SourceUnavailable
+from operations import turns
 from operations.durability import repeatable_writes
 from operations.models import Operation, State, lease_length
 
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 LEAST_PHOTOS = 500
 """Fewer are read before an assistant has started its decoders."""
 TURN_SECONDS = 60.0
-"""Then an assistant asks to be called again, so that a worker can shut down and other work gets its turn."""
+"""Then an assistant asks to be called again, so that a worker can shut down. It does so earlier if other work waits."""
+LEAST_SECONDS = 2.0
 _PAUSE_SECONDS = 0.2
 
 
@@ -59,13 +61,20 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
     library = Library.objects.filter(pk=operation.params["library"]).first() if operation else None
     if operation is None or library is None:
         return 0
+    queues = turns.consumed_queues()
     claimed_for = scan_rows.claim_prefix(operation) + secrets.token_hex(5)
-    until = time.monotonic() + TURN_SECONDS
+    began = looked = time.monotonic()
+    is_waited_for = False
     alive = _Alive()
     done = 0
 
     def is_over() -> bool:
-        return time.monotonic() > until
+        nonlocal looked, is_waited_for
+        now = time.monotonic()
+        if now - began >= LEAST_SECONDS and now - looked >= turns.LOOK_SECONDS and not is_waited_for:
+            looked = now
+            is_waited_for = turns.is_waited_for(operation, now - began, queues)
+        return is_waited_for or now - began > TURN_SECONDS
 
     def claim() -> list[scan_rows.Claimed]:
         alive.note()

@@ -91,7 +91,7 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
     return Status("converting", last.fraction)
 
 
-@operation_kind(KIND, label="Making a film playable", queue="files")
+@operation_kind(KIND, label="Making a film playable", queue="files", starts_over=True)
 def run_rendition(run: Run) -> dict[str, Any]:
     """Convert the film of `run.params["photo"]` in a shut-in process, and put it into the cache. Safe to run again."""
     photo_id = UUID(run.params["photo"])

@@ -67,7 +67,7 @@ def start_restore(library: Library, user: Any, md5: str = "", *, ring: bool = Tr
     return start(KIND, user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
 
 
-@operation_kind(KIND, label="Restore of the catalog", queue="scan")
+@operation_kind(KIND, label="Restore of the catalog", queue="scan", starts_over=True)
 def run_restore(run: Run) -> dict[str, Any]:
     """Restore the library that `run.params` names; returns what was changed. Safe to run again, wherever it ended."""
     library = Library.objects.filter(pk=run.params["library"]).first()

@@ -34,7 +34,7 @@ ROW_BYTES = 2_000  # what a row needs at most, as a rule; for the check of the f
 RESERVE_BYTES = 16 << 20
 
 
-@operation_kind("export", label="Export", queue="export")
+@operation_kind("export", label="Export", queue="export", starts_over=True)
 def run_export(run: Run) -> dict[str, Any]:
     """Write the export that names this operation; safe to run again after any end, also of the process."""
     export = Export.objects.select_related("library", "user").filter(pk=run.params["export"]).first()

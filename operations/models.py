@@ -59,6 +59,7 @@ class Operation(models.Model):
                     │  │             └─┼─┼────────────────────────^                  │
                     │  └─ worker stops ┘ └─ Ctrl-C in a command -> interrupted ─ resume ──┤
                     └────────────────────────────────────────────────────────────────┘
+        running ──> pending          when it gives way to other work (`turns`): no attempt, and claimed again in its turn
         running ──claim──> running   when the lease ran out or its worker is dead: same row, next token
 
     `token` is the fencing number: every claim adds one, and every checkpoint and every publish is `WHERE token = mine`;

@@ -6,11 +6,12 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from time import monotonic
+from typing import Any, Protocol
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from photolala.lib.process import worker_identity
@@ -43,6 +44,10 @@ class Interrupted(Exception):
     """The worker is shutting down; the operation goes on later."""
 
 
+class GaveWay(Interrupted):
+    """Other work has waited for long enough; the operation is pending, and goes on when it is its turn again."""
+
+
 class LeaseLost(Exception):
     """Somebody else claimed the operation; this worker must write nothing more."""
 
@@ -65,18 +70,27 @@ class Kind:
     run: Callable[["Run"], dict[str, Any] | None]
     keeps_work: bool = False
     """What it has read so far is kept for a later claim, and can be thrown away instead ("start over")."""
+    starts_over: bool = False
+    """A later claim begins anew, so that stopping it in between loses what it has done."""
+
+
+class Turn(Protocol):
+    """Says when a run is to give way."""
+
+    def is_over(self, run: "Run") -> bool:
+        """True if it is to do so here and now."""
 
 
 KINDS: dict[str, Kind] = {}
 
 
 def operation_kind(
-    name: str, *, label: str, queue: str, keeps_work: bool = False
+    name: str, *, label: str, queue: str, keeps_work: bool = False, starts_over: bool = False
 ) -> Callable[[Callable[["Run"], Any]], Callable[["Run"], Any]]:
     """Register the decorated function as what an operation of kind `name` does; it returns the operation's result."""
 
     def register(run: Callable[["Run"], Any]) -> Callable[["Run"], Any]:
-        KINDS[name] = Kind(name, label, queue, run, keeps_work)
+        KINDS[name] = Kind(name, label, queue, run, keeps_work, starts_over)
         return run
 
     return register
@@ -99,8 +113,9 @@ def start(
     from .tasks import ring_for
 
     new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "unit": unit}
-    # Who runs it without a bell is given the time that a rung worker has; then the sweep sees to it.
+    # Who runs it without a bell is given the time that a rung worker has, and is named; then the sweep sees to it.
     rung_at = None if ring else timezone.now()
+    new |= {} if ring else {"worker": worker_identity()}
     for attempt in range(MOST_STARTS):
         try:
             with transaction.atomic():
@@ -167,6 +182,9 @@ class Run:
         self.token = operation.token
         self.metrics: dict[str, Any] = dict(operation.metrics)
         self.on_progress: Callable[[Operation], None] | None = None
+        self.turn: Turn | None = None
+        self.progress_at: float | None = None
+        """When this claim first came further than the ones before (`monotonic`)."""
         self._written = 0.0
         self._stages = Stages(self.metrics)
         self._rate_from = (time.monotonic(), operation.done)
@@ -217,6 +235,8 @@ class Run:
         finished work is then never rolled back. With `force=False` it writes at most once a second. Say
         `is_lasting=False` of progress that the next claim has to make again: it is no sign that a worker survives this.
         """
+        if is_lasting and self.operation.done and self.progress_at is None:
+            self.progress_at = monotonic()
         now = time.monotonic()
         if not force and now - self._written < PROGRESS_EVERY_SECONDS:
             return
@@ -250,7 +270,8 @@ class Run:
             self.raise_if_stopped()
 
     def raise_if_stopped(self) -> None:
-        """Raise Cancelled or Interrupted if a person or the shutting-down worker asked for it; LeaseLost if it is not ours."""
+        """Raise Cancelled or Interrupted if a person or the shutting-down worker asked for it, GaveWay if other work waits for
+        this worker; LeaseLost if it is not ours."""
         mine = Operation.objects.filter(pk=self.operation.pk, token=self.token, state=State.RUNNING)
         asked = mine.values_list("cancel_requested", "stop_requested").first()
         if asked is None:
@@ -259,6 +280,8 @@ class Run:
             raise Cancelled
         if asked[1]:
             raise Interrupted
+        if self.turn is not None and self.turn.is_over(self):
+            raise GaveWay
 
     def still_mine(self) -> bool:
         """True while the fencing number is ours: ask right before publishing something."""
@@ -304,17 +327,21 @@ class Run:
 
 
 def execute(
-    operation_id: Any, *, foreground: bool = False, on_progress: Callable[[Operation], None] | None = None
+    operation_id: Any,
+    *,
+    foreground: bool = False,
+    on_progress: Callable[[Operation], None] | None = None,
+    turn: Turn | None = None,
 ) -> Operation | None:
     """Claim and run an operation to one of its ends; return it, or None if it was not ours to run.
 
     In the foreground (a command) Ctrl-C leaves it `interrupted`; a worker that shuts down leaves it `pending`.
-    `on_progress` is called after each written checkpoint.
+    `on_progress` is called after each written checkpoint; `turn` says when it is to give way, and be `pending` again.
     """
     run = claim(operation_id)
     if run is None:
         return None
-    run.on_progress = on_progress
+    run.on_progress, run.turn = on_progress, turn
     try:
         _run_to_an_end(run, foreground=foreground)
     finally:
@@ -333,6 +360,9 @@ def _run_to_an_end(run: Run, *, foreground: bool) -> None:
         run.finish(State.COMPLETED, result=result, attempts=0)
     except Cancelled:
         run.finish(State.CANCELLED, error="Cancelled. What was done stays; resume goes on from there.")
+    except GaveWay:
+        # Neither counted as an attempt nor taken for a sign that a worker survives this.
+        run.finish(State.PENDING, attempts=Greatest(F("attempts") - 1, 0), rung_at=None)
     except Interrupted:
         run.finish(at_rest, attempts=0, rung_at=None)
     except (KeyboardInterrupt, SystemExit):

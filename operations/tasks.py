@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from photolala.lib.process import boot_seconds
 
-from . import clock
+from . import clock, turns
 from .hearing import note_sweep, queue_of
 from .idempotency import forget_old_answers
 from .models import Operation, State, lease_length
 from .purging import purge_finished
 from .resuming import resume_what_may_go_on
-from .running import execute
+from .running import KINDS, execute
 
 logger = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=60)
@@ -27,10 +27,40 @@ _leases: dict[UUID, tuple[tuple[int, datetime | None], float]] = {}
 
 @shared_task(name="operations.run")
 def run_operation(operation_id: str) -> None:
-    """Run one operation if it is there and free; quietly nothing otherwise. Safe to deliver any number of times."""
-    operation = execute(operation_id)
-    if operation is not None and operation.state == State.PENDING:
-        ring_for(operation)  # the worker is shutting down: the next one finds the message at once
+    """Run the operation whose turn it is; quietly nothing if that one is not there or not free. Safe to deliver any number
+    of times.
+
+    The one named by the message is rung for again if another goes first.
+    """
+    queues = turns.consumed_queues()
+    waiting: list[UUID] = [UUID(operation_id)]
+    while waiting:
+        rung = waiting.pop()
+        chosen = turns.choose(rung, queues)
+        if chosen is None:
+            return
+        if chosen != rung:
+            _ring_or_keep(rung, waiting)
+        turn = turns.Turn(queues)
+        operation = execute(chosen, turn=turn)
+        if operation is None:
+            continue
+        kind = KINDS.get(operation.kind)
+        if operation.state != State.PENDING:
+            held_back = turns.next_held_back() if kind is not None and kind.starts_over else None
+            if held_back is not None:
+                ring_for(held_back)
+        elif turn.gave_way:
+            _ring_or_keep(operation.pk, waiting)
+        else:
+            ring_for(operation)  # the worker is shutting down: the next one finds the message at once
+
+
+def _ring_or_keep(operation_id: UUID, waiting: list[UUID]) -> None:
+    """Ring for an operation; while the broker is away nobody hears that, and this worker sees to it itself."""
+    operation = Operation.objects.filter(pk=operation_id, state=State.PENDING).first()
+    if operation is not None and not ring_for(operation):
+        waiting.append(operation_id)
 
 
 @shared_task(name="operations.tasks.sweep", ignore_result=True)
