@@ -5,7 +5,6 @@ were filed elsewhere. Each row remembers the photo MD5 that was replaced in it u
 followed to where that content lies now.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -18,6 +17,7 @@ from django.db.models import F
 
 from .aliases import current_md5, note_aliases
 from .answers import taken_columns
+from .last_read import rating_in
 from .models import Alias, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from .models.conditions import is_given
 from .models.photo import PhotoQuerySet
@@ -58,7 +58,7 @@ def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
     if photo.rating_held:
         del values["rating"]
     elif place.rating_held:
-        values["rating"] = _rating_in(body)
+        values["rating"] = rating_in(body)
         if place.sidecars:  # it may have a word to say, too
             values["sidecars"] = UNREAD
     if photo.taken_held or place.taken_held:
@@ -67,14 +67,6 @@ def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
     if place.taken_held and not photo.taken_held and (photo.replaced_md5 or photo.photo_md5 != place.photo_md5):
         values["sidecars"] = UNREAD  # nobody knows what the file says: the next scan reads it again
     return values
-
-
-def _rating_in(body: str) -> int | None:
-    try:
-        rating = json.loads(body).get("rating") if body else None
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    return rating if isinstance(rating, int) and 0 <= rating <= 5 else None
 
 
 def _new_in(place: Photo) -> dict[str, Any]:

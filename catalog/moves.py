@@ -292,7 +292,8 @@ def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set
         return True
     keys = {photo.fast_photo_key for photo in (old, new)} | written
     keys |= {f"{key}\n{number}" for key in keys for number in range(2, _MOST_NUMBERED)}
-    return new.pk in {photo_id(new.library_id, new.path, key) for key in keys}
+    path = "/".join(filter(None, (new.directory, _place(new).name)))
+    return new.pk in {photo_id(new.library_id, path, key) for key in keys}
 
 
 def _take(

@@ -15,6 +15,7 @@ from django.utils import timezone
 from . import publishing
 from .favourites import FULL, FavouriteAnswer, check_stars
 from .given_since import moment_of_a_wish
+from .last_read import stars_last_read
 from .models import Favourite, FileWrite, Library, Photo, QueuedStar
 from .planning import is_doubted
 from .writes import start_writing, want_in_catalog_only, want_instead
@@ -46,10 +47,11 @@ def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
         return set_rating(user, photo, 0 if is_seen else FULL)
 
 
-def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> int:
-    """Give all these photos, which the caller found changeable for `user`, `stars`; return how many there are.
+def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
+    """Give all these photos, which the caller found changeable for `user`, `stars`; return which there are.
 
-    One transaction: all or none of them are rated, and what is to be written into files is in the queue by then.
+    A row that is gone by now, because a scan found it to be another photo's, got nothing. One transaction: all or none of
+    them are rated, and what is to be written into files is in the queue by then.
     """
     check_stars(stars)
     with transaction.atomic():
@@ -60,7 +62,7 @@ def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> int:
             by_library[photo.library].append(photo)
         for library, own in by_library.items():
             _rate(library, own, user, stars)
-    return len(photos)
+    return [photo.pk for photo in photos]
 
 
 def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
@@ -124,9 +126,10 @@ def _want_instead(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written.
 
     Only what no worker ever had in hand is known to be in no file: the last one may have got further than it could tell.
+    And another program may have given the file other stars since: the metadata tell what was read last.
     """
     is_known = write.claim_token == 0 and not photo.needs_digest and not is_doubted(photo.sidecars)
-    if is_known and write.previous.get("rating") == stars:
+    if is_known and write.previous.get("rating") == stars == stars_last_read(photo):
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True

@@ -8,12 +8,14 @@ from uuid import UUID
 
 from django.core.files.base import ContentFile
 from django.db import connection
+from django.db.models import F
 
 from catalog.media.results import DigestResult
 
 from . import cache_tree
 from .aliases import note_aliases
 from .models import Library, Photo, PhotoMetadata, QueuedStar
+from .planning import doubted
 from .scan_rows import PHOTO_TABLE, parameter, remember_hashes
 
 
@@ -52,11 +54,14 @@ def rekey(library: Library, rewritten: Sequence[Rekeyed]) -> None:
     """Write sizes, times, MD5s and metadata of the new versions into the photos' rows; follow with the rest.
 
     Hash cache, metadata, aliases old -> new, the star queue. A photo that was given another content meanwhile is left out:
-    the next scan sees to it. Call it in a transaction.
+    the next scan reads it again. Call it in a transaction.
     """
     by_id = {one.photo_id: one for one in rewritten}
-    photos = Photo.objects.select_for_update().filter(pk__in=list(by_id)).order_by("pk")
+    photos = list(Photo.objects.select_for_update().filter(pk__in=list(by_id)).order_by("pk"))
     mine = [p for p in photos if p.photo_md5 in (by_id[p.pk].old_md5, by_id[p.pk].facts.photo_md5)]
+    for photo in photos:
+        if photo not in mine:
+            Photo.objects.filter(pk=photo.pk).update(sidecars=doubted(photo.sidecars.removeprefix("?")))
     rows = []
     for photo in mine:
         new = by_id[photo.pk]
@@ -73,6 +78,16 @@ def rekey(library: Library, rewritten: Sequence[Rekeyed]) -> None:
     _write(library, rows, [by_id[photo.pk] for photo in mine])
     note_aliases(library, [(new.old_md5, new.facts.photo_md5) for new in (by_id[photo.pk] for photo in mine)])
     _follow_stars(library, mine, by_id)
+
+
+def forget_readings(photo_ids: Sequence[UUID]) -> None:
+    """Let what scans read of these photos, and have not told yet, count no more: they read it again. Call it in a transaction.
+
+    It may be from before their files, or XMP files beside them, were written.
+    """
+    Photo.objects.filter(pk__in=photo_ids, needs_digest=True).update(
+        claim_token=F("claim_token") + 1, claimed_for="", claimed_until=None
+    )
 
 
 def _write(library: Library, rows: Sequence[dict[str, Any]], rewritten: Sequence[Rekeyed]) -> None:

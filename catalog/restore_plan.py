@@ -1,10 +1,9 @@
 """What a snapshot has other than the catalog's rows: worked out in a file of its own, so that memory does not grow."""
 
-import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from catalog.snapshots.schema import EntryRow, SnapshotBroken
 
 from .dates import goes_into_file
 from .given_since import TOUCHED, keep_given_since, read_given_since
+from .last_read import rating_in
 from .models import FileWrite, Library, Photo
 from .planning import LONGEST_PATH_BYTES
 from .publishing import entry_rows, given_in, taken_text
@@ -256,7 +256,7 @@ def _take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Lib
     if snapshot.marked() is not None or ratings_go_into_files(library):
         return
     connection.execute("CREATE TEMP TABLE told(photo_md5 TEXT PRIMARY KEY, rating)")
-    told = ((md5, rating) for md5, body in snapshot.metadata() if (rating := _rating_in(body)) is not None)
+    told = ((md5, rating) for md5, body in snapshot.metadata() if (rating := rating_in(body)) is not None)
     connection.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", told)
     connection.execute(
         "UPDATE wanted SET rating_held = 1 "
@@ -294,15 +294,6 @@ def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given
 def ratings_go_into_files(library: Library) -> bool:
     """Tell whether files, or XMP files beside them, hold the stars; elsewhere the catalog is their only place."""
     return library.source == "local" and library.ratings != Library.Ratings.DATABASE
-
-
-def _rating_in(body: str) -> int | None:
-    """Return the rating that a file said, from its metadata JSON."""
-    with suppress(ValueError, RecursionError):
-        told = json.loads(body)
-        rating = told.get("rating") if isinstance(told, dict) else None
-        return rating if type(rating) is int and 0 <= rating <= 5 else None
-    return None
 
 
 def _wanted_rows(library: Library, snapshot: Snapshot) -> Iterator[tuple[Any, ...]]:

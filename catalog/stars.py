@@ -28,7 +28,8 @@ def star_many(user: Any, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any
     wanted = list(dict.fromkeys(photo_ids))
     with transaction.atomic():
         own = set(Photo.objects.filter(pk__in=wanted, library__owner=user).order_by().values_list("pk", flat=True))
-        rated = set_ratings(user, [pk for pk in wanted if pk in own], stars) if own else 0
-        answer = set_favourites(user, [pk for pk in wanted if pk not in own], stars)
-    answer["success_count"] += rated
+        rated = set_ratings(user, [pk for pk in wanted if pk in own], stars) if own else []
+        gone = own.difference(rated)  # since they were looked for: a scan found such a row to be another photo's
+        answer = set_favourites(user, [pk for pk in wanted if pk in gone or pk not in own], stars)
+    answer["success_count"] += len(rated)
     return answer

@@ -119,4 +119,4 @@ def _take_over(library: Library, user: Any, batch: Sequence[OldPhoto], done: Imp
         else:
             by_stars[row.rating or 0].append(photo.pk)
     for stars, ids in by_stars.items():
-        done.rated += len(ids) if done.dry_run else set_ratings(user, ids, stars)
+        done.rated += len(ids) if done.dry_run else len(set_ratings(user, ids, stars))

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from .models import Favourite, FileWrite, Library, Photo, Withdrawal
+from .planning import is_doubted
 from .scan_rows import TAKEN_COLUMNS
 from .writes import start_writing
 
@@ -80,11 +81,14 @@ class Wishes:
         at_old, at_new = self._wanted_at(kind, old), self._wanted_at(kind, new)
         is_newer = at_new is not None and (at_old is None or at_new >= at_old)
         own, brought = self._open(kind, old), self._open(kind, new)
-        has_other_content = old.photo_md5 != new.photo_md5
+        # What a writer had in hand may be in the file since that was read.
+        has_other_content = old.photo_md5 != new.photo_md5 or any(write.claim_token for write in brought)
+        # The old row's later wish needed no writing there. What was begun at the new place ends with that wish instead.
+        is_free = kind == FileWrite.Kind.RATING and not (is_newer or own) and self._is_free_wish(library, old, new)
         for write in self.writes.get(new.pk, ()):
             if write.kind != kind:
                 continue
-            if write in brought and (own or not is_newer):
+            if write in brought and (own or not is_newer) and not is_free:
                 _supersede(write)
             FileWrite.objects.filter(pk=write.pk).update(photo=old)
             self.writes.setdefault(old.pk, []).append(write)
@@ -102,10 +106,14 @@ class Wishes:
             is_held = getattr(new, held) or bool(own)
             told = {name: getattr(new, name) for name in columns} if is_held else {}
             return {when: getattr(new, when) or at_new, held: is_held, **told}
-        if kind == FileWrite.Kind.RATING and self._left_its_stars_behind(library, new, old):
-            self._want_again(library, new, old)
-            return {"rating": old.rating, "rating_held": True}
-        return {}
+        if is_free and brought:
+            _want_now(brought[-1], _said(kind, old), forgets_previous=has_other_content)
+            _start_writing_later(library)
+        elif is_free or (kind == FileWrite.Kind.RATING and self._left_its_stars_behind(library, new, old)):
+            self._want_again(library, old, {} if is_free else {"rating": new.rating or 0})
+        else:
+            return {}
+        return {"rating": old.rating, "rating_held": True}
 
     def _wanted_at(self, kind: FileWrite.Kind, photo: Photo) -> datetime | None:
         """Return when a person last said it; None if nobody did. Rows of earlier versions tell it by their writes."""
@@ -118,30 +126,44 @@ class Wishes:
         writes = self.writes.get(photo.pk, ())
         return [write for write in writes if write.kind == kind and write.state in FileWrite.OPEN]
 
-    def _left_its_stars_behind(self, library: Library, new: Photo, old: Photo) -> bool:
-        """True if the stars lay in an XMP file, as a person wanted them, and the photo was moved without it."""
-        if library.ratings != Library.Ratings.SIDECAR or old.rating_held or not old.rating:
+    def _is_free_wish(self, library: Library, old: Photo, new: Photo) -> bool:
+        """True if people gave stars at both places, the old row's later, and its file said so already: nobody wrote them.
+
+        What a restore put into the row, and no scan has read again, is nobody's wish.
+        """
+        if library.source != "local" or library.ratings == Library.Ratings.DATABASE or old.rating_held:
             return False
-        if not old.sidecars or new.sidecars or new.rating:
+        is_read = not old.needs_digest and not is_doubted(old.sidecars)
+        return is_read and self._wanted_at(FileWrite.Kind.RATING, new) is not None
+
+    def _left_its_stars_behind(self, library: Library, new: Photo, old: Photo) -> bool:
+        """True if the stars lay in an XMP file, as a person wanted them, and the photo was moved without it.
+
+        The photo's own stars, under those of the XMP file, count only if somebody else gave it others when it was moved.
+        """
+        stars = old.rating or 0
+        if library.ratings != Library.Ratings.SIDECAR or old.rating_held or stars == (new.rating or 0):
+            return False
+        if not old.sidecars or new.sidecars or (new.rating and old.photo_md5 != new.photo_md5):
             return False
         writes = self.writes.get(old.pk, ())
         done = [w for w in writes if w.kind == FileWrite.Kind.RATING and w.state == FileWrite.State.DONE]
         last = max(done, key=lambda write: write.finished_at or _LONG_AGO, default=None)
-        return last is not None and last.is_sidecar and last.wanted.get("rating") == old.rating
+        return last is not None and last.is_sidecar and last.wanted.get("rating") == stars
 
-    def _want_again(self, library: Library, new: Photo, old: Photo) -> None:
+    def _want_again(self, library: Library, old: Photo, previous: dict[str, Any]) -> None:
         write = FileWrite(
             library=library,
             photo=old,
-            user_id=self.writes[old.pk][-1].user_id,
+            user_id=next((write.user_id for write in reversed(self.writes.get(old.pk, ()))), library.owner_id),
             kind=FileWrite.Kind.RATING,
-            wanted={"rating": old.rating},
-            previous={"rating": new.rating or 0},
-            is_sidecar=True,
+            wanted=_said(FileWrite.Kind.RATING, old),
+            previous=previous,
+            is_sidecar=library.ratings == Library.Ratings.SIDECAR,
             try_at=timezone.now(),
         )
         write.save()
-        self.writes[old.pk].append(write)
+        self.writes.setdefault(old.pk, []).append(write)
         _start_writing_later(library)
 
     # -- favourites ---------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from .decoders import writing_decoder
 from .file_writer import FileWriter, Prepared, Task, Way
 from .models import FileWrite, Library, Photo
 from .ratings import mirror_for_owner
-from .rekeying import Rekeyed, cache_new_version, rekey
+from .rekeying import Rekeyed, cache_new_version, forget_readings, rekey
 from .source_for import held_source
 from .trash_movers import photos_under_way
 from .write_claims import MOST_DEATHS, Claims
@@ -328,6 +328,7 @@ class Writing:
             for write, prepared in swapped:
                 if prepared.sidecars is not None and not _is_new(prepared):
                     Photo.objects.filter(pk=write.photo_id).update(sidecars=prepared.sidecars)
+            forget_readings(keys)
             written = self._finish(swapped)
             self.claims.counts["written"] += written
             mirror_for_owner(self.library, keys)

@@ -127,9 +127,12 @@ class PhotoDates(ApiView):
         changed = 0
         if not body.validated_data["dry_run"]:
             changed = dates.set_dates(request.user, planned)
+            if changed < sum(not one.problem for one in planned):  # a scan found their rows to be other photos'
+                there = set(Photo.objects.filter(pk__in=ids).values_list("pk", flat=True))
+                planned = [one for one in planned if one.photo.pk in there]
             if layout := body.validated_data.get("file_into"):
                 file_all(request.user, planned, layout)
-        found = {photo.pk for photo in photos}
+        found = {one.photo.pk for one in planned}
         rows = [
             {
                 "photo_id": str(one.photo.pk),

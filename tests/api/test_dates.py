@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from catalog import dates
 from catalog.models import FileWrite, Photo
 from tests.factories import make_photo
 
@@ -114,3 +115,22 @@ def test_undo_says_what_it_took_back(photos: list[Photo], cast: Cast, alice: API
     assert (answer["kind"], answer["taken"], answer["offset"]) == ("date", "2024-05-17T12:00:00", 60)
     assert Path(cast.library.root, "0.jpg").exists()
     assert alice.post(f"{API}photos/{photos[0].pk}/undo/").status_code == 409
+
+
+def test_a_photo_that_was_led_elsewhere_meanwhile_is_told(
+    photos: list[Photo], alice: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the planning and the locking of its row a scan found it to be another photo's."""
+    photo, gone = photos[:2]
+    set_dates = dates.set_dates
+
+    def led_away_first(*words: Any) -> int:
+        Photo.objects.filter(pk=gone.pk).delete()
+        return set_dates(*words)
+
+    monkeypatch.setattr(dates, "set_dates", led_away_first)
+    body = {"photo_ids": [str(photo.pk), str(gone.pk)], "how": "set", "taken_at": "2012-02-02T12:00:00"}
+    answer = alice.post(DATES, body, format="json").json()
+    assert (answer["changed"], answer["problem_count"]) == (1, 1)
+    problems = {row["photo_id"]: bool(row["problem"]) for row in answer["photos"]}
+    assert problems == {str(photo.pk): False, str(gone.pk): True}

@@ -322,6 +322,21 @@ def test_deleted_at_its_new_place_it_lies_in_the_trash_as_itself(library, monkey
     assert open_writes(library) == []
 
 
+def test_deleted_at_its_new_place_where_another_file_lies_by_then(library, monkeypatch, alice):
+    from catalog.trash import trash_photos
+
+    photo = at(library, "a/1.jpg")
+    moved_while_walking(library, monkeypatch, "a/1.jpg", "z/1.jpg")
+    assert trash_photos(alice, [at(library, "z/1.jpg").pk]).count == 1
+    make_jpeg(Path(library.root) / "z" / "1.jpg", seed=77)
+    with monkeypatch.context() as patch:  # that one is found by a scan which ends before it looks for moves
+        patch.setattr("catalog.moves.follow", lambda *words: 0)
+        scan(library)
+    scan(library)
+    assert TrashItem.objects.get().photo_id == photo.pk
+    assert at(library, "z/1.jpg").pk != photo.pk and library_counts(library) == (7, 0)
+
+
 def test_a_copy_that_was_deleted_is_not_the_photo_that_went_later(library, alice):
     from catalog.trash import trash_photos
 
