@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from operations.running import AlreadyActive
-from photolala.web.admin import FactsAdmin, LargeTableAdmin
+from photolala.web.admin import FactsAdmin, LargeTableAdmin, PathsForSuperusers
 
 from .libraries import LibraryRefused, forget_library, remove_member, set_member, start_scan
 from .library_changes import SETTINGS, SettingRefused, check_settings
@@ -64,10 +64,11 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(Library)
-class LibraryAdmin(LargeTableAdmin):
+class LibraryAdmin(PathsForSuperusers, LargeTableAdmin):
     """Settings may be changed; roots and figures are facts. A library is added where its folder is checked: on its page."""
 
     form = LibraryForm
+    hidden_from_others = ("root", "warning")
     list_display = ["name", "owner", "root", "photo_count", "problem_count", "missing_count", "scanned_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "root", "owner__username"]

@@ -25,7 +25,7 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
-        from . import checks, leaving  # noqa: F401
+        from . import checks, leaving, told  # noqa: F401
 
         for name in KINDS_OF_OPERATIONS:
             import_module(f"catalog.{name}")

@@ -6,8 +6,8 @@ is in its row before, with who does it, so that `settle` can finish it after a c
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from catalog.sources.placing import sync_folder
 from . import trash_files, trash_rows
 from .libraries import want_scan
 from .models import Library, Photo, TrashItem
+from .told import told
 from .trash_movers import UNDER_WAY, Mover, MoverLost
 from .trash_rows import TrashRefused, settle, writable_root
 
@@ -83,7 +84,7 @@ def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
         except TrashRefused as refused:
             for photo in own:
                 if photo.pk not in done.told:
-                    done.refuse(photo.pk, str(refused))
+                    done.refuse(photo.pk, told(library, user, str(refused)))
     return done
 
 
@@ -212,17 +213,26 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
     """
     done = Done()
     settle(library)
-    with writable_root(library) as held, Mover() as mover:
+    with _said_to(library, user), writable_root(library) as held, Mover() as mover:
         restoring = Restoring(library, held, mover, done)
         try:
             restoring.run(item_ids)
         except SourceUnavailable as error:  # what was begun is settled when the folder is there again
             for key in dict.fromkeys(item_ids):
                 if key not in done.told:
-                    done.refuse(key, f"{error}")
+                    done.refuse(key, told(library, user, f"{error}"))
     if done.count:
         want_scan(library, user)
     return done
+
+
+@contextmanager
+def _said_to(library: Library, user: Any) -> Iterator[None]:
+    """Refuse in the words that `user` may read."""
+    try:
+        yield
+    except TrashRefused as refused:
+        raise type(refused)(told(library, user, str(refused))) from None
 
 
 def _why_not(library: Library, key: UUID) -> str:

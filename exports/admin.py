@@ -2,15 +2,16 @@
 
 from django.contrib import admin
 
-from photolala.web.admin import FactsAdmin
+from photolala.web.admin import FactsAdmin, PathsForSuperusers
 
 from .models import Export, ExportDestination
 
 
 @admin.register(Export)
-class ExportAdmin(FactsAdmin):
+class ExportAdmin(PathsForSuperusers, FactsAdmin):
     """All exports of all people. They are deleted on their page, together with their files."""
 
+    hidden_from_others = ("parent",)
     list_display = ["created_at", "library_name", "format", "user", "photo_count", "size_bytes", "completed_at"]
     list_filter = ["format", "include_media"]
     list_select_related = ["user"]
@@ -18,9 +19,10 @@ class ExportAdmin(FactsAdmin):
 
 
 @admin.register(ExportDestination)
-class ExportDestinationAdmin(FactsAdmin):
+class ExportDestinationAdmin(PathsForSuperusers, FactsAdmin):
     """All destinations. They are added where their folder is checked: on their page."""
 
+    hidden_from_others = ("folder",)
     list_display = ["name", "folder", "owner", "template", "created_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "folder", "owner__username"]

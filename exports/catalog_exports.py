@@ -11,8 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import Library
+from catalog.told import THE_FOLDER
 from operations.models import Operation
-from operations.running import start
+from operations.running import Words, start, words_for_owners
+from photolala.lib.hiding import hide_folder
 from photolala.lib.paths import escape_path
 
 from .catalog_export import remove_export_files
@@ -23,11 +25,19 @@ FURTHEST_ZONE = timedelta(hours=14)
 
 
 class ExportRefused(Exception):
-    """The export or destination is not possible; the text is a sentence for the person who asked."""
+    """The export or destination is not possible; the text is a sentence for the person who asked.
 
-    def __init__(self, sentence: str, code: str = "export_refused") -> None:
+    `for_operator` says what is in the way, where the person who asked may not know it.
+    """
+
+    def __init__(self, sentence: str, code: str = "export_refused", for_operator: str = "") -> None:
         super().__init__(sentence)
-        self.code = code
+        self.code, self.for_operator = code, for_operator
+
+    @property
+    def operators_sentence(self) -> str:
+        """The sentence for who has the server's shell, and so may know all of it."""
+        return f"{self} In the way: {self.for_operator}." if self.for_operator else str(self)
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,16 @@ def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str
         )
         export.save(force_insert=True)
     return export
+
+
+@words_for_owners
+def words_of_exported(operation: Operation) -> Words | None:
+    """Return how to say what the export of somebody else's library says."""
+    export = Export.objects.filter(operation=operation).select_related("library").first()
+    if export is None or export.library is None or export.library.owner_id == operation.owner_id:
+        return None
+    root = export.library.root
+    return lambda value: hide_folder(value, root, THE_FOLDER)
 
 
 def delete_export(export: Export) -> None:

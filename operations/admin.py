@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from photolala.web.admin import FactsAdmin, may_change
+from photolala.web.admin import FactsAdmin, PathsForSuperusers, may_change
 
 from . import control
 from .models import Operation
@@ -12,9 +12,10 @@ from .running import AlreadyActive
 
 
 @admin.register(Operation)
-class OperationAdmin(FactsAdmin):
+class OperationAdmin(PathsForSuperusers, FactsAdmin):
     """All operations of all people."""
 
+    hidden_from_others = ("error", "error_detail", "result", "params", "checkpoint", "metrics")
     list_display = ["created_at", "kind", "subject", "owner", "state", "phase", "done", "total", "finished_at"]
     list_filter = ["state", "kind"]
     list_select_related = ["owner"]

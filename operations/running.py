@@ -25,6 +25,7 @@ MOST_ATTEMPTS = 5
 MOST_STARTS = 5
 MOST_CHARACTERS = 8000
 PROGRESS_EVERY_SECONDS = 1.0
+_TEXTS = ("error", "error_detail", "result")
 
 
 class OperationFailed(Exception):
@@ -82,6 +83,18 @@ class Turn(Protocol):
 
 
 KINDS: dict[str, Kind] = {}
+Words = Callable[[Any], Any]
+"""Returns a text, or a list or dictionary of texts, as somebody may read it."""
+_words_for_owners: list[Callable[[Operation], Words | None]] = []
+
+
+def words_for_owners(choose: Callable[[Operation], Words | None]) -> Callable[[Operation], Words | None]:
+    """Register what knows of things that the owner of an operation may not be told; None where there are none.
+
+    The error, its technical part and the result are written in those words.
+    """
+    _words_for_owners.append(choose)
+    return choose
 
 
 def operation_kind(
@@ -305,13 +318,26 @@ class Run:
             "updated_at": now,
             "stop_requested": False,
             **ended,
-            **fields,
+            **self._for_its_owner(fields),
         }
         mine = Operation.objects.filter(pk=operation.pk, token=self.token, state=State.RUNNING)
         if not mine.update(**values):
             return False
         operation.refresh_from_db()
         return True
+
+    def _for_its_owner(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return fields as the owner of the operation may read them: whose it is may have changed meanwhile."""
+        if not any(fields.get(name) for name in _TEXTS):
+            return fields
+        operation = Operation.objects.filter(pk=self.operation.pk).first()
+        if operation is None:
+            return fields
+        for choose in _words_for_owners:
+            words = choose(operation)
+            if words is not None:
+                fields = {name: words(value) if name in _TEXTS else value for name, value in fields.items()}
+        return fields
 
     def _heartbeat(self) -> None:
         """Extend the lease from a thread of its own, so that one long step does not lose it."""

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Favourite, Library, Membership
+from catalog.told import told
 from operations.api.operations import OperationBody, operation_json
 from operations.models import Operation
 from photolala.web.parameters import check_parameters, utc_text
@@ -86,7 +87,7 @@ def changes_since(user: Any, cursor: str) -> dict[str, Any]:
     unfinished = Operation.objects.visible_to(user).unfinished().defer("checkpoint", "error_detail")
     return {
         "cursor": _encode(now),
-        "libraries": [_library_json(row) for row in visible if seen.get(str(row.pk)) != _mark(row)],
+        "libraries": [_library_json(row, user) for row in visible if seen.get(str(row.pk)) != _mark(row)],
         "gone": [key for key in seen if key not in now["libraries"]],
         "favourites_changed": bool(before["stars"]) and before["stars"] != stars,
         "favorites_changed": bool(before["stars"]) and before["stars"] != stars,
@@ -114,7 +115,7 @@ def _short_hash(facts: Sequence[Any]) -> str:
     return hashlib.md5(repr(facts).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
-def _library_json(library: Library) -> dict[str, Any]:
+def _library_json(library: Library, user: Any) -> dict[str, Any]:
     return {
         "id": str(library.pk),
         "name": library.name,
@@ -124,7 +125,7 @@ def _library_json(library: Library) -> dict[str, Any]:
         "missing_count": library.missing_count,
         "size_bytes": library.size_bytes,
         "scanned_at": utc_text(library.scanned_at),
-        "warning": library.warning,
+        "warning": told(library, user, library.warning),
     }
 
 

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from catalog import imports as verbs
 from catalog.libraries import LibraryRefused
 from catalog.models import Import, ImportItem, Library
+from catalog.told import source_for_eyes_of, told_of_import
 from operations.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
@@ -41,7 +42,9 @@ class ImportBody(serializers.Serializer):
     id = serializers.UUIDField()
     library = serializers.UUIDField()
     kind = serializers.ChoiceField(Import.Kind.choices)
-    source = serializers.CharField(help_text="The folder, or the archive's name.")  # type: ignore[assignment]
+    source = serializers.CharField(
+        help_text="The folder (its last name alone to others than who began it), or the archive's name."
+    )  # type: ignore[assignment]
     layout = serializers.ChoiceField(Import.Layout.choices)
     error = serializers.CharField(help_text="Why the source as a whole could not be read; else empty.")
     created_at = serializers.DateTimeField()
@@ -92,7 +95,7 @@ class ImportList(ApiView):
         check_parameters(request.query_params, {"limit", "cursor"})
         page = paginate(verbs.visible_imports(request.user), ORDER, request.query_params)
         counts = verbs.counts_of(page.rows)
-        return Response(envelope(page, [_import_json(one, counts[one.pk]) for one in page.rows], request))
+        return Response(envelope(page, [_import_json(one, counts[one.pk], request) for one in page.rows], request))
 
     @documented(
         "imports_create",
@@ -120,7 +123,7 @@ class ImportList(ApiView):
                 wanted = verbs.open_batch(library, request.user, said["layout"])
         except (verbs.ImportRefused, LibraryRefused) as refused:
             raise Unprocessable(str(refused), "refused") from None
-        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk]), status=201)
+        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request), status=201)
 
 
 class ImportDetail(ApiView):
@@ -130,7 +133,7 @@ class ImportDetail(ApiView):
     def get(self, request: Request, import_id: UUID) -> Response:
         """Return it."""
         wanted = find(request.user, import_id)
-        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk]))
+        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request))
 
 
 class ImportItems(ApiView):
@@ -146,12 +149,13 @@ class ImportItems(ApiView):
     def get(self, request: Request, import_id: UUID) -> Response:
         """Return a page."""
         check_parameters(request.query_params, {"state", "limit", "cursor"})
-        rows = find(request.user, import_id).items.all()
+        wanted = find(request.user, import_id)
+        rows = wanted.items.all()
         state = request.query_params.get("state", "")
         if state and state not in ImportItem.State.values:
             raise BadRequest(f"state is one of {', '.join(ImportItem.State.values)}.", "bad_state")
         page = paginate(rows.filter(state=state) if state else rows, ITEM_ORDER, request.query_params)
-        return Response(envelope(page, [_item_json(item) for item in page.rows], request))
+        return Response(envelope(page, [_item_json(item, wanted, request) for item in page.rows], request))
 
 
 class ImportRetry(ApiView):
@@ -201,27 +205,28 @@ def _changeable(request: Request, import_id: UUID) -> Import:
     return wanted
 
 
-def _import_json(wanted: Import, counts: dict[str, int]) -> dict[str, Any]:
+def _import_json(wanted: Import, counts: dict[str, int], request: Request) -> dict[str, Any]:
     return {
         "id": str(wanted.pk),
         "library": str(wanted.library_id),
         "kind": wanted.kind,
-        "source": wanted.source,
+        "source": source_for_eyes_of(wanted, request.user),
         "layout": wanted.layout,
-        "error": wanted.error,
+        "error": told_of_import(wanted, request.user, wanted.error),
         "created_at": utc_text(wanted.created_at),
         "finished_at": utc_text(wanted.finished_at),
         **counts,
     }
 
 
-def _item_json(item: ImportItem) -> dict[str, Any]:
-    plain = {name: getattr(item, name) for name in ("path", "size_bytes", "target", "code", "reason")}
+def _item_json(item: ImportItem, wanted: Import, request: Request) -> dict[str, Any]:
+    plain = {name: getattr(item, name) for name in ("path", "size_bytes", "target", "code")}
     return {
         "import": str(item.import_run_id),
         "upload": str(item.upload) if item.upload else None,
         "photo": str(item.photo) if item.photo else None,
         **plain,
+        "reason": told_of_import(wanted, request.user, item.reason),
         "sent_path": item.sent_path or item.path,
         "state": str(item.state),
         "finished_at": utc_text(item.finished_at),

@@ -18,6 +18,7 @@ from catalog.last_scans import SOURCE_TROUBLES, last_scans, stopped_json
 from catalog.library_changes import SettingRefused, change, check_settings
 from catalog.models import Library, Membership
 from catalog.relocating import relocate
+from catalog.told import told
 from catalog.waiting_work import waiting_in
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, idempotent
@@ -175,7 +176,7 @@ def library_json(library: Library, user: Any, role: str, last: dict[str, Operati
         "size_bytes": library.size_bytes,
         "revision": library.revision,
         "snapshot_md5": library.snapshot_md5 or None,
-        "warning": library.warning,
+        "warning": told(library, user, library.warning),
         "stopped": {**stopped, "at": utc_text(stopped["at"])} if stopped else None,
         "cover_ids": library.cover_ids,
         "created_at": utc_text(library.created_at),

@@ -12,6 +12,7 @@ from catalog.purging import CountDiffers, start_purge
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
+from catalog.told import told
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, idempotent
 from photolala.web.parameters import check_parameters
@@ -95,7 +96,7 @@ class SnapshotDiff(ApiView):
         try:
             return Response(diff_kept(library, older.md5, newer.md5).as_json())
         except SnapshotNotKept as error:
-            raise NotThere(str(error), "no_file") from None
+            raise NotThere(told(library, request.user, str(error)), "no_file") from None
 
 
 class Restore(ApiView):

@@ -18,6 +18,7 @@ from catalog.queries import KEEP_SECONDS
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
 from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept, opened
+from catalog.told import told
 from operations.running import AlreadyActive
 
 from .frame import library_frame, owned_frame
@@ -81,7 +82,7 @@ def show_difference(request: HttpRequest, library_id: uuid.UUID, md5: str) -> Ht
         try:
             context["difference"] = diff_kept(library, snapshot.md5, current.md5)
         except SnapshotNotKept as error:
-            context |= {"problem": str(error), "can_restore": _is_kept(snapshot)}
+            context |= {"problem": told(library, request.user, str(error)), "can_restore": _is_kept(snapshot)}
     return render(request, "catalog/difference.html", context)
 
 

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest
 
 from catalog.last_scans import last_scans, stopped_json
 from catalog.models import Library, Membership
+from catalog.told import told
 
 
 def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[str, Any]:
@@ -20,6 +21,7 @@ def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict
     is_owner = library.owner_id == request.user.pk
     is_editor = is_owner or _is_editor(request, library)
     last = last_scans([library]).get(library.scan_key)
+    library.warning = told(library, request.user, library.warning)
     return {
         "library": library,
         "tab": tab,

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from catalog import imports as verbs
 from catalog.libraries import LibraryRefused, folder_choices
 from catalog.models import Import, ImportItem, Library
+from catalog.told import source_for_eyes_of, told_of_import
 from photolala.web.keyset import paginate
 from photolala.web.refusals import BadRequest
 
@@ -42,7 +43,9 @@ class FolderForm(forms.Form):
 def show_imports(request: HttpRequest) -> HttpResponse:
     """Show the forms and the newest imports. Four queries."""
     imports = list(verbs.visible_imports(request.user)[:SHOWN])
-    return render(request, "catalog/imports.html", {**_choices(request), "imports": _with_counts(imports)})
+    return render(
+        request, "catalog/imports.html", {**_choices(request), "imports": _shown(_with_counts(imports), request)}
+    )
 
 
 @login_required
@@ -81,6 +84,9 @@ def show_import(request: HttpRequest, import_id: uuid.UUID) -> HttpResponse:
     rows = wanted.items.filter(state__in=GROUPS[chosen][1])
     page = paginate(rows, ("id",), {"limit": "100", "cursor": request.GET.get("cursor", "")})
     again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=verbs.AGAIN).exists()
+    for item in page.rows:
+        item.reason, item.detail = told_of_import(wanted, request.user, [item.reason, item.detail])
+    _shown([wanted], request)
     context: dict[str, Any] = {
         "wanted": wanted,
         "groups": [(key, words, numbers[key]) for key, (words, _) in GROUPS.items()],
@@ -138,6 +144,14 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
         "target": chosen,
         "layout": request.POST.get("layout", Import.Layout.MONTH),
     }
+
+
+def _shown(imports: list[Import], request: HttpRequest) -> list[Import]:
+    """Say of imports what the user may read; they are not to be saved after that."""
+    for one in imports:
+        one.error = told_of_import(one, request.user, one.error)
+        one.source = source_for_eyes_of(one, request.user)
+    return imports
 
 
 def _with_counts(imports: list[Import]) -> list[Import]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from catalog import libraries as verbs
 from catalog.last_scans import last_scans, stopped_json
 from catalog.models import Library
+from catalog.told import told
 from operations.running import AlreadyActive
 
 from .frame import library_frame
@@ -43,6 +44,7 @@ def list_libraries(request: HttpRequest) -> HttpResponse:
         operation = last.get(library.scan_key)
         role = "owner" if library.owner_id == request.user.pk else ""
         library.scan = operation if operation and operation.is_active else None  # type: ignore[attr-defined]
+        library.warning = told(library, request.user, library.warning)
         library.stopped = stopped_json(library, operation, role)  # type: ignore[attr-defined]
     context = {
         "libraries": libraries,

@@ -40,6 +40,45 @@ def may_change(request: HttpRequest, model: type[Model]) -> bool:
     return bool(request.user.has_perm(f"{model._meta.app_label}.{name}"))
 
 
+class PathsForSuperusers:
+    """For rows that say where something is on this machine: only superusers see that, search and sort by it."""
+
+    hidden_from_others: tuple[str, ...] = ()
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Leave those columns out."""
+        return self._shown(request, super().get_list_display(request))  # type: ignore[misc]
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        """Leave them out: whoever may search for a path finds out which one it is."""
+        return self._shown(request, super().get_search_fields(request))  # type: ignore[misc]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave them out."""
+        return self._shown(request, super().get_readonly_fields(request, obj))  # type: ignore[misc]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave them out."""
+        return self._shown(request, super().get_fields(request, obj))  # type: ignore[misc]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Refuse filters by them in the address."""
+        is_hidden = lookup.split("__")[0] in self.hidden_from_others and not _is_superuser(request)
+        return not is_hidden and super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave them out of forms, too."""
+        known = tuple(super().get_exclude(request, obj) or ())  # type: ignore[misc]
+        return known if _is_superuser(request) else (*known, *self.hidden_from_others)
+
+    def _shown(self, request: HttpRequest, names: Any) -> list[Any]:
+        return [name for name in names if _is_superuser(request) or name not in self.hidden_from_others]
+
+
+def _is_superuser(request: HttpRequest | None) -> bool:
+    return bool(request is not None and getattr(request.user, "is_superuser", False))
+
+
 class FactsAdmin(LargeTableAdmin):
     """For what only the server's own work writes: to be looked at, not to be changed."""
 
