@@ -25,6 +25,7 @@ from django.utils import timezone as clock
 from accounts.models import Device
 from catalog.media.dates import Stamp
 from catalog.media.pool import Job
+from catalog.sources.names import skipped_part
 from catalog.sources.placing import numbered
 from operations.running import OperationFailed
 from photolala.lib.paths import escape_path
@@ -42,6 +43,10 @@ MOST_AT_ONCE = 500
 LARGEST_PICTURE_BYTES = 4 * 1024 * 1024
 LONGEST_ID = 400
 _BIG = 2**63 - 1
+
+
+class AssetRefused(Exception):
+    """An asset cannot be taken down; the text is a sentence."""
 
 
 class NoPicture(Exception):
@@ -110,10 +115,17 @@ def know_by(device: Device, stable_id: str) -> None:
 def register(library: Library, assets: Sequence[Asset]) -> list[str]:
     """Add assets to a device's library, or bring them up to date; return the ids of those whose pictures are wanted.
 
+    Raises AssetRefused for names that no scan would see, once the file is sent; nothing is taken down then.
     One transaction. A photo keeps its id, stars and albums as long as the asset keeps its platform id.
     """
     now = clock.now()
     by_id = {asset.asset_id: asset for asset in assets}
+    for asset in assets:
+        if skipped_part(asset.filename):
+            raise AssetRefused(
+                f"The asset {asset.asset_id} is called “{asset.filename}”: hidden files, and files of systems, are not taken. "
+                "Nothing of these was taken down; leave it out."
+            )
     with transaction.atomic():
         Library.objects.select_for_update().get(pk=library.pk)
         known = {photo.asset_id: photo for photo in Photo.objects.filter(library=library).of_assets(list(by_id))}

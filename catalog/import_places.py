@@ -13,6 +13,7 @@ from datetime import timedelta
 from catalog.media.kinds import sidecar_target
 from catalog.media.results import DigestResult
 from catalog.sources.held_root import HeldRoot
+from catalog.sources.names import skipped_part
 from catalog.sources.placing import content_of, copy_into, numbered, open_folder
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
@@ -99,6 +100,11 @@ class Planner:
                 break
         for one, (photo, beside) in zip(fresh, chosen, strict=True):
             one.item.target_directory, one.item.target_filename, one.names = target, photo, beside
+            if skipped := skipped_part(one.item.target):
+                words = f"A scan would not see it because of “{skipped}” in its path. Import it under another name."
+                one.item.target_directory = one.item.target_filename = ""
+                reject(one.item, "hidden", words)
+                continue
             if len(one.item.target.encode()) > LONGEST_PATH_BYTES:
                 reject(one.item, "unsupported", "Its path in the library would be longer than can be catalogued.")
                 continue

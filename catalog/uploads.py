@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from catalog.sources.names import SYSTEM_FILES
+from catalog.sources.names import skipped_part
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path
 
@@ -225,8 +225,14 @@ def _clean(path: str) -> tuple[str, str]:
         raise UploadRefused("The file needs a name, and its path must not lead out of the folder.", "bad_name", 400)
     if any(len(part.encode()) > LONGEST_NAME_BYTES for part in parts):
         raise UploadRefused("A name in the file's path is longer than 255 bytes.", "bad_name", 400)
-    if parts[-1].startswith(".") or parts[-1] in SYSTEM_FILES:
-        raise UploadRefused("Hidden files are not taken.", "hidden", 422)
+    skipped = skipped_part("/".join(parts))
+    if skipped:
+        raise UploadRefused(
+            f"Hidden files, and folders of systems, are not taken: no scan would see it because of “{skipped}”. Nothing was "
+            "kept; send it under another name.",
+            "hidden",
+            422,
+        )
     return "/".join(cleaned[:-1]), cleaned[-1]
 
 

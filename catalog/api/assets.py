@@ -186,7 +186,7 @@ class Assets(ApiView):
         f"Tell up to {device_assets.MOST_AT_ONCE} assets of the device, new ones or known ones. They are shown in the timeline "
         "as on the phone. Answers whose pictures are wanted.",
         {200: WantedBody},
-        errors=(400, 401, 403, 404, 415),
+        errors=(400, 401, 403, 404, 415, 422),
         request=AssetsBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
@@ -197,7 +197,10 @@ class Assets(ApiView):
         told = [_told(one) for one in body.validated_data["assets"]]
         taken = [one.get("taken_at") for one in body.validated_data["assets"]]
         assets = [device_assets.Asset(**one, taken=when) for one, when in zip(told, taken, strict=True)]
-        wanted = device_assets.register(library, assets)
+        try:
+            wanted = device_assets.register(library, assets)
+        except device_assets.AssetRefused as refused:
+            raise Unprocessable(str(refused), "hidden") from None
         count = len({asset.asset_id for asset in assets})
         return Response(bulk_answer(count, count=count, wanted=wanted))
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from catalog.media.kinds import is_media_name
 from catalog.sources.base import Problem, SourceUnavailable
-from catalog.sources.names import is_system_file, is_system_folder
+from catalog.sources.names import skipped_part
 
 MOST_ENTRIES = 200_000
 MOST_LIST_BYTES = 128 * 1024**2
@@ -97,7 +97,7 @@ def wrong_size(entry: zipfile.ZipInfo) -> str | None:
 
 def is_left_out(parts: Sequence[str]) -> bool:
     """True for what a scan would not see either, by its name and those of its folders."""
-    return any(is_system_folder(part) for part in parts[:-1]) or is_system_file(parts[-1])
+    return bool(skipped_part("/".join(parts)))
 
 
 def what_is_left_out(path: str, parts: Sequence[str]) -> Problem | None:

@@ -30,3 +30,15 @@ def is_system_folder(name: str) -> bool:
 def is_system_file(name: str) -> bool:
     """Return whether a file of this name is hidden (a dot first) or belongs to a system."""
     return name.startswith(".") or name in SYSTEM_FILES
+
+
+def skipped_part(path: str) -> str:
+    """Return the name in a relative path for which a scan skips what is there; "" if it sees it.
+
+    Whoever lets a person put a file somewhere asks this first: what no scan sees would be missing at the next one.
+    """
+    folders, _, name = path.rpartition("/")
+    for folder in folders.split("/") if folders else ():
+        if is_system_folder(folder) or is_system_file(folder):
+            return folder
+    return name if is_system_file(name) else ""
