@@ -12,6 +12,7 @@ from catalog.media.pool import DecoderPool, Job
 from catalog.media.results import DigestResult
 from catalog.sources.base import Directory, Source
 from catalog.sources.s3_ahead import OpenAhead
+from operations.running import Cancelled, Interrupted
 
 from . import cache_tree
 from .answers import digested_row
@@ -132,12 +133,17 @@ class Digesting:
         doubts = Doubts(self._require_source, partial(can_read_known, self._library, self._source))
         rows: list[Row] = []
         flushed = time.monotonic()
-        for job, result in pool.digest(opened_ahead(self._opened, self._source, self._jobs(), 4)):
-            row = self._row(job.key, result)
-            rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
-            if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
-                self._apply(rows)
-                rows, flushed = [], time.monotonic()
+        try:
+            for job, result in pool.digest(opened_ahead(self._opened, self._source, self._jobs(), 4)):
+                row = self._row(job.key, result)
+                rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
+                if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
+                    self._apply(rows)
+                    rows, flushed = [], time.monotonic()
+        except (Cancelled, Interrupted):  # asked for while a decoder was busy with one file
+            unwritten, rows = rows, []
+            self._apply(unwritten)
+            raise
         self._apply([*rows, *doubts.rest()])
 
     def _jobs(self) -> Iterator[Job]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -106,6 +107,7 @@ class Filling:
         read: list[tuple[Photo, DigestResult]] = []
         flushed = time.monotonic()
         with repeatable_writes(), scan_decoders() as pool, ExitStack() as opened:
+            pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             for job, result in pool.digest(opened_ahead(opened, self.source, self._jobs(chosen, until), 4)):
                 read.append((job.key, result))
                 if len(read) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:

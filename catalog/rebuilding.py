@@ -149,6 +149,7 @@ class Rebuild:
         """Read every file that the work file lacks: the heads of those whose hashes are known, the others whole."""
         self.run.phase("Reading all files", unit="files")
         with ExitStack() as opened, scan_decoders() as pool:
+            pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             if not self.run.params.get("full") and not self.source.is_far:
                 self._keep(work, self._recognised(pool, work))
             jobs = opened_ahead(opened, self.source, self._jobs(work), 4)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import selectors
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +33,20 @@ KIND = "rendition"
 UNIT = "seconds of film"
 MEMORY_MIB = 900
 SECONDS = 120.0
-SECONDS_FOR_EACH = 20.0
-"""Wall time for each second of the film, besides."""
+SECONDS_FOR_EACH_FRAME = 1.0
+"""Wall time for each frame that was made, besides. What a film says of its length buys no time."""
+SILENT_SECONDS = 120.0
+"""After so long without a further frame it is ended."""
+MOST_SECONDS = 24 * 3600.0
+ASKED_EVERY_SECONDS = 0.5
+"""How often it is asked whether somebody cancelled it, however little the converter says."""
 LARGEST_BYTES = 16 * 1024**3
 LEAST_BYTES = MIB
 _ROOT = Path(__file__).resolve().parents[1]
+_CONVERTER = [sys.executable, "-m", "catalog.media.transcode"]
+_LONGEST_LINE = 10_000
+_LAST_SECONDS = 5.0
+_MOST_SHOWN_MS = 10**12
 
 
 def rendition_key(photo: Stored, *, is_read: bool) -> str:
@@ -133,7 +144,7 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
     limits = decoder_limits(MEMORY_MIB)
     free = os.fstatvfs(target)
     largest = max(LEAST_BYTES, min(LARGEST_BYTES, free.f_bavail * free.f_frsize - 256 * MIB))
-    command = [sys.executable, "-m", "catalog.media.transcode", str(os.getpid()), json.dumps(asdict(limits))]
+    command = [*_CONVERTER, str(os.getpid()), json.dumps(asdict(limits))]
     process = subprocess.Popen(
         [*command, str(source), str(target), str(largest)],
         pass_fds=(source, target),
@@ -145,23 +156,21 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
         start_new_session=True,
     )
     said: dict[str, Any] = {}
-    began = time.monotonic()
+    clock = _Clock()
     try:
-        assert process.stdout is not None
-        while line := process.stdout.readline(10_000):
-            with suppress(ValueError):
-                words = json.loads(line)
-                said = words if isinstance(words, dict) else said
-            total = said.get("total_ms") or 0
-            if isinstance(said.get("done_ms"), int) and isinstance(total, int):
-                run.operation.total = round(total / 1000) or None
-                run.operation.done = min(said["done_ms"] // 1000, run.operation.total or said["done_ms"])
+        for words in _words_of(process):
+            said = words or said
+            clock.note(said)
+            _show_progress(run, said)
             run.checkpoint(force=False, is_lasting=False)
-            if time.monotonic() - began > SECONDS + SECONDS_FOR_EACH * (total / 1000 if isinstance(total, int) else 0):
+            if words is None:
+                run.raise_if_stopped()
+            if clock.is_over:
                 raise OperationFailed(
                     "The conversion took too long and was ended. The original can be downloaded.", "no_rendition"
                 )
-        process.wait(timeout=30)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_LAST_SECONDS)
     finally:
         process.kill()
         process.wait()
@@ -170,3 +179,53 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
         return said["width"], said["height"]
     sentence = str(said.get("problem") or "The conversion broke off: the film is damaged, or too large for it.")[:500]
     raise OperationFailed(f"{sentence} The original can be downloaded.", "no_rendition")
+
+
+class _Clock:
+    """Measures the time of a conversion by what was made, not by what the film says of itself."""
+
+    def __init__(self) -> None:
+        self._began = self._grew = time.monotonic()
+        self._frames = 0
+
+    def note(self, said: dict[str, Any]) -> None:
+        """Take what the converter said last."""
+        frames = said.get("frames")
+        if isinstance(frames, int) and frames > self._frames:
+            self._frames, self._grew = frames, time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """True once it took longer than what was made allows."""
+        now = time.monotonic()
+        allowed = min(SECONDS + SECONDS_FOR_EACH_FRAME * self._frames, MOST_SECONDS)
+        return now - self._began > allowed or now - self._grew > SILENT_SECONDS
+
+
+def _words_of(process: "subprocess.Popen[bytes]") -> Iterator[dict[str, Any] | None]:
+    """Yield what the converter says, line by line, and None now and then while it says nothing; ends with its output."""
+    assert process.stdout is not None
+    output, rest = process.stdout.fileno(), b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while True:
+            if not selector.select(ASKED_EVERY_SECONDS):
+                yield None
+                continue
+            data = os.read(output, _LONGEST_LINE)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            rest = rest[-_LONGEST_LINE:]
+            for line in lines:
+                words: Any = None
+                with suppress(ValueError, RecursionError):
+                    words = json.loads(line)
+                yield words if isinstance(words, dict) else {}
+
+
+def _show_progress(run: Run, said: dict[str, Any]) -> None:
+    total, done = said.get("total_ms"), said.get("done_ms")
+    if isinstance(done, int) and isinstance(total, int) and done >= 0 and total >= 0:
+        run.operation.total = round(min(total, _MOST_SHOWN_MS) / 1000) or None
+        run.operation.done = min(done // 1000, run.operation.total or _MOST_SHOWN_MS)

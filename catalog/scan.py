@@ -119,6 +119,7 @@ class Scan:
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
             with repeatable_writes(), scan_decoders() as pool, self.opened:
+                pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
@@ -145,6 +146,7 @@ class Scan:
             self.run.raise_if_stopped()
         pending = Photo.objects.filter(library=self.library).undigested().count()
         with repeatable_writes(), scan_decoders() as pool, self.opened:
+            pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             self.digest(pool, pending)
         self.totals.found = self.totals.unchanged = scan_rows.count_known(self.library)
         self.changed_anything = True

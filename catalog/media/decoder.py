@@ -163,9 +163,14 @@ class Decoder:
             self._process.kill()
             self._process.wait()
 
+    def _read_bytes(self, task: _Task) -> int:
+        """Return how much of a file may be read: a preview takes the beginning of a large one, however large it is."""
+        size = _claimed_bytes(task)
+        return min(size, self.limits.in_memory_bytes) if "edge_px" in task.job.params else size
+
     def _start_clock(self) -> None:
         first = self.batches[0] if self.batches else []
-        seconds = sum(self.limits.seconds_per_byte * _claimed_bytes(task) for task in first)
+        seconds = sum(self.limits.seconds_per_byte * self._read_bytes(task) for task in first)
         self.deadline = time.monotonic() + self.limits.seconds + seconds + self._extra_seconds
 
 

@@ -2,7 +2,7 @@
 
 Run by `catalog.renditions` as `python -m catalog.media.transcode <parent> <limits as JSON> <in> <out> <largest bytes>`, the films
 being open descriptors: like a decoder, this process can open, connect and start nothing. On the standard output it writes a
-line of JSON now and then: `{"done_ms", "total_ms"}`, at the end `{"width", "height"}` or `{"problem"}`.
+line of JSON now and then: `{"done_ms", "total_ms", "frames"}`, at the end `{"width", "height"}` or `{"problem"}`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,8 @@ _SAMPLES_A_SECOND = 48_000
 _AUDIO_BITS_A_SECOND = 128_000
 _MOST_FRAMES_A_SECOND = 60
 _QUALITY = {"preset": "veryfast", "crf": "23", "profile": "high"}
+_SAID = ("done_ms", "total_ms", "frames")
+_SAID_EVERY_SECONDS = 1.0
 _TIME_BASE = Fraction(1, 90_000)
 _TURNS = {
     2: [("hflip", "")],
@@ -52,7 +55,8 @@ def fitted(width: int, height: int, edge_px: int = EDGE_PX) -> tuple[int, int]:
 def convert(descriptor: int, target: Any, say: Any) -> tuple[int, int]:
     """Write the film behind `descriptor` to the seekable file `target`; return its size in pixels, upright.
 
-    Calls `say(done_ms, total_ms)` now and then. Raises CannotConvert, or what the libraries raise.
+    Calls `say(done_ms, total_ms, frames)` now and then: what the film claims, and how many frames were made. Raises
+    CannotConvert, or what the libraries raise.
     """
     av = load("av")
 
@@ -70,8 +74,8 @@ def convert(descriptor: int, target: Any, say: Any) -> tuple[int, int]:
         total_ms = (film.duration or 0) // 1000
         with av.open(target, mode="w", format="mp4") as out:
             writer = _Writer(av, out, video, sound, facts.turn)
-            for done_ms in writer.run(film):
-                say(done_ms, total_ms)
+            for done_ms, frames in writer.run(film):
+                say(done_ms, total_ms, frames)
             return writer.size
 
 
@@ -101,11 +105,12 @@ class _Writer:
             self._samples.bit_rate = _AUDIO_BITS_A_SECOND
             self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=_SAMPLES_A_SECOND, frame_size=1024)
 
-    def run(self, film: Any) -> Iterator[int]:
-        """Convert packet after packet; yield how far it has come in milliseconds."""
+    def run(self, film: Any) -> Iterator[tuple[int, int]]:
+        """Convert packet after packet; yield how far it has come in milliseconds, and in frames."""
         tracks = [self._video, *([self._sound] if self._sound is not None else [])]
         start: float | None = None
         count = 0
+        said = time.monotonic()
         for packet in film.demux(tracks):
             for frame in self._decoded(packet):
                 if packet.stream is self._video:
@@ -114,8 +119,9 @@ class _Writer:
                     start = frame.time if start is None else start
                     self._picture(frame)
                     count += 1
-                    if count % 30 == 0:
-                        yield max(0, round((frame.time - start) * 1000))
+                    if count % 30 == 0 or time.monotonic() - said > _SAID_EVERY_SECONDS:
+                        said = time.monotonic()
+                        yield max(0, round((frame.time - start) * 1000)), count
                 else:
                     self._sample(frame)
         if not count:
@@ -185,7 +191,7 @@ def main() -> None:
 
     try:
         with open(target, "w+b", buffering=1 << 20, closefd=False) as file:
-            width, height = convert(source, file, lambda done, total: say(done_ms=done, total_ms=total))
+            width, height = convert(source, file, lambda *done: say(**dict(zip(_SAID, done, strict=True))))
             file.flush()
     except CannotConvert as error:
         say(problem=str(error))
