@@ -8,13 +8,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from catalog.media.kinds import extension_of, is_media_name
 from catalog.sources.placing import numbered
 from operations import clock
-from operations.models import Operation
+from operations.models import Operation, State
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 
@@ -33,6 +33,7 @@ SETTLED_AFTER = timedelta(minutes=10)
 """A row without bytes, or bytes without a row, may be under way if it is younger than this."""
 AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
 """Reasons that may be gone at the next try."""
+_ENDED_EARLY = (State.CANCELLED, State.FAILED, State.INTERRUPTED)
 
 
 class ImportRefused(Exception):
@@ -82,18 +83,33 @@ def _real_root(library: Library) -> Path:
 
 
 def start_importing(library: Library, user: Any) -> Operation | None:
-    """Let a worker take in what waits; None if one is at it already (it also takes what comes meanwhile)."""
+    """Let a worker take in what waits; None if one is at it already (it also takes what comes meanwhile).
+
+    What somebody else cancelled is stopped, so that it does not go on with this: only their own files wait for them.
+    """
     try:
-        return start(
-            KIND,
-            user,
-            subject=library.name,
-            active_key=import_key(library),
-            params={"library": str(library.pk)},
-            unit="files",
-        )
+        with transaction.atomic():
+            last = _last_importer(library)
+            begun = start(
+                KIND,
+                user,
+                subject=library.name,
+                active_key=import_key(library),
+                params={"library": str(library.pk)},
+                unit="files",
+            )
+            if last is not None and last.state == State.CANCELLED and not last.superseded and last.owner_id != user.pk:
+                for cancelled in Import.objects.filter(
+                    library=library, user=last.owner_id, created_at__lt=last.updated_at
+                ):
+                    stop(cancelled)
+            return begun
     except AlreadyActive:
         return None
+
+
+def _last_importer(library: Library) -> Operation | None:
+    return Operation.objects.filter(active_key=import_key(library)).order_by("-created_at").first()
 
 
 def waiting() -> QuerySet[Import]:
@@ -111,19 +127,29 @@ def waiting() -> QuerySet[Import]:
 def start_all_waiting() -> int:
     """Start an importer where something waits and none is at work; return how many. For the schedule.
 
-    What a person cancelled, and what failed, waits for that person, unless more came after that.
+    What a person cancelled, and what failed for them, waits for that person, unless more came after that. Files of others,
+    who may know nothing of it, go on in their own names; if that fails, too, they are told by an operation of their own.
     """
     libraries = Library.objects.filter(pk__in=waiting().order_by().values("library")).select_related("owner")
     count = 0
     for library in libraries:
-        last = Operation.objects.filter(active_key=import_key(library)).order_by("-created_at").first()
-        waits = last is not None and last.state in ("cancelled", "failed", "interrupted") and not last.superseded
+        last = _last_importer(library)
+        waits = last is not None and last.state in _ENDED_EARLY and not last.superseded
+        mine = waiting().filter(library=library).select_related("user")
         if last is not None and waits and not _has_come_since(library, last.updated_at):
-            continue
-        newest = waiting().filter(library=library).select_related("user").first()
-        if newest is not None:
-            count += start_importing(library, newest.user) is not None
+            next_one = next((one for one in mine if not _was_told(library, one)), None)
+        else:
+            next_one = mine.first()
+        if next_one is not None:
+            count += start_importing(library, next_one.user) is not None
     return count
+
+
+def _was_told(library: Library, wanted: Import) -> bool:
+    """True if an importer that its own person began was ended after the last of the import's files had arrived."""
+    own = Operation.objects.filter(active_key=import_key(library), owner=wanted.user_id, state__in=_ENDED_EARLY)
+    arrived = Upload.objects.filter(import_run=wanted).aggregate(last=Max("completed_at"))["last"]
+    return own.filter(updated_at__gt=max(wanted.created_at, arrived or wanted.created_at)).exists()
 
 
 def _has_come_since(library: Library, moment: datetime) -> bool:
