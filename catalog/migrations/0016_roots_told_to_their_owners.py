@@ -24,7 +24,7 @@ def hide(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0014_writes_remember_places"),
+        ("catalog", "0015_uploads_are_remembered"),
         ("operations", "0003_hearing"),
     ]
     operations = [migrations.RunPython(hide, migrations.RunPython.noop, elidable=True)]
