@@ -277,7 +277,7 @@ def test_an_upgrade_takes_the_folder_out_of_what_members_were_told_before(world:
         Operation.objects.create(owner=user, kind="scan", state="failed", result=result, **told)
         for user in (world.ed, world.alice)
     )
-    import_module("catalog.migrations.0016_roots_told_to_their_owners").hide(apps, None)
+    import_module("catalog.migrations.0017_roots_told_to_their_owners").hide(apps, None)
     eds.refresh_from_db()
     hers.refresh_from_db()
     assert (eds.error, eds.error_detail) == ("The library's folder is not there.", "'1.jpg'")

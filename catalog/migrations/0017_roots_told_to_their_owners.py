@@ -24,7 +24,7 @@ def hide(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0015_uploads_are_remembered"),
+        ("catalog", "0016_read_here"),
         ("operations", "0003_hearing"),
     ]
     operations = [migrations.RunPython(hide, migrations.RunPython.noop, elidable=True)]
