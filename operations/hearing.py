@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from .models import ClockReading, Operation, State
 from .running import KINDS
+from .turns import held_back_kinds
 
 logger = logging.getLogger(__name__)
 UNHEARD_AFTER = timedelta(minutes=3)
@@ -40,7 +41,7 @@ def unheard() -> list[Operation]:
     """Return the pending operations, oldest first, that have waited for three minutes although a worker should be free.
 
     None is free while as many work as this server has worker processes, or while one works for the same queue and others are
-    heard of.
+    heard of. What is held back so that a worker stays free does not count.
     """
     now = timezone.now()
     waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER).order_by("updated_at")
@@ -54,7 +55,10 @@ def unheard() -> list[Operation]:
     heard_at = ClockReading.objects.values_list("heard_at", flat=True).first()
     is_heard_of = heard_at is None or now - UNHEARD_AFTER < heard_at <= now
     busy_queues = {queue_of(operation) for operation in busy} if is_heard_of else set()
-    return [operation for operation in pending if queue_of(operation) not in busy_queues]
+    held_back = held_back_kinds()
+    return [
+        operation for operation in pending if queue_of(operation) not in busy_queues and operation.kind not in held_back
+    ]
 
 
 class Watch(threading.Thread):

@@ -127,10 +127,16 @@ def choose(rung_for: UUID, queues: Collection[str]) -> UUID | None:
 
 def next_held_back() -> Operation | None:
     """Return what waited because too much of its kind ran, once there is room for it; the longest waiting first."""
-    names = [name for name, kind in KINDS.items() if kind.starts_over]
-    if _starting_over_is_full(timezone.now()):
+    if held_back_kinds():
         return None
+    names = [name for name, kind in KINDS.items() if kind.starts_over]
     return Operation.objects.filter(state=State.PENDING, kind__in=names).order_by("updated_at").first()
+
+
+def held_back_kinds() -> set[str]:
+    """Return the kinds that wait just now although a worker may be free: the last one is for other work."""
+    full = _starting_over_is_full(timezone.now())
+    return {name for name, kind in KINDS.items() if full and kind.starts_over}
 
 
 def seconds_in(metrics: dict[str, Any]) -> float:

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from operations import running, tasks, turns
+from operations.hearing import unheard
 from operations.models import Operation, State, new_lease
 from operations.running import KINDS, Kind, Run, claim, execute, start
 from photolala.lib.process import worker_identity
@@ -256,6 +257,17 @@ def test_what_cannot_give_way_without_beginning_again_leaves_a_worker_to_others(
     ended = make(bob, "convert")
     tasks.run_operation(str(ended.pk))
     assert broker == [str(second.pk)]
+
+
+def test_what_is_held_back_is_no_sign_of_a_deaf_worker(alice, kind, monkeypatch, settings):
+    settings.WORKER_PROCESSES = 2
+    kind("convert", Counting([]), starts_over=True)
+    monkeypatch.setitem(KINDS, "export", Kind("export", "export", "export", Counting([]), starts_over=True))
+    first = running_one(alice, "export")
+    waiting = make(alice, "convert", waited=600)
+    assert unheard() == []
+    first.delete()
+    assert unheard() == [waiting]
 
 
 def test_while_the_broker_is_away_the_worker_sees_to_both_itself(alice, bob, kind, monkeypatch):
