@@ -108,6 +108,7 @@ MIDDLEWARE = [
     *(["corsheaders.middleware.CorsMiddleware"] if CORS_ORIGINS else []),
     "photolala.web.answers.ApiProblemsMiddleware",
     "photolala.web.answers.PrivateMiddleware",
+    "photolala.web.encoded_bodies.EncodedBodyMiddleware",
     "photolala.web.compression.CompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",

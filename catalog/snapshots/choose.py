@@ -1,5 +1,6 @@
 """Finds the snapshot to open: the root's latest, its earlier ones, the cache's, or none, which means rebuild."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from photolala.lib.files import remove_if_there
 
 MAX_SNAPSHOT_BYTES = 32 << 30
 """A larger file in the root is not copied: some 40 million photos are less."""
+ROOM_BYTES = 512 << 20
+"""A large copy leaves as much of the disk."""
+_LOOK_EVERY = 64
 
 
 @dataclass(slots=True)
@@ -105,8 +109,17 @@ def _copy(location: Location, name: str, target: str) -> None:
     except OSError as error:
         raise _Unreadable(error.strerror or str(error)) from error
     with source, open(target, "wb") as copy:
-        for chunk in _chunks(source):
+        for number, chunk in enumerate(_chunks(source)):
+            if number % _LOOK_EVERY == _LOOK_EVERY - 1:
+                _require_room(copy.fileno())
             copy.write(chunk)
+
+
+def _require_room(descriptor: int) -> None:
+    """Raise OSError (ENOSPC) before a large copy takes the last of the disk: others write there, too."""
+    facts = os.fstatvfs(descriptor)
+    if facts.f_blocks and facts.f_bavail * facts.f_frsize < ROOM_BYTES:
+        raise OSError(errno.ENOSPC, "There is no room for a copy of the snapshot")
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
