@@ -68,6 +68,13 @@ def write_thumbnail(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:
     cache().save(thumbnail_name(photo_md5, shard), ContentFile(picture))
 
 
+def write_makeshift(photo_md5: str, picture: bytes, shard: str = SHARD) -> None:
+    """Store a thumbnail that shows a part only, or an embedded picture for want of memory, if there is none: all see it."""
+    storage, name = cache(), thumbnail_name(photo_md5, shard)
+    if not storage.exists(name) or not storage.size(name):
+        write_thumbnail(photo_md5, picture, shard)
+
+
 def write_metadata(photo_md5: str, body: str, shard: str = SHARD) -> None:
     """Store the metadata JSON of a photo."""
     cache().save(metadata_name(photo_md5, shard), ContentFile(body.encode()))

@@ -185,7 +185,8 @@ class Digesting:
             row["sidecars"] = doubted(row["sidecars"])
         with cache_tree.writing():
             if row["has_thumbnail"] and result.thumbnail:
-                cache_tree.write_thumbnail(row["photo_md5"], result.thumbnail, self._library.source)
+                write = cache_tree.write_makeshift if result.is_makeshift else cache_tree.write_thumbnail
+                write(row["photo_md5"], result.thumbnail, self._library.source)
             if row["metadata_body"]:
                 cache_tree.write_metadata(row["photo_md5"], row["metadata_body"], self._library.source)
         return row

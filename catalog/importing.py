@@ -481,7 +481,8 @@ class Importer:
         with cache_tree.writing():
             for one in placed:
                 if one.result.thumbnail:
-                    cache_tree.write_thumbnail(one.result.photo_md5, one.result.thumbnail, self.library.source)
+                    write = cache_tree.write_makeshift if one.result.is_makeshift else cache_tree.write_thumbnail
+                    write(one.result.photo_md5, one.result.thumbnail, self.library.source)
                 if one.result.metadata_body:
                     cache_tree.write_metadata(one.result.photo_md5, one.result.metadata_body, self.library.source)
 

@@ -98,6 +98,11 @@ class DigestResult(SurveyResult):
     short_of_memory: bool = False
     """Perhaps it failed only because its process held much already; the pool then tries it in a fresh one."""
 
+    @property
+    def is_makeshift(self) -> bool:
+        """True if a decoder with more memory, or more luck, may draw a better thumbnail of the same bytes."""
+        return self.damaged or self.too_large or self.short_of_memory
+
 
 @dataclass(slots=True)
 class PreviewResult:

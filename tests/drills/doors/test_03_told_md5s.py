@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from accounts.models import User
 from catalog import cache_tree, imports, libraries, read_here, trash, uploads
 from catalog.doctor import examine
 from catalog.duplicates import duplicate_groups
+from catalog.media.pool import DecoderPool
+from catalog.media.results import DigestResult
 from catalog.models import HashCache, Library, Photo, PhotoMetadata
 from catalog.rebuilding import start_rebuild
 from catalog.restoring import start_restore
@@ -326,6 +329,29 @@ def test_what_a_catalog_says_of_a_photo_is_not_put_where_others_find_it_and_star
         now = Photo.objects.get(pk=photo.pk)
         assert (now.rating, now.width, now.camera_make) == (None, photo.width, "")
         assert "Bob" not in PhotoMetadata.objects.get(photo=photo).body
+
+
+def test_a_worse_picture_of_the_same_bytes_does_not_replace_what_all_see(
+    hers: Library, bob: User, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = Photo.objects.get(library=hers, filename="0.jpg")
+    place = cache / cache_tree.thumbnail_name(photo.photo_md5)
+    good, real = place.read_bytes(), DecoderPool.digest
+
+    def poorly(self: DecoderPool, *arguments: Any) -> Iterator[tuple[Any, DigestResult]]:
+        for job, result in real(self, *arguments):
+            result.damaged, result.thumbnail = True, b"a part of it"
+            yield job, result
+
+    monkeypatch.setattr(DecoderPool, "digest", poorly)
+    library = make_library(bob, tmp_path / "photos" / "his", name="His")
+    put(Path(library.root), "copy.jpg", (Path(hers.root) / "0.jpg").read_bytes())
+    for kept in (good, b"a part of it"):
+        if kept != good:
+            place.unlink()
+        Photo.objects.filter(library=library).update(needs_digest=True)
+        assert scan(library).state == State.COMPLETED
+        assert place.read_bytes() == kept
 
 
 def test_a_file_is_taken_in_though_a_catalog_says_that_it_is_there(hers: Library, bob: User, tmp_path: Path) -> None:
