@@ -19,7 +19,7 @@ from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.proxies import client_address
 from photolala.web.refusals import Problem, TooManyRequests
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, refuse_members
 
 NEWEST_FIRST = ("-created_at", "id")
 CAPABILITIES = ["favourites", "libraries", "operations", "timeline"]
@@ -189,6 +189,7 @@ class SignOutEverywhere(ApiView):
     )
     def post(self, request: Request) -> Response:
         """Do so."""
+        refuse_members(request)
         cast(User, request.user).sign_out_everywhere()
         return Response(status=204)
 

@@ -15,7 +15,7 @@ from catalog.undoing import undo_last
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query, refuse_members
 
 ORDER = ("-created_at", "id")
 COLUMNS = (
@@ -103,6 +103,7 @@ class WriteRetry(ApiView):
     def post(self, request: Request, write_id: UUID) -> Response:
         """Do so; 409 if it does not wait any more."""
         write = _find(request, write_id)
+        refuse_members(request)
         if not writes.retry(write, request.user):
             raise Conflict("It is not waiting any more.", "not_open")
         return Response(_write_json(_row(request, write_id)))
@@ -115,6 +116,7 @@ class WriteGiveUp(ApiView):
     def post(self, request: Request, write_id: UUID) -> Response:
         """Do so; 409 if it does not wait any more."""
         write = _find(request, write_id)
+        refuse_members(request)
         if not writes.give_up(write):
             raise Conflict("It is not waiting any more.", "not_open")
         return Response(_write_json(_row(request, write_id)))
@@ -137,6 +139,7 @@ class PhotoUndo(ApiView):
             raise Http404
         if not Photo.objects.editable_by(request.user).filter(pk=photo_id).exists():
             raise PermissionDenied("You may look at this photo, but not change it. Nothing was changed.")
+        refuse_members(request)
         try:
             taken_back = undo_last(photo, request.user)
         except writes.NothingToUndo as reason:

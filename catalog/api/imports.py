@@ -17,7 +17,7 @@ from operations.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query, refuse_members
 
 ORDER = ("-created_at", "id")
 ITEM_ORDER = ("id",)
@@ -171,7 +171,9 @@ class ImportRetry(ApiView):
     @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
         """Do so."""
-        return Response({"count": verbs.retry(_changeable(request, import_id), request.user)})
+        wanted = _changeable(request, import_id)
+        refuse_members(request)
+        return Response({"count": verbs.retry(wanted, request.user)})
 
 
 class ImportStop(ApiView):
@@ -187,7 +189,9 @@ class ImportStop(ApiView):
     @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
         """Do so."""
-        return Response({"count": verbs.stop(_changeable(request, import_id))})
+        wanted = _changeable(request, import_id)
+        refuse_members(request)
+        return Response({"count": verbs.stop(wanted)})
 
 
 def find(user: Any, import_id: UUID) -> Import:

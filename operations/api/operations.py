@@ -18,7 +18,7 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query, refuse_members
 
 NEWEST_FIRST = ("-created_at", "id")
 
@@ -186,6 +186,7 @@ class Cancel(ApiView):
     def post(self, request: Request, operation_id: UUID) -> Response:
         """Cancel."""
         operation = _own(request, operation_id)
+        refuse_members(request)
         try:
             control.cancel(operation)
         except control.NotPossible as reason:

@@ -11,7 +11,6 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.views import APIView
 
 from .bodies import MOST_NAMED, RequestBody
@@ -33,6 +32,7 @@ __all__ = [
     "in_path",
     "page_body",
     "query",
+    "refuse_members",
 ]
 View = Callable[..., Any]
 MEANINGS = {
@@ -106,12 +106,10 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         view = getattr(self, (request.method or "").lower(), None)
         check_bounds(request.query_params, getattr(view, "query_parameters", {}))
-        if self.parser_classes and not getattr(view, "takes_body", True) and request.method not in SAFE_METHODS:
-            _check_no_members(request)
 
 
-def _check_no_members(request: Any) -> None:
-    """Raise ValidationError if a request to an address that takes no body names something in one."""
+def refuse_members(request: Any) -> None:
+    """Raise ValidationError if a POST that takes no body names something in one. Called once it is known who may ask."""
     if (request.content_type or "").partition(";")[0].strip().lower() != JsonBody.media_type:
         return
     said = request.data
