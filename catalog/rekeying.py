@@ -15,7 +15,7 @@ from catalog.media.results import DigestResult
 from . import cache_tree
 from .aliases import note_aliases
 from .models import Library, Photo, PhotoMetadata, QueuedStar
-from .planning import doubted
+from .planning import UNREAD
 from .scan_rows import PHOTO_TABLE, parameter, remember_hashes
 
 
@@ -61,7 +61,7 @@ def rekey(library: Library, rewritten: Sequence[Rekeyed]) -> None:
     mine = [p for p in photos if p.photo_md5 in (by_id[p.pk].old_md5, by_id[p.pk].facts.photo_md5)]
     for photo in photos:
         if photo not in mine:
-            Photo.objects.filter(pk=photo.pk).update(sidecars=doubted(photo.sidecars.removeprefix("?")))
+            Photo.objects.filter(pk=photo.pk).update(sidecars=UNREAD)
     rows = []
     for photo in mine:
         new = by_id[photo.pk]
