@@ -28,6 +28,7 @@ from .decoders import scan_decoders
 from .digesting import BATCH, Digesting
 from .models import Library, Photo
 from .ratings import mirror_read_stars
+from .row_locks import hold_photos
 from .scan_rows import Row
 from .source_for import source_for
 
@@ -91,6 +92,7 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
         alive.note()
         if rows:
             with transaction.atomic():
+                hold_photos(row["id"] for row in rows)  # before the operation, as the leader does
                 # Held until the rows are written: no other run can begin, and end, in between.
                 if _led(operation_id, token).select_for_update().values_list("pk").first() is None:
                     raise _Dismissed

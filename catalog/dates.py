@@ -17,11 +17,13 @@ from django.utils import timezone as clock
 
 from catalog.media.dates import ImpossibleDate, check_possible
 from catalog.media.tag_changes import IN_THE_FILE, date_problem
+from operations.passing import done_again
 
 from . import publishing
 from .answers import taken_columns
 from .given_since import moment_of_a_wish
 from .models import FileWrite, Library, Photo
+from .row_locks import hold_photos
 from .writes import NothingToUndo, last_done, start_writing, want_in_catalog_only, want_instead
 
 BY_A_PERSON = "person"
@@ -121,6 +123,7 @@ def _checked(photo: Photo, wished: tuple[datetime | None, int | None], now: date
     return Planned(photo, None if problem else local, None if problem else offset, problem)
 
 
+@done_again
 def set_dates(user: Any, planned: Sequence[Planned]) -> int:
     """Give the photos, which the caller found changeable for `user`, what was planned; return how many were.
 
@@ -133,7 +136,7 @@ def set_dates(user: Any, planned: Sequence[Planned]) -> int:
         by_library: dict[Library, list[Photo]] = defaultdict(list)
         for photo in rows.order_by("pk"):
             by_library[photo.library].append(photo)
-        for library, photos in by_library.items():
+        for library, photos in sorted(by_library.items(), key=lambda one: one[0].pk):
             _set_in(library, photos, wishes, user)
     return sum(len(photos) for photos in by_library.values())
 
@@ -144,6 +147,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         write.photo_id: write
         for write in FileWrite.objects.select_for_update()
         .filter(photo__in=photos, kind=FileWrite.Kind.DATE, state__in=[state.value for state in FileWrite.OPEN])
+        .order_by("pk")
         .defer("way_back")
     }
     new = []
@@ -188,12 +192,14 @@ def _columns(local: datetime, offset_minutes: int | None, zone: str) -> dict[str
     return taken_columns(local.isoformat(), instant.isoformat(), offset_minutes, BY_A_PERSON)
 
 
+@done_again
 def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
     """Take the last written date back; return what the file is to say then (`taken`, empty for none, and `offset`).
 
     Raises NothingToUndo. A file in which nothing else was written since gets back the very bytes that it had.
     """
     with transaction.atomic():
+        hold_photos([photo.pk])
         write = last_done(photo, FileWrite.Kind.DATE)
         if write is None:
             raise NothingToUndo(

@@ -27,6 +27,7 @@ from catalog.media.dates import Stamp
 from catalog.media.pool import Job
 from catalog.sources.names import skipped_part
 from catalog.sources.placing import numbered
+from operations.passing import done_again
 from operations.running import OperationFailed
 from photolala.lib.paths import escape_path
 
@@ -112,6 +113,7 @@ def know_by(device: Device, stable_id: str) -> None:
         device.stable_id = stable_id
 
 
+@done_again
 def register(library: Library, assets: Sequence[Asset]) -> list[str]:
     """Add assets to a device's library, or bring them up to date; return the ids of those whose pictures are wanted.
 
@@ -201,14 +203,22 @@ def store_picture(library: Library, photo: Photo, data: bytes) -> None:
 
 def remove(library: Library, asset_ids: Sequence[str]) -> int:
     """Forget assets that are no longer on the device, or are in a library by now; return how many."""
-    with transaction.atomic():
-        gone = list(Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update())
-        Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
-        publishing.note_change(library)
+    gone = _forget(library, asset_ids)
     names = (cache_tree.asset_thumbnail_name, cache_tree.asset_metadata_name)
     cached.forget(name_of(str(library.pk), photo.asset_id) for photo in gone for name_of in names)
     publishing.refresh_counts(library)
     return len(gone)
+
+
+@done_again
+def _forget(library: Library, asset_ids: Sequence[str]) -> list[Photo]:
+    """Delete the rows of assets; return them."""
+    with transaction.atomic():
+        rows = Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update(of=("self",))
+        gone = list(rows.order_by("pk"))
+        Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
+        publishing.note_change(library)
+    return gone
 
 
 def _names(assets: Any) -> list[str]:

@@ -8,6 +8,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from operations.passing import done_again
+
 from .models import Favourite, Photo, Withdrawal
 
 FULL = 5
@@ -31,6 +33,7 @@ class FavouriteAnswer:
         return {"photo_id": str(self.photo_id), "rating": self.rating, "favorited": self.favorited}
 
 
+@done_again
 def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
     """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
 
@@ -48,6 +51,7 @@ def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswe
     return FavouriteAnswer(photo_id, rating)
 
 
+@done_again
 def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
     """Turn any stars into none, and none into five; two at once end as two in a row would. Raises Photo.DoesNotExist."""
     photo_id = photo.pk if isinstance(photo, Photo) else photo
@@ -65,6 +69,7 @@ def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
     return FavouriteAnswer(photo_id, FULL)
 
 
+@done_again
 def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
     """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
 

@@ -27,6 +27,7 @@ from .models import Library, Photo
 from .models.conditions import written_out
 from .models.photo import PhotoQuerySet
 from .planning import UNREAD
+from .row_locks import hold_photos
 
 SHARE = 0.1
 """Of a library's photos are read again by one scan for what they lack, ..."""
@@ -128,6 +129,7 @@ class Filling:
         if any(not result.photo_md5 for _, result in read):
             self.require_source()
         with transaction.atomic():
+            hold_photos(photo.pk for photo, _ in read)
             doubted = 0
             for photo, result in read:
                 same = Photo.objects.filter(pk=photo.pk, photo_md5=photo.photo_md5, claim_token=photo.claim_token)

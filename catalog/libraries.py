@@ -14,6 +14,7 @@ from django.utils import timezone
 from catalog.snapshots.location import FolderLocation
 from catalog.sources.s3_keys import SCHEME, BucketRoot
 from operations.models import Operation, State
+from operations.passing import done_again
 from operations.running import AlreadyActive, start
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
@@ -211,6 +212,7 @@ def want_scan(library: Library, user: Any) -> Operation | None:
         return None
 
 
+@done_again
 def forget_library(library: Library) -> None:
     """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
 

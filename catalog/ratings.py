@@ -12,6 +12,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from operations.passing import done_again
+
 from . import publishing
 from .favourites import FULL, FavouriteAnswer, check_stars
 from .given_since import moment_of_a_wish
@@ -36,6 +38,7 @@ def set_rating(user: Any, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
     return FavouriteAnswer(photo_id, stars)
 
 
+@done_again
 def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
     """Turn any stars of the photo into none, and none into five; two at once end as two in a row would.
 
@@ -47,6 +50,7 @@ def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
         return set_rating(user, photo, 0 if is_seen else FULL)
 
 
+@done_again
 def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
     """Give all these photos, which the caller found changeable for `user`, `stars`; return which there are.
 
@@ -60,7 +64,7 @@ def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
         by_library: dict[Library, list[Photo]] = defaultdict(list)
         for photo in photos:
             by_library[photo.library].append(photo)
-        for library, own in by_library.items():
+        for library, own in sorted(by_library.items(), key=lambda one: one[0].pk):
             _rate(library, own, user, stars)
     return [photo.pk for photo in photos]
 
@@ -71,6 +75,7 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
         write.photo_id: write
         for write in FileWrite.objects.select_for_update()
         .filter(photo__in=photos, kind=FileWrite.Kind.RATING, state__in=_OPEN)
+        .order_by("pk")
         .defer("way_back")
     }
     held: list[UUID] = []
@@ -150,8 +155,10 @@ def queue_stars(library: Library, user: Any, photos: Iterable[Photo], stars: int
         for photo in photos
         if bool(photo.rating) != bool(stars)
     ]
-    unique = {row.fast_photo_key: row for row in rows}
-    QueuedStar.objects.filter(library=library, fast_photo_key__in=list(unique)).delete()  # the last action wins
+    unique = {row.fast_photo_key: row for row in sorted(rows, key=lambda row: row.fast_photo_key)}
+    earlier = QueuedStar.objects.filter(library=library, fast_photo_key__in=list(unique))
+    held = earlier.select_for_update().order_by("fast_photo_key").values_list("pk", flat=True)
+    QueuedStar.objects.filter(pk__in=list(held)).delete()  # the last action wins
     QueuedStar.objects.bulk_create(
         unique.values(),  # copies of one content share a row, also where two people star two of them at once
         update_conflicts=True,

@@ -4,6 +4,7 @@ Rows go in by `executemany`, because the ORM's bulk methods cost several times t
 """
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from .models import HashCache, Library, Photo, PhotoMetadata
 from .models.photo import PhotoQuerySet, photo_id
 from .places import free_places
 from .planning import Entry
+from .row_locks import hold_photos, hold_rows_of
 
 CLAIM_LENGTH = timedelta(minutes=10)
 PHOTO_TABLE = Photo._meta.db_table
@@ -245,6 +247,7 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     An existing row keeps its id, the day it was added and what people gave it; one that is gone and had other content
     gives up its place, so that this is a new photo. Call it in a transaction.
     """
+    _hold_known(rows)
     free_places(rows)
     rows = _with_free_ids(rows)
     columns = [*KEY_COLUMNS, *SURVEY_COLUMNS, *EMPTY_COLUMNS]
@@ -260,6 +263,15 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     )
     with connection.cursor() as cursor:
         cursor.executemany(sql, _parameters(full, columns))
+
+
+def _hold_known(rows: Sequence[Row]) -> None:
+    """Lock the photos at the places of these rows."""
+    names: dict[tuple[uuid.UUID, str], list[str]] = defaultdict(list)
+    for row in rows:
+        names[row["library_id"], row["directory"]].append(row["filename"])
+    there = names.items()
+    hold_rows_of(Photo.objects.filter(library=key, directory=path, filename__in=own) for (key, path), own in there)
 
 
 def _survey_assignment(column: str) -> str:
@@ -356,6 +368,7 @@ def apply_digests(library: Library, rows: Sequence[Row]) -> int:
         "WHERE id = %s AND claim_token = %s"
     )
     finished = parameter("needs_digest", False)
+    hold_photos(row["id"] for row in rows)
     values = _parameters(rows, columns)
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -422,14 +435,16 @@ def renew_claims(library: Library, claimed_for: str, length: timedelta = CLAIM_L
 
 def release_claims(library: Library, claimed_for: str) -> None:
     """Give back what was claimed and not written, when a run ends early."""
-    waiting = Photo.objects.filter(library=library).undigested()
-    waiting.filter(claimed_for=claimed_for).update(claimed_until=None)
+    waiting = Photo.objects.filter(library=library).undigested().filter(claimed_for=claimed_for)
+    with transaction.atomic():
+        hold_rows_of([waiting])
+        waiting.update(claimed_until=None)
 
 
 def mark_missing(
     library: Library, directory: str, filenames: Sequence[str], now: datetime, seen_at: datetime | None = None
 ) -> int:
-    """Mark entries of one folder as gone from the root; nothing of them is deleted. Returns how many.
+    """Mark entries of one folder as gone from the root; nothing of them is deleted. Returns how many. For a transaction.
 
     `seen_at` is when the last scan began that saw them all, None if there was none.
     """
@@ -441,14 +456,16 @@ def mark_missing(
 
 
 def mark_directory_missing(library: Library, directory: str, now: datetime, seen_at: datetime | None = None) -> int:
-    """Mark everything in a folder that is no longer there as gone. Returns how many; `seen_at` as above."""
+    """Mark everything in a folder that is no longer there as gone. Returns how many; all else as above."""
     return _mark(Photo.objects.filter(library=library, directory=directory), now, seen_at)
 
 
 def _mark(photos: PhotoQuerySet, now: datetime, seen_at: datetime | None) -> int:
     # What came after that scan was seen when it came.
     seen = Greatest(F("added_at"), Value(seen_at, DateTimeField())) if seen_at else F("added_at")
-    return photos.exclude(state=Photo.State.MISSING).update(
+    photos = photos.exclude(state=Photo.State.MISSING)
+    hold_rows_of([photos])
+    return photos.update(
         state=Photo.State.MISSING,
         is_shown=False,
         needs_digest=False,

@@ -6,11 +6,15 @@ from uuid import UUID
 
 from django.db import transaction
 
+from operations.passing import done_again
+
 from .favourites import FavouriteAnswer, check_stars, set_favourite, set_favourites, toggle_favourite
 from .models import Photo
 from .ratings import set_rating, set_ratings, toggle_rating
+from .row_locks import hold_photos
 
 
+@done_again
 def star(user: Any, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
     """Give `stars` (None toggles between 0 and 5) to a photo that `user` sees. Raises Photo.DoesNotExist, ValueError."""
     owner_id = Photo.objects.visible_to(user).values_list("library__owner", flat=True).get(pk=photo_id)
@@ -19,6 +23,7 @@ def star(user: Any, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
     return toggle_favourite(user, photo_id) if stars is None else set_favourite(user, photo_id, stars)
 
 
+@done_again
 def star_many(user: Any, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any]:
     """Give all these photos `stars`; what is not there or not visible is told one by one. One transaction.
 
@@ -27,6 +32,7 @@ def star_many(user: Any, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any
     check_stars(stars)
     wanted = list(dict.fromkeys(photo_ids))
     with transaction.atomic():
+        hold_photos(wanted)
         own = set(Photo.objects.filter(pk__in=wanted, library__owner=user).order_by().values_list("pk", flat=True))
         rated = set_ratings(user, [pk for pk in wanted if pk in own], stars) if own else []
         gone = own.difference(rated)  # since they were looked for: a scan found such a row to be another photo's

@@ -86,7 +86,8 @@ class Mover:
     def _renew(self) -> None:
         while not self._stopping.wait(RENEWED_EVERY_SECONDS):
             try:
-                self._rows().update(mover_seen_at=timezone.now())
+                for key in list(self._rows().values_list("pk", flat=True)):  # one by one, so that nobody waits for two
+                    self._rows().filter(pk=key).update(mover_seen_at=timezone.now())
             except Exception:
                 logger.warning("A mover of the trash could not say that it is at work", exc_info=True)
             finally:

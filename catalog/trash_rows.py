@@ -13,11 +13,13 @@ from django.utils import timezone
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import sync_folder
+from operations.passing import done_again
 
 from . import publishing, trash_files
 from .libraries import want_scan
 from .models import HashCache, Library, Photo, TrashItem
 from .places import leave_places
+from .row_locks import hold_rows_of
 from .source_for import hold_root, source_for
 from .trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
 
@@ -57,6 +59,7 @@ def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[H
         yield held
 
 
+@done_again
 def begin(
     library: Library, user: Any, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
 ) -> tuple[list[TrashItem], set[UUID]]:
@@ -89,7 +92,8 @@ def begin(
         ]
         # A photo that came back by another way while an older copy of it lies in the trash: that one stays, unnamed.
         older = TrashItem.objects.filter(photo__in=[photo.pk for photo in present], state=State.TRASHED)
-        older.update(photo=None)
+        held = older.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+        older.filter(pk__in=list(held)).update(photo=None)
         TrashItem.objects.bulk_create(items, ignore_conflicts=True)
         mine = set(TrashItem.objects.filter(pk__in=[item.pk for item in items]).values_list("pk", flat=True))
     return [item for item in items if item.pk in mine], set(keys) - {photo.pk for photo in present}
@@ -107,11 +111,13 @@ def want_back(items: Iterable[TrashItem], mover: Mover) -> None:
         mine.update(state=State.FILING, target=item.directory, restored_as="")
 
 
-def write_trashed(library: Library, items: Iterable[TrashItem], mover: Mover) -> list[TrashItem]:
+@done_again
+def write_trashed(library: Library, items: Sequence[TrashItem], mover: Mover) -> list[TrashItem]:
     """Write down that the files of these items lie in the trash now; return the items, those that others took over left out."""
     now = timezone.now()
     done = []
     with transaction.atomic():
+        _hold_photos_of(library, items)
         for item in items:
             mine = TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name)
             if not mine.update(state=State.TRASHED, mover="", mover_seen_at=None):
@@ -146,13 +152,16 @@ def write_kept(item: TrashItem, mover: Mover) -> None:
     mine.update(state=State.TRASHED, mover="", mover_seen_at=None, restored_as="")
 
 
-def write_restored(library: Library, restored: Iterable[tuple[TrashItem, str]], mover: Mover) -> list[TrashItem]:
+@done_again
+def write_restored(library: Library, restored: Sequence[tuple[TrashItem, str]], mover: Mover) -> list[TrashItem]:
     """Let photos' rows be what they were, where they still wait for their files and the names say where; else a scan does.
 
     Returns the items, those that others took over left out.
     """
     done = []
     with transaction.atomic():
+        items = [item for item, _ in restored]
+        _hold_photos_of(library, items, [(item.directory, name) for item, name in restored])
         for item, name in restored:
             if not TrashItem.objects.filter(pk=item.pk, mover=mover.name).update(mover_seen_at=timezone.now()):
                 continue
@@ -165,9 +174,11 @@ def write_restored(library: Library, restored: Iterable[tuple[TrashItem, str]], 
     return done
 
 
+@done_again
 def write_filed(library: Library, item: TrashItem, directory: str, name: str, mover: Mover) -> None:
     """Let the photo's row say that its file lies in another folder now. Raises MoverLost; then nothing was written."""
     with transaction.atomic():
+        _hold_photos_of(library, [item], [(directory, name)])
         mover.require(item)
         photo = Photo.objects.filter(trash_item=item)
         # A scan that found it elsewhere meanwhile is believed.
@@ -180,6 +191,13 @@ def write_filed(library: Library, item: TrashItem, directory: str, name: str, mo
                 cached.filter(path=item.path).update(path=path)
         TrashItem.objects.filter(pk=item.pk).delete()
         publishing.note_change(library)
+
+
+def _hold_photos_of(library: Library, items: Sequence[TrashItem], places: Sequence[tuple[str, str]] = ()) -> None:
+    """Lock the photos of items before the items, as `begin` does, and those whose names are at places that others get."""
+    here = Photo.objects.filter(library=library)
+    at_places = [here.filter(directory=directory, filename=name) for directory, name in places]
+    hold_rows_of([here.filter(trash_item__in=[item.pk for item in items]), *at_places])
 
 
 def _write_place(library: Library, photo: QuerySet[Photo], item: TrashItem, directory: str, name: str) -> bool:
@@ -240,7 +258,7 @@ def _settle(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> 
 def _settle_moving(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> None:
     root = held.descriptor
     if not trash_files.lies_in_trash(root, item):
-        trash_files.remove_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+        trash_files.close_folder(root, item)  # from now on a mover that wakes cannot move anything into it
     if trash_files.lies_in_trash(root, item):
         trash_files.move_sidecars_in(root, item, mover, {})
         sync_folder(root, trash_files.folder_of_item(item))
@@ -282,7 +300,7 @@ def settle_filing(library: Library, held: HeldRoot, item: TrashItem, mover: Move
     """
     root = held.descriptor
     if not trash_files.lies_in_trash(root, item):
-        trash_files.remove_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+        trash_files.close_folder(root, item)  # from now on a mover that wakes cannot move anything into it
     if trash_files.lies_in_trash(root, item):
         name = trash_files.put_back(root, item, mover)
         held.verify()

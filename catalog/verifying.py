@@ -13,6 +13,7 @@ from . import scan_rows
 from .models import Library, Photo
 from .models.photo import PhotoQuerySet
 from .planning import RACY_NS, doubted, is_racy
+from .row_locks import hold_rows_of
 
 HEAD_BYTES = 4096
 FILES_PER_BREATH = 50
@@ -72,6 +73,7 @@ def _trust(photos: list[PhotoQuerySet], fence: Callable[[], None]) -> int:
     if not photos:
         return 0
     with transaction.atomic():
+        hold_rows_of(photos)
         fence()
         return sum(one.update(sidecars="") for one in photos)
 

@@ -39,7 +39,8 @@ class Wishes:
         """Read, and hold, what was given to these photos."""
         wishes = cls()
         writes = FileWrite.objects.select_for_update().filter(photo__in=photo_ids).defer("way_back")
-        for write in writes.order_by("created_at", "pk"):
+        held = list(writes.order_by("pk"))  # in the order in which all lock them
+        for write in sorted(held, key=lambda one: (one.created_at, one.pk)):
             wishes.writes.setdefault(write.photo_id, []).append(write)
         for favourite in Favourite.objects.filter(photo__in=photo_ids):
             wishes.favourites.setdefault(favourite.photo_id, []).append(favourite)

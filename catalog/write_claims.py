@@ -86,6 +86,7 @@ class Claims:
             with transaction.atomic():
                 self.prove()
                 held = FileWrite.objects.filter(library=self.library, state="writing", claimed_for=self.name)
+                list(held.select_for_update().order_by("pk").values_list("pk"))
                 held.filter(pk=self._alone, deaths__gt=0).update(deaths=F("deaths") - 1)  # this writer lives
                 held.filter(new_md5="", xmp_new_md5="").update(state=FileWrite.State.PENDING)
         except LeaseLost:

@@ -8,9 +8,11 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from operations.models import Operation
+from operations.passing import done_again
 from operations.running import AlreadyActive, start
 
 from .models import FileWrite, Library, Photo
+from .row_locks import hold_photos
 
 KIND = "write"
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 30, 120, 720)]
@@ -98,6 +100,7 @@ def last_done(photo: Photo, kind: str = FileWrite.Kind.RATING) -> FileWrite | No
     return write if write and (write.is_sidecar or write.new_md5 == photo.photo_md5) else None
 
 
+@done_again
 def undo_rating(photo: Photo, user: Any) -> int:
     """Take the last written rating back; return the stars that the photo has then. Raises NothingToUndo.
 
@@ -106,6 +109,7 @@ def undo_rating(photo: Photo, user: Any) -> int:
     from .ratings import set_rating
 
     with transaction.atomic():
+        hold_photos([photo.pk])
         write = last_done(photo)
         if write is None:
             raise NothingToUndo(

@@ -342,7 +342,7 @@ class Writing:
         Those keep the way back from the version that lies there to an earlier one. Returns how many are done.
         """
         now = timezone.now()
-        rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped])
+        rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped]).order_by("pk")
         stored = {row.pk: row for row in rows.only("claim_token", "wanted")}
         done, again = [], []
         for write, prepared in swapped:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from photolala.lib.process import worker_identity
 
 from .models import ACTIVE, Operation, State, lease_length, new_lease
+from .passing import MOST_TRIES, is_passing, pause
 from .reasons import reason_for
 from .stages import Stages
 
@@ -361,22 +362,31 @@ def execute(
 ) -> Operation | None:
     """Claim and run an operation to one of its ends; return it, or None if it was not ours to run.
 
-    In the foreground (a command) Ctrl-C leaves it `interrupted`; a worker that shuts down leaves it `pending`.
+    In the foreground (a command) Ctrl-C leaves it `interrupted`; a worker that shuts down leaves it `pending`. What meets a
+    trouble of the database that passes is gone on with here; if it stays, it is left as at a shutdown.
     `on_progress` is called after each written checkpoint; `turn` says when it is to give way, and be `pending` again.
     """
     run = claim(operation_id)
     if run is None:
         return None
-    run.on_progress, run.turn = on_progress, turn
-    try:
-        _run_to_an_end(run, foreground=foreground)
-    finally:
-        run._stopping.set()
+    for tries in range(1, MOST_TRIES + 1):
+        run.on_progress, run.turn = on_progress, turn
+        try:
+            goes_on = _run_to_an_end(run, foreground=foreground, is_last_try=tries == MOST_TRIES)
+        finally:
+            run._stopping.set()
+        if not goes_on:
+            break
+        pause(tries)
+        again = claim(operation_id)
+        if again is None:
+            break
+        run = again
     return Operation.objects.filter(pk=run.operation.pk).first()
 
 
-def _run_to_an_end(run: Run, *, foreground: bool) -> None:
-    """Do the work and write how it ended."""
+def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
+    """Do the work and write how it ended; True if it did not, and is to be claimed again."""
     kind = KINDS.get(run.operation.kind)
     at_rest = State.INTERRUPTED if foreground else State.PENDING
     try:
@@ -401,6 +411,8 @@ def _run_to_an_end(run: Run, *, foreground: bool) -> None:
         logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, failure.code)
         run.finish(State.FAILED, error=str(failure)[:MOST_CHARACTERS], error_code=failure.code, result=failure.result)
     except Exception as error:  # the whole must not crash: what went wrong is kept with the operation
+        if is_passing(error):
+            return _put_off(run, error, State.PENDING if not is_last_try else at_rest, is_last_try=is_last_try)
         known = reason_for(error)
         if known:
             logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, known[1])
@@ -415,3 +427,19 @@ def _run_to_an_end(run: Run, *, foreground: bool) -> None:
         sentence, code = known or unexpected
         detail = traceback.format_exc()[-8000:]
         run.finish(State.FAILED, error=sentence, error_code=code, error_detail=detail)
+    return False
+
+
+def _put_off(run: Run, error: Exception, state: State, *, is_last_try: bool) -> bool:
+    """Leave what met a trouble of the database that passes; True if it is to be claimed again at once."""
+    words = str(error).partition("\n")[0]
+    logger.warning("Operation %s (%s) goes on in a moment: %s", run.operation.pk, run.operation.kind, words)
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    # Rung at once where it is left; else the sweep need not know of it for a while.
+    rung_at = None if is_last_try else timezone.now()
+    sentence = f"The database was busy ({words[:200]}). What was done stays; it goes on from there."
+    mine = Operation.objects.filter(pk=run.operation.pk, token=run.token, stop_requested=True)
+    is_stopped = mine.exists()  # the worker is shutting down
+    attempts = Greatest(F("attempts") - 1, 0)  # it is no fault of the work's
+    return run.finish(state, error=sentence, attempts=attempts, rung_at=rung_at) and not is_last_try and not is_stopped

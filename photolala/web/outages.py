@@ -61,6 +61,9 @@ _BY_NUMBER = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EROFS: READ_ONLY, er
 # What SQLite and PostgreSQL say, in the order of looking.
 _BY_WORDS = (
     ("locked", BUSY),
+    ("deadlock detected", BUSY),
+    ("could not serialize", BUSY),
+    ("lock timeout", BUSY),
     ("disk is full", FULL),
     ("disk full", FULL),
     ("no space left on device", FULL),
