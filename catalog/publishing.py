@@ -27,6 +27,7 @@ from . import cache_tree, retention
 from .aliases import alias_rows
 from .locations import COPIES_LABEL, cache_location, copies_location, root_location
 from .models import Library, Photo, PhotoMetadata, QueuedStar, Snapshot
+from .rebuild_folders import remove_abandoned_work
 from .source_for import hold_root
 from .working import remove_abandoned, working_folder
 
@@ -294,6 +295,7 @@ def publish_if_due(library: Library, source: Source, run: Run, *keeps: str) -> s
     revision = library.revision
     is_written = library.snapshot_md5 and library.snapshot_revision == revision
     remove_abandoned()
+    remove_abandoned_work()
     if is_written and not _root_lags(library) and not _copies_lag(library):
         return library.snapshot_md5
     with working_folder(f"snapshot-{run.token}") as working:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def own_work(folder: Path, token: int, *, anew: bool = False) -> Path:
     A writer of an earlier claim that wakes late goes on in a file of its own, which nobody reads.
     """
     own = folder / f"work-{token}.sqlite"
-    earlier = _claims_before(folder, token)
+    earlier = [claim for claim in _claims_before(folder, token) if claim[1].exists()]
     if earlier and not anew and not own.exists():
         part = own.with_suffix(".part")
         part.unlink(missing_ok=True)
@@ -69,14 +69,27 @@ def own_work(folder: Path, token: int, *, anew: bool = False) -> Path:
 
 
 def remove_work(folder: Path, token: int) -> None:
-    """Remove the work files of the claims up to `token`."""
+    """Remove the work files of the claims up to `token`; what cannot be removed now goes with the next scan."""
     for _, path in _claims_before(folder, token + 1):
-        for name in (path, Path(f"{path}-journal"), path.with_suffix(".part")):
-            name.unlink(missing_ok=True)
+        with suppress(OSError):
+            _unlink(path)
+
+
+def remove_own_work(own: Path) -> None:
+    """Remove the work file of a claim that is over, and its folder if nothing else lies there."""
+    with suppress(OSError):
+        _unlink(own)
+        own.parent.rmdir()
+
+
+def _unlink(path: Path) -> None:
+    part = path.with_suffix(".part")
+    for name in (path, Path(f"{path}-journal"), part, Path(f"{part}-journal")):
+        name.unlink(missing_ok=True)
 
 
 def _claims_before(folder: Path, token: int) -> list[tuple[int, Path]]:
-    found = [(int(path.stem.rpartition("-")[2]), path) for path in folder.glob("work-*.sqlite")]
+    found = {(int(path.stem.rpartition("-")[2]), path.with_suffix(".sqlite")) for path in folder.glob("work-*.*")}
     return sorted(claim for claim in found if claim[0] < token)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import DatabaseError
 
 from catalog.media.pool import DecoderPool, Job
@@ -25,8 +24,9 @@ from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
-from operations.models import UNFINISHED, Operation
-from operations.running import OperationFailed, Run, operation_kind, start
+from operations.models import Operation
+from operations.passing import is_passing
+from operations.running import LeaseLost, OperationFailed, Run, operation_kind, start
 
 from . import publishing, read_here
 from .aliases import alias_rows
@@ -39,7 +39,8 @@ from .locations import best_snapshot
 from .models import HashCache, Library, Photo
 from .models.photo import photo_id
 from .planning import LONGEST_PATH_BYTES, Entry, is_racy, too_many_gone
-from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork, own_work, remove_work
+from .rebuild_folders import remove_abandoned_work, work_folder
+from .rebuild_work import MISSING, PRESENT, REMEMBERED, Known, RebuildWork, own_work, remove_own_work, remove_work
 from .restore_plan import ratings_go_into_files
 from .restoring import require_root, switch_to
 from .scan import Scan
@@ -80,15 +81,13 @@ def run_rebuild(run: Run) -> dict[str, Any]:
             result = Rebuild(run, library, source, own).run_all()
         except SourceUnavailable as error:
             raise OperationFailed(f"{error} The catalog is as it was.", "root_unavailable") from None
+        except LeaseLost:
+            remove_own_work(own)  # a later claim has its own, and may be done by now
+            raise
     remove_work(folder, run.token)
     with suppress(OSError):  # a later claim works there
         folder.rmdir()
     return result
-
-
-def work_folder(operation_id: UUID) -> Path:
-    """Return where a rebuild keeps what it has read: a file for each claim of the operation."""
-    return Path(settings.DATA_DIR) / "working" / f"rebuild-of-{operation_id}"
 
 
 class Rebuild:
@@ -370,6 +369,8 @@ class Rebuild:
         try:
             return publishing.publish_if_due(self.library, self.source, self.run)
         except (DatabaseError, ValueError, SnapshotUnusable) as error:
+            if is_passing(error):
+                raise
             logger.warning("Library %s: its rows could not be backed up: %s", self.library.pk, error)
             return self.library.snapshot_md5
 
@@ -442,14 +443,3 @@ def _uuid_text(text: str | None) -> str:
     with suppress(ValueError):
         return str(UUID(text)) if text else ""
     return ""
-
-
-def remove_abandoned_work() -> int:
-    """Remove the work files of rebuilds that are over; return how many. Those of unfinished ones stay to be gone on with."""
-    removed = 0
-    for folder in (Path(settings.DATA_DIR) / "working").glob("rebuild-of-*"):
-        key = _uuid_text(folder.name.removeprefix("rebuild-of-"))
-        if not key or not Operation.objects.filter(pk=key, state__in=UNFINISHED, superseded=False).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-    return removed

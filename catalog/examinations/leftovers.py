@@ -16,7 +16,7 @@ from django.utils import timezone
 from catalog.models import FileWrite, Library, Photo, Upload
 from catalog.progress import Progress, quietly
 from catalog.publishing import require_root
-from catalog.rebuilding import remove_abandoned_work
+from catalog.rebuild_folders import abandoned_work
 from catalog.source_for import hold_root, source_for
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
@@ -163,7 +163,9 @@ def _working(*, heal: bool) -> Iterator[Finding]:
     oldest = time.time() - (QUIET_SECONDS if quiet else DAY_SECONDS)
     if not folder.is_dir():
         return
-    left = [path for path in folder.iterdir() if _changed_at(path) < oldest and not path.name.startswith("rebuild-of-")]
+    over = abandoned_work()
+    mine = [path for path in folder.iterdir() if path in over or not path.name.startswith("rebuild-of-")]
+    left = [path for path in mine if _changed_at(path) < oldest]
     if not left:
         return
     finding = warning(
@@ -173,7 +175,6 @@ def _working(*, heal: bool) -> Iterator[Finding]:
         "`manage.py doctor --heal` removes them.",
     )
     if heal:
-        remove_abandoned_work()
         for path in left:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
