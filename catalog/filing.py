@@ -22,7 +22,7 @@ from operations.running import OperationFailed, Run, operation_kind, start
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import unescape_path
 
-from . import publishing, trash_files
+from . import publishing, trash_files, trash_strays
 from .dates import Planned
 from .layouts import folder_of
 from .models import FileWrite, Import, Library, Photo, TrashItem
@@ -97,6 +97,7 @@ def _file(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
         run.checkpoint(stop=False)
         run.raise_if_stopped()
     filing.move_postponed()
+    trash_strays.remove_empty(held.descriptor)
     publishing.refresh_counts(library)
     problems = filing.problems
     return {

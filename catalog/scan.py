@@ -21,7 +21,7 @@ from operations.models import Operation
 from operations.running import OperationFailed, Run, operation_kind
 from photolala.lib.collecting import no_cycles_expected
 
-from . import assisting, cache_tree, moves, publishing, read_here, scan_rows, scan_zone, verifying
+from . import assisting, cache_tree, moves, publishing, read_here, scan_rows, scan_zone, trash_strays, verifying
 from .answers import surveyed_row
 from .contradicted import Contradictions
 from .decoders import scan_decoders
@@ -41,6 +41,7 @@ from .planning import (
     under,
 )
 from .ratings import mirror_read_stars
+from .row_locks import hold_rows_of
 from .scan_rows import Claimed, Row
 from .seeding import seed_if_new
 from .source_for import held_source
@@ -141,6 +142,7 @@ class Scan:
         retried = self.run.operation.checkpoint.get("retried")
         if retried is None:
             with transaction.atomic():
+                hold_rows_of([failed])
                 retried = failed.update(needs_digest=True)
                 self.run.checkpoint(stop=False, retried=retried)
             self.run.raise_if_stopped()
@@ -474,6 +476,9 @@ class Scan:
             publishing.refresh_counts(self.library, run=self.run)
         snapshot_md5 = publishing.publish_if_due(self.library, self.source, self.run)
         self._note_end(postponed)
+        held = getattr(self.source, "held", None)
+        if held is not None:
+            trash_strays.remove_empty(held.descriptor)
         if ended_with_leftovers(self.library).exists():  # what was left of them can be compared with what was found
             transaction.on_commit(lambda: start_writing(self.library, self.library.owner))
         failed = count_failed(self.library)

@@ -13,9 +13,10 @@ from operations import clock
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, operation_kind, start
 
-from . import publishing, trash_files
+from . import publishing, trash_files, trash_strays
 from .models import Library, Photo, TrashItem
 from .purging import CountDiffers, forget_photos
+from .row_locks import hold_photos
 from .trash_movers import UNDER_WAY
 from .trash_rows import TrashRefused, settle, writable_root
 from .write_leftovers import clear_deleted
@@ -88,7 +89,8 @@ def _empty(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
     while chosen := list(items.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
             # What somebody brings back meanwhile is theirs: only what is "deleting" by now is deleted.
-            items.filter(pk__in=chosen).update(state=State.DELETING)
+            rows = items.filter(pk__in=chosen).select_for_update(of=("self",)).values_list("pk", flat=True)
+            items.filter(pk__in=list(rows)).update(state=State.DELETING)
             run.checkpoint(stop=False)
         batch = list(TrashItem.objects.filter(pk__in=chosen, state=State.DELETING))
         for item in batch:
@@ -102,12 +104,14 @@ def _empty(run: Run, library: Library, held: HeldRoot) -> dict[str, Any]:
         with transaction.atomic():
             run.checkpoint(stop=False)  # first: whoever took this over has deleted more rows by now
             keys = [item.photo_id for item in batch if item.photo_id]
-            gone = list(Photo.objects.select_for_update().filter(pk__in=keys, state=Photo.State.MISSING))
+            hold_photos(keys)
+            gone = list(Photo.objects.filter(pk__in=keys, state=Photo.State.MISSING))
             TrashItem.objects.filter(pk__in=[item.pk for item in batch], state=State.DELETING).delete()
             forget_photos(library, gone)
             deleted += len(batch)
             run.advance(len(batch))
             run.checkpoint(stop=False, deleted=deleted, freed=freed)
         run.raise_if_stopped()
+    trash_strays.remove_empty(held.descriptor)
     publishing.refresh_counts(library)
     return {"library": str(library.pk), "deleted": deleted, "freed_bytes": freed}

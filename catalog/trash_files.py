@@ -74,17 +74,36 @@ def _note_facts(item: TrashItem, facts: os.stat_result) -> dict[str, object]:
 
 
 def move_sidecars_in(root: int, item: TrashItem, mover: Mover, folders: dict[str, Folder]) -> None:
-    """Let what speaks about this photo alone go along; what cannot be moved stays where it is. Raises MoverLost."""
-    with suppress(OSError), opened(root, item.directory) as folder:
-        known = folders.get(item.directory)
-        own = (known or Folder([*_names_in(folder), item.filename])).take(item.filename)
-        with opened(root, folder_of_item(item)) as bin_folder:
-            for name in sorted(set(own.values())):
-                mover.require(item)
-                with suppress(OSError):
-                    move_between(folder, unescape_path(name), bin_folder, unescape_path(name), is_lasting=False)
-                    item.sidecars.append(name)
+    """Let what speaks about this photo alone go along; what cannot be moved stays where it is.
+
+    Raises MoverLost; and where the photo is to go on into another folder OSError, for it is not to lie there without them.
+    """
+    try:
+        with opened(root, item.directory) as folder:
+            known = folders.get(item.directory)
+            own = (known or Folder([*_names_in(folder), item.filename])).take(item.filename)
+            with opened(root, folder_of_item(item)) as bin_folder:
+                for name in sorted(set(own.values())):
+                    mover.require(item)
+                    with _may_stay(item):
+                        move_between(folder, unescape_path(name), bin_folder, unescape_path(name), is_lasting=False)
+                        item.sidecars.append(name)
+    except OSError:
+        if item.state == TrashItem.State.FILING:
+            raise
     mover.require(item, sidecars=item.sidecars)
+
+
+@contextmanager
+def _may_stay(item: TrashItem) -> Iterator[None]:
+    """Let a sidecar stay that is gone by now, and one of a photo that goes no further than the trash that cannot be moved."""
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except OSError:
+        if item.state == TrashItem.State.FILING:
+            raise
 
 
 def require_trace(root: int, item: TrashItem) -> None:
@@ -183,14 +202,22 @@ def _sidecar_targets(names: list[str], item: TrashItem, photo: str) -> dict[str,
 def sidecars_back(root: int, item: TrashItem, photo: str, mover: Mover, directory: str | None = None) -> None:
     """Move what went along beside the photo, which is called `photo` there (in `directory`), and remove the item's folder.
 
-    Safe to do again. What is in the way of a sidecar stays; the sidecar gets a number then. Raises MoverLost.
+    Safe to do again. What is in the way of a sidecar stays; the sidecar gets a number then. Raises MoverLost, and OSError if
+    one could not be moved: the row has to stay, for nothing else knows of the sidecar.
     """
     place = item.directory if directory is None else directory
-    with suppress(OSError), opened(root, folder_of_item(item)) as bin_folder, opened(root, place) as folder:
+    failed: OSError | None = None
+    with _if_there(), opened(root, folder_of_item(item)) as bin_folder, opened(root, place) as folder:
         for sidecar, name in _sidecar_targets(_names_in(bin_folder), item, photo).items():
             mover.require(item)
-            with suppress(OSError):
+            try:
                 _move_to_free_name(bin_folder, sidecar, folder, name)
+            except FileNotFoundError:
+                pass  # somebody else moved it
+            except OSError as error:
+                failed = error
+    if failed is not None:
+        raise failed
     remove_folder(root, item)
 
 
@@ -274,6 +301,21 @@ def remove_folder(root: int, item: TrashItem) -> None:
     """Remove the item's folder if it is empty: nobody can move anything into it any more then."""
     with suppress(OSError), opened(root, FOLDER) as bins:  # what somebody put there stays
         os.rmdir(str(item.pk), dir_fd=bins)
+
+
+def close_folder(root: int, item: TrashItem) -> None:
+    """Remove the item's folder as above, but raise OSError if that fails: a mover that wakes could still use it then."""
+    with _if_there(), opened(root, FOLDER) as bins:
+        try:
+            os.rmdir(str(item.pk), dir_fd=bins)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def _if_there() -> suppress:
+    """Pass over folders that are not there."""
+    return suppress(FileNotFoundError, NotADirectoryError)
 
 
 def _names_in(folder: int) -> list[str]:

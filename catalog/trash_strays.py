@@ -21,6 +21,7 @@ from .trash_files import FOLDER, TAKEN, folder_of_item, opened
 from .trash_movers import Mover
 
 State = TrashItem.State
+_MOST_ASKED = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,36 @@ def strays_in(root: int) -> list[Stray]:
             names = [escape_path(os.fsencode(name)) for name in os.listdir(bins)]
     except FileNotFoundError:
         return []
-    known = set(TrashItem.objects.filter(pk__in=[key for name in names if (key := _uuid(name))]).values_list("pk"))
+    keys = [key for name in names if (key := _uuid(name))]
+    known: set[UUID] = set()
+    for start in range(0, len(keys), _MOST_ASKED):
+        some = TrashItem.objects.filter(pk__in=keys[start : start + _MOST_ASKED])
+        known.update(some.values_list("pk", flat=True))
     for name in sorted(names):
-        if (_uuid(name),) in known:
+        if _uuid(name) in known:
             continue  # its row is written before the folder is made, and removed after the folder
         with suppress(FileNotFoundError, NotADirectoryError), opened(root, f"{FOLDER}/{name}") as folder:
             found.append(Stray(name, tuple(sorted(escape_path(os.fsencode(one)) for one in os.listdir(folder)))))
     return found
+
+
+def remove_empty(root: int) -> int:
+    """Remove the empty folders in the trash of an open root that no row knows; return how many.
+
+    Disks that failed in passing leave such, and processes that were killed or overtaken. Not within a transaction: it has to
+    see the rows that were written before the folders were made.
+    """
+    removed = 0
+    try:
+        strays = [stray for stray in strays_in(root) if not stray.names]
+        with opened(root, FOLDER) as bins:
+            for stray in strays:
+                with suppress(OSError):  # the next one tries again
+                    os.rmdir(unescape_path(stray.folder), dir_fd=bins)
+                    removed += 1
+    except OSError:
+        pass  # there is no trash, or it cannot be read now
+    return removed
 
 
 def adopt(library: Library, root: int, stray: Stray) -> list[TrashItem]:
