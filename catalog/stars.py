@@ -11,7 +11,7 @@ from operations.passing import done_again
 from .favourites import FavouriteAnswer, check_stars, set_favourite, set_favourites, toggle_favourite
 from .models import Photo
 from .ratings import set_rating, set_ratings, toggle_rating
-from .row_locks import hold_photos
+from .row_locks import hold_rows_of
 
 
 @done_again
@@ -32,7 +32,7 @@ def star_many(user: Any, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any
     check_stars(stars)
     wanted = list(dict.fromkeys(photo_ids))
     with transaction.atomic():
-        hold_photos(wanted)
+        hold_rows_of([Photo.objects.visible_to(user).filter(pk__in=wanted)])
         own = set(Photo.objects.filter(pk__in=wanted, library__owner=user).order_by().values_list("pk", flat=True))
         rated = set_ratings(user, [pk for pk in wanted if pk in own], stars) if own else []
         gone = own.difference(rated)  # since they were looked for: a scan found such a row to be another photo's
