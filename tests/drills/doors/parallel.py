@@ -43,7 +43,8 @@ print(json.dumps(answers))
 def installation_in(folder: Path) -> Iterator[Installation]:
     """A prepared installation with the user alice and one library; on PostgreSQL if the tests run there."""
     url, extra, name = os.environ.get("PHOTOLALA_DATABASE", ""), {}, f"drill_{uuid.uuid4().hex}"
-    if url.startswith("postgresql"):
+    is_postgresql = url.startswith("postgresql")
+    if is_postgresql:
         with psycopg.connect(url, autocommit=True) as database:
             database.execute(f"CREATE DATABASE {name}")
         extra = {"PHOTOLALA_DATABASE": f"{url.rpartition('/')[0]}/{name}"}
@@ -53,7 +54,7 @@ def installation_in(folder: Path) -> Iterator[Installation]:
     try:
         yield made
     finally:
-        if extra:
+        if is_postgresql:
             with psycopg.connect(url, autocommit=True) as database:
                 database.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -103,6 +103,47 @@ def one(number):
     assert len(set(answers)) == 12, answers
 
 
+@pytest.mark.slow
+def test_two_importers_at_once_put_no_more_into_two_libraries_than_the_owner_has(tmp_path: Path) -> None:
+    sizes = [
+        make_jpeg(tmp_path / f"card{number % 2}" / f"{number}.jpg", seed=number).stat().st_size for number in range(12)
+    ]
+    cards = ", ".join(repr(str(tmp_path / f"card{number}")) for number in range(2))
+    roots = [tmp_path / "photos" / name for name in ("a", "b")]
+    with installation_in(tmp_path) as made:
+        made.extra["PHOTOLALA_ROOTS"] = str(tmp_path)
+        for root in roots:
+            root.mkdir()
+        setup = SETUP + (
+            f"""
+def one(_):
+    from catalog.imports import start_folder_import
+    User.objects.filter(pk=alice.pk).update(quota_bytes={max(sizes) * 6})
+    for number, card in enumerate([{cards}]):
+        root = [{str(roots[0])!r}, {str(roots[1])!r}][number % 2]
+        target = Library.objects.get_or_create(owner=alice, name=root[-1], root=root)[0]
+        start_folder_import(target, alice, card, "month", ring=False)
+"""
+        )
+        at_once(made, setup, threads=1)
+        setup = SETUP + (
+            """
+from catalog.imports import start_importing
+from operations.running import execute
+libraries = list(Library.objects.filter(name__in="ab"))
+operations = [start_importing(one, alice).pk for one in libraries]
+def one(number):
+    done = execute(operations[number])
+    return [done.error, list(ImportItem.objects.filter(import_run__library=libraries[number]).values_list("state", "size_bytes"))]
+"""
+        )
+        ends = at_once(made, setup, threads=2)
+    assert [error for error, _ in ends] == ["", ""], ends
+    imported = [size for _, items in ends for state, size in items if state == "imported"]
+    assert max(sizes) * 5 <= sum(imported) + max(sizes) and sum(imported) <= max(sizes) * 6
+    assert len(list((tmp_path / "photos").rglob("*.jpg"))) == len(imported)
+
+
 # -- what is given back ---------------------------------------------------------------------------------------------------
 
 
