@@ -11,7 +11,7 @@ from django.conf import settings
 from .cache_objects import ABANDONED_AFTER_SECONDS, BATCH, SHARDS, CacheObjects, cache_objects
 from .progress import Progress, quietly
 from .quota import KEEP_FRACTION, MOST_AT_ONCE, choose
-from .working import WORK
+from .working import WORK, is_in_use
 
 MOST_PROBLEMS = 20
 
@@ -89,7 +89,7 @@ def _remove_working_folders() -> int:
             is_old = folder.is_dir() and not folder.is_symlink() and folder.stat().st_mtime < oldest
         except FileNotFoundError:  # its scan has just finished
             continue
-        if is_old:
+        if is_old and not is_in_use(folder):  # whatever the clock says
             shutil.rmtree(folder, ignore_errors=True)
             removed += not folder.exists()
     return removed

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 
-from photolala.lib.process import identity, is_dead
+from photolala.lib.process import identity, is_alive, is_dead
 
 TEMPORARY_FOLDER = ".writing"
 _ABANDONED_SECONDS = 24 * 3600
@@ -58,14 +58,16 @@ class AtomicFolderStorage(FileSystemStorage):
     def remove_abandoned_writes(self) -> int:
         """Delete what dead writers left; return how many files.
 
-        Other machines and containers may write into the same folder: of theirs only what is older than a day goes.
+        Other machines and containers may write into the same folder: of theirs only what is older than a day goes. What
+        a process here writes just now stays, whatever the clock says.
         """
         removed = 0
         aside = Path(self.path(TEMPORARY_FOLDER))
         oldest = time.time() - _ABANDONED_SECONDS
         for path in aside.glob("*") if aside.is_dir() else []:
             with suppress(OSError):
-                if is_dead(path.name.partition("=")[0]) or path.stat().st_mtime < oldest:
+                writer = path.name.partition("=")[0]
+                if is_dead(writer) or (not is_alive(writer) and path.stat().st_mtime < oldest):
                     path.unlink()
                     removed += 1
         return removed

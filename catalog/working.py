@@ -72,3 +72,20 @@ def _lock(folder: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_in_use(path: Path) -> bool:
+    """True if a process works in this folder, where the file system has locks."""
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return False

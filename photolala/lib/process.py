@@ -60,6 +60,12 @@ def worker_identity() -> str:
     return f"{own}|{os.getppid()}:{_start_time(os.getppid())}" if own else ""
 
 
+def is_alive(name: str) -> bool:
+    """True if `name` is a process of this machine that runs; False where that cannot be known."""
+    where, _, rest = name.partition("|")
+    return bool(where) and where == machine() and not is_dead(name) and rest.split("|")[0].partition(":")[0].isdigit()
+
+
 def is_dead(name: str) -> bool:
     """True if `name` is a process of this machine that no longer runs; False where that cannot be known."""
     where, _, rest = name.partition("|")

@@ -19,6 +19,7 @@ from catalog.cache_objects import photo_md5_of
 from catalog.models import Photo
 from catalog.pruning import prune_cache
 from catalog.quota import CacheObject
+from catalog.working import working_folder
 from operations.running import execute, start
 from photolala.lib.process import identity
 from tests.factories import make_library
@@ -260,3 +261,16 @@ def test_what_cannot_be_removed_is_said_and_ends(folder, monkeypatch):
         call_command("cache", "prune", "--quota", "0", "--json", stdout=out)
     printed = json.loads(out.getvalue())
     assert left.value.code == 1 and printed["failed"] == 1 and name in printed["problems"][0]
+
+
+def test_a_folder_in_which_somebody_works_stays_whatever_the_clock_says(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    with working_folder("restore") as folder:
+        os.utime(folder, (1, 1))  # as after the clock was set ahead
+        prune_cache(10**9)
+        assert folder.is_dir()
+    left = tmp_path / "working" / "restore-left"
+    left.mkdir()
+    os.utime(left, (1, 1))
+    prune_cache(10**9)
+    assert not left.exists()
