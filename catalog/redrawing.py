@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.db.models import Case, F, When
+
 from . import cache_tree
 from .decoders import scan_decoders
 from .media.pool import Job
@@ -50,7 +52,8 @@ def _jobs(photo_md5s: Sequence[str], sources: dict[Any, Source | None], stack: E
         chunk = photo_md5s[start : start + CHUNK]
         photos = Photo.objects.filter(library__in=libraries, photo_md5__in=chunk, has_thumbnail=True, is_shown=True)
         given: set[str] = set()
-        for photo in photos.select_related("library").order_by("pk"):
+        is_read = Case(When(read_md5=F("photo_md5"), then=0), default=1)  # what is only told of a file may not be so
+        for photo in photos.select_related("library").order_by(is_read, "pk"):
             source = _reached(photo.library, sources, stack)
             if source is not None and photo.photo_md5 not in given:
                 given.add(photo.photo_md5)

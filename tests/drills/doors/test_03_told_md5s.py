@@ -22,6 +22,7 @@ from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
 from catalog.models import HashCache, Library, Photo, PhotoMetadata
 from catalog.rebuilding import start_rebuild
+from catalog.redrawing import draw_again
 from catalog.restoring import start_restore
 from catalog.snapshots.schema import EntryRow
 from operations.models import Operation, State
@@ -352,6 +353,21 @@ def test_a_worse_picture_of_the_same_bytes_does_not_replace_what_all_see(
         Photo.objects.filter(library=library).update(needs_digest=True)
         assert scan(library).state == State.COMPLETED
         assert place.read_bytes() == kept
+
+
+def test_a_lost_thumbnail_is_drawn_again_from_who_has_the_bytes(
+    hers: Library, bob: User, tmp_path: Path, cache: Path
+) -> None:
+    photo = Photo.objects.get(library=hers, filename="0.jpg")
+    root = tmp_path / "photos" / "his"
+    rows = [row._replace(photo_id=f"00000000-0000-4000-8000-00000000000{n}") for n, row in enumerate(entries_of(hers))]
+    library = opened(bob, root, rows)
+    put(root, "0.jpg", b"x" * photo.size_bytes)
+    Photo.objects.filter(library=library).update(has_thumbnail=True, mtime_ns=PAST * 10**9)
+    place = cache / cache_tree.thumbnail_name(photo.photo_md5)
+    place.unlink()
+    assert draw_again([photo.photo_md5]).photo_md5s == {photo.photo_md5}
+    assert place.stat().st_size
 
 
 def test_a_file_is_taken_in_though_a_catalog_says_that_it_is_there(hers: Library, bob: User, tmp_path: Path) -> None:
