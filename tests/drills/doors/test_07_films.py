@@ -79,14 +79,16 @@ def test_who_cancels_does_not_wait_for_what_the_converter_says(
 ) -> None:
     late = tmp_path / "the converter went on"
     operation = converting(film, SILENT % str(late), monkeypatch)
-    ended = execute(operation.pk, on_progress=lambda running: running.state == "running" and _cancel_once(running))
+
+    def cancelled_when_it_has_fallen_silent(clock: Any) -> bool:
+        if clock._frames and not Operation.objects.get(pk=operation.pk).cancel_requested:
+            cancel(Operation.objects.get(pk=operation.pk))
+        return False
+
+    monkeypatch.setattr(renditions._Clock, "is_over", property(cancelled_when_it_has_fallen_silent))
+    ended = execute(operation.pk)
     assert ended is not None and ended.state == State.CANCELLED
     assert not late.exists()
-
-
-def _cancel_once(running: Operation) -> None:
-    if not Operation.objects.get(pk=running.pk).cancel_requested and running.phase == "Converting":
-        cancel(Operation.objects.get(pk=running.pk))
 
 
 def test_a_converter_that_closes_its_output_and_stays_is_ended(film: Photo, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
