@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from .models import FinishedUpload, Import, ImportItem, Upload
+from .models import FinishedUpload, Import, ImportItem, Library, Upload
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ def remember(uploads: list[UUID]) -> None:
 
 
 def find_finished(user: Any, upload_id: UUID) -> FinishedUpload | None:
-    """Return the user's own upload if it is over and did not expire yet."""
-    return FinishedUpload.objects.filter(user=user, pk=upload_id).first()
+    """Return the user's own upload if it is over, did not expire yet, and came into a library that they may still see."""
+    visible = Library.objects.visible_to(user).values("pk")
+    return FinishedUpload.objects.filter(user=user, pk=upload_id, import_run__library__in=visible).first()
 
 
 def fate_of(upload: Upload | FinishedUpload) -> Fate:

@@ -261,3 +261,13 @@ def test_what_is_remembered_goes_with_its_person(cast, data):
     finished_uploads.remember([uuid4()])  # of nothing nothing is remembered
     cast.alice.delete()
     assert not FinishedUpload.objects.exists()
+
+
+def test_who_lost_the_library_learns_nothing_of_its_photos(cast, data):
+    Membership.objects.update(role="editor")
+    bob = client_of(cast.bob)
+    address = send(bob, cast.library, data)
+    run_import(cast.library)
+    assert bob.head(address, **TUS)["Photolala-Photo"]
+    Membership.objects.all().delete()
+    assert bob.head(address, **TUS).status_code == 404
