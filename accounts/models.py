@@ -52,6 +52,8 @@ class User(AbstractUser):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete the user and all that is theirs; all or nothing. What others rely on goes on without them."""
         with transaction.atomic():
+            # First, as whoever reserves room for this person does: each would wait for the other's rows.
+            list(User.objects.select_for_update(no_key=True).filter(pk=self.pk).values_list("pk", flat=True))
             user_is_leaving.send(sender=User, user=self)
             return super().delete(*args, **kwargs)
 
