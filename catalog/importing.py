@@ -40,7 +40,8 @@ from .import_origins import Origin, forget_uploads, origin_of, remove_staged
 from .import_places import SPEAKING, Placer, Planner, Read, stem_of
 from .import_reasons import reason_for_failure, reject, what_is_wrong
 from .import_rows import ENDS, insert_items, write_items
-from .imports import KIND, is_sidecar_name, waiting
+from .import_turns import ImportTurns, OthersWait
+from .imports import KIND, is_sidecar_name
 from .libraries import want_scan
 from .models import Import, ImportItem, Library, Photo, Upload
 from .planning import Entry, doubted, is_racy, sidecar_signature
@@ -96,6 +97,7 @@ class Importer:
         self.placer = Placer(held, hidden, self._confirm, self._require_target)
         self.duplicates = Duplicates(library, self.placer.lies_there)
         self.room: int | None = None
+        self.turns = ImportTurns(library)
 
     def run_all(self) -> dict[str, Any]:
         """Import until nothing waits; then ask for a scan, which follows moves and publishes the catalog."""
@@ -104,9 +106,11 @@ class Importer:
         self.placer.remove_earlier(under_way.values_list("target_directory", flat=True).distinct())
         with scan_decoders() as pool, closing(self.placer):
             pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
-            while (wanted := waiting().filter(library=self.library).select_related("user").first()) is not None:
+            while (wanted := self.turns.next()) is not None:
                 try:
                     self._import(wanted, pool)
+                except OthersWait:
+                    continue
                 except SourceUnavailable as error:
                     self._require_target()  # whose fault is it?
                     self._give_up(wanted, str(error))
@@ -208,7 +212,7 @@ class Importer:
         with transaction.atomic():
             insert_items(batch)
             self.run.advance(len(batch))
-            self.run.checkpoint(stop=False)
+            self.run.checkpoint(stop=False, is_lasting=False)  # begun anew if it is interrupted
         self.run.raise_if_stopped()
 
     # -- one window ---------------------------------------------------------------------------------------------------
@@ -278,6 +282,7 @@ class Importer:
         self._discard(wanted, done_with)
         self._forget(origin, items, read)
         self.run.raise_if_stopped()
+        self.turns.raise_if_over()
 
     def _close(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
         """Write what became of files none of which comes into the library."""
@@ -287,6 +292,7 @@ class Importer:
         self._discard(wanted, done_with)
         self._forget(origin, items, read)
         self.run.raise_if_stopped()
+        self.turns.raise_if_over()
 
     def _forget(self, origin: Origin, items: list[ImportItem], read: dict[int, "Read | None"]) -> None:
         """Keep nothing of files longer than needed: no thumbnails, no copies unpacked of them and their sidecars."""

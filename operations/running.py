@@ -199,6 +199,7 @@ class Run:
         self.turn: Turn | None = None
         self.progress_at: float | None = None
         """When this claim first came further than the ones before (`monotonic`)."""
+        self._done_before = operation.done  # what the row still says of the claim before
         self._written = 0.0
         self._stages = Stages(self.metrics)
         self._rate_from = (time.monotonic(), operation.done)
@@ -225,6 +226,7 @@ class Run:
         operation = self.operation
         self._stages.note(operation)
         operation.phase, operation.done, operation.total, operation.rate = name, 0, total, None
+        self._done_before = 0
         if unit:
             operation.unit = unit
         self._stages.begin(operation)
@@ -249,7 +251,7 @@ class Run:
         finished work is then never rolled back. With `force=False` it writes at most once a second. Say
         `is_lasting=False` of progress that the next claim has to make again: it is no sign that a worker survives this.
         """
-        if is_lasting and self.operation.done and self.progress_at is None:
+        if is_lasting and self.operation.done > self._done_before and self.progress_at is None:
             self.progress_at = monotonic()
         now = time.monotonic()
         if not force and now - self._written < PROGRESS_EVERY_SECONDS:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog import import_turns, importing
 from catalog.imports import start_folder_import, start_importing
 from catalog.libraries import add_library, start_scan
-from catalog.models import ImportItem, Photo
+from catalog.models import ImportItem, Membership, Photo
 from catalog.rebuilding import start_rebuild
 from operations.models import State
 from operations.running import execute
@@ -60,3 +61,40 @@ def test_an_import_in_turns(library, tmp_path):
     assert done.result["imported"] == wanted.items.count() == 12
     there = {hashlib.md5(path.read_bytes()).hexdigest() for path in Path(library.root).rglob("*.JPG")}
     assert there >= {hashlib.md5(path.read_bytes()).hexdigest() for path in (tmp_path / "card").rglob("*.JPG")}
+
+
+def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_path, monkeypatch, settings):
+    monkeypatch.setattr(import_turns, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(import_turns, "LEAST_SECONDS", 0.0)
+    execute(start_scan(library, library.owner).pk)
+    Membership.objects.create(library=library, user=bob, role=Membership.Role.EDITOR)
+    make_library(tmp_path / "many", 35, per_folder=40, size=(32, 24))
+    make_library(tmp_path / "few", 2, size=(24, 16))
+    hers = start_folder_import(library, library.owner, str(tmp_path / "many"), "month", ring=False)
+    his = start_folder_import(library, bob, str(tmp_path / "few"), "month", ring=False)
+    ends = []
+    write = importing.write_items
+
+    def note(items, columns):
+        ends.extend(item.import_run_id for item in items if item.state == ImportItem.State.IMPORTED)
+        write(items, columns)
+
+    monkeypatch.setattr(importing, "write_items", note)
+    done = execute(start_importing(library, library.owner).pk)
+    assert done.state == State.COMPLETED and done.result["imported"] == len(ends) == 37
+    assert ends.index(his.pk) < 20 and ends[-1] == hers.pk
+
+
+def test_looking_through_files_is_no_progress_for_it_begins_anew(library, tmp_path):
+    make_library(tmp_path / "card", 3)
+    start_folder_import(library, library.owner, str(tmp_path / "card"), "month", ring=False)
+    operation = start_importing(library, library.owner)
+    progress = []
+
+    class Listed:
+        def is_over(self, run):
+            progress.append((run.operation.phase, run.operation.done, run.progress_at))
+            return run.operation.done > 0
+
+    execute(operation.pk, turn=Listed())
+    assert progress[-1] == ("Looking through the files", 3, None)
