@@ -146,7 +146,7 @@ def test_stars_of_an_editor_are_written(
     library: Library, bob: Any, leave: Callable[[Library, User], None], django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        assert set_ratings(bob, list(Photo.objects.values_list("pk", flat=True)), 5) == 4
+        assert len(set_ratings(bob, list(Photo.objects.values_list("pk", flat=True)), 5)) == 4
     leave(library, User.objects.get(pk=bob.pk))
     done = run(Operation.objects.get(kind="write", state="pending"))
     assert (done.state, done.owner, done.result["written"]) == ("completed", library.owner, 4)
