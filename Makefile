@@ -39,5 +39,5 @@ bench: dev
 	@exec .venv/bin/python benchmarks/run.py
 
 clean:
-	rm -rf .venv node_modules static/vendor staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .promises.*
+	rm -rf .venv node_modules tests/contract/clients/typescript/node_modules static/vendor staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .promises.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

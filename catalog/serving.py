@@ -210,7 +210,7 @@ def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpRespo
         if name and not cached.has(name):
             cached.keep(name, raw)
     etag = photo_md5 if shard != "device" else hashlib.md5(raw, usedforsecurity=False).hexdigest()
-    download = Download(len(raw), "application/json", etag=etag, cache_control=ASK_AGAIN)
+    download = Download(len(raw), "application/json", etag=etag, cache_control=ASK_AGAIN, has_ranges=False)
     return serve(request, download, io.BytesIO(raw))
 
 

@@ -17,6 +17,7 @@ LOCK = ROOT / "package-lock.json"
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
 EXIFTOOL = MODULES / "exiftool-vendored.pl" / "bin" / "exiftool"  # stays there; the system's perl runs it
+CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 STAMP = VENDOR / ".fetched"
 
 #: Served files: path in node_modules -> path in static/vendor.
@@ -39,12 +40,22 @@ def main() -> int:
     if is_current():
         return 0
     try:
-        run([*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        run([*npm_command(), *CI])
         copy_files()
     except FetchFailed as error:
         print(f"The front-end files could not be fetched. {error}", file=sys.stderr)
         return 1
     print(f"Fetched {len(FILES)} front-end files into {VENDOR.relative_to(ROOT)}.")
+    return 0
+
+
+def install(folder: str) -> int:
+    """Install the packages of the lock in `folder`; return 0, or 1 after saying what is wrong."""
+    try:
+        run([*npm_command(), *CI], ROOT / folder)
+    except FetchFailed as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -82,9 +93,9 @@ def npm_command() -> list[str]:
     return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def run(command: list[str]) -> None:
-    """Run `command` in the project folder, showing its output only when it fails."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def run(command: list[str], folder: Path = ROOT) -> None:
+    """Run `command` in `folder`, showing its output only when it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         detail = (done.stderr or done.stdout).strip()
         raise FetchFailed(f"`{' '.join(command)}` failed; is the network there?\n{detail}")

@@ -42,8 +42,21 @@ provide_exiftool() {
     "As root run \`apt-get install perl\`."
 }
 
+# The tools of the test of the generated TypeScript client, unless just these are there.
+provide_typescript() {
+  local folder=tests/contract/clients/typescript want
+  want=$(sha256sum "$folder/package-lock.json")
+  if [ "$(cat "$folder/node_modules/.installed" 2>/dev/null)" = "$want" ]; then return; fi
+  say "Fetching the tools of the TypeScript client's test ..."
+  .venv/bin/python -c "
+import sys; sys.path.insert(0, 'scripts'); import fetch_frontend as fetch
+sys.exit(fetch.install('$folder'))" || fail "They could not be fetched; is the network there? Nothing else was changed."
+  printf '%s\n' "$want" >"$folder/node_modules/.installed"
+}
+
 make_environment
 install_requirements requirements.txt
 if [ "${1:-}" = dev ]; then install_requirements requirements-dev.txt; fi
 .venv/bin/python scripts/fetch_frontend.py
+if [ "${1:-}" = dev ]; then provide_typescript; fi
 provide_exiftool

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import renditions, serving
-from photolala.web.file_headers import CONDITIONS
+from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, documented, query
 
@@ -152,9 +152,9 @@ class Metadata(ApiView):
     @documented(
         "photos_metadata",
         "What the file itself says: size, capture date, camera, place, EXIF; what is unknown is absent.",
-        {**ANSWERS, 200: MetadataBody},
-        errors=(401, 404, 416),
-        parameters=CONDITIONS,
+        {200: MetadataBody, 304: NOTHING},
+        errors=(401, 404),
+        parameters=WHOLE,
         binary="application/json",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:

@@ -39,3 +39,5 @@ CONDITIONS = [
     header("Content-Range", "`bytes */` and how many there are.", [416]),
 ]
 """Those of a request that takes part in this, and of its answers."""
+WHOLE = [one for one in CONDITIONS if one.name == "Accept-Ranges" or "Range" not in one.name]
+"""The same where answers are always whole."""

@@ -37,6 +37,8 @@ class Download:
     attachment: bool = False
     cache_control: str = "private, no-cache"
     headers: dict[str, str] = field(default_factory=dict)
+    has_ranges: bool = True
+    """Whether parts may be asked for; an answer whose body has a schema is always whole."""
     server_path: bytes | None = None
     """Where nginx finds the file, if it may send it."""
 
@@ -140,7 +142,7 @@ def _described(response: HttpResponseBase, download: Download, file: BinaryIO | 
     if download.modified is not None:
         response["Last-Modified"] = http_date(int(download.modified))
     response["Cache-Control"] = download.cache_control
-    response["Accept-Ranges"] = "bytes"
+    response["Accept-Ranges"] = "bytes" if download.has_ranges else "none"
     response["Vary"] = "Authorization, Cookie"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = SANDBOX
@@ -169,7 +171,7 @@ def _is_known(request: HttpRequest, download: Download) -> bool:
 def _wanted_range(request: HttpRequest, download: Download) -> tuple[int, int] | None:
     """Return (start, end) of the one range asked for; start >= end if it cannot be met; None for the whole file."""
     header = request.headers.get("Range", "")
-    if not header or not _if_range_holds(request, download):
+    if not header or not download.has_ranges or not _if_range_holds(request, download):
         return None
     match = _RANGE.fullmatch(header.strip())
     if match is None or match.groups() == ("", ""):

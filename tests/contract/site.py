@@ -8,10 +8,11 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.drills.acknowledged.workers import WORKER, at_work
 from tests.drills.scanning import PROJECT, Installation
 from tests.drills.test_up import free_port
 from tests.photos import make_jpeg
@@ -31,7 +32,7 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
+def running_site(folder: Path, *, with_worker: bool = False) -> Iterator[Site]:
     """Serve an installation in `folder` that `tests.contract.seed` filled, on the database that the environment names."""
     for number in range(6):
         make_jpeg(folder / "photos" / "2024" / f"IMG_{number:04}.JPG", seed=number)
@@ -51,7 +52,7 @@ def running_site(folder: Path) -> Iterator[Site]:
         assert seeded.returncode == 0, seeded.stderr
         facts = json.loads(seeded.stdout.splitlines()[-1])
         log = folder / "web.log"
-        with web(installation, log) as address:
+        with web(installation, log) as address, worker(installation, folder) if with_worker else nullcontext():
             yield Site(installation, address, facts["tokens"], facts["ids"], log)
 
 
@@ -71,6 +72,12 @@ def database(server: str) -> Iterator[dict[str, str]]:
     finally:
         with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def worker(installation: Installation, folder: Path) -> AbstractContextManager[object]:
+    """Run a worker."""
+    command = [sys.executable, "-m", "celery", "-q", "-A", "photolala.celery", *WORKER]
+    return at_work(command, installation, folder / "worker.log")
 
 
 @contextmanager
