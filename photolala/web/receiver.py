@@ -258,7 +258,8 @@ class Receiver:
         if not re.fullmatch(r"[0-9]{1,15}", offset):  # the application says what is wrong
             await self._answer(scope, incoming.receive, BytesIO(), send, is_unread=True)
             return
-        position, held, flushed, is_first = int(offset), bytearray(), time.monotonic(), True
+        position, held, flushed = int(offset), bytearray(), time.monotonic()
+        answer: Answer | None = None
         while True:
             wait = self.bounds.flush_seconds if held else self.bounds.upload_idle_seconds
             chunk = await incoming.next(wait)
@@ -267,17 +268,19 @@ class Receiver:
             held += chunk.data if chunk else b""
             is_over = chunk is not None and (chunk.is_last or chunk.is_broken)
             share = min(self.bounds.piece_bytes, max(256 * 1024, self.bounds.pieces_bytes // max(1, self._uploads)))
-            is_due = is_first or len(held) >= share or time.monotonic() - flushed >= self.bounds.flush_seconds
+            is_due = answer is None or len(held) >= share or time.monotonic() - flushed >= self.bounds.flush_seconds
             if not is_over and not (held and (chunk is None or is_due)):
                 continue
-            answer = await self._in_thread(self._call, _piece(scope, position, held), BytesIO(held))
+            if held or answer is None:  # else the end has come alone, and the last piece may have made the file whole
+                if answer is not None:
+                    answer.close()
+                answer = await self._in_thread(self._call, _piece(scope, position, held), BytesIO(held))
             if is_over or answer.status != 204:
                 await self._send_answer(
                     scope, incoming.receive, answer, send, is_unread=chunk is None or not chunk.is_last
                 )
                 return
-            answer.close()
-            position, held, flushed, is_first = position + len(held), bytearray(), time.monotonic(), False
+            position, held, flushed = position + len(held), bytearray(), time.monotonic()
 
     # -- answers ------------------------------------------------------------------------------------------------------
 

@@ -170,7 +170,7 @@ def test_a_file_is_handed_on_as_it_arrives(tmp_path: Path) -> None:
     client = patch(*[b"0123456789"] * 3, b"")
     ask(receiver(store, tmp_path), client)
     assert client.status == 204 and client.headers[b"upload-offset"] == b"30"
-    assert store.data == b"0123456789" * 3 and len(store.pieces) == 4
+    assert store.data == b"0123456789" * 3 and len(store.pieces) == 3  # the end is no piece
 
 
 def test_what_came_before_the_connection_broke_stays(tmp_path: Path) -> None:
@@ -187,6 +187,14 @@ def test_what_came_before_a_silence_stays_and_a_newcomer_takes_over(tmp_path: Pa
     newcomer = patch(b"6789", b"", offset=6)
     ask(server, newcomer)
     assert newcomer.status == 204 and store.data == b"0123456789"
+
+
+def test_an_end_that_comes_alone_is_no_piece_of_its_own(tmp_path: Path) -> None:
+    """The piece before may have made the file whole: another would be refused, and the client told that it failed."""
+    store = Store()
+    client = patch(b"0123", b"")
+    ask(receiver(store, tmp_path), client)
+    assert client.status == 204 and store.pieces == [(0, b"0123")]
 
 
 def test_who_was_overtaken_is_told_and_harms_nothing(tmp_path: Path) -> None:
