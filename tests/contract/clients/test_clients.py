@@ -73,7 +73,17 @@ def test_a_generated_typescript_client_does_the_main_job(site: Site, schema: Pat
         shutil.copy(TYPESCRIPT / name, folder)
     node = shutil.which("node") or npm_command()[0]
     tools = TYPESCRIPT / "node_modules"
-    run([node, str(tools / "openapi-typescript" / "bin" / "cli.js"), str(schema), "-o", "schema.ts", "--default-non-nullable=false"], folder)
+    run(
+        [
+            node,
+            str(tools / "openapi-typescript" / "bin" / "cli.js"),
+            str(schema),
+            "-o",
+            "schema.ts",
+            "--default-non-nullable=false",
+        ],
+        folder,
+    )
     run([node, str(tools / "typescript" / "bin" / "tsc"), "-p", "."], folder)
     picture = new_picture(tmp_path).read_bytes()
     variables = {
