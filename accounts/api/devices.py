@@ -19,7 +19,7 @@ from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.proxies import client_address
 from photolala.web.refusals import Problem, TooManyRequests
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, refuse_members
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body, refuse_members
 
 NEWEST_FIRST = ("-created_at", "id")
 CAPABILITIES = ["favourites", "libraries", "operations", "timeline"]
@@ -158,7 +158,8 @@ class DeviceList(ApiView):
                 token=token_row,
             )
         secret = known.secret_for(user, given["device_secret"])
-        return Response({**_device_json(device, request), "token": token, "device_secret": secret}, status=201)
+        body = {**_device_json(device, request), "token": token, "device_secret": secret}
+        return made(body, "device", device.pk)
 
 
 class DeviceDetail(ApiView):

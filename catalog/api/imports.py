@@ -17,7 +17,16 @@ from operations.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query, refuse_members
+from photolala.web.views import (
+    PAGE_PARAMETERS,
+    ApiView,
+    RequestBody,
+    documented,
+    made,
+    page_body,
+    query,
+    refuse_members,
+)
 
 ORDER = ("-created_at", "id")
 ITEM_ORDER = ("id",)
@@ -123,7 +132,7 @@ class ImportList(ApiView):
                 wanted = verbs.open_batch(library, request.user, said["layout"])
         except (verbs.ImportRefused, LibraryRefused) as refused:
             raise Unprocessable(str(refused), "refused") from None
-        return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request), status=201)
+        return made(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request), "import", wanted.pk)
 
 
 class ImportDetail(ApiView):

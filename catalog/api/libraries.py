@@ -26,7 +26,7 @@ from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_number, read_uuid, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body, query
 
 BY_NAME = ("name", "id")
 
@@ -254,7 +254,7 @@ class LibraryList(ApiView):
             library = verbs.add_library(request.user, wanted.pop("folder"), wanted.pop("name", None), **wanted)
         except verbs.LibraryRefused as refused:
             raise Unprocessable(str(refused), "folder_refused") from None
-        return Response(library_json(library, request.user, "owner"), status=201)
+        return made(library_json(library, request.user, "owner"), "library", library.pk)
 
 
 class LibraryDetail(ApiView):
@@ -402,7 +402,7 @@ class Members(ApiView):
             membership = verbs.set_member(library, user, body.validated_data["role"])
         except verbs.LibraryRefused as refused:
             raise Unprocessable(str(refused), "member_refused") from None
-        return Response(_member_json(membership), status=201)
+        return made(_member_json(membership), "members", library.pk)
 
     @documented(
         "libraries_remove_member",

@@ -24,7 +24,7 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, is_present, utc_text
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, in_path, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, in_path, made, page_body, query
 
 from .exports import find_library
 
@@ -157,7 +157,7 @@ class DestinationList(ApiView):
         wanted = {"name": "", "template": DEFAULT_TEMPLATE, **body.validated_data}
         with _saying_refusals():
             destination = verbs.add_destination(request.user, wanted["name"], wanted["folder"], wanted["template"])
-        return Response(_destination_json(destination), status=201)
+        return made(_destination_json(destination), "export-destination", destination.pk)
 
 
 class DestinationDetail(ApiView):
@@ -232,7 +232,7 @@ class StartFolderExport(ApiView):
                 operation = verbs.start_folder_export(request.user, library, destination)
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)
+        return made(operation_json(operation), "operation", operation.pk, 202)
 
 
 class Record(ApiView):

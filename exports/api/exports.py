@@ -23,7 +23,7 @@ from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
@@ -184,7 +184,7 @@ class ExportList(ApiView):
             raise Unprocessable(str(refused), refused.code) from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
-        return Response(export_json(export), status=202)
+        return made(export_json(export), "export", export.pk, 202)
 
 
 class ExportDetail(ApiView):

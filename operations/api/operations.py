@@ -18,7 +18,16 @@ from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query, refuse_members
+from photolala.web.views import (
+    PAGE_PARAMETERS,
+    ApiView,
+    RequestBody,
+    documented,
+    made,
+    page_body,
+    query,
+    refuse_members,
+)
 
 NEWEST_FIRST = ("-created_at", "id")
 
@@ -121,7 +130,7 @@ def started(request: Request, begin: Callable[[], Operation]) -> Response:
         operation = begin()
     except AlreadyActive as running:
         raise already_active(running, request.user) from None
-    return Response(operation_json(operation), status=202)
+    return made(operation_json(operation), "operation", operation.pk, 202)
 
 
 def _own(request: Request, operation_id: UUID) -> Operation:
@@ -221,7 +230,7 @@ class Resume(ApiView):
             raise Conflict(str(reason), "not_possible") from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
-        return Response(operation_json(operation), status=202)
+        return made(operation_json(operation), "operation", operation.pk, 202)
 
 
 class Retry(Resume):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isfunction
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.plumbing import build_basic_type
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -11,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .bodies import MOST_NAMED, RequestBody
@@ -30,6 +32,7 @@ __all__ = [
     "documented",
     "header",
     "in_path",
+    "made",
     "page_body",
     "query",
     "refuse_members",
@@ -145,6 +148,11 @@ def query(
 def in_path(name: str, description: str, **bounds: Any) -> Any:
     """Describe a part of the address; `bounds` are those of its schema."""
     return OpenApiParameter(name, {"type": "string", **bounds}, OpenApiParameter.PATH, description=description)
+
+
+def made(body: dict[str, Any], route: str, key: Any, status: int = 201) -> Response:
+    """Return the answer about something new, or about work that was started, with its address in `Location`."""
+    return Response(body, status=status, headers={"Location": reverse(f"api:{route}", args=[key])})
 
 
 PAGE_PARAMETERS = [

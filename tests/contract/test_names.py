@@ -47,3 +47,11 @@ def test_a_phone_may_use_either_name(cast: Cast, db: Any) -> None:
         told = {"assets": [{**asset, **said, "favourite_changed": f"2026-01-0{number + 1}T00:00:00Z"}]}
         assert phone.post(f"{API}libraries/{library}/assets/", told, format="json").status_code == 200
         assert Favourite.objects.get().rating == said.get("favourite", said.get("favorite"))
+
+
+def test_what_was_made_says_its_address(cast: Cast, alice: APIClient) -> None:
+    scan = alice.post(f"{API}libraries/{cast.library.pk}/scan/", {}, format="json")
+    assert scan["Location"] == f"{API}operations/{scan.json()['id']}/"
+    batch = alice.post(f"{API}imports/", {"library": str(cast.library.pk)}, format="json")
+    assert batch["Location"] == f"{API}imports/{batch.json()['id']}/"
+    assert alice.get(batch["Location"]).status_code == 200
