@@ -9,15 +9,18 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from catalog.libraries.forget import forget_library
+from catalog.libraries.members import remove_member, set_member
+from catalog.libraries.settings import SETTINGS, SettingRefused, check_settings
+from catalog.libraries.settings import change as change_settings
+from catalog.libraries.transfer import check_transfer, transfer
+from catalog.libraries.waiting import waiting_in
+from catalog.roots.folders import LibraryRefused
+from catalog.scanning.requests import start_scan
 from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, LargeTableAdmin, PathsForSuperusers
 
-from .libraries import LibraryRefused, forget_library, remove_member, set_member, start_scan
-from .library_changes import SETTINGS, SettingRefused, check_settings
-from .library_changes import change as change_settings
 from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
-from .transferring import check_transfer, transfer
-from .waiting_work import waiting_in
 
 LIBRARY_FACTS = [
     "source",

@@ -5,15 +5,15 @@ from importlib import import_module
 from django.apps import AppConfig
 
 KINDS_OF_OPERATIONS = (
-    "filing",
-    "importing",
-    "purging",
-    "rebuilding",
-    "renditions",
-    "restoring",
-    "scan",
-    "trash_empty",
-    "writing",
+    "browsing.renditions",
+    "files.filing",
+    "files.purge",
+    "files.trash_empty",
+    "files.write",
+    "history.restore",
+    "importing.importer",
+    "scanning.rebuild",
+    "scanning.scan",
 )
 """The modules that register one each."""
 
@@ -25,8 +25,10 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
-        from . import checks, leaving, told  # noqa: F401
+        from catalog import checks  # noqa: F401
+        from catalog.libraries import forget  # noqa: F401
+        from catalog.roots import told  # noqa: F401
 
         for name in KINDS_OF_OPERATIONS:
             import_module(f"catalog.{name}")
-        import_module("catalog.library_gone").guard_all_kinds()
+        import_module("catalog.libraries.gone").guard_all_kinds()

@@ -10,11 +10,11 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.media.sandbox import missing_layers
+from catalog.roots.taken_folders import TakenFolders, own_folders
 from catalog.sources.s3_keys import SCHEME, parse_uri
 from photolala.lib.roots import PLACEHOLDER, RootPattern
 
 from .examinations.taken_folders import examine_taken_folders
-from .taken_folders import TakenFolders, own_folders
 
 SETTINGS = "photolala_settings"
 """The tag of these checks: commands that are run often ask for them alone, for Django's own load the whole site."""

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from operations.progress import Progress, quietly
+
 from .examinations.cache import examine_cache
 from .examinations.clock import examine_clock
 from .examinations.database import examine_database
@@ -23,7 +25,6 @@ from .examinations.server import (
 )
 from .examinations.taken_folders import examine_taken_folders
 from .examinations.trash import examine_trash
-from .progress import Progress, quietly
 
 logger = logging.getLogger(__name__)
 Examination = Callable[[], Iterable[Finding]]

@@ -1,15 +1,17 @@
 """The catalog's share of the schedule."""
 
 import logging
-from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 
-from . import assisting, going_on, imports, schedules, trash_empty, upload_sweep, writes
-from .cache_objects import CacheUnavailable
-from .hash_cache import prune_hash_cache
-from .pruning import prune_cache
+from catalog.cache import resume
+from catalog.cache.hashes import prune_hash_cache
+from catalog.cache.objects import CacheUnavailable
+from catalog.cache.prune import prune_cache
+from catalog.files import queue, trash_empty
+from catalog.importing import cleanup, requests, upload_sweep
+from catalog.scanning import schedule
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +19,7 @@ logger = logging.getLogger(__name__)
 @shared_task(name="catalog.tasks.write_what_is_due", ignore_result=True)
 def write_what_is_due() -> int:
     """Start writers where something waits for its time. Returns how many. Safe to run at any time."""
-    return writes.start_all_due()
+    return queue.start_all_due()
 
 
 @shared_task(name="catalog.tasks.keep_quota", ignore_result=True)
@@ -40,26 +42,20 @@ def prune_hashes() -> int:
 @shared_task(name="catalog.tasks.scan_what_is_due", ignore_result=True)
 def scan_what_is_due() -> int:
     """Start the scans for which it is time. Returns how many. Safe to run at any time."""
-    return schedules.start_due_scans()
-
-
-@shared_task(name="catalog.tasks.assist_scan", ignore_result=True)
-def assist_scan(operation_id: str, token: int, zone: str) -> int:
-    """Read photos for a scan that another worker leads. Returns how many. Safe to deliver any number of times."""
-    return assisting.assist(UUID(operation_id), token, zone)
+    return schedule.start_due_scans()
 
 
 @shared_task(name="catalog.tasks.import_what_waits", ignore_result=True)
 def import_what_waits() -> int:
     """Take in what was sent whole, and start importers where something waits. Returns how many. Safe to run at any time."""
     upload_sweep.take_in_whole()
-    return imports.start_all_waiting()
+    return requests.start_all_waiting()
 
 
 @shared_task(name="catalog.tasks.forget_old_uploads", ignore_result=True)
 def forget_old_uploads() -> int:
     """Bring rows and bytes of uploads into agreement, and remove what nobody went on with. Returns how many were removed."""
-    return upload_sweep.tidy() + imports.forget_old_uploads()
+    return upload_sweep.tidy() + cleanup.forget_old_uploads()
 
 
 @shared_task(name="catalog.tasks.empty_trash", ignore_result=True)
@@ -71,4 +67,4 @@ def empty_trash() -> int:
 @shared_task(name="catalog.tasks.go_on", ignore_result=True)
 def go_on() -> int:
     """Resume what stopped because the cache was away. Returns how many operations. Safe to run at any time."""
-    return going_on.resume_what_waits_for_the_cache()
+    return resume.resume_what_waits_for_the_cache()

@@ -15,10 +15,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import Library
-from catalog.source_for import source_for
+from catalog.roots.reach import source_for
 from catalog.sources.base import Source, SourceUnavailable
+from operations.kinds import operation_kind
 from operations.models import Operation, State
-from operations.running import LeaseLost, OperationFailed, Run, operation_kind
+from operations.running import LeaseLost, OperationFailed, Run
 from photolala.web.refusals import BadRequest
 
 from .formats.batches import BATCH_SIZE

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.models import Library
-from catalog.told import THE_FOLDER
+from catalog.roots.told import THE_FOLDER
 from operations.models import Operation
 from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, F
 
 from catalog.models import Library, Photo
-from catalog.taken_folders import (
+from catalog.roots.taken_folders import (
     Taken,
     TakenFolders,
     exports_of,

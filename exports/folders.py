@@ -12,11 +12,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog.aliases import current_md5
+from catalog.identity.aliases import current_md5
 from catalog.models import Library, Photo
-from catalog.source_for import source_for
+from catalog.roots.reach import source_for
 from catalog.sources.base import Source, SourceUnavailable
-from operations.running import LeaseLost, OperationFailed, Run, operation_kind
+from operations.kinds import operation_kind
+from operations.running import LeaseLost, OperationFailed, Run
 from photolala.lib.files import open_real_folder
 
 from .folder_names import OpenFolder, OpenFolders, file_name

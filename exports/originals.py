@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Self
 
-from catalog.doubts import MOST_IN_A_ROW
+from catalog.entries.doubts import MOST_IN_A_ROW
 from catalog.models import Library
-from catalog.publishing import require_root
+from catalog.roots.guard import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
 from .rows import media_path

@@ -14,7 +14,7 @@ from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, TextField, 
 from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
-from catalog.filters import NAMES, PhotoFilters, narrow
+from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.models import Favourite, Photo
 from catalog.models.photo import UNDATED
 from photolala.web.refusals import BadRequest

@@ -4,11 +4,11 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, PathsForSuperusers, may_change
 
 from . import control
 from .models import Operation
-from .running import AlreadyActive
 
 
 @admin.register(Operation)

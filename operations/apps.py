@@ -12,8 +12,8 @@ class OperationsConfig(AppConfig):
     name = "operations"
 
     def ready(self) -> None:
-        """Connect the worker's shutdown to the operations it runs."""
-        from . import signals  # noqa: F401
+        """Connect the worker's shutdown to the operations it runs, and let every process know the tasks."""
+        from . import signals, tasks  # noqa: F401
 
         post_migrate.connect(_look_at_the_clock, sender=self)
 

@@ -3,8 +3,11 @@
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from operations import wake_up
+from operations.kinds import KINDS
+from operations.running import AlreadyActive
+
 from .models import ACTIVE, Operation, State
-from .running import KINDS, AlreadyActive
 
 
 class NotPossible(Exception):
@@ -41,8 +44,6 @@ def resume(operation: Operation, **params: object) -> None:
 
     `params` are added to its parameters (a person's answer to a question). Raises NotPossible or AlreadyActive.
     """
-    from .tasks import ring_for
-
     if not operation.can_resume:
         raise NotPossible(f"This operation is {operation.state}; there is nothing to resume.")
     try:
@@ -68,4 +69,4 @@ def resume(operation: Operation, **params: object) -> None:
     operation.refresh_from_db()
     if not updated:
         raise NotPossible(f"This operation is {operation.state} by now.")
-    transaction.on_commit(lambda: ring_for(operation))
+    transaction.on_commit(lambda: wake_up.ring_for(operation))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from operations.kinds import KINDS
+
 from .models import Operation, State
-from .running import KINDS
 
 MOST_SHOWN = 300
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from operations.running import execute
+
 from .models import Operation, State
-from .running import execute
 
 EXIT_FAILURES = 1
 EXIT_INTERRUPTED = 130

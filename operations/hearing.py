@@ -12,24 +12,17 @@ from django.conf import settings
 from django.db import Error, connections
 from django.utils import timezone
 
-from .models import ClockReading, Operation, State
-from .running import KINDS
-from .turns import held_back_kinds
+from operations.kinds import queue_of
+from operations.models import ClockReading, Operation, State
+from operations.turns import held_back_kinds
 
 logger = logging.getLogger(__name__)
 UNHEARD_AFTER = timedelta(minutes=3)
 LOOK_SECONDS = 30.0
-DEFAULT_QUEUE = "files"
 # Held by `Watch` while it asks the database, and over a fork: no child is born while another thread is inside SQLite, whose
 # locks it would inherit closed.
 _asking = threading.RLock()
 os.register_at_fork(before=_asking.acquire, after_in_parent=_asking.release, after_in_child=_asking.release)
-
-
-def queue_of(operation: Operation) -> str:
-    """Return the queue through which the operation finds its worker."""
-    kind = KINDS.get(operation.kind)
-    return kind.queue if kind else DEFAULT_QUEUE
 
 
 def note_sweep() -> None:

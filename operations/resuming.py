@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from operations.running import AlreadyActive
+
 from .control import NotPossible, resume
 from .models import Operation, State
-from .running import AlreadyActive
 
 logger = logging.getLogger(__name__)
 SOONEST = {

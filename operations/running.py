@@ -5,7 +5,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
@@ -14,12 +13,13 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from operations import wake_up
+from operations.kinds import KINDS
+from operations.models import ACTIVE, Operation, State, lease_length, new_lease
+from operations.passing import MOST_TRIES, is_passing, pause
+from operations.reasons import reason_for
+from operations.stages import Stages
 from photolala.lib.process import worker_identity
-
-from .models import ACTIVE, Operation, State, lease_length, new_lease
-from .passing import MOST_TRIES, is_passing, pause
-from .reasons import reason_for
-from .stages import Stages
 
 logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 5
@@ -62,20 +62,6 @@ class AlreadyActive(Exception):
         self.operation = operation
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of work: its `run` does it, on `queue`."""
-
-    name: str
-    label: str
-    queue: str
-    run: Callable[["Run"], dict[str, Any] | None]
-    keeps_work: bool = False
-    """What it has read so far is kept for a later claim, and can be thrown away instead ("start over")."""
-    starts_over: bool = False
-    """A later claim begins anew, so that stopping it in between loses what it has done."""
-
-
 class Turn(Protocol):
     """Says when a run is to give way."""
 
@@ -83,7 +69,6 @@ class Turn(Protocol):
         """True if it is to do so here and now."""
 
 
-KINDS: dict[str, Kind] = {}
 Words = Callable[[Any], Any]
 """Returns a text, or a list or dictionary of texts, as somebody may read it."""
 _words_for_owners: list[Callable[[Operation], Words | None]] = []
@@ -96,18 +81,6 @@ def words_for_owners(choose: Callable[[Operation], Words | None]) -> Callable[[O
     """
     _words_for_owners.append(choose)
     return choose
-
-
-def operation_kind(
-    name: str, *, label: str, queue: str, keeps_work: bool = False, starts_over: bool = False
-) -> Callable[[Callable[["Run"], Any]], Callable[["Run"], Any]]:
-    """Register the decorated function as what an operation of kind `name` does; it returns the operation's result."""
-
-    def register(run: Callable[["Run"], Any]) -> Callable[["Run"], Any]:
-        KINDS[name] = Kind(name, label, queue, run, keeps_work, starts_over)
-        return run
-
-    return register
 
 
 def start(
@@ -124,8 +97,6 @@ def start(
 
     Raises AlreadyActive if `active_key` is held. An earlier one of that key that waits for a person is superseded.
     """
-    from .tasks import ring_for
-
     new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "unit": unit}
     # Who runs it without a bell is given the time that a rung worker has, and is named; then the sweep sees to it.
     rung_at = None if ring else timezone.now()
@@ -146,7 +117,7 @@ def start(
             continue  # the other one ended in between
         break
     if ring:
-        transaction.on_commit(lambda: ring_for(operation))
+        transaction.on_commit(lambda: wake_up.ring_for(operation))
     return operation
 
 

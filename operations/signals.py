@@ -26,7 +26,7 @@ def pause_operations(**_: Any) -> None:
 @worker_ready.connect
 def watch_hearing(sender: Any = None, **_: Any) -> None:
     """End this worker when it turns out to be deaf."""
-    from .hearing import Watch, end_this_process
+    from operations.hearing import Watch, end_this_process
 
     Watch({str(name) for name in sender.app.amqp.queues.consume_from}, end_this_process).start()
 

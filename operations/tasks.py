@@ -8,15 +8,15 @@ from celery import shared_task
 from django.db import Error
 from django.utils import timezone
 
+from operations import clock, turns, wake_up
+from operations.hearing import note_sweep
+from operations.idempotency import forget_old_answers
+from operations.kinds import KINDS
+from operations.models import Operation, State, lease_length
+from operations.purging import purge_finished
+from operations.resuming import resume_what_may_go_on
+from operations.running import execute
 from photolala.lib.process import boot_seconds
-
-from . import clock, turns
-from .hearing import note_sweep, queue_of
-from .idempotency import forget_old_answers
-from .models import Operation, State, lease_length
-from .purging import purge_finished
-from .resuming import resume_what_may_go_on
-from .running import KINDS, execute
 
 logger = logging.getLogger(__name__)
 RING_AGAIN = timedelta(seconds=60)
@@ -49,17 +49,17 @@ def run_operation(operation_id: str) -> None:
         if operation.state != State.PENDING:
             held_back = turns.next_held_back() if kind is not None and kind.starts_over else None
             if held_back is not None:
-                ring_for(held_back)
+                wake_up.ring_for(held_back)
         elif turn.gave_way:
             _ring_or_keep(operation.pk, waiting)
         else:
-            ring_for(operation)  # the worker is shutting down: the next one finds the message at once
+            wake_up.ring_for(operation)  # the worker is shutting down: the next one finds the message at once
 
 
 def _ring_or_keep(operation_id: UUID, waiting: list[UUID]) -> None:
     """Ring for an operation; while the broker is away nobody hears that, and this worker sees to it itself."""
     operation = Operation.objects.filter(pk=operation_id, state=State.PENDING).first()
-    if operation is not None and not ring_for(operation):
+    if operation is not None and not wake_up.ring_for(operation):
         waiting.append(operation_id)
 
 
@@ -78,13 +78,13 @@ def sweep() -> int:
         # The longer it waits, the likelier is a long queue: ringing ever again would only make that longer.
         pause = min(RING_SELDOM, max(RING_AGAIN, (now - operation.updated_at) / 4))
         if _is_rung_before(operation, now - pause, now):
-            rung += ring_for(operation)
+            rung += wake_up.ring_for(operation)
     running = list(Operation.objects.filter(state=State.RUNNING))
     for operation in running:
         is_dead = operation.lease_is_dead(now) or _stands_still(operation)
         if is_dead and _is_rung_before(operation, now - RING_AGAIN / 4, now):
             logger.warning("Operation %s lost its worker; ringing for another.", operation.pk)
-            rung += ring_for(operation)
+            rung += wake_up.ring_for(operation)
     for key in _leases.keys() - {operation.pk for operation in running}:
         del _leases[key]
     return rung
@@ -110,20 +110,6 @@ def _stands_still(operation: Operation) -> bool:
         return False
     same = Operation.objects.filter(pk=operation.pk, token=operation.token, lease_until=operation.lease_until)
     return bool(same.filter(state=State.RUNNING).update(lease_until=None))
-
-
-def ring_for(operation: Operation) -> int:
-    """Send the message for `operation`; a broker that is away is no error, because the sweep rings again."""
-    try:
-        run_operation.apply_async((str(operation.pk),), queue=queue_of(operation))
-    except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
-        logger.warning("The broker could not be rung for operation %s: %s", operation.pk, error)
-        return 0
-    try:
-        Operation.objects.filter(pk=operation.pk).update(rung_at=timezone.now())
-    except Error as error:
-        logger.warning("It could not be noted that operation %s was rung for: %s", operation.pk, error)
-    return 1
 
 
 @shared_task(name="operations.tasks.purge", ignore_result=True)

@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
+from operations.kinds import KINDS
+from operations.running import Run
+
 from .models import Operation, State
-from .running import KINDS, Run
 from .stages import STAGES
 
 LOOK_SECONDS = 1.0

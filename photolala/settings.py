@@ -168,7 +168,7 @@ CACHES = {
 def _cache_storage() -> dict[str, object]:
     """Return django-storages' settings for the cache tree: a folder, or `s3://bucket/prefix`."""
     if not CACHE_LOCATION.startswith("s3://"):
-        return {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": CACHE_LOCATION}}
+        return {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": CACHE_LOCATION}}
     from botocore.config import Config
 
     bucket, _, prefix = CACHE_LOCATION.removeprefix("s3://").partition("/")

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 import photolala.celery  # noqa: F401
-from catalog.known_entries import known_entries
+from catalog.scanning.memory import known_entries
 from operations.running import Run
 
 pytest_plugins = ["tests.promises", "tests.servers.fixtures"]

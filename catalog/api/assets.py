@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Device
-from catalog import device_assets
+from catalog.entries.previews import DecoderBusy
+from catalog.importing import assets as importing_assets
 from catalog.models import Library, Photo
-from catalog.previews import DecoderBusy
 from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
@@ -32,7 +32,9 @@ class AssetBody(RequestBody):
     """One asset."""
 
     asset_id = serializers.CharField(
-        max_length=device_assets.LONGEST_ID, trim_whitespace=False, help_text="The platform's own id; may hold slashes."
+        max_length=importing_assets.LONGEST_ID,
+        trim_whitespace=False,
+        help_text="The platform's own id; may hold slashes.",
     )
     filename = serializers.RegexField(r"\A[^/\x00]{1,200}\Z", trim_whitespace=False)
     media_type = serializers.RegexField(r"\A(image|video)/[a-z0-9.+-]{1,40}\Z")
@@ -75,7 +77,7 @@ class AssetBody(RequestBody):
 class AssetsBody(RequestBody):
     """Some of them."""
 
-    assets = AssetBody(many=True, allow_empty=False, max_length=device_assets.MOST_AT_ONCE)  # type: ignore[call-arg]
+    assets = AssetBody(many=True, allow_empty=False, max_length=importing_assets.MOST_AT_ONCE)  # type: ignore[call-arg]
 
 
 @extend_schema_serializer(deprecate_fields=["count"])
@@ -90,9 +92,9 @@ class AssetIds(RequestBody):
     """Which ones."""
 
     asset_ids = serializers.ListField(
-        child=serializers.CharField(max_length=device_assets.LONGEST_ID, trim_whitespace=False),
+        child=serializers.CharField(max_length=importing_assets.LONGEST_ID, trim_whitespace=False),
         allow_empty=False,
-        max_length=device_assets.MOST_AT_ONCE,
+        max_length=importing_assets.MOST_AT_ONCE,
     )
 
 
@@ -121,8 +123,8 @@ class JpegBody(BaseParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return its bytes. Raises TooLarge."""
-        data = stream.read(device_assets.LARGEST_PICTURE_BYTES + 1)
-        if len(data) > device_assets.LARGEST_PICTURE_BYTES:
+        data = stream.read(importing_assets.LARGEST_PICTURE_BYTES + 1)
+        if len(data) > importing_assets.LARGEST_PICTURE_BYTES:
             raise TooLarge("The picture is larger than 4 MiB; send a smaller one.")
         return bytes(data)
 
@@ -156,8 +158,8 @@ class DeviceLibrary(ApiView):
         device = Device.objects.filter(token=getattr(request.auth, "pk", None)).select_related("user").first()
         if device is None:
             raise PermissionDenied("Only a device that signed in with `auth/devices/` has a library of its own.")
-        device_assets.know_by(device, body.validated_data["device_id"])
-        return Response(library_json(device_assets.library_of(device), request.user, "owner"))
+        importing_assets.know_by(device, body.validated_data["device_id"])
+        return Response(library_json(importing_assets.library_of(device), request.user, "owner"))
 
 
 class Assets(ApiView):
@@ -183,8 +185,8 @@ class Assets(ApiView):
 
     @documented(
         "assets_register",
-        f"Tell up to {device_assets.MOST_AT_ONCE} assets of the device, new ones or known ones. They are shown in the timeline "
-        "as on the phone. Answers whose pictures are wanted.",
+        f"Tell up to {importing_assets.MOST_AT_ONCE} assets of the device, new ones or known ones. They are shown in the "
+        "timeline as on the phone. Answers whose pictures are wanted.",
         {200: WantedBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=AssetsBody,
@@ -196,10 +198,10 @@ class Assets(ApiView):
         body.is_valid(raise_exception=True)
         told = [_told(one) for one in body.validated_data["assets"]]
         taken = [one.get("taken_at") for one in body.validated_data["assets"]]
-        assets = [device_assets.Asset(**one, taken=when) for one, when in zip(told, taken, strict=True)]
+        assets = [importing_assets.Asset(**one, taken=when) for one, when in zip(told, taken, strict=True)]
         try:
-            wanted = device_assets.register(library, assets)
-        except device_assets.AssetRefused as refused:
+            wanted = importing_assets.register(library, assets)
+        except importing_assets.AssetRefused as refused:
             raise Unprocessable(str(refused), "hidden") from None
         count = len({asset.asset_id for asset in assets})
         return Response(bulk_answer(count, count=count, wanted=wanted))
@@ -222,7 +224,7 @@ class AssetPicture(ApiView):
                 "The platform's own id.",
                 required=True,
                 minLength=1,
-                maxLength=device_assets.LONGEST_ID,
+                maxLength=importing_assets.LONGEST_ID,
             )
         ],
     )
@@ -240,8 +242,8 @@ class AssetPicture(ApiView):
         if not isinstance(data, bytes) or not data:
             raise BadRequest("The body must be a JPEG.", "no_picture")
         try:
-            device_assets.store_picture(library, photo, data)
-        except device_assets.NoPicture as reason:
+            importing_assets.store_picture(library, photo, data)
+        except importing_assets.NoPicture as reason:
             raise Unprocessable(str(reason), "no_picture") from None
         except DecoderBusy:
             raise Unavailable("Many pictures are being made just now. Try again in a moment.", "busy") from None
@@ -263,7 +265,7 @@ class AssetsRemove(ApiView):
         library = _library(request, library_id)
         body = AssetIds(data=request.data)
         body.is_valid(raise_exception=True)
-        count = device_assets.remove(library, body.validated_data["asset_ids"])
+        count = importing_assets.remove(library, body.validated_data["asset_ids"])
         return Response(bulk_answer(count, count=count))
 
 
@@ -278,7 +280,7 @@ def _told(asset: dict[str, Any]) -> dict[str, Any]:
 
 
 def _library(request: Request, library_id: UUID) -> Library:
-    library = Library.objects.visible_to(request.user).filter(pk=library_id, source=device_assets.SOURCE).first()
+    library = Library.objects.visible_to(request.user).filter(pk=library_id, source=importing_assets.SOURCE).first()
     if library is None:
         raise Http404
     if library.owner_id != request.user.pk:

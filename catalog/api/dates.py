@@ -9,8 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import dates, filing
-from catalog.filing import file_all
+from catalog.edits import dates
+from catalog.edits.dates import file_all
+from catalog.files import filing
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
 from operations.idempotency import KEYED, idempotent

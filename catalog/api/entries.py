@@ -9,8 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import queries, serving
-from catalog.filters import LONGEST_FOLDER, read_folder
+from catalog.browsing import photo_lists, serve
+from catalog.browsing.filters import LONGEST_FOLDER, read_folder
 from catalog.models import Library, Snapshot
 from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
@@ -73,9 +73,9 @@ class Entries(ApiView):
         check_parameters(request.query_params, {"directory", "limit", "cursor"})
         library = find_library(request, library_id)
         directory = read_folder(request.query_params.get("directory", ""))
-        if not queries.folder_exists(library, directory):
+        if not photo_lists.folder_exists(library, directory):
             raise NotThere(f"The library knows no folder {directory[:200]!r}.", "no_folder")
-        folders, page = queries.directory(request.user, library, directory, request.query_params, LIST_COLUMNS)
+        folders, page = photo_lists.directory(request.user, library, directory, request.query_params, LIST_COLUMNS)
         rows = [photo_json(row) for row in page.rows]
         return Response(envelope(page, rows, request, directory=directory, folders=folders))
 
@@ -129,7 +129,7 @@ class SnapshotFile(ApiView):
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:
         """Send it."""
         library = find_library(request, library_id)
-        return serving.serve_snapshot(request._request, library, find_snapshot(library, md5).md5)
+        return serve.serve_snapshot(request._request, library, find_snapshot(library, md5).md5)
 
 
 def find_snapshot(library: Library, md5: str) -> Snapshot:

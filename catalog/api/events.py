@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.models import Favourite, Library, Membership
-from catalog.told import told
+from catalog.roots.told import told
 from operations.api.operations import OperationBody, operation_json
 from operations.models import Operation
 from photolala.web.parameters import check_parameters, utc_text

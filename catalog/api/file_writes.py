@@ -9,9 +9,9 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import writes
+from catalog.edits.undo import undo_last
+from catalog.files import queue
 from catalog.models import FileWrite, Photo
-from catalog.undoing import undo_last
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Conflict
@@ -84,7 +84,7 @@ class WriteList(ApiView):
     def get(self, request: Request) -> Response:
         """Return a page. One query."""
         check_parameters(request.query_params, {"state", "limit", "cursor"})
-        rows = writes.visible_writes(request.user)
+        rows = queue.visible_writes(request.user)
         state = request.query_params.get("state", "")
         if state == "open":
             rows = rows.filter(state__in=FileWrite.OPEN)
@@ -104,7 +104,7 @@ class WriteRetry(ApiView):
         """Do so; 409 if it does not wait any more."""
         write = _find(request, write_id)
         refuse_members(request)
-        if not writes.retry(write, request.user):
+        if not queue.retry(write, request.user):
             raise Conflict("It is not waiting any more.", "not_open")
         return Response(_write_json(_row(request, write_id)))
 
@@ -117,7 +117,7 @@ class WriteGiveUp(ApiView):
         """Do so; 409 if it does not wait any more."""
         write = _find(request, write_id)
         refuse_members(request)
-        if not writes.give_up(write):
+        if not queue.give_up(write):
             raise Conflict("It is not waiting any more.", "not_open")
         return Response(_write_json(_row(request, write_id)))
 
@@ -142,20 +142,20 @@ class PhotoUndo(ApiView):
         refuse_members(request)
         try:
             taken_back = undo_last(photo, request.user)
-        except writes.NothingToUndo as reason:
+        except queue.NothingToUndo as reason:
             raise Conflict(str(reason), "nothing_to_undo") from None
         return Response({"photo_id": str(photo_id), **taken_back})
 
 
 def _find(request: Request, write_id: UUID) -> FileWrite:
-    write = writes.visible_writes(request.user).select_related("library").filter(pk=write_id).first()
+    write = queue.visible_writes(request.user).select_related("library").filter(pk=write_id).first()
     if write is None:
         raise Http404
     return write
 
 
 def _row(request: Request, write_id: UUID) -> dict[str, Any]:
-    return writes.visible_writes(request.user).filter(pk=write_id).values(*COLUMNS).get()
+    return queue.visible_writes(request.user).filter(pk=write_id).values(*COLUMNS).get()
 
 
 def _write_json(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""What the API's schema says of the parameters that `catalog.filters` reads."""
+"""What the API's schema says of the parameters that `catalog.browsing.filters` reads."""
 
 from typing import Any
 from uuid import UUID
 
-from catalog.filters import LONGEST_FOLDER, LONGEST_TEXT, LONGEST_TIME, MOST_LIBRARIES
+from catalog.browsing.filters import LONGEST_FOLDER, LONGEST_TEXT, LONGEST_TIME, MOST_LIBRARIES
 from catalog.models import Photo
 from photolala.web.views import query
 

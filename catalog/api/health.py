@@ -18,7 +18,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import cache_tree
+from catalog.cache import tree
 from catalog.models import Library
 from operations.hearing import unheard
 from operations.models import ClockReading, Operation, State
@@ -140,14 +140,14 @@ def _cache_tree() -> str:
     """Write and delete an object, but not each time that anybody in the world asks: a bucket's owner pays for it."""
     global _kept
     storage, asked, answer = _kept
-    if storage is not cache_tree.cache() or time.monotonic() - asked > KEEP_SECONDS:
+    if storage is not tree.cache() or time.monotonic() - asked > KEEP_SECONDS:
         answer = _try_cache_tree()
-        _kept = (cache_tree.cache(), time.monotonic(), answer)
+        _kept = (tree.cache(), time.monotonic(), answer)
     return answer
 
 
 def _try_cache_tree() -> str:
-    storage = cache_tree.cache()
+    storage = tree.cache()
     name = f"health/{uuid.uuid4()}"
     try:
         storage.delete(storage.save(name, ContentFile(b"ok")))

@@ -9,10 +9,10 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import imports as verbs
-from catalog.libraries import LibraryRefused
+from catalog.importing import requests as verbs
 from catalog.models import Import, ImportItem, Library
-from catalog.told import source_for_eyes_of, told_of_import
+from catalog.roots.folders import LibraryRefused
+from catalog.roots.told import source_for_eyes_of, told_of_import
 from operations.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text

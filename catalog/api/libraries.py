@@ -13,13 +13,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
-from catalog import libraries as verbs
-from catalog.last_scans import SOURCE_TROUBLES, last_scans, stopped_json
-from catalog.library_changes import SettingRefused, change, check_settings
+from catalog.libraries import adding as verbs
+from catalog.libraries import forget
+from catalog.libraries import members as libraries_members
+from catalog.libraries.relocate import relocate
+from catalog.libraries.settings import SettingRefused, change, check_settings
+from catalog.libraries.waiting import waiting_in
 from catalog.models import Library, Membership
-from catalog.relocating import relocate
-from catalog.told import told
-from catalog.waiting_work import waiting_in
+from catalog.roots import folders
+from catalog.roots.told import told
+from catalog.scanning import requests
+from catalog.scanning.requests import SOURCE_TROUBLES, last_scans, stopped_json
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, idempotent
 from operations.models import Operation
@@ -252,7 +256,7 @@ class LibraryList(ApiView):
         wanted = dict(body.validated_data)
         try:
             library = verbs.add_library(request.user, wanted.pop("folder"), wanted.pop("name", None), **wanted)
-        except verbs.LibraryRefused as refused:
+        except folders.LibraryRefused as refused:
             raise Unprocessable(str(refused), "folder_refused") from None
         return made(library_json(library, request.user, "owner"), "library", library.pk)
 
@@ -264,7 +268,7 @@ class LibraryDetail(ApiView):
     def get(self, request: Request, library_id: UUID) -> Response:
         """Return it."""
         library = find_library(request, library_id)
-        return Response(library_json(library, request.user, verbs.role_of(library, request.user)))
+        return Response(library_json(library, request.user, libraries_members.role_of(library, request.user)))
 
     @documented(
         "libraries_update",
@@ -286,7 +290,7 @@ class LibraryDetail(ApiView):
         if root is not None:
             try:
                 library = relocate(library, request.user, root)
-            except verbs.LibraryRefused as refused:
+            except folders.LibraryRefused as refused:
                 raise Unprocessable(str(refused), "folder_refused") from None
         try:
             library = change(library, **body.validated_data)
@@ -324,7 +328,7 @@ class LibraryDetail(ApiView):
                 waiting=waiting.count,
                 **asdict(waiting),
             )
-        verbs.forget_library(library)
+        forget.forget_library(library)
         return Response(status=204)
 
 
@@ -359,11 +363,11 @@ class Scan(ApiView):
         library = find_library(request, library_id)
         body = ScanBody(data=request.data)
         body.is_valid(raise_exception=True)
-        if verbs.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
+        if libraries_members.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
             raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
         if library.source == "device":
             raise Unprocessable("What lies on a phone is told by the phone itself; there is nothing to scan.", "device")
-        return started(request, lambda: verbs.start_scan(library, request.user, **body.validated_data))
+        return started(request, lambda: requests.start_scan(library, request.user, **body.validated_data))
 
 
 class Members(ApiView):
@@ -399,8 +403,8 @@ class Members(ApiView):
         if user is None:
             raise Unprocessable("There is no user of that name. Nothing was changed.", "no_such_user")
         try:
-            membership = verbs.set_member(library, user, body.validated_data["role"])
-        except verbs.LibraryRefused as refused:
+            membership = libraries_members.set_member(library, user, body.validated_data["role"])
+        except folders.LibraryRefused as refused:
             raise Unprocessable(str(refused), "member_refused") from None
         return made(_member_json(membership), "members", library.pk)
 
@@ -421,7 +425,7 @@ class Members(ApiView):
         if library.owner_id != request.user.pk and user_id != request.user.pk:
             raise PermissionDenied("Only the owner of a library may do that.")
         user = User.objects.filter(pk=user_id).first()
-        if user is None or not verbs.remove_member(library, user):
+        if user is None or not libraries_members.remove_member(library, user):
             raise NotThere("That user is no member of this library.", "no_member")
         return Response(status=204)
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import renditions, serving
+from catalog.browsing import renditions, serve
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, documented, query
@@ -31,7 +31,7 @@ class Thumbnail(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serving.serve_thumbnail(request._request, serving.find(request.user, photo_id))
+        return serve.serve_thumbnail(request._request, serve.find(request.user, photo_id))
 
 
 class Preview(ApiView):
@@ -47,7 +47,7 @@ class Preview(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serving.serve_preview(request._request, serving.find(request.user, photo_id))
+        return serve.serve_preview(request._request, serve.find(request.user, photo_id))
 
 
 class Original(ApiView):
@@ -67,7 +67,7 @@ class Original(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serving.serve_original(request._request, serving.find(request.user, photo_id))
+        return serve.serve_original(request._request, serve.find(request.user, photo_id))
 
 
 class RenditionStatus(serializers.Serializer):
@@ -97,7 +97,7 @@ class Rendition(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serving.serve_rendition(request._request, self._film(request, photo_id))
+        return serve.serve_rendition(request._request, self._film(request, photo_id))
 
     @documented(
         "photos_rendition_make",
@@ -114,8 +114,8 @@ class Rendition(ApiView):
         status = renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
         return Response({"state": status.state, "progress": status.progress, "reason": status.reason})
 
-    def _film(self, request: Request, photo_id: UUID) -> serving.Stored:
-        photo = serving.find(request.user, photo_id)
+    def _film(self, request: Request, photo_id: UUID) -> serve.Stored:
+        photo = serve.find(request.user, photo_id)
         if photo.asset_id:
             raise NotThere("This is on the phone only. Upload it into a library to see it here.", "on_the_device")
         if not photo.media_type.startswith("video/") or not photo.photo_md5:
@@ -159,4 +159,4 @@ class Metadata(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serving.serve_metadata(request._request, request.user, photo_id)
+        return serve.serve_metadata(request._request, request.user, photo_id)

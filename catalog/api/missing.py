@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.known_contents import IN_TRASH, MOST_AT_ONCE, known_contents
+from catalog.importing.contents import IN_TRASH, MOST_AT_ONCE, known_contents
 from catalog.models import Photo
 from photolala.web.views import ApiView, RequestBody, documented
 

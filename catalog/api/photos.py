@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
-from catalog import dates, queries
 from catalog.api.filter_parameters import PARAMETERS
-from catalog.favourites import FULL, MOST_AT_ONCE, FavouriteAnswer
-from catalog.filters import NAMES, PhotoFilters
+from catalog.browsing import photo_lists
+from catalog.browsing.filters import NAMES, PhotoFilters
+from catalog.edits import dates
+from catalog.edits.favourites import FULL, MOST_AT_ONCE, FavouriteAnswer
+from catalog.edits.ratings import set_rating
+from catalog.edits.stars import star, star_many
 from catalog.models import Favourite, Library, Photo
-from catalog.ratings import set_rating
-from catalog.stars import star, star_many
 from photolala.web.bulk import BulkBody, BulkError, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters
@@ -109,7 +110,7 @@ class PhotoList(ApiView):
         """Return a page."""
         check_parameters(request.query_params, NAMES | {"limit", "cursor"})
         filters = PhotoFilters.from_query(request.query_params)
-        page = queries.photo_page(request.user, filters, request.query_params, LIST_COLUMNS)
+        page = photo_lists.photo_page(request.user, filters, request.query_params, LIST_COLUMNS)
         return Response(envelope(page, [photo_json(row) for row in page.rows], request))
 
 
@@ -159,7 +160,7 @@ class PhotoDetail(ApiView):
         return Response(self._facts(request, photo_id))
 
     def _facts(self, request: Request, photo_id: UUID) -> dict[str, Any]:
-        found = queries.with_own_stars(Photo.objects.visible_to(request.user).filter(pk=photo_id), request.user)
+        found = photo_lists.with_own_stars(Photo.objects.visible_to(request.user).filter(pk=photo_id), request.user)
         editable = Library.objects.editable_by(request.user).filter(pk=OuterRef("library_id"))
         row = found.annotate(can_edit=Exists(editable)).values(*DETAIL_COLUMNS, "stars", "can_edit").first()
         if row is None:

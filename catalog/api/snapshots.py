@@ -7,12 +7,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.after_restore import ScanNeeded
-from catalog.purging import CountDiffers, start_purge
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
-from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept
-from catalog.told import told
+from catalog.files.purge import CountDiffers, start_purge
+from catalog.history.after_restore import ScanNeeded
+from catalog.history.compare import MOST_COMPARED, diff_kept
+from catalog.history.copies import SnapshotNotKept
+from catalog.history.restore import start_restore
+from catalog.roots.told import told
+from catalog.scanning.rebuild import start_rebuild
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, idempotent
 from photolala.web.parameters import check_parameters

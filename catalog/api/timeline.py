@@ -5,10 +5,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import queries
 from catalog.api.filter_parameters import PARAMETERS
-from catalog.filters import NAMES, PhotoFilters
-from catalog.timeline import MOST_BUCKETS
+from catalog.browsing import photo_lists
+from catalog.browsing.filters import NAMES, PhotoFilters
+from catalog.browsing.timeline import MOST_BUCKETS
 from photolala.web.parameters import check_parameters
 from photolala.web.views import ApiView, documented, query
 
@@ -53,7 +53,7 @@ class Buckets(ApiView):
     def get(self, request: Request) -> Response:
         """Return them all."""
         check_parameters(request.query_params, NAMES)
-        return Response(queries.timeline_buckets(request.user, PhotoFilters.from_query(request.query_params)))
+        return Response(photo_lists.timeline_buckets(request.user, PhotoFilters.from_query(request.query_params)))
 
 
 class Bucket(ApiView):
@@ -82,5 +82,5 @@ class Bucket(ApiView):
         """Return the arrays."""
         check_parameters(request.query_params, NAMES | {"bucket"})
         filters = PhotoFilters.from_query(request.query_params)
-        arrays = queries.timeline_bucket(request.user, filters, request.query_params.getlist("bucket"))
+        arrays = photo_lists.timeline_bucket(request.user, filters, request.query_params.getlist("bucket"))
         return Response({**arrays, "favourite": arrays["favorite"]})

@@ -8,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import trash, trash_empty
+from catalog.files import trash, trash_empty
+from catalog.files.purge import CountDiffers
+from catalog.files.trash_rows import TrashRefused
 from catalog.models import TrashItem
-from catalog.purging import CountDiffers
-from catalog.trash_rows import TrashRefused
 from operations.api.operations import OperationBody, started
 from operations.idempotency import KEYED, begun_before, idempotent
 from photolala.web.bulk import BulkBody, bulk_answer

@@ -17,8 +17,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog import uploads
-from catalog.finished_uploads import Fate, fate_of
+from catalog.importing import uploads
+from catalog.importing.finished_uploads import Fate, fate_of
 from catalog.models import FinishedUpload, Import, ImportItem, Upload
 from photolala.web.parameters import utc_text
 from photolala.web.problems import problem

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 
-from catalog import cache_tree
-from catalog.cache_objects import (
+from catalog.cache import tree
+from catalog.cache.objects import (
     ABANDONED_AFTER_SECONDS,
     BATCH,
     KINDS,
@@ -19,10 +19,10 @@ from catalog.cache_objects import (
     cache_objects,
     photo_md5_of,
 )
+from catalog.cache.quota import CacheObject
 from catalog.models import Library, Photo
-from catalog.progress import Progress, quietly
-from catalog.quota import CacheObject
-from catalog.redrawing import draw_again
+from catalog.scanning.redraw import draw_again
+from operations.progress import Progress, quietly
 from operations.templatetags.figures import counted, file_size
 
 from .findings import Finding, error, warning
@@ -71,7 +71,7 @@ def examine_cache(*, full: bool = False, heal: bool = False, progress: Progress 
 
 
 def _probe() -> str:
-    storage = cache_tree.cache()
+    storage = tree.cache()
     try:
         storage.delete(storage.save(f"health/{uuid.uuid4()}", ContentFile(b"ok")))
     except Exception as failure:  # noqa: BLE001  (each storage has its own kinds of errors)
@@ -81,7 +81,7 @@ def _probe() -> str:
 
 def _look(store: CacheObjects, found: _Found, *, full: bool, heal: bool, progress: Progress) -> bool:
     """Compare photos and objects, a part of the MD5s at a time; return whether all were looked at."""
-    libraries = list(Library.objects.filter(source=cache_tree.SHARD).values_list("pk", flat=True))
+    libraries = list(Library.objects.filter(source=tree.SHARD).values_list("pk", flat=True))
     parts = [""]
     if Photo.objects.filter(library__in=libraries).count() > MOST_AT_ONCE:
         parts = [f"{number:02x}" for number in range(256)]
@@ -117,7 +117,7 @@ def _compare(store: CacheObjects, known: dict[str, bool], part: str, found: _Fou
     wanted = {photo_md5 for photo_md5, has_thumbnail in known.items() if has_thumbnail}
     orphans: list[CacheObject] = []
     for kind in KINDS:
-        for one in store.walk("/".join(filter(None, (cache_tree.SHARD, kind, part)))):
+        for one in store.walk("/".join(filter(None, (tree.SHARD, kind, part)))):
             found.objects += 1
             photo_md5 = photo_md5_of(one.name) or ""
             if photo_md5 not in known:

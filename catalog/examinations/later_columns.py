@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from catalog.later_columns import LATER, count_unfilled
+from catalog.entries.read_here import count_unread
 from catalog.models import Library, Photo
-from catalog.read_here import count_unread
+from catalog.scanning.later_columns import LATER, count_unfilled
 
 from .findings import Finding, note
 

@@ -13,18 +13,18 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from catalog.cache.rebuild_folders import abandoned_work
+from catalog.files.trash_strays import adopt_hidden
 from catalog.models import FileWrite, Library, Photo, Upload
-from catalog.progress import Progress, quietly
-from catalog.publishing import require_root
-from catalog.rebuild_folders import abandoned_work
-from catalog.source_for import hold_root, source_for
+from catalog.roots.guard import require_root
+from catalog.roots.reach import hold_root, source_for
+from catalog.roots.trash_folder import TAKEN, opened
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import content_of
 from catalog.sources.replacing import PREFIX
-from catalog.trash_files import TAKEN, opened
-from catalog.trash_strays import adopt_hidden
 from operations.models import ACTIVE, Operation
+from operations.progress import Progress, quietly
 from operations.templatetags.figures import counted
 from photolala.lib.files import remove_if_there
 from photolala.lib.paths import escape_path, unescape_path

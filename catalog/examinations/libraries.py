@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Iterator
 
-from catalog.locations import CACHE_LABEL, cache_location, root_location
+from catalog.entries.counts import note_change
 from catalog.models import Library
-from catalog.progress import Progress, quietly
-from catalog.publishing import note_change
+from catalog.roots.locations import CACHE_LABEL, cache_location, root_location
+from catalog.roots.reach import source_for
 from catalog.snapshots.location import Location
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import snapshot_name
-from catalog.source_for import source_for
 from catalog.sources.base import SourceUnavailable
+from operations.progress import Progress, quietly
 
 from .findings import Finding, note, warning
 

@@ -14,8 +14,8 @@ from django.core.files.storage import FileSystemStorage
 from django.utils import timezone
 from kombu import Connection
 
-from catalog.cache_tree import cache
-from catalog.decoders import writing_decoder
+from catalog.cache.tree import cache
+from catalog.entries.decoders import writing_decoder
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.media.sandbox import REQUIRED
 from operations.hearing import UNHEARD_AFTER, unheard

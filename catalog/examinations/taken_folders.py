@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from catalog.taken_folders import TakenFolders
+from catalog.roots.taken_folders import TakenFolders
 
 from .findings import Finding, error, warning
 

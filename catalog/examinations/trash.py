@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import closing
 
-from catalog import trash_files, trash_movers
+from catalog.entries.counts import refresh_counts
+from catalog.files import trash_files, trash_movers
+from catalog.files.trash_rows import settle
+from catalog.files.trash_strays import adopt
 from catalog.models import Library, TrashItem
-from catalog.progress import Progress, quietly
-from catalog.publishing import refresh_counts, require_root
-from catalog.source_for import hold_root, source_for
+from catalog.roots import trash_folder
+from catalog.roots.guard import require_root
+from catalog.roots.reach import hold_root, source_for
+from catalog.roots.trash_folder import strays_in
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
-from catalog.trash_rows import settle
-from catalog.trash_strays import adopt, strays_in
 from operations.models import ACTIVE, Operation
+from operations.progress import Progress, quietly
 from operations.templatetags.figures import counted
 
 from .findings import Finding, warning
@@ -93,7 +96,7 @@ def _without_rows(library: Library, held: HeldRoot, *, heal: bool) -> Iterator[F
         return
     finding = warning(
         "trash.without_row",
-        f"{counted(files, _FILES)} in {trash_files.FOLDER} of “{library.name}” are known to no row, so they can be neither "
+        f"{counted(files, _FILES)} in {trash_folder.FOLDER} of “{library.name}” are known to no row, so they can be neither "
         "brought back nor emptied.",
         "`manage.py doctor --heal` puts them on the trash page again.",
     )
@@ -130,7 +133,7 @@ def _without_files(library: Library, held: HeldRoot) -> Iterator[Finding]:
         more = ", …" if len(lost) > MOST_NAMED else ""
         yield warning(
             "trash.without_file",
-            f"{counted(len(lost), _PHOTOS)} of “{library.name}” should lie in {trash_files.FOLDER}, and do not: "
+            f"{counted(len(lost), _PHOTOS)} of “{library.name}” should lie in {trash_folder.FOLDER}, and do not: "
             f"{names}{more}. Somebody moved or removed the files.",
             "If you have them elsewhere, copy them back into the library: the next scan knows them again. Restoring them on "
             "the trash page takes them off its list.",

@@ -19,7 +19,7 @@ from catalog.media.limits import Limits
 from catalog.media.wire import encode, send, take
 
 if TYPE_CHECKING:
-    from catalog.media.pool import _Task
+    from catalog.media.task import _Task
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MIB = 1024 * 1024

@@ -13,42 +13,13 @@ from catalog.media.decoder import Decoder, DecoderGone, close_all
 from catalog.media.libraries import HEAVY, ZONE
 from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
+from catalog.media.task import AnyResult, Job, _Task
 from catalog.media.wire import BadMessage
 
 _DIGEST_IN_FLIGHT = 2
 _MOST_BATCH = 40
 _MOST_INNOCENT_STARTS = 5
 TICK_SECONDS = 0.5
-
-AnyResult = SurveyResult | DigestResult | PreviewResult
-
-
-@dataclass(slots=True)
-class Job:
-    """One file for the pool. Opening happens in the parent, everything else in a child."""
-
-    key: Any
-    """The caller's own, never looked at."""
-    name: str
-    """File name, read for a date only."""
-    open: Callable[[], int]
-    """Returns a read-only descriptor, which the pool closes; an OSError becomes the result's problem."""
-    params: dict[str, Any] = field(default_factory=dict)
-    """`zone` (name), `mtime_ns`, `size_bytes`."""
-    sidecars: dict[str, Callable[[], int]] = field(default_factory=dict)
-    """Openers of the files beside it: `xmp`, `takeout`."""
-
-
-@dataclass(slots=True)
-class _Task:
-    job: Job
-    result: AnyResult
-    crashes: int = 0
-    timeouts: int = 0
-    has_facts: bool = False
-    is_alone: bool = False
-    wants_fresh: bool = False
-    """It failed in a process that held much already: its next one must have done nothing before."""
 
 
 @dataclass(slots=True)

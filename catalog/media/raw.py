@@ -6,10 +6,10 @@ import io
 
 from PIL import Image, JpegImagePlugin
 
+from catalog.media.drawing import Drawing, TooLarge, finish, turn_of_embedded
 from catalog.media.facts import Facts
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
-from catalog.media.picture import Drawing, TooLarge, finish, turn_of_embedded
 from catalog.media.source import MemorySource, Source, SourceFile
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from catalog.media.drawing import Drawing, check_size, finish
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
-from catalog.media.picture import Drawing, check_size, finish
 from catalog.media.source import MemorySource, Source, SourceFile
 
 _DEMUXERS = {

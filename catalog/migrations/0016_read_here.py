@@ -1,4 +1,4 @@
-"""Which bytes of a photo were read here. What was catalogued before is looked at by scans (`catalog.read_here`), not now."""
+"""Which bytes of a photo were read here. What was catalogued before is looked at by scans (`catalog.entries.read_here`), not now."""
 
 from typing import Any
 

@@ -11,14 +11,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from catalog import retention
-from catalog.hash_cache import library_hashes
+from catalog.browsing.photo_lists import KEEP_SECONDS
+from catalog.cache.hashes import library_hashes
+from catalog.history import retention
+from catalog.history.compare import MOST_COMPARED, diff_kept
+from catalog.history.copies import SnapshotNotKept, opened
+from catalog.history.restore import start_restore
 from catalog.models import Library, Membership, Photo, Snapshot
-from catalog.queries import KEEP_SECONDS
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
-from catalog.snapshot_history import MOST_COMPARED, SnapshotNotKept, diff_kept, opened
-from catalog.told import told
+from catalog.roots.told import told
+from catalog.scanning.rebuild import start_rebuild
 from operations.running import AlreadyActive
 
 from .frame import library_frame, owned_frame

@@ -14,11 +14,13 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
-from catalog import dates, filing
-from catalog.layouts import folder_of
+from catalog.edits import dates
+from catalog.entries import taken
+from catalog.files import filing
+from catalog.files.layouts import folder_of
+from catalog.files.queue import NothingToUndo, last_done
 from catalog.media.dates import parse_offset
 from catalog.models import Photo
-from catalog.writes import NothingToUndo, last_done
 
 MOST_SHOWN = 100
 HOWS = [("set", "Set one date"), ("shift", "Move them"), ("spread", "Spread them evenly")]
@@ -113,7 +115,7 @@ def change_dates(request: HttpRequest) -> HttpResponse:
         return render(request, "catalog/dates.html", context)
     changed = dates.set_dates(request.user, planned)
     if layout := form.cleaned_data["file_into"]:
-        filing.file_all(request.user, planned, layout)
+        dates.file_all(request.user, planned, layout)
     photo_words = "The photo has its new date" if changed == 1 else f"{changed:,} photos have their new dates"
     messages.success(request, f"{photo_words}. What goes into files is written now; Operations → Writes shows it.")
     return redirect(context["back"])
@@ -188,5 +190,5 @@ def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
         "hows": HOWS,
         "layouts": filing.LAYOUTS if any(photo.library.source == "local" for photo in photos) else [],
         "can_undo": can_undo,
-        "goes_into_files": any(dates.goes_into_file(photo.library) for photo in photos),
+        "goes_into_files": any(taken.goes_into_file(photo.library) for photo in photos),
     }

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from catalog.duplicates import duplicate_groups
+from catalog.browsing.duplicates import duplicate_groups
 from photolala.web.refusals import BadRequest
 
 from .errors import say_problems

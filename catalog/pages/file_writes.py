@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from catalog import writes
+from catalog.files import queue
 from catalog.models import FileWrite
 from photolala.web.keyset import paginate
 from photolala.web.refusals import BadRequest
@@ -65,7 +65,7 @@ def show_writes(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("show") or "waiting"
     if chosen not in GROUPS:
         raise BadRequest("What to show is one of waiting, failed and done.")
-    mine = writes.visible_writes(request.user)
+    mine = queue.visible_writes(request.user)
     rows = mine.filter(state__in=GROUPS[chosen][1]).values(*FIELDS)
     page = paginate(rows, ORDER, {"limit": "100", "cursor": request.GET.get("cursor", "")})
     context: dict[str, Any] = {
@@ -82,7 +82,7 @@ def show_writes(request: HttpRequest) -> HttpResponse:
 @require_POST
 def retry_write(request: HttpRequest, write_id: uuid.UUID) -> HttpResponse:
     """Try one again now."""
-    if writes.retry(_find(request, write_id), request.user):
+    if queue.retry(_find(request, write_id), request.user):
         messages.success(request, "It is tried again now.")
     else:
         messages.warning(request, "It is not waiting any more.")
@@ -93,7 +93,7 @@ def retry_write(request: HttpRequest, write_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def give_up_write(request: HttpRequest, write_id: uuid.UUID) -> HttpResponse:
     """Leave the file as it is."""
-    if writes.give_up(_find(request, write_id)):
+    if queue.give_up(_find(request, write_id)):
         messages.success(request, "The file stays as it is; what you wanted is kept in the catalog.")
     else:
         messages.warning(request, "It is not waiting any more.")
@@ -101,7 +101,7 @@ def give_up_write(request: HttpRequest, write_id: uuid.UUID) -> HttpResponse:
 
 
 def _find(request: HttpRequest, write_id: uuid.UUID) -> FileWrite:
-    write = writes.visible_writes(request.user).select_related("library").filter(pk=write_id).first()
+    write = queue.visible_writes(request.user).select_related("library").filter(pk=write_id).first()
     if write is None:
         raise Http404("There is no such write, or it is not yours to see.")
     return write

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from catalog import queries
+from catalog.browsing import photo_lists
 
 from .errors import say_problems
 from .frame import library_frame
@@ -35,10 +35,10 @@ def show_folder(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     """Show `?directory=` (escaped form, relative to the root): its subfolders and a page of its photos, by name."""
     frame = library_frame(request, library_id, "folders")
     directory = request.GET.get("directory", "").strip("/")
-    if "\0" in directory or not queries.folder_exists(frame["library"], directory):
+    if "\0" in directory or not photo_lists.folder_exists(frame["library"], directory):
         raise Http404("There is no such folder in this library.")
     params = {"limit": PAGE_LENGTH, "cursor": request.GET.get("cursor", "")}
-    subfolders, page = queries.directory(request.user, frame["library"], directory, params, COLUMNS)
+    subfolders, page = photo_lists.directory(request.user, frame["library"], directory, params, COLUMNS)
     context = {**frame, "directory": directory, "crumbs": crumbs(directory), "folders": subfolders, "page": page}
     return render(request, "catalog/folders.html", context)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.http import Http404, HttpRequest
 
-from catalog.last_scans import last_scans, stopped_json
 from catalog.models import Library, Membership
-from catalog.told import told
+from catalog.roots.told import told
+from catalog.scanning.requests import last_scans, stopped_json
 
 
 def library_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from catalog import imports as verbs
-from catalog.libraries import LibraryRefused, folder_choices
+from catalog.importing import requests as verbs
 from catalog.models import Import, ImportItem, Library
-from catalog.told import source_for_eyes_of, told_of_import
+from catalog.roots.folders import LibraryRefused, folder_choices
+from catalog.roots.told import source_for_eyes_of, told_of_import
 from photolala.web.keyset import paginate
 from photolala.web.refusals import BadRequest
 

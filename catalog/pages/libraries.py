@@ -13,10 +13,12 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from catalog import libraries as verbs
-from catalog.last_scans import last_scans, stopped_json
+from catalog.libraries import adding as verbs
 from catalog.models import Library
-from catalog.told import told
+from catalog.roots import folders
+from catalog.roots.told import told
+from catalog.scanning import requests
+from catalog.scanning.requests import last_scans, stopped_json
 from operations.running import AlreadyActive
 
 from .frame import library_frame
@@ -75,7 +77,7 @@ def add(request: HttpRequest) -> HttpResponse:
             time_zone=wanted["time_zone"],
             ratings=wanted["ratings"],
         )
-    except verbs.LibraryRefused as refused:
+    except folders.LibraryRefused as refused:
         return _chooser(request, wanted["folder"], error=str(refused), status=422)
     brought = getattr(library, "brought_entry_count", 0)
     if brought:
@@ -114,7 +116,7 @@ def _start_scan(request: HttpRequest, library: Library, **asked: bool) -> None:
         messages.info(request, "What lies on a phone is told by the phone itself; there is nothing to scan.")
         return
     try:
-        verbs.start_scan(library, request.user, **asked)
+        requests.start_scan(library, request.user, **asked)
     except AlreadyActive:
         messages.info(request, "A scan of this library is under way already.")
 
@@ -136,12 +138,12 @@ def _chooser(request: HttpRequest, folder: str, error: str = "", status: int = 2
         return render(request, "catalog/add.html", context, status=status)
     try:
         context.update(_choices(request, folder))
-    except verbs.LibraryRefused as refused:
+    except folders.LibraryRefused as refused:
         context.update(_choices(request, ""), folder_error=str(refused))
         status = 422 if status == 200 else status
     return render(request, "catalog/add.html", context, status=status)
 
 
 def _choices(request: HttpRequest, folder: str) -> dict[str, Any]:
-    found = verbs.folder_choices(request.user, folder or None)
+    found = folders.folder_choices(request.user, folder or None)
     return {"folder": found.folder, "crumbs": found.crumbs, "choices": found.folders, "is_cut": found.is_cut}

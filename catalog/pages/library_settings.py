@@ -11,11 +11,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
-from catalog import libraries as verbs
-from catalog.library_changes import SETTINGS, SettingRefused, change
+from catalog.libraries import forget as libraries_forget
+from catalog.libraries import members as libraries_members
+from catalog.libraries.relocate import relocate
+from catalog.libraries.settings import SETTINGS, SettingRefused, change
+from catalog.libraries.waiting import waiting_in, waiting_of
 from catalog.models import Library, Membership
-from catalog.relocating import relocate
-from catalog.waiting_work import waiting_in, waiting_of
+from catalog.roots import folders
 
 from .frame import owned_frame
 from .time_zones import time_zone_names
@@ -93,12 +95,12 @@ def save_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     member = User.objects.filter(username=username, is_active=True).first()
     try:
         if member is None:
-            raise verbs.LibraryRefused(
+            raise folders.LibraryRefused(
                 f"There is no user called “{username[:150]}” here. Write the name they sign in with."
             )
         waiting = waiting_of(member, frame["library"])
-        verbs.set_member(frame["library"], member, role)
-    except verbs.LibraryRefused as refused:
+        libraries_members.set_member(frame["library"], member, role)
+    except folders.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
         return _page(request, frame, form, status=422, member_error=str(refused), member_name=username)
     messages.success(request, f"{username} is {role} of this library now.")
@@ -118,7 +120,7 @@ def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         messages.warning(request, f"“{username[:150]}” was no member any more.")
     else:
         waiting = waiting_of(member, frame["library"])
-        verbs.remove_member(frame["library"], member)
+        libraries_members.remove_member(frame["library"], member)
         messages.success(request, f"{member.get_username()} sees this library no longer.")
         if waiting.count:
             messages.info(request, f"What they had begun is finished in your name: {waiting.sentence}.")
@@ -133,7 +135,7 @@ def move(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     folder = request.POST.get("folder", "")
     try:
         library = relocate(frame["library"], request.user, folder)
-    except verbs.LibraryRefused as refused:
+    except folders.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
         return _page(request, frame, form, status=422, move_error=str(refused), move_folder=folder)
     messages.success(request, f"The library lies in {library.root} now. A scan makes sure of every file.")
@@ -156,7 +158,7 @@ def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         )
         return _page(request, frame, SettingsForm(instance=library), status=422, forget_error=sentence)
     name, root = library.name, library.root
-    verbs.forget_library(library)
+    libraries_forget.forget_library(library)
     messages.success(request, f"“{name}” is forgotten. Its photos lie untouched in {root}.")
     return redirect("catalog:libraries")
 

@@ -11,9 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from catalog.after_restore import ScanNeeded, not_in_restored, unsettled_since
+from catalog.files.purge import CountDiffers, start_purge
+from catalog.history.after_restore import ScanNeeded, not_in_restored, unsettled_since
 from catalog.models import Photo
-from catalog.purging import CountDiffers, start_purge
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
 from photolala.web.refusals import BadRequest

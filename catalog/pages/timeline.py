@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
-from catalog import queries
-from catalog.filters import PhotoFilters
+from catalog.browsing import photo_lists
+from catalog.browsing.filters import PhotoFilters
+from catalog.browsing.timeline import UNDATED_BUCKET
 from catalog.models import Library, Photo
-from catalog.timeline import UNDATED_BUCKET
 
 from .errors import say_problems
 from .frame import library_frame
@@ -67,7 +67,7 @@ def show_photo(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
 
     404 if it is not the user's to see, also when it is not there at all.
     """
-    photos = queries.with_own_stars(Photo.objects.visible_to(request.user), request.user)
+    photos = photo_lists.with_own_stars(Photo.objects.visible_to(request.user), request.user)
     photo = photos.select_related("library").filter(pk=photo_id).first()
     if photo is None:
         raise Http404("There is no such photo, or it is not yours to see.")
@@ -84,7 +84,7 @@ def list_photos(request: HttpRequest) -> HttpResponse:
     """Show the timeline as plain pages of links, for browsers without scripts. Takes the API's filters and its cursor."""
     filters = PhotoFilters.from_query(request.GET)
     params = {"limit": PAGE_LENGTH, "cursor": request.GET.get("cursor", "")}
-    page = queries.photo_page(request.user, filters, params, LIST_COLUMNS)
+    page = photo_lists.photo_page(request.user, filters, params, LIST_COLUMNS)
     more = request.GET.copy()
     if page.next_cursor:
         more["cursor"] = page.next_cursor

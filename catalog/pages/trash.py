@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from catalog import trash, trash_empty
+from catalog.files import trash, trash_empty
+from catalog.files.purge import CountDiffers
+from catalog.files.trash_rows import TrashRefused
 from catalog.models import TrashItem
-from catalog.purging import CountDiffers
-from catalog.trash_rows import TrashRefused
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
 

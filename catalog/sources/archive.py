@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from catalog.media.kinds import extension_of
 from catalog.sources import archive_list
 from catalog.sources.base import Directory, Problem, ProblemKind, SourceUnavailable
+from catalog.sources.kinds import extension_of
 from catalog.sources.placing import numbered
 from catalog.sources.replacing import require_room_beside
 from catalog.sources.unpacking import unpack

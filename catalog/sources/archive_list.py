@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from catalog.media.kinds import is_media_name
 from catalog.sources.base import Problem, SourceUnavailable
+from catalog.sources.kinds import is_media_name
 from catalog.sources.names import skipped_part
 
 MOST_ENTRIES = 200_000

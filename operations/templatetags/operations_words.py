@@ -5,8 +5,8 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 
+from operations.kinds import KINDS
 from operations.models import Operation, State
-from operations.running import KINDS
 
 from .figures import rate
 

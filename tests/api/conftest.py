@@ -35,7 +35,7 @@ def clean_cache(settings: Any, tmp_path: Path) -> None:
     settings.STORAGES = {
         **settings.STORAGES,
         "cache": {
-            "BACKEND": "catalog.storage.AtomicFolderStorage",
+            "BACKEND": "catalog.cache.storage.AtomicFolderStorage",
             "OPTIONS": {"location": str(tmp_path / "cache")},
         },
     }

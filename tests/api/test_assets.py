@@ -8,9 +8,9 @@ import pytest
 from django.urls import reverse
 from PIL import Image
 
-from catalog.cache_tree import cache
+from catalog.cache.tree import cache
 from catalog.models import Favourite, Library, Membership, Photo
-from catalog.schedules import start_due_scans
+from catalog.scanning.schedule import start_due_scans
 from operations.models import Operation
 from tests.factories import PASSWORD, make_jpeg
 

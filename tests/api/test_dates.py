@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from catalog import dates
+from catalog.edits import dates
 from catalog.models import FileWrite, Photo
 from tests.factories import make_photo
 
@@ -17,7 +17,7 @@ DATES = f"{API}photos/dates/"
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
 
 
 @pytest.fixture

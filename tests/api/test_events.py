@@ -8,10 +8,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from catalog import favourites
 from catalog.api import events_stream, health
+from catalog.edits import favourites
+from catalog.edits.stars import star
 from catalog.models import Favourite, Library
-from catalog.stars import star
 from operations.models import Operation
 from photolala.lib.peers import Peers
 from tests.factories import make_library, make_photo, make_user
@@ -72,7 +72,7 @@ def test_probes(cast: Cast, anonymous: APIClient, settings: Any, tmp_path: Any) 
     location = str(tmp_path / "file" / "cache")
     settings.STORAGES = {
         **settings.STORAGES,
-        "cache": {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": location}},
+        "cache": {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": location}},
     }
     answer = anonymous.get(f"{API}health/ready")
     assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "ok")

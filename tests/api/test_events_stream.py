@@ -28,7 +28,10 @@ PEOPLE = (
     "print(json.dumps({'tokens': {name: AuthToken.objects.create(user)[1] for name, user in people.items()}, "
     "'session': client.cookies['sessionid'].value}))"
 )
-CHANGE = "from catalog.models import Library; from catalog.publishing import note_change; note_change(Library.objects.get()); "
+CHANGE = (
+    "from catalog.models import Library; from catalog.entries.counts import note_change; "
+    "note_change(Library.objects.get()); "
+)
 STAR = (
     "from accounts.models import User; from catalog.models import Favourite, Library, Photo; from django.utils import timezone; "
     "photo = Photo.objects.create(library=Library.objects.get(), filename='1.jpg', size_bytes=1, mtime_ns=1, "

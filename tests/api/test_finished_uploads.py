@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog import finished_uploads, imports, trash, upload_sweep, uploads
-from catalog.import_origins import staged_path
+from catalog.files import trash
+from catalog.importing import cleanup, finished_uploads, requests, upload_sweep, uploads
+from catalog.importing.origins import staged_path
 from catalog.models import Alias, FinishedUpload, Import, ImportItem, Membership, Photo, TrashItem, Upload
 from tests.factories import make_library, make_photo
 from tests.photos import make_jpeg
@@ -49,9 +50,9 @@ def test_a_finished_upload_says_its_full_length_until_it_expires(cast, alice, bo
     assert (dropped.status_code, dropped.json()["type"]) == (409, "urn:photolala:problem:complete")
     assert bob.head(address, **TUS).status_code == 404
     assert Photo.objects.get().state == "ready" and not Upload.objects.exists()
-    assert imports.forget_old_uploads(timezone.now() + timedelta(days=2)) == 0
+    assert cleanup.forget_old_uploads(timezone.now() + timedelta(days=2)) == 0
     assert alice.head(address, **TUS).status_code == 200
-    assert imports.forget_old_uploads(timezone.now() + timedelta(days=8)) == 0
+    assert cleanup.forget_old_uploads(timezone.now() + timedelta(days=8)) == 0
     assert alice.head(address, **TUS).status_code == 404
 
 
@@ -198,7 +199,7 @@ def test_a_thousand_contents_are_one_query(cast, alice):
 
 def test_items_name_upload_import_photo_and_the_path_as_sent(cast, alice, data, tmp_path):
     other = make_jpeg(tmp_path / "b.jpg", seed=2, taken="2024:05:18 12:00:00").read_bytes()
-    wanted = imports.open_batch(cast.library, cast.alice)
+    wanted = requests.open_batch(cast.library, cast.alice)
     one = send(alice, cast.library, data, "./DCIM\\a.jpg", **{"import": str(wanted.pk)})
     two = send(alice, cast.library, other, "DCIM/a.jpg", **{"import": str(wanted.pk)})
     three = send(alice, cast.library, data, "E/again.jpg", **{"import": str(wanted.pk)})
@@ -238,16 +239,16 @@ def test_an_import_that_waited_for_an_upload_that_expired_is_finished(cast, alic
     create(alice, 5, filename="b.jpg", library=str(cast.library.pk))
     run_import(cast.library)
     assert finished_at(alice) is None
-    imports.forget_old_uploads(timezone.now() + timedelta(days=4))
+    cleanup.forget_old_uploads(timezone.now() + timedelta(days=4))
     assert finished_at(alice)
 
 
 def test_stopping_and_retrying_say_when(cast, alice, data):
     send(alice, cast.library, data)
     wanted = Import.objects.get()
-    assert imports.stop(wanted) == 1
+    assert requests.stop(wanted) == 1
     assert ImportItem.objects.get().finished_at and finished_at(alice)
-    assert imports.retry(wanted, cast.alice) == 1
+    assert requests.retry(wanted, cast.alice) == 1
     assert ImportItem.objects.get().finished_at is None and finished_at(alice) is None
     run_import(cast.library)
     assert ImportItem.objects.get().finished_at and finished_at(alice)

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from catalog import trash
+from catalog.files import trash
 from catalog.models import Import, Membership, Photo, TrashItem
 from operations import idempotency, tasks
 from operations.models import Operation, StoredAnswer

@@ -182,7 +182,7 @@ def test_entries_cost_the_same_however_many(cast: Cast, django_assert_num_querie
 
 
 def test_snapshots(cast: Cast, alice: APIClient, charlie: APIClient, settings: Any, tmp_path: Path) -> None:
-    from catalog.source_for import source_for
+    from catalog.roots.reach import source_for
 
     data = b"SQLite format 3\0" * 10
     md5 = "0" * 31 + "1"

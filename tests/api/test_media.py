@@ -15,10 +15,11 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 from rest_framework.test import APIClient
 
-from catalog import previews, serving
-from catalog.media.pool import Job
+from catalog.browsing import serve
+from catalog.entries import previews
+from catalog.media.task import Job
 from catalog.models import Photo, PhotoMetadata
-from catalog.source_for import source_for
+from catalog.roots.reach import source_for
 from photolala.web import ranges
 from tests.factories import make_jpeg, make_library, make_photo
 
@@ -120,7 +121,7 @@ def test_a_preview_is_made_once(cast: Cast, alice: APIClient, tmp_path: Path, mo
     data = body_of(alice.get(at(photo, "preview")))
     assert Image.open(io.BytesIO(data)).size == (1600, 800)
     assert cached(tmp_path, "previews", photo.photo_md5).read_bytes() == data
-    monkeypatch.setattr(serving, "_make_preview", lambda photo: pytest.fail("made again"))
+    monkeypatch.setattr(serve, "_make_preview", lambda photo: pytest.fail("made again"))
     assert body_of(alice.get(at(photo, "preview"))) == data
 
 
@@ -138,7 +139,7 @@ def test_nobody_puts_another_picture_into_the_cache_of_all(
     os.utime(path, ns=(times, times))
     assert charlie.get(at(copy, "preview")).status_code == 409
     assert not cached(tmp_path, "previews", mine.photo_md5).exists()
-    monkeypatch.setattr(serving, "LARGEST_HASHED_BYTES", 10)  # too large to be hashed while a person waits
+    monkeypatch.setattr(serve, "LARGEST_HASHED_BYTES", 10)  # too large to be hashed while a person waits
     answer = charlie.get(at(copy, "preview"))
     assert answer.status_code == 200
     assert not cached(tmp_path, "previews", mine.photo_md5).exists()
@@ -325,7 +326,7 @@ def test_what_cannot_be_kept_is_shown_all_the_same(cast: Cast, alice: APIClient,
     location = str(tmp_path / "full" / "cache")
     settings.STORAGES = {
         **settings.STORAGES,
-        "cache": {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": location}},
+        "cache": {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": location}},
     }
     for kind in KINDS:
         assert alice.get(at(photo, kind)).status_code == 200, kind

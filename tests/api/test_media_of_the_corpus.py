@@ -10,10 +10,10 @@ import pytest
 from django.core.cache import cache
 from PIL import Image
 
-from catalog.libraries import start_scan
+from catalog.cache.prune import prune_cache
+from catalog.entries.previews import PREVIEW_EDGE_PX
 from catalog.models import Photo
-from catalog.previews import PREVIEW_EDGE_PX
-from catalog.pruning import prune_cache
+from catalog.scanning.requests import start_scan
 from operations.models import State
 from operations.running import execute
 from tests.catalog.media.test_corpus import CORPUS

@@ -8,7 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from catalog.api.filter_parameters import PARAMETERS
-from catalog.filters import NAMES
+from catalog.browsing.filters import NAMES
 from catalog.models import Favourite, Photo
 from tests.factories import make_library, make_photo, make_photos
 

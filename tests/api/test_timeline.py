@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from catalog import timeline
+from catalog.browsing import timeline
 from catalog.models import Favourite, Library
 from tests.factories import make_library, make_photo, make_photos
 

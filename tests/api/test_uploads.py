@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from catalog import imports, upload_sweep, uploads
-from catalog.import_origins import staged_path
+from catalog.importing import cleanup, requests, upload_sweep, uploads
+from catalog.importing.origins import staged_path
 from catalog.models import Import, ImportItem, Library, Membership, Upload
 from catalog.tasks import import_what_waits
 from operations.models import Operation
@@ -42,7 +42,7 @@ def patch(client: Any, address: str, offset: int, data: bytes, **more: str) -> A
 
 
 def run_import(library: Library) -> None:
-    imports.start_importing(library, library.owner)
+    requests.start_importing(library, library.owner)
     for operation in Operation.objects.filter(kind="import", state="pending"):
         assert execute(operation.pk).state == "completed"
 
@@ -161,7 +161,7 @@ def test_two_connections_cannot_write_one_file(cast, alice, data):
 
 
 def test_what_arrived_before_the_connection_broke_is_kept(cast, data):
-    wanted = imports.open_batch(cast.library, cast.alice)
+    wanted = requests.open_batch(cast.library, cast.alice)
     upload = uploads.begin(cast.alice, wanted, "DCIM/a.jpg", len(data))
     sent = iter([data[:40], OSError("gone")])
 
@@ -179,7 +179,7 @@ def test_what_arrived_before_the_connection_broke_is_kept(cast, data):
 
 def sent_whole_but_not_told(cast, data, name="a.jpg"):
     """Send a file whose last piece arrives in a process that dies right before the row says so."""
-    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), name, len(data))
+    upload = uploads.begin(cast.alice, requests.open_batch(cast.library, cast.alice), name, len(data))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(uploads, "take_in", lambda upload: sys.exit(9))
         uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
@@ -220,7 +220,7 @@ def test_the_schedule_takes_whole_files_in(cast, data, name, tmp_path, settings)
 
 
 def test_a_piece_whose_checksum_was_not_compared_any_more_does_not_count(cast, alice, data):
-    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    upload = uploads.begin(cast.alice, requests.open_batch(cast.library, cast.alice), "a.jpg", len(data))
     address = f"{API}uploads/{upload.pk}/"
     assert patch(alice, address, 0, data[:50]).status_code == 204
     spoilt = b"?" * (len(data) - 50)
@@ -237,7 +237,7 @@ def test_a_piece_whose_checksum_was_not_compared_any_more_does_not_count(cast, a
 
 
 def test_rows_and_bytes_that_disagree_are_settled(cast, data):
-    wanted = imports.open_batch(cast.library, cast.alice)
+    wanted = requests.open_batch(cast.library, cast.alice)
     hour = timezone.now() + timedelta(hours=1)
     bare = uploads.begin(cast.alice, wanted, "bare.jpg", 10)  # a row without bytes
     staged_path(cast.alice.pk, bare.pk).unlink()
@@ -252,7 +252,7 @@ def test_rows_and_bytes_that_disagree_are_settled(cast, data):
     stray = staged_path(cast.alice.pk, uuid4())  # bytes without a row
     stray.write_bytes(b"x")
     assert upload_sweep.tidy() == 1  # the others may be under way
-    assert upload_sweep.tidy(hour) == 1 and imports.forget_old_uploads(hour) == 1
+    assert upload_sweep.tidy(hour) == 1 and cleanup.forget_old_uploads(hour) == 1
     assert set(Upload.objects.values_list("filename", flat=True)) == {"longer.jpg", "short.jpg"}
     assert uploads.offset_of(longer) == 0
     run_import(cast.library)
@@ -261,15 +261,15 @@ def test_rows_and_bytes_that_disagree_are_settled(cast, data):
 
 
 def test_what_arrived_whole_is_kept_until_it_is_imported(cast, data):
-    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    upload = uploads.begin(cast.alice, requests.open_batch(cast.library, cast.alice), "a.jpg", len(data))
     uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
-    assert imports.forget_old_uploads(timezone.now() + timedelta(days=400)) == 0
+    assert cleanup.forget_old_uploads(timezone.now() + timedelta(days=400)) == 0
     run_import(cast.library)
     assert (cast.root / "2024" / "05" / "a.jpg").read_bytes() == data
 
 
 def test_what_has_just_arrived_cannot_be_given_up(cast, data):
-    upload = uploads.begin(cast.alice, imports.open_batch(cast.library, cast.alice), "a.jpg", len(data))
+    upload = uploads.begin(cast.alice, requests.open_batch(cast.library, cast.alice), "a.jpg", len(data))
     stale = Upload.objects.get()
     uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
     with pytest.raises(uploads.UploadRefused, match="has arrived"):
@@ -286,7 +286,7 @@ def test_bounds(cast, alice, settings, monkeypatch):
     refused = create(alice, 700, filename="b.jpg", library=str(cast.library.pk))
     assert (refused.status_code, refused.json()["type"]) == (507, "urn:photolala:problem:no_space")
     assert Upload.objects.count() == 1
-    assert imports.forget_old_uploads(timezone.now() + timedelta(days=4)) == 1
+    assert cleanup.forget_old_uploads(timezone.now() + timedelta(days=4)) == 1
 
 
 def test_imports_of_folders(cast, alice, bob, charlie, settings, tmp_path, data):

@@ -7,8 +7,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from catalog.edits.ratings import set_rating
 from catalog.models import Favourite, FileWrite, Membership, Photo
-from catalog.ratings import set_rating
 from tests.factories import make_photo
 
 from .conftest import API, Cast, client_of
@@ -20,7 +20,7 @@ WRITES = f"{API}writes/"
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
 
 
 @pytest.fixture

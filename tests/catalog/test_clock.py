@@ -6,16 +6,22 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from catalog import imports, schedules, trash_empty, uploads, writes
-from catalog.imports import open_batch
+from catalog.edits.ratings import set_rating
+from catalog.entries import pending_writes
+from catalog.files import queue, trash_empty
+from catalog.files.trash import trash_photos
+from catalog.files.trash_movers import is_abandoned
+from catalog.importing import cleanup, uploads
+from catalog.importing.requests import open_batch
 from catalog.models import FileWrite, Library, TrashItem, Upload
-from catalog.ratings import set_rating
-from catalog.scan_rows import claim_digests
-from catalog.trash import trash_photos
-from catalog.trash_movers import is_abandoned
+from catalog.scanning import schedule
+from catalog.scanning.queue import claim_digests
 from operations.models import Operation
 from operations.running import execute
-from tests.catalog.test_trash import library, photo  # noqa: F401
+from tests.catalog.files.test_trash import (
+    library,  # noqa: F401
+    photo,
+)
 
 pytestmark = pytest.mark.django_db
 YEAR = timedelta(days=365)
@@ -32,7 +38,7 @@ def test_a_year_ahead_for_a_moment_empties_no_trash(library):  # noqa: F811
 def test_a_year_ahead_for_a_moment_removes_no_upload(library):  # noqa: F811
     upload = uploads.begin(library.owner, open_batch(library, library.owner), "new.jpg", 10)
     with time_machine.travel(timezone.now() + YEAR):
-        assert imports.forget_old_uploads() == 0
+        assert cleanup.forget_old_uploads() == 0
     assert Upload.objects.filter(pk=upload.pk).exists()
 
 
@@ -41,7 +47,7 @@ def test_a_star_given_before_the_clock_was_set_back_is_written(library, back, mo
     set_rating(library.owner, photo(library, "1.jpg").pk, 4)
     right = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: right() - back)  # of Photolala alone: buckets refuse who is so late
-    assert writes.start_all_due() == 1
+    assert queue.start_all_due() == 1
     execute(Operation.objects.get(kind="write").pk)
     assert FileWrite.objects.get().state == FileWrite.State.DONE
 
@@ -49,13 +55,13 @@ def test_a_star_given_before_the_clock_was_set_back_is_written(library, back, mo
 @pytest.mark.parametrize("attempts", [1, 2, 3, 4, 5, 9])
 def test_a_retry_waits_for_its_time_and_never_for_longer(library, attempts):  # noqa: F811
     set_rating(library.owner, photo(library, "1.jpg").pk, 4)
-    wait = writes.wait_before(attempts)
+    wait = pending_writes.wait_before(attempts)
     FileWrite.objects.update(attempts=attempts, try_at=timezone.now() + wait)
-    assert not FileWrite.objects.filter(writes.is_due()).exists()
+    assert not FileWrite.objects.filter(pending_writes.is_due()).exists()
     with time_machine.travel(timezone.now() + wait + timedelta(seconds=1)):
-        assert FileWrite.objects.filter(writes.is_due()).exists()
+        assert FileWrite.objects.filter(pending_writes.is_due()).exists()
     with time_machine.travel(timezone.now() - timedelta(minutes=1)):
-        assert FileWrite.objects.filter(writes.is_due()).exists()
+        assert FileWrite.objects.filter(pending_writes.is_due()).exists()
 
 
 def test_scans_by_the_schedule_go_on_after_the_clock_was_a_year_ahead(library, monkeypatch):  # noqa: F811
@@ -63,16 +69,16 @@ def test_scans_by_the_schedule_go_on_after_the_clock_was_a_year_ahead(library, m
     Operation.objects.all().delete()
     right = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: right() + YEAR)
-    assert schedules.start_due_scans() == 1
+    assert schedule.start_due_scans() == 1
     operation = Operation.objects.get()
     execute(operation.pk)
     Library.objects.update(scan_wanted_at=timezone.now())
     monkeypatch.setattr(timezone, "now", right)
-    assert schedules.start_due_scans() == 1
+    assert schedule.start_due_scans() == 1
     execute(Operation.objects.exclude(pk=operation.pk).get().pk)
-    assert schedules.start_due_scans() == 0
+    assert schedule.start_due_scans() == 0
     with time_machine.travel(timezone.now() + timedelta(hours=2)):
-        assert schedules.start_due_scans() == 1
+        assert schedule.start_due_scans() == 1
 
 
 def test_photos_claimed_before_the_clock_was_set_back_are_read(library):  # noqa: F811

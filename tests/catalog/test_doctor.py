@@ -16,7 +16,8 @@ from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.utils import timezone
 
-from catalog import cache_tree, checks, doctor, redrawing
+from catalog import checks, doctor
+from catalog.cache import tree
 from catalog.doctor import examine
 from catalog.examinations import cache as cache_examination
 from catalog.examinations import database as database_examination
@@ -26,12 +27,13 @@ from catalog.examinations.database import examine_database
 from catalog.examinations.findings import Severity
 from catalog.examinations.libraries import examine_libraries
 from catalog.examinations.server import Tool, examine_broker, examine_operations, examine_tools, judge_space
-from catalog.locations import cache_location, root_location
 from catalog.media.pool import DecoderPool
 from catalog.models import Library, Photo
+from catalog.roots.locations import cache_location, root_location
+from catalog.roots.reach import source_for
+from catalog.scanning import redraw
 from catalog.snapshots.pointer import POINTER_NAME
 from catalog.snapshots.schema import snapshot_name
-from catalog.source_for import source_for
 from operations.models import Operation, State
 from operations.running import execute, start
 from photolala.broker import broker_url
@@ -81,7 +83,7 @@ def damage(place, name: str) -> None:
 
 def make_old(name: str, monkeypatch) -> None:
     """Let an object be two days old; in a bucket, whose times cannot be set, let nothing be too young."""
-    storage = cache_tree.cache()
+    storage = tree.cache()
     if isinstance(storage, FileSystemStorage):
         os.utime(storage.path(name), (time.time() - TWO_DAYS,) * 2)
     else:
@@ -158,8 +160,8 @@ def test_a_read_only_root_matters_where_stars_are_to_be_written(library, ratings
 
 def test_missing_and_empty_thumbnails_are_found_and_drawn_again(library):
     lost, empty, _ = Photo.objects.order_by("filename")
-    storage = cache_tree.cache()
-    names = [cache_tree.thumbnail_name(photo.photo_md5) for photo in (lost, empty)]
+    storage = tree.cache()
+    names = [tree.thumbnail_name(photo.photo_md5) for photo in (lost, empty)]
     with storage.open(names[0]) as file:
         picture = file.read()
     storage.delete(names[0])
@@ -176,41 +178,41 @@ def test_missing_and_empty_thumbnails_are_found_and_drawn_again(library):
 def test_a_thumbnail_whose_photo_is_gone_or_another_now_is_not_drawn(library):
     gone, changed, good = Photo.objects.order_by("filename")
     for photo in (gone, changed, good):
-        cache_tree.cache().delete(cache_tree.thumbnail_name(photo.photo_md5))
+        tree.cache().delete(tree.thumbnail_name(photo.photo_md5))
     root = Path(library.root)
     (root / gone.path).unlink()
     (root / changed.path).write_bytes((root / good.path).read_bytes())
     (finding,) = examine_cache(heal=True)
     assert "1 thumbnail was drawn again. The others: " in finding.advice and not finding.healed
-    assert not cache_tree.cache().exists(cache_tree.thumbnail_name(changed.photo_md5))
-    assert cache_tree.cache().exists(cache_tree.thumbnail_name(good.photo_md5))
+    assert not tree.cache().exists(tree.thumbnail_name(changed.photo_md5))
+    assert tree.cache().exists(tree.thumbnail_name(good.photo_md5))
 
 
 def test_no_thumbnail_is_drawn_from_a_root_that_is_away(library):
     photo = Photo.objects.first()
     Path(library.root).rename(Path(library.root).with_name("unplugged"))
-    drawn = redrawing.draw_again([photo.photo_md5])
+    drawn = redraw.draw_again([photo.photo_md5])
     assert (drawn.photo_md5s, drawn.problems) == (set(), [])
 
 
 def test_objects_of_no_photo_are_found_once_old_and_removed(library, monkeypatch):
-    young, old = (cache_tree.thumbnail_name(digit * 32) for digit in "ab")
-    kept = cache_tree.thumbnail_name(Photo.objects.first().photo_md5)
+    young, old = (tree.thumbnail_name(digit * 32) for digit in "ab")
+    kept = tree.thumbnail_name(Photo.objects.first().photo_md5)
     for name in (young, old):
-        cache_tree.cache().save(name, ContentFile(b"x" * 1000))
-    if isinstance(cache_tree.cache(), FileSystemStorage):
+        tree.cache().save(name, ContentFile(b"x" * 1000))
+    if isinstance(tree.cache(), FileSystemStorage):
         assert list(examine_cache()) == []  # they may belong to a scan that is under way
     else:
-        cache_tree.cache().delete(young)
+        tree.cache().delete(young)
     make_old(old, monkeypatch)
     make_old(kept, monkeypatch)
     (finding,) = examine_cache()
     assert finding.code == "cache.orphans"
     assert finding.sentence.startswith("1 object of the cache (1.0 kB) belong")
-    assert cache_tree.cache().exists(old)
+    assert tree.cache().exists(old)
     (healed,) = examine_cache(heal=True)
     assert healed.healed == "1 object was removed."
-    assert not cache_tree.cache().exists(old) and cache_tree.cache().exists(kept)
+    assert not tree.cache().exists(old) and tree.cache().exists(kept)
     assert list(examine_cache()) == []
 
 
@@ -219,7 +221,7 @@ def test_a_large_catalog_is_sampled_and_looked_at_in_full_when_asked(library, mo
     monkeypatch.setattr(cache_examination, "SAMPLE", 1)
     make_photos(library, 40, has_thumbnail=True)
     for photo in Photo.objects.exclude(photo_md5=""):  # of all of them, so that any sample shows it
-        cache_tree.cache().delete(cache_tree.thumbnail_name(photo.photo_md5))
+        tree.cache().delete(tree.thumbnail_name(photo.photo_md5))
     (sampled,) = examine_cache()
     assert sampled.code == "cache.missing" and "of a sample" in sampled.sentence
     (full,) = examine_cache(full=True)
@@ -229,7 +231,7 @@ def test_a_large_catalog_is_sampled_and_looked_at_in_full_when_asked(library, mo
 def test_photos_without_thumbnails_want_none(library):
     Photo.objects.update(has_thumbnail=False)
     for photo in Photo.objects.all():
-        cache_tree.cache().delete(cache_tree.thumbnail_name(photo.photo_md5))
+        tree.cache().delete(tree.thumbnail_name(photo.photo_md5))
     assert list(examine_cache()) == []
 
 
@@ -237,7 +239,7 @@ def test_a_cache_that_takes_nothing_is_an_error(monkeypatch):
     def refuse(self, name, content, max_length=None):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(cache_tree.cache()), "save", refuse)
+    monkeypatch.setattr(type(tree.cache()), "save", refuse)
     (finding,) = examine_cache()
     assert finding.code == "cache.unreachable" and "No space left on device" in finding.sentence
 
@@ -405,7 +407,7 @@ def test_all_is_well(library, quiet_machine):
 
 
 def test_findings_are_printed_worst_first_and_end_with_1(library, quiet_machine):
-    cache_tree.cache().delete(cache_tree.thumbnail_name(Photo.objects.first().photo_md5))
+    tree.cache().delete(tree.thumbnail_name(Photo.objects.first().photo_md5))
     out = StringIO()
     with pytest.raises(SystemExit) as left:
         call_command("doctor", "--full", stdout=out)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from catalog import import_turns, importing
-from catalog.imports import start_folder_import, start_importing
-from catalog.libraries import add_library, start_scan
+from catalog.importing import importer
+from catalog.importing import turns as importing_turns
+from catalog.importing.requests import start_folder_import, start_importing
+from catalog.libraries.adding import add_library
 from catalog.models import ImportItem, Membership, Photo
-from catalog.rebuilding import start_rebuild
+from catalog.scanning.rebuild import start_rebuild
+from catalog.scanning.requests import start_scan
 from operations.models import State
 from operations.running import execute
 from tests.photos import make_library
@@ -64,8 +66,8 @@ def test_an_import_in_turns(library, tmp_path):
 
 
 def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_path, monkeypatch, settings):
-    monkeypatch.setattr(import_turns, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(import_turns, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(importing_turns, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(importing_turns, "LEAST_SECONDS", 0.0)
     execute(start_scan(library, library.owner).pk)
     Membership.objects.create(library=library, user=bob, role=Membership.Role.EDITOR)
     make_library(tmp_path / "many", 35, per_folder=40, size=(32, 24))
@@ -73,13 +75,13 @@ def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_pa
     hers = start_folder_import(library, library.owner, str(tmp_path / "many"), "month", ring=False)
     his = start_folder_import(library, bob, str(tmp_path / "few"), "month", ring=False)
     ends = []
-    write = importing.write_items
+    write = importer.write_items
 
     def note(items, columns):
         ends.extend(item.import_run_id for item in items if item.state == ImportItem.State.IMPORTED)
         write(items, columns)
 
-    monkeypatch.setattr(importing, "write_items", note)
+    monkeypatch.setattr(importer, "write_items", note)
     done = execute(start_importing(library, library.owner).pk)
     assert done.state == State.COMPLETED and done.result["imported"] == len(ends) == 37
     assert ends.index(his.pk) < 20 and ends[-1] == hers.pk

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from operations.api.results import RESULTS
-from operations.running import KINDS
+from operations.kinds import KINDS
 from photolala.api_urls import SchemaOnce
 
 INT32 = range(-(2**31), 2**31)

@@ -30,7 +30,7 @@ from tests.servers.s3 import BUCKET, running_s3, s3_client
 PHOTOS = 40
 PREFIX = "matrix"
 GIVEN = (
-    "from catalog.models import Photo; from catalog.stars import star; from accounts.models import User; "
+    "from catalog.models import Photo; from catalog.edits.stars import star; from accounts.models import User; "
     "u = User.objects.get(); [star(u, p.pk, 4) for p in Photo.objects.order_by('directory', 'filename')[:5]]"
 )
 ONE_RATING = "SELECT count(*) FROM catalog_photo WHERE rating = 4"

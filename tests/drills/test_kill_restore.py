@@ -13,7 +13,7 @@ def test_what_a_killed_restore_left_is_removed_by_the_next(tmp_path: Path) -> No
     drill.prepare()
     drill.finish()
     words = ("snapshots", "restore", drill.library)
-    killed = stopping("catalog.restoring:switch_to", "before", "kill", 1, *words)
+    killed = stopping("catalog.history.restore:switch_to", "before", "kill", 1, *words)
     subprocess.run(killed, env=drill.environment, capture_output=True, check=False)
     working = drill.data / "working"
     assert [path.name.startswith("restore-") for path in working.iterdir()] == [True]

@@ -15,7 +15,7 @@ from tests.photos import make_library
 
 PHOTOS = 150
 START = (
-    "from accounts.models import User; from catalog.models import Library; from catalog.libraries import start_scan; "
+    "from accounts.models import User; from catalog.models import Library; from catalog.libraries.adding import start_scan; "
     f"print(start_scan(Library.objects.get(pk='{LIBRARY_ID}'), User.objects.get(), **{{}}).pk)"
 )
 
@@ -65,7 +65,7 @@ def test_of_two_workers_at_one_operation_one_does_it_once(pair: tuple[Installati
     said = subprocess.run(words, env=together.environment, check=True, capture_output=True).stdout
     operation = said.decode().split()[-1]
     code = (
-        "import catalog.scan; from operations.running import execute; "
+        "import catalog.scanning.scan; from operations.running import execute; "
         f"done = execute('{operation}'); print(done.state if done else 'not mine')"
     )
     workers = [

@@ -413,7 +413,7 @@ def test_deleting_takes_the_files_and_waits_for_no_one(cast: Any) -> None:
 
 
 def test_an_export_survives_the_forgetting_of_its_library(cast: Any) -> None:
-    from catalog.libraries import forget_library
+    from catalog.libraries.forget import forget_library
 
     make_many(cast.library, 3)
     export = exported(cast)

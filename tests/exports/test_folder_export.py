@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from catalog.aliases import note_aliases
+from catalog.identity.aliases import note_aliases
 from exports import folders
 from exports.catalog_exports import ExportRefused
 from exports.destinations import add_destination, check_folder, destination_for_command, start_folder_export

@@ -5,8 +5,8 @@ import os
 import pytest
 from django.db import connection, transaction
 
-from catalog import scan as scan_module
 from catalog.models import Library
+from catalog.scanning import scan as scan_module
 from operations.durability import repeatable_writes
 from operations.running import execute, start
 from photolala.lib.paths import escape_path

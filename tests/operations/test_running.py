@@ -15,18 +15,9 @@ from django.utils import timezone
 from accounts.models import User
 from operations import running, tasks
 from operations.control import NotPossible, cancel, resume
+from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
-from operations.running import (
-    KINDS,
-    AlreadyActive,
-    Kind,
-    LeaseLost,
-    OperationFailed,
-    Run,
-    claim,
-    execute,
-    start,
-)
+from operations.running import AlreadyActive, LeaseLost, OperationFailed, Run, claim, execute, start
 from operations.signals import pause_operations
 from photolala.lib.process import identity, worker_identity
 

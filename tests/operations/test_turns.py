@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from operations import running, tasks, turns
 from operations.hearing import unheard
+from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
-from operations.running import KINDS, Kind, Run, claim, execute, start
+from operations.running import Run, claim, execute, start
 from photolala.lib.process import worker_identity
 
 pytestmark = pytest.mark.django_db

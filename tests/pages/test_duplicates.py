@@ -2,7 +2,7 @@
 
 import hashlib
 
-from catalog.duplicates import duplicate_groups
+from catalog.browsing.duplicates import duplicate_groups
 from catalog.models import Photo
 from tests.factories import make_library, make_photo
 
@@ -57,7 +57,7 @@ def test_pages_follow_each_other(cast, alice, django_assert_num_queries):
 
 
 def test_of_very_many_copies_the_first_are_listed(cast, alice, monkeypatch):
-    monkeypatch.setattr("catalog.duplicates.MOST_COPIES", 3)
+    monkeypatch.setattr("catalog.browsing.duplicates.MOST_COPIES", 3)
     for number in range(5):
         make_photo(cast.library, f"{number}.jpg", data=b"same", on_disk=False)
     (group,), _ = duplicate_groups(cast.alice)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog.libraries import start_scan
 from catalog.models import Favourite, Library, Membership, Photo, Snapshot
 from catalog.pages.folders import crumbs
+from catalog.scanning.requests import start_scan
 from operations.models import Operation, State
 from operations.running import execute
 from photolala.lib.paths import escape_path

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from catalog.libraries import start_scan
-from catalog.rebuilding import start_rebuild, work_folder
+from catalog.scanning.rebuild import start_rebuild, work_folder
+from catalog.scanning.requests import start_scan
 from operations.models import Operation, State
 from operations.running import execute
 from tests.factories import make_photo

@@ -6,7 +6,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.attempts import PER_NAME_AND_ADDRESS
-from catalog.libraries import remove_member, set_member, start_scan
+from catalog.libraries.members import remove_member, set_member
+from catalog.scanning.requests import start_scan
 from operations import control
 from operations.models import Operation, State
 from tests.factories import PASSWORD, make_user

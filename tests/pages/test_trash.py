@@ -2,8 +2,8 @@
 
 from django.urls import reverse
 
+from catalog.files.trash import trash_photos
 from catalog.models import Library, TrashItem
-from catalog.trash import trash_photos
 from operations.models import Operation
 from tests.factories import make_photo
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from catalog.cache_objects import CacheUnavailable
-from catalog.progress import CommandProgress, quietly
-from catalog.pruning import Pruned, prune_cache
+from catalog.cache.objects import CacheUnavailable
+from catalog.cache.prune import Pruned, prune_cache
+from operations.progress import CommandProgress, quietly
 from operations.templatetags.figures import counted, file_size
 from photolala.lib.sizes import parse_size
 

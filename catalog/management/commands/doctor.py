@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from catalog.doctor import Report, examine
-from catalog.progress import CommandProgress, quietly
+from operations.progress import CommandProgress, quietly
 
 EXIT_FINDINGS = 1
 

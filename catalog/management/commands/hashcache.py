@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from catalog.hash_cache import HashCacheStats, hash_cache_stats, prune_hash_cache
-from catalog.progress import CommandProgress, quietly
+from catalog.cache.hashes import HashCacheStats, hash_cache_stats, prune_hash_cache
+from operations.progress import CommandProgress, quietly
 from operations.templatetags.figures import counted, percent
 
 

@@ -5,10 +5,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from catalog.imports import ImportRefused, import_key, start_folder_import
-from catalog.libraries import LibraryRefused
+from catalog.importing.requests import ImportRefused, import_key, start_folder_import
 from catalog.management.targets import known_library
 from catalog.models import Import, Library
+from catalog.roots.folders import LibraryRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive, start
 

@@ -8,12 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from catalog.libraries import role_of
+from catalog.importing.version1 import import_version1
+from catalog.libraries.members import role_of
 from catalog.management.targets import known_library
 from catalog.models import Membership
-from catalog.progress import CommandProgress
 from catalog.version1.read import NotALibraryDatabase
-from catalog.version1_import import import_version1
+from operations.progress import CommandProgress
 
 
 class Command(BaseCommand):

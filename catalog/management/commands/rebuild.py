@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from catalog.rebuilding import KIND, start_rebuild
+from catalog.scanning.rebuild import KIND, start_rebuild
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 

@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from catalog.checks import SETTINGS
-from catalog.libraries import LibraryRefused, add_library
+from catalog.libraries.adding import add_library
 from catalog.models import Library
+from catalog.roots.folders import LibraryRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.models import Operation
 from operations.running import AlreadyActive, start

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from catalog import snapshot_history
+from catalog.history import compare, verify
+from catalog.history.copies import SnapshotNotKept
+from catalog.history.restore import start_restore
 from catalog.models import Library, Snapshot
-from catalog.restoring import start_restore
-from catalog.snapshot_history import SnapshotNotKept
 from catalog.snapshots.publish import KEEP_COUNT
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         self._say({"library": str(library.pk), "snapshots": rows}, lines or ["There are no snapshots yet."], options)
 
     def _verify(self, library: Library, options: dict[str, Any]) -> None:
-        found = snapshot_history.verify(library)
+        found = verify.verify(library)
         lines = [*found.set_aside, *found.repaired, *found.problems]
         lines.append(f"{counted(found.checked, 'file')} verified, {len(found.repaired) or 'nothing'} repaired.")
         self._say(vars(found), lines, options)
@@ -85,19 +85,19 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _diff(self, library: Library, options: dict[str, Any]) -> None:
-        found = snapshot_history.diff_kept(library, options["older"], options["newer"] or library.snapshot_md5)
+        found = compare.diff_kept(library, options["older"], options["newer"] or library.snapshot_md5)
         lines = [f"+ {path}" for path in found.added] + [f"- {path}" for path in found.removed]
         lines += [f"~ {entry.path} ({', '.join(entry.fields)})" for entry in found.changed]
         lines.append(
             f"{found.added_count:,} added, {found.removed_count:,} removed, {found.changed_count:,} changed"
-            f" (at most {snapshot_history.MOST_LISTED} of each are listed)"
+            f" (at most {compare.MOST_LISTED} of each are listed)"
         )
         self._say(found.as_json(), lines, options)
 
     def _prune(self, library: Library, options: dict[str, Any]) -> None:
         if options["keep"] < 1:
             raise CommandError("Keep at least 1: the latest is always kept.", returncode=2)
-        removed = snapshot_history.prune(library, options["keep"])
+        removed = verify.prune(library, options["keep"])
         self._say({"removed": removed}, [*removed, f"Removed {counted(len(removed), 'file')}."], options)
 
     def _restore(self, library: Library, options: dict[str, Any]) -> None:

@@ -14,9 +14,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError
 
 from accounts.models import User
-from catalog.libraries import LibraryRefused, add_library, start_scan
+from catalog.importing.upload_sweep import tidy as tidy_uploads
+from catalog.libraries.adding import add_library
 from catalog.models import Library
-from catalog.upload_sweep import tidy as tidy_uploads
+from catalog.roots.folders import LibraryRefused
+from catalog.scanning.requests import start_scan
 from operations.running import AlreadyActive
 from photolala.lib.paths import escape_path
 from photolala.lib.supervisor import Program, Supervisor

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from catalog.watching import Watcher
+from catalog.scanning.watch import Watcher
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from catalog.entries.pending_writes import KIND, write_key
 from catalog.models import FileWrite, Library
-from catalog.writes import KIND, write_key
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive, start
 from operations.templatetags.figures import counted

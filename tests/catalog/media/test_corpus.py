@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from catalog.media.kinds import is_media_name, sidecars_in
 from catalog.media.limits import Limits
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult, SurveyResult
+from catalog.media.task import Job
+from catalog.sources.kinds import is_media_name, sidecars_in
 
 ROOT = Path(__file__).resolve().parents[3]
 CORPUS = Path(os.environ.get("PHOTOLALA_TEST_CORPUS") or ROOT.parent / "shared" / "corpus")

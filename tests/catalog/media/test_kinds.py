@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.media.kinds import is_media_name, sidecar_for, sidecars_in
+from catalog.sources.kinds import is_media_name, sidecar_for, sidecars_in
 
 
 def test_media_names() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
+from catalog.media.task import Job
 from tests.catalog.media.photos import corner_picture, exif_block, jpeg, with_xmp
 
 STUMBLES = ("crashed", "decoder failed", "time limit", "nonsense", "headers are damaged (")

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from catalog.media.limits import Limits
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
 from catalog.media.results import BadAnswer, DigestResult, apply_wire
+from catalog.media.task import Job
 from catalog.media.wire import BadMessage, encode, take
 from tests.catalog.media.photos import jpeg
 

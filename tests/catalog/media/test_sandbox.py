@@ -15,7 +15,8 @@ from PIL import Image
 
 from catalog.media import sandbox, system_calls
 from catalog.media.limits import DEFAULT_LIMITS
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
+from catalog.media.task import Job
 
 HOSTILE = "tests.catalog.media.hostile_worker"
 FILES = (

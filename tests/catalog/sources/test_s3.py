@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
+from catalog.media.task import Job
 from catalog.sources.base import Directory, FileChanged, SourceUnavailable
 from catalog.sources.s3 import S3Source
 from catalog.sources.s3_client import connect

@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from catalog import writes
-from catalog.dates import Setting, plan, set_dates
+from catalog.edits.dates import Setting, plan, set_dates
+from catalog.edits.stars import star
+from catalog.entries import pending_writes
 from catalog.models import Favourite, FileWrite, Library, Membership, Photo
-from catalog.scan import Scan
+from catalog.scanning.scan import Scan
 from catalog.sources.local import LocalSource
-from catalog.stars import star
 from operations.models import Operation, State
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
@@ -49,7 +49,7 @@ def scan(library: Library, **params: Any) -> Operation:
 
 def write_all(library: Library) -> None:
     """Write what is due into the files."""
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     done = execute(operation.pk) if operation else None
     assert done is None or done.state == State.COMPLETED, (done.error, done.error_detail)
 

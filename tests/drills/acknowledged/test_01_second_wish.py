@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from catalog import writes
+from catalog.edits import undo
+from catalog.files import queue
+from catalog.files.claims import Claims
+from catalog.files.write import Writing
 from catalog.media.delta import apply_delta
 from catalog.media.rewriting import NotWritten
 from catalog.models import FileWrite, Library
 from catalog.sources.replacing import Replacement
-from catalog.write_claims import Claims
-from catalog.writing import Writing
-from tests.catalog.test_ratings import library  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.edits.test_ratings import library  # noqa: F401
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.writers import (
     EVENING,
     NOON,
@@ -116,7 +117,7 @@ def test_the_second_wish_is_to_take_the_last_write_back(library, file):  # noqa:
     two = file.read_bytes()
     rate(library, 5)
     write_and_die(library, *STEPS["after the exchange"])
-    assert writes.undo_rating(photo(library), library.owner) == 0  # the last one that was told of: two stars
+    assert undo.undo_rating(photo(library), library.owner) == 0  # the last one that was told of: two stars
     write_all(library)
     agrees(library, file, 0)
     assert file.read_bytes() != two
@@ -142,7 +143,7 @@ def test_what_was_wanted_before_is_told_as_what_was_there(library, file):  # noq
     done = FileWrite.objects.get()
     assert (done.state, done.wanted, done.previous) == ("done", {"rating": 3}, {"rating": 5})
     assert (done.new_md5, done.base) == (photo(library).photo_md5, {"rating": 0})
-    assert writes.undo_rating(photo(library), library.owner) == 5
+    assert undo.undo_rating(photo(library), library.owner) == 5
     write_all(library)
     agrees(library, file, 5)
 
@@ -168,7 +169,7 @@ def test_a_wish_while_the_file_is_written_keeps_the_way_back(library, file, monk
 
 def test_why_the_first_wish_failed_says_nothing_of_the_second(library, file, monkeypatch):  # noqa: F811
     """The first wish cannot be written, which comes out while the second is given: that is tried nevertheless."""
-    from catalog.file_writer import FileWriter
+    from catalog.files.writer import FileWriter
 
     original, settle = FileWriter.prepare, Claims.settle
 
@@ -190,7 +191,7 @@ def test_why_the_first_wish_failed_says_nothing_of_the_second(library, file, mon
 
 def test_what_cannot_be_found_out_now_is_found_out_later(library, file, monkeypatch):  # noqa: F811
     """The next writer meets an I/O error: what the dead one noted and left stays for the one after it."""
-    from catalog import write_recovery
+    from catalog.files import recovery
 
     before = file.read_bytes()
     rate(library, 5)
@@ -200,7 +201,7 @@ def test_what_cannot_be_found_out_now_is_found_out_later(library, file, monkeypa
         def fail(*_):
             raise OSError(5, os.strerror(5))
 
-        patch.setattr(write_recovery, "take_aside", fail)
+        patch.setattr(recovery, "take_aside", fail)
         with pytest.raises(AssertionError):
             write_all(library)
     write = FileWrite.objects.get()
@@ -215,7 +216,7 @@ def test_what_cannot_be_found_out_now_is_found_out_later(library, file, monkeypa
 
 
 def test_a_write_that_is_given_up_before_that_is_found_out_leaves_nothing_behind(library, file, monkeypatch):  # noqa: F811
-    from catalog import write_recovery
+    from catalog.files import recovery
 
     rate(library, 5)
     write_and_die(library, *STEPS["after the exchange"])
@@ -224,10 +225,10 @@ def test_a_write_that_is_given_up_before_that_is_found_out_leaves_nothing_behind
         def fail(*_):
             raise OSError(5, os.strerror(5))
 
-        patch.setattr(write_recovery, "take_aside", fail)
+        patch.setattr(recovery, "take_aside", fail)
         with pytest.raises(AssertionError):
             write_all(library)
-    assert writes.give_up(FileWrite.objects.get())
+    assert queue.give_up(FileWrite.objects.get())
     scan(library)
     write_all(library)
     assert (stars_in(file), photo(library).rating) == (5, 5)

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalog import scan_rows, verifying
+from catalog.edits.stars import star
+from catalog.entries import rows as entries_rows
+from catalog.entries.listing import doubted
+from catalog.entries.owner_stars import mirror_read_stars
+from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
-from catalog.planning import doubted
-from catalog.ratings import mirror_read_stars
-from catalog.scan import Scan
-from catalog.source_for import source_for
-from catalog.stars import star
-from catalog.writing import Writing
+from catalog.roots.reach import source_for
+from catalog.scanning import verify
+from catalog.scanning.scan import Scan
 
 from .moving import at, library_of, open_writes, scan, write_all
 from .test_10_the_later_wish import in_file
@@ -64,7 +65,7 @@ def test_a_scan_that_read_the_old_version_does_not_tell_of_it_after_the_writer(l
     with frozen_at(Writing, "_land", "before", read_but_not_told):
         write_all(library)
     assert [row["id"] for row in read] == [photo.pk] and not FileWrite.objects.filter(state__in=FileWrite.OPEN).exists()
-    scan_rows.apply_digests(library, read)
+    entries_rows.apply_digests(library, read)
     mirror_read_stars(library, [(row["id"], row["rating"]) for row in read])
     star(alice, photo.pk, 3)  # as it was, as the old version said
     settled(library, 3)
@@ -95,7 +96,7 @@ def test_a_file_that_was_changed_between_the_writer_s_two_steps_is_read_again(
         rate_outside(Path(library.root) / PATH, 4)
         with monkeypatch.context() as patch:
             if is_scan_still_at_it:
-                patch.setattr(verifying, "settle_fresh", lambda *words: 0)
+                patch.setattr(verify, "settle_fresh", lambda *words: 0)
             scan(library)
 
     star(alice, photo.pk, 1)
@@ -103,7 +104,7 @@ def test_a_file_that_was_changed_between_the_writer_s_two_steps_is_read_again(
         write_all(library)
     if is_scan_still_at_it:
         with closing(source_for(library)) as source:
-            verifying.settle_fresh(library, source, lambda: None)
+            verify.settle_fresh(library, source, lambda: None)
     for _ in range(2):
         scan(library)
         write_all(library)

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import trash_files
+from catalog.files import trash_files
+from catalog.files.trash import restore_items, trash_photos
+from catalog.files.trash_empty import start_emptying
 from catalog.models import Photo, TrashItem
-from catalog.trash import restore_items, trash_photos
-from catalog.trash_empty import start_emptying
+from catalog.roots import trash_folder
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_imports import files_of
-from tests.catalog.test_rebuild import library  # noqa: F401
+from tests.catalog.importing.test_imports import files_of
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,7 @@ def test_a_frozen_emptying_that_wakes_deletes_nothing_more(library, monkeypatch,
     assert seen == [files_of(library)]
     assert TrashItem.objects.filter(state="trashed").count() == 2
     assert Photo.objects.filter(library=library).count() == 4
-    lies = list((Path(library.root) / trash_files.FOLDER).glob("*/*.jpg"))
+    lies = list((Path(library.root) / trash_folder.FOLDER).glob("*/*.jpg"))
     assert len(lies) == 2
     assert restore_items(library.owner, library, list(TrashItem.objects.values_list("pk", flat=True))).count == 2
     assert len(files_of(library)) == 4

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from catalog import publishing
-from catalog.libraries import forget_library
+from catalog.entries import counts
+from catalog.libraries.forget import forget_library
 from catalog.models import Library, Photo
 from catalog.sources.local import LocalSource
 from exports import catalog_export, folders, originals
@@ -31,7 +31,7 @@ COUNT = 12
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def library(alice: Any, tmp_path: Path) -> Library:
     library = make_library(alice, tmp_path / "photos")
     for number in range(COUNT):
         make_photo(library, f"{number % 3}/{number}.jpg")
-    publishing.refresh_counts(library)
+    counts.refresh_counts(library)
     return library
 
 
@@ -199,7 +199,7 @@ def test_a_frozen_catalog_export_that_wakes_changes_nothing(
 
     def others_turn() -> None:
         monkeypatch.undo()
-        monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+        monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
         done = take_over(export.operation_id)
         assert done.state == "completed", (done.error, done.error_detail)
         seen.append((done.token, done.result, files_of(export), Export.objects.values().get()))
@@ -257,7 +257,7 @@ def test_a_frozen_folder_export_that_wakes_publishes_nothing(
     done = {name for name, state in records.values() if state == "done"}
     assert done <= {Path(path).name for path in files}
     monkeypatch.undo()
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
     assert take_over(operation.pk).state == "completed"
     files, records = published(destination)
     assert len(files) == COUNT == Photo.objects.count()

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import filing, trash_files
-from catalog.filing import start_filing
+from catalog.edits.ratings import set_rating
+from catalog.entries.pending_writes import start_writing
+from catalog.files import filing as files_filing
+from catalog.files import trash_files
+from catalog.files.filing import start_filing
+from catalog.files.trash import trash_photos
+from catalog.files.trash_rows import settle
 from catalog.models import FileWrite, HashCache, Photo, TrashItem
-from catalog.ratings import set_rating
-from catalog.trash import trash_photos
-from catalog.trash_rows import settle
-from catalog.writes import start_writing
+from catalog.roots import trash_folder
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_imports import files_of
-from tests.catalog.test_rebuild import library  # noqa: F401
-from tests.catalog.test_scan import counts, scan
+from tests.catalog.importing.test_imports import files_of
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
+from tests.catalog.scanning.test_scan import counts, scan
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +50,7 @@ def require_whole(library, *paths):  # noqa: F811
     assert photo.path in paths and photo.state == "ready"
     assert (Path(library.root) / photo.path).is_file() and (Path(library.root) / f"{photo.path}.xmp").is_file()
     assert len(files_of(library)) == 7 and not TrashItem.objects.exists()
-    assert not list((Path(library.root) / trash_files.FOLDER).glob("*"))
+    assert not list((Path(library.root) / trash_folder.FOLDER).glob("*"))
     assert HashCache.objects.filter(library=library, path=photo.path).exists()
 
 
@@ -94,7 +96,7 @@ def test_a_frozen_process_that_wakes_after_another_took_over_changes_nothing(
             Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(days=1))
             with monkeypatch.context() as patch:
                 if is_undone:  # the person thought better of it meanwhile
-                    patch.setattr(filing, "target_of", lambda photo, layout: before)
+                    patch.setattr(files_filing, "target_of", lambda photo, layout: before)
                 again = execute(operation.pk)
             assert again.state == State.COMPLETED, again.error
             seen.append(files_of(library))
@@ -182,7 +184,7 @@ def test_what_is_being_written_is_filed_after_that_and_what_is_being_filed_is_wr
         require_whole(library, "0/0.jpg")
         FileWrite.objects.update(state="pending", claimed_for="")
 
-    monkeypatch.setattr(filing.Filing, "_wait_for_writers", wait)
+    monkeypatch.setattr(files_filing.Filing, "_wait_for_writers", wait)
 
     def write():
         execute(start_writing(library, library.owner).pk)

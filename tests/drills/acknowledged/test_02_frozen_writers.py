@@ -18,15 +18,15 @@ from tests.photos import make_library
 pytestmark = pytest.mark.slow
 RUN = ("writes", "run", "--library", LIBRARY_ID, "--all", "--json")
 STEPS = {
-    "prepared": ("catalog.file_writer:FileWriter.prepare", "after"),
-    "about to prepare": ("catalog.file_writer:FileWriter.prepare", "before"),
+    "prepared": ("catalog.files.writer:FileWriter.prepare", "after"),
+    "about to prepare": ("catalog.files.writer:FileWriter.prepare", "before"),
     "about to exchange": ("catalog.sources.replacing:_exchange", "before"),
     "exchanged": ("catalog.sources.replacing:_exchange", "after"),
 }
 RECOVERING = {
-    "about to recover": ("catalog.write_recovery:take_aside", "before"),
-    "taken aside": ("catalog.write_recovery:take_aside", "after"),
-    "recovered": ("catalog.writing:recover", "after"),
+    "about to recover": ("catalog.files.recovery:take_aside", "before"),
+    "taken aside": ("catalog.files.recovery:take_aside", "after"),
+    "recovered": ("catalog.files.write:recover", "after"),
 }
 
 
@@ -139,7 +139,7 @@ def test_the_last_stars_stand_after_a_frozen_writer_wakes(writers):
 def test_the_last_stars_stand_after_a_frozen_successor_of_a_killed_writer_wakes(writers):
     for number, step in enumerate(RECOVERING.values()):
         writers.rate(number % 4 + 1)
-        killed = writers.start(("catalog.writing:Writing._tell", "before"), "kill")
+        killed = writers.start(("catalog.files.write:Writing._tell", "before"), "kill")
         killed.communicate(timeout=90)
         assert killed.returncode == -signal.SIGKILL
         late = writers.freeze(step)
@@ -158,7 +158,7 @@ def test_the_last_stars_stand_after_a_frozen_successor_of_a_killed_writer_wakes(
 
 def test_a_frozen_writer_that_is_killed_at_last_leaves_all_to_its_successor(writers):
     writers.rate(5)
-    late = writers.freeze(("catalog.writing:Writing._tell", "before"))
+    late = writers.freeze(("catalog.files.write:Writing._tell", "before"))
     writers.rate(2)
     kill(late.pid)
     late.communicate(timeout=90)

@@ -37,13 +37,13 @@ def everything(bench):
 @pytest.mark.parametrize(
     ("step", "when", "number"),
     [
-        ("catalog.import_places:Placer.reserve", "after", 1),  # the hidden names are made
-        ("catalog.import_places:Placer.place", "before", 1),  # the claim is checked
+        ("catalog.importing.places:Placer.reserve", "after", 1),  # the hidden names are made
+        ("catalog.importing.places:Placer.place", "before", 1),  # the claim is checked
         ("catalog.sources.placing:rename_to_free_name", "before", 3),  # copied, not renamed
-        ("catalog.import_places:Placer.place", "after", 1),  # all lie there, without rows
-        ("catalog.importing:Importer._settle", "after", 1),
-        ("catalog.importing:Importer._discard", "before", 1),
-        ("catalog.importing:Importer._bring_late", "after", 1),
+        ("catalog.importing.places:Placer.place", "after", 1),  # all lie there, without rows
+        ("catalog.importing.importer:Importer._settle", "after", 1),
+        ("catalog.importing.importer:Importer._discard", "before", 1),
+        ("catalog.importing.importer:Importer._bring_late", "after", 1),
     ],
 )
 def test_a_late_importer_changes_nothing(bench, step, when, number):

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import libraries
-from catalog.locations import cache_location, root_location
+from catalog.edits.ratings import set_ratings
+from catalog.history.copies import root_md5
+from catalog.history.restore import start_restore
+from catalog.libraries import adding
 from catalog.models import Library, Photo
-from catalog.ratings import set_ratings
-from catalog.rebuild_work import RebuildWork, own_work, remove_work
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
-from catalog.snapshot_history import root_md5
+from catalog.roots.locations import cache_location, root_location
+from catalog.scanning.rebuild import start_rebuild
+from catalog.scanning.rebuild_work import RebuildWork, own_work, remove_work
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import EntryRow, md5_of_name, snapshot_name
 from operations.models import Operation, State
 from operations.running import execute, start
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.test_13_restore import assert_snapshot_says_the_same
 from tests.factories import make_jpeg
 
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def library(alice, tmp_path, settings, monkeypatch) -> Library:
     """A library of six photos with stars, which keeps one earlier snapshot, so that each new one removes one."""
-    folder = {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": str(tmp_path / "cache")}}
+    folder = {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": str(tmp_path / "cache")}}
     settings.STORAGES = {**settings.STORAGES, "cache": folder}  # a bucket has no names to be renamed
-    monkeypatch.setattr("catalog.retention.NEWEST", 2)
+    monkeypatch.setattr("catalog.history.retention.NEWEST", 2)
     settings.KEEP_SNAPSHOTS = (0, 0, 0)
     settings.PHOTO_ROOTS = [str(tmp_path)]
     root = tmp_path / "photos"
@@ -41,7 +41,7 @@ def library(alice, tmp_path, settings, monkeypatch) -> Library:
     for number in range(6):
         (root / f"{number}.jpg").write_bytes(make_jpeg(seed=number))
         os.utime(root / f"{number}.jpg", (1_600_000_000, 1_600_000_000))
-    library = libraries.add_library(alice, str(root), ratings="database")
+    library = adding.add_library(alice, str(root), ratings="database")
     scan(library)
     rate(library, "0.jpg", 1)
     scan(library)
@@ -117,13 +117,13 @@ CASES = [
     (f"{FOLDER}.clear", 1, "scan"),
     (f"{FOLDER}._rename", 2, "restore"),
     (f"{FOLDER}._rename", 3, "rebuild"),
-    ("catalog.publishing:publish", 1, "scan"),
-    ("catalog.publishing:_keep_copy", 1, "scan"),
-    ("catalog.publishing:publish_written", 1, "restore"),
-    ("catalog.restoring:_Switch.apply", 1, "restore"),
-    ("catalog.restoring:_Switch.apply", 1, "rebuild"),
-    ("catalog.rebuilding:open_snapshot", 1, "rebuild"),
-    ("catalog.rebuild_work:RebuildWork.identify", 1, "rebuild"),
+    ("catalog.history.publish:publish", 1, "scan"),
+    ("catalog.history.publish:_keep_copy", 1, "scan"),
+    ("catalog.history.publish:publish_written", 1, "restore"),
+    ("catalog.history.restore:_Switch.apply", 1, "restore"),
+    ("catalog.history.restore:_Switch.apply", 1, "rebuild"),
+    ("catalog.scanning.rebuild:open_snapshot", 1, "rebuild"),
+    ("catalog.scanning.rebuild_work:RebuildWork.identify", 1, "rebuild"),
 ]
 
 

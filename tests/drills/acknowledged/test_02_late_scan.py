@@ -9,12 +9,13 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from catalog import publishing, scan_rows, verifying
-from catalog.later_columns import Filling
+from catalog.edits.stars import star
+from catalog.history import publish
+from catalog.identity.moves import Following
 from catalog.models import Alias, Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
-from catalog.moves import Following
-from catalog.scan import Scan
-from catalog.stars import star
+from catalog.scanning import queue, verify
+from catalog.scanning.later_columns import Filling
+from catalog.scanning.scan import Scan
 from operations.models import Operation, State
 from operations.running import claim, execute
 from tests.photos import make_jpeg
@@ -29,15 +30,15 @@ STEPS: dict[str, tuple[Any, str, int]] = {
     "before it marks a folder as gone": (Scan, "_mark_gone", 1),
     "before it marks a file as gone": (Scan, "_mark_gone", 2),
     "before it writes heads": (Scan, "_write_surveyed", 1),
-    "before it counts": (publishing, "_counts_of", 1),
+    "before it counts": (publish, "_counts_of", 1),
     "before it claims": (Scan, "_claim", 1),
     "before it claims again": (Scan, "_claim", 2),
     "before it writes what it read": (Scan, "_apply", 1),
-    "before it trusts fresh files": (verifying, "_trust", 1),
+    "before it trusts fresh files": (verify, "_trust", 1),
     "before it fills later columns": (Filling, "_apply", 1),
     "before it finishes": (Scan, "finish", 1),
     "before it follows moves": (Following, "_take_places", 1),
-    "before it publishes": (publishing, "publish_if_due", 1),
+    "before it publishes": (publish, "publish_if_due", 1),
     "before it writes how it ended": (Scan, "_note_end", 1),
 }
 """Outside of transactions: a process that is frozen within one holds the rows, or the database, and nobody overtakes it."""
@@ -79,7 +80,7 @@ def test_a_scan_that_wakes_after_its_successor_has_finished_writes_nothing(alice
     (root / "o").rmdir()
     make_jpeg(root / "m" / "new.jpg", seed=300, mtime=timezone.now().timestamp())
     Photo.objects.filter(filename="2.jpg").update(image_digest="")
-    monkeypatch.setattr("catalog.planning.RACY_NS", 100_000_000)
+    monkeypatch.setattr("catalog.entries.listing.RACY_NS", 100_000_000)
     operation = begin(library)
     after: list[dict[str, Any]] = []
 
@@ -111,8 +112,8 @@ def test_a_scan_that_wakes_takes_nothing_out_of_its_successors_hands(alice, tmp_
     def successor() -> None:
         """It has claimed the operation and the photos, and reads them."""
         Operation.objects.filter(pk=operation.pk).update(token=F("token") + 1, worker="another")
-        prefix = scan_rows.claim_prefix(Operation.objects.get(pk=operation.pk))
-        assert len(scan_rows.claim_digests(library, prefix, 100)) == 7
+        prefix = queue.claim_prefix(Operation.objects.get(pk=operation.pk))
+        assert len(queue.claim_digests(library, prefix, 100)) == 7
         held.extend(claims())
 
     happened = stand_still(monkeypatch, Scan, "_claim", 1, successor)

@@ -5,17 +5,21 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import file_writer, write_recovery, writes
+from catalog.entries import pending_writes
+from catalog.files import recovery, writer
+from catalog.files.claims import Claims
+from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
-from catalog.source_for import held_source
+from catalog.roots.reach import held_source
 from catalog.sources import replacing
 from catalog.sources.replacing import NewFile, Replacement
-from catalog.write_claims import Claims
-from catalog.writing import Writing
 from operations.models import Operation
 from operations.running import LeaseLost, claim, execute
-from tests.catalog.test_ratings import library, tags_of  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.edits.test_ratings import (
+    library,  # noqa: F401
+    tags_of,  # noqa: F401
+)
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.writers import (
     EVENING,
     NOON,
@@ -57,7 +61,7 @@ def facts_of(path: Path) -> tuple[int, int, bytes]:
 
 def write_late(library: Library, file: Path, step: tuple, meanwhile) -> None:  # noqa: F811
     """Freeze a writer at the step; `meanwhile` and a whole successor happen; it goes on and changes nothing."""
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     seen: list[object] = []
 
     def happen() -> None:
@@ -150,15 +154,15 @@ def test_a_sidecar_that_is_there(library, file, policy, name):  # noqa: F811
 def test_what_a_late_writer_could_not_write_is_none_of_its_successors_rows(library, file, monkeypatch):  # noqa: F811
     """It was refused, and stands still before it notes that: its successor has written the file by then."""
     refused = []
-    original = file_writer.FileWriter.prepare
+    original = writer.FileWriter.prepare
 
     def refuse_once(self, task):
         if not refused:
             refused.append(1)
-            raise file_writer.NotWritten("It cannot be written.", "unsupported", is_lasting=True)
+            raise writer.NotWritten("It cannot be written.", "unsupported", is_lasting=True)
         return original(self, task)
 
-    monkeypatch.setattr(file_writer.FileWriter, "prepare", refuse_once)
+    monkeypatch.setattr(writer.FileWriter, "prepare", refuse_once)
     rate(library, 5)
     write_late(library, file, (Claims, "settle", "before"), lambda: rate(library, 3))
     agrees(library, file, 3)
@@ -169,7 +173,7 @@ def test_what_a_late_writer_could_not_write_is_none_of_its_successors_rows(libra
 def test_no_row_is_changed_once_the_operation_is_somebody_elses(library, file, step, has_claimed):  # noqa: F811
     """Also where the successor has not come to that file yet."""
     rate(library, 5)
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     with held_source(library) as source, Writing(claim(operation.pk), library, source) as late:
         (write,) = late.claims.take()
         prepared = late._work(late._task(write, photo(library)), write)
@@ -180,7 +184,7 @@ def test_no_row_is_changed_once_the_operation_is_somebody_elses(library, file, s
         before = list(FileWrite.objects.values()) + list(Photo.objects.order_by("pk").values())
         steps = {
             "take": late.claims.take,
-            "settle": lambda: late.claims.settle(write, file_writer.NotWritten("No.", "no", is_lasting=True)),
+            "settle": lambda: late.claims.settle(write, writer.NotWritten("No.", "no", is_lasting=True)),
             "announce": lambda: list(late._announced([(write, prepared)])),
             "tell": lambda: late._tell([(write, prepared)]),
         }
@@ -202,7 +206,7 @@ def test_the_late_exchange_comes_while_its_successor_looks_at_the_file(library, 
     if policy == "sidecar":
         rate(library, 1)
         write_all(library)
-    swap, settle = Replacement.swap, write_recovery._Recovery._settle_sidecar
+    swap, settle = Replacement.swap, recovery._Recovery._settle_sidecar
     late: list[Replacement] = []
     failed: list[OSError] = []
 
@@ -218,12 +222,12 @@ def test_the_late_exchange_comes_while_its_successor_looks_at_the_file(library, 
             late.append(self)
             rate(library, 3)
             with monkeypatch.context() as patch:
-                patch.setattr(write_recovery._Recovery, "_settle_sidecar", look)
+                patch.setattr(recovery._Recovery, "_settle_sidecar", look)
                 succeed(operation)
         return swap(self)
 
     rate(library, 5)
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     with monkeypatch.context() as patch:
         patch.setattr(Replacement, "swap", stand_still)
         execute(operation.pk)
@@ -258,7 +262,7 @@ def test_another_program_saves_in_the_instant_of_the_exchange_of_a_late_writer(l
         return result
 
     rate(library, 5)
-    operation_of.append(writes.start_writing(library, library.owner))
+    operation_of.append(pending_writes.start_writing(library, library.owner))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(replacing, "_exchange", interfere)
         execute(operation_of[0].pk)

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog import libraries
+from catalog.edits.ratings import set_ratings
+from catalog.history.restore import start_restore
+from catalog.libraries import adding
 from catalog.models import Library, Snapshot
-from catalog.ratings import set_ratings
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
+from catalog.scanning import requests
+from catalog.scanning.rebuild import start_rebuild
 from catalog.snapshots.pointer import POINTER_NAME
 from operations.models import Operation, State
 from operations.running import execute
@@ -23,7 +24,7 @@ def library(alice, tmp_path, settings) -> Library:
     settings.PHOTO_ROOTS = [str(tmp_path)]
     for number in range(3):
         make_jpeg(tmp_path / "photos" / f"{number}.jpg", seed=number)
-    return libraries.add_library(alice, str(tmp_path / "photos"), ratings="database")
+    return adding.add_library(alice, str(tmp_path / "photos"), ratings="database")
 
 
 def unplugged_at(monkeypatch, step: str, number: int, root: Path) -> Path:
@@ -44,11 +45,11 @@ def unplugged_at(monkeypatch, step: str, number: int, root: Path) -> Path:
 
 
 def begin(kind: str, library: Library) -> Operation:
-    begun = {"scan": libraries.start_scan, "restore": start_restore, "rebuild": start_rebuild}[kind]
+    begun = {"scan": requests.start_scan, "restore": start_restore, "rebuild": start_rebuild}[kind]
     return begun(library, library.owner)
 
 
-WRITES, PUBLISHES = "catalog.publishing:write_snapshot", "catalog.publishing:publish"
+WRITES, PUBLISHES = "catalog.history.publish:write_snapshot", "catalog.history.publish:publish"
 IN_THE_ROOT, PRUNES = "catalog.snapshots.publish:_has_whole", "catalog.snapshots.publish:_prune"
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from catalog import writes
-from catalog.file_writer import FileWriter
+from catalog.entries import pending_writes
+from catalog.files.write import Writing
+from catalog.files.writer import FileWriter
 from catalog.models import FileWrite, Library
 from catalog.sources.replacing import Replacement
-from catalog.writing import Writing
 from operations.models import State
 from operations.running import execute
-from tests.catalog.test_ratings import library  # noqa: F401
+from tests.catalog.edits.test_ratings import library  # noqa: F401
 from tests.drills.acknowledged.writers import frozen_at, hidden_in, photo, rate, stars_in, write_all
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def test_what_was_to_be_written_waits_for_the_disk(library: Library, name: str) 
         root.rename(away)
         root.mkdir()
 
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     with frozen_at(*STEPS[name], unplug) as calls:
         ended = execute(operation.pk)
     assert calls and (ended.state, ended.error_code) == (State.FAILED, "root_unavailable"), ended.error_detail

@@ -36,7 +36,7 @@ def test_what_arrived_whole_is_imported(tmp_path):
     drill.prepare()
     drill.finish()
     killed = subprocess.run(
-        stopping("catalog.uploads:take_in", "before", "kill", 1, "shell", "-v0", "-c", BEGIN.format(paths=[str(sent)])),
+        stopping("catalog.importing.uploads:take_in", "before", "kill", 1, "shell", "-v0", "-c", BEGIN.format(paths=[str(sent)])),
         env=drill.environment, cwd=PROJECT, capture_output=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -9, killed.stderr

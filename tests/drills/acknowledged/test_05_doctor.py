@@ -10,17 +10,18 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from catalog import trash_files, trash_movers
+from catalog.edits.ratings import set_rating
 from catalog.examinations import leftovers
 from catalog.examinations.leftovers import examine_leftovers
 from catalog.examinations.trash import examine_trash
-from catalog.import_origins import staged_path
-from catalog.imports import open_batch
+from catalog.files import trash_movers
+from catalog.files.trash import restore_items, trash_photos
+from catalog.importing.origins import staged_path
+from catalog.importing.requests import open_batch
 from catalog.models import Favourite, Photo, TrashItem, Upload
-from catalog.ratings import set_rating
-from catalog.trash import restore_items, trash_photos
-from tests.catalog.test_imports import files_of, rescan
-from tests.catalog.test_rebuild import library  # noqa: F401
+from catalog.roots import trash_folder
+from tests.catalog.importing.test_imports import files_of, rescan
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 
@@ -66,12 +67,12 @@ def test_files_of_the_trash_without_rows_get_rows_again_and_come_back_with_all_t
     assert Favourite.objects.filter(photo=photo).exists()
     assert set(files_of(library)) - set(before) == {f"{photo.path}.xmp"}
     assert files_of(library)[photo.path] == before[photo.path]
-    assert not list((Path(library.root) / trash_files.FOLDER).iterdir())
+    assert not list((Path(library.root) / trash_folder.FOLDER).iterdir())
 
 
 def test_what_no_photo_is_known_of_comes_back_into_the_top_folder(library):  # noqa: F811
     photo = first(library)
-    trash = Path(library.root) / trash_files.FOLDER
+    trash = Path(library.root) / trash_folder.FOLDER
     folder = trash / "somebody's"
     folder.mkdir(parents=True)
     shutil.move(Path(library.root) / photo.path, folder / "lost.jpg")
@@ -92,7 +93,7 @@ def test_rows_without_files_and_what_stopped_half_way_are_told(library):  # noqa
     photos = list(Photo.objects.filter(library=library).order_by("directory", "filename"))
     trash_photos(library.owner, [photo.pk for photo in photos[:3]])
     gone, dead, doomed = TrashItem.objects.order_by("directory", "filename")
-    shutil.rmtree(Path(library.root) / trash_files.FOLDER / str(gone.pk))
+    shutil.rmtree(Path(library.root) / trash_folder.FOLDER / str(gone.pk))
     mover = f"{trash_movers.identity().partition('|')[0]}|999999:1|x"
     TrashItem.objects.filter(pk=dead.pk).update(state="moving", mover=mover, mover_seen_at=timezone.now())
     TrashItem.objects.filter(pk=doomed.pk).update(state="deleting")
@@ -120,7 +121,7 @@ def test_hidden_files_are_removed_only_if_the_same_bytes_are_elsewhere(library, 
     assert not copy.exists() and not only.exists()
     assert codes(examine_leftovers()) == [] and (root / "0" / ".hidden by a person").exists()
     item = TrashItem.objects.get()
-    lies = root / trash_files.FOLDER / str(item.pk) / item.filename
+    lies = root / trash_folder.FOLDER / str(item.pk) / item.filename
     assert lies.read_bytes() == b"the only copy"
     assert restore_items(library.owner, library, [item.pk]).count == 1
     assert (root / photo.directory / item.filename).read_bytes() == b"the only copy"

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import trash_files, trash_movers
+from catalog.files import trash_files, trash_movers
+from catalog.files.trash import restore_items, settle, trash_photos
+from catalog.files.trash_empty import empty_what_is_due, start_emptying
 from catalog.models import Photo, TrashItem
-from catalog.trash import restore_items, settle, trash_photos
-from catalog.trash_empty import empty_what_is_due, start_emptying
+from catalog.roots import trash_folder
 from operations.models import State
 from operations.running import execute
-from tests.catalog.test_imports import files_of
-from tests.catalog.test_rebuild import library  # noqa: F401
+from tests.catalog.importing.test_imports import files_of
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 HIDDEN = (".photolala.trash", ".photolala-")
@@ -29,7 +30,7 @@ def all_photos(library):  # noqa: F811
 def require_whole(library):  # noqa: F811
     """Each file of the trash has its row and each row its file; a photo is there, or in the trash, and never both."""
     root = Path(library.root)
-    trash = root / trash_files.FOLDER
+    trash = root / trash_folder.FOLDER
     there = {path.parent.name: path.name for path in trash.rglob("*.jpg")}
     assert sorted(path.name for path in trash.iterdir()) == sorted(there) if trash.is_dir() else not there
     rows = {str(item.pk): item.filename for item in TrashItem.objects.all()}
@@ -106,7 +107,7 @@ def test_a_frozen_restore_whose_photo_another_process_saw_to_changes_nothing(
     done = restore_items(library.owner, library, [item.pk])
     assert (done.count, len(done.errors)) == (0, 1)
     if step == "take" and when == "before":  # it has taken the name anew, in the folder of the trash: harmless
-        assert (Path(library.root) / trash_files.FOLDER / str(item.pk)).is_dir()
+        assert (Path(library.root) / trash_folder.FOLDER / str(item.pk)).is_dir()
     else:
         require_whole(library)
     monkeypatch.undo()
@@ -149,7 +150,7 @@ def test_a_deletion_that_comes_twice_leaves_the_photo_of_the_first_alone(library
             settle(held_library)
             Photo.objects.filter(pk=photo.pk).update(state="missing")
 
-    monkeypatch.setattr("catalog.trash.settle", Stale())
+    monkeypatch.setattr("catalog.files.trash.settle", Stale())
     Photo.objects.filter(pk=photo.pk).update(state="ready")
     done = trash_photos(library.owner, [photo.pk])
     assert [error["error"] for error in done.errors] == ["Its file is not there."]
@@ -197,7 +198,7 @@ def test_what_is_brought_back_while_the_trash_is_emptied_is_not_deleted(library,
     with monkeypatch.context() as patch:
         patch.setattr(type(real), "update", update)
         assert execute(operation.pk).result["deleted"] == 1
-    lies = Path(library.root) / trash_files.FOLDER / str(items[0].pk) / items[0].filename
+    lies = Path(library.root) / trash_folder.FOLDER / str(items[0].pk) / items[0].filename
     assert lies.is_file() and TrashItem.objects.get().pk == items[0].pk
     settle(library, before=timezone.now())
     assert restore_items(library.owner, library, [items[0].pk]).count == 1
@@ -217,10 +218,11 @@ def test_undo_says_why_something_does_not_come_back(library):  # noqa: F811
 
 
 def test_a_deletion_that_another_process_finished_meanwhile_leaves_no_count_below_zero(library, monkeypatch):  # noqa: F811
-    from catalog import publishing
+    from catalog.entries import counts
+    from catalog.history import publish
 
     trash_photos(library.owner, [photo.pk for photo in all_photos(library)[:3]])
-    counted = publishing.Photo.objects.filter(library=library).with_problems().count()
+    counted = publish.Photo.objects.filter(library=library).with_problems().count()
     assert counted == 3
     library.refresh_from_db()
     assert library.missing_count == 0
@@ -232,7 +234,7 @@ def test_a_deletion_that_another_process_finished_meanwhile_leaves_no_count_belo
         return real(queryset)
 
     monkeypatch.setattr(type(Photo.objects.all()), "shown", shown)
-    publishing.refresh_counts(library)
+    counts.refresh_counts(library)
     library.refresh_from_db()
     assert library.missing_count == 0
 

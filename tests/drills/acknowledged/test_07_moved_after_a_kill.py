@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalog import writes
+from catalog.edits.stars import star
+from catalog.files import queue
+from catalog.files.trash import restore_items, trash_photos
+from catalog.files.trash_empty import start_emptying
+from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo, TrashItem
-from catalog.scan import Scan
+from catalog.scanning.scan import Scan
 from catalog.sources import replacing
 from catalog.sources.replacing import Replacement
-from catalog.stars import star
-from catalog.trash import restore_items, trash_photos
-from catalog.trash_empty import start_emptying
-from catalog.writing import Writing
 from operations.models import Operation, State
 from operations.running import execute
 from tests.photos import make_jpeg
@@ -159,7 +159,7 @@ def test_the_wish_is_given_up_meanwhile(library, monkeypatch, is_seen_twice):
     else:
         move(library, OLD, NEW)
     write(library)
-    assert writes.give_up(FileWrite.objects.get())
+    assert queue.give_up(FileWrite.objects.get())
     Photo.objects.update(image_digest="")  # of the picture alone nobody can tell
     scan(library)
     settled(library, photo, 5)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from catalog.edits.stars import star
 from catalog.models import Alias, Favourite, FileWrite, Library, Photo, TrashItem
-from catalog.scan import Scan
-from catalog.stars import star
+from catalog.scanning.scan import Scan
 from operations.control import resume
 from operations.models import Operation, State
 from operations.running import execute
@@ -221,7 +221,7 @@ def test_a_photo_laid_over_one_that_came_lately_does_not_take_its_stars(library,
 
 
 def test_a_copy_of_what_somebody_deleted_is_no_reason_to_take_it_back(library, alice):
-    from catalog.trash import trash_photos
+    from catalog.files.trash import trash_photos
 
     root = Path(library.root)
     shutil.copy2(root / "a" / "1.jpg", root / "z" / "copy.jpg")
@@ -237,7 +237,7 @@ def test_moved_after_a_star_was_written_that_the_catalog_does_not_know_of(librar
     photo = at(library, "a/1.jpg")
     star(alice, photo.pk, 5)
     with monkeypatch.context() as patch:
-        patch.setattr("catalog.writing.Writing._tell", lambda *_: None)
+        patch.setattr("catalog.files.write.Writing._tell", lambda *_: None)
         write_all(library)
     write = FileWrite.objects.get()
     assert write.new_md5 and write.state == FileWrite.State.WRITING
@@ -296,7 +296,7 @@ def test_the_clock_was_set_back_meanwhile(library, monkeypatch):
 @pytest.mark.parametrize("ratings", POLICIES)
 @pytest.mark.parametrize("writes", ["before", "after"])
 def test_deleted_at_its_new_place_it_lies_in_the_trash_as_itself(library, monkeypatch, alice, bob, ratings, writes):
-    from catalog.trash import restore_items, trash_photos
+    from catalog.files.trash import restore_items, trash_photos
 
     Library.objects.filter(pk=library.pk).update(ratings=ratings)
     photo = at(library, "a/1.jpg")
@@ -323,14 +323,14 @@ def test_deleted_at_its_new_place_it_lies_in_the_trash_as_itself(library, monkey
 
 
 def test_deleted_at_its_new_place_where_another_file_lies_by_then(library, monkeypatch, alice):
-    from catalog.trash import trash_photos
+    from catalog.files.trash import trash_photos
 
     photo = at(library, "a/1.jpg")
     moved_while_walking(library, monkeypatch, "a/1.jpg", "z/1.jpg")
     assert trash_photos(alice, [at(library, "z/1.jpg").pk]).count == 1
     make_jpeg(Path(library.root) / "z" / "1.jpg", seed=77)
     with monkeypatch.context() as patch:  # that one is found by a scan which ends before it looks for moves
-        patch.setattr("catalog.moves.follow", lambda *words: 0)
+        patch.setattr("catalog.identity.moves.follow", lambda *words: 0)
         scan(library)
     scan(library)
     assert TrashItem.objects.get().photo_id == photo.pk
@@ -338,7 +338,7 @@ def test_deleted_at_its_new_place_where_another_file_lies_by_then(library, monke
 
 
 def test_a_copy_that_was_deleted_is_not_the_photo_that_went_later(library, alice):
-    from catalog.trash import trash_photos
+    from catalog.files.trash import trash_photos
 
     photo = at(library, "a/1.jpg")
     root = Path(library.root)

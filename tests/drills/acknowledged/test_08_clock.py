@@ -20,7 +20,7 @@ from tests.photos import make_library
 
 YEAR = 365 * 86_400
 TRASH = (
-    "from catalog.trash import trash_photos; from catalog.models import Photo; from accounts.models import User; "
+    "from catalog.files.trash import trash_photos; from catalog.models import Photo; from accounts.models import User; "
     "assert trash_photos(User.objects.get(), [Photo.objects.order_by('-pk').first().pk]).count == 1"
 )
 SCHEDULE = (

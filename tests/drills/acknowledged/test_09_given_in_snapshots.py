@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from catalog import buckets, libraries, publishing
-from catalog.dates import Setting, plan, set_dates
+from catalog.edits.dates import Setting, plan, set_dates
+from catalog.edits.ratings import set_ratings
+from catalog.history import rows
+from catalog.history.copies import opened
+from catalog.history.restore import start_restore
+from catalog.libraries import adding, forget
 from catalog.models import Favourite, Library, Photo
-from catalog.ratings import set_ratings
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
-from catalog.snapshot_history import opened
+from catalog.roots import buckets
+from catalog.scanning.rebuild import start_rebuild
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg
 
 pytestmark = pytest.mark.django_db
@@ -71,12 +73,12 @@ def favourites(library: Library) -> dict:
 def move_to_new_server(library: Library, settings, **fields) -> Library:
     """Forget the library, the operations and the cache, and add its root again."""
     owner, root = library.owner, library.root
-    libraries.forget_library(library)
+    forget.forget_library(library)
     Operation.objects.all().delete()
     cache = settings.STORAGES["cache"]
     options = {**cache["OPTIONS"], "location": f"{cache['OPTIONS']['location']}-of-another-server"}
     settings.STORAGES = {**settings.STORAGES, "cache": {**cache, "OPTIONS": options}}
-    return libraries.add_library(owner, root, **fields)
+    return adding.add_library(owner, root, **fields)
 
 
 def marks_in(library: Library) -> int:
@@ -87,7 +89,7 @@ def marks_in(library: Library) -> int:
 
 @pytest.mark.parametrize("policy", ["database", "sidecar"])
 def test_a_new_server_keeps_them_whatever_its_scans_read(alice, root, settings, policy):
-    library = libraries.add_library(alice, str(root), ratings=policy)
+    library = adding.add_library(alice, str(root), ratings=policy)
     scan(library)
     give(library, stars=policy == "database")
     before, liked = given(library), favourites(library)
@@ -100,7 +102,7 @@ def test_a_new_server_keeps_them_whatever_its_scans_read(alice, root, settings, 
 
 
 def test_a_new_server_that_writes_into_files_loses_none_of_a_catalog_that_did_not(alice, root, settings):
-    library = libraries.add_library(alice, str(root), ratings="database")
+    library = adding.add_library(alice, str(root), ratings="database")
     scan(library)
     give(library, stars=True)
     before = given(library)
@@ -112,7 +114,7 @@ def test_a_new_server_that_writes_into_files_loses_none_of_a_catalog_that_did_no
 
 @pytest.mark.parametrize("policy", ["database", "sidecar", "file"])
 def test_rows_that_were_lost_come_back_with_them(alice, root, policy):
-    library = libraries.add_library(alice, str(root), ratings=policy)
+    library = adding.add_library(alice, str(root), ratings=policy)
     scan(library)
     give(library, stars=policy != "sidecar")  # in files they wait to be written
     before, liked = given(library), favourites(library)
@@ -128,7 +130,7 @@ def test_rows_that_were_lost_come_back_with_them(alice, root, policy):
 
 @pytest.mark.parametrize("policy", ["database", "sidecar"])
 def test_rows_that_were_lost_are_rebuilt_with_them(alice, root, policy):
-    library = libraries.add_library(alice, str(root), ratings=policy)
+    library = adding.add_library(alice, str(root), ratings=policy)
     scan(library)
     give(library, stars=policy == "database")
     before, liked = given(library), favourites(library)
@@ -142,9 +144,9 @@ def test_rows_that_were_lost_are_rebuilt_with_them(alice, root, policy):
 
 @pytest.mark.parametrize("policy", ["database", "sidecar"])
 def test_a_snapshot_of_before_there_were_marks_keeps_what_no_file_says(alice, root, settings, monkeypatch, policy):
-    library = libraries.add_library(alice, str(root), ratings=policy)
+    library = adding.add_library(alice, str(root), ratings=policy)
     scan(library)
-    monkeypatch.setattr(publishing, "marks_of", lambda library: iter(()))
+    monkeypatch.setattr(rows, "marks_of", lambda library: iter(()))
     give(library, stars=policy == "database")
     before = given(library)
     monkeypatch.undo()
@@ -166,7 +168,7 @@ def test_a_bucket_on_a_new_server_keeps_them(alice, root, settings, s3_settings,
     for path in root.iterdir():
         client.upload_file(str(path), s3_bucket, f"alice/trip/{path.name}")
     shutil.rmtree(root)
-    library = libraries.add_library(alice, f"s3://{s3_bucket}/alice/trip")
+    library = adding.add_library(alice, f"s3://{s3_bucket}/alice/trip")
     scan(library)
     give(library, stars=True)
     before, liked = given(library), favourites(library)

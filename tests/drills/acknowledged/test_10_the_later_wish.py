@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.edits.ratings import set_rating
+from catalog.edits.stars import star
 from catalog.models import Favourite, FileWrite, Library, Photo, Withdrawal
-from catalog.ratings import set_rating
-from catalog.stars import star
-from tests.catalog.test_ratings import tags_of
+from tests.catalog.edits.test_ratings import tags_of
 
 from .moving import (
     POLICIES,

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from catalog import stars
+from catalog.edits import stars
+from catalog.edits.stars import star, star_many
+from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
 from catalog.sources.replacing import Replacement
-from catalog.stars import star, star_many
-from catalog.writing import Writing
 
 from .moving import at, library_of, move, open_writes, said, scan, write_all
 from .test_07_moves_during_a_scan import moved_while_walking

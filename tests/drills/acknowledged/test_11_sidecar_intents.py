@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from catalog import writes
-from catalog.file_writer import FileWriter, SidecarVersion
+from catalog.entries import pending_writes
+from catalog.files.write import Writing
+from catalog.files.writer import FileWriter, SidecarVersion
 from catalog.media.exiftool import ExifTool, ExifToolFailed
 from catalog.models import FileWrite, Library
 from catalog.sources import replacing
 from catalog.sources.replacing import NewFile, Replacement
-from catalog.writing import Writing
 from operations.models import Operation, State
 from operations.running import Interrupted, Run, execute
-from tests.catalog.test_ratings import library  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.edits.test_ratings import library  # noqa: F401
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.writers import (
     Killed,
     die_at,
@@ -99,7 +99,7 @@ def test_the_star_is_taken_back_after_an_orderly_stop(library, beside, policy, m
 
     with monkeypatch.context() as patch:
         patch.setattr(Writing, "_tell", stop)
-        assert execute(writes.start_writing(library, library.owner).pk).state == State.PENDING
+        assert execute(pending_writes.start_writing(library, library.owner).pk).state == State.PENDING
     Operation.objects.update(state=State.FAILED)
     rate(library, back)
     write_all(library)
@@ -158,7 +158,7 @@ def test_another_programs_xmp_that_a_killed_writer_displaced_is_put_back(library
     with pytest.MonkeyPatch.context() as patch:
         die_at(patch, Writing, "_tell", "before")
         patch.setattr(replacing, "_exchange", displace)
-        operation = writes.start_writing(library, library.owner)
+        operation = pending_writes.start_writing(library, library.owner)
         with pytest.raises(Killed):
             execute(operation.pk)
     Operation.objects.update(state=State.FAILED)

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from catalog import buckets, libraries
+from catalog.libraries import adding
 from catalog.models import Library, Photo
-from catalog.rebuilding import start_rebuild
+from catalog.roots import buckets
+from catalog.scanning import requests
+from catalog.scanning.rebuild import start_rebuild
 from catalog.sources.s3_errors import Retries
 from operations.control import resume
 from operations.models import Operation
@@ -32,11 +34,11 @@ def bucket(monkeypatch: pytest.MonkeyPatch, settings: Any) -> WritableBucket:
 
 @pytest.fixture
 def library(alice: Any, bucket: WritableBucket) -> Library:
-    return libraries.add_library(alice, "s3://photos/pics")
+    return adding.add_library(alice, "s3://photos/pics")
 
 
 def scan(library: Library, **params: bool) -> Operation:
-    operation = execute(libraries.start_scan(library, library.owner, **params).pk)
+    operation = execute(requests.start_scan(library, library.owner, **params).pk)
     assert operation is not None
     library.refresh_from_db()
     return operation

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from catalog import buckets, libraries
+from catalog.edits.ratings import set_ratings
+from catalog.libraries import adding
 from catalog.models import Favourite, Photo
-from catalog.ratings import set_ratings
-from catalog.rebuilding import start_rebuild
+from catalog.roots import buckets
+from catalog.scanning import requests
+from catalog.scanning.rebuild import start_rebuild
 from catalog.sources.s3_errors import Retries
 from operations.models import Operation
 from operations.running import execute
@@ -56,9 +58,9 @@ def test_no_photo_is_lost_to_a_bucket_that_fails_at_random(
     quick = (*Retries.__init__.__defaults__[:3], lambda seconds: None, lambda: 1.0)  # type: ignore[index]
     monkeypatch.setattr(Retries.__init__, "__defaults__", quick)
     settings.PHOTO_ROOTS = ["s3://photos"]
-    library = libraries.add_library(alice, "s3://photos/pics")
+    library = adding.add_library(alice, "s3://photos/pics")
     originals = {key: data for key, data in bucket.objects.items() if key.endswith(".jpg")}
-    run(libraries.start_scan(library, alice))
+    run(requests.start_scan(library, alice))
     ids = dict(Photo.objects.values_list("pk", "photo_md5"))
     set_ratings(alice, list(ids), 4)
     bucket.fault = faults = Faults(seed)
@@ -66,14 +68,14 @@ def test_no_photo_is_lost_to_a_bucket_that_fails_at_random(
         faults.percent = 5 + 5 * number
         key = f"pics/new/{number}.jpg"
         originals[key] = bucket.objects[key] = make_jpeg(seed=100 + number)
-        begin = libraries.start_scan if number % 2 else lambda *_: start_rebuild(library, alice, full=True)
+        begin = requests.start_scan if number % 2 else lambda *_: start_rebuild(library, alice, full=True)
         run(begin(library, alice))
         for photo in Photo.objects.exclude(photo_md5=""):
             assert photo.photo_md5 == hashlib.md5(originals[f"pics/{photo.path}"]).hexdigest(), photo.path
     assert faults.count
     faults.percent = 0
     for _ in range(2):
-        run(libraries.start_scan(library, alice))
+        run(requests.start_scan(library, alice))
     rows = {f"pics/{photo.path}": photo for photo in Photo.objects.all()}
     assert {key: photo.photo_md5 for key, photo in rows.items()} == {
         key: hashlib.md5(data).hexdigest() for key, data in originals.items()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from catalog import buckets, libraries
+from catalog.libraries import adding
 from catalog.models import Favourite, Library, Photo
+from catalog.roots import buckets
 from tests.photos import make_jpeg
 
 from .moving import at, expected, give, said, scan
@@ -26,7 +27,7 @@ def library(alice, bob, client_s3, s3_bucket, tmp_path) -> Library:
     path = make_jpeg(tmp_path / "other.jpg", seed=90)
     for number in range(4 * COUNT):  # so that what goes is no fifth of them
         client_s3.upload_file(str(path), s3_bucket, f"alice/trip/rest/{number}.jpg")
-    library = libraries.add_library(alice, f"s3://{s3_bucket}/alice/trip/")
+    library = adding.add_library(alice, f"s3://{s3_bucket}/alice/trip/")
     library.memberships.create(user=bob, role="viewer")
     scan(library)
     return library

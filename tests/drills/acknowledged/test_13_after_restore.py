@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from catalog.after_restore import ScanNeeded
+from catalog.edits.ratings import set_ratings
+from catalog.files.purge import CountDiffers, start_purge
+from catalog.history.after_restore import ScanNeeded
+from catalog.history.copies import places
+from catalog.history.restore import start_restore
 from catalog.models import Library, Photo
-from catalog.purging import CountDiffers, start_purge
-from catalog.ratings import set_ratings
-from catalog.restoring import start_restore
-from catalog.schedules import start_due_scans
-from catalog.snapshot_history import places
+from catalog.scanning.schedule import start_due_scans
 from catalog.snapshots.schema import snapshot_name
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import libraries
-from catalog.dates import Setting, plan, set_dates
+from catalog.edits.dates import Setting, plan, set_dates
+from catalog.edits.ratings import set_ratings
+from catalog.history.restore import start_restore
+from catalog.libraries import adding, forget
 from catalog.models import Favourite, FileWrite, Photo
-from catalog.ratings import set_ratings
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
+from catalog.scanning.rebuild import start_rebuild
 from operations.models import Operation, State
 from operations.running import execute, start
 from tests.drills.acknowledged.test_13_restore import assert_snapshot_says_the_same
@@ -24,19 +24,19 @@ pytestmark = pytest.mark.django_db
 PHOTOS = 5
 STEPS = int(os.environ.get("DRILL_STEPS", "14"))
 KILLED_AT = [
-    "catalog.publishing:publish_written",
-    "catalog.publishing:publish",
-    "catalog.publishing:refresh_counts",
-    "catalog.publishing:mark_present",
+    "catalog.history.publish:publish_written",
+    "catalog.history.publish:publish",
+    "catalog.entries.counts:refresh_counts",
+    "catalog.history.publish:mark_present",
     "catalog.snapshots.claimed:ClaimedFolder._rename",
     "catalog.snapshots.claimed:ClaimedFolder.clear",
-    "catalog.restoring:_Switch.apply",
-    "catalog.restoring:_Switch._write",
-    "catalog.restoring:planned",
-    "catalog.restore_plan:Plan.merge",
-    "catalog.rebuild_work:RebuildWork.identify",
-    "catalog.scan:Scan.finish",
-    "catalog.scan_rows:apply_digests",
+    "catalog.history.restore:_Switch.apply",
+    "catalog.history.restore:_Switch._write",
+    "catalog.history.restore:planned",
+    "catalog.history.restore_plan:Plan.merge",
+    "catalog.scanning.rebuild_work:RebuildWork.identify",
+    "catalog.scanning.scan:Scan.finish",
+    "catalog.entries.rows:apply_digests",
 ]
 
 
@@ -58,7 +58,7 @@ class Story:
         for number in range(PHOTOS):
             (root / f"{number}.jpg").write_bytes(make_jpeg(seed=number))
             os.utime(root / f"{number}.jpg", (1_600_000_000, 1_600_000_000))
-        self.library = libraries.add_library(alice, str(root), ratings=policy)
+        self.library = adding.add_library(alice, str(root), ratings=policy)
         self.scan()
 
     def photo(self) -> Photo | None:
@@ -98,13 +98,13 @@ class Story:
         """Forget the library, and add its folder on a server that knows nothing of it."""
         self.scan()
         self.told.append("new server")
-        libraries.forget_library(self.library)
+        forget.forget_library(self.library)
         Operation.objects.all().delete()
         self.servers += 1
         cache = self.settings.STORAGES["cache"]
         options = {**cache["OPTIONS"], "location": f"{cache['OPTIONS']['location']}-{self.servers}"}
         self.settings.STORAGES = {**self.settings.STORAGES, "cache": {**cache, "OPTIONS": options}}
-        self.library = libraries.add_library(self.alice, str(self.root), ratings=self.policy)
+        self.library = adding.add_library(self.alice, str(self.root), ratings=self.policy)
         self.said.clear()
         self.scan()
 

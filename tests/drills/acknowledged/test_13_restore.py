@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from catalog import libraries, restoring
-from catalog.dates import Setting, plan, set_dates
+from catalog.edits.dates import Setting, plan, set_dates
+from catalog.edits.ratings import set_ratings
+from catalog.history import restore
+from catalog.history.copies import opened
+from catalog.history.restore import start_restore
+from catalog.libraries import adding
 from catalog.models import Favourite, Library, Photo
-from catalog.ratings import set_ratings
-from catalog.rebuilding import start_rebuild
-from catalog.restoring import start_restore
-from catalog.snapshot_history import opened
+from catalog.scanning.rebuild import start_rebuild
 from operations.models import State
 from operations.running import execute
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg, make_photo
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def put(file: Path, data: bytes, time: int = PAST) -> None:
 
 
 def added(alice, root: Path, ratings: str) -> Library:
-    library = libraries.add_library(alice, str(root), ratings=ratings)
+    library = adding.add_library(alice, str(root), ratings=ratings)
     scan(library)
     return library
 
@@ -143,10 +144,10 @@ def test_stars_that_were_taken_away_stay_so_in_a_rebuild(alice, root):
 
 
 MEANWHILE = {
-    "while it reads": "catalog.rebuilding.Rebuild._require_whole",
-    "when it knows who is who": "catalog.rebuild_work.RebuildWork.name_new",
-    "before it plans": "catalog.restoring.planned",
-    "before it switches": "catalog.restoring._Switch.look_for_thumbnails",
+    "while it reads": "catalog.scanning.rebuild.Rebuild._require_whole",
+    "when it knows who is who": "catalog.scanning.rebuild_work.RebuildWork.name_new",
+    "before it plans": "catalog.history.restore.planned",
+    "before it switches": "catalog.history.restore._Switch.look_for_thumbnails",
 }
 
 
@@ -213,7 +214,7 @@ def test_a_place_that_was_taken_meanwhile_is_left_to_who_took_it(alice, root, mo
         Photo.objects.filter(library=library, filename="1.jpg").update(filename="gone.jpg")
         Photo.objects.filter(library=library, filename="0.jpg").update(filename="moved.jpg")
         make_photo(library, "1.jpg", data=b"another", on_disk=False)
-        restoring.publishing.note_change(library)
+        restore.publishing.note_change(library)
 
     meanwhile(monkeypatch, MEANWHILE["before it switches"], act)
     restored(library, first)
@@ -237,6 +238,6 @@ def test_the_image_digests_of_known_pictures_are_kept(alice, root):
     for row, other in ((zero, one), (one, zero)):
         fields = {name: getattr(other, name) for name in ("photo_md5", "head_md5", "image_digest", "size_bytes")}
         Photo.objects.filter(pk=row.pk).update(**fields)
-    restoring.publishing.note_change(library)
+    restore.publishing.note_change(library)
     restored(library, first)
     assert all(before.values()) and dict(Photo.objects.values_list("photo_md5", "image_digest")) == before

@@ -7,15 +7,16 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from catalog import restoring, writes
-from catalog.dates import Setting, plan, set_dates
+from catalog.edits.dates import Setting, plan, set_dates
+from catalog.edits.ratings import set_ratings
+from catalog.entries import pending_writes
+from catalog.history import restore
+from catalog.history.restore import start_restore
 from catalog.models import FileWrite, Library, Photo
-from catalog.ratings import set_ratings
-from catalog.restoring import start_restore
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_ratings import tags_of
-from tests.catalog.test_scan import scan
+from tests.catalog.edits.test_ratings import tags_of
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.test_13_restore import (
     MEANWHILE,
     added,
@@ -95,9 +96,9 @@ def given(library: Library) -> str:
 
 BEFORE = {
     "asked for": None,
-    "reads": (restoring, "planned", "before"),
-    "switches": (restoring._Switch, "apply", "before"),
-    "published": (restoring._Switch, "apply", "after"),
+    "reads": (restore, "planned", "before"),
+    "switches": (restore._Switch, "apply", "before"),
+    "published": (restore._Switch, "apply", "after"),
 }
 
 
@@ -134,7 +135,7 @@ def test_a_wish_in_the_instant_of_the_switch_stands_and_only_its_kind(alice, roo
         rate(library, "0.jpg", 2)  # what it has: said once more, after the restore was asked for
         date(library, "1.jpg", 5)
 
-    meanwhile(monkeypatch, "catalog.restoring._Switch.look_for_thumbnails", act)
+    meanwhile(monkeypatch, "catalog.history.restore._Switch.look_for_thumbnails", act)
     finish(start_restore(library, alice, md5, ring=False), library)
     assert found(library)["0.jpg"] == (2, 2, None)
     assert found(library)["1.jpg"] == (4, 4, 5)
@@ -180,7 +181,7 @@ def test_the_second_worker_of_a_restore_finds_nothing_to_do_where_nobody_said_an
 
 def written(library: Library) -> None:
     FileWrite.objects.update(try_at=timezone.now())
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     assert operation is not None and execute(operation.pk).state == State.COMPLETED
 
 

@@ -13,9 +13,12 @@ from knox.models import AuthToken
 from PIL import Image
 from rest_framework.test import APIClient
 
-from catalog import cached, device_assets, libraries, previews
-from catalog.going_on import resume_what_waits_for_the_cache
+from catalog.cache import reading
+from catalog.cache.resume import resume_what_waits_for_the_cache
+from catalog.entries import previews
+from catalog.importing import assets
 from catalog.models import Library, Photo
+from catalog.scanning import requests
 from operations.models import Operation
 from operations.running import execute
 from tests.drills.acknowledged.faulty_cache import ENDPOINT, MODE
@@ -31,7 +34,7 @@ def faulty_cache(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         **settings.STORAGES,
         "cache": {"BACKEND": "tests.drills.acknowledged.faulty_cache.FaultyCache", "OPTIONS": {}},
     }
-    monkeypatch.setattr(cached, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "AWAY_SECONDS", 0.0)
     MODE["is"] = "well"
     yield
     MODE["is"] = "well"
@@ -54,7 +57,7 @@ def app(alice: Any) -> APIClient:
 
 
 def scan(library: Library) -> Operation:
-    operation = execute(libraries.start_scan(library, library.owner).pk)
+    operation = execute(requests.start_scan(library, library.owner).pk)
     assert operation is not None
     return operation
 
@@ -135,14 +138,16 @@ def test_nobody_waits_twice_for_a_store_that_is_away(
 ) -> None:
     assert scan(library).state == "completed"
     photo = Photo.objects.all()[0]
-    monkeypatch.setattr(cached, "AWAY_SECONDS", 600.0)
+    monkeypatch.setattr(reading, "AWAY_SECONDS", 600.0)
     MODE["is"] = "away"
     asked: list[str] = []
-    monkeypatch.setattr(cached, "_note", lambda storage, what, error: (asked.append(what), cached._away.note(storage)))
+    monkeypatch.setattr(
+        reading, "_note", lambda storage, what, error: (asked.append(what), reading._away.note(storage))
+    )
     for _ in range(3):
         assert app.get(f"/api/v1/photos/{photo.pk}/thumbnail/").status_code == 200
     assert len(asked) == 1
-    cached._away.__init__()  # type: ignore[misc]
+    reading._away.__init__()  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("how", ["away", "refusing"])
@@ -182,12 +187,12 @@ def test_what_stops_again_and_again_waits_longer(library: Library) -> None:
 
 def test_a_phone_is_told_to_come_again(alice: Any, app: APIClient, tmp_path: Path) -> None:
     library = Library.objects.create(owner=alice, source="device", root="device://x", name="Phone", ratings="database")
-    asset = device_assets.Asset("a/1", "a.jpg", "image/jpeg", modified="1", width=10)
-    device_assets.register(library, [asset])
+    asset = assets.Asset("a/1", "a.jpg", "image/jpeg", modified="1", width=10)
+    assets.register(library, [asset])
     address = f"/api/v1/libraries/{library.pk}/assets/picture/?asset_id=a/1"
     MODE["is"] = "away"
     answer = app.put(address, make_jpeg(), content_type="image/jpeg")
     assert answer.status_code == 503
     assert answer["Content-Type"] == "application/problem+json"
-    device_assets.register(library, [device_assets.Asset("a/1", "a.jpg", "image/jpeg", modified="2", width=20)])
-    assert device_assets.remove(library, ["a/1"]) == 1
+    assets.register(library, [assets.Asset("a/1", "a.jpg", "image/jpeg", modified="2", width=20)])
+    assert assets.remove(library, ["a/1"]) == 1

@@ -8,8 +8,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Device
+from catalog.edits.stars import star
 from catalog.models import Favourite, Library, Photo
-from catalog.stars import star
 from tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db

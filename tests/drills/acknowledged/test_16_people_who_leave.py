@@ -13,23 +13,17 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog import (
-    filing,
-    imports,
-    libraries,
-    rebuilding,
-    restoring,
-    scan,
-    trash,
-    trash_empty,
-    uploads,
-    writes,
-    writing,
-)
-from catalog.importing import Importer
+from catalog.edits.ratings import set_ratings
+from catalog.entries import pending_writes
+from catalog.files import filing, trash, trash_empty, write
+from catalog.history import restore
+from catalog.importing import requests, uploads
+from catalog.importing.importer import Importer
+from catalog.libraries import forget, members
 from catalog.models import FileWrite, Import, ImportItem, Library, Photo, Upload
-from catalog.ratings import set_ratings
-from catalog.scan import Scan
+from catalog.scanning import rebuild, scan
+from catalog.scanning import requests as scanning_requests
+from catalog.scanning.scan import Scan
 from operations.models import Operation
 from operations.running import execute, start
 from tests.factories import make_jpeg, make_library
@@ -39,7 +33,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def library(alice: Any, bob: Any, tmp_path: Path) -> Library:
     library = make_library(alice, tmp_path / "photos", members={bob: "editor"})
     for number in range(4):
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(make_jpeg(seed=number))
-    run(libraries.start_scan(library, alice))
+    run(scanning_requests.start_scan(library, alice))
     return library
 
 
@@ -60,14 +54,14 @@ def run(operation: Operation | None) -> Operation:
 
 def send(library: Library, user: Any, count: int) -> list[bytes]:
     """Send files whole, as an app does; nobody imports them yet."""
-    batch = imports.open_batch(library, user)
+    batch = requests.open_batch(library, user)
     sent = []
     for number in range(count):
         data = make_jpeg(seed=100 + number)
         upload = uploads.begin(user, batch, f"{number}.jpg", len(data))
         assert uploads.append(upload, 0, io.BytesIO(data).read, len(data), None) == len(data)
         sent.append(data)
-    imports.start_importing(library, user)
+    requests.start_importing(library, user)
     return sent
 
 
@@ -76,11 +70,11 @@ def contents(library: Library) -> set[str]:
 
 
 def remove(library: Library, user: User) -> None:
-    libraries.remove_member(library, user)
+    members.remove_member(library, user)
 
 
 def demote(library: Library, user: User) -> None:
-    libraries.set_member(library, user, "viewer")
+    members.set_member(library, user, "viewer")
 
 
 def delete(library: Library, user: User) -> None:
@@ -134,7 +128,7 @@ def test_an_editor_leaves_while_their_files_are_imported(
     assert done.state == "completed", done.error_detail
     for operation in Operation.objects.filter(kind="import", state="pending"):
         run(operation)
-    if waiting := imports.start_all_waiting():
+    if waiting := requests.start_all_waiting():
         assert waiting == 1
         run(Operation.objects.get(kind="import", state="pending"))
     assert calls >= 1
@@ -173,7 +167,7 @@ def test_an_editor_deleted_in_the_middle_of_a_scan(
         digest(self, *arguments)
 
     monkeypatch.setattr(Scan, "digest", delete_first)
-    done = run(libraries.start_scan(library, bob))
+    done = run(scanning_requests.start_scan(library, bob))
     assert (done.state, done.owner, done.result["added"]) == ("completed", alice, 4)
 
 
@@ -253,7 +247,7 @@ def begin_import(library: Library) -> Operation:
 
 def begin_write(library: Library) -> Operation:
     set_ratings(library.owner, list(Photo.objects.values_list("pk", flat=True)), 5)
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     assert operation is not None
     return operation
 
@@ -275,13 +269,13 @@ def begin_restore(library: Library) -> Operation:
 
 
 KINDS: list[tuple[Callable[[Library], Operation], tuple[Any, str]]] = [
-    (lambda library: libraries.start_scan(library, library.owner, verify_heads=True), (Scan, "finish")),
-    (lambda library: rebuilding.start_rebuild(library, library.owner, full=True), (rebuilding.Rebuild, "_switch")),
+    (lambda library: scanning_requests.start_scan(library, library.owner, verify_heads=True), (Scan, "finish")),
+    (lambda library: rebuild.start_rebuild(library, library.owner, full=True), (rebuild.Rebuild, "_switch")),
     (begin_import, (Importer, "_take")),
-    (begin_write, (writing.Writing, "_write")),
+    (begin_write, (write.Writing, "_write")),
     (begin_filing, (filing.Filing, "move")),
     (begin_emptying, (trash_empty, "forget_photos")),
-    (begin_restore, (restoring, "switch_to")),
+    (begin_restore, (restore, "switch_to")),
 ]
 
 
@@ -298,14 +292,14 @@ def test_a_forgotten_library_ends_its_work_with_a_sentence(
 
     def forget_first(*arguments: Any, **named: Any) -> Any:
         monkeypatch.setattr(owner, name, original)
-        libraries.forget_library(Library.objects.get(pk=library.pk))
+        forget.forget_library(Library.objects.get(pk=library.pk))
         return original(*arguments, **named)
 
     if when == "in the middle":
         monkeypatch.setattr(owner, name, forget_first)
         execute(operation.pk)
     else:
-        libraries.forget_library(Library.objects.get(pk=library.pk))
+        forget.forget_library(Library.objects.get(pk=library.pk))
         assert execute(operation.pk) is None
     assert not Library.objects.exists()
     operation.refresh_from_db()

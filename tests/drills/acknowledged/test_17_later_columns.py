@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from catalog import later_columns
 from catalog.doctor import examine
-from catalog.later_columns import Filling, unfilled
 from catalog.media.exiftool import exiftool_command
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
+from catalog.media.task import Job
 from catalog.models import Library, Photo
+from catalog.scanning import later_columns
+from catalog.scanning.later_columns import Filling, unfilled
 from operations.models import State
 from operations.running import execute
 from tests.photos import make_jpeg

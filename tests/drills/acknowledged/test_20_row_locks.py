@@ -11,15 +11,17 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 
 from accounts.models import User
-from catalog import stars, trash_rows
-from catalog.libraries import set_member
+from catalog.edits import stars
+from catalog.files import trash_rows
+from catalog.files.trash import trash_photos
+from catalog.files.trash_movers import Mover
+from catalog.libraries.members import set_member
 from catalog.models import Favourite, FileWrite, Photo, TrashItem
-from catalog.trash import trash_photos
-from catalog.trash_movers import Mover
 from operations import passing
+from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
-from operations.running import KINDS, Kind, execute
-from tests.catalog.test_rebuild import library  # noqa: F401
+from operations.running import execute
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
 from tests.factories import make_library
 
 transactional = pytest.mark.django_db(transaction=True)

@@ -6,14 +6,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from catalog import rebuild_work, rebuilding
 from catalog.examinations.leftovers import _working
-from catalog.rebuilding import start_rebuild
+from catalog.scanning import rebuild, rebuild_work
+from catalog.scanning.rebuild import start_rebuild
 from operations.control import resume
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_rebuild import library  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
+from tests.catalog.scanning.test_scan import scan
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ def left():
 def a_failed_rebuild(library, monkeypatch):  # noqa: F811
     operation = start_rebuild(library, library.owner, full=True, ring=False)
     with monkeypatch.context() as patch:
-        patch.setattr(rebuilding.Rebuild, "_back_up", lambda self: 1 / 0)
+        patch.setattr(rebuild.Rebuild, "_back_up", lambda self: 1 / 0)
         assert execute(operation.pk).state == State.FAILED
     assert left()
     return operation
@@ -41,7 +41,7 @@ def test_a_failed_rebuild_that_a_scan_superseded_leaves_nothing(library, monkeyp
 
 def test_one_that_can_go_on_keeps_what_it_read_until_then(library, monkeypatch):  # noqa: F811
     operation = a_failed_rebuild(library, monkeypatch)
-    assert rebuilding.remove_abandoned_work() == 0 and left()
+    assert rebuild.remove_abandoned_work() == 0 and left()
     operation.refresh_from_db()
     resume(operation)
     done = execute(operation.pk)
@@ -51,17 +51,17 @@ def test_one_that_can_go_on_keeps_what_it_read_until_then(library, monkeypatch):
 @pytest.mark.parametrize("step", ["own_work", "RebuildWork"])
 def test_one_that_wakes_after_its_successor_is_done_leaves_nothing(library, monkeypatch, step):  # noqa: F811
     operation = start_rebuild(library, library.owner, ring=False)
-    real, others = getattr(rebuilding, step), []
+    real, others = getattr(rebuild, step), []
 
     def frozen(*arguments, **named):
         if not others:
             others.append(operation)
             Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(days=1))
             assert execute(operation.pk).state == State.COMPLETED
-            rebuilding.work_folder(operation.pk).mkdir(parents=True, exist_ok=True)  # it was about to make it
+            rebuild.work_folder(operation.pk).mkdir(parents=True, exist_ok=True)  # it was about to make it
         return real(*arguments, **named)
 
-    monkeypatch.setattr(rebuilding, step, frozen)
+    monkeypatch.setattr(rebuild, step, frozen)
     execute(operation.pk)
     assert others and left() == []
 

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog import trash_files, trash_movers
-from catalog.filing import start_filing
+from catalog.files import trash_files, trash_movers
+from catalog.files.filing import start_filing
+from catalog.files.trash import restore_items, trash_photos
+from catalog.files.trash_empty import start_emptying
+from catalog.files.trash_rows import settle
 from catalog.models import Photo, TrashItem
-from catalog.trash import restore_items, trash_photos
-from catalog.trash_empty import start_emptying
-from catalog.trash_rows import settle
+from catalog.roots import trash_folder
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_imports import files_of
-from tests.catalog.test_rebuild import library  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.importing.test_imports import files_of
+from tests.catalog.scanning.test_rebuild import library  # noqa: F401
+from tests.catalog.scanning.test_scan import scan
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ def photos_of(library):  # noqa: F811
 
 
 def folders(library):  # noqa: F811
-    return list((Path(library.root) / trash_files.FOLDER).glob("*"))
+    return list((Path(library.root) / trash_folder.FOLDER).glob("*"))
 
 
 def failing(monkeypatch, owner, name, calls, only=lambda *arguments: True):
@@ -115,7 +116,7 @@ def test_a_photo_is_filed_with_its_sidecar_or_not_at_all(library, monkeypatch, w
     from_trash = {"in": False, "out": True}[way]
 
     def is_it(source, name, target, new_name, **named):
-        into_trash = trash_files.FOLDER in os.readlink(f"/proc/self/fd/{target}")
+        into_trash = trash_folder.FOLDER in os.readlink(f"/proc/self/fd/{target}")
         return name.endswith(b".xmp") and into_trash != from_trash
 
     with monkeypatch.context() as patch:

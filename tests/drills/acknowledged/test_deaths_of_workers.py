@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from catalog import writes
-from catalog.file_writer import FileWriter
+from catalog.edits.ratings import set_ratings
+from catalog.entries import pending_writes
+from catalog.files.claims import MOST_DEATHS
+from catalog.files.write import Writing
+from catalog.files.writer import FileWriter
 from catalog.models import FileWrite, Library, Photo
-from catalog.ratings import set_ratings
-from catalog.write_claims import MOST_DEATHS
-from catalog.writing import Writing
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_ratings import library  # noqa: F401
-from tests.catalog.test_scan import scan
+from tests.catalog.edits.test_ratings import library  # noqa: F401
+from tests.catalog.scanning.test_scan import scan
 from tests.drills.acknowledged.writers import rate, stars_in, write_all, write_and_die
 from tests.factories import make_jpeg, make_photo
 
@@ -49,7 +49,7 @@ def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F81
     for _ in range(MOST_DEATHS - 1):
         write_and_die(library, Writing, "_land", "before")
     monkeypatch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
-    execute(writes.start_writing(library, library.owner).pk)
+    execute(pending_writes.start_writing(library, library.owner).pk)
     waiting = FileWrite.objects.get()
     assert (waiting.state, waiting.code, waiting.attempts, waiting.deaths) == ("pending", "no_space", 1, 0)
 
@@ -80,7 +80,7 @@ def test_a_file_whose_writer_dies_alone_does_not_keep_others_waiting(library):  
         patch.setattr(Writing, "_release", lambda self: None)
         for run in range(3):
             with pytest.raises(Killed):
-                execute(writes.start_writing(library, library.owner).pk)
+                execute(pending_writes.start_writing(library, library.owner).pk)
             Operation.objects.update(state=State.FAILED)
             if run == 2:
                 assert FileWrite.objects.filter(state="done").count() == 2
@@ -102,7 +102,7 @@ def test_an_outcome_needs_no_person(library, bob):  # noqa: F811
 def test_an_editor_deleted_while_a_writer_has_their_files_in_hand(library, bob):  # noqa: F811
     library.memberships.create(user=bob, role="editor")
     set_ratings(bob, list(Photo.objects.filter(library=library).values_list("pk", flat=True)), 4)
-    operation = writes.start_writing(library, bob)
+    operation = pending_writes.start_writing(library, bob)
     original = Writing._announced
 
     def leave(self, ready):

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalog import dates, writes
-from catalog.file_writer import Prepared
+from catalog.edits import dates
+from catalog.edits.ratings import set_rating
+from catalog.entries import pending_writes
+from catalog.files.write import Writing
+from catalog.files.writer import Prepared
 from catalog.models import FileWrite, Library, Photo
-from catalog.ratings import set_rating
 from catalog.sources import replacing
-from catalog.writing import Writing
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_ratings import tags_of
+from tests.catalog.edits.test_ratings import tags_of
 
 NOON = datetime(2015, 6, 1, 12)
 EVENING = datetime(2016, 7, 2, 18)
@@ -75,7 +76,7 @@ def write_and_die(library: Library, owner: Any, step: str, when: str, number: in
     """Let a writer work on the library until it dies at that step."""
     with pytest.MonkeyPatch.context() as patch:
         die_at(patch, owner, step, when, number)
-        operation = writes.start_writing(library, library.owner)
+        operation = pending_writes.start_writing(library, library.owner)
         assert operation is not None
         with pytest.raises(Killed):
             execute(operation.pk)
@@ -85,7 +86,7 @@ def write_and_die(library: Library, owner: Any, step: str, when: str, number: in
 def write_all(library: Library) -> dict[str, Any]:
     """Write all that waits; nothing may be left open."""
     FileWrite.objects.update(try_at=timezone.now())
-    operation = writes.start_writing(library, library.owner)
+    operation = pending_writes.start_writing(library, library.owner)
     assert operation is not None
     ended = execute(operation.pk)
     assert ended is not None and ended.state == State.COMPLETED, ended and (ended.error, ended.error_detail)

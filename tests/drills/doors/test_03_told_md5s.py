@@ -15,23 +15,27 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog import cache_tree, imports, libraries, read_here, trash, uploads
+from catalog.browsing.duplicates import duplicate_groups
+from catalog.cache import tree
 from catalog.doctor import examine
-from catalog.duplicates import duplicate_groups
+from catalog.entries import read_here
+from catalog.files import trash
+from catalog.history.restore import start_restore
+from catalog.importing import requests, uploads
+from catalog.libraries import adding
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
 from catalog.models import HashCache, Library, Photo, PhotoMetadata
-from catalog.rebuilding import start_rebuild
-from catalog.redrawing import draw_again
-from catalog.restoring import start_restore
+from catalog.scanning.rebuild import start_rebuild
+from catalog.scanning.redraw import draw_again
 from catalog.snapshots.schema import EntryRow
 from operations.models import Operation, State
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
 from tests.api.conftest import API, client_of
 from tests.api.test_media import body_of
-from tests.catalog.test_renditions import make_film
-from tests.catalog.test_seeding import entry, plant
+from tests.catalog.browsing.test_renditions import make_film
+from tests.catalog.history.test_seeding import entry, plant
 from tests.factories import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +64,7 @@ def scan(library: Library, **params: Any) -> Operation:
 def cache(settings: Any, tmp_path: Path) -> Path:
     settings.PHOTO_ROOTS = [str(tmp_path / "photos")]
     folder = tmp_path / "cache"
-    backend = {"BACKEND": "catalog.storage.AtomicFolderStorage", "OPTIONS": {"location": str(folder)}}
+    backend = {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": str(folder)}}
     settings.STORAGES = {**settings.STORAGES, "cache": backend}
     return folder
 
@@ -116,7 +120,7 @@ def opened(owner: User, root: Path, rows: list[EntryRow], metadata: tuple[Any, .
     """Return the owner's library over a folder that brings this catalog along and has no such files: the scan asks a person."""
     root.mkdir(parents=True, exist_ok=True)
     plant(root, rows, "00000000-0000-4000-8000-000000000000", metadata)
-    library = libraries.add_library(owner, escape_path(os.fsencode(root)))
+    library = adding.add_library(owner, escape_path(os.fsencode(root)))
     operation = scan(library)
     assert operation.error_code == "confirm_gone", operation.error
     return library
@@ -314,7 +318,7 @@ def test_what_a_catalog_says_of_a_photo_is_not_put_where_others_find_it_and_star
     hers: Library, bob: User, tmp_path: Path, cache: Path
 ) -> None:
     photo = Photo.objects.get(library=hers, filename="0.jpg")
-    place = cache / cache_tree.metadata_name(photo.photo_md5)
+    place = cache / tree.metadata_name(photo.photo_md5)
     place.unlink()
     lie = json.dumps({"photoMD5": photo.photo_md5, "rating": 5, "width": 7, "height": 7, "cameraMake": "Bob"})
     library = opened(bob, tmp_path / "photos" / "his", entries_of(hers), ((photo.photo_md5, lie),))
@@ -336,7 +340,7 @@ def test_a_worse_picture_of_the_same_bytes_does_not_replace_what_all_see(
     hers: Library, bob: User, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = Photo.objects.get(library=hers, filename="0.jpg")
-    place = cache / cache_tree.thumbnail_name(photo.photo_md5)
+    place = cache / tree.thumbnail_name(photo.photo_md5)
     good, real = place.read_bytes(), DecoderPool.digest
 
     def poorly(self: DecoderPool, *arguments: Any) -> Iterator[tuple[Any, DigestResult]]:
@@ -364,7 +368,7 @@ def test_a_lost_thumbnail_is_drawn_again_from_who_has_the_bytes(
     library = opened(bob, root, rows)
     put(root, "0.jpg", b"x" * photo.size_bytes)
     Photo.objects.filter(library=library).update(has_thumbnail=True, mtime_ns=PAST * 10**9)
-    place = cache / cache_tree.thumbnail_name(photo.photo_md5)
+    place = cache / tree.thumbnail_name(photo.photo_md5)
     place.unlink()
     assert draw_again([photo.photo_md5]).photo_md5s == {photo.photo_md5}
     assert place.stat().st_size
@@ -381,14 +385,14 @@ def test_a_file_is_taken_in_though_a_catalog_says_that_it_is_there(hers: Library
     answer = client_of(hers.owner).post(f"{API}libraries/{hers.pk}/missing/", told, format="json")
     assert answer.json()["missing"] == []
     trash.trash_photos(bob, [photo.pk for photo in Photo.objects.filter(library=library)])
-    wanted = imports.open_batch(library, bob)
+    wanted = requests.open_batch(library, bob)
     upload = uploads.begin(bob, wanted, "0.jpg", len(data), md5=hashlib.md5(data).hexdigest())
     assert upload.pk
     uploads.drop(upload)
     folder = tmp_path / "photos" / "card"
     put(folder, "0.jpg", data)
-    imports.start_folder_import(library, bob, str(folder), "month", ring=False)
-    begun = imports.start_importing(library, bob)
+    requests.start_folder_import(library, bob, str(folder), "month", ring=False)
+    begun = requests.start_importing(library, bob)
     assert begun is not None
     operation = execute(begun.pk)
     assert operation is not None and operation.state == State.COMPLETED, operation.error

@@ -15,19 +15,24 @@ from django.urls import get_resolver
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog import filing, imports, trash, writes
-from catalog.libraries import add_library, set_member, start_scan
+from catalog.entries import pending_writes
+from catalog.files import filing, trash
+from catalog.importing import requests
+from catalog.libraries.adding import add_library
+from catalog.libraries.members import set_member
 from catalog.models import FileWrite, Import, ImportItem, Library, Photo
+from catalog.scanning.requests import start_scan
 from catalog.sources.local import LocalSource
 from exports.catalog_exports import Wishes, start_export
 from exports.destinations import add_destination, start_folder_export
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import Export, ExportDestination
+from operations.kinds import operation_kind
 from operations.models import Operation
-from operations.running import AlreadyActive, OperationFailed, execute, operation_kind, start
+from operations.running import AlreadyActive, OperationFailed, execute, start
 from photolala.lib.hiding import hide_folder
 from tests.api.test_isolation import patterns
-from tests.catalog.test_scan import scan
+from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg, make_user
 
 pytestmark = pytest.mark.django_db
@@ -64,7 +69,7 @@ class World:
         begun = [
             lambda: start_scan(self.library, self.ed),
             lambda: filing.start_filing(self.library, self.ed, self.photos, "day"),
-            lambda: imports.start_folder_import(self.library, self.ed, str(self.card), "month") and self._importing(),
+            lambda: requests.start_folder_import(self.library, self.ed, str(self.card), "month") and self._importing(),
             lambda: self._writing(),
             lambda: start_export(self.vera, self.library, Wishes(format="json", include_media=True)).operation,
             lambda: start_folder_export(self.vera, self.library, self._destination(self.vera)),
@@ -97,7 +102,7 @@ class World:
             library=self.library, photo=photo, user=self.ed, state="pending",
             defaults={"kind": "rating", "wanted": {"rating": 4}, "try_at": "2026-01-01T00:00:00Z"},
         )  # fmt: skip
-        return writes.start_writing(self.library, self.ed)
+        return pending_writes.start_writing(self.library, self.ed)
 
     def _destination(self, user: User) -> ExportDestination:
         known = ExportDestination.objects.filter(owner=user).first()
@@ -251,7 +256,7 @@ def test_neither_result_nor_trace_of_an_operation_name_the_folder(world: World) 
 
 
 def test_the_folder_of_an_editors_import_is_told_to_the_editor_alone(world: World) -> None:
-    wanted = imports.start_folder_import(world.library, world.ed, str(world.card), "month", ring=False)
+    wanted = requests.start_folder_import(world.library, world.ed, str(world.card), "month", ring=False)
     Import.objects.update(error=f"The folder {world.card} is not there.")
     ImportItem.objects.create(
         import_run=wanted, filename="x.jpg", size_bytes=1, mtime_ns=1, state="rejected", code="unreadable",

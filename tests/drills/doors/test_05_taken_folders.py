@@ -15,13 +15,16 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog import libraries, seeding, taken_folders
 from catalog.examinations.taken_folders import examine_taken_folders
-from catalog.imports import start_folder_import
-from catalog.libraries import LibraryRefused, add_library, checked_folder, folder_choices
+from catalog.history import adopt
+from catalog.importing.requests import start_folder_import
+from catalog.libraries import adding
+from catalog.libraries.adding import add_library
 from catalog.models import Import, Library
+from catalog.roots import taken_folders
+from catalog.roots.folders import LibraryRefused, checked_folder, folder_choices
+from catalog.roots.taken_folders import Taken, TakenFolders
 from catalog.sources.s3_keys import parse_uri
-from catalog.taken_folders import Taken, TakenFolders
 from exports.catalog_exports import ExportRefused
 from exports.destinations import add_destination, check_folder, destination_for_command
 from exports.ledger.placement import DEFAULT_TEMPLATE
@@ -280,7 +283,7 @@ def test_what_was_taken_a_moment_before_is_seen_under_the_lock(
     def meanwhile(location: Any) -> None:
         ExportDestination.objects.create(owner=alice, name="Attic", folder=str(folder))
 
-    monkeypatch.setattr(seeding, "brought_along", meanwhile)
+    monkeypatch.setattr(adopt, "brought_along", meanwhile)
     with pytest.raises(LibraryRefused, match="not free"):
         add_library(bob, str(folder))
     assert not Library.objects.exists()
@@ -382,4 +385,4 @@ def test_prefixes_in_buckets() -> None:
 def test_all_kinds_of_taken_folders_are_known() -> None:
     names = {provider.__name__ for provider in taken_folders._providers}
     assert names == {"own_folders", "roots_of_libraries", "folders_being_imported", "folders_exported_to"}
-    assert libraries.TakenFolders is TakenFolders
+    assert adding.TakenFolders is TakenFolders

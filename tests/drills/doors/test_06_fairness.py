@@ -15,7 +15,7 @@ from tests.servers.redis import running_redis
 
 PEOPLE = """
 from accounts.models import User
-from catalog.libraries import add_library
+from catalog.libraries.adding import add_library
 alice, bob = User.objects.create_user('alice'), User.objects.create_user('bob')
 add_library(bob, {library!r})
 """
@@ -27,7 +27,7 @@ for _ in range({count}):
 """
 SMALL_IMPORT = """
 from accounts.models import User
-from catalog.imports import start_folder_import
+from catalog.importing.requests import start_folder_import
 from catalog.models import Library
 start_folder_import(Library.objects.get(), User.objects.get(username='bob'), {card!r}, 'keep')
 """

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from catalog import imports, uploads
-from catalog.libraries import add_library
+from catalog.importing import requests, uploads
+from catalog.libraries.adding import add_library
 from catalog.snapshots import choose
 from catalog.snapshots.location import FolderLocation, Nowhere
 from catalog.snapshots.schema import snapshot_name
@@ -33,7 +33,7 @@ def test_a_packed_piece_is_not_stored_as_it_is(client, alice, tmp_path, settings
     (tmp_path / "library").mkdir()
     settings.PHOTO_ROOTS = [str(tmp_path)]
     library = add_library(alice, str(tmp_path / "library"))
-    upload = uploads.begin(alice, imports.open_batch(library, alice), "a.jpg", 100)
+    upload = uploads.begin(alice, requests.open_batch(library, alice), "a.jpg", 100)
     client.force_login(alice)
     headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
     send = {"data": bytes(50), "content_type": "application/offset+octet-stream"}

@@ -10,10 +10,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from catalog import imports
-from catalog.libraries import add_library
+from catalog.importing import requests
+from catalog.libraries.adding import add_library
 from catalog.media.limits import Limits
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
+from catalog.media.task import Job
 from catalog.models import Import, Photo
 from catalog.sources import archive, archive_list, unpacking
 from catalog.sources.archive import ArchiveSource
@@ -57,8 +58,8 @@ def unpacked(monkeypatch):
 
 def take(library, folder):
     """Import a folder; return the operation, and the import of the archive in it."""
-    imports.start_folder_import(library, library.owner, str(folder), "keep", ring=False)
-    operation = execute(imports.start_importing(library, library.owner).pk)
+    requests.start_folder_import(library, library.owner, str(folder), "keep", ring=False)
+    operation = execute(requests.start_importing(library, library.owner).pk)
     return operation, Import.objects.filter(kind="archive").first()
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from catalog.imports import retry, start_all_waiting, start_folder_import
-from catalog.libraries import add_library, set_member
+from catalog.importing.requests import retry, start_all_waiting, start_folder_import
+from catalog.libraries.adding import add_library
+from catalog.libraries.members import set_member
 from catalog.models import Import, ImportItem, Library, Photo
 from catalog.sources.local import LocalSource
 from operations.control import cancel

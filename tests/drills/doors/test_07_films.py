@@ -7,17 +7,26 @@ from typing import Any
 
 import pytest
 
-from catalog import renditions
+from catalog.browsing import renditions
 from catalog.media import pool as pools
+from catalog.media import task
 from catalog.media.decoder import Decoder
 from catalog.media.limits import Limits
-from catalog.media.pool import DecoderPool, Job
+from catalog.media.pool import DecoderPool
+from catalog.media.task import Job
 from catalog.models import Photo
 from operations.control import cancel
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.test_renditions import film, make_film  # noqa: F401
-from tests.catalog.test_scan import library, root, scan  # noqa: F401
+from tests.catalog.browsing.test_renditions import (
+    film,  # noqa: F401
+    make_film,
+)
+from tests.catalog.scanning.test_scan import (
+    library,  # noqa: F401
+    root,  # noqa: F401
+    scan,
+)
 
 pytestmark = pytest.mark.django_db
 CLAIM = """
@@ -113,8 +122,8 @@ def test_a_preview_gets_no_time_for_bytes_that_it_does_not_read() -> None:
     sparse = 10**15
     job = Job("x", "film.mp4", lambda: -1, {"size_bytes": sparse})
     preview = Job("x", "film.mp4", lambda: -1, {"size_bytes": sparse, "edge_px": 1600})
-    assert decoder._read_bytes(pools._Task(preview, None)) == limits.in_memory_bytes  # type: ignore[arg-type]
-    assert decoder._read_bytes(pools._Task(job, None)) == sparse  # type: ignore[arg-type]  # all of it is hashed
+    assert decoder._read_bytes(task._Task(preview, None)) == limits.in_memory_bytes  # type: ignore[arg-type]
+    assert decoder._read_bytes(task._Task(job, None)) == sparse  # type: ignore[arg-type]  # all of it is hashed
 
 
 class NothingIsReady:

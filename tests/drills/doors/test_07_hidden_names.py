@@ -10,14 +10,14 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.device_assets import SOURCE
-from catalog.imports import start_folder_import, start_importing, take_in
-from catalog.libraries import add_library
+from catalog.importing.assets import SOURCE
+from catalog.importing.requests import start_folder_import, start_importing, take_in
+from catalog.importing.uploads import staged_path
+from catalog.libraries.adding import add_library
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 from catalog.sources.local import LocalSource
 from catalog.sources.names import SYSTEM_FILES, SYSTEM_FOLDERS, skipped_part
 from catalog.sources.s3_keys import FolderListing
-from catalog.uploads import staged_path
 from operations.models import Operation
 from operations.running import execute
 from tests.factories import make_jpeg, make_user

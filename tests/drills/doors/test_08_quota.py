@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from catalog import imports, uploads
-from catalog.import_places import Planner
-from catalog.imports import open_batch, start_folder_import, start_importing
+from catalog.importing import cleanup, requests, uploads
+from catalog.importing.places import Planner
+from catalog.importing.requests import open_batch, start_folder_import, start_importing
+from catalog.importing.reservations import holding, room_of, room_to_promise, room_to_send, without_room
+from catalog.importing.uploads import UploadRefused, begin, drop
 from catalog.models import Import, ImportItem, Library, Photo, Upload
-from catalog.reservations import holding, room_of, room_to_promise, room_to_send, without_room
-from catalog.uploads import UploadRefused, begin, drop
 from operations.running import execute
 from tests.drills.doors.parallel import at_once, installation_in
 from tests.drills.scanning import LIBRARY_ID, Installation
@@ -28,9 +28,9 @@ from django.conf import settings
 from accounts.models import User
 from catalog import uploads
 from catalog.models import Import, ImportItem, Library, Upload
-from catalog.uploads import UploadRefused, batch_for, begin
+from catalog.importing.uploads import UploadRefused, batch_for, begin
 import operations.tasks
-operations.tasks.ring_for = lambda operation: 0
+operations.wake_up.ring_for = lambda operation: 0
 alice, library = User.objects.get(username="alice"), Library.objects.get(pk="{LIBRARY_ID}")
 """
 BEGIN = """
@@ -51,7 +51,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.tasks.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
 
 
 # -- at once, in two processes --------------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_files_of_one_name_that_end_at_once_are_all_taken_in(installation: Insta
         """
 import uuid
 from django.utils import timezone
-from catalog.imports import take_in
+from catalog.importing.requests import take_in
 wanted = Import.objects.get(pk=batch_for(alice, None, library.pk, "keep").pk)
 def one(number):
     made = Upload.objects.create(user=alice, import_run=wanted, filename="same.jpg", size_bytes=1, mtime_ns=1,
@@ -117,7 +117,7 @@ def test_two_importers_at_once_put_no_more_into_two_libraries_than_the_owner_has
         setup = SETUP + (
             f"""
 def one(_):
-    from catalog.imports import start_folder_import
+    from catalog.importing.requests import start_folder_import
     User.objects.filter(pk=alice.pk).update(quota_bytes={max(sizes) * 6})
     for number, card in enumerate([{cards}]):
         root = [{str(roots[0])!r}, {str(roots[1])!r}][number % 2]
@@ -128,7 +128,7 @@ def one(_):
         at_once(made, setup, threads=1)
         setup = SETUP + (
             """
-from catalog.imports import start_importing
+from catalog.importing.requests import start_importing
 from operations.running import execute
 libraries = list(Library.objects.filter(name__in="ab"))
 operations = [start_importing(one, alice).pk for one in libraries]
@@ -177,7 +177,7 @@ def test_what_is_given_up_gives_its_room_back(
         if how == "dropped":
             drop(upload)
         elif how == "expired":
-            assert imports.forget_old_uploads(timezone.now() + timedelta(days=4)) == 1
+            assert cleanup.forget_old_uploads(timezone.now() + timedelta(days=4)) == 1
         else:
             ImportItem.objects.create(
                 import_run=wanted, filename="a.jpg", size_bytes=600, mtime_ns=1, upload=upload.pk, state="rejected"
@@ -242,7 +242,7 @@ def test_room_that_another_import_took_meanwhile_is_not_used(
     assert not list(Path(library.root).rglob("a.jpg"))
     ImportItem.objects.filter(import_run=other).delete()
     monkeypatch.setattr(Planner, "plan", plan)
-    assert imports.retry(wanted, alice) == 1
+    assert requests.retry(wanted, alice) == 1
     execute(start_importing(library, alice).pk)
     item.refresh_from_db()
     assert item.state == "imported" and list(Path(library.root).rglob("a.jpg"))

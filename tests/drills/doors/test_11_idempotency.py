@@ -30,7 +30,7 @@ def one(number):
 STEPS = [
     ("operations.idempotency:_keep", "before", 0),
     ("operations.idempotency:_done", "after", 0),
-    ("operations.tasks:ring_for", "before", 1),
+    ("operations.wake_up:ring_for", "before", 1),
 ]
 """Where it is killed, and whether the work is there afterwards."""
 

@@ -289,9 +289,9 @@ class Check:
 
     def snapshot(self) -> None:
         """The current snapshot, in root and cache, holds exactly the rows."""
+        from catalog.roots.reach import source_for
         from catalog.snapshots.read import open_snapshot
         from catalog.snapshots.schema import snapshot_name
-        from catalog.source_for import source_for
 
         md5 = self.library.snapshot_md5
         for place in (self.world.photos, self.world.data / "cache" / source_for(self.library).root_md5):

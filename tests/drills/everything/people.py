@@ -144,7 +144,7 @@ class Person:
 
     def rate(self, count: int = 1) -> None:
         """Give stars, as the owner."""
-        from catalog.stars import star_many
+        from catalog.edits.stars import star_many
 
         photos, stars = self._some(count), self.randomness.randrange(6)
         keys = [photo.pk for photo in photos]
@@ -157,8 +157,9 @@ class Person:
 
     def undo(self) -> None:
         """Take back a rating that was written."""
+        from catalog.edits.undo import undo_rating
+        from catalog.files.queue import NothingToUndo
         from catalog.models import FileWrite
-        from catalog.writes import NothingToUndo, undo_rating
 
         written = list(FileWrite.objects.filter(kind="rating", state="done").values_list("photo", flat=True))
         for photo in [photo for photo in self._some(40) if photo.pk in written][:1]:
@@ -173,7 +174,7 @@ class Person:
 
     def date(self, count: int = 1) -> None:
         """Say when photos were taken."""
-        from catalog.dates import Setting, plan, set_dates
+        from catalog.edits.dates import Setting, plan, set_dates
 
         photos = self._some(count)
         local = datetime(2001, 1, 1) + timedelta(minutes=self.randomness.randrange(5_000_000))
@@ -187,8 +188,8 @@ class Person:
 
     def trash(self, count: int = 1) -> None:
         """Delete photos, unless much lies in the trash."""
+        from catalog.files.trash import trash_photos
         from catalog.models import TrashItem
-        from catalog.trash import trash_photos
 
         if TrashItem.objects.count() + count > 12:
             return
@@ -203,8 +204,8 @@ class Person:
 
     def restore(self, count: int = 1) -> None:
         """Bring photos back from the trash."""
+        from catalog.files.trash import TrashRefused, restore_items
         from catalog.models import Library, TrashItem
-        from catalog.trash import TrashRefused, restore_items
 
         items = list(TrashItem.objects.filter(state="trashed").exclude(photo=None).order_by("pk"))
         items = self.randomness.sample(items, min(count, len(items)))
@@ -225,7 +226,7 @@ class Person:
 
     def favourite(self) -> None:
         """Like a photo, as another member of the library."""
-        from catalog.stars import star
+        from catalog.edits.stars import star
 
         (photo,) = self._some()
         stars = self.randomness.randrange(6)

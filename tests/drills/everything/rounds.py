@@ -210,8 +210,8 @@ def revision() -> int:
 
 
 def _ask_for_a_scan() -> None:
-    from catalog.libraries import start_scan
     from catalog.models import Library
+    from catalog.scanning.requests import start_scan
     from operations.running import AlreadyActive
 
     library = Library.objects.get()
@@ -247,25 +247,25 @@ def wait_until_nothing_is_open(world: World, *, hand: bool) -> list[str]:
 
 def what_is_open() -> list[str]:
     """Return what the rows say is still to be done."""
-    from catalog.imports import waiting
+    from catalog.importing.requests import waiting
     from catalog.models import FileWrite, TrashItem
     from operations.models import Operation, State
 
     active = Operation.objects.filter(state__in=["pending", "running"])
-    writes = FileWrite.objects.filter(state__in=["pending", "writing"]).exclude(photo__state="missing")
+    queue = FileWrite.objects.filter(state__in=["pending", "writing"]).exclude(photo__state="missing")
     halves = TrashItem.objects.exclude(state__in=["trashed"])
-    imports = waiting() if not Operation.objects.filter(kind="import", state=State.FAILED, superseded=False) else ()
+    requests = waiting() if not Operation.objects.filter(kind="import", state=State.FAILED, superseded=False) else ()
     return [
         *(f"{one.kind} is {one.state}" for one in active),
-        *(f"{one.kind} of {one.photo_id} is {one.state} {one.code}" for one in writes),
+        *(f"{one.kind} of {one.photo_id} is {one.state} {one.code}" for one in queue),
         *(f"trash item {one.pk} is {one.state}" for one in halves),
-        *(f"import {one.pk} waits" for one in imports),
+        *(f"import {one.pk} waits" for one in requests),
     ]
 
 
 def failed() -> bool:
     """Tell whether anything waits for a person."""
-    from catalog.imports import AGAIN
+    from catalog.importing.requests import AGAIN
     from catalog.models import FileWrite, ImportItem
     from operations.models import Operation
 
@@ -277,7 +277,8 @@ def failed() -> bool:
 
 
 def _retry_all() -> None:
-    from catalog import imports, writes
+    from catalog.files import queue
+    from catalog.importing import requests
     from catalog.models import FileWrite, Import
     from operations.control import NotPossible, resume
     from operations.models import Operation
@@ -289,9 +290,9 @@ def _retry_all() -> None:
         except (NotPossible, AlreadyActive):
             pass
     for write in FileWrite.objects.filter(state="failed"):
-        writes.retry(write, write.library.owner)
-    for wanted in Import.objects.filter(items__state="rejected", items__code__in=imports.AGAIN).distinct():
-        imports.retry(wanted, wanted.user)
+        queue.retry(write, write.library.owner)
+    for wanted in Import.objects.filter(items__state="rejected", items__code__in=requests.AGAIN).distinct():
+        requests.retry(wanted, wanted.user)
 
 
 def export_again(one: Round, scenario: Scenario) -> list[str]:

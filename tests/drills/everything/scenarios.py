@@ -119,7 +119,7 @@ def begin_scan(one: Round) -> None:
     one.number += 1
 
     def ask() -> None:
-        from catalog.libraries import start_scan
+        from catalog.scanning.requests import start_scan
 
         _quietly(start_scan, *_the(), confirm_gone=False)
 
@@ -193,7 +193,7 @@ def begin_import(one: Round) -> None:
         make_jpeg(card / f"OLD_{number}.JPG", seed=number, taken=_taken(number))
 
     def ask() -> None:
-        from catalog.imports import start_folder_import
+        from catalog.importing.requests import start_folder_import
 
         _quietly(start_folder_import, *_the(), str(card), "month")
 
@@ -212,7 +212,7 @@ def begin_rebuild(one: Round) -> None:
     one.number += 1
 
     def ask() -> None:
-        from catalog.rebuilding import start_rebuild
+        from catalog.scanning.rebuild import start_rebuild
 
         _quietly(start_rebuild, *_the(), full=one.number % 2 == 0)
 
@@ -236,8 +236,8 @@ def begin_restore(one: Round) -> None:
                 one.known.may_be_as_in_the_snapshot[key + "date"] = {taken, one.known.dates[key]}
 
     def ask() -> None:
+        from catalog.history.restore import start_restore
         from catalog.models import Snapshot
-        from catalog.restoring import start_restore
 
         # Not whichever has the earliest date: the clock may have been set back since. Set ahead, old ones are removed.
         if Snapshot.objects.filter(md5=one.known.first_snapshot).exists():
@@ -279,7 +279,7 @@ def begin_filing(one: Round) -> None:
     layout = ["month", "year", "day"][one.number % 3]
 
     def ask() -> None:
-        from catalog.filing import start_filing
+        from catalog.files.filing import start_filing
         from catalog.models import Photo
 
         library, user = _the()

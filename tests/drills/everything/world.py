@@ -345,8 +345,8 @@ def _be_impatient() -> None:
     from django.conf import settings
 
     import catalog.doctor
-    import catalog.trash_movers
-    import catalog.writes
+    import catalog.entries.pending_writes
+    import catalog.files.trash_movers
     import operations.tasks
     import photolala.celery
 
@@ -356,9 +356,9 @@ def _be_impatient() -> None:
     for module, name, value in (
         (operations.tasks, "RING_AGAIN", second),
         (operations.tasks, "RING_SELDOM", 2 * second),
-        (catalog.writes, "BACK_OFF", [second]),
-        (catalog.trash_movers, "LEASE", timedelta(seconds=LEASE_SECONDS)),
-        (catalog.trash_movers, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
+        (catalog.entries.pending_writes, "BACK_OFF", [second]),
+        (catalog.files.trash_movers, "LEASE", timedelta(seconds=LEASE_SECONDS)),
+        (catalog.files.trash_movers, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
         (catalog.doctor, "examine_tools", lambda: ()),
         (catalog.doctor, "examine_disks", lambda: ()),
     ):
@@ -378,9 +378,9 @@ def _make_base() -> None:
     from django.core.management import call_command
 
     from accounts.models import User
-    from catalog.dates import Setting, plan, set_dates
+    from catalog.edits.dates import Setting, plan, set_dates
+    from catalog.edits.stars import star
     from catalog.models import Library, Membership, Photo
-    from catalog.stars import star
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)

@@ -1,0 +1,1 @@
+"""Everything that people see: lists, timeline, pictures; it changes nothing."""

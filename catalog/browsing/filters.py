@@ -1,0 +1,242 @@
+"""Which photos are asked for: filters read from query parameters and turned into conditions."""
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet, TextField
+from django.db.models.functions import Cast, Coalesce
+from django.http import QueryDict
+from django.utils.dateparse import parse_date, parse_datetime
+
+from catalog.models import Favourite, Library, Photo
+from catalog.models.photo import IS_SURE, UNDATED
+from photolala.lib.paths import unescape_path
+from photolala.web.parameters import read_flag, read_uuid
+from photolala.web.refusals import BadRequest
+
+MOST_WORDS = 8
+MOST_LOOKED_UP = 5_000
+_FURTHEST = timedelta(days=2)
+"""No clock on a wall is further from UTC: offsets in files are less than a day."""
+LONGEST_TEXT = 200
+LONGEST_FOLDER = 4_096
+LONGEST_TIME = 40
+MOST_LIBRARIES = 100
+NAMES = {
+    "library",
+    "folder",
+    "recursive",
+    "taken_after",
+    "taken_before",
+    "media_type",
+    "rating",
+    "favourite",
+    "camera",
+    "has_gps",
+    "q",
+    "duplicates",
+    "state",
+    "favorite",
+}
+"""The parameters that narrow; `catalog.api.filter_parameters` describes them."""
+
+
+@dataclass(frozen=True)
+class PhotoFilters:
+    """Which photos are meant; None and empty mean any."""
+
+    libraries: tuple[UUID, ...] = ()
+    folder: str | None = None
+    recursive: bool = False
+    taken_after: date | datetime | None = None
+    taken_before: date | datetime | None = None
+    media_type: str = ""
+    rating: int | None = None
+    favourite: bool | None = None
+    camera: str = ""
+    has_gps: bool | None = None
+    words: tuple[str, ...] = field(default=())
+    duplicates: bool = False
+    state: str = ""
+
+    @property
+    def only_libraries(self) -> bool:
+        """True if nothing but the library is chosen: then counts can be kept per library."""
+        return self == PhotoFilters(libraries=self.libraries)
+
+    @classmethod
+    def from_query(cls, params: QueryDict) -> "PhotoFilters":
+        """Read the parameters. Raises BadRequest with a sentence for the first that makes no sense."""
+        folder = params.get("folder")
+        return cls(
+            libraries=tuple(read_uuid(text, "library") for text in params.getlist("library")[:MOST_LIBRARIES]),
+            folder=None if folder is None else read_folder(folder),
+            recursive=_flag(params, "recursive") or False,
+            taken_after=_read_moment(params.get("taken_after", ""), "taken_after"),
+            taken_before=_read_moment(params.get("taken_before", ""), "taken_before"),
+            media_type=_read_text(params, "media_type"),
+            rating=_read_rating(params.get("rating", "")),
+            favourite=_flag(params, "favorite" if "favorite" in params else "favourite"),
+            camera=_read_text(params, "camera"),
+            has_gps=_flag(params, "has_gps"),
+            words=tuple(_read_text(params, "q").split()[:MOST_WORDS]),
+            duplicates=_flag(params, "duplicates") or False,
+            state=_read_state(params.get("state", "")),
+        )
+
+
+def visible_libraries(user: Any, filters: PhotoFilters) -> list[tuple[UUID, int]]:
+    """Return (id, revision) of the libraries that `user` may see and `filters` names. One query."""
+    libraries = Library.objects.visible_to(user)
+    if filters.libraries:
+        libraries = libraries.filter(pk__in=filters.libraries)
+    return list(libraries.order_by("pk").values_list("pk", "revision"))
+
+
+def among(libraries: Iterable[UUID], user: Any, filters: PhotoFilters) -> QuerySet[Photo]:
+    """Return the photos of `libraries`, for `narrow` to go on with. One query if favourites are wanted, else none.
+
+    Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
+    would serve, too: it would read all of the library. PostgreSQL has statistics.
+    """
+    is_blind = connection.vendor == "sqlite" and filters.favourite
+    if is_blind and Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP:
+        return Photo.objects.alias(home=Coalesce("library", "library")).filter(home__in=list(libraries))
+    return Photo.objects.filter(library__in=list(libraries))
+
+
+def narrow(photos: QuerySet[Photo], user: Any, libraries: Iterable[UUID], filters: PhotoFilters) -> QuerySet[Photo]:
+    """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query."""
+    photos = photos.filter(is_shown=True) if not filters.state else photos
+    if filters.state and filters.state != "all":
+        photos = photos.filter(state=filters.state)
+    if filters.folder is not None:
+        photos = photos.filter(_in_folder(filters.folder, filters.recursive))
+    photos = _narrow_by_time(photos, filters)
+    if filters.media_type in ("image", "video"):
+        photos = photos.filter(media_type__startswith=f"{filters.media_type}/")
+    elif filters.media_type:
+        photos = photos.filter(media_type=filters.media_type)
+    if filters.rating is not None:
+        unrated = Q(rating__isnull=True) if filters.rating == 0 else Q()
+        photos = photos.filter(Q(rating=filters.rating) | unrated)
+    if filters.favourite is not None:
+        liked = Q(pk__in=Favourite.objects.filter(user=user).values("photo"))
+        photos = photos.filter(liked if filters.favourite else ~liked)
+    if filters.camera:
+        photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
+    if filters.has_gps is not None:
+        photos = photos.filter(latitude__isnull=not filters.has_gps)
+    for word in filters.words:
+        photos = _containing(photos, word)
+    if filters.duplicates:
+        here = Photo.objects.filter(library__in=list(libraries)).exclude(photo_md5="")
+        perhaps = _more_than_once(here)  # from an index alone; what is missing counts, too
+        sure = here.filter(IS_SURE, is_shown=True, photo_md5__in=perhaps)
+        photos = photos.filter(IS_SURE, photo_md5__in=_more_than_once(sure))
+    return photos
+
+
+def _more_than_once(photos: QuerySet[Photo]) -> QuerySet[Any]:
+    counted = photos.order_by().values("photo_md5").annotate(copies=Count("*"))
+    return counted.filter(copies__gt=1).values("photo_md5")
+
+
+def read_folder(text: str) -> str:
+    """Return a folder's path, relative to the root, without slashes at its ends. Raises BadRequest."""
+    folder = text.strip("/")
+    try:
+        unescape_path(folder)
+    except ValueError as error:
+        raise BadRequest(str(error), "bad_folder") from None
+    return folder
+
+
+def _in_folder(folder: str, recursive: bool) -> Q:
+    if not recursive:
+        return Q(directory=folder)
+    if not folder:
+        return Q()
+    if connection.vendor == "sqlite":  # LIKE ignores case there; "0" is the character after "/"
+        return Q(directory=folder) | Q(directory__gte=f"{folder}/", directory__lt=f"{folder}0")
+    return Q(directory=folder) | Q(directory__startswith=f"{folder}/")
+
+
+def _narrow_by_time(photos: QuerySet[Photo], filters: PhotoFilters) -> QuerySet[Photo]:
+    for bound, word in ((filters.taken_after, "gte"), (filters.taken_before, "lt")):
+        if bound is None:
+            continue
+        if isinstance(bound, datetime) and bound.tzinfo is not None:
+            # The redundant bound lets the index be used that has the timeline's order.
+            photos = photos.filter(**{f"taken_at__{word}": bound}, taken_at__gt=UNDATED)
+            with suppress(OverflowError):  # at the ends of the calendar there is nothing to leave out
+                photos = photos.filter(**{f"taken_local__{word}": bound + (_FURTHEST if word == "lt" else -_FURTHEST)})
+        else:
+            wall = bound if isinstance(bound, datetime) else datetime(bound.year, bound.month, bound.day)  # noqa: DTZ001
+            photos = photos.filter(**{f"taken_local__{word}": wall.replace(tzinfo=UTC)}, taken_local__gt=UNDATED)
+    return photos
+
+
+def _containing(photos: QuerySet[Photo], word: str) -> QuerySet[Photo]:
+    """Return those with `word` in caption, file name or keywords, whatever its case."""
+    photos = photos.alias(keyword_text=Cast("keywords", TextField()))
+    found = Q()
+    for spelling in _spellings(word):
+        found |= Q(caption__icontains=spelling) | Q(filename__icontains=spelling)
+        for text in {spelling, json.dumps(spelling)[1:-1]}:  # SQLite keeps JSON with \u escapes
+            found |= Q(keyword_text__icontains=text)
+    return photos.filter(found)
+
+
+def _spellings(word: str) -> set[str]:
+    """SQLite folds the case of ASCII only: for other letters the usual spellings are tried."""
+    if word.isascii() or connection.vendor != "sqlite":
+        return {word}
+    return {word, word.lower(), word.upper(), word.capitalize()}
+
+
+def _flag(params: QueryDict, name: str) -> bool | None:
+    text = params.get(name, "")
+    return read_flag(text, name) if text else None
+
+
+def _read_text(params: QueryDict, name: str) -> str:
+    text = params.get(name, "").strip()
+    if len(text) > LONGEST_TEXT or "\0" in text:
+        raise BadRequest(f"{name} must be a text of at most {LONGEST_TEXT} characters.", "bad_text")
+    return text
+
+
+def _read_rating(text: str) -> int | None:
+    if not text:
+        return None
+    if text not in ("0", "1", "2", "3", "4", "5"):
+        raise BadRequest("rating must be a number from 0 to 5.", "bad_rating")
+    return int(text)
+
+
+def _read_state(text: str) -> str:
+    if text and text != "all" and text not in Photo.State.values:
+        raise BadRequest(f"state must be one of {', '.join(Photo.State.values)}, all.", "bad_state")
+    return text
+
+
+def _read_moment(text: str, name: str) -> date | datetime | None:
+    if not text:
+        return None
+    try:
+        # A "+" in an address means a space: accept the offset either way.
+        moment = parse_date(text) or parse_datetime(text.replace(" ", "+") if "T" in text else text)
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: before the year 1 or after 9999 in UTC
+        moment = None
+    if moment is None:
+        raise BadRequest(f"{name} must be a date as 2024-05-01 or a time as 2024-05-01T12:00:00Z.", "bad_time")
+    return moment

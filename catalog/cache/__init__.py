@@ -1,0 +1,1 @@
+"""Derived files that can always be made again: their tree, storage, quota, pruning and hashes."""

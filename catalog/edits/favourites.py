@@ -1,0 +1,119 @@
+"""Set and take away favourites: a person's own stars, which never touch another's."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.models import Favourite, Photo, Withdrawal
+from operations.passing import done_again
+
+FULL = 5
+MOST_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class FavouriteAnswer:
+    """How a photo stands after the change."""
+
+    photo_id: UUID
+    rating: int
+
+    @property
+    def favorited(self) -> bool:
+        """True with any stars."""
+        return self.rating > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the API's body."""
+        return {"photo_id": str(self.photo_id), "rating": self.rating, "favorited": self.favorited}
+
+
+@done_again
+def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
+    """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
+
+    Raises ValueError for a rating that is not 0 to 5, Photo.DoesNotExist if it is gone by now.
+    """
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    check_stars(rating)
+    with transaction.atomic():
+        _hold(photo_id)
+        if rating == 0:
+            Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+            _withdraw(user, [photo_id])
+        else:
+            Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
+    return FavouriteAnswer(photo_id, rating)
+
+
+@done_again
+def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
+    """Turn any stars into none, and none into five; two at once end as two in a row would. Raises Photo.DoesNotExist."""
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    with transaction.atomic():
+        _hold(photo_id)
+        removed, _ = Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+        if removed:
+            _withdraw(user, [photo_id])
+            return FavouriteAnswer(photo_id, 0)
+        _, created = Favourite.objects.get_or_create(user=user, photo_id=photo_id, defaults={"rating": FULL})
+        if not created:  # the other toggle was first: this one takes back what it gave
+            Favourite.objects.filter(user=user, photo_id=photo_id).delete()
+            _withdraw(user, [photo_id])
+            return FavouriteAnswer(photo_id, 0)
+    return FavouriteAnswer(photo_id, FULL)
+
+
+@done_again
+def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
+    """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
+
+    Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. One transaction.
+    """
+    check_stars(rating)
+    wanted = list(dict.fromkeys(photo_ids))
+    with transaction.atomic():
+        held = Photo.objects.visible_to(user).filter(pk__in=wanted).select_for_update(of=("self",)).order_by("pk")
+        visible = set(held.values_list("pk", flat=True))
+        if rating == 0:
+            Favourite.objects.filter(user=user, photo__in=visible).delete()
+            _withdraw(user, visible)
+        else:
+            Favourite.objects.bulk_create(
+                [Favourite(user=user, photo_id=pk, rating=rating) for pk in wanted if pk in visible],
+                update_conflicts=True,
+                unique_fields=["user", "photo"],
+                update_fields=["rating", "changed_at"],
+            )
+    errors = [
+        {"photo_id": str(pk), "error": "There is no such photo, or none that you may see."}
+        for pk in wanted
+        if pk not in visible
+    ]
+    return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
+
+
+def _hold(photo_id: UUID) -> None:
+    """Keep a scan from leading the photo elsewhere, and its row away, before the wish is in. Raises Photo.DoesNotExist."""
+    Photo.objects.select_for_update().only("pk").get(pk=photo_id)
+
+
+def _withdraw(user: Any, photo_ids: Iterable[UUID]) -> None:
+    """Note when the favourites were taken away: what the same photos had at a former place is older than that."""
+    now = timezone.now()
+    Withdrawal.objects.bulk_create(
+        [Withdrawal(user=user, photo_id=pk, withdrawn_at=now) for pk in photo_ids],
+        update_conflicts=True,
+        unique_fields=["user", "photo"],
+        update_fields=["withdrawn_at"],
+    )
+
+
+def check_stars(rating: int) -> None:
+    """Raise ValueError for a number of stars that nobody can give."""
+    if not 0 <= rating <= FULL:
+        raise ValueError("A rating is a number from 0 to 5.")

@@ -1,0 +1,43 @@
+"""Take back the last that was written into a photo's file, whatever it was."""
+
+from typing import Any
+
+from django.db import transaction
+
+from catalog.edits.dates import undo_date
+from catalog.entries.row_locks import hold_photos
+from catalog.files.queue import NothingToUndo, last_done
+from catalog.models import FileWrite, Photo
+from operations.passing import done_again
+
+
+def undo_last(photo: Photo, user: Any) -> dict[str, Any]:
+    """Take it back; return its `kind`, and what the photo says then: `rating`, or `taken` and `offset`.
+
+    Raises NothingToUndo, also if the file was changed since.
+    """
+    done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE).order_by("-finished_at")
+    if done.values_list("kind", flat=True).first() == FileWrite.Kind.DATE:
+        return {"kind": FileWrite.Kind.DATE, **undo_date(photo, user)}
+    return {"kind": FileWrite.Kind.RATING, "rating": undo_rating(photo, user)}
+
+
+@done_again
+def undo_rating(photo: Photo, user: Any) -> int:
+    """Take the last written rating back; return the stars that the photo has then. Raises NothingToUndo.
+
+    If the file had no rating before, it gets back the very bytes that it had.
+    """
+    from catalog.edits.ratings import set_rating
+
+    with transaction.atomic():
+        hold_photos([photo.pk])
+        write = last_done(photo)
+        if write is None:
+            raise NothingToUndo(
+                "There is no rating of this photo that could be taken back: none was written, or the file was changed since."
+            )
+        stars = int(write.previous.get("rating") or 0)
+        set_rating(user, photo.pk, stars)
+        FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
+    return stars

@@ -1,0 +1,1 @@
+"""From a file to a row: listing, decoder jobs, columns, SQL and counts."""

@@ -1,0 +1,69 @@
+"""The files of a library that cannot be shown, or only in part: how many, and the first of them with their reasons."""
+
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, F, Sum
+
+from catalog.models import Library, Photo
+from catalog.models.photo import PhotoQuerySet
+from operations.running import Run
+
+STATES = (Photo.State.BROKEN, Photo.State.DAMAGED)
+
+
+def count_failed(library: Library) -> int:
+    """Return how many there are."""
+    return sum(_in_state(library, state).count() for state in STATES)
+
+
+def first_failures(library: Library, most: int) -> list[dict[str, str]]:
+    """Return `path` and `reason` of the first `most`, by folder and name. One query a state: each is a range of their index."""
+    rows: list[tuple[str, str, str]] = []
+    for state in STATES:
+        bad = _in_state(library, state).order_by("directory", "filename")
+        rows += bad.values_list("directory", "filename", "problem")[:most]
+    paths = ((f"{directory}/{name}" if directory else name, reason) for directory, name, reason in sorted(rows))
+    return [{"path": path, "reason": reason} for path, reason in islice(paths, most)]
+
+
+def _in_state(library: Library, state: str) -> PhotoQuerySet:
+    return Photo.objects.filter(library=library, state=state).with_problems()
+
+
+def refresh_counts(library: Library, *, scanned_at: datetime | None = None, run: Run | None = None) -> None:
+    """Bring the counts and cover pictures of a library up to date.
+
+    With `run` under its fencing number: a run that was overtaken meanwhile raises LeaseLost and writes nothing.
+    """
+    counts = _counts_of(library)
+    if scanned_at:
+        counts["scanned_at"] = scanned_at
+    with transaction.atomic():
+        if run:
+            run.checkpoint(stop=False)
+        Library.objects.filter(pk=library.pk).update(**counts)
+    library.refresh_from_db()
+
+
+def _counts_of(library: Library) -> dict[str, Any]:
+    photos = Photo.objects.filter(library=library)
+    by_state = photos.with_problems().order_by().values_list("state").annotate(count=Count("*"))
+    problems: dict[str, int] = dict(by_state)
+    # One index each (every photo has a day, 0 if undated): together they would be counted row by row.
+    counts: dict[str, Any] = {
+        "photo_count": photos.shown().filter(taken_day__gte=0).count(),
+        "problem_count": problems.get(Photo.State.BROKEN, 0) + problems.get(Photo.State.DAMAGED, 0),
+        "missing_count": photos.gone().count(),
+        **photos.exclude(state=Photo.State.MISSING).aggregate(size_bytes=Sum("size_bytes", default=0)),
+    }
+    covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
+    counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
+    return counts
+
+
+def note_change(library: Library) -> None:
+    """Count a change of the library's photos: pages refresh, and the next scan knows that a snapshot is due."""
+    Library.objects.filter(pk=library.pk).update(revision=F("revision") + 1)

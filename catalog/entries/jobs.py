@@ -1,0 +1,84 @@
+"""Jobs for decoders: which photos a folder holds, and their files opened ahead."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, cast
+
+from catalog.entries.doubts import Opening
+from catalog.entries.listing import Entry, sidecar_signature
+from catalog.media.task import Job
+from catalog.sources.base import Directory, Source
+from catalog.sources.kinds import MEDIA_EXTENSIONS, sidecars_in
+from catalog.sources.s3_ahead import OpenAhead
+
+BATCH = 100
+
+
+FLUSH_SECONDS = 2.0
+
+
+class _IsMedia(dict[str, bool]):
+    """Whether a name with this ending (dot and extension) is a photo's; a look-up costs a tenth of asking anew."""
+
+    def __missing__(self, ending: str) -> bool:
+        answer = ending.startswith(".") and ending[1:].lower() in MEDIA_EXTENSIONS
+        if len(self) < 1000:
+            self[ending] = answer
+        return answer
+
+
+_IS_MEDIA = _IsMedia()
+
+
+def photos_in(directory: Directory, sidecars: dict[str, dict[str, str]] | None = None) -> dict[str, Entry]:
+    """Return the photos of a folder with what tells that they changed; `sidecars` is filled with their sidecars."""
+    files = directory.files
+    found = {name: (size, mtime, "") for name, size, mtime in files if _IS_MEDIA[name[name.rfind(".") :]]}
+    if len(found) < len(files) and found:
+        facts = {name: (size, mtime) for name, size, mtime in files}
+        for name, beside in sidecars_in(facts).items():
+            if name in found:
+                size, mtime, _ = found[name]
+                found[name] = (size, mtime, sidecar_signature(beside, facts))
+                if sidecars is not None:
+                    sidecars[name] = beside
+    return found
+
+
+def job_for(
+    source: Source,
+    zone: str,
+    path: str,
+    key: Any,
+    facts: tuple[int, int],
+    *,
+    sidecars: dict[str, str] | None = None,
+    head_only: bool = False,
+    sidecar_first: bool = False,
+) -> Job:
+    """Return the decoder's job for the file at `path`; `facts` are its size in bytes and mtime in ns.
+
+    With `sidecar_first` the stars of an XMP file beside it count before its own.
+    """
+    return Job(
+        key=key,
+        name=path.rpartition("/")[2],
+        open=Opening(source, path, head_only=head_only),
+        params={"zone": zone, "mtime_ns": facts[1], "size_bytes": facts[0], "head_only": head_only}
+        | ({"sidecar_first": True} if sidecar_first else {}),
+        sidecars={kind: partial(source.open, beside) for kind, beside in (sidecars or {}).items()},
+    )
+
+
+def opened_ahead(opened: ExitStack, source: Source, jobs: Iterator[Job], ahead: int) -> Iterator[Job]:
+    """Let the files of a far source be opened while others are read; the end of `opened` closes what nobody took."""
+    if not source.is_far:
+        yield from jobs
+        return
+    opener = opened.enter_context(
+        OpenAhead[Job](lambda job: cast(Opening, job.open).open_now(), threads=min(ahead, 8), ahead=ahead)
+    )
+    for job, take in opener.over(jobs):
+        cast(Opening, job.open).ahead = take
+        yield job

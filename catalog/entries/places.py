@@ -1,0 +1,85 @@
+"""Places: a path belongs to the photo whose file lies there; one that is gone gives it up to a file that is another one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from catalog.models import Photo, TrashItem
+
+_MOST_NAMED = 500
+_MANY_FOLDERS = 8
+
+
+def leave_places(keys: Iterable[UUID]) -> None:
+    """Give photos names that no file can have, so that others can take their places."""
+    for key in keys:
+        Photo.objects.filter(pk=key).exclude(filename__endswith=f"/{key}").update(
+            filename=Concat("filename", Value(f"/{key}"))
+        )
+
+
+def free_places(rows: Sequence[dict[str, Any]]) -> None:
+    """Free the places of surveyed files from photos that are gone, missing or in the trash, and of other content.
+
+    So a newcomer under the name of such a photo is a new one; should it turn out to be of equal content or to hold the
+    same picture, the scan follows it (`moves`). `rows` are as `insert_surveyed` takes them. Call it in its transaction.
+    """
+    by_library: dict[UUID, dict[str, dict[str, dict[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        by_library[row["library_id"]][row["directory"]][row["filename"]] = row
+    for library_id, folders in by_library.items():
+        others = [
+            photo.pk
+            for photo in _gone(library_id, folders)
+            if not _is_likely_same(photo, folders[photo.directory][photo.filename])
+        ]
+        _mark_gone(others)
+        leave_places(others)
+
+
+def _gone(library_id: UUID, folders: dict[str, dict[str, Any]]) -> Iterator[Photo]:
+    """Yield the photos at some places that are missing, or that somebody moves into the trash just now (or died at it)."""
+    columns = ("directory", "filename", "size_bytes", "mtime_ns", "head_md5", "photo_md5")
+    moving = TrashItem.objects.filter(library=library_id, state=TrashItem.State.MOVING).values_list("photo", flat=True)
+    under_way = list(moving)
+    if under_way:
+        for photo in Photo.objects.filter(pk__in=under_way).exclude(state=Photo.State.MISSING).only(*columns):
+            if photo.filename in folders.get(photo.directory, ()):
+                yield photo
+    # Through the index of the few that are missing; mostly there are none at all.
+    missing = Photo.objects.filter(library=library_id).with_problems().filter(state=Photo.State.MISSING)
+    if not missing.exists():
+        return
+    if len(folders) > _MANY_FOLDERS:
+        for photo in missing.filter(directory__in=list(folders)).only(*columns):
+            if photo.filename in folders[photo.directory]:
+                yield photo
+        return
+    for directory, found in folders.items():
+        names = list(found)
+        for start in range(0, len(names), _MOST_NAMED):
+            yield from missing.filter(directory=directory, filename__in=names[start : start + _MOST_NAMED]).only(
+                *columns
+            )
+
+
+def _mark_gone(keys: list[UUID]) -> None:
+    Photo.objects.filter(pk__in=keys).exclude(state=Photo.State.MISSING).update(
+        state=Photo.State.MISSING,
+        is_shown=False,
+        needs_digest=False,
+        missing_since=timezone.now(),
+        claim_token=F("claim_token") + 1,
+    )
+
+
+def _is_likely_same(photo: Photo, row: dict[str, Any]) -> bool:
+    """Whether size, head and time are those of the photo, or size and head of one of which no more was ever known."""
+    if (photo.size_bytes, photo.head_md5) != (row["size_bytes"], row["head_md5"]):
+        return False
+    return photo.mtime_ns == row["mtime_ns"] or not photo.photo_md5

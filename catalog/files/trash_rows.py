@@ -1,0 +1,318 @@
+"""The rows of a library's trash: what is about to be done, what was done, and what a process that died left half-way."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from catalog.entries import counts
+from catalog.entries.places import leave_places
+from catalog.entries.row_locks import hold_rows_of
+from catalog.files import trash_files
+from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
+from catalog.models import HashCache, Library, Photo, TrashItem
+from catalog.roots import guard, trash_folder
+from catalog.roots.reach import hold_root, source_for
+from catalog.scanning.requests import want_scan
+from catalog.sources.base import SourceUnavailable
+from catalog.sources.held_root import HeldRoot
+from catalog.sources.placing import sync_folder
+from operations.passing import done_again
+
+State = TrashItem.State
+
+
+class TrashRefused(Exception):
+    """Nothing was deleted or restored; the text is a sentence."""
+
+
+class RootReadOnly(TrashRefused):
+    """The library's folder cannot be written to."""
+
+
+@contextmanager
+def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[HeldRoot]:
+    """Hold the library's folder open for a `with` block, if it is the right one and can be written to.
+
+    Raises TrashRefused.
+    """
+    if library.source != "local":
+        raise TrashRefused(
+            "Only files in folders of this server can be deleted here, none in buckets or on phones. Nothing was "
+            "changed."
+        )
+    try:
+        with closing(source_for(library)) as source:
+            guard.require_root(library, source, may_be_empty=may_be_empty)
+        held = hold_root(library)
+    except SourceUnavailable as error:
+        raise TrashRefused(f"{error}") from None
+    with held, closing(source_for(library, held)) as source:
+        if not source.root_is_writable():
+            raise RootReadOnly(
+                "The library's folder is read-only, so nothing in it can be deleted or restored. Nothing was changed."
+            )
+        yield held
+
+
+@done_again
+def begin(
+    library: Library, user: Any, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
+) -> tuple[list[TrashItem], set[UUID]]:
+    """Write down that these photos are about to go into the trash, or through it into the folders that `targets` names.
+
+    Returns the items, without those that another mover has just now, and the photos that are missing by now.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        photos = list(Photo.objects.select_for_update().filter(library=library, pk__in=keys).order_by("pk"))
+        present = [photo for photo in photos if photo.state != Photo.State.MISSING]
+        items = [
+            TrashItem(
+                library=library,
+                photo=photo,
+                user=user,
+                photo_state=photo.state,
+                was_shown=photo.is_shown,
+                directory=photo.directory,
+                filename=photo.filename,
+                size_bytes=photo.size_bytes,
+                mtime_ns=photo.mtime_ns,
+                photo_md5=photo.photo_md5,
+                trashed_at=now,
+                state=State.MOVING if targets is None else State.FILING,
+                target="" if targets is None else targets[photo.pk],
+                **mover.marks,
+            )
+            for photo in present
+        ]
+        # A photo that came back by another way while an older copy of it lies in the trash: that one stays, unnamed.
+        older = TrashItem.objects.filter(photo__in=[photo.pk for photo in present], state=State.TRASHED)
+        held = older.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+        older.filter(pk__in=list(held)).update(photo=None)
+        TrashItem.objects.bulk_create(items, ignore_conflicts=True)
+        mine = set(TrashItem.objects.filter(pk__in=[item.pk for item in items]).values_list("pk", flat=True))
+    return [item for item in items if item.pk in mine], set(keys) - {photo.pk for photo in present}
+
+
+def take_back(item: TrashItem, mover: Mover) -> None:
+    """Forget an item whose file was never moved."""
+    TrashItem.objects.filter(pk=item.pk, state__in=[State.MOVING, State.FILING], mover=mover.name).delete()
+
+
+def want_back(items: Iterable[TrashItem], mover: Mover) -> None:
+    """Let `settle` put back what was moved of these items: whoever wanted it was told that it was not done."""
+    for item in items:
+        mine = TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name)
+        mine.update(state=State.FILING, target=item.directory, restored_as="")
+
+
+@done_again
+def write_trashed(library: Library, items: Sequence[TrashItem], mover: Mover) -> list[TrashItem]:
+    """Write down that the files of these items lie in the trash now; return the items, those that others took over left out."""
+    now = timezone.now()
+    done = []
+    with transaction.atomic():
+        _hold_photos_of(library, items)
+        for item in items:
+            mine = TrashItem.objects.filter(pk=item.pk, state=State.MOVING, mover=mover.name)
+            if not mine.update(state=State.TRASHED, mover="", mover_seen_at=None):
+                continue
+            done.append(item)
+            if item.photo_id is None:
+                continue
+            there = Photo.objects.filter(pk=item.photo_id, directory=item.directory, filename=item.filename)
+            there.exclude(state=Photo.State.MISSING).update(
+                state=Photo.State.MISSING,
+                is_shown=False,
+                needs_digest=False,
+                missing_since=now,
+                claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
+            )
+        counts.note_change(library)
+        counts.refresh_counts(library)  # with the rows, so that no kill in between leaves old ones
+    return done
+
+
+def begin_restoring(item: TrashItem, mover: Mover) -> bool:
+    """Write down that an item's photo is about to come back; False if it does not lie in the trash any more."""
+    if not TrashItem.objects.filter(pk=item.pk, state=State.TRASHED).update(state=State.RESTORING, **mover.marks):
+        return False
+    item.state, item.mover = State.RESTORING, mover.name
+    return True
+
+
+def write_kept(item: TrashItem, mover: Mover) -> None:
+    """Write down that an item's photo lies in the trash still."""
+    mine = TrashItem.objects.filter(pk=item.pk, state=State.RESTORING, mover=mover.name)
+    mine.update(state=State.TRASHED, mover="", mover_seen_at=None, restored_as="")
+
+
+@done_again
+def write_restored(library: Library, restored: Sequence[tuple[TrashItem, str]], mover: Mover) -> list[TrashItem]:
+    """Let photos' rows be what they were, where they still wait for their files and the names say where; else a scan does.
+
+    Returns the items, those that others took over left out.
+    """
+    done = []
+    with transaction.atomic():
+        items = [item for item, _ in restored]
+        _hold_photos_of(library, items, [(item.directory, name) for item, name in restored])
+        for item, name in restored:
+            if not TrashItem.objects.filter(pk=item.pk, mover=mover.name).update(mover_seen_at=timezone.now()):
+                continue
+            done.append(item)
+            waits = Photo.objects.filter(trash_item=item, state=Photo.State.MISSING)
+            _write_place(library, waits, item, item.directory, name)
+            TrashItem.objects.filter(pk=item.pk).delete()
+        counts.note_change(library)
+        counts.refresh_counts(library)
+    return done
+
+
+@done_again
+def write_filed(library: Library, item: TrashItem, directory: str, name: str, mover: Mover) -> None:
+    """Let the photo's row say that its file lies in another folder now. Raises MoverLost; then nothing was written."""
+    with transaction.atomic():
+        _hold_photos_of(library, [item], [(directory, name)])
+        mover.require(item)
+        photo = Photo.objects.filter(trash_item=item)
+        # A scan that found it elsewhere meanwhile is believed.
+        waits = photo.filter(state=Photo.State.MISSING) | photo.filter(directory=item.directory, filename=item.filename)
+        if _write_place(library, waits, item, directory, name):
+            cached = HashCache.objects.filter(library=library)
+            path = f"{directory}/{name}" if directory else name
+            if path != item.path:
+                cached.filter(path=path).delete()
+                cached.filter(path=item.path).update(path=path)
+        TrashItem.objects.filter(pk=item.pk).delete()
+        counts.note_change(library)
+
+
+def _hold_photos_of(library: Library, items: Sequence[TrashItem], places: Sequence[tuple[str, str]] = ()) -> None:
+    """Lock the photos of items before the items, as `begin` does, and those whose names are at places that others get."""
+    here = Photo.objects.filter(library=library)
+    at_places = [here.filter(directory=directory, filename=name) for directory, name in places]
+    hold_rows_of([here.filter(trash_item__in=[item.pk for item in items]), *at_places])
+
+
+def _write_place(library: Library, photo: QuerySet[Photo], item: TrashItem, directory: str, name: str) -> bool:
+    """Let a photo be at a place again, what it was before; False if it is not there, or a scan was quicker."""
+    row = photo.first() if name else None
+    if row is None:
+        return False
+    taken = Photo.objects.filter(library=library, directory=directory, filename=name).exclude(pk=row.pk)
+    leave_places(taken.filter(state=Photo.State.MISSING).values_list("pk", flat=True))
+    if taken.exists():
+        return False
+    place: dict[str, Any] = {"directory": directory, "filename": name}
+    if row.state == Photo.State.MISSING:
+        # A scan may have surveyed the file while it was being deleted: then its content is to be read again.
+        is_read = bool(row.photo_md5) or item.photo_state != Photo.State.READY
+        state = item.photo_state if is_read else Photo.State.SURVEYED
+        place |= {
+            "state": state,
+            "is_shown": item.was_shown,
+            "missing_since": None,
+            "needs_digest": state == Photo.State.SURVEYED,
+        }
+    return bool(Photo.objects.filter(pk=row.pk).update(**place))
+
+
+def settle(library: Library, before: datetime | None = None, operation: UUID | None = None) -> None:
+    """Finish, or take back, what was under way when its process died: by where the files lie.
+
+    Taken for dead are processes of this machine that are gone, and those that were not seen at work since `before` (two
+    minutes ago), and all movers of earlier claims of `operation`, for its claim is this process's now. Should one wake up,
+    it finds that its rows are another's, and stops.
+    """
+    items = TrashItem.objects.filter(library=library, state__in=UNDER_WAY).select_related("photo")
+    earlier = set(items.filter(of_operation(operation)).values_list("pk", flat=True)) if operation else set()
+    left = [item for item in items if item.pk in earlier or is_abandoned(item, before)]
+    if not left:
+        return
+    with suppress(TrashRefused), writable_root(library) as held, Mover() as mover:
+        settled = [item for item in left if mover.take_over(item) and _settle(library, held, item, mover)]
+        if settled:
+            counts.refresh_counts(library)
+
+
+def _settle(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> bool:
+    """Settle one item; False if nobody can tell now where its file lies."""
+    try:
+        if item.state == State.RESTORING:
+            settle_restoring(library, held, item, mover)
+        elif item.state == State.FILING:
+            settle_filing(library, held, item, mover)
+        else:
+            _settle_moving(library, held, item, mover)
+    except (OSError, SourceUnavailable, MoverLost):
+        return False
+    return True
+
+
+def _settle_moving(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> None:
+    root = held.descriptor
+    if not trash_files.lies_in_trash(root, item):
+        trash_files.close_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+    if trash_files.lies_in_trash(root, item):
+        trash_files.move_sidecars_in(root, item, mover, {})
+        sync_folder(root, trash_folder.folder_of_item(item))
+        held.verify()
+        write_trashed(library, [item], mover)
+    else:
+        trash_files.require_trace(root, item)
+        held.verify()
+        take_back(item, mover)  # it was never moved
+
+
+def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> str:
+    """Write down where a photo lies whose way back broke off, and finish it; return its name if it is back, else "".
+
+    The item is this mover's. Raises OSError or SourceUnavailable if that cannot be told, and MoverLost; then nothing was
+    changed.
+    """
+    root = held.descriptor
+    if trash_files.lies_in_trash(root, item):
+        trash_files.keep_in_trash(root, item, mover)
+        held.verify()
+        write_kept(item, mover)
+        return ""
+    name = trash_files.name_of_restored(root, item)
+    if not name:
+        trash_files.require_trace(root, item)
+    trash_files.sidecars_back(root, item, name or item.filename, mover)
+    held.verify()
+    if not write_restored(library, [(item, name)], mover):
+        raise MoverLost
+    want_scan(library, library.owner)
+    return name
+
+
+def settle_filing(library: Library, held: HeldRoot, item: TrashItem, mover: Mover) -> bool:
+    """Write down where a photo lies whose way into another folder broke off; return whether it came there.
+
+    One that stopped half-way is put back where it lay. Raises as `settle_restoring` does.
+    """
+    root = held.descriptor
+    if not trash_files.lies_in_trash(root, item):
+        trash_files.close_folder(root, item)  # from now on a mover that wakes cannot move anything into it
+    if trash_files.lies_in_trash(root, item):
+        name = trash_files.put_back(root, item, mover)
+        held.verify()
+        write_filed(library, item, item.directory, name, mover)
+        return False
+    if trash_files.lies_in_target(root, item):
+        trash_files.sidecars_back(root, item, item.restored_as, mover, item.target)
+        held.verify()
+        write_filed(library, item, item.target, item.restored_as, mover)
+        return True
+    trash_files.require_trace(root, item)
+    held.verify()
+    take_back(item, mover)
+    return False

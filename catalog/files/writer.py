@@ -1,0 +1,351 @@
+"""What one thread does with files that are to be written: prepares new versions and proves them. It asks no database."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from catalog.entries.listing import sidecar_signature
+from catalog.media.exiftool import ExifTool
+from catalog.media.pool import DecoderPool
+from catalog.media.results import DigestResult
+from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back
+from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_name
+from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange, date_said
+from catalog.media.task import Job
+from catalog.sources.held_root import HeldRoot
+from catalog.sources.kinds import sidecars_in
+from catalog.sources.local import LocalSource
+from catalog.sources.replacing import HiddenVersions, NewFile, Replacement
+
+_COMPARED_EDGE_PX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What leads from one version of a file to the bytes of an earlier one: `md5`, which says `said`."""
+
+    delta: bytes
+    md5: str
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to be written, as the catalog knows it. `family` names all tries of the same write, `claim` this one."""
+
+    family: str
+    claim: int
+    directory: str
+    filename: str
+    size_bytes: int
+    mtime_ns: int
+    photo_md5: str
+    zone: str
+    change: TagChange
+    is_sidecar: bool = False
+    keep_mtime: bool = False
+    way: Way | None = None
+    """What leads from the present version to an earlier one."""
+    is_way_wanted: bool = False
+    """That earlier version says what is wanted; else the new version's way back should lead there."""
+
+    @property
+    def token(self) -> str:
+        """What the hidden names of this try carry."""
+        return f"{self.family}{self.claim}"
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, relative to the root."""
+        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarVersion:
+    """A new XMP file that waits to take its place; MD5s of the bytes there now ("" for none) and then."""
+
+    place: Replacement | NewFile
+    old_md5: str
+    new_md5: str
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A new version that waits to take its place, or `rewritten` None if the file says already what it should."""
+
+    task: Task
+    old: DigestResult
+    replacement: Replacement | None = None
+    rewritten: Rewritten | None = None
+    sidecar: SidecarVersion | None = None
+    way_back: bytes | None = None
+    way: Way | None = None
+    """`way_back` leads where this leads; None: to the version that lay there before."""
+    sidecars: str | None = None
+    """The signature of the sidecars if one was written."""
+    is_recovered: bool = False
+    """A writer that died put the new version into its place; `old` are its facts."""
+    leftover: HiddenVersions | None = None
+    """What that writer left, until the catalog is told."""
+    old_md5: str = ""
+    old_rating: int = 0
+    """What the file itself said before, of no rating 0."""
+    rating_before: int = 0
+    """What counted before: the file's own stars, or its sidecar's."""
+    old_date: dict[str, Any] = field(default_factory=dict)
+    """The date that the file itself said before (`date_said`)."""
+    is_unclear: bool = False
+    """It is not known which version lies in its place: the next writer finds out."""
+    is_told: bool = False
+    """The catalog knows of it."""
+
+    @property
+    def is_other(self) -> bool:
+        """True if the version that was recovered says something else than what is wanted by now."""
+        return self.is_recovered and not self.task.change.is_done(self.old)
+
+    def swap(self) -> None:
+        """Let the new versions take their places. Raises OSError."""
+        if self.sidecar:
+            self.sidecar.place.swap()
+        if self.replacement:
+            self.replacement.swap()
+
+    def swap_back(self) -> None:
+        """Put the old versions back into their places where that can be done; else this `is_unclear`."""
+        places = [self.replacement, self.sidecar.place if self.sidecar else None]
+        for place in [place for place in places if place]:
+            with suppress(OSError):
+                place.swap_back()
+            self.is_unclear |= place.is_in_place
+
+    def close(self) -> None:
+        """Remove what is left beside the file; what a new version has displaced only when the catalog has been told."""
+        for place in (self.replacement, self.sidecar.place if self.sidecar else None):
+            if place:
+                place.leave() if place.is_in_place and not self.is_told else place.close()
+        if self.leftover:
+            self.leftover.close() if self.is_told else self.leftover.leave()
+
+
+class FileWriter:
+    """Prepares new versions with an exiftool and a decoder of its own. One object serves one thread at a time."""
+
+    def __init__(self, root: str, decoders: Callable[[], DecoderPool], held: HeldRoot | None = None) -> None:
+        """`held` is the open root below which all is read and written."""
+        self.source = LocalSource(root, held=held, is_real=True)
+        self._tool = ExifTool()
+        self._pool = decoders()
+
+    def __enter__(self) -> "FileWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes and close the folders."""
+        self._tool.close()
+        self._pool.close()
+        self.source.close()
+
+    def _prepared(self, task: Task, old: DigestResult, **more: Any) -> Prepared:
+        """Return what is known of the file as it was, and `more`."""
+        first = (
+            (old.sidecar_rating, old.embedded_rating) if task.is_sidecar else (old.embedded_rating, old.sidecar_rating)
+        )
+        counted = next((rating for rating in first if rating is not None), 0)
+        before: dict[str, Any] = {
+            "old_md5": old.photo_md5,
+            "old_rating": old.embedded_rating or 0,
+            "rating_before": counted,
+            "old_date": date_said(old),
+        }
+        return Prepared(task, old, **before, **more)
+
+    def prepare(self, task: Task) -> Prepared:
+        """Return the proven new versions of the task's file and its sidecar, or what was already so. Raises NotWritten.
+
+        Nothing takes its place: that is `Prepared.swap`.
+        """
+        with reasons(), ExitStack() as stack:
+            beside = self.sidecars(task)
+            old = self.facts(task, partial(self.source.open, task.path), beside)
+            self._require_known(task, old)
+            sidecar, sidecars = None, None
+            if self._needs_sidecar(task, old, beside):
+                sidecar, sidecars = self._new_sidecar(task, old, beside.get("xmp", ""))
+                stack.callback(sidecar.place.close)
+            more: dict[str, Any] = {"sidecar": sidecar, "sidecars": sidecars}
+            if task.is_sidecar or task.change.is_done(old):
+                prepared = self._prepared(task, old, **more)
+            else:
+                prepared = self._prepare_file(task, old, more)
+            stack.pop_all()
+        return prepared
+
+    def _prepare_file(self, task: Task, old: DigestResult, more: dict[str, Any]) -> Prepared:
+        with ExitStack() as stack:
+            replacement = stack.enter_context(
+                self.source.replacement(
+                    task.path,
+                    token=task.token,
+                    extension=EXTENSIONS.get(old.media_type, ".bin"),
+                    expected=(task.size_bytes, task.mtime_ns),
+                )
+            )
+            read = partial(self.facts, task)
+            if task.way is not None and task.is_way_wanted:
+                way, rewritten = None, self._rewrite_back(replacement, task.way.delta, task, old, read)
+            else:
+                way, rewritten = task.way, self._rewrite(replacement, task, old, read)
+            back = way_back(replacement, old.photo_md5, way.delta if way else None)
+            stack.pop_all()
+        more |= {"replacement": replacement, "rewritten": rewritten, "way_back": back, "way": way}
+        return self._prepared(task, old, **more)
+
+    def _rewrite(
+        self, replacement: Replacement, task: Task, old: DigestResult, read: Callable[[Callable[[], int]], DigestResult]
+    ) -> Rewritten:
+        return rewrite(replacement, task.change, old, self._tool, read, self._same_picture, keep_mtime=task.keep_mtime)
+
+    def _rewrite_back(
+        self,
+        replacement: Replacement,
+        delta: bytes,
+        task: Task,
+        old: DigestResult,
+        read: Callable[[Callable[[], int]], DigestResult],
+    ) -> Rewritten:
+        """Make the very bytes of the earlier version; where that fails, write like anything else."""
+        same, keep_mtime = self._same_picture, task.keep_mtime
+        try:
+            return rewrite_back(replacement, delta, task.change, old, read, same, keep_mtime=keep_mtime)
+        except NotWritten:
+            with suppress(FileNotFoundError):
+                os.unlink(replacement.temporary_path)
+            return self._rewrite(replacement, task, old, read)
+
+    def _require_known(self, task: Task, old: DigestResult) -> None:
+        if not task.photo_md5:
+            raise NotWritten("The file is still to be read by a scan; it is written after that.", "not_read_yet")
+        if not old.photo_md5:
+            self.source.check()
+            os.close(self.source.open(task.path))  # says why
+            raise NotWritten(f"The file cannot be read: {old.problem}", "unreadable", is_lasting=True)
+        if old.photo_md5 != task.photo_md5 or old.size_bytes != task.size_bytes or old.mtime_ns != task.mtime_ns:
+            raise NotWritten(
+                "The file was changed by another program since it was scanned, and is as that left it. It is written after "
+                "the next scan.",
+                "changed",
+            )
+
+    # -- sidecars -----------------------------------------------------------------------------------------------------
+
+    def sidecars(self, task: Task) -> dict[str, str]:
+        """Return the names of the file's sidecars by kind."""
+        listed = self.source.list_directory(task.directory)
+        return sidecars_in(name for name, _, _ in listed.files).get(task.filename, {})
+
+    def _needs_sidecar(self, task: Task, old: DigestResult, beside: dict[str, str]) -> bool:
+        """True if the stars are to be written into an XMP file: into one that is there they are, too, if it has others."""
+        change = task.change
+        if not isinstance(change, RatingChange):
+            if task.is_sidecar:
+                raise NotWritten("Only ratings are written into XMP files.", "unsupported", is_lasting=True)
+            return False
+        if task.is_sidecar:
+            says = old.sidecar_rating if old.sidecar_rating is not None else old.embedded_rating
+            return (says or 0) != change.stars
+        return old.sidecar_rating is not None and old.sidecar_rating != change.stars and "xmp" in beside
+
+    def _new_sidecar(self, task: Task, old: DigestResult, name: str) -> tuple[SidecarVersion, str]:
+        """Prepare the stars in the XMP file `name`, or in a new one; return it and the signature of all sidecars then."""
+        assert isinstance(task.change, RatingChange)
+        prefix = f"{task.directory}/" if task.directory else ""
+        listed = self.source.list_directory(task.directory)
+        facts = {name: (size, mtime) for name, size, mtime in listed.files}
+        if name:
+            if name not in facts:
+                raise NotWritten("The XMP file beside the photo is gone just now; it is tried again.", "busy")
+            version, written = self._changed_sidecar(task, task.change, old, prefix + name, facts[name])
+        else:
+            name, data = sidecar_name(task.filename), new_sidecar(task.change.stars)
+            if name in facts:
+                raise NotWritten("An XMP file appeared beside the photo just now; it is tried again.", "busy")
+            folder, raw = self.source.folder_of(prefix + name)
+            place = NewFile(folder, raw, task.token, data)
+            version = SidecarVersion(place, "", hashlib.md5(data, usedforsecurity=False).hexdigest())
+            written = (place.facts.st_size, place.facts.st_mtime_ns)
+        facts[name] = written
+        return version, sidecar_signature(sidecars_in(facts).get(task.filename, {}), facts)
+
+    def _changed_sidecar(
+        self, task: Task, change: RatingChange, old: DigestResult, path: str, expected: tuple[int, int]
+    ) -> tuple[SidecarVersion, tuple[int, int]]:
+        """Prepare the new version of an XMP file that is there; return it, its size in bytes and mtime in ns."""
+        sidecar = _SidecarChange(change, sidecar_arguments(change, is_zero_written=bool(old.embedded_rating)))
+
+        def read(opener: Callable[[], int]) -> DigestResult:
+            return self.facts(task, partial(self.source.open, task.path), opened={"xmp": opener})
+
+        with ExitStack() as stack:
+            place = stack.enter_context(
+                self.source.replacement(path, token=task.token, extension=".xmp", expected=expected)
+            )
+            new = rewrite(place, sidecar, old, self._tool, read, self._same_picture, keep_mtime=False, extension=".xmp")
+            md5s = [_md5_behind(opener) for opener in (lambda: os.dup(place.original), place.open_new)]
+            stack.pop_all()
+        return SidecarVersion(place, *md5s), (new.size_bytes, new.mtime_ns)
+
+    # -- decoders -----------------------------------------------------------------------------------------------------
+
+    def facts(
+        self,
+        task: Task,
+        opener: Callable[[], int],
+        beside: dict[str, str] | None = None,
+        opened: dict[str, Callable[[], int]] | None = None,
+    ) -> DigestResult:
+        """Return all facts of the file behind `opener` as the task's photo, with the sidecars `beside` it or `opened`."""
+        prefix = f"{task.directory}/" if task.directory else ""
+        sidecars = {kind: partial(self.source.open, prefix + name) for kind, name in (beside or {}).items()}
+        params = {"zone": task.zone, "mtime_ns": task.mtime_ns, "size_bytes": task.size_bytes, "image_data": True}
+        job = Job(None, task.filename, opener, params, {**sidecars, **(opened or {})})
+        ((_, facts),) = self._pool.facts([job])
+        return facts
+
+    def _same_picture(self, first: Callable[[], int], second: Callable[[], int]) -> bool:
+        pictures = [self._pool.preview(Job(None, "", opener), _COMPARED_EDGE_PX).picture for opener in (first, second)]
+        return pictures[0] is not None and pictures[0] == pictures[1]
+
+
+def _md5_behind(opener: Callable[[], int]) -> str:
+    with open(opener(), "rb") as file:
+        file.seek(0)
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _SidecarChange:
+    """A change of stars in an XMP file, which the facts of its photo show."""
+
+    change: RatingChange
+    words: list[str]
+
+    def arguments(self) -> list[str]:
+        return self.words
+
+    def is_done(self, facts: DigestResult) -> bool:
+        return (facts.sidecar_rating or 0) == self.change.stars
+
+    @property
+    def sentence(self) -> str:
+        return self.change.sentence

@@ -1,0 +1,1 @@
+"""A library's snapshots over time: publish, compare, verify, restore, adopt."""

@@ -1,0 +1,1 @@
+"""The same photo through moves, swaps, edits and rewritten bytes."""

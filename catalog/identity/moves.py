@@ -1,0 +1,371 @@
+"""Moves: what is gone here and new there with the same photo MD5 is the same photo, and keeps all that hangs on it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
+
+from catalog.entries import known as entries_known
+from catalog.entries.listing import Entry, compare
+from catalog.entries.owner_stars import mirror_for_owner
+from catalog.identity.aliases import current_md5, earlier_md5s
+from catalog.identity.pairing import Move, Place, pairs
+from catalog.identity.swaps import content_for, follow_replaced, note_edits
+from catalog.identity.wishes import Wishes
+from catalog.models import Alias, FileWrite, HashCache, Library, Photo, PhotoMetadata, TrashItem
+from catalog.models.conditions import is_given
+from catalog.models.photo import PhotoQuerySet, photo_id
+from catalog.sources.base import Directory, Source
+from operations.models import Operation, State
+
+BATCH = 100
+_PLACE = ("directory", "filename")
+_MOST_SCANS = 50
+_JUST_NOW = datetime.max.replace(tzinfo=UTC)
+_MOST_NUMBERED = 10
+IN_TRASH = set(TrashItem.State) - {TrashItem.State.FILING}
+"""Of what is only on its way into another folder nobody wants to be rid."""
+
+
+def count_probable(
+    library: Library,
+    source: Source,
+    dirty: list[str],
+    vanished: list[str],
+    entries: Callable[[Directory], dict[str, Entry]],
+) -> int:
+    """Return how many known entries that are gone seem to lie elsewhere: new files of the same size and time.
+
+    `dirty` are the folders in which something differs, `vanished` those that are gone.
+    Asked only when much is gone at once; the digest decides later which really are the same.
+    """
+    added: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+    kept: set[tuple[str, str]] = set()
+    concerned = {*dirty, *vanished}
+    for path in dirty:
+        directory = source.list_directory(path)
+        found = entries(directory)
+        plan = compare(found, entries_known.known_in(library, [path])[path], is_complete=directory.is_complete)
+        for name in plan.added if plan else []:
+            added[found[name][:2]].append(_JUST_NOW)
+        kept.update((path, name) for name in found)
+    known = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING)
+    seen_at = last_walk(library)
+    if seen_at:  # what moved while the last scan walked is known at both places
+        columns = ("size_bytes", "mtime_ns", "added_at")
+        for size_bytes, mtime_ns, added_at in known.filter(added_at__gte=seen_at).order_by().values_list(*columns):
+            added[size_bytes, mtime_ns].append(added_at)
+    moved = 0
+    for directory_path, name, size_bytes, mtime_ns, added_at in known.values_list(
+        "directory", "filename", "size_bytes", "mtime_ns", "added_at"
+    ).iterator(chunk_size=2000):
+        if directory_path not in concerned or (directory_path, name) in kept or (size_bytes, mtime_ns) not in added:
+            continue
+        later = added[size_bytes, mtime_ns]
+        place = next((one for one in sorted(later, reverse=True) if one > added_at), None)
+        if place is not None:
+            later.remove(place)
+            moved += 1
+    return moved
+
+
+def follow(library: Library, source: Source, started_at: datetime, count: Callable[..., None]) -> int:
+    """Give photos that were found the ids of missing ones with the same photo MD5, an alias of it, or at least the same picture.
+
+    Only what was first seen in the last scan that saw the missing one, or later, may be its new place; in buckets, where a
+    rename is a copy and a deletion, also an older copy to which nobody gave anything. `count` is called in the transaction of
+    each batch of moves, with what it did. In order of path, so that the same files always end with the same ids. Returns how
+    many moves were left to the next scan, because a writer has the file in hand.
+    """
+    _know_last_content(library)
+    missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
+    there = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).exclude(photo_md5="")
+    window = Q(added_at=started_at) | Q(added_at__gte=last_walk(library) or started_at)
+    postponed = follow_replaced(library, missing, there.filter(window), started_at, count)
+    if not missing.exists():
+        return postponed
+    following = Following(library, source, started_at, count)
+    following.moved_on(missing, there)
+    following.same_content(missing, there)
+    following.aliases(missing, there)
+    following.same_pictures(missing, there)
+    following.deleted(missing)
+    return postponed + following.postponed
+
+
+def _know_last_content(library: Library) -> None:
+    """Let photos that were changed, and gone before they were read again, be known by what they had before."""
+    gone = Photo.objects.filter(library=library, state=Photo.State.MISSING, photo_md5="").filter(
+        is_given("replaced_md5")
+    )
+    gone.update(photo_md5=F("replaced_md5"), replaced_md5="", replaced_image="")
+
+
+def last_walk(library: Library) -> datetime | None:
+    """Return when the last scan began that saw every folder and came to its end; None if none ever did."""
+    walked_at = Library.objects.values_list("walked_at", flat=True).get(pk=library.pk)
+    if walked_at is not None:
+        return walked_at
+    # Before the first scan of this version: what an earlier one left.
+    scans = Operation.objects.filter(active_key=library.scan_key, kind="scan", state=State.COMPLETED)
+    for created_at, params in scans.order_by("-created_at").values_list("created_at", "params")[:_MOST_SCANS]:
+        if not params.get("only_failed"):
+            return created_at
+    return Library.objects.values_list("scanned_at", flat=True).get(pk=library.pk)
+
+
+class Following:
+    """One scan's search for where missing photos lie now."""
+
+    def __init__(self, library: Library, source: Source, started_at: datetime, count: Callable[..., None]) -> None:
+        self.library = library
+        self.source = source
+        self.started_at = started_at
+        self.count = count
+        self.postponed = 0
+        self._postponed_keys: set[UUID] = set()
+        since = Coalesce(OuterRef("seen_at"), OuterRef("missing_since"))
+        self._later = Q(added_at__gte=since) | Q(added_at=started_at)
+
+    # -- the same content ---------------------------------------------------------------------------------------------
+
+    def same_content(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
+        """Follow photos whose very bytes lie elsewhere."""
+        later = self._later | Q(added_at__gt=OuterRef("added_at")) if self.source.is_far else self._later
+        same = there.filter(photo_md5=OuterRef("photo_md5")).filter(later)
+        shared = sorted(set(missing.filter(Exists(same)).order_by().values_list("photo_md5", flat=True)))
+        for start in range(0, len(shared), BATCH):
+            some = shared[start : start + BATCH]
+            olds, news = self._places(missing, some), self._places(there, some)
+            moves: list[Move] = []
+            for md5 in some:
+                moves += self._clear(olds[md5], news[md5])
+            self._take_places(moves)
+
+    def _places(self, photos: PhotoQuerySet, md5s: Sequence[str]) -> dict[str, list[Place]]:
+        columns = ("pk", "photo_md5", *_PLACE, "added_at", "seen_at", "missing_since", "trash_item__state")
+        places: dict[str, list[Place]] = {md5: [] for md5 in md5s}
+        for key, md5, directory, filename, added_at, seen_at, missing_since, state in photos.filter(
+            photo_md5__in=md5s
+        ).values_list(*columns):
+            places[md5].append(Place(key, directory, filename, added_at, seen_at, missing_since, state in IN_TRASH))
+        return places
+
+    def _clear(self, olds: list[Place], news: list[Place]) -> list[Move]:
+        """Return who moved where; of several candidates those that are gone from the disk by now are none."""
+        moves = pairs(olds, news, self.started_at, is_far=self.source.is_far)
+        if len(news) > len(moves) > 0 and not self.source.is_far:
+            lying = {new.key for new in news if self._lies(new)}
+            olds = [*olds, *(new for new in news if new.key not in lying)]  # that is where it lay in between
+            moves = pairs(olds, [new for new in news if new.key in lying], self.started_at, is_far=False)
+        return moves
+
+    def _lies(self, place: Place) -> bool:
+        return any(name == place.filename for name, _, _ in self.source.list_directory(place.directory).files)
+
+    # -- what the content became --------------------------------------------------------------------------------------
+
+    def moved_on(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
+        """Follow photos whose files became others, and were moved again before that was found out: over both places."""
+        untrashed = missing.filter(trash_item=None).order_by()
+        for md5, became in sorted(self._became(untrashed).items()):
+            between = [stop for stops in self._places(untrashed, sorted(became - {md5})).values() for stop in stops]
+            if not between:
+                continue
+            for old in self._places(untrashed, [md5])[md5]:
+                stops = [stop for stop in between if old.may_have_moved_to(stop, self.started_at)]
+                found = self._places(there, sorted(became - {md5})) if stops else {}
+                news = [new for some in found.values() for new in some if old.may_have_moved_to(new, self.started_at)]
+                if len(news) == 1:
+                    between = [stop for stop in between if stop not in stops]
+                    move = Move(old.key, news[0].key, tuple(stop.key for stop in stops))
+                    self._take_places([move], is_edit=True)
+
+    def aliases(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
+        """Follow photos whose files got other words from Photolala, or have those again that they had before."""
+        untrashed = missing.filter(trash_item=None).order_by()
+        wanted = self._became(untrashed)
+        for md5 in sorted(wanted):
+            olds = self._places(untrashed, [md5])[md5]
+            found = self._places(there, sorted(wanted[md5]))
+            self._take_places(
+                pairs(olds, [new for news in found.values() for new in news], self.started_at, is_far=False),
+                is_edit=True,
+            )
+
+    # -- deleted at their new places ----------------------------------------------------------------------------------
+
+    def deleted(self, missing: PhotoQuerySet) -> None:
+        """Follow photos into the trash: a person deleted at its new place what no scan had followed there yet."""
+        untrashed = missing.filter(trash_item=None).order_by()
+        in_trash = missing.filter(trash_item__state=TrashItem.State.TRASHED)
+        became = self._became(untrashed)
+        same = untrashed.filter(photo_md5__in=in_trash.values("photo_md5"))
+        for md5 in sorted({*same.values_list("photo_md5", flat=True), *became}):
+            for is_edit, md5s in ((False, {md5}), (True, became.get(md5, set()) - {md5})):
+                olds, found = self._places(untrashed, [md5])[md5], self._places(in_trash, sorted(md5s))
+                news = [new for some in found.values() for new in some]
+                moves = pairs(olds, news, self.started_at, is_far=False)
+                self._take_places([replace(move, stops=(), into_trash=True) for move in moves], is_edit=is_edit)
+
+    def _became(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
+        """Return for the MD5s of missing photos what their content became since, or was before.
+
+        Also what a writer that died had announced, whether or not what it wrote is still wanted.
+        """
+        wanted: dict[str, set[str]] = {}
+        for md5 in Alias.objects.filter(library=self.library, old_md5__in=untrashed.values("photo_md5")).values_list(
+            "old_md5", flat=True
+        ):
+            wanted.setdefault(md5, set()).add(current_md5(self.library, md5))
+        became = Alias.objects.filter(library=self.library, new_md5__in=untrashed.values("photo_md5"))
+        for md5 in set(became.values_list("new_md5", flat=True)):
+            wanted.setdefault(md5, set()).update(earlier_md5s(self.library, md5))
+        announced = FileWrite.objects.filter(library=self.library, photo__in=untrashed.values("pk")).exclude(new_md5="")
+        announced = announced.exclude(state__in=[FileWrite.State.DONE, FileWrite.State.UNDONE])
+        for md5, new_md5 in announced.values_list("photo__photo_md5", "new_md5"):
+            wanted.setdefault(md5, set()).update({new_md5, current_md5(self.library, new_md5)})
+        return wanted
+
+    # -- the same picture ---------------------------------------------------------------------------------------------
+
+    def same_pictures(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
+        """Follow photos that were moved and edited at once to the file with the same picture and other words.
+
+        Only where it is clear: one photo is gone with that picture and one came, or both were taken in the same second.
+        """
+        gone = missing.filter(trash_item=None).filter(is_given("image_digest"))
+        here = there.filter(is_given("image_digest"))
+        same = here.filter(image_digest=OuterRef("image_digest")).filter(self._later)
+        shared = set(gone.filter(Exists(same)).order_by().values_list("image_digest", flat=True))
+        for digest in sorted(shared):
+            olds = list(gone.with_pictures([digest]).order_by(*_PLACE))
+            news = list(here.with_pictures([digest]).order_by(*_PLACE))
+            news = [new for new in news if any(self._may_be(old, new) for old in olds)]
+            is_clear = len(olds) == len(news) == 1
+            moves = []
+            for old in olds:
+                same_second = (new for new in news if is_clear or new.taken_local == old.taken_local)
+                new = next((new for new in same_second if self._may_be(old, new)), None)
+                if new is not None:
+                    news.remove(new)
+                    moves.append(Move(old.pk, new.pk))
+            self._take_places(moves, is_edit=True)
+
+    def _may_be(self, old: Photo, new: Photo) -> bool:
+        return _place(old).may_have_moved_to(_place(new), self.started_at)
+
+    # -- taking the places --------------------------------------------------------------------------------------------
+
+    def _take_places(self, moves: Sequence[Move], *, is_edit: bool = False) -> None:
+        # What a writer has in hand is not given to somebody else meanwhile.
+        moves = [move for move in moves if self._postponed_keys.isdisjoint((move.old, move.new, *move.stops))]
+        for start in range(0, len(moves), BATCH):
+            with transaction.atomic():
+                done, postponed = _take(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
+                self.postponed += len(postponed)
+                self._postponed_keys.update(key for move in postponed for key in (move.old, move.new, *move.stops))
+                if done["moved"]:
+                    self.count(**done)
+
+
+def _place(photo: Photo) -> Place:
+    """Return what tells where a photo lies, of one that is not in the trash."""
+    return Place(
+        photo.pk, photo.directory, photo.filename, photo.added_at, photo.seen_at, photo.missing_since, is_in_trash=False
+    )
+
+
+def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set[str]) -> bool:
+    """True unless `new` was another photo, or lay elsewhere, when it was first seen: its id tells (formats.md, 1).
+
+    `written` are the fast photo keys of versions that were written into their files.
+    """
+    if new.added_at in (started_at, old.missing_since):
+        return True
+    keys = {photo.fast_photo_key for photo in (old, new)} | written
+    keys |= {f"{key}\n{number}" for key in keys for number in range(2, _MOST_NUMBERED)}
+    path = "/".join(filter(None, (new.directory, _place(new).name)))
+    return new.pk in {photo_id(new.library_id, path, key) for key in keys}
+
+
+def _take(
+    library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool
+) -> tuple[dict[str, int], list[Move]]:
+    """Let missing photos lie where they were found, with the later of what people gave to either row.
+
+    What changed since the moves were planned is left as it is. Returns what to count, and those that are left to the next scan.
+    """
+    keys = [key for move in moves for key in (move.old, move.new, *move.stops)]
+    held = Photo.objects.select_for_update(of=("self",)).filter(pk__in=keys, library=library).order_by("pk")
+    photos = {photo.pk: photo for photo in held}
+    bodies = dict(PhotoMetadata.objects.filter(photo_id__in=keys).values_list("photo_id", "body"))
+    wishes = Wishes.of(keys)
+    items = TrashItem.objects.select_for_update(of=("self",)).filter(photo__in=keys)
+    trashed = dict(items.order_by("pk").values_list("photo", "state"))
+    missing = Photo.State.MISSING
+    counts = {"moved": 0, "moved_added": 0, "moved_gone": 0}
+    left: list[tuple[Photo, dict[str, Any]]] = []
+    gone: list[Photo] = []
+    rated: list[UUID] = []
+    postponed: list[Move] = []
+    for move in moves:
+        old, new = photos.get(move.old), photos.get(move.new)
+        if old is None or new is None or old.state != missing or not new.photo_md5:
+            continue
+        if (new.state == missing) != move.into_trash:
+            continue
+        if not is_edit and old.photo_md5 != new.photo_md5:
+            continue
+        if not _is_as_first_seen(old, new, started_at, wishes.written_keys(old, new)):
+            continue
+        if trashed.get(new.pk) != (TrashItem.State.TRASHED if move.into_trash else None) or (
+            move.only_bare and not wishes.are_none(new)
+        ):
+            continue
+        stops = [photos[key] for key in move.stops if key in photos and key not in trashed]
+        if any(wishes.is_being_written(photo) for photo in (new, *stops)):
+            postponed.append(move)
+            continue
+        if is_edit:
+            note_edits(library, [(old.photo_md5, new.photo_md5)])
+        rating = old.rating
+        values: dict[str, Any] = {}
+        for former in (*stops, new):
+            values |= wishes.lead(library, former, old)
+        values = {**content_for(old, new, bodies.get(new.pk, "")), **values}
+        left.append((old, values))
+        if values.get("rating", rating) != rating:
+            rated.append(old.pk)
+        gone += [new, *stops]
+        if move.into_trash:
+            TrashItem.objects.filter(photo=new).update(photo=old)
+        counts["moved"] += 1
+        counts["moved_added"] += new.added_at == started_at
+        counts["moved_gone"] += old.missing_since == started_at
+        counts["moved_gone"] += sum(stop.missing_since == started_at for stop in stops)
+        if new.pk in bodies:
+            bodies[old.pk] = bodies[new.pk]
+    if not left:
+        return counts, postponed
+    olds = [old.pk for old, _ in left]
+    Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
+    paths = [photo.path for photo in (*(old for old, _ in left), *gone)]
+    taken = {_path(values) for _, values in left}
+    HashCache.objects.filter(library=library, path__in=[path for path in paths if path not in taken]).delete()
+    for old, values in left:
+        Photo.objects.filter(pk=old.pk).update(**values)
+    PhotoMetadata.objects.filter(photo_id__in=olds).delete()
+    PhotoMetadata.objects.bulk_create([PhotoMetadata(photo_id=key, body=bodies[key]) for key in olds if key in bodies])
+    mirror_for_owner(library, rated)
+    return counts, postponed
+
+
+def _path(values: dict[str, Any]) -> str:
+    return "/".join(filter(None, (values["directory"], values["filename"])))

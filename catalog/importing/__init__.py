@@ -1,0 +1,1 @@
+"""What comes in: folders, archives, uploads, phones."""

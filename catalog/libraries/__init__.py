@@ -1,0 +1,1 @@
+"""Add, share, change, relocate, hand over and forget a library."""

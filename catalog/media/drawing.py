@@ -1,0 +1,119 @@
+"""What every decoder of pictures shares: the drawing, its limits, and finishing it."""
+
+import io
+from dataclasses import dataclass
+from typing import Any, cast
+
+from PIL import Image
+
+from catalog.media.exif import read_exif
+from catalog.media.limits import Limits
+
+JPEG_QUALITY = 85
+
+
+_METHODS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class TooLarge(ValueError):
+    """The picture would need more memory than a decoder may use; the message is a sentence, `needed_bytes` how much."""
+
+    def __init__(self, sentence: str, needed_bytes: int = 0) -> None:
+        super().__init__(sentence)
+        self.needed_bytes = needed_bytes
+
+
+class PerhapsShortOfMemory(OSError):
+    """libheif failed; its words for "damaged" and "out of memory" are the same. A fresh process can tell."""
+
+
+@dataclass(slots=True)
+class Drawing:
+    """A drawn picture: JPEG bytes, size, average colour. `problem` says why there is none, or why it is less than asked for."""
+
+    jpeg: bytes | None = None
+    width: int = 0
+    height: int = 0
+    colour: str = ""
+    problem: str = ""
+    damaged: bool = False
+    too_large: bool = False
+    """Nothing is known to be wrong with it, but drawing it needs more memory than the limits allow."""
+    needed_bytes: int = 0
+    """How much that would be, if known."""
+    short_of_memory: bool = False
+    """Perhaps it failed only because this process held much already."""
+    source_size: tuple[int, int] = (0, 0)
+    """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
+
+
+def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> None:
+    """Raise TooLarge, with a sentence, if a decoder would need more than the limit."""
+    if needed_bytes > limits.picture_bytes:
+        most = limits.picture_bytes // (1024 * 1024)
+        raise TooLarge(
+            f"Too large to draw: {width:,} x {height:,} pixels need {needed_bytes // (1024 * 1024):,} MiB of memory, "
+            f"the limit is {most:,} MiB.",
+            needed_bytes,
+        )
+
+
+def finish(image: Image.Image, turn: int, edge_px: int) -> Drawing:
+    """Scale `image` into `edge_px`, convert it to sRGB, lay it over white, turn it by the EXIF orientation `turn`, and
+    encode it."""
+    profile = image.info.get("icc_profile")
+    full = image.size
+    if image.mode == "P" or (image.mode in ("L", "RGB") and "transparency" in image.info):
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif image.mode in ("1", "PA", "La", "RGBa"):
+        image = image.convert({"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[image.mode])
+    image.thumbnail((edge_px, edge_px), Image.Resampling.LANCZOS, reducing_gap=1.01)
+    image = _plain(image, profile)
+    if turn in _METHODS:
+        image = image.transpose(_METHODS[turn])
+    colour = "#{:02x}{:02x}{:02x}".format(*image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))  # type: ignore[misc]
+    image.info = {}
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    return Drawing(out.getvalue(), *image.size, colour=colour, source_size=full[::-1] if turn >= 5 else full)
+
+
+def _plain(image: Image.Image, profile: Any) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        from catalog.media.colour import to_srgb
+
+        image = to_srgb(image, profile)
+    if image.mode in ("RGBA", "LA"):
+        alpha = image.getchannel("A")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image.convert("RGB"), mask=alpha)
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return a picture of 16 or 32 bits a pixel in eight: by its depth where that is known, else by its brightest pixel."""
+    low, high = cast(tuple[float, float], image.getextrema())
+    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
+        top = 255.0
+    else:
+        top = 65535.0 if image.mode.startswith("I") and high <= 65535 else max(high, 1.0)
+    return image.convert("F").point(lambda value: value * (255 / top)).convert("L")  # type: ignore[operator]
+
+
+def turn_of_embedded(jpeg: bytes) -> int:
+    """Return the EXIF orientation inside an embedded JPEG, 1 when it has none."""
+    at = jpeg.find(b"Exif\0\0", 0, 64)
+    exif = read_exif(jpeg[at + 6 : at + 65536], thumbnail=False) if at > 0 else None
+    value = exif.ifd0.get(0x0112) if exif else None
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1

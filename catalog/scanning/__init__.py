@@ -1,0 +1,1 @@
+"""Reading a root: scan, helpers, verification, rebuild, schedule, watch."""
