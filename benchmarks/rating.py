@@ -36,8 +36,8 @@ def ours(folder: Path, data: Path) -> tuple[float, int]:
     environment = {**os.environ, "PHOTOLALA_DATA": str(data), "PHOTOLALA_ROOTS": str(folder)}
     manage = [sys.executable, str(ROOT / "manage.py")]
     rate = (
-        "from catalog import ratings; from catalog.models import Photo; import operations.tasks as tasks; "
-        "from accounts.models import User; tasks.ring_for = lambda operation: 0; "
+        "from catalog.edits import ratings; from catalog.models import Photo; from operations import wake_up; "
+        "from accounts.models import User; wake_up.ring_for = lambda operation: 0; "
         "ratings.set_ratings(User.objects.get(), list(Photo.objects.values_list('pk', flat=True)), 5)"
     )
     user = "from accounts.models import User; User.objects.create_user('alice')"

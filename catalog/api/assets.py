@@ -270,7 +270,7 @@ class AssetsRemove(ApiView):
 
 
 def _told(asset: dict[str, Any]) -> dict[str, Any]:
-    """Return what was told of an asset as `device_assets.Asset` has it, but for the date."""
+    """Return what was told of an asset as `importing.assets.Asset` has it, but for the date."""
     own = {"favorite": ("favourite", "favorite"), "favorite_changed": ("favourite_changed", "favorite_changed")}
     stars = {name: asset[given] for name, names in own.items() for given in reversed(names) if given in asset}
     return {

@@ -13,7 +13,7 @@ from operations.reasons import reason_for
 from operations.running import OperationFailed
 
 AWAY = "cache_unavailable"
-"""The code of operations that stopped because the cache was away (`going_on` resumes them)."""
+"""The code of operations that stopped because the cache was away (`cache.resume` resumes them)."""
 SHARD = "local"
 SHARDS = (SHARD, "s3")
 """Named like the sources of libraries."""

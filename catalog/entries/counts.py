@@ -1,4 +1,4 @@
-"""The files of a library that cannot be shown, or only in part: how many, and the first of them with their reasons."""
+"""What a library's pages count, its revision, and the files that cannot be shown with their reasons."""
 
 from datetime import datetime
 from itertools import islice

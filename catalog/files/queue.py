@@ -1,4 +1,4 @@
-"""The queue of writes into files: start a worker on it, try again, give up, take back, and what waits for whom."""
+"""The queue of writes into files: what waits for whom, try again, give up, ask for something else."""
 
 from typing import Any
 

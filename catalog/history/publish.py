@@ -1,4 +1,4 @@
-"""Publish a library's snapshot and pointer, and keep the counts that its pages show."""
+"""Publish a library's snapshot and pointer, in its root and in the cache."""
 
 import logging
 import shutil

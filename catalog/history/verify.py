@@ -1,4 +1,4 @@
-"""A library's snapshots over time: what differs between two, whether they are whole, and which are still kept."""
+"""Whether a library's snapshots are whole, repairing them from other places, and which are still kept."""
 
 import hashlib
 from dataclasses import dataclass, field

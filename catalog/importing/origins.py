@@ -156,7 +156,7 @@ def staged_path(user_id: UUID, upload_id: UUID) -> Path:
 def open_upload(user_id: UUID, upload_id: UUID) -> int:
     """Return a read-only descriptor of what was sent. Raises OSError.
 
-    Who sent it may be another one by now, or have left since (`leaving`): the row knows under whose name it lies.
+    Who sent it may be another one by now, or have left since (`libraries.forget`): the row knows under whose name it lies.
     """
     now = Upload.objects.filter(pk=upload_id).values_list("user_id", flat=True).first()
     return os.open(staged_path(now or user_id, upload_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

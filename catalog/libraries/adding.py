@@ -1,4 +1,4 @@
-"""Add, share, scan and forget libraries, and choose their folders; who may do so is the caller's to check."""
+"""Make a folder of the server, or a bucket's prefix, a library."""
 
 import os
 from typing import Any

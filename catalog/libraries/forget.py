@@ -180,7 +180,7 @@ def forget_library(library: Library) -> None:
     """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
 
     Work that is under way stops within its batch, and what waits ends, with the code `library_gone`; what people were told
-    would be done is for the caller to name before (`waiting_work.waiting_in`). All or nothing.
+    would be done is for the caller to name before (`waiting.waiting_in`). All or nothing.
     """
     with transaction.atomic():
         of_library = Operation.objects.filter(Q(params__library=str(library.pk)) | Q(active_key=library.scan_key))

@@ -33,7 +33,7 @@ def set_member(library: Library, user: Any, role: str) -> Membership:
 def remove_member(library: Library, user: Any) -> bool:
     """Take the membership away; return whether there was one. The member's own favourites stay, unseen.
 
-    What the member was told is done is finished in the owner's name (`leaving`).
+    What the member was told is done is finished in the owner's name (`forget`).
     """
     from catalog.libraries import forget
 

@@ -18,7 +18,7 @@ SETTINGS = (
     "trash_days",
     "is_watched",
 )
-"""The fields that their owner may change; where a library lies is `relocating.relocate`, who has it `transferring.transfer`."""
+"""The fields that their owner may change; where a library lies is `relocate`, who has it `transfer`."""
 _CANNOT_WATCH = "Only folders of the server can be watched; set scan_every_hours instead. Nothing was changed."
 _CANNOT_WRITE = (
     "Stars of photos in buckets and on phones stay in Photolala's database: their files cannot be written. Nothing was "

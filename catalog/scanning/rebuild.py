@@ -2,7 +2,7 @@
 
 Phase 1 reads every file, as if the catalog knew nothing, into a work file; the rows, the snapshots and the pointers stay
 untouched, and a kill costs a batch. Phase 2 publishes what the rows say now as the backup, and switches to the new
-snapshot in one transaction (`restoring.switch_to`), after which the pointer moves. `restore` is the same switch backwards.
+snapshot in one transaction (`history.restore.switch_to`), after which the pointer moves. `restore` is the same switch backwards.
 """
 
 import json

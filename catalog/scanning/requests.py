@@ -1,4 +1,4 @@
-"""What became of the libraries' last scans: whether one waits or runs, and why one stopped at the root."""
+"""Ask for a scan, now or after the one under way; what became of the last ones."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -161,5 +161,5 @@ def test_a_range_beyond_the_end_is_a_problem(cast: Any, alice: Any) -> None:
 def test_an_empty_toggle_stays_and_the_schema_tells_apps_to_send_the_rating(cast: Any, alice: Any) -> None:
     photo = make_photo(cast.library, "1.jpg")
     assert [alice.post(f"{API}photos/{photo.pk}/favorite/").json()["rating"] for _ in range(2)] == [5, 0]
-    path = alice.get(f"{API}schema/").json()["paths"]["/api/v1/photos/{photo_id}/favorite/"]["post"]
+    path = alice.get(f"{API}schema/").json()["paths"]["/api/v1/photos/{photo_id}/favourite/"]["post"]
     assert "send the rating" in (path["summary"] + path["description"]).lower()

@@ -46,7 +46,7 @@ TRACED = {
 BASE = f"""
 from django.utils import timezone
 from accounts.models import User
-from catalog import purging, trash, trash_empty
+from catalog.files import purge, trash, trash_empty
 from catalog.models import Library, Photo, TrashItem
 from operations.control import resume
 from operations.models import Operation
@@ -83,7 +83,7 @@ EMPTY = """
 finish("empty_trash", lambda: trash_empty.start_emptying(library, user, TrashItem.objects.count(), ring=False))
 """
 PURGE = """
-finish("purge", lambda: purging.start_purge(library, user, photos.filter(state="missing").count(), ring=False))
+finish("purge", lambda: purge.start_purge(library, user, photos.filter(state="missing").count(), ring=False))
 """
 
 

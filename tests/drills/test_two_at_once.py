@@ -15,7 +15,7 @@ from tests.photos import make_library
 
 PHOTOS = 150
 START = (
-    "from accounts.models import User; from catalog.models import Library; from catalog.libraries.adding import start_scan; "
+    "from accounts.models import User; from catalog.models import Library; from catalog.scanning.requests import start_scan; "
     f"print(start_scan(Library.objects.get(pk='{LIBRARY_ID}'), User.objects.get(), **{{}}).pk)"
 )
 

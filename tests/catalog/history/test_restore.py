@@ -143,8 +143,8 @@ def steps():
         (history_restore, "planned", False),
         (history_restore, "_leave_places", False),
         (history_restore, "_update", False),
-        (publish, "note_change", False),
-        (publish, "refresh_counts", False),
+        (counts, "note_change", False),
+        (counts, "refresh_counts", False),
         (publish, "publish_written", True),
         (publish, "mark_present", True),
     ]

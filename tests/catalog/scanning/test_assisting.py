@@ -12,11 +12,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.cache import tree
-from catalog.entries import jobs, known
+from catalog.entries import known
 from catalog.entries import rows as entries_rows
 from catalog.entries.decoders import scan_decoders
 from catalog.models import Library, Photo
-from catalog.scanning import assist, queue
+from catalog.scanning import assist, digest, queue
 from operations.control import cancel
 from operations.kinds import KINDS
 from operations.models import Operation, State
@@ -239,8 +239,8 @@ def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, cal
         clock[0] += 15.0
         return real(*words, **more)
 
-    real = jobs.job_for
-    monkeypatch.setattr(jobs, "job_for", pass_time)
+    real = digest.job_for
+    monkeypatch.setattr(digest, "job_for", pass_time)
     monkeypatch.setattr(assist.time, "monotonic", lambda: clock[0])
     operation = scan(library)
     assert 0 < read[0] < PHOTOS

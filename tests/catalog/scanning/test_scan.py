@@ -16,12 +16,12 @@ from PIL import Image
 
 from catalog.cache.tree import cache
 from catalog.entries import counts as entries_counts
+from catalog.entries import rows as entries_rows
 from catalog.history import publish
 from catalog.history import rows as history_rows
 from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, Snapshot
 from catalog.models.photo import photo_id
 from catalog.roots.locations import cache_location
-from catalog.scanning import scan as scan_module
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import SnapshotHeader
@@ -141,7 +141,7 @@ def test_before_its_file_is_read_a_photo_is_known_by_its_fast_key(library, root,
 @pytest.mark.promise("S2-030", "S2-052", "X-05")
 def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
     make_library(root, 250, per_folder=50)
-    real, batches = scan_module.scan_rows.apply_digests, []
+    real, batches = entries_rows.apply_digests, []
 
     def apply(of_library, rows):
         if len(batches) == 2:
@@ -149,7 +149,7 @@ def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
         batches.append(len(rows))
         return real(of_library, rows)
 
-    monkeypatch.setattr("catalog.entries.jobs.FLUSH_SECONDS", 1000.0)
+    monkeypatch.setattr("catalog.scanning.digest.FLUSH_SECONDS", 1000.0)
     with monkeypatch.context() as patch:
         patch.setattr("catalog.entries.rows.apply_digests", apply)
         failed = scan(library)

@@ -14,11 +14,12 @@ from django.db import connection
 from catalog.cache import tree
 from catalog.edits.stars import star
 from catalog.entries import counts as entries_counts
-from catalog.entries import rows
+from catalog.entries import known as entries_known
 from catalog.history import publish
 from catalog.libraries.forget import forget_library
 from catalog.media.pool import DecoderPool
 from catalog.models import Favourite, HashCache, Library, Photo
+from catalog.roots import guard
 from catalog.scanning import queue
 from catalog.scanning.scan import Scan
 from catalog.snapshots.read import open_snapshot
@@ -244,7 +245,7 @@ def test_a_move_is_followed_by_the_scan_after_the_one_that_was_given_up(library,
 
 
 @pytest.mark.parametrize(
-    "at", [(Scan, "digest"), (Scan, "finish"), (publish, "publish_if_due"), (publish, "refresh_counts")]
+    "at", [(Scan, "digest"), (Scan, "finish"), (publish, "publish_if_due"), (entries_counts, "refresh_counts")]
 )
 def test_counts_are_the_same_however_often_it_is_interrupted(library, root, monkeypatch, at):
     make_library(root, 20)
@@ -328,7 +329,7 @@ def test_a_pointer_that_cannot_be_read_is_no_missing_pointer(library, root, monk
     def fails(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(publish, "read_pointer", fails)
+    monkeypatch.setattr(guard, "read_pointer", fails)
     failed = scan(library)
     assert (failed.state, failed.error_code) == (State.FAILED, "root_unavailable")
 
@@ -438,7 +439,7 @@ def test_a_run_that_was_overtaken_marks_nothing_missing(library, root, monkeypat
         Operation.objects.filter(state=State.RUNNING).update(token=99)
 
     with monkeypatch.context() as patch:
-        before(patch, rows, "mark_missing", overtake)
+        before(patch, entries_known, "mark_missing", overtake)
         scan(library)
     assert states(library)["IMG_00002.JPG"] == "ready"
 

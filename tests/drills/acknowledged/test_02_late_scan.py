@@ -10,6 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.edits.stars import star
+from catalog.entries import counts
 from catalog.history import publish
 from catalog.identity.moves import Following
 from catalog.models import Alias, Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
@@ -30,7 +31,7 @@ STEPS: dict[str, tuple[Any, str, int]] = {
     "before it marks a folder as gone": (Scan, "_mark_gone", 1),
     "before it marks a file as gone": (Scan, "_mark_gone", 2),
     "before it writes heads": (Scan, "_write_surveyed", 1),
-    "before it counts": (publish, "_counts_of", 1),
+    "before it counts": (counts, "_counts_of", 1),
     "before it claims": (Scan, "_claim", 1),
     "before it claims again": (Scan, "_claim", 2),
     "before it writes what it read": (Scan, "_apply", 1),

@@ -9,13 +9,13 @@ from tests.photos import make_jpeg
 
 BEGIN = """
 import io
-from catalog import imports, uploads
+from catalog.importing import requests, uploads
 from catalog.models import Library
 library = Library.objects.get()
 for path in {paths!r}:
     data = open(path, "rb").read()
     name = path.rpartition("/")[2]
-    upload = uploads.begin(library.owner, imports.open_batch(library, library.owner), name, len(data))
+    upload = uploads.begin(library.owner, requests.open_batch(library, library.owner), name, len(data))
     uploads.append(upload, 0, io.BytesIO(data).read, len(data), None)
 """
 SCHEDULE = """

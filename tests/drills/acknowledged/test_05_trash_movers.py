@@ -219,10 +219,9 @@ def test_undo_says_why_something_does_not_come_back(library):  # noqa: F811
 
 def test_a_deletion_that_another_process_finished_meanwhile_leaves_no_count_below_zero(library, monkeypatch):  # noqa: F811
     from catalog.entries import counts
-    from catalog.history import publish
 
     trash_photos(library.owner, [photo.pk for photo in all_photos(library)[:3]])
-    counted = publish.Photo.objects.filter(library=library).with_problems().count()
+    counted = Photo.objects.filter(library=library).with_problems().count()
     assert counted == 3
     library.refresh_from_db()
     assert library.missing_count == 0

@@ -24,10 +24,11 @@ TRASH = (
     "assert trash_photos(User.objects.get(), [Photo.objects.order_by('-pk').first().pk]).count == 1"
 )
 SCHEDULE = (
-    "import operations.tasks as o; from catalog import tasks as c; o.ring_for = lambda operation: 0; "
+    "import operations.tasks as o; from operations import wake_up; from catalog import tasks as c; "
+    "wake_up.ring_for = lambda operation: 0; "
     "print([o.sweep(), c.empty_trash(), c.forget_old_uploads(), o.purge()]); "
 )
-SILENT_STAR = "import operations.tasks as tasks; tasks.ring_for = lambda operation: 0; " + RATE
+SILENT_STAR = "from operations import wake_up; wake_up.ring_for = lambda operation: 0; " + RATE
 WRITE = "from catalog.tasks import write_what_is_due; write_what_is_due.apply_async(queue='files')"
 
 

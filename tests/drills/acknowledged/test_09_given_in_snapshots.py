@@ -9,7 +9,7 @@ import pytest
 
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.ratings import set_ratings
-from catalog.history import rows
+from catalog.history import publish
 from catalog.history.copies import opened
 from catalog.history.restore import start_restore
 from catalog.libraries import adding, forget
@@ -146,7 +146,7 @@ def test_rows_that_were_lost_are_rebuilt_with_them(alice, root, policy):
 def test_a_snapshot_of_before_there_were_marks_keeps_what_no_file_says(alice, root, settings, monkeypatch, policy):
     library = adding.add_library(alice, str(root), ratings=policy)
     scan(library)
-    monkeypatch.setattr(rows, "marks_of", lambda library: iter(()))
+    monkeypatch.setattr(publish, "marks_of", lambda library: iter(()))
     give(library, stars=policy == "database")
     before = given(library)
     monkeypatch.undo()

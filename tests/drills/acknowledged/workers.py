@@ -14,7 +14,7 @@ from tests.drills.scanning import PROJECT, Installation
 PATIENCE_SECONDS = 60
 WORKER = ("worker", "-Q", "files,scan,export,sync", "-c", "2", "-l", "WARNING", "--without-gossip", "--without-mingle")
 RATE = (
-    "from catalog import ratings; from catalog.models import Photo; from accounts.models import User; "
+    "from catalog.edits import ratings; from catalog.models import Photo; from accounts.models import User; "
     "ratings.set_rating(User.objects.get(), Photo.objects.order_by('pk').first().pk, {stars})"
 )
 SWEEPS = "from operations.tasks import sweep\nfor _ in range({count}): sweep.apply_async(queue='files')"

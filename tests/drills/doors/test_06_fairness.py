@@ -43,7 +43,7 @@ folder = Path(sys.argv.pop(1))
 from photolala.celery import app
 import django
 django.setup()
-from operations.running import operation_kind
+from operations.kinds import operation_kind
 
 @operation_kind('for_hours', label='Work for hours', queue='scan')
 def work_for_hours(run):

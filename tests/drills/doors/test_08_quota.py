@@ -26,10 +26,10 @@ from tests.photos import make_jpeg
 SETUP = f"""
 from django.conf import settings
 from accounts.models import User
-from catalog import uploads
+from catalog.importing import uploads
 from catalog.models import Import, ImportItem, Library, Upload
 from catalog.importing.uploads import UploadRefused, batch_for, begin
-import operations.tasks
+import operations.wake_up
 operations.wake_up.ring_for = lambda operation: 0
 alice, library = User.objects.get(username="alice"), Library.objects.get(pk="{LIBRARY_ID}")
 """
