@@ -54,8 +54,10 @@ step "Migrations" $BIN/python manage.py makemigrations --check --dry-run
 step "Django checks" $BIN/python manage.py check
 step "Scripts (node)" script_tests "$scratch/node"
 step "Tests on SQLite" $BIN/pytest -q -n 2 -m "not browser and not servers"
+# What touches no database and no server was proven above.
 step "Tests on PostgreSQL, Redis and S3" $BIN/python -m tests.servers run -- \
-  $BIN/pytest -q -n 2 -m "not browser" --ignore=tests/broker
+  $BIN/pytest -q -n 2 -m "not browser" --ignore=tests/broker --ignore=tests/lib --ignore=tests/catalog/media \
+  --ignore=tests/catalog/snapshots
 step "Tests in a browser" $BIN/pytest -q -m browser
 if [ -e "$ACCEPTANCE" ]; then step "Promises" $BIN/python -m tests.promises "$ACCEPTANCE"; fi
 
