@@ -99,7 +99,8 @@ def test_everything_that_may_be_sent_has_bounds(schema: dict[str, Any]) -> None:
 
 def test_every_kind_of_operation_has_its_result(schema: dict[str, Any]) -> None:
     mapping = schema["components"]["schemas"]["Operation"]["discriminator"]["mapping"]
-    assert mapping.keys() == RESULTS.keys() == KINDS.keys()
+    kinds = {name for name, kind in KINDS.items() if not kind.run.__module__.startswith("tests.")}
+    assert mapping.keys() == RESULTS.keys() == kinds
 
 
 def test_new_names_say_favourite_and_former_ones_are_deprecated(schema: dict[str, Any]) -> None:
