@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from catalog.edits.dates import undo_date
+from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
 from catalog.files.queue import NothingToUndo, last_done
 from catalog.models import FileWrite, Photo
@@ -28,8 +29,6 @@ def undo_rating(photo: Photo, user: Any) -> int:
 
     If the file had no rating before, it gets back the very bytes that it had.
     """
-    from catalog.edits.ratings import set_rating
-
     with transaction.atomic():
         hold_photos([photo.pk])
         write = last_done(photo)

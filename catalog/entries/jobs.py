@@ -13,8 +13,6 @@ from catalog.sources.kinds import MEDIA_EXTENSIONS, sidecars_in
 from catalog.sources.s3_ahead import OpenAhead
 
 BATCH = 100
-
-
 FLUSH_SECONDS = 2.0
 
 

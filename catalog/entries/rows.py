@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from catalog.entries.places import free_places
 from catalog.entries.row_locks import hold_photos, hold_rows_of
-from catalog.entries.sql import PHOTO_TABLE, Row, _parameters, parameter
+from catalog.entries.sql import PHOTO_TABLE, Row, parameter, parameters_of
 from catalog.models import HashCache, Library, Photo, PhotoMetadata
 from catalog.models.photo import photo_id
 
@@ -153,7 +153,7 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
         f"THEN {PHOTO_TABLE}.image_digest ELSE {PHOTO_TABLE}.replaced_image END"
     )
     with connection.cursor() as cursor:
-        cursor.executemany(sql, _parameters(full, columns))
+        cursor.executemany(sql, parameters_of(full, columns))
 
 
 def _hold_known(rows: Sequence[Row]) -> None:
@@ -218,7 +218,7 @@ def apply_digests(library: Library, rows: Sequence[Row]) -> int:
     )
     finished = parameter("needs_digest", False)
     hold_photos(row["id"] for row in rows)
-    values = _parameters(rows, columns)
+    values = parameters_of(rows, columns)
     with connection.cursor() as cursor:
         cursor.executemany(
             sql,

@@ -9,11 +9,7 @@ from django.db.models import Field, Model
 from catalog.models import Photo
 
 PHOTO_TABLE = Photo._meta.db_table
-
-
 _NONE_YET = object()
-
-
 Row = dict[str, Any]
 
 
@@ -46,7 +42,8 @@ def _converters(columns: Iterable[str]) -> list[Callable[[Any], Any]]:
     return [_converter(fields[column]) for column in columns]
 
 
-def _parameters(rows: Iterable[Row], columns: Sequence[str]) -> list[list[Any]]:
+def parameters_of(rows: Iterable[Row], columns: Sequence[str]) -> list[list[Any]]:
+    """Return for each row of photos the database parameters of these columns, in their order."""
     converters = _converters(columns)
     return [[convert(row[column]) for column, convert in zip(columns, converters, strict=True)] for row in rows]
 

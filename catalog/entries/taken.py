@@ -17,8 +17,6 @@ def goes_into_file(library: Library) -> bool:
 
 
 _MOST_OFFSET_MINUTES = 18 * 60
-
-
 _LONGEST_SOURCE = 10
 
 

@@ -10,12 +10,8 @@ from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow
 
 MOST_LISTED = 100
-
-
 MOST_COMPARED = 500_000
 """Entries of both snapshots that a web request compares, in some seconds; the command compares any number."""
-
-
 _FACTS = tuple(name for name in EntryRow._fields if name not in ("path", "filename"))
 
 

@@ -42,27 +42,28 @@ def open_copy(library: Library, md5: str, folder: Path) -> Snapshot:
     target = folder / snapshot_name(md5)
     for location in all_places(library):
         try:
-            _copy(location, md5, target)
+            copy_to(location, md5, target)
             return open_snapshot(target, md5)
         except FileNotFoundError:
             reasons.append(f"{location.label} does not hold it")
-        except (SnapshotUnusable, _Unreadable) as error:
+        except (SnapshotUnusable, Unreadable) as error:
             reasons.append(f"{location.label}: {str(error).rstrip('.')}")
     raise SnapshotNotKept(f"The snapshot {md5} cannot be used: {'; '.join(reasons)}. Nothing was changed.")
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """Reading a place failed; an OSError of the working folder is another matter."""
 
 
-def _copy(location: Location, md5: str, target: Path) -> None:
+def copy_to(location: Location, md5: str, target: Path) -> None:
+    """Copy a snapshot to `target`. Raises FileNotFoundError, Unreadable, and OSError if `target` cannot be written."""
     target.unlink(missing_ok=True)
     try:
         file = location.open(snapshot_name(md5))
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _Unreadable(error.strerror or str(error)) from error
+        raise Unreadable(error.strerror or str(error)) from error
     with file, target.open("wb") as copy:
         shutil.copyfileobj(file, copy, 1 << 20)
 

@@ -40,6 +40,7 @@ from catalog.snapshots.write import WrittenSnapshot
 from catalog.sources.base import SourceUnavailable
 from operations.kinds import operation_kind
 from operations.models import Operation, State
+from operations.passing import is_passing
 from operations.running import OperationFailed, Run, start
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ def _back_up(library: Library, snapshot: Snapshot, run: Run) -> None:
         with closing(source_for(library)) as source:
             publish.publish_if_due(library, source, run, snapshot.md5)
     except (DatabaseError, ValueError, SnapshotUnusable) as error:
+        if is_passing(error):
+            raise  # what can be read in a moment is not given up without a copy
         logger.warning("Library %s: its rows could not be backed up: %s", library.pk, error)
 
 

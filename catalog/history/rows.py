@@ -17,8 +17,6 @@ _ENTRY_COLUMNS = (
     "directory, filename, size_bytes, mtime_ns, head_md5, photo_md5, media_type, width, height, orientation, "
     "taken_local, taken_offset_minutes, taken_source, duration_ms, rating, id"
 )
-
-
 _ENTRY_COLUMNS_IN_SQLITE = (
     "CASE directory WHEN '' THEN filename ELSE directory || '/' || filename END, filename, size_bytes, mtime_ns, "
     "nullif(head_md5, ''), nullif(photo_md5, ''), nullif(media_type, ''), width, height, orientation, "
@@ -29,18 +27,12 @@ _ENTRY_COLUMNS_IN_SQLITE = (
     "substr(id, 1, 8) || '-' || substr(id, 9, 4) || '-' || substr(id, 13, 4) || '-' || substr(id, 17, 4) || '-' || substr(id, 21)"
 )
 """What `_entry_row` makes of the columns above, made by SQLite itself, in less than half the time."""
-
-
 _MOST_SORTED = 200_000
 """Metadata of more are not sorted in SQLite's temporary folder, where they take 0.6 kB each."""
-
-
 _ENTRIES = (
     f"SELECT {{columns}} FROM {{source}}{Photo._meta.db_table} "  # noqa: S608
     "WHERE library_id = %s AND state <> 'missing' ORDER BY directory, filename"  # sorted rows are packed faster
 )
-
-
 _METADATA = (
     f"SELECT p.photo_md5, m.body FROM {{source}}{PhotoMetadata._meta.db_table} m "  # noqa: S608
     f"{{join}} {{source}}{Photo._meta.db_table} p ON p.id = m.photo_id "

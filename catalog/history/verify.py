@@ -8,7 +8,7 @@ from django.conf import settings
 
 from catalog.cache.working import working_folder
 from catalog.history import publish
-from catalog.history.copies import SnapshotNotKept, _copy, _Unreadable, all_places, places
+from catalog.history.copies import SnapshotNotKept, Unreadable, all_places, copy_to, places
 from catalog.models import Library
 from catalog.roots.locations import COPIES_LABEL, root_location
 from catalog.snapshots.location import Location
@@ -101,10 +101,10 @@ def _repair(location: Location, md5: str, others: list[Location], verified: Veri
     with working_folder("repair") as folder:
         for other in others:
             try:
-                _copy(other, md5, folder / name)
+                copy_to(other, md5, folder / name)
                 open_snapshot(folder / name, md5).close()
                 location.put_file(name, str(folder / name))
-            except (OSError, SnapshotUnusable, _Unreadable) as error:
+            except (OSError, SnapshotUnusable, Unreadable) as error:
                 verified.problems.append(f"{name} in {location.label} could not be repaired: {error}")
             else:
                 verified.repaired.append(f"{name} in {location.label} was copied anew from {other.label}.")

@@ -11,7 +11,7 @@ from catalog.models import (
     Library,
 )
 from catalog.roots.buckets import BucketRefused, NotAllowed, allowed_bucket, bucket_location, require_bucket
-from catalog.roots.folders import _OUTSIDE, LibraryRefused, _text, checked_folder, refuse_overlap
+from catalog.roots.folders import NOT_ALLOWED, LibraryRefused, checked_folder, escaped, refuse_overlap
 from catalog.roots.taken_folders import TakenFolders, lock_taken_folders, of_others
 from catalog.snapshots.location import FolderLocation
 from catalog.sources.s3_keys import SCHEME, BucketRoot
@@ -31,7 +31,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     values = {"time_zone": settings.TIME_ZONE, **fields}
     # Before anything of somebody else's is looked at; once more below, under the lock.
     refuse_overlap(user, real)
-    brought = adopt.brought_along(FolderLocation(real, _text(real)))
+    brought = adopt.brought_along(FolderLocation(real, escaped(real)))
     try:
         with transaction.atomic():
             lock_taken_folders()
@@ -45,7 +45,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
             library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
-        raise LibraryRefused(_OUTSIDE) from None
+        raise LibraryRefused(NOT_ALLOWED) from None
 
 
 def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
@@ -57,7 +57,7 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
         )  # before anything of somebody else's is looked at; once more below, under the lock
         require_bucket(root)
     except NotAllowed:
-        raise LibraryRefused(_OUTSIDE) from None
+        raise LibraryRefused(NOT_ALLOWED) from None
     except BucketRefused as refused:
         raise LibraryRefused(str(refused)) from None
     title = (name or "").strip() or root.uri.rpartition("/")[2]
@@ -74,14 +74,14 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
             library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
-        raise LibraryRefused(_OUTSIDE) from None
+        raise LibraryRefused(NOT_ALLOWED) from None
 
 
 def _refuse_bucket_overlap(user: Any, root: BucketRoot) -> None:
     found = list(TakenFolders().overlapping(root))
     foreign = of_others(user, found)
     if foreign is not None:
-        raise LibraryRefused(_OUTSIDE, foreign.words)
+        raise LibraryRefused(NOT_ALLOWED, foreign.words)
     for taken in found:
         raise LibraryRefused(
             f"That prefix overlaps with the library “{taken.name}”, and a photo can be in one library only. Nothing was changed."

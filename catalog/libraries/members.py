@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.libraries.forget import take_over
 from catalog.models import Library, Membership
 from catalog.roots.folders import LibraryRefused
 from operations.models import Operation, State
@@ -15,8 +16,6 @@ def set_member(library: Library, user: Any, role: str) -> Membership:
 
     Who was an editor and is none any more leaves work behind as one who is removed does.
     """
-    from catalog.libraries import forget
-
     if role not in Membership.Role.values:
         raise LibraryRefused(f"A member is one of {', '.join(Membership.Role.values)}. Nothing was changed.")
     if user.pk == library.owner_id:
@@ -25,7 +24,7 @@ def set_member(library: Library, user: Any, role: str) -> Membership:
     with transaction.atomic():
         membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
         if ends:
-            forget.take_over(library, user)
+            take_over(library, user)
             _end_rights(library, user)
     return membership
 
@@ -35,12 +34,10 @@ def remove_member(library: Library, user: Any) -> bool:
 
     What the member was told is done is finished in the owner's name (`forget`).
     """
-    from catalog.libraries import forget
-
     with transaction.atomic():
         removed, _ = Membership.objects.filter(library=library, user=user).delete()
         if removed:
-            forget.take_over(library, user)
+            take_over(library, user)
             _end_rights(library, user)
     return bool(removed)
 

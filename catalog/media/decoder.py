@@ -19,7 +19,7 @@ from catalog.media.limits import Limits
 from catalog.media.wire import encode, send, take
 
 if TYPE_CHECKING:
-    from catalog.media.task import _Task
+    from catalog.media.task import Task
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MIB = 1024 * 1024
@@ -38,7 +38,7 @@ class Decoder:
 
     def __init__(self, limits: Limits, worker_module: str, libraries: Iterable[str] = ()) -> None:
         self.limits = limits
-        self.batches: deque[list[_Task]] = deque()
+        self.batches: deque[list[Task]] = deque()
         self.is_retiring = False
         self.deadline = 0.0
         self.layers: Any = None
@@ -74,10 +74,10 @@ class Decoder:
             theirs.close()
         self.pid = self._process.pid
 
-    def give(self, verb: str, tasks: list[_Task]) -> list[tuple[_Task, str]]:
+    def give(self, verb: str, tasks: list[Task]) -> list[tuple[Task, str]]:
         """Open and send the files of `tasks`; return those that cannot be opened, with the reason. Raises DecoderGone."""
-        refused: list[tuple[_Task, str]] = []
-        sent: list[_Task] = []
+        refused: list[tuple[Task, str]] = []
+        sent: list[Task] = []
         jobs: list[dict[str, Any]] = []
         descriptors: list[int] = []
         try:
@@ -163,7 +163,7 @@ class Decoder:
             self._process.kill()
             self._process.wait()
 
-    def _read_bytes(self, task: _Task) -> int:
+    def _read_bytes(self, task: Task) -> int:
         """Return how much of a file may be read: a preview takes the beginning of a large one, however large it is."""
         size = _claimed_bytes(task)
         return min(size, self.limits.in_memory_bytes) if "edge_px" in task.job.params else size
@@ -199,12 +199,12 @@ def child_environment() -> dict[str, str]:
     }
 
 
-def _claimed_bytes(task: _Task) -> int:
+def _claimed_bytes(task: Task) -> int:
     size = task.job.params.get("size_bytes", 0)
     return size if isinstance(size, int) else 0
 
 
-def _open_all(task: _Task) -> dict[str, int]:
+def _open_all(task: Task) -> dict[str, int]:
     """Open a task's file and its sidecars; a sidecar that cannot be opened is as good as absent. Raises OSError for the file."""
     opened = {"file": task.job.open()}
     for kind, opener in task.job.sidecars.items():

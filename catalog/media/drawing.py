@@ -10,8 +10,6 @@ from catalog.media.exif import read_exif
 from catalog.media.limits import Limits
 
 JPEG_QUALITY = 85
-
-
 _METHODS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

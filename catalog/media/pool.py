@@ -13,7 +13,7 @@ from catalog.media.decoder import Decoder, DecoderGone, close_all
 from catalog.media.libraries import HEAVY, ZONE
 from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
-from catalog.media.task import AnyResult, Job, _Task
+from catalog.media.task import AnyResult, Job, Task
 from catalog.media.wire import BadMessage
 
 _DIGEST_IN_FLIGHT = 2
@@ -31,8 +31,8 @@ class _Run:
     source: Iterator[Job]
     batch: int
     in_flight: int
-    retries: deque[_Task] = field(default_factory=deque)
-    done: deque[_Task] = field(default_factory=deque)
+    retries: deque[Task] = field(default_factory=deque)
+    done: deque[Task] = field(default_factory=deque)
     is_exhausted: bool = False
 
 
@@ -155,17 +155,17 @@ class DecoderPool:
                     # Results that need no process must not wait behind a caller that claims work lazily.
                     return
 
-    def _pull(self, run: _Run) -> list[_Task]:
-        tasks: list[_Task] = []
+    def _pull(self, run: _Run) -> list[Task]:
+        tasks: list[Task] = []
         while len(tasks) < run.batch and not run.is_exhausted:
             job = next(run.source, None)
             if job is None:
                 run.is_exhausted = True
                 break
-            tasks.append(_Task(job, run.make()))
+            tasks.append(Task(job, run.make()))
         return tasks
 
-    def _give(self, index: int, tasks: list[_Task], run: _Run) -> None:
+    def _give(self, index: int, tasks: list[Task], run: _Run) -> None:
         """Open the files and send them; what cannot be opened is done, a process that is gone is replaced."""
         for attempt in range(_MOST_INNOCENT_STARTS):
             decoder = self._decoders[index]
@@ -186,7 +186,7 @@ class DecoderPool:
                 run.done.append(task)
             return
 
-    def _lost(self, index: int, run: _Run, unsent: list[_Task]) -> None:
+    def _lost(self, index: int, run: _Run, unsent: list[Task]) -> None:
         """Clear away a process found dead while giving it work: the batch it held is to blame, `unsent` is not."""
         decoder = self._decoders[index]
         self._decoders[index] = None
@@ -279,7 +279,7 @@ class DecoderPool:
             raise BadAnswer("an answer of no known kind")
         decoder.finished(header.get("rss"))
 
-    def _take_final(self, task: _Task, wire: Any, blob: bytes) -> None:
+    def _take_final(self, task: Task, wire: Any, blob: bytes) -> None:
         if blob and not (blob.startswith(b"\xff\xd8") and blob.endswith(b"\xff\xd9")):
             raise BadAnswer("a picture that is no JPEG")
         if isinstance(task.result, DigestResult):
@@ -289,7 +289,7 @@ class DecoderPool:
             apply_wire(task.result, wire)
             task.result.picture = blob or None
 
-    def _settle_crash(self, batches: list[list[_Task]], ended: str, is_timeout: bool, run: _Run) -> None:
+    def _settle_crash(self, batches: list[list[Task]], ended: str, is_timeout: bool, run: _Run) -> None:
         """Decide what follows a process's end: its first batch was at work, the others are innocent and go again."""
         for position, batch in enumerate(batches):
             for task in batch:
@@ -307,7 +307,7 @@ class DecoderPool:
                 else:
                     run.retries.append(task)
 
-    def _give_up(self, task: _Task, ended: str) -> None:
+    def _give_up(self, task: Task, ended: str) -> None:
         if task.timeouts >= self.limits.timeouts:
             sentence = f"The decoder ran beyond its time limit on this file {task.timeouts} times."
         else:
@@ -317,6 +317,6 @@ class DecoderPool:
         task.result.problem = sentence
 
 
-def _zones(tasks: Iterable[_Task]) -> set[str]:
+def _zones(tasks: Iterable[Task]) -> set[str]:
     """Return the time zones of some tasks as names of what a decoder loads before it is sealed."""
     return {f"{ZONE}{zone}" for task in tasks if (zone := task.job.params.get("zone"))}

@@ -26,7 +26,7 @@ class Job:
 
 
 @dataclass(slots=True)
-class _Task:
+class Task:
     job: Job
     result: AnyResult
     crashes: int = 0

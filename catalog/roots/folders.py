@@ -14,21 +14,15 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 MOST_CHOICES = 2_000
-
-
 _NO_ROOTS = (
     "No folder of this server may become a library yet. The administrator names such folders in PHOTOLALA_ROOTS. "
     "Nothing was changed."
 )
-
-
-_OUTSIDE = (
+NOT_ALLOWED = (
     "That folder is not free, or not among those that may become libraries. Choose another one below the folders that the "
     "administrator named in PHOTOLALA_ROOTS. Nothing was changed."
 )
 """Said of whatever is not allowed and of whatever others have: the two are not to be told apart."""
-
-
 NOT_TO_BE_READ = (
     "That folder cannot be read for you: it is not free, or not among those that may be imported. Choose another one below "
     "the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
@@ -97,10 +91,10 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
     above = [real, *real.parents]
     inside = [step for step in above if any(is_within(step, root) for root in roots)]
     crumbs = [_choice(step, step.name or "/", mine) for step in reversed(inside)]
-    return FolderChoices(_text(real), crumbs, found[:MOST_CHOICES], len(found) > MOST_CHOICES)
+    return FolderChoices(escaped(real), crumbs, found[:MOST_CHOICES], len(found) > MOST_CHOICES)
 
 
-def checked_folder(user: Any, folder: str, *, refusal: str = _OUTSIDE) -> Path:
+def checked_folder(user: Any, folder: str, *, refusal: str = NOT_ALLOWED) -> Path:
     """Return the real path of a folder that `user` may use: below the roots, and nothing that others or the server have.
 
     What is refused for that is never looked at, and gets one sentence (`refusal`), whatever is there. It may still hold
@@ -113,7 +107,7 @@ def checked_folder(user: Any, folder: str, *, refusal: str = _OUTSIDE) -> Path:
     foreign = of_others(user, TakenFolders().holding(*given, *([real] if real else [])))
     if real is None or foreign is not None or not any(is_within(real, root) for root in roots):
         raise LibraryRefused(refusal, foreign.words if foreign else "")
-    name = _text(real)
+    name = escaped(real)
     if not real.exists():
         raise LibraryRefused(f"There is no folder {name}. Is its disk or share mounted? Nothing was changed.")
     if not real.is_dir():
@@ -177,7 +171,7 @@ def refuse_overlap(user: Any, real: Path, *, besides: Library | None = None) -> 
             )
     if foreign is not None:
         # Whose it is, and that it is a library at all, is not this user's business.
-        raise LibraryRefused(_OUTSIDE, foreign.words)
+        raise LibraryRefused(NOT_ALLOWED, foreign.words)
 
 
 def _overlap_sentence(real: Path, root: Path, name: str) -> str:
@@ -200,8 +194,9 @@ def refuse_foreign(user: Any, real: Path, *, before: datetime | None = None) -> 
 
 def _choice(path: Path, name: str, mine: dict[Place, str]) -> FolderChoice:
     note = f"the library “{mine[path]}”" if path in mine else ""
-    return FolderChoice(escape_path(os.fsencode(name)), _text(path), note, path in mine)
+    return FolderChoice(escape_path(os.fsencode(name)), escaped(path), note, path in mine)
 
 
-def _text(path: Path) -> str:
+def escaped(path: Path) -> str:
+    """Return a path as rows and people have it: in escaped form."""
     return escape_path(os.fsencode(path))

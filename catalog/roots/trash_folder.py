@@ -11,8 +11,6 @@ from catalog.sources.placing import open_folder
 from photolala.lib.paths import escape_path, unescape_path
 
 FOLDER = ".photolala.trash"
-
-
 TAKEN = ".photolala-taken-"
 """How the hidden names begin that a photo has in its item's folder on its way back."""
 

@@ -199,8 +199,6 @@ def _led(operation_id: UUID, token: int) -> Any:
 
 
 def _ring(operation_id: UUID, token: int, zone: str) -> bool:
-    from catalog.scanning.assist import assist_scan
-
     try:
         assist_scan.apply_async((str(operation_id), token, zone), queue="scan")
     except Exception as error:  # noqa: BLE001 - kombu raises many kinds; the leader does it all alone then
@@ -209,7 +207,7 @@ def _ring(operation_id: UUID, token: int, zone: str) -> bool:
     return True
 
 
-@shared_task(name="catalog.scanning.assist.assist_scan", ignore_result=True)
+@shared_task(name="catalog.tasks.assist_scan", ignore_result=True)
 def assist_scan(operation_id: str, token: int, zone: str) -> int:
     """Read photos for a scan that another worker leads. Returns how many. Safe to deliver any number of times."""
     return assist(UUID(operation_id), token, zone)

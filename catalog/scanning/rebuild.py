@@ -26,6 +26,7 @@ from catalog.entries.columns import digest_columns, size_and_time, survey_column
 from catalog.entries.decoders import scan_decoders
 from catalog.entries.doubts import Doubts, can_read_known
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
+from catalog.entries.last_read import rating_in
 from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, is_racy
 from catalog.entries.taken import BY_A_PERSON
 from catalog.history import publish
@@ -215,7 +216,7 @@ class Rebuild:
             if result.problem or result.head_md5 != cached.head_md5 or result.size_bytes != cached.size_bytes:
                 continue
             self.counts["cached"] += 1
-            columns = {**survey_columns(result), **_size_in(body), "rating": _rating_in(body)}
+            columns = {**survey_columns(result), **_size_in(body), "rating": rating_in(body)}
             row = _entry_row(place, entry, None, columns, cached.head_md5, cached.photo_md5)
             yield row, entry[2], (cached.photo_md5, body)
 
@@ -447,11 +448,6 @@ def _size_in(body: str) -> dict[str, int]:
     told = json.loads(body) if body else {}
     size = {name: value for name in ("width", "height") if type(value := told.get(name)) is int and 0 < value < 2**31}
     return size if len(size) == 2 else {}
-
-
-def _rating_in(body: str) -> int | None:
-    rating = json.loads(body).get("rating")
-    return rating if isinstance(rating, int) and 0 <= rating <= 5 else None
 
 
 def _uuid_text(text: str | None) -> str:

@@ -16,7 +16,7 @@ from catalog.models import Photo
 from catalog.scanning.requests import start_scan
 from operations.models import State
 from operations.running import execute
-from tests.catalog.media.test_corpus import CORPUS
+from tests.corpus import CORPUS, needs_corpus
 from tests.factories import make_library, make_user
 
 from .conftest import API, client_of
@@ -24,7 +24,7 @@ from .conftest import API, client_of
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db,
-    pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here"),
+    needs_corpus,
 ]
 FORMATS = {"image/jpeg", "image/png", "image/gif", "image/webp", "image/tiff", "image/bmp", "image/heic", "image/avif"}
 FORMATS |= {"image/x-adobe-dng", "video/mp4", "video/quicktime", "video/3gpp", "video/webm", "video/x-matroska"}

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -11,14 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.corpus import CORPUS
 from tests.drills.scanning import Installation
 from tests.drills.test_up import Running
 from tests.photos import make_library
 
 pytestmark = pytest.mark.browser
-CORPUS = (
-    Path(os.environ.get("PHOTOLALA_TEST_CORPUS", Path(__file__).resolve().parents[3] / "shared" / "corpus")) / "library"
-)
 SCAN_SECONDS = 120
 
 
@@ -117,8 +114,8 @@ def export_and_download(page: Page, tmp_path: Path, count: int, starred: str) ->
 @pytest.mark.parametrize("real", [False, True], ids=["generated files", "the corpus"])
 def test_from_signing_in_to_a_downloaded_export(tmp_path: Path, chromium: Browser, real: bool) -> None:
     photos = tmp_path / "photos" / "Family"
-    if real and CORPUS.is_dir():
-        shutil.copytree(CORPUS, photos)
+    if real and (CORPUS / "library").is_dir():
+        shutil.copytree(CORPUS / "library", photos)
     else:
         make_library(photos, 260, per_folder=40, size=(300, 200))
     running = Running(Installation(tmp_path / "data", tmp_path / "photos"))

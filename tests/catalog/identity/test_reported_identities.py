@@ -1,6 +1,5 @@
 """Reports of lost identity (K08 of the corpus): a newcomer under the name of a deleted photo is another photo."""
 
-import os
 import shutil
 from pathlib import Path
 from uuid import UUID
@@ -13,15 +12,12 @@ from catalog.files.trash import restore_items, trash_photos
 from catalog.models import Library, Photo, TrashItem
 from operations.models import Operation, State
 from operations.running import execute
+from tests.corpus import REPORTS, needs_reports
 from tests.drills.acknowledged.moving import at, library_of, scan
 
-REPORTS = (
-    Path(os.environ.get("PHOTOLALA_TEST_CORPUS") or Path(__file__).resolve().parents[3] / "shared" / "corpus")
-    / "reports"
-)
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(not (REPORTS / "K08-trash").is_dir(), reason="the corpus is not here"),
+    needs_reports,
 ]
 
 

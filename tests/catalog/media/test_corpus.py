@@ -18,12 +18,11 @@ from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult, SurveyResult
 from catalog.media.task import Job
 from catalog.sources.kinds import is_media_name, sidecars_in
+from tests.corpus import CORPUS, needs_corpus
 
-ROOT = Path(__file__).resolve().parents[3]
-CORPUS = Path(os.environ.get("PHOTOLALA_TEST_CORPUS") or ROOT.parent / "shared" / "corpus")
 ZONE = "Europe/Berlin"
 MTIME_NS = 1_600_000_000_000_000_000
-pytestmark = pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
+pytestmark = needs_corpus
 
 _MODIFY_DATE = (
     "it has EXIF ModifyDate only, the last resort before the file's own time; the reference left that tag out"

@@ -23,8 +23,7 @@ from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, DateChange, 
 from catalog.media.task import Job
 from catalog.sources.kinds import extension_of, is_media_name
 from catalog.sources.local import LocalSource
-
-from .test_corpus import CORPUS
+from tests.corpus import CORPUS, needs_corpus
 
 NEVER_WRITTEN = {"ico", "bmp", "svg", "jxl", "webm", "mkv", "avi"}
 """Formats that hold no rating which others read, or that exiftool does not write: refused with a reason."""
@@ -158,7 +157,7 @@ def other_tags(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
+@needs_corpus
 @pytest.mark.promise("S2-024", "S2-046", "S2-047", "S2-067")
 def test_every_writable_file_of_the_corpus(tmp_path):
     written: Counter[str] = Counter()
@@ -215,7 +214,7 @@ DATE_TAGS = ("Date", "Created", "OffsetTime", "SubSecTime", "Keys")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (CORPUS / "expected.json").is_file(), reason="the corpus is not here")
+@needs_corpus
 def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
     written: Counter[str] = Counter()
     with ExifTool() as tool, DecoderPool(2) as pool:

@@ -15,8 +15,10 @@ from catalog.edits import stars
 from catalog.files import trash_rows
 from catalog.files.trash import trash_photos
 from catalog.files.trash_movers import Mover
+from catalog.history import publish
+from catalog.history.restore import start_restore
 from catalog.libraries.members import set_member
-from catalog.models import Favourite, FileWrite, Photo, TrashItem
+from catalog.models import Favourite, FileWrite, Photo, Snapshot, TrashItem
 from operations import passing
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
@@ -245,3 +247,23 @@ def test_a_person_is_told_to_try_again_in_a_moment_and_gets_no_error_of_the_serv
     )
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert "busy" in answer.json()["type"] and "Nothing was changed" in answer.json()["detail"]
+
+
+@pytest.mark.django_db
+def test_a_restore_does_not_begin_without_its_copy_because_the_database_was_busy(library, monkeypatch):  # noqa: F811
+    library.refresh_from_db()
+    first = library.snapshot_md5
+    photo = Photo.objects.filter(library=library).order_by("pk")[0]
+    stars.star(library.owner, photo.pk, 4)
+    before = Snapshot.objects.filter(library=library).count()
+    troubles, real = [trouble("deadlock detected")], publish.publish_if_due
+
+    def busy(*arguments):
+        if troubles:
+            raise troubles.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(publish, "publish_if_due", busy)
+    done = execute(start_restore(library, library.owner, first, ring=False).pk)
+    assert done.state == State.COMPLETED and not troubles, done.error
+    assert Snapshot.objects.filter(library=library).count() > before  # what the rows said can be had back

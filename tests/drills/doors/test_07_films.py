@@ -122,8 +122,8 @@ def test_a_preview_gets_no_time_for_bytes_that_it_does_not_read() -> None:
     sparse = 10**15
     job = Job("x", "film.mp4", lambda: -1, {"size_bytes": sparse})
     preview = Job("x", "film.mp4", lambda: -1, {"size_bytes": sparse, "edge_px": 1600})
-    assert decoder._read_bytes(task._Task(preview, None)) == limits.in_memory_bytes  # type: ignore[arg-type]
-    assert decoder._read_bytes(task._Task(job, None)) == sparse  # type: ignore[arg-type]  # all of it is hashed
+    assert decoder._read_bytes(task.Task(preview, None)) == limits.in_memory_bytes  # type: ignore[arg-type]
+    assert decoder._read_bytes(task.Task(job, None)) == sparse  # type: ignore[arg-type]  # all of it is hashed
 
 
 class NothingIsReady:
