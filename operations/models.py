@@ -205,7 +205,7 @@ class ClockMark(models.Model):
 
 
 class StoredAnswer(models.Model):
-    """What was answered to a request that carried a key (`operations.idempotency`), for who asks the same again.
+    """What was answered to a request that carried a key (`operations.api.idempotency`), for who asks the same again.
 
     Written in the transaction that starts the work. A `status` of 0: work that cannot be one transaction has begun, and its
     answer is not known yet.

@@ -1,14 +1,17 @@
-"""Forget finished operations after a while, so that the list stays one that people read."""
+"""Forget what is over: finished operations after a while, so that the list stays one that people read, and kept answers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 
 from . import clock
-from .models import ENDED, Operation, State
+from .models import ENDED, Operation, State, StoredAnswer
 
 BATCH = 500
+KEPT_FOR = timedelta(hours=24)
+"""The answers to requests with an `Idempotency-Key` (`api.idempotency`)."""
 
 
 def purge_finished(days: int | None = None) -> int:
@@ -40,3 +43,8 @@ def purge_finished(days: int | None = None) -> int:
         gone = [key for key in keys if key not in kept]
         Operation.objects.filter(pk__in=gone).delete()
         purged += len(gone)
+
+
+def forget_old_answers(now: datetime | None = None) -> int:
+    """Remove the answers that are older than a day; return how many."""
+    return StoredAnswer.objects.filter(created_at__lte=(now or timezone.now()) - KEPT_FOR).delete()[0]

@@ -10,10 +10,9 @@ from django.utils import timezone
 
 from operations import clock, turns, wake_up
 from operations.hearing import note_sweep
-from operations.idempotency import forget_old_answers
 from operations.kinds import KINDS
 from operations.models import Operation, State, lease_length
-from operations.purging import purge_finished
+from operations.purging import forget_old_answers, purge_finished
 from operations.resuming import resume_what_may_go_on
 from operations.running import execute
 from photolala.lib.process import boot_seconds

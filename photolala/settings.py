@@ -8,7 +8,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from photolala.broker import broker_url
-from photolala.broker.timetable import Every
+from photolala.broker.every import Every
 from photolala.lib.env import BadSetting, Environment, database_from_url
 from photolala.lib.secret_key import secret_key_in
 from photolala.web import cors

@@ -14,7 +14,7 @@ from catalog.edits.dates import file_all
 from catalog.files import filing
 from catalog.media.dates import Stamp, parse_offset
 from catalog.models import Photo
-from operations.idempotency import KEYED, idempotent
+from operations.api.idempotency import KEYED, idempotent
 from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, RequestBody, documented

@@ -13,7 +13,7 @@ from catalog.importing import requests as verbs
 from catalog.models import Import, ImportItem, Library
 from catalog.roots.folders import LibraryRefused
 from catalog.roots.told import source_for_eyes_of, told_of_import
-from operations.idempotency import KEYED, idempotent
+from operations.api.idempotency import KEYED, idempotent
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest, Unprocessable

@@ -24,8 +24,8 @@ from catalog.roots import folders
 from catalog.roots.told import told
 from catalog.scanning import requests
 from catalog.scanning.requests import SOURCE_TROUBLES, last_scans, stopped_json
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, started
-from operations.idempotency import KEYED, idempotent
 from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_number, read_uuid, utc_text

@@ -14,8 +14,8 @@ from catalog.history.copies import SnapshotNotKept
 from catalog.history.restore import start_restore
 from catalog.roots.told import told
 from catalog.scanning.rebuild import start_rebuild
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, started
-from operations.idempotency import KEYED, idempotent
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, RequestBody, documented, query

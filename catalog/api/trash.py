@@ -12,8 +12,8 @@ from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
 from catalog.files.trash_rows import TrashRefused
 from catalog.models import TrashItem
+from operations.api.idempotency import KEYED, begun_before, idempotent
 from operations.api.operations import OperationBody, started
-from operations.idempotency import KEYED, begun_before, idempotent
 from photolala.web.bulk import BulkBody, bulk_answer
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text

@@ -17,8 +17,8 @@ from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.ledger.records import RecordStatus
 from exports.ledger.state import MonthStatus
 from exports.models import ExportDestination
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, already_active, operation_json
-from operations.idempotency import KEYED, idempotent
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate

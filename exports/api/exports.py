@@ -15,8 +15,8 @@ from catalog.models import Library
 from exports import catalog_exports as verbs
 from exports.downloads import serve_export
 from exports.models import Export
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import already_active
-from operations.idempotency import KEYED, idempotent
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
 from photolala.web.file_headers import CONDITIONS

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from operations import control
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.results import MetricsBody, by_kind
-from operations.idempotency import KEYED, idempotent
 from operations.models import UNFINISHED, Operation, State
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate

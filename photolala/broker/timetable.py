@@ -4,21 +4,12 @@ import time
 from typing import Any
 
 from celery.beat import PersistentScheduler
-from celery.schedules import schedstate, schedule
 
+from photolala.broker.every import Every
+
+__all__ = ["Every", "Timetable"]  # beat's file names `Every` by this module
 SET_SECONDS = 5.0
 """Clocks that drift are corrected by less at a time."""
-
-
-class Every(schedule):
-    """Every so many seconds. A last time in the future is one of before the clock was set back: then it is due now."""
-
-    def is_due(self, last_run_at: Any) -> schedstate:
-        """Return whether it is due, and when to ask again."""
-        if self.maybe_make_aware(last_run_at) > self.now():
-            return schedstate(is_due=True, next=self.seconds)
-        state: schedstate = super().is_due(last_run_at)
-        return state
 
 
 class Timetable(PersistentScheduler):

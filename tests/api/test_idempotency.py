@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from catalog.files import trash
 from catalog.models import Import, Membership, Photo, TrashItem
-from operations import idempotency, tasks
+from operations import tasks
+from operations.api import idempotency
 from operations.models import Operation, StoredAnswer
 from tests.factories import make_photo
 

@@ -28,8 +28,8 @@ def one(number):
     return count
 """
 STEPS = [
-    ("operations.idempotency:_keep", "before", 0),
-    ("operations.idempotency:_done", "after", 0),
+    ("operations.api.idempotency:_keep", "before", 0),
+    ("operations.api.idempotency:_done", "after", 0),
     ("operations.wake_up:ring_for", "before", 1),
 ]
 """Where it is killed, and whether the work is there afterwards."""

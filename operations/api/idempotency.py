@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -21,14 +21,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from operations.models import StoredAnswer
+from operations.purging import KEPT_FOR
 from photolala.web.refusals import BadRequest, Conflict, TooManyRequests, Unprocessable
 from photolala.web.schema import header
 
-from .models import StoredAnswer
-
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-KEPT_FOR = timedelta(hours=24)
 MOST_KEPT = 1_000
 """Of one person."""
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -100,11 +99,6 @@ def idempotent(*, atomic: bool = True) -> Callable[[Post], Post]:
 def begun_before(request: Request) -> datetime | None:
     """Return when the same request was begun by a process that died at it; None if this is the first."""
     return getattr(request, "_begun_before", None)
-
-
-def forget_old_answers(now: datetime | None = None) -> int:
-    """Remove the answers that are older than a day; return how many."""
-    return StoredAnswer.objects.filter(created_at__lte=(now or timezone.now()) - KEPT_FOR).delete()[0]
 
 
 def _asked(request: Request, key: str) -> Asked:
