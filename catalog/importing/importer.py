@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from catalog.cache import tree
@@ -23,7 +22,7 @@ from catalog.edits.favourites import FULL
 from catalog.edits.ratings import set_ratings
 from catalog.entries import counts
 from catalog.entries import rows as entries_rows
-from catalog.entries.columns import digest_columns, digested_row, surveyed_row
+from catalog.entries.columns import digested_row, surveyed_row
 from catalog.entries.decoders import scan_decoders
 from catalog.entries.listing import Entry, doubted, is_racy, sidecar_signature
 from catalog.entries.owner_stars import mirror_for_owner
@@ -32,34 +31,30 @@ from catalog.entries.sql import Row
 from catalog.importing import finished_uploads
 from catalog.importing.claims import HiddenNames
 from catalog.importing.known import Duplicates
+from catalog.importing.listing import list_files
 from catalog.importing.memory import Memory
 from catalog.importing.origins import Origin, forget_uploads, origin_of, remove_staged
-from catalog.importing.places import SPEAKING, Placer, Planner, Read, stem_of
-from catalog.importing.reasons import reason_for_failure, reject, what_is_wrong
-from catalog.importing.requests import KIND, is_sidecar_name
+from catalog.importing.places import Placer, Planner, Read
+from catalog.importing.reading import Reading
+from catalog.importing.reasons import reject, what_is_wrong
+from catalog.importing.requests import KIND
 from catalog.importing.reservations import holding, room_of, without_room
-from catalog.importing.rows import ENDS, insert_items, write_items
+from catalog.importing.rows import ENDS, write_items
 from catalog.importing.turns import ImportTurns, OthersWait
+from catalog.importing.windows import shot_key, windows
 from catalog.media.pool import DecoderPool
-from catalog.media.task import Job
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 from catalog.roots import guard
 from catalog.roots.reach import hold_root, source_for
 from catalog.scanning.requests import want_scan
 from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.held_root import HeldRoot
-from catalog.sources.kinds import companions_in, extension_of, is_media_name, sidecar_target
+from catalog.sources.kinds import companions_in, sidecar_target
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 
 logger = logging.getLogger(__name__)
-WINDOW = 400
-WINDOW_BYTES = 2 * 10**9
-LIST_BATCH = 2000
 BRING_AT_ONCE = 10
-IN_FLIGHT = 6
-"""Files that wait in each decoder while the ones before are put into the library."""
-MOST_KEPT_FOLDERS = 64
 WRITE_AT_ONCE = 100
 EMPTY = ("corrupted", "The file is empty: it holds not a single byte.")
 NO_ROOM = "The owner of the library has no room left in their quota."
@@ -93,7 +88,6 @@ class Importer:
         self.library = library
         self.source = source
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
-        self.companions: dict[str, dict[str, dict[str, str]]] = {}
         self.planner = Planner(library, held.descriptor)
         hidden = HiddenNames(library.pk, run.operation.pk, run.token)
         self.placer = Placer(held, hidden, self._confirm, self._require_target)
@@ -140,20 +134,20 @@ class Importer:
         if not Library.objects.editable_by(wanted.user).filter(pk=self.library.pk).exists():
             self._give_up(wanted, "Who began this import may not change the library any more. What was imported stays.")
             return
-        self.companions.clear()
         self.planner.begin(wanted)
         self.memory = Memory(wanted)
         self.room = room_of(self.library)
         origin = origin_of(wanted, partial(self.run.checkpoint, force=False, is_lasting=False))
         try:
             if wanted.listed_at is None:
-                self._list(wanted, origin)
+                list_files(self.run, wanted, origin)
+            reading = Reading(self.run, wanted, origin, self.library.time_zone)
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")
-            for window in _windows(media):
+            for window in windows(media):
                 unknown = self._told_before(origin, self._worth_reading(wanted, window))
                 if unknown:
-                    self._take(wanted, origin, pool, unknown)
+                    self._take(reading, pool, unknown)
                 self.run.raise_if_stopped()
             self._finish(wanted, origin)
         finally:
@@ -164,73 +158,20 @@ class Importer:
             Import.objects.filter(pk=wanted.pk).update(error=sentence, finished_at=timezone.now())
             self.run.checkpoint(stop=False)
 
-    # -- listing ------------------------------------------------------------------------------------------------------
-
-    def _list(self, wanted: Import, origin: Origin) -> None:
-        """Make an item of every file. Begun anew if it was interrupted; an archive in a folder is an import of its own."""
-        self.run.phase("Looking through the files", unit="files")
-        with transaction.atomic():
-            wanted.items.all().delete()
-            self.run.checkpoint(stop=False)
-        batch: list[ImportItem] = []
-        archives: list[str] = []
-        for directory in origin.walk():
-            batch += [self._refused(wanted, problem.path, problem.reason) for problem in directory.problems]
-            beside = _sidecar_names(name for name, _, _ in directory.files)
-            for name, size, mtime in directory.files:
-                item = ImportItem(
-                    import_run=wanted, directory=directory.path, filename=name, size_bytes=size, mtime_ns=mtime
-                )
-                if wanted.kind == Import.Kind.FOLDER and extension_of(name) == "zip":
-                    archives.append(directory.path_of(name))
-                    continue
-                item.is_sidecar = name in beside
-                if not item.is_sidecar and not is_media_name(name):
-                    reject(item, "unsupported", "It is neither a photo nor a film.")
-                batch.append(item)
-                if len(batch) >= LIST_BATCH:
-                    self._write_list(batch)
-                    batch = []
-        self._write_list(batch)
-        with transaction.atomic():
-            for path in archives:
-                Import.objects.create(
-                    library=wanted.library, user=wanted.user, kind=Import.Kind.ARCHIVE,
-                    source=f"{wanted.source}/{path}", layout=wanted.layout,
-                )  # fmt: skip
-            Import.objects.filter(pk=wanted.pk).update(listed_at=timezone.now())
-            self.run.checkpoint(stop=False)
-        self.run.raise_if_stopped()
-
-    def _refused(self, wanted: Import, path: str, reason: str) -> ImportItem:
-        directory, _, name = path.rpartition("/")
-        item = ImportItem(
-            import_run=wanted, directory=directory, filename=name or "(top folder)", size_bytes=0, mtime_ns=0
-        )
-        reject(item, "unreadable", reason)
-        return item
-
-    def _write_list(self, batch: list[ImportItem]) -> None:
-        with transaction.atomic():
-            insert_items(batch)
-            self.run.advance(len(batch))
-            self.run.checkpoint(stop=False, is_lasting=False)  # begun anew if it is interrupted
-        self.run.raise_if_stopped()
-
     # -- one window ---------------------------------------------------------------------------------------------------
 
-    def _take(self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]) -> None:
+    def _take(self, reading: Reading, pool: DecoderPool, window: list[ImportItem]) -> None:
         """Bring in the files of a window, in their order, while the decoders read on."""
         self.planner.taken.clear()
         self.duplicates.clear()
         shots: dict[tuple[str, str], list[ImportItem]] = defaultdict(list)
         for item in window:
-            shots[_shot_key(item)].append(item)
+            shots[shot_key(item)].append(item)
         waiting_shots = list(shots.values())[::-1]
         read: dict[int, Read | None] = {}
         ready: list[ImportItem] = []
         good: set[int] = set()
-        for item, one in self._read(wanted, origin, pool, window):
+        for item, one in reading.read(pool, window):
             read[item.pk] = one
             if one is not None and what_is_wrong(item, one.result) is None:
                 good.add(item.pk)
@@ -238,10 +179,10 @@ class Importer:
                 ready += waiting_shots.pop()
             # What is no photo costs nothing but its row: a hundred of these are written together.
             if sum(member.pk in good for member in ready) >= BRING_AT_ONCE or len(ready) >= WRITE_AT_ONCE:
-                self._bring(wanted, origin, ready, read)
+                self._bring(reading.wanted, reading.origin, ready, read)
                 ready = []
         if ready:
-            self._bring(wanted, origin, ready, read)
+            self._bring(reading.wanted, reading.origin, ready, read)
 
     def _told_before(self, origin: Origin, window: list[ImportItem]) -> list[ImportItem]:
         """Close those files of a window that an earlier import read and the library still has; return the others."""
@@ -322,65 +263,6 @@ class Importer:
             with transaction.atomic():
                 self._write_ends(closed, [])
         return [item for item in window if item.state in ImportItem.OPEN]
-
-    def _read(
-        self, wanted: Import, origin: Origin, pool: DecoderPool, window: list[ImportItem]
-    ) -> Iterator[tuple[ImportItem, "Read | None"]]:
-        """Yield the items with what was read; None for one that could not be, which says why by then."""
-        opened: dict[int, OSError] = {}
-        beside_of = self._sidecar_items(wanted, window)
-
-        def opening(item: ImportItem) -> int:
-            try:
-                return origin.open(item)
-            except OSError as error:
-                opened.setdefault(item.pk, error)
-                raise
-
-        jobs = [
-            Job(
-                key=item,
-                name=item.filename,
-                open=partial(opening, item),
-                params={"zone": self.library.time_zone, "mtime_ns": item.mtime_ns, "size_bytes": item.size_bytes},
-                sidecars={
-                    kind: partial(origin.open, beside)
-                    for kind, beside in beside_of[item.pk].items()
-                    if kind in SPEAKING
-                },
-            )
-            for item in window
-        ]
-        for job, result in pool.digest(iter(jobs), IN_FLIGHT):
-            item = job.key
-            error = opened.get(item.pk)
-            self.run.checkpoint(force=False, is_lasting=False)
-            if error is not None or not result.photo_md5:
-                reject(item, *reason_for_failure(error, result))
-                yield item, None
-            else:
-                yield item, Read(item, result, digest_columns(result), beside_of[item.pk])
-
-    def _sidecar_items(self, wanted: Import, window: list[ImportItem]) -> dict[int, dict[str, ImportItem]]:
-        """Return the sidecars, by kind, of each item of the window."""
-        if wanted.kind == Import.Kind.UPLOAD or len(self.companions) > MOST_KEPT_FOLDERS:
-            self.companions.clear()  # of uploads more may have come meanwhile
-        for directory in {item.directory for item in window}:
-            if directory not in self.companions:
-                names = wanted.items.filter(directory=directory).values_list("filename", flat=True)
-                self.companions[directory] = companions_in(names)
-        named = {item.pk: self.companions[item.directory].get(item.filename, {}) for item in window}
-        names = {name for beside in named.values() for name in beside.values()}
-        found = wanted.items.filter(directory__in={item.directory for item in window}, filename__in=names)
-        there = {(item.directory, item.filename): item for item in found.filter(is_sidecar=True)} if names else {}
-        return {
-            item.pk: {
-                kind: there[item.directory, name]
-                for kind, name in named[item.pk].items()
-                if (item.directory, name) in there
-            }
-            for item in window
-        }
 
     def _decide(self, read: list[Read]) -> list[Read]:
         """Return what is to be imported; the rest is rejected, or there already."""
@@ -600,45 +482,3 @@ def _note_end(items: Iterable[ImportItem]) -> None:
     now = timezone.now()
     for item in items:
         item.finished_at = None if item.state in ImportItem.OPEN else now
-
-
-def _windows(media: QuerySet[ImportItem]) -> Iterator[list[ImportItem]]:
-    """Yield the open files in windows until none is left; each begins behind the one before, for what is done is many rows."""
-    after: ImportItem | None = None
-    while True:
-        window = _window(_behind(media, after))
-        if not window and after is None:
-            return
-        after = window[-1] if window else None  # once more from the beginning: files may have come, or wait again
-        if window:
-            yield window
-
-
-def _behind(media: QuerySet[ImportItem], last: ImportItem | None) -> QuerySet[ImportItem]:
-    if last is None:
-        return media
-    later = Q(directory__gt=last.directory) | Q(filename__gt=last.filename)
-    return media.filter(later, directory__gte=last.directory)
-
-
-def _window(media: QuerySet[ImportItem]) -> list[ImportItem]:
-    """Return the next open files, so that files of one shot are in one window, as far as that can be told by their names."""
-    window = list(media.order_by("directory", "filename")[: WINDOW * 2])
-    end = total = 0
-    while end < min(len(window), WINDOW) and (end == 0 or total < WINDOW_BYTES):
-        total += window[end].size_bytes
-        end += 1
-    while end < len(window) and _shot_key(window[end]) == _shot_key(window[end - 1]):
-        end += 1
-    return window[:end]
-
-
-def _shot_key(item: ImportItem) -> tuple[str, str]:
-    return item.directory, stem_of(item.filename).lower()
-
-
-def _sidecar_names(names: Iterable[str]) -> set[str]:
-    """Return those names of a folder that are sidecars by their kind, or by what they stand beside."""
-    names = list(names)
-    beside = {name for companions in companions_in(names).values() for name in companions.values()}
-    return beside | {name for name in names if is_sidecar_name(name) and extension_of(name) != "json"}

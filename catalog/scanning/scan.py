@@ -47,7 +47,6 @@ from catalog.scanning.plan import Totals, too_many_gone, under
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.durability import repeatable_writes
 from operations.kinds import operation_kind
-from operations.models import Operation
 from operations.running import OperationFailed, Run
 from photolala.lib.collecting import no_cycles_expected
 
@@ -539,8 +538,3 @@ class Scan:
             "unchanged": max(0, now.unchanged + now.added + now.changed - read - moved_before),
             "gone": all_runs["gone"] - all_runs["moved_gone"],
         }
-
-
-def latest_scan(library: Library) -> Operation | None:
-    """Return the newest scan of a library, for its page."""
-    return Operation.objects.filter(active_key=library.scan_key).order_by("-created_at").first()

@@ -15,7 +15,7 @@ from django.utils import timezone
 from catalog.edits.ratings import set_rating
 from catalog.entries.pending_writes import start_writing
 from catalog.files.trash import trash_photos
-from catalog.importing import cleanup, importer, places, requests
+from catalog.importing import cleanup, importer, listing, places, requests, windows
 from catalog.importing.origins import FolderOrigin, staged_path
 from catalog.importing.requests import ImportRefused, open_batch, start_folder_import, start_importing
 from catalog.libraries.adding import add_library
@@ -526,8 +526,8 @@ def test_a_missing_photo_that_is_imported_again_is_itself_again(library, card):
 
 
 def test_many_windows(library, card, monkeypatch):
-    monkeypatch.setattr(importer, "WINDOW", 3)
-    monkeypatch.setattr(importer, "LIST_BATCH", 4)
+    monkeypatch.setattr(windows, "WINDOW", 3)
+    monkeypatch.setattr(listing, "LIST_BATCH", 4)
     for number in range(10):
         make_jpeg(card / f"{number:02}.jpg", seed=number)
         if number % 2:

@@ -1,0 +1,75 @@
+"""List what an import brings: an item for every file, before any of them is read."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.utils import timezone
+
+from catalog.importing.origins import Origin
+from catalog.importing.reasons import reject
+from catalog.importing.requests import is_sidecar_name
+from catalog.importing.rows import insert_items
+from catalog.models import Import, ImportItem
+from catalog.sources.kinds import companions_in, extension_of, is_media_name
+from operations.running import Run
+
+LIST_BATCH = 2000
+
+
+def list_files(run: Run, wanted: Import, origin: Origin) -> None:
+    """Make an item of every file. Begun anew if it was interrupted; an archive in a folder is an import of its own."""
+    run.phase("Looking through the files", unit="files")
+    with transaction.atomic():
+        wanted.items.all().delete()
+        run.checkpoint(stop=False)
+    batch: list[ImportItem] = []
+    archives: list[str] = []
+    for directory in origin.walk():
+        batch += [_refused(wanted, problem.path, problem.reason) for problem in directory.problems]
+        beside = _sidecar_names(name for name, _, _ in directory.files)
+        for name, size, mtime in directory.files:
+            item = ImportItem(
+                import_run=wanted, directory=directory.path, filename=name, size_bytes=size, mtime_ns=mtime
+            )
+            if wanted.kind == Import.Kind.FOLDER and extension_of(name) == "zip":
+                archives.append(directory.path_of(name))
+                continue
+            item.is_sidecar = name in beside
+            if not item.is_sidecar and not is_media_name(name):
+                reject(item, "unsupported", "It is neither a photo nor a film.")
+            batch.append(item)
+            if len(batch) >= LIST_BATCH:
+                _write(run, batch)
+                batch = []
+    _write(run, batch)
+    with transaction.atomic():
+        for path in archives:
+            Import.objects.create(
+                library=wanted.library, user=wanted.user, kind=Import.Kind.ARCHIVE,
+                source=f"{wanted.source}/{path}", layout=wanted.layout,
+            )  # fmt: skip
+        Import.objects.filter(pk=wanted.pk).update(listed_at=timezone.now())
+        run.checkpoint(stop=False)
+    run.raise_if_stopped()
+
+
+def _refused(wanted: Import, path: str, reason: str) -> ImportItem:
+    directory, _, name = path.rpartition("/")
+    item = ImportItem(import_run=wanted, directory=directory, filename=name or "(top folder)", size_bytes=0, mtime_ns=0)
+    reject(item, "unreadable", reason)
+    return item
+
+
+def _write(run: Run, batch: list[ImportItem]) -> None:
+    with transaction.atomic():
+        insert_items(batch)
+        run.advance(len(batch))
+        run.checkpoint(stop=False, is_lasting=False)  # begun anew if it is interrupted
+    run.raise_if_stopped()
+
+
+def _sidecar_names(names: Iterable[str]) -> set[str]:
+    """Return those names of a folder that are sidecars by their kind, or by what they stand beside."""
+    names = list(names)
+    beside = {name for companions in companions_in(names).values() for name in companions.values()}
+    return beside | {name for name in names if is_sidecar_name(name) and extension_of(name) != "json"}
