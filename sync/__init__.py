@@ -1,1 +1,1 @@
-"""Who else has it."""
+"""Devices and other servers: what they say to one another, and both ends of it."""
