@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
-from catalog.files.trash_rows import TrashRefused
 from catalog.models import TrashItem
 from operations.api.idempotency import KEYED, begun_before, idempotent
 from operations.api.operations import OperationBody, started
@@ -145,7 +144,7 @@ class TrashRestore(ApiView):
         body.is_valid(raise_exception=True)
         try:
             return Response(_done_json(trash.restore_items(request.user, library, body.validated_data["item_ids"])))
-        except TrashRefused as refused:
+        except trash.TrashRefused as refused:
             raise Unprocessable(str(refused), "refused") from None
 
 

@@ -22,8 +22,7 @@ from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway
 from catalog.entries import read_here
 from catalog.entries.decoders import decoder_limits
-from catalog.media.decoder import child_environment
-from catalog.media.limits import MIB
+from catalog.media.limits import CODE_FOLDER, MIB, child_environment
 from catalog.models import Photo
 from operations.kinds import operation_kind
 from operations.models import Operation
@@ -43,7 +42,6 @@ ASKED_EVERY_SECONDS = 0.5
 """How often it is asked whether somebody cancelled it, however little the converter says."""
 LARGEST_BYTES = 16 * 1024**3
 LEAST_BYTES = MIB
-_ROOT = Path(__file__).resolve().parents[2]
 _CONVERTER = [sys.executable, "-m", "catalog.media.transcode"]
 _LONGEST_LINE = 10_000
 _LAST_SECONDS = 5.0
@@ -152,7 +150,7 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        cwd=_ROOT,
+        cwd=CODE_FOLDER,
         env=child_environment(),
         start_new_session=True,
     )

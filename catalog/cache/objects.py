@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 from django.core.files.storage import FileSystemStorage
 
-from catalog.cache.quota import CacheObject
 from catalog.cache.tree import cache, words_for
 from photolala.lib.files import remove_if_there
 
@@ -43,6 +42,21 @@ class Removed:
     count: int = 0
     size_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheObject:
+    """One object of the cache tree. Times are seconds since the epoch; `used_at` is the later of written and read."""
+
+    name: str
+    size_bytes: int
+    written_at: float
+    used_at: float
+
+    @property
+    def is_preview(self) -> bool:
+        """True for the lightbox's large pictures and films, which are only ever made on demand."""
+        return self.name.split("/", 2)[1:2] in (["previews"], ["renditions"])
 
 
 class CacheObjects(Protocol):

@@ -4,26 +4,13 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from catalog.cache.objects import CacheObject
+
 KEEP_FRACTION = 0.8
 """Down to this part of the quota, so that not every new picture costs another round (formats.md §2)."""
 
 MOST_AT_ONCE = 100_000
 """How many objects are chosen in one pass: this bounds memory, whatever the cache holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheObject:
-    """One object of the cache tree. Times are seconds since the epoch; `used_at` is the later of written and read."""
-
-    name: str
-    size_bytes: int
-    written_at: float
-    used_at: float
-
-    @property
-    def is_preview(self) -> bool:
-        """True for the lightbox's large pictures and films, which are only ever made on demand."""
-        return self.name.split("/", 2)[1:2] in (["previews"], ["renditions"])
 
 
 @dataclass(slots=True)

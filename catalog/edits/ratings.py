@@ -71,7 +71,7 @@ def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
 
 
 def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
-    into_files = library.source == "local" and library.ratings != Library.Ratings.DATABASE
+    into_files = library.writes_ratings
     open_writes = {
         write.photo_id: write
         for write in FileWrite.objects.select_for_update()

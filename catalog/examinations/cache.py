@@ -14,12 +14,12 @@ from catalog.cache.objects import (
     ABANDONED_AFTER_SECONDS,
     BATCH,
     KINDS,
+    CacheObject,
     CacheObjects,
     CacheUnavailable,
     cache_objects,
     photo_md5_of,
 )
-from catalog.cache.quota import CacheObject
 from catalog.models import Library, Photo
 from catalog.scanning.redraw import draw_again
 from operations.progress import Progress, quietly

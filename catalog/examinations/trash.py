@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from catalog.entries.counts import refresh_counts
-from catalog.files import trash_files, trash_movers
-from catalog.files.trash_rows import settle
+from catalog.files.trash_audit import count_abandoned, items_without_files, settle
 from catalog.files.trash_strays import adopt
 from catalog.models import Library, TrashItem
 from catalog.roots import trash_folder
@@ -48,11 +47,7 @@ def examine_trash(*, heal: bool = False, progress: Progress = quietly) -> Iterat
 
 
 def _unfinished(library: Library, *, heal: bool) -> Iterator[Finding]:
-    def count() -> int:
-        under_way = TrashItem.objects.filter(library=library, state__in=trash_movers.UNDER_WAY)
-        return sum(trash_movers.is_abandoned(item) for item in under_way)
-
-    left = count()
+    left = count_abandoned(library)
     if not left:
         return
     finding = warning(
@@ -63,7 +58,7 @@ def _unfinished(library: Library, *, heal: bool) -> Iterator[Finding]:
     )
     if heal:
         settle(library)
-        if not count():
+        if not count_abandoned(library):
             finding.healed = "It was written down where each of them lies."
     yield finding
 
@@ -121,13 +116,7 @@ def _without_rows(library: Library, held: HeldRoot, *, heal: bool) -> Iterator[F
 
 def _without_files(library: Library, held: HeldRoot) -> Iterator[Finding]:
     """Yield whether rows tell of files in the trash that do not lie there."""
-    lost = []
-    for item in TrashItem.objects.filter(library=library, state=State.TRASHED).iterator(chunk_size=2000):
-        try:
-            if not trash_files.lies_in_trash(held.descriptor, item) and _is_there_still(item):
-                lost.append(item)
-        except OSError:
-            continue  # it cannot be told
+    lost = items_without_files(library, held)
     if lost:
         names = ", ".join(item.path for item in lost[:MOST_NAMED])
         more = ", …" if len(lost) > MOST_NAMED else ""
@@ -138,7 +127,3 @@ def _without_files(library: Library, held: HeldRoot) -> Iterator[Finding]:
             "If you have them elsewhere, copy them back into the library: the next scan knows them again. Restoring them on "
             "the trash page takes them off its list.",
         )
-
-
-def _is_there_still(item: TrashItem) -> bool:
-    return TrashItem.objects.filter(pk=item.pk, state=State.TRASHED).exists()

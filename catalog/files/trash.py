@@ -25,6 +25,8 @@ from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import Folder
 from catalog.sources.placing import sync_folder
 
+__all__ = ["MOST_AT_ONCE", "Done", "TrashRefused", "count_earlier", "restore_items", "trash_photos"]
+
 MOST_AT_ONCE = 1_000
 BATCH = 100
 WRITTEN_EVERY_SECONDS = 2.0

@@ -252,7 +252,7 @@ def _take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Lib
     )
     connection.execute("UPDATE wanted SET taken_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_date")
     connection.execute("UPDATE wanted SET taken_held = 1 WHERE taken_at_source = 'person'")
-    if snapshot.marked() is not None or ratings_go_into_files(library):
+    if snapshot.marked() is not None or library.writes_ratings:
         return
     connection.execute("CREATE TEMP TABLE told(photo_md5 TEXT PRIMARY KEY, rating)")
     told = ((md5, rating) for md5, body in snapshot.metadata() if (rating := rating_in(body)) is not None)
@@ -267,7 +267,7 @@ def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given
     """Let known photos keep what people gave them where the snapshot has no say in that; return whether any does."""
     kept = 0
     for kind, flag, columns, in_files in (
-        (FileWrite.Kind.RATING, "rating_held", ("rating",), ratings_go_into_files(library)),
+        (FileWrite.Kind.RATING, "rating_held", ("rating",), library.writes_ratings),
         (FileWrite.Kind.DATE, "taken_held", ("taken_at", "taken_at_source"), goes_into_file(library)),
     ):
         taken = ", ".join(f"{name} = n.{name}" for name in columns)
@@ -288,11 +288,6 @@ def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given
             f"UPDATE wanted SET {taken}, {flag} = 1 FROM now n WHERE n.photo_id = wanted.photo_id AND n.{flag} AND {stays}"  # noqa: S608
         ).rowcount
     return bool(kept)
-
-
-def ratings_go_into_files(library: Library) -> bool:
-    """Tell whether files, or XMP files beside them, hold the stars; elsewhere the catalog is their only place."""
-    return library.source == "local" and library.ratings != Library.Ratings.DATABASE
 
 
 def _wanted_rows(library: Library, snapshot: Snapshot) -> Iterator[tuple[Any, ...]]:

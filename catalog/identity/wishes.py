@@ -132,7 +132,7 @@ class Wishes:
 
         What a restore put into the row, and no scan has read again, is nobody's wish.
         """
-        if library.source != "local" or library.ratings == Library.Ratings.DATABASE or old.rating_held:
+        if not library.writes_ratings or old.rating_held:
             return False
         is_read = not old.needs_digest and not is_doubted(old.sidecars)
         return is_read and self._wanted_at(FileWrite.Kind.RATING, new) is not None

@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog.importing.finished_uploads import close_if_done, forget_expired
-from catalog.importing.origins import remove_staged
 from catalog.importing.requests import EXPIRES_AFTER, KEEP_REJECTED, SETTLED_AFTER
+from catalog.importing.staging import remove_staged
 from catalog.models import Import, ImportItem, Upload
 from operations import clock
 

@@ -33,13 +33,14 @@ from catalog.importing.claims import HiddenNames
 from catalog.importing.known import Duplicates
 from catalog.importing.listing import list_files
 from catalog.importing.memory import Memory
-from catalog.importing.origins import Origin, forget_uploads, origin_of, remove_staged
+from catalog.importing.origins import Origin, origin_of
 from catalog.importing.places import Placer, Planner, Read
 from catalog.importing.reading import Reading
 from catalog.importing.reasons import reject, what_is_wrong
 from catalog.importing.requests import KIND
 from catalog.importing.reservations import holding, room_of, without_room
 from catalog.importing.rows import ENDS, write_items
+from catalog.importing.staging import forget_uploads, remove_staged
 from catalog.importing.turns import ImportTurns, OthersWait
 from catalog.importing.windows import shot_key, windows
 from catalog.media.pool import DecoderPool

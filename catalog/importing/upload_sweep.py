@@ -9,8 +9,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from catalog.importing import finished_uploads, uploads
-from catalog.importing.origins import discard_uploads, staged_path
 from catalog.importing.requests import SETTLED_AFTER
+from catalog.importing.staging import discard_uploads, staged_path
 from catalog.models import Import, ImportItem, Upload
 
 logger = logging.getLogger(__name__)

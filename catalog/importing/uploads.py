@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from catalog.importing.contents import known_contents
 from catalog.importing.finished_uploads import close_if_done, find_finished
-from catalog.importing.origins import remove_staged, staged_path
 from catalog.importing.requests import EXPIRES_AFTER, ImportRefused, open_batch, take_in
 from catalog.importing.reservations import holding, room_to_promise, room_to_send
+from catalog.importing.staging import remove_staged, staged_path
 from catalog.models import FinishedUpload, Import, Library, Upload
 from catalog.sources.names import skipped_part
 from photolala.lib.files import fsync_directory

@@ -15,7 +15,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from accounts.signals import user_is_leaving, waiting_work_of
-from catalog.importing.origins import staged_path
+from catalog.importing.staging import staged_path
 from catalog.libraries.waiting import WaitingWork, sent_and_waiting, waiting_in, waiting_of
 from catalog.models import (
     Alias,

@@ -12,17 +12,14 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catalog.media.limits import Limits
+from catalog.media.limits import CODE_FOLDER, Limits, child_environment
 from catalog.media.wire import encode, send, take
 
 if TYPE_CHECKING:
     from catalog.media.task import Task
 
-_ROOT = Path(__file__).resolve().parents[2]
-_MIB = 1024 * 1024
 _RECEIVE_BYTES = 1 << 18
 _SEND_SECONDS = 30.0
 _START_SECONDS = 30.0
@@ -63,7 +60,7 @@ class Decoder:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                cwd=_ROOT,
+                cwd=CODE_FOLDER,
                 env=child_environment(),
                 start_new_session=True,
             )
@@ -181,22 +178,6 @@ def close_all(decoders: Iterable[Decoder | None]) -> None:
         decoder.channel.close()
     for decoder in running:
         decoder.close()
-
-
-def child_environment() -> dict[str, str]:
-    """Return the whole environment of a child: none of ours, so no password or key can leak from there."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(_ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "MALLOC_ARENA_MAX": "1",
-        # Memory of one picture serves the next: to give it back and have it zeroed anew costs as much as to hash it.
-        "MALLOC_MMAP_THRESHOLD_": str(32 * _MIB),
-        "MALLOC_TRIM_THRESHOLD_": str(32 * _MIB),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
 
 
 def _claimed_bytes(task: Task) -> int:

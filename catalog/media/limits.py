@@ -1,10 +1,13 @@
-"""How much time, memory and picture one file may cost."""
+"""How much time, memory and picture one file may cost, and the environment of the processes that read it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 MIB = 1024 * 1024
+CODE_FOLDER = Path(__file__).resolve().parents[2]
+"""Where the decoder processes find the package `catalog`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,19 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def child_environment() -> dict[str, str]:
+    """Return the whole environment of a decoder process: nothing of this process, so no password or key can leak from there."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(CODE_FOLDER),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MALLOC_ARENA_MAX": "1",
+        # Memory of one picture serves the next: to give it back and have it zeroed anew costs as much as to hash it.
+        "MALLOC_MMAP_THRESHOLD_": str(32 * MIB),
+        "MALLOC_TRIM_THRESHOLD_": str(32 * MIB),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }

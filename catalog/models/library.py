@@ -125,6 +125,11 @@ class Library(models.Model):
         """The operations' key: one scan of a library at a time."""
         return f"scan:{self.pk}"
 
+    @property
+    def writes_ratings(self) -> bool:
+        """True if files, or XMP files beside them, hold the ratings; elsewhere the catalog is their only place."""
+        return self.source == "local" and self.ratings != self.Ratings.DATABASE
+
 
 class Membership(models.Model):
     """`user` may see (viewer) or also change (editor) the photos of `library`."""

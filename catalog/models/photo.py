@@ -15,6 +15,8 @@ UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
 _FIRST = datetime.min.replace(tzinfo=UTC)
 IS_SURE = (Q(read_md5=F("photo_md5")) | Q(state="remote")) & ~Q(state="missing")
 """It is there, and its photo MD5 was read here, or told by the phone on which it is."""
+HEAD_BYTES = 4096
+"""`head_md5` is the MD5 of so many first bytes of the file, or of all of a shorter one."""
 NAMESPACE_SEPARATOR = "\n"
 
 

@@ -8,9 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from catalog.browsing.duplicates import duplicate_groups
+from photolala.web.problem_pages import say_problems
 from photolala.web.refusals import BadRequest
-
-from .errors import say_problems
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 

@@ -12,9 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 from catalog.files import queue
 from catalog.models import FileWrite
 from photolala.web.keyset import paginate
+from photolala.web.problem_pages import say_problems
 from photolala.web.refusals import BadRequest
-
-from .errors import say_problems
 
 GROUPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "waiting": (

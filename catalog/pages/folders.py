@@ -8,8 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from catalog.browsing import photo_lists
+from photolala.web.problem_pages import say_problems
 
-from .errors import say_problems
 from .frame import library_frame
 
 COLUMNS = (

@@ -17,9 +17,8 @@ from catalog.models import Import, ImportItem, Library
 from catalog.roots.folders import LibraryRefused, folder_choices
 from catalog.roots.told import source_for_eyes_of, told_of_import
 from photolala.web.keyset import paginate
+from photolala.web.problem_pages import say_problems
 from photolala.web.refusals import BadRequest
-
-from .errors import say_problems
 
 SHOWN = 50
 GROUPS = {

@@ -16,9 +16,9 @@ from catalog.history.after_restore import ScanNeeded, not_in_restored, unsettled
 from catalog.models import Photo
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
+from photolala.web.problem_pages import say_problems
 from photolala.web.refusals import BadRequest
 
-from .errors import say_problems
 from .frame import library_frame, owned_frame
 
 STATES: dict[str, tuple[str, str]] = {

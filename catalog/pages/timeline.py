@@ -15,8 +15,8 @@ from catalog.browsing import photo_lists
 from catalog.browsing.filters import PhotoFilters
 from catalog.browsing.timeline import UNDATED_BUCKET
 from catalog.models import Library, Photo
+from photolala.web.problem_pages import say_problems
 
-from .errors import say_problems
 from .frame import library_frame
 
 NO_ID = uuid.UUID(int=0)

@@ -12,12 +12,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
-from catalog.files.trash_rows import TrashRefused
 from catalog.models import TrashItem
 from operations.running import AlreadyActive
 from photolala.web.keyset import paginate
+from photolala.web.problem_pages import say_problems
 
-from .errors import say_problems
 from .frame import library_frame, owned_frame
 
 ORDER = ["-trashed_at", "id"]
@@ -67,7 +66,7 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         return redirect("catalog:library-trash", library_id)
     try:
         done = trash.restore_items(request.user, library, keys)
-    except TrashRefused as refused:
+    except trash.TrashRefused as refused:
         messages.error(request, str(refused))
         return redirect("catalog:library-trash", library_id)
     if done.count:

@@ -33,7 +33,6 @@ from catalog.history import publish
 from catalog.history import rows as history_rows
 from catalog.history.copies import root_md5
 from catalog.history.restore import require_root, switch_to
-from catalog.history.restore_plan import ratings_go_into_files
 from catalog.identity.aliases import alias_rows
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
@@ -359,7 +358,7 @@ class Rebuild:
             yield str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank
         if latest is None:
             return
-        is_only_place = latest.marked() is None and not ratings_go_into_files(self.library)
+        is_only_place = latest.marked() is None and not self.library.writes_ratings
         with suppress(SnapshotUnusable):
             for entry in latest.entries():
                 key = _uuid_text(entry.photo_id)

@@ -11,10 +11,9 @@ from catalog.entries import known
 from catalog.entries.listing import RACY_NS, doubted, is_racy
 from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Library, Photo
-from catalog.models.photo import PhotoQuerySet
+from catalog.models.photo import HEAD_BYTES, PhotoQuerySet
 from catalog.sources.base import Directory, Source
 
-HEAD_BYTES = 4096
 FILES_PER_BREATH = 50
 MOST_SETTLED = 20_000
 """Photos looked at once more in one scan; more than that in two seconds is left to the next scan."""

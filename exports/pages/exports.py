@@ -12,13 +12,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from catalog.models import Library
-from catalog.pages.errors import say_problems
 from exports import catalog_exports as verbs
 from exports.downloads import serve_export
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import Export, ExportDestination
 from operations.models import Operation
 from operations.running import AlreadyActive
+from photolala.web.problem_pages import say_problems
 
 MOST_SHOWN = 50
 KINDS = ["export", "export_folder"]

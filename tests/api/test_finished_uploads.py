@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from catalog.files import trash
 from catalog.importing import cleanup, finished_uploads, requests, upload_sweep, uploads
-from catalog.importing.origins import staged_path
+from catalog.importing.staging import staged_path
 from catalog.models import Alias, FinishedUpload, Import, ImportItem, Membership, Photo, TrashItem, Upload
 from tests.factories import make_library, make_photo
 from tests.photos import make_jpeg

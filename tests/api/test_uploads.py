@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.importing import cleanup, requests, upload_sweep, uploads
-from catalog.importing.origins import staged_path
+from catalog.importing.staging import staged_path
 from catalog.models import Import, ImportItem, Library, Membership, Upload
 from catalog.tasks import import_what_waits
 from operations.models import Operation

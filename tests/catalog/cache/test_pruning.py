@@ -16,9 +16,8 @@ from django.core.management import CommandError, call_command
 
 from catalog.cache import objects as cache_objects
 from catalog.cache import tree
-from catalog.cache.objects import photo_md5_of
+from catalog.cache.objects import CacheObject, photo_md5_of
 from catalog.cache.prune import prune_cache
-from catalog.cache.quota import CacheObject
 from catalog.cache.working import working_folder
 from catalog.models import Photo
 from operations.running import execute, start

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.cache.quota import CacheObject, choose
+from catalog.cache.objects import CacheObject
+from catalog.cache.quota import choose
 
 
 def one(kind: str, number: int, size_bytes: int = 100, used_at: float | None = None) -> CacheObject:

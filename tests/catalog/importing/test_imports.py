@@ -16,8 +16,9 @@ from catalog.edits.ratings import set_rating
 from catalog.entries.pending_writes import start_writing
 from catalog.files.trash import trash_photos
 from catalog.importing import cleanup, importer, listing, places, requests, windows
-from catalog.importing.origins import FolderOrigin, staged_path
+from catalog.importing.origins import FolderOrigin
 from catalog.importing.requests import ImportRefused, open_batch, start_folder_import, start_importing
+from catalog.importing.staging import staged_path
 from catalog.libraries.adding import add_library
 from catalog.libraries.forget import forget_library
 from catalog.media.results import DigestResult

@@ -16,8 +16,8 @@ from catalog.examinations.leftovers import examine_leftovers
 from catalog.examinations.trash import examine_trash
 from catalog.files import trash_movers
 from catalog.files.trash import restore_items, trash_photos
-from catalog.importing.origins import staged_path
 from catalog.importing.requests import open_batch
+from catalog.importing.staging import staged_path
 from catalog.models import Favourite, Photo, TrashItem, Upload
 from catalog.roots import trash_folder
 from tests.catalog.importing.test_imports import files_of, rescan

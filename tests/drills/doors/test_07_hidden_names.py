@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from catalog.importing.assets import SOURCE
 from catalog.importing.requests import start_folder_import, start_importing, take_in
-from catalog.importing.uploads import staged_path
+from catalog.importing.staging import staged_path
 from catalog.libraries.adding import add_library
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 from catalog.sources.local import LocalSource

@@ -1,4 +1,4 @@
-"""Turns the problems that the shared helpers raise (a bad cursor, a bad filter) into a page with their sentence."""
+"""Turn problems that shared helpers raise (a bad cursor, a bad filter) into a page that says what is wrong."""
 
 from collections.abc import Callable
 from functools import wraps
