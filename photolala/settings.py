@@ -85,6 +85,7 @@ except BadSetting as error:
 INSTALLED_APPS = [
     "accounts",
     "operations",
+    "changes",
     "catalog",
     "exports",
     "django.contrib.admin",
@@ -293,7 +294,11 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # a traceback would come a character to 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for a night
 CELERY_TASK_DEFAULT_QUEUE = "files"
-CELERY_TASK_ROUTES = {"operations.*": {"queue": "files"}, "catalog.*": {"queue": "files"}}
+CELERY_TASK_ROUTES = {
+    "operations.*": {"queue": "files"},
+    "catalog.*": {"queue": "files"},
+    "changes.*": {"queue": "files"},
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -307,6 +312,11 @@ CELERY_BEAT_SCHEDULE = {
     "forget operations that ended long ago": {
         "task": "operations.tasks.purge",
         "schedule": Every(6 * 3600.0),
+        "options": {"expires": 3600.0},
+    },
+    "collect old tombstones": {
+        "task": "changes.tasks.collect_tombstones",
+        "schedule": Every(24 * 3600.0),
         "options": {"expires": 3600.0},
     },
     "keep the cache in its quota": {

@@ -1,0 +1,14 @@
+"""The changes app."""
+
+from django.apps import AppConfig
+
+
+class ChangesConfig(AppConfig):
+    """Numbers of what changed, for devices that ask what is new."""
+
+    name = "changes"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let every process know the tasks."""
+        from . import tasks  # noqa: F401
