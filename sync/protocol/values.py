@@ -76,11 +76,11 @@ class Reader:
         """Leave the member out of account."""
         self._members.pop(name, None)
 
-    def text(self, name: str, most: int = 200) -> str:
-        """Return a text of 1 to `most` characters."""
+    def text(self, name: str, most: int = 200, least: int = 1) -> str:
+        """Return a text of `least` to `most` characters."""
         value = self._take(name)
-        if not isinstance(value, str) or not 0 < len(value) <= most:
-            raise self._wrong(name, f"a text of 1 to {most:,} characters")
+        if not isinstance(value, str) or not least <= len(value) <= most:
+            raise self._wrong(name, f"a text of {least} to {most:,} characters")
         return value
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:

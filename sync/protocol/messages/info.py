@@ -132,7 +132,7 @@ class Info:
 def _scope(value: JsonValue) -> ScopeInfo:
     reader = Reader.of(value, "A scope")
     scope, version = reader.text("scope"), reader.version("version")
-    return ScopeInfo(scope, version, reader.text("role") if reader.has("role") else "")
+    return ScopeInfo(scope, version, reader.text("role", least=0) if reader.has("role") else "")
 
 
 def _ended(value: JsonValue) -> EndedScope:

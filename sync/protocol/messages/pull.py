@@ -27,16 +27,21 @@ class ChangesRequest:
 
 @dataclass(frozen=True)
 class ChangesReply:
-    """A page of rows, each once, ascending by version. `cursor` asks for what comes after them; opaque to devices."""
+    """A page of rows, each once, ascending by version. `cursor` asks for what comes after them; opaque to devices.
+
+    `since` repeats the cursor of the request, so that a device notices a reply to another request. None: not said.
+    """
 
     scope: str
     changes: tuple[Row, ...]
     cursor: str
     has_more: bool
+    since: str | None = None
 
     def to_wire(self) -> dict[str, JsonValue]:
         """Return it as JSON."""
-        return {
+        said: dict[str, JsonValue] = {} if self.since is None else {"since": self.since}
+        return said | {
             "scope": self.scope,
             "changes": [row.to_wire() for row in self.changes],
             "cursor": self.cursor,
@@ -56,7 +61,8 @@ class ChangesReply:
         rows = tuple(Row.read(value, scope) for value in reader.items("changes", MOST_ROWS))
         if any(row.scope != scope for row in rows):
             raise Malformed(f"The page of changes has rows that are not of {scope}.")
-        return cls(scope, rows, reader.text("cursor", 1000), reader.flag("hasMore"))
+        since = reader.text("since", 1000, least=0) if reader.has("since") else None
+        return cls(scope, rows, reader.text("cursor", 1000), reader.flag("hasMore"), since)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_what_is_written_is_read_again(push, row, outcomes):
     assert PushRequest.from_json(push.to_json()) == push
     reply = PushReply(3, 123, tuple(outcomes), (row,), (ID,))
     assert PushReply.from_json(reply.to_json()) == reply
-    page = ChangesReply("album:x", (row,), "c", True)
+    page = ChangesReply("album:x", (row,), "c", True, "")
     assert ChangesReply.from_json(page.to_json(), "album:x") == page
 
 
