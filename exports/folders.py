@@ -19,6 +19,7 @@ from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
 from photolala.lib.files import open_real_folder
+from photolala.lib.paths import join_path
 
 from .folder_names import OpenFolder, OpenFolders, file_name
 from .ledger.copying import NameTaken, copy_original
@@ -157,7 +158,7 @@ class FolderExport:
         """Return what is to be done with a photo; None if nothing is, or nothing can be (which is then recorded)."""
         photo_id, directory, filename, size_bytes, mtime_ns, photo_md5, wall, taken_at, source = row
         identifier = str(photo_id)
-        path = f"{directory}/{filename}" if directory else filename
+        path = join_path(directory, filename)
         original = Original(path, "", size_bytes, mtime_ns, photo_md5)
         shown = wall if source else datetime.fromtimestamp(max(0, mtime_ns) / 1e9, UTC)
         place: Place | None = None

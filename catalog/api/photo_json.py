@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from catalog.models import Photo
 from catalog.models.photo import UNDATED
+from photolala.lib.paths import join_path
 from photolala.web.parameters import utc_text
 
 LIST_COLUMNS = (
@@ -64,7 +65,7 @@ def photo_json(row: dict[str, Any]) -> dict[str, Any]:
         "library": str(row["library_id"]),
         "directory": folder,
         "filename": row["filename"],
-        "path": f"{folder}/{row['filename']}" if folder else row["filename"],
+        "path": join_path(folder, row["filename"]),
         "media_type": row["media_type"],
         "size_bytes": row["size_bytes"],
         "width": row["width"],

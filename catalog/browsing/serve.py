@@ -23,7 +23,7 @@ from catalog.roots.reach import source_for
 from catalog.roots.trash_folder import folder_of_item
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
-from photolala.lib.paths import unescape_path
+from photolala.lib.paths import join_path, unescape_path
 from photolala.web.parameters import is_present
 from photolala.web.ranges import Download, opened, serve
 from photolala.web.refusals import Conflict, NotThere, Unavailable
@@ -77,7 +77,7 @@ class Stored:
     @property
     def path(self) -> str:
         """Relative to the root, in escaped form."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)
 
 
 def find(user: Any, photo_id: UUID) -> Stored:

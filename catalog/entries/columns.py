@@ -11,6 +11,7 @@ from catalog.entries.taken import taken_columns, within
 from catalog.media.results import DigestResult, SurveyResult
 from catalog.models import Library, Photo
 from catalog.models.photo import photo_id
+from photolala.lib.paths import join_path
 
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
@@ -68,7 +69,7 @@ def surveyed_row(
     library: Library, place: tuple[str, str], entry: Entry, result: SurveyResult, *, added_at: datetime
 ) -> Row:
     """Return the row of a photo at `place` (folder, name) whose head was read; one that was not is tried again."""
-    path = "/".join(filter(None, place))
+    path = join_path(*place)
     was_read = bool(result.head_md5)
     facts: Row = {"size_bytes": entry[0], "mtime_ns": entry[1]}
     if was_read:

@@ -10,6 +10,7 @@ from django.db.models import Count, F, Sum
 from catalog.models import Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from operations.running import Run
+from photolala.lib.paths import join_path
 
 STATES = (Photo.State.BROKEN, Photo.State.DAMAGED)
 
@@ -25,7 +26,7 @@ def first_failures(library: Library, most: int) -> list[dict[str, str]]:
     for state in STATES:
         bad = _in_state(library, state).order_by("directory", "filename")
         rows += bad.values_list("directory", "filename", "problem")[:most]
-    paths = ((f"{directory}/{name}" if directory else name, reason) for directory, name, reason in sorted(rows))
+    paths = ((join_path(directory, name), reason) for directory, name, reason in sorted(rows))
     return [{"path": path, "reason": reason} for path, reason in islice(paths, most)]
 
 

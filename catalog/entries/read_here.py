@@ -21,6 +21,7 @@ from catalog.entries.listing import UNREAD, is_doubted
 from catalog.models import HashCache, Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from operations.running import Run
+from photolala.lib.paths import join_path
 
 BATCH = 1000
 MOST_SECONDS = 60.0
@@ -110,7 +111,7 @@ def mark_those_known(library: Library, run: Run | None = None, *, most_seconds: 
             break
         last = batch[-1][0]
         told = {
-            f"{directory}/{filename}" if directory else filename: (key, md5)
+            join_path(directory, filename): (key, md5)
             for key, directory, filename, md5, sidecars in batch
             if not is_doubted(sidecars)
         }

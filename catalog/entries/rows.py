@@ -17,6 +17,7 @@ from catalog.entries.row_locks import hold_photos, hold_rows_of
 from catalog.entries.sql import PHOTO_TABLE, Row, parameter, parameters_of
 from catalog.models import HashCache, Library, Photo, PhotoMetadata
 from catalog.models.photo import photo_id
+from photolala.lib.paths import join_path
 
 SURVEY_COLUMNS = [
     "size_bytes",
@@ -129,7 +130,7 @@ class Claimed:
     @property
     def path(self) -> str:
         """Where it lies, relative to the root."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)
 
 
 def insert_surveyed(rows: Sequence[Row]) -> None:
@@ -186,7 +187,7 @@ def _with_free_ids(rows: Sequence[Row]) -> list[Row]:
             if holders.get(row["id"], place) == place:
                 done.append(row)
                 continue
-            path = "/".join(filter(None, place))
+            path = join_path(*place)
             key = f"{row['head_md5']}:{row['size_bytes']}\n{count}"
             still_waiting.append({**row, "id": photo_id(row["library_id"], path, key)})
         waiting = still_waiting

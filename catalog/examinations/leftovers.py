@@ -27,7 +27,7 @@ from operations.models import ACTIVE, Operation
 from operations.progress import Progress, quietly
 from operations.templatetags.figures import counted
 from photolala.lib.files import remove_if_there
-from photolala.lib.paths import escape_path, unescape_path
+from photolala.lib.paths import escape_path, join_path, unescape_path
 
 from .findings import Finding, warning
 
@@ -77,7 +77,7 @@ def _hidden(library: Library, held: HeldRoot, *, full: bool, heal: bool) -> Iter
     found, is_all = find_hidden(library, held, full=full)
     if not found:
         return
-    names = ", ".join("/".join(filter(None, (one.directory, one.name))) for one in found[:3])
+    names = ", ".join(join_path(one.directory, one.name) for one in found[:3])
     finding = warning(
         "leftover.hidden",
         f"{counted(len(found), 'hidden file,hidden files')} of work that broke off lie in the folders of “{library.name}”"

@@ -23,6 +23,7 @@ from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import sync_folder
 from operations.passing import done_again
+from photolala.lib.paths import join_path
 
 State = TrashItem.State
 
@@ -186,7 +187,7 @@ def write_filed(library: Library, item: TrashItem, directory: str, name: str, mo
         waits = photo.filter(state=Photo.State.MISSING) | photo.filter(directory=item.directory, filename=item.filename)
         if _write_place(library, waits, item, directory, name):
             cached = HashCache.objects.filter(library=library)
-            path = f"{directory}/{name}" if directory else name
+            path = join_path(directory, name)
             if path != item.path:
                 cached.filter(path=path).delete()
                 cached.filter(path=item.path).update(path=path)

@@ -21,6 +21,7 @@ from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import sidecars_in
 from catalog.sources.local import LocalSource
 from catalog.sources.replacing import HiddenVersions, NewFile, Replacement
+from photolala.lib.paths import join_path
 
 _COMPARED_EDGE_PX = 1024
 
@@ -62,7 +63,7 @@ class Task:
     @property
     def path(self) -> str:
         """Where the file lies, relative to the root."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)
 
 
 @dataclass(frozen=True, slots=True)

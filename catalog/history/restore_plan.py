@@ -17,6 +17,7 @@ from catalog.history.rows import entry_rows, given_in
 from catalog.models import FileWrite, Library, Photo
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotBroken
+from photolala.lib.paths import join_path
 
 _COLUMNS = EntryRow._fields
 _HELD = ("rating_held", "taken_held")
@@ -237,7 +238,7 @@ def _missing_rows(library: Library) -> Iterator[tuple[Any, ...]]:
     )
     for key, directory, filename, md5, rating, local, offset, source in missing.values_list(*names).iterator():
         facts: dict[str, Any] = dict.fromkeys(_COLUMNS)
-        path = f"{directory}/{filename}" if directory else filename
+        path = join_path(directory, filename)
         facts.update(path=path, filename=filename, photo_md5=md5 or None, photo_id=str(key), rating=rating)
         facts.update(taken_at=taken_text(local, offset) if source else None, taken_at_source=source or None)
         yield (*facts.values(), 1, 0, 0, None)

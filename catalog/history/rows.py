@@ -12,6 +12,7 @@ from catalog.identity.aliases import alias_rows
 from catalog.models import Library, Photo, PhotoMetadata, QueuedStar
 from catalog.snapshots.given import Given, Marked, given_row, marked_row
 from catalog.snapshots.write import Selection
+from photolala.lib.paths import join_path
 
 _ENTRY_COLUMNS = (
     "directory, filename, size_bytes, mtime_ns, head_md5, photo_md5, media_type, width, height, orientation, "
@@ -57,7 +58,7 @@ def _entry_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
     directory, filename, size, mtime, head, md5, kind, width, height, orientation = row[:10]
     local, offset, source, duration, rating, key = row[10:]
     return (
-        f"{directory}/{filename}" if directory else filename,
+        join_path(directory, filename),
         filename,
         size,
         mtime,

@@ -23,6 +23,7 @@ from catalog.models.conditions import is_given
 from catalog.models.photo import PhotoQuerySet, photo_id
 from catalog.sources.base import Directory, Source
 from operations.models import Operation, State
+from photolala.lib.paths import join_path
 
 BATCH = 100
 _PLACE = ("directory", "filename")
@@ -291,7 +292,7 @@ def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set
         return True
     keys = {photo.fast_photo_key for photo in (old, new)} | written
     keys |= {f"{key}\n{number}" for key in keys for number in range(2, _MOST_NUMBERED)}
-    path = "/".join(filter(None, (new.directory, _place(new).name)))
+    path = join_path(new.directory, _place(new).name)
     return new.pk in {photo_id(new.library_id, path, key) for key in keys}
 
 
@@ -368,4 +369,4 @@ def _take(
 
 
 def _path(values: dict[str, Any]) -> str:
-    return "/".join(filter(None, (values["directory"], values["filename"])))
+    return join_path(values["directory"], values["filename"])

@@ -26,7 +26,7 @@ from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.local import LocalSource
 from operations.models import ACTIVE, Operation
-from photolala.lib.paths import escape_path
+from photolala.lib.paths import escape_path, join_path
 
 logger = logging.getLogger(__name__)
 SAMPLE = 200
@@ -94,7 +94,7 @@ def _require_same(library: Library, real: Path) -> None:
 
 def _is_there(source: LocalSource, directory: str, filename: str, size_bytes: int) -> bool:
     with suppress(OSError, ValueError):
-        descriptor = source.open(f"{directory}/{filename}" if directory else filename)
+        descriptor = source.open(join_path(directory, filename))
         try:
             return os.fstat(descriptor).st_size == size_bytes
         finally:

@@ -5,6 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from photolala.lib.paths import join_path
+
 from .library import Library
 
 
@@ -115,14 +117,14 @@ class ImportItem(models.Model):
     @property
     def path(self) -> str:
         """Where it lies in the source."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)
 
     @property
     def target(self) -> str:
         """Where it lies, or is to lie, in the library; "" while that is not known."""
         if not self.target_filename:
             return ""
-        return f"{self.target_directory}/{self.target_filename}" if self.target_directory else self.target_filename
+        return join_path(self.target_directory, self.target_filename)
 
 
 class Upload(models.Model):

@@ -8,6 +8,8 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import F, Q
 
+from photolala.lib.paths import join_path
+
 from .conditions import is_given, state_in
 from .library import Library
 
@@ -244,7 +246,7 @@ class Photo(models.Model):
     @property
     def path(self) -> str:
         """Where it lies, relative to the root, in escaped form."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)
 
     @property
     def fast_photo_key(self) -> str:

@@ -6,6 +6,8 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
+from photolala.lib.paths import join_path
+
 from .library import Library
 from .photo import Photo
 
@@ -86,4 +88,4 @@ class TrashItem(models.Model):
     @property
     def path(self) -> str:
         """Where the photo lay, relative to the root, in escaped form."""
-        return f"{self.directory}/{self.filename}" if self.directory else self.filename
+        return join_path(self.directory, self.filename)

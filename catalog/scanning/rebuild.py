@@ -62,6 +62,7 @@ from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.passing import is_passing
 from operations.running import LeaseLost, OperationFailed, Run, start
+from photolala.lib.paths import join_path
 
 logger = logging.getLogger(__name__)
 KIND = "rebuild"
@@ -352,7 +353,7 @@ class Rebuild:
         columns += ("taken_held", "taken_local", "taken_offset_minutes")
         photos = Photo.objects.filter(library=self.library).order_by("pk").values_list(*columns)
         for key, directory, filename, md5, rating, is_held, state, *taken in photos.iterator(chunk_size=2000):
-            path = f"{directory}/{filename}" if directory else filename
+            path = join_path(directory, filename)
             rank = MISSING if state == Photo.State.MISSING else PRESENT
             taken_at = entries_taken.taken_text(taken[1], taken[2]) if taken[0] else None
             yield str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank
@@ -412,7 +413,7 @@ def _entry_row(
 ) -> EntryRow:
     """Return a snapshot's row, without an id yet; `facts` are size and time of the file that was read, if they were told."""
     return EntryRow(
-        path="/".join(filter(None, place)),
+        path=join_path(*place),
         filename=place[1],
         size_bytes=facts["size_bytes"] if facts else entry[0],
         mtime_ns=facts["mtime_ns"] if facts else entry[1],

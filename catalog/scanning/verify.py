@@ -13,6 +13,7 @@ from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Library, Photo
 from catalog.models.photo import HEAD_BYTES, PhotoQuerySet
 from catalog.sources.base import Directory, Source
+from photolala.lib.paths import join_path
 
 FILES_PER_BREATH = 50
 MOST_SETTLED = 20_000
@@ -55,7 +56,7 @@ def settle_fresh(
         while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
             breathe()
             time.sleep(0.1)
-        path = f"{directory}/{filename}" if directory else filename
+        path = join_path(directory, filename)
         photo_md5 = None if is_racy(mtime_ns, time.time_ns()) else _file_md5(source, path, (size_bytes, mtime_ns))
         if photo_md5:
             here = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from photolala.lib.paths import join_path
+
 FileFacts = tuple[str, int, int]
 """(name in its text form, size in bytes, modification time in ns). A plain tuple: a walk makes millions of them."""
 
@@ -51,7 +53,7 @@ class Directory:
 
     def path_of(self, name: str) -> str:
         """Return the path, relative to the root, of the file or folder `name` in this folder."""
-        return f"{self.path}/{name}" if self.path else name
+        return join_path(self.path, name)
 
 
 class Source(Protocol):

@@ -43,6 +43,11 @@ def unescape_path(text: str) -> bytes:
     return unescaped
 
 
+def join_path(directory: str, name: str) -> str:
+    """Return the path of `name` in `directory`, both in escaped form; `directory` is "" for the root itself."""
+    return f"{directory}/{name}" if directory else name
+
+
 def _escape_character(match: re.Match[str]) -> str:
     character = match.group()
     return "\\\\" if character == "\\" else f"\\x{ord(character) & 0xFF:02x}"
