@@ -1,12 +1,12 @@
 """The open folders of a folder export, and the names in them: which file is whose, and which name is free."""
 
-import hashlib
 import os
 import stat
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from photolala.lib.digests import md5_of_file
 from photolala.lib.paths import unescape_path
 
 from .ledger.copying import remove_partial_copies
@@ -15,7 +15,6 @@ from .ledger.placement import DestinationFolder
 from .ledger.records import ExportRecord
 
 MOST_OPEN_FOLDERS = 32
-_READ_BYTES = 1 << 20
 
 
 class OpenFolder:
@@ -47,10 +46,7 @@ class OpenFolder:
             return False
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder.descriptor)
         with open(descriptor, "rb", buffering=0) as file:
-            digest = hashlib.md5(usedforsecurity=False)
-            while chunk := file.read(_READ_BYTES):
-                digest.update(chunk)
-        return digest.hexdigest() == md5
+            return md5_of_file(file) == md5
 
     def find_unowned(self, name: str, size_bytes: int, md5: str) -> str | None:
         """Return `name` or a numbered form of it that holds these bytes and is nobody's by the records; or None."""

@@ -23,6 +23,7 @@ from catalog.roots.reach import source_for
 from catalog.roots.trash_folder import folder_of_item
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
+from photolala.lib.digests import md5_of_descriptor
 from photolala.lib.paths import join_path, unescape_path
 from photolala.web.parameters import is_present
 from photolala.web.ranges import Download, opened, serve
@@ -298,14 +299,6 @@ def _is_kept(photo: Stored) -> bool:
     return bool(photo.photo_md5) and photo.size_bytes <= LARGEST_HASHED_BYTES
 
 
-def _has_md5(descriptor: int, photo_md5: str) -> bool:
-    digest, place = hashlib.md5(usedforsecurity=False), 0
-    while block := os.pread(descriptor, 1 << 20, place):  # the descriptor's own place stays at the start
-        digest.update(block)
-        place += len(block)
-    return digest.hexdigest() == photo_md5
-
-
 def open_as_known(photo: Stored, *, is_shared: bool = False) -> int:
     """Return a descriptor of the file as the catalog knows it, for the caller to close. Raises problems.
 
@@ -317,7 +310,7 @@ def open_as_known(photo: Stored, *, is_shared: bool = False) -> int:
     finally:
         source.close()
     if is_shared:
-        if not _has_md5(descriptor, photo.photo_md5):
+        if md5_of_descriptor(descriptor) != photo.photo_md5:
             os.close(descriptor)
             raise _other_content(photo)
         _note_read(photo)

@@ -1,6 +1,5 @@
 """Examine the libraries: that their roots can be reached, and that their snapshots are there and whole."""
 
-import hashlib
 from collections.abc import Iterator
 
 from catalog.entries.counts import note_change
@@ -12,6 +11,7 @@ from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import snapshot_name
 from catalog.sources.base import SourceUnavailable
 from operations.progress import Progress, quietly
+from photolala.lib.digests import md5_of_file
 
 from .findings import Finding, note, warning
 
@@ -118,9 +118,9 @@ def _problem_of(place: Location, md5: str) -> str:
     """Return "" for a snapshot whose bytes have the MD5 of its name, else what is wrong."""
     try:
         with place.open(snapshot_name(md5)) as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))  # type: ignore[arg-type]
+            found = md5_of_file(file)
     except FileNotFoundError:
         return "is missing"
     except OSError as failure:
         return f"cannot be read ({failure.strerror or failure})"
-    return "" if found.hexdigest() == md5 else "is damaged: its bytes no longer have the MD5 of its name"
+    return "" if found == md5 else "is damaged: its bytes no longer have the MD5 of its name"

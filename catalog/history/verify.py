@@ -1,6 +1,5 @@
 """Whether a library's snapshots are whole, repairing them from other places, and which are still kept."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import SnapshotUnusable, md5_of_name, snapshot_name
 from operations.models import ACTIVE, Operation
+from photolala.lib.digests import md5_of_file
 
 
 @dataclass
@@ -71,11 +71,8 @@ def verify(library: Library) -> Verified:
 
 
 def _is_whole(location: Location, md5: str) -> bool:
-    digest = hashlib.md5(usedforsecurity=False)
     with location.open(snapshot_name(md5)) as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest() == md5
+        return md5_of_file(file) == md5
 
 
 def _set_aside(location: Location, name: str, stamp: str, verified: Verified) -> bool:

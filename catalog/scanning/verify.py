@@ -13,6 +13,7 @@ from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Library, Photo
 from catalog.models.photo import HEAD_BYTES, PhotoQuerySet
 from catalog.sources.base import Directory, Source
+from photolala.lib.digests import md5_of_file
 from photolala.lib.paths import join_path
 
 FILES_PER_BREATH = 50
@@ -81,7 +82,7 @@ def _file_md5(source: Source, path: str, expected: tuple[int, int]) -> str | Non
     """Return the MD5 of a file that still has its size and time; None otherwise."""
     try:
         with open(source.open(path, expected=expected), "rb", buffering=0) as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            return md5_of_file(file)
     except OSError:
         return None
 

@@ -1,6 +1,5 @@
 """Puts a written snapshot where it is found again: cache snapshot, cache pointer, root snapshot, root pointer."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import MAX_POINTER_BYTES, POINTER_NAME, Pointer, advance, format_pointer, parse_pointer
 from catalog.snapshots.schema import md5_of_name, snapshot_name
 from catalog.snapshots.write import WrittenSnapshot
+from photolala.lib.digests import md5_of_file
 
 KEEP_COUNT = 5
 """How many snapshots are kept by default, the latest included."""
@@ -99,7 +99,6 @@ def _has_whole(location: Location, written: WrittenSnapshot) -> bool:
     """Return whether the very same bytes are there already, so that a rescan without changes writes nothing."""
     try:
         with location.open(written.name) as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))  # type: ignore[arg-type]
-            return digest.hexdigest() == written.md5
+            return md5_of_file(file) == written.md5
     except OSError:
         return False  # not there, or unreadable: then writing it anew is the repair

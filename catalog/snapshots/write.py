@@ -1,6 +1,5 @@
 """Writes a snapshot into a temporary file such that the same content always gives the same bytes."""
 
-import hashlib
 import os
 import secrets
 import sqlite3
@@ -26,6 +25,7 @@ from catalog.snapshots.schema import (
     StarRow,
     snapshot_name,
 )
+from photolala.lib.digests import md5_of_file
 from photolala.lib.files import fsync_file, remove_if_there
 
 # Bytes 24-27 and 92-99 of the file: how often it was changed, and by which SQLite. Neither is content.
@@ -239,4 +239,4 @@ def immutable_uri(path: str | os.PathLike[str]) -> str:
 def file_md5(path: str | os.PathLike[str]) -> str:
     """Return the MD5 of the file as 32 hex digits."""
     with open(path, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return md5_of_file(file)

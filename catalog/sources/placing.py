@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 
 from catalog.sources.replacing import PREFIX, remove_hidden, rename_to_free_name, require_room_beside
+from photolala.lib.digests import md5_of_file
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import unescape_path
 
@@ -118,7 +119,7 @@ def content_of(folder: int, name: bytes) -> tuple[os.stat_result, str] | None:
         return None
     with open(descriptor, "rb", buffering=0) as file:
         facts = os.fstat(descriptor)
-        return facts, hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return facts, md5_of_file(file)
 
 
 def numbered(name: str, number: int) -> str:

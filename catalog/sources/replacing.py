@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import stat
@@ -23,6 +22,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from catalog.sources.base import FileChanged, NotARegularFile
+from photolala.lib import digests
 from photolala.lib.files import fsync_directory, remove_if_there
 
 PREFIX = ".photolala-write-"
@@ -413,7 +413,7 @@ def md5_of_file(folder_fd: int, name: bytes) -> str:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return ""
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return digests.md5_of_file(file)
 
 
 def open_hidden(folder_fd: int, hidden: bytes) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from exports.ledger.errors import advice_for
 from exports.ledger.names import MAX_NUMBER, NoFreeName, numbered_names
 from exports.ledger.placement import DestinationFolder
+from photolala.lib.digests import md5_of_descriptor
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL_PREFIX, _PARTIAL_SUFFIX = ".photolala-", ".partial"
@@ -102,21 +103,12 @@ def _write_copy(read_fd: int, folder: DestinationFolder, temporary: str, mtime_n
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         os.fsync(descriptor)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # read back what the disk has, not the memory
-        if _digest(descriptor) != (size_bytes, digest.hexdigest()):
+        if os.fstat(descriptor).st_size != size_bytes or md5_of_descriptor(descriptor) != digest.hexdigest():
             raise CopyFailed(
                 errno.EIO, f"A copy in {folder} reads back differently from what was written; it was removed."
             )
     finally:
         os.close(descriptor)
-    return size_bytes, digest.hexdigest()
-
-
-def _digest(descriptor: int) -> tuple[int, str]:
-    digest = hashlib.md5(usedforsecurity=False)
-    size_bytes = 0
-    while chunk := os.pread(descriptor, _CHUNK_BYTES, size_bytes):
-        digest.update(chunk)
-        size_bytes += len(chunk)
     return size_bytes, digest.hexdigest()
 
 
