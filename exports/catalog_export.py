@@ -22,7 +22,7 @@ from operations.models import Operation, State
 from operations.running import LeaseLost, OperationFailed, Run
 from photolala.web.refusals import BadRequest
 
-from .formats.batches import BATCH_SIZE
+from .formats.batches import iterate_batches
 from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
 from .formats.sink import PARTIAL_PREFIX, ExportSink, remove_partial
 from .ledger.errors import advice_for
@@ -133,16 +133,11 @@ class CatalogExport:
         self.run.metrics.update(photos_processed=0, photos_total=count)
         self.run.phase("Writing the catalog", total=count, unit="photos")
         sink.begin_data()
-        while True:
-            batch = rows.fetch(rows.last_key, BATCH_SIZE)
-            written = sink.write_batch(batch)
-            self.run.advance(written)
+        for batch in iterate_batches(rows.fetch, lambda _: rows.last_key):
+            self.run.advance(sink.write_batch(batch))
             self.run.metrics["photos_processed"] = self.run.operation.done
-            if written:
-                self.run.checkpoint()
-            del batch
-            if written < BATCH_SIZE:
-                return
+            self.run.checkpoint()
+            del batch  # only one batch is in memory while the next is fetched
 
     def _copy(self, sink: ExportSink, source: Source, originals: OriginalsList) -> None:
         self.run.metrics.update(media_copied=0, media_total=originals.count)

@@ -22,6 +22,7 @@ from photolala.lib.files import open_real_folder
 from photolala.lib.paths import join_path
 
 from .folder_names import OpenFolder, OpenFolders, file_name
+from .formats.batches import iterate_batches
 from .ledger.copying import NameTaken, copy_original
 from .ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
 from .ledger.placement import place_for, recorded_name
@@ -32,7 +33,6 @@ from .originals import Original, OriginalUnreadable, Problems, SourceGuard, open
 from .rows import Key, after_key
 
 logger = logging.getLogger(__name__)
-BATCH = 1000
 GROUP_FILES = 16
 GROUP_BYTES = 64 << 20
 LOCK_PATIENCE_SECONDS = 30.0
@@ -144,13 +144,11 @@ class FolderExport:
         }
 
     def _rows(self, photos: Any) -> Iterator[tuple[Any, ...]]:
-        after: Key | None = None
-        while True:
-            batch = list(after_key(photos, after).values_list(*_COLUMNS)[:BATCH])
+        def fetch(after: Key | None, limit: int) -> list[tuple[Any, ...]]:
+            return list(after_key(photos, after).values_list(*_COLUMNS)[:limit])
+
+        for batch in iterate_batches(fetch, lambda row: (row[7], str(row[0]))):
             yield from batch
-            if len(batch) < BATCH:
-                return
-            after = (batch[-1][7], str(batch[-1][0]))
 
     # -- what to do with a photo
 

@@ -22,18 +22,12 @@ __all__ = [
     "subfolders",
     "timeline_bucket",
     "timeline_buckets",
-    "visible_library",
     "with_own_stars",
 ]
 NEWEST_FIRST = ("-taken_local", "id")
 BY_NAME = ("filename", "id")
 KEEP_SECONDS = 24 * 60 * 60
 MOST_BRANCHES = 400  # SQLite joins at most 500 selects
-
-
-def visible_library(user: Any, library_id: Any) -> Library:
-    """Return the library if `user` may see it; Library.DoesNotExist otherwise. One query."""
-    return Library.objects.visible_to(user).get(pk=library_id)
 
 
 def photos(user: Any, filters: PhotoFilters | None = None) -> QuerySet[Photo]:

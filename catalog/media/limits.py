@@ -51,10 +51,6 @@ class Limits:
         """Return limits under which libraries that took `data_bytes` when they were loaded leave as much memory as before."""
         return replace(self, memory_bytes=self.memory_bytes + max(0, data_bytes))
 
-    def seconds_for(self, size_bytes: int) -> float:
-        """Return the wall time that a file of `size_bytes` may take."""
-        return self.seconds + max(0, size_bytes) * self.seconds_per_byte
-
 
 DEFAULT_LIMITS = Limits()
 

@@ -26,7 +26,6 @@ from catalog.media.system_calls import ARCHITECTURES, build_filter
 NO_NEW_PRIVILEGES, SECCOMP, LANDLOCK, NAMESPACES = "no_new_privileges", "seccomp", "landlock", "namespaces"
 REQUIRED = (NO_NEW_PRIVILEGES, SECCOMP, LANDLOCK)
 """What `PHOTOLALA_SANDBOX=required` insists on; namespaces are refused in most containers."""
-LAYERS = (*REQUIRED, NAMESPACES)
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 21, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF, _LANDLOCK_VERSION = 444, 446, 1

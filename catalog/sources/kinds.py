@@ -129,11 +129,6 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def sidecar_for(name: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the sidecars of one photo among the `names` of its directory. For many photos use `sidecars_in`."""
-    return sidecars_in(names).get(name, {})
-
-
 def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE)."""
     names = list(names)

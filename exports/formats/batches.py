@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from exports.formats.columns import Row
-
 BATCH_SIZE = 1000
 Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 
 def iterate_batches(

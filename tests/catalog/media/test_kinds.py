@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.sources.kinds import is_media_name, sidecar_for, sidecars_in
+from catalog.sources.kinds import is_media_name, sidecars_in
 
 
 def test_media_names() -> None:
@@ -48,11 +48,11 @@ def test_xmp_by_stem_only_when_it_can_mean_one_photo() -> None:
 )
 def test_takeout_names(photo: str, document: str) -> None:
     others = ["metadata.json", "IMG_0001.jpg.json", "IMG_0001.jpg(1).json", "unrelated.jpg", "unrelated.png.json"]
-    assert sidecar_for(photo, [photo, document, *others]) == {"takeout": document}
+    assert sidecars_in([photo, document, *others])[photo] == {"takeout": document}
 
 
 def test_a_document_of_another_photo_is_not_taken() -> None:
-    assert sidecar_for("IMG_0002.jpg", ["IMG_0002.jpg", "IMG_0001.jpg.json", "IMG_0002.jpg(1).json", "IMG.json"]) == {}
+    assert "IMG_0002.jpg" not in sidecars_in(["IMG_0002.jpg", "IMG_0001.jpg.json", "IMG_0002.jpg(1).json", "IMG.json"])
 
 
 def test_many_names_cost_a_look_up_each() -> None:
