@@ -29,11 +29,11 @@ from catalog.files.trash_rows import (
 )
 from catalog.models import FileWrite, Import, Library, Photo, TrashItem
 from catalog.roots import trash_folder
+from catalog.roots.library_operations import library_operation
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import Folder
 from catalog.sources.placing import open_folder
-from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.running import OperationFailed, Run, start
 from photolala.lib.files import fsync_directory
@@ -60,12 +60,9 @@ def target_of(photo: Photo, layout: str) -> str:
     return folder_of(layout, photo.taken_local if photo.is_dated else None)
 
 
-@operation_kind(KIND, label="Moving into the folders of the dates", queue="files")
-def run_filing(run: Run) -> dict[str, Any]:
+@library_operation(KIND, label="Moving into the folders of the dates", queue="files", when_gone="nothing more is moved")
+def run_filing(run: Run, library: Library) -> dict[str, Any]:
     """Move them; what lies right already stays. Safe to run again."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; nothing more is moved.", "library_gone")
     if not Library.objects.editable_by(run.owner).filter(pk=library.pk).exists():
         raise OperationFailed(
             "Who began this may not change the library any more. What was moved stays.", "not_allowed"

@@ -9,9 +9,9 @@ from django.utils import timezone
 from catalog.entries import counts
 from catalog.history.after_restore import require_settled
 from catalog.models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
-from operations.kinds import operation_kind
+from catalog.roots.library_operations import library_operation
 from operations.models import Operation
-from operations.running import OperationFailed, Run, start
+from operations.running import Run, start
 
 KIND = "purge"
 BATCH = 500
@@ -43,12 +43,9 @@ def start_purge(library: Library, user: Any, count: int, *, ring: bool = True) -
     return start(KIND, user, subject=library.name, active_key=key, params=params, ring=ring)
 
 
-@operation_kind(KIND, label="Purge of missing photos", queue="scan")
-def run_purge(run: Run) -> dict[str, Any]:
+@library_operation(KIND, label="Purge of missing photos", queue="scan", when_gone="there is nothing to purge")
+def run_purge(run: Run, library: Library) -> dict[str, Any]:
     """Delete what was missing when it was asked for. Each batch is a transaction; safe to run again."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; there is nothing to purge.", "library_gone")
     before = datetime.fromisoformat(run.params["before"])
     missing = Photo.objects.filter(library=library, missing_since__lte=before).gone()
     purged = int(run.operation.checkpoint.get("purged", 0))

@@ -16,10 +16,10 @@ from catalog.files.trash_movers import UNDER_WAY
 from catalog.files.trash_rows import TrashRefused, settle, writable_root
 from catalog.models import Library, Photo, TrashItem
 from catalog.roots import trash_folder
+from catalog.roots.library_operations import library_operation
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from operations import clock
-from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, Run, start
 
@@ -67,12 +67,9 @@ def _start(library: Library, user: Any, before: datetime, *, ring: bool = True) 
     return start(KIND, user, subject=library.name, active_key=f"trash:{library.pk}", params=params, ring=ring)
 
 
-@operation_kind(KIND, label="Emptying of the trash", queue="files")
-def run_emptying(run: Run) -> dict[str, Any]:
+@library_operation(KIND, label="Emptying of the trash", queue="files", when_gone="its trash stays in its folder")
+def run_emptying(run: Run, library: Library) -> dict[str, Any]:
     """Delete what was in the trash when it was asked for. Safe to run again."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; its trash stays in its folder.", "library_gone")
     try:
         with writable_root(library) as held:
             return _empty(run, library, held)

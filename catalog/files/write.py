@@ -28,9 +28,9 @@ from catalog.media.rewriting import NotWritten, reason_of
 from catalog.media.tag_changes import DateChange, RatingChange, TagChange, date_said
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
+from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import held_source
 from catalog.sources.base import Source, SourceUnavailable
-from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
 from photolala.lib.paths import unescape_path
 
@@ -44,12 +44,9 @@ _REPLACED = "Another file took the photo's place. It is written when a scan has 
 _VERSIONS = ("old_md5", "new_md5", "xmp_old_md5", "xmp_new_md5")
 
 
-@operation_kind(KIND, label="Writing into files", queue="files")
-def run_writes(run: Run) -> dict[str, Any]:
+@library_operation(KIND, label="Writing into files", queue="files", when_gone="there is nothing to write")
+def run_writes(run: Run, library: Library) -> dict[str, Any]:
     """Write all that is due in the library that `run.params` names; returns `written`, `waiting`, `failed` with reasons."""
-    library = Library.objects.select_related("owner").filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; there is nothing to write.", "library_gone")
     try:
         with held_source(library) as source:
             source.check()

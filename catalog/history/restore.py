@@ -32,13 +32,13 @@ from catalog.history.restore_plan import Content, Plan, Wanted, planned
 from catalog.identity.aliases import restore_aliases
 from catalog.models import Library, Photo, PhotoMetadata
 from catalog.roots import guard
+from catalog.roots.library_operations import library_operation
 from catalog.roots.locations import best_snapshot
 from catalog.roots.reach import source_for
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import WrittenSnapshot
 from catalog.sources.base import SourceUnavailable
-from operations.kinds import operation_kind
 from operations.models import Operation, State
 from operations.passing import is_passing
 from operations.running import OperationFailed, Run, start
@@ -73,12 +73,11 @@ def start_restore(library: Library, user: Any, md5: str = "", *, ring: bool = Tr
     return start(KIND, user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
 
 
-@operation_kind(KIND, label="Restore of the catalog", queue="scan", starts_over=True)
-def run_restore(run: Run) -> dict[str, Any]:
+@library_operation(
+    KIND, label="Restore of the catalog", queue="scan", when_gone="there is nothing to restore", starts_over=True
+)
+def run_restore(run: Run, library: Library) -> dict[str, Any]:
     """Restore the library that `run.params` names; returns what was changed. Safe to run again, wherever it ended."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; there is nothing to restore.", "library_gone")
     run.phase("Reading the snapshot", unit="entries")
     with working_folder(f"restore-{run.token}") as folder:
         try:

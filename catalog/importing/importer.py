@@ -46,12 +46,12 @@ from catalog.importing.windows import shot_key, windows
 from catalog.media.pool import DecoderPool
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 from catalog.roots import guard
+from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import hold_root, source_for
 from catalog.scanning.requests import want_scan
 from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import companions_in, sidecar_target
-from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 
 logger = logging.getLogger(__name__)
@@ -64,12 +64,9 @@ NOT_READ_AGAIN = "Not read again: an earlier import of this folder read it, and 
 State = ImportItem.State
 
 
-@operation_kind(KIND, label="Import", queue="files")
-def run_import(run: Run) -> dict[str, Any]:
+@library_operation(KIND, label="Import", queue="files", when_gone="nothing more is imported")
+def run_import(run: Run, library: Library) -> dict[str, Any]:
     """Import what waits for the library that `run.params["library"]` names; returns how many files came to what end."""
-    library = Library.objects.filter(pk=run.params["library"]).select_related("owner").first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; nothing more is imported.", "library_gone")
     try:
         with hold_root(library) as held, closing(source_for(library, held)) as source:
             return Importer(run, library, source, held).run_all()

@@ -39,6 +39,7 @@ from catalog.media.task import Job
 from catalog.models import HashCache, Library, Photo
 from catalog.models.photo import photo_id
 from catalog.roots import guard
+from catalog.roots.library_operations import library_operation
 from catalog.roots.locations import best_snapshot
 from catalog.roots.reach import held_source
 from catalog.scanning.plan import too_many_gone
@@ -58,7 +59,6 @@ from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import EntryRow, SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Directory, Source, SourceUnavailable
-from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.passing import is_passing
 from operations.running import LeaseLost, OperationFailed, Run, start
@@ -79,12 +79,11 @@ def start_rebuild(library: Library, user: Any, *, full: bool = False, ring: bool
     return start(KIND, user, subject=library.name, active_key=key, params=params, unit="files", ring=ring)
 
 
-@operation_kind(KIND, label="Rebuild of the catalog", queue="scan", keeps_work=True)
-def run_rebuild(run: Run) -> dict[str, Any]:
+@library_operation(
+    KIND, label="Rebuild of the catalog", queue="scan", when_gone="there is nothing to rebuild", keeps_work=True
+)
+def run_rebuild(run: Run, library: Library) -> dict[str, Any]:
     """Rebuild the library that `run.params` names. Safe to run again, wherever it ended."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; there is nothing to rebuild.", "library_gone")
     remove_abandoned_work()
     folder = work_folder(run.operation.pk)
     folder.mkdir(parents=True, exist_ok=True)

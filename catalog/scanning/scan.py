@@ -37,6 +37,7 @@ from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
 from catalog.models import Library, Photo
 from catalog.roots import guard, trash_folder
+from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import held_source
 from catalog.scanning import assist, queue, verify
 from catalog.scanning.contradicted import Contradictions
@@ -46,7 +47,6 @@ from catalog.scanning.memory import known_entries
 from catalog.scanning.plan import Totals, too_many_gone, under
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.durability import repeatable_writes
-from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 from photolala.lib.collecting import no_cycles_expected
 
@@ -57,12 +57,9 @@ MOST_PROBLEMS = 200
 COUNT_SECONDS = 2.0
 
 
-@operation_kind("scan", label="Scan", queue="scan")
-def run_scan(run: Run) -> dict[str, Any]:
+@library_operation("scan", label="Scan", queue="scan", when_gone="there is nothing to scan")
+def run_scan(run: Run, library: Library) -> dict[str, Any]:
     """Scan the library that `run.params["library"]` names; returns the counts that `scan --json` prints."""
-    library = Library.objects.filter(pk=run.params["library"]).first()
-    if library is None:
-        raise OperationFailed("The library was forgotten meanwhile; there is nothing to scan.", "library_gone")
     with ExitStack() as stack:
         source = stack.enter_context(held_source(library))
         try:
