@@ -4,6 +4,8 @@ import os
 import sys
 from functools import lru_cache
 
+from photolala.lib.process import boot_id, pid_namespace, start_time
+
 #: A holder in another PID namespace (another container) is not in our /proc; after this silence it counts as dead.
 FOREIGN_SILENCE_SECONDS = 180.0
 
@@ -28,42 +30,18 @@ def is_alive(owner: str, seconds_since_seen: float) -> bool:
         return False
     if namespace != my_namespace:
         return seconds_since_seen < FOREIGN_SILENCE_SECONDS
-    return _start_time(int(pid)) == start
+    return _started(int(pid)) == start
 
 
 @lru_cache(maxsize=4)
 def _owner_of(pid: int) -> str:
-    return f"{_boot_id()}:{_pid_namespace()}:{pid}:{_start_time(pid)}"
+    return f"{boot_id() or 'boot'}:{pid_namespace() or 'host'}:{pid}:{_started(pid)}"
 
 
-def _boot_id() -> str:
-    if not sys.platform.startswith("linux"):
-        return "boot"
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-
-
-def _pid_namespace() -> str:
-    if not sys.platform.startswith("linux"):
-        return "host"
-    return os.readlink("/proc/self/ns/pid").removeprefix("pid:").strip("[]")
-
-
-def _start_time(pid: int) -> str | None:
-    """Return when process `pid` started, in clock ticks since boot; None if it is gone or a zombie."""
-    if not sys.platform.startswith("linux"):
-        return _exists(pid)
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    state, start = fields[0], fields[19]
-    return None if state in "ZX" else start
-
-
-def _exists(pid: int) -> str | None:
-    """Stand in for the start time where there is no /proc: a constant while a process of that PID exists."""
+def _started(pid: int) -> str | None:
+    """Return when process `pid` started; where there is no /proc a constant while a process of that PID exists."""
+    if sys.platform.startswith("linux"):
+        return start_time(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

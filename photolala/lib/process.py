@@ -6,10 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 
-def _start_time(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """Return the kernel's start time of `pid` in clock ticks, or None if there is no such process (or it is a zombie)."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")  # a name may be of any bytes
+        fields = text.rsplit(")", 1)[1].split()
     except (OSError, IndexError):
         return None
     return None if fields[0] in "ZX" else fields[19]
@@ -18,12 +19,16 @@ def _start_time(pid: int) -> str | None:
 @lru_cache(maxsize=1)
 def machine() -> str:
     """Return a name of this boot of this machine and its PID namespace; only inside it do process ids mean anything."""
+    boot, namespace = boot_id(), pid_namespace()
+    return f"{boot[:13]}.{namespace}" if boot and namespace else ""
+
+
+def pid_namespace() -> str:
+    """Return the number of this process's PID namespace, "" where the system has none."""
     try:
-        namespace = os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
+        return os.readlink("/proc/self/ns/pid").partition("[")[2].rstrip("]")
     except OSError:
         return ""
-    boot = boot_id()
-    return f"{boot[:13]}.{namespace}" if boot else ""
 
 
 def boot_id() -> str:
@@ -50,14 +55,14 @@ def is_of_this_boot(name: str) -> bool:
 def identity(pid: int | None = None) -> str:
     """Return "machine|pid:start" of a process (this one by default), or "" where the system does not tell."""
     pid = pid or os.getpid()
-    start = _start_time(pid)
+    start = start_time(pid)
     return f"{machine()}|{pid}:{start}" if machine() and start else ""
 
 
 def worker_identity() -> str:
     """Return the identities of this process and its parent; a worker's children carry their parent's."""
     own = identity()
-    return f"{own}|{os.getppid()}:{_start_time(os.getppid())}" if own else ""
+    return f"{own}|{os.getppid()}:{start_time(os.getppid())}" if own else ""
 
 
 def is_alive(name: str) -> bool:
@@ -73,4 +78,4 @@ def is_dead(name: str) -> bool:
     pid, _, start = process.partition(":")
     if not where or where != machine() or not pid.isdigit():
         return False
-    return _start_time(int(pid)) != start
+    return start_time(int(pid)) != start
