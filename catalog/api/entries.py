@@ -16,7 +16,7 @@ from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import NotThere
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, in_path, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, answers_head, documented, in_path, page_body, query
 
 from .libraries import find_library
 from .photo_json import LIST_COLUMNS, PhotoBody, photo_json
@@ -115,6 +115,7 @@ class SnapshotDetail(ApiView):
         return Response(_snapshot_json(find_snapshot(library, md5), library.snapshot_md5))
 
 
+@answers_head
 class SnapshotFile(ApiView):
     """Its bytes."""
 

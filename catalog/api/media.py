@@ -11,13 +11,14 @@ from rest_framework.response import Response
 from catalog.browsing import renditions, serve
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
-from photolala.web.views import ApiView, RequestBody, documented, query
+from photolala.web.views import ApiView, RequestBody, answers_head, documented, query
 
 VERSION = query("v", "The photo's `version`: the answer may then be kept for ever.", maxLength=64)
 NOTHING = "The client has it already (If-None-Match, If-Modified-Since)."
 ANSWERS: dict[int, Any] = {200: bytes, 206: bytes, 304: NOTHING}
 
 
+@answers_head
 class Thumbnail(ApiView):
     """256 px."""
 
@@ -34,6 +35,7 @@ class Thumbnail(ApiView):
         return serve.serve_thumbnail(request._request, serve.find(request.user, photo_id))
 
 
+@answers_head
 class Preview(ApiView):
     """1,600 px."""
 
@@ -50,6 +52,7 @@ class Preview(ApiView):
         return serve.serve_preview(request._request, serve.find(request.user, photo_id))
 
 
+@answers_head
 class Original(ApiView):
     """The file."""
 
@@ -84,6 +87,7 @@ class RenditionWish(RequestBody):
     again = serializers.BooleanField(required=False, default=False, help_text="Try what failed once more.")
 
 
+@answers_head
 class Rendition(ApiView):
     """A film as every browser plays it."""
 
@@ -146,6 +150,7 @@ class MetadataBody(serializers.Serializer):
     )
 
 
+@answers_head
 class Metadata(ApiView):
     """What the file says."""
 

@@ -23,7 +23,7 @@ from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, answers_head, documented, made, page_body
 
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
@@ -214,6 +214,7 @@ class ExportDetail(ApiView):
         return Response(status=204)
 
 
+@answers_head
 class ExportDownload(ApiView):
     """Its files."""
 

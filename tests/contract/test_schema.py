@@ -143,3 +143,19 @@ def test_files_and_uploads_declare_their_headers(schema: dict[str, Any]) -> None
     assert creation["responses"]["201"]["headers"].keys() >= {"Location", "Upload-Expires", "Tus-Resumable"}
     assert "Retry-After" in creation["responses"]["503"]["headers"]
     assert "head" in schema["paths"]["/api/v1/uploads/{upload_id}/"]
+
+
+def test_files_declare_head_beside_get_with_the_same_headers(schema: dict[str, Any]) -> None:
+    files = {
+        path: item
+        for path, item in schema["paths"].items()
+        if "get" in item and "ETag" in item["get"]["responses"].get("200", {}).get("headers", {})
+    }
+
+    assert len(files) >= 7
+    for path, item in files.items():
+        assert item["head"]["operationId"] == f"{item['get']['operationId']}_head", path
+        assert item["head"]["responses"].keys() == item["get"]["responses"].keys(), path
+        for status, answer in item["head"]["responses"].items():
+            assert answer.get("headers") == item["get"]["responses"][status].get("headers"), (path, status)
+            assert status not in ("200", "206", "304") or "content" not in answer, (path, status)
