@@ -37,7 +37,7 @@ def ours(folder: Path, data: Path) -> tuple[float, int]:
     manage = [sys.executable, str(ROOT / "manage.py")]
     rate = (
         "from catalog.edits import ratings; from catalog.models import Photo; from operations import wake_up; "
-        "from accounts.models import User; wake_up.ring_for = lambda operation: 0; "
+        "from accounts.models import User; wake_up.enqueue = lambda operation: 0; "
         "ratings.set_ratings(User.objects.get(), list(Photo.objects.values_list('pk', flat=True)), 5)"
     )
     user = "from accounts.models import User; User.objects.create_user('alice')"

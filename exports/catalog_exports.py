@@ -67,10 +67,10 @@ def start_export_to(folder: Path, user: Any, library: Library, wishes: Wishes) -
     """
     parent = escape_path(os.path.realpath(os.fsencode(folder)))
     mark = hashlib.sha256(f"{parent}\n{library.pk}\n{wishes}".encode()).hexdigest()[:40]
-    return _start(user, library, wishes, key=f"export-to:{mark}", parent=parent, ring=False)
+    return _start(user, library, wishes, key=f"export-to:{mark}", parent=parent, enqueue=False)
 
 
-def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str = "", ring: bool = True) -> Export:
+def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str = "", enqueue: bool = True) -> Export:
     _check(wishes)
     with transaction.atomic():
         export = Export(
@@ -85,7 +85,7 @@ def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str
             parent=parent,
         )
         export.operation = start(
-            "export", user, subject=library.name, active_key=key, params={"export": str(export.pk)}, ring=ring
+            "export", user, subject=library.name, active_key=key, params={"export": str(export.pk)}, enqueue=enqueue
         )
         export.save(force_insert=True)
     return export

@@ -114,7 +114,9 @@ def check_template(template: str) -> None:
         raise ExportRefused(f"{error} Nothing was changed.", "bad_template") from None
 
 
-def start_folder_export(user: Any, library: Library, destination: ExportDestination, *, ring: bool = True) -> Operation:
+def start_folder_export(
+    user: Any, library: Library, destination: ExportDestination, *, enqueue: bool = True
+) -> Operation:
     """Start the export of a library's originals to the destination. Raises AlreadyActive (with the operation)."""
     with transaction.atomic():
         operation = start(
@@ -123,7 +125,7 @@ def start_folder_export(user: Any, library: Library, destination: ExportDestinat
             subject=f"{library.name} to {destination.name}",
             active_key=destination.active_key,
             params={"library": str(library.pk), "destination": str(destination.pk)},
-            ring=ring,
+            enqueue=enqueue,
         )
         destination.libraries.add(library)
     return operation

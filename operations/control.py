@@ -56,7 +56,7 @@ def resume(operation: Operation, **params: object) -> None:
                 attempts=0,
                 cancel_requested=False,
                 stop_requested=False,
-                rung_at=None,
+                enqueued_at=None,
                 finished_at=None,
                 lease_until=None,
                 updated_at=timezone.now(),
@@ -69,4 +69,4 @@ def resume(operation: Operation, **params: object) -> None:
     operation.refresh_from_db()
     if not updated:
         raise NotPossible(f"This operation is {operation.state} by now.")
-    transaction.on_commit(lambda: wake_up.ring_for(operation))
+    transaction.on_commit(lambda: wake_up.enqueue(operation))

@@ -63,7 +63,7 @@ class Operation(models.Model):
         running ──claim──> running   when the lease ran out or its worker is dead: same row, next token
 
     `token` is the fencing number: every claim adds one, and every checkpoint and every publish is `WHERE token = mine`;
-    zero rows updated means: stop, it is someone else's. The broker only rings a bell; this row is the truth.
+    zero rows updated means: stop, it is someone else's. The broker only carries wake-up messages; this row is the truth.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -86,7 +86,7 @@ class Operation(models.Model):
     attempts = models.PositiveIntegerField(default=0, help_text="Claims since the last progress.")
     cancel_requested = models.BooleanField(default=False)
     stop_requested = models.BooleanField(default=False, help_text="Its worker is shutting down.")
-    rung_at = models.DateTimeField(null=True, blank=True)
+    enqueued_at = models.DateTimeField(null=True, blank=True)
 
     phase = models.CharField(max_length=60, blank=True)
     done = models.PositiveBigIntegerField(default=0)

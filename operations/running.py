@@ -91,20 +91,20 @@ def start(
     active_key: str = "",
     params: dict[str, Any] | None = None,
     unit: str = "photos",
-    ring: bool = True,
+    enqueue: bool = True,
 ) -> Operation:
-    """Create a pending operation and ring for a worker once the transaction is committed.
+    """Create a pending operation and enqueue it for a worker once the transaction is committed.
 
     Raises AlreadyActive if `active_key` is held. An earlier one of that key that waits for a person is superseded.
     """
     new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "unit": unit}
-    # Who runs it without a bell is given the time that a rung worker has, and is named; then the sweep sees to it.
-    rung_at = None if ring else timezone.now()
-    new |= {} if ring else {"worker": worker_identity()}
+    # Who runs it without a message has as long to claim it as a worker that got one, and is named; then the sweep enqueues it.
+    enqueued_at = None if enqueue else timezone.now()
+    new |= {} if enqueue else {"worker": worker_identity()}
     for attempt in range(MOST_STARTS):
         try:
             with transaction.atomic():
-                operation = Operation.objects.create(**new, params=params or {}, rung_at=rung_at)
+                operation = Operation.objects.create(**new, params=params or {}, enqueued_at=enqueued_at)
                 if active_key:
                     earlier = Operation.objects.filter(active_key=active_key).exclude(pk=operation.pk)
                     earlier.exclude(state=State.COMPLETED).update(superseded=True)
@@ -116,8 +116,8 @@ def start(
                 raise
             continue  # the other one ended in between
         break
-    if ring:
-        transaction.on_commit(lambda: wake_up.ring_for(operation))
+    if enqueue:
+        transaction.on_commit(lambda: wake_up.enqueue(operation))
     return operation
 
 
@@ -371,12 +371,12 @@ def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
         run.finish(State.CANCELLED, error="Cancelled. What was done stays; resume goes on from there.")
     except GaveWay:
         # Neither counted as an attempt nor taken for a sign that a worker survives this.
-        run.finish(State.PENDING, attempts=Greatest(F("attempts") - 1, 0), rung_at=None)
+        run.finish(State.PENDING, attempts=Greatest(F("attempts") - 1, 0), enqueued_at=None)
     except Interrupted:
-        run.finish(at_rest, attempts=0, rung_at=None)
+        run.finish(at_rest, attempts=0, enqueued_at=None)
     except (KeyboardInterrupt, SystemExit):
         words = "Interrupted. Nothing is lost: resume goes on from there." if foreground else ""
-        run.finish(at_rest, error=words, attempts=0, rung_at=None)
+        run.finish(at_rest, error=words, attempts=0, enqueued_at=None)
         raise
     except LeaseLost:
         logger.warning("Operation %s is someone else's by now, or gone; stopped.", run.operation.pk)
@@ -410,9 +410,13 @@ def _put_off(run: Run, error: Exception, state: State, *, is_last_try: bool) -> 
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
     # Rung at once where it is left; else the sweep need not know of it for a while.
-    rung_at = None if is_last_try else timezone.now()
+    enqueued_at = None if is_last_try else timezone.now()
     sentence = f"The database was busy ({words[:200]}). What was done stays; it goes on from there."
     mine = Operation.objects.filter(pk=run.operation.pk, token=run.token, stop_requested=True)
     is_stopped = mine.exists()  # the worker is shutting down
     attempts = Greatest(F("attempts") - 1, 0)  # it is no fault of the work's
-    return run.finish(state, error=sentence, attempts=attempts, rung_at=rung_at) and not is_last_try and not is_stopped
+    return (
+        run.finish(state, error=sentence, attempts=attempts, enqueued_at=enqueued_at)
+        and not is_last_try
+        and not is_stopped
+    )

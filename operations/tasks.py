@@ -1,4 +1,4 @@
-"""The bell: Celery messages that tell a worker to look at an operation."""
+"""Celery tasks: run the operation that a wake-up message names, and enqueue again what nobody does."""
 
 import logging
 from datetime import datetime, timedelta
@@ -18,8 +18,8 @@ from operations.running import execute
 from photolala.lib.process import boot_seconds
 
 logger = logging.getLogger(__name__)
-RING_AGAIN = timedelta(seconds=60)
-RING_SELDOM = timedelta(minutes=10)
+ENQUEUE_AGAIN = timedelta(seconds=60)
+ENQUEUE_SELDOM = timedelta(minutes=10)
 _leases: dict[UUID, tuple[tuple[int, datetime | None], float]] = {}
 """The leases that this process has seen, and when (boot clock) it saw each first."""
 
@@ -29,17 +29,17 @@ def run_operation(operation_id: str) -> None:
     """Run the operation whose turn it is; quietly nothing if that one is not there or not free. Safe to deliver any number
     of times.
 
-    The one named by the message is rung for again if another goes first.
+    The one named by the message is enqueued again if another goes first.
     """
     queues = turns.consumed_queues()
     waiting: list[UUID] = [UUID(operation_id)]
     while waiting:
-        rung = waiting.pop()
-        chosen = turns.choose(rung, queues)
+        named = waiting.pop()
+        chosen = turns.choose(named, queues)
         if chosen is None:
             return
-        if chosen != rung:
-            _ring_or_keep(rung, waiting)
+        if chosen != named:
+            _enqueue_or_keep(named, waiting)
         turn = turns.Turn(queues)
         operation = execute(chosen, turn=turn)
         if operation is None:
@@ -48,50 +48,50 @@ def run_operation(operation_id: str) -> None:
         if operation.state != State.PENDING:
             held_back = turns.next_held_back() if kind is not None and kind.starts_over else None
             if held_back is not None:
-                wake_up.ring_for(held_back)
+                wake_up.enqueue(held_back)
         elif turn.gave_way:
-            _ring_or_keep(operation.pk, waiting)
+            _enqueue_or_keep(operation.pk, waiting)
         else:
-            wake_up.ring_for(operation)  # the worker is shutting down: the next one finds the message at once
+            wake_up.enqueue(operation)  # the worker is shutting down: the next one finds the message at once
 
 
-def _ring_or_keep(operation_id: UUID, waiting: list[UUID]) -> None:
-    """Ring for an operation; while the broker is away nobody hears that, and this worker sees to it itself."""
+def _enqueue_or_keep(operation_id: UUID, waiting: list[UUID]) -> None:
+    """Enqueue an operation; while the broker is away no worker gets the message, and this one sees to it itself."""
     operation = Operation.objects.filter(pk=operation_id, state=State.PENDING).first()
-    if operation is not None and not wake_up.ring_for(operation):
+    if operation is not None and not wake_up.enqueue(operation):
         waiting.append(operation_id)
 
 
 @shared_task(name="operations.tasks.sweep", ignore_result=True)
 def sweep() -> int:
-    """Ring again for work that nobody does: lost messages, dead workers. Returns how many bells were rung."""
+    """Enqueue again the work that nobody does: lost messages, dead workers. Returns how many messages were sent."""
     try:
         clock.look()
         note_sweep()
         resume_what_may_go_on()
-    except Error as error:  # a disk that is full, say; what can be read is rung for all the same
+    except Error as error:  # a disk that is full, say; what can be read is enqueued all the same
         logger.warning("The time could not be noted: %s", error)
     now = timezone.now()
-    rung = 0
+    sent = 0
     for operation in Operation.objects.filter(state=State.PENDING).iterator():
-        # The longer it waits, the likelier is a long queue: ringing ever again would only make that longer.
-        pause = min(RING_SELDOM, max(RING_AGAIN, (now - operation.updated_at) / 4))
-        if _is_rung_before(operation, now - pause, now):
-            rung += wake_up.ring_for(operation)
+        # The longer it waits, the likelier is a long queue: more messages would only make that longer.
+        pause = min(ENQUEUE_SELDOM, max(ENQUEUE_AGAIN, (now - operation.updated_at) / 4))
+        if _is_enqueued_before(operation, now - pause, now):
+            sent += wake_up.enqueue(operation)
     running = list(Operation.objects.filter(state=State.RUNNING))
     for operation in running:
         is_dead = operation.lease_is_dead(now) or _stands_still(operation)
-        if is_dead and _is_rung_before(operation, now - RING_AGAIN / 4, now):
-            logger.warning("Operation %s lost its worker; ringing for another.", operation.pk)
-            rung += wake_up.ring_for(operation)
+        if is_dead and _is_enqueued_before(operation, now - ENQUEUE_AGAIN / 4, now):
+            logger.warning("Operation %s lost its worker; enqueued for another.", operation.pk)
+            sent += wake_up.enqueue(operation)
     for key in _leases.keys() - {operation.pk for operation in running}:
         del _leases[key]
-    return rung
+    return sent
 
 
-def _is_rung_before(operation: Operation, before: datetime, now: datetime) -> bool:
-    """True if nobody was rung since `before`; a time in the future is one of before the clock was set back."""
-    return operation.rung_at is None or operation.rung_at < before or operation.rung_at > now
+def _is_enqueued_before(operation: Operation, before: datetime, now: datetime) -> bool:
+    """True if no message was sent since `before`; a time in the future is one of before the clock was set back."""
+    return operation.enqueued_at is None or operation.enqueued_at < before or operation.enqueued_at > now
 
 
 def _stands_still(operation: Operation) -> bool:

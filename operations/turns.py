@@ -98,22 +98,22 @@ def is_waited_for(operation: Operation, seconds: float, queues: Collection[str])
     return any(seconds_in(metrics) < YOUNG_SECONDS for metrics in own[:MOST_LOOKED_AT])
 
 
-def choose(rung_for: UUID, queues: Collection[str]) -> UUID | None:
-    """Return which operation a worker that was rung for one of them takes; None if it is to wait, and nothing else does.
+def choose(named: UUID, queues: Collection[str]) -> UUID | None:
+    """Return which operation a worker that got the message of one of them takes; None if it is to wait, and nothing else does.
 
     First comes who has the fewest workers, then who had none for the longest; of one person's work what is taken for short,
     then what has waited for the longest.
     """
-    rung = Operation.objects.filter(pk=rung_for).values("state", "kind").first()
-    if rung is None or rung["state"] != State.PENDING:
-        return rung_for  # gone, or of a worker that died: the claim tells
-    kind = KINDS.get(rung["kind"])
+    waiting = Operation.objects.filter(pk=named).values("state", "kind").first()
+    if waiting is None or waiting["state"] != State.PENDING:
+        return named  # gone, or of a worker that died: the claim tells
+    kind = KINDS.get(waiting["kind"])
     now = timezone.now()
-    ripe = Q(updated_at__lt=now - WAITED) | Q(updated_at__gt=now + WAITED) | Q(pk=rung_for)
+    ripe = Q(updated_at__lt=now - WAITED) | Q(updated_at__gt=now + WAITED) | Q(pk=named)
     waiting = _waiting({*queues, kind.queue} if kind else queues, now).filter(ripe)
     people = dict(waiting.order_by().values_list("owner").annotate(Min("updated_at")))
     if not people:
-        return None if kind else rung_for
+        return None if kind else named
     if len(people) > 1:
         running = Counter(one.owner_id for one in _running(now))
         lately = Operation.objects.filter(

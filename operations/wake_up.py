@@ -12,15 +12,15 @@ from operations.models import Operation
 logger = logging.getLogger(__name__)
 
 
-def ring_for(operation: Operation) -> int:
-    """Send the message for `operation`; a broker that is away is no error, because the sweep rings again."""
+def enqueue(operation: Operation) -> int:
+    """Send the message for `operation`; a broker that is away is no error, because the sweep sends it again."""
     try:
         current_app.tasks["operations.run"].apply_async((str(operation.pk),), queue=queue_of(operation))
     except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
-        logger.warning("The broker could not be rung for operation %s: %s", operation.pk, error)
+        logger.warning("Operation %s could not be enqueued: %s", operation.pk, error)
         return 0
     try:
-        Operation.objects.filter(pk=operation.pk).update(rung_at=timezone.now())
+        Operation.objects.filter(pk=operation.pk).update(enqueued_at=timezone.now())
     except Error as error:
-        logger.warning("It could not be noted that operation %s was rung for: %s", operation.pk, error)
+        logger.warning("It could not be noted that operation %s was enqueued: %s", operation.pk, error)
     return 1

@@ -303,10 +303,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "photolala.broker.timetable:Timetable"
 CELERY_BEAT_SCHEDULE = {
-    "ring the bell for unfinished operations": {
+    "enqueue unfinished operations again": {
         "task": "operations.tasks.sweep",
         "schedule": Every(20.0),
-        "options": {"expires": 19.0},  # without a worker the bells would pile up
+        "options": {"expires": 19.0},  # without a worker the messages would pile up
     },
     "forget operations that ended long ago": {
         "task": "operations.tasks.purge",

@@ -48,11 +48,11 @@ MOST_PROBLEMS = 100
 
 
 def start_filing(
-    library: Library, user: Any, photo_ids: Sequence[UUID], layout: str, *, ring: bool = True
+    library: Library, user: Any, photo_ids: Sequence[UUID], layout: str, *, enqueue: bool = True
 ) -> Operation:
     """Start moving these photos of `library`, which the caller found changeable for `user`, into the folders of their dates."""
     params = {"library": str(library.pk), "photos": [str(key) for key in photo_ids], "layout": layout}
-    return start(KIND, user, subject=library.name, params=params, ring=ring)
+    return start(KIND, user, subject=library.name, params=params, enqueue=enqueue)
 
 
 def target_of(photo: Photo, layout: str) -> str:

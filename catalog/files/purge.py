@@ -28,7 +28,7 @@ class CountDiffers(Exception):
         self.count = count
 
 
-def start_purge(library: Library, user: Any, count: int, *, ring: bool = True) -> Operation:
+def start_purge(library: Library, user: Any, count: int, *, enqueue: bool = True) -> Operation:
     """Start deleting the `count` missing photos of the library from the catalog.
 
     Raises ScanNeeded after a restore until a scan is done, CountDiffers if that is not how many there are, AlreadyActive
@@ -40,7 +40,7 @@ def start_purge(library: Library, user: Any, count: int, *, ring: bool = True) -
         raise CountDiffers(missing)
     params = {"library": str(library.pk), "before": timezone.now().isoformat()}
     key = library.scan_key  # the scan's own: they exclude each other
-    return start(KIND, user, subject=library.name, active_key=key, params=params, ring=ring)
+    return start(KIND, user, subject=library.name, active_key=key, params=params, enqueue=enqueue)
 
 
 @library_operation(KIND, label="Purge of missing photos", queue="scan", when_gone="there is nothing to purge")

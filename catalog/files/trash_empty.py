@@ -28,7 +28,7 @@ BATCH = 100
 State = TrashItem.State
 
 
-def start_emptying(library: Library, user: Any, count: int, *, ring: bool = True) -> Operation:
+def start_emptying(library: Library, user: Any, count: int, *, enqueue: bool = True) -> Operation:
     """Start deleting the `count` files in the library's trash for good.
 
     Raises CountDiffers if that is not how many there are, AlreadyActive if it is being done.
@@ -36,7 +36,7 @@ def start_emptying(library: Library, user: Any, count: int, *, ring: bool = True
     there = TrashItem.objects.filter(library=library, state=State.TRASHED).count()
     if there != count:
         raise CountDiffers(there, "in the trash")
-    return _start(library, user, timezone.now(), ring=ring)
+    return _start(library, user, timezone.now(), enqueue=enqueue)
 
 
 def empty_what_is_due(now: datetime | None = None) -> int:
@@ -62,9 +62,9 @@ def empty_what_is_due(now: datetime | None = None) -> int:
     return started
 
 
-def _start(library: Library, user: Any, before: datetime, *, ring: bool = True) -> Operation:
+def _start(library: Library, user: Any, before: datetime, *, enqueue: bool = True) -> Operation:
     params = {"library": str(library.pk), "before": before.isoformat()}
-    return start(KIND, user, subject=library.name, active_key=f"trash:{library.pk}", params=params, ring=ring)
+    return start(KIND, user, subject=library.name, active_key=f"trash:{library.pk}", params=params, enqueue=enqueue)
 
 
 @library_operation(KIND, label="Emptying of the trash", queue="files", when_gone="its trash stays in its folder")

@@ -63,14 +63,14 @@ _BODY_NUMBERS = {
 }
 
 
-def start_restore(library: Library, user: Any, md5: str = "", *, ring: bool = True) -> Operation:
+def start_restore(library: Library, user: Any, md5: str = "", *, enqueue: bool = True) -> Operation:
     """Start putting the catalog back to the snapshot `md5`, or to the latest that can be used.
 
     Raises AlreadyActive while the library is being scanned or restored.
     """
     params = {"library": str(library.pk), "md5": md5}
     key = library.scan_key  # the scan's own: they exclude each other
-    return start(KIND, user, subject=library.name, active_key=key, params=params, unit="entries", ring=ring)
+    return start(KIND, user, subject=library.name, active_key=key, params=params, unit="entries", enqueue=enqueue)
 
 
 @library_operation(

@@ -49,7 +49,7 @@ def require_target(library: Library) -> None:
         )
 
 
-def start_folder_import(library: Library, user: Any, folder: str, layout: str, *, ring: bool = True) -> Import:
+def start_folder_import(library: Library, user: Any, folder: str, layout: str, *, enqueue: bool = True) -> Import:
     """Begin to import what lies in the server's `folder` (absolute, in escaped form or as it is); a worker does it.
 
     The files there stay as they are. Raises ImportRefused, or LibraryRefused for a folder that `user` may not read.
@@ -69,7 +69,7 @@ def start_folder_import(library: Library, user: Any, folder: str, layout: str, *
         wanted = Import.objects.create(
             library=library, user=user, kind=Import.Kind.FOLDER, source=escape_path(str(real)), layout=layout
         )
-    if ring:
+    if enqueue:
         start_importing(library, user)
     return wanted
 

@@ -57,7 +57,7 @@ def call(operation: Operation, pending: int, zone: str) -> int:
     wanted = settings.SCAN_WORKERS - 1
     if wanted < 1 or pending < LEAST_PHOTOS:
         return 0
-    return sum(_ring(operation.pk, operation.token, zone) for _ in range(wanted))
+    return sum(_enqueue_helper(operation.pk, operation.token, zone) for _ in range(wanted))
 
 
 def assist(operation_id: UUID, token: int, zone: str) -> int:
@@ -134,7 +134,7 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
             return done
     logger.info("Read %d photos for the scan %s.", done, operation_id)
     if is_over() and _led(operation_id, token).exists():
-        _ring(operation_id, token, zone)
+        _enqueue_helper(operation_id, token, zone)
     return done
 
 
@@ -198,7 +198,7 @@ def _led(operation_id: UUID, token: int) -> Any:
     return running.filter(cancel_requested=False, stop_requested=False)
 
 
-def _ring(operation_id: UUID, token: int, zone: str) -> bool:
+def _enqueue_helper(operation_id: UUID, token: int, zone: str) -> bool:
     try:
         assist_scan.apply_async((str(operation_id), token, zone), queue="scan")
     except Exception as error:  # noqa: BLE001 - kombu raises many kinds; the leader does it all alone then

@@ -69,14 +69,14 @@ KIND = "rebuild"
 _FOLDER_NAMES = 400
 
 
-def start_rebuild(library: Library, user: Any, *, full: bool = False, ring: bool = True) -> Operation:
+def start_rebuild(library: Library, user: Any, *, full: bool = False, enqueue: bool = True) -> Operation:
     """Start rebuilding the catalog; `full` reads every file anew, else known hashes spare unchanged files a second reading.
 
     Raises AlreadyActive while the library is scanned, restored or rebuilt.
     """
     params = {"library": str(library.pk), "full": full}
     key = library.scan_key
-    return start(KIND, user, subject=library.name, active_key=key, params=params, unit="files", ring=ring)
+    return start(KIND, user, subject=library.name, active_key=key, params=params, unit="files", enqueue=enqueue)
 
 
 @library_operation(

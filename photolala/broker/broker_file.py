@@ -101,7 +101,9 @@ class BrokerFile:
         )
         try:
             connection.execute(f"PRAGMA journal_mode = {journal_mode(self.path.parent)}")
-            connection.execute("PRAGMA synchronous = NORMAL")  # survives kill -9; a power cut may lose the last rings
+            connection.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # survives kill -9; a power cut may lose the last messages
             connection.execute("PRAGMA journal_size_limit = 16777216")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":

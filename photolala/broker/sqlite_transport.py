@@ -2,7 +2,7 @@
 
 Any number of processes on one machine share the file. A message is deleted when it is acknowledged; one whose worker
 died (kill -9 included) goes back to its place, and one that was delivered `max_deliveries` times without an end is set
-aside as dead. The broker is a bell, not a memory: a lost message is rung again by the sweep over unfinished operations.
+aside as dead. The broker is no memory: a lost message is sent again by the sweep over unfinished operations.
 
 Transport options: `polling_interval` (seconds between looks at an empty queue) and `max_deliveries`.
 """

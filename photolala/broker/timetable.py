@@ -1,4 +1,4 @@
-"""When the schedule rings: by Celery's beat, which believes the wall clock, without letting a clock that was set stop it."""
+"""When the schedule sends its tasks: by Celery's beat, which believes the wall clock, and which a clock that was set must not stop."""
 
 import time
 from typing import Any

@@ -22,7 +22,7 @@ def history(cast: Cast) -> list[str]:
         (cast.root / f"{number}.jpg").write_bytes(make_jpeg(seed=number))
         library = cast.library
         params = {"library": str(library.pk)}
-        done = execute(start("scan", cast.alice, active_key=library.scan_key, params=params, ring=False).pk)
+        done = execute(start("scan", cast.alice, active_key=library.scan_key, params=params, enqueue=False).pk)
         assert done is not None and done.state == State.COMPLETED, done and done.error
         library.refresh_from_db()
         md5s.append(library.snapshot_md5)
@@ -113,7 +113,7 @@ def test_a_rebuild_is_the_owners(
     anonymous: APIClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     address = f"{API}libraries/{cast.library.pk}/rebuild/"
     for client, status in ((bob, 403), (charlie, 404), (anonymous, 401)):
         assert client.post(address).status_code == status
@@ -133,7 +133,7 @@ def test_a_purge_is_the_owners_and_of_as_many_as_were_shown(
     anonymous: APIClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     make_photo(cast.library, state="missing", is_shown=False, missing_since="2026-01-01T00:00:00Z")
     address = f"{API}libraries/{cast.library.pk}/purge/"
     for client, status in ((bob, 403), (charlie, 404), (anonymous, 401)):

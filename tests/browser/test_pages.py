@@ -26,7 +26,7 @@ CLIPPED = """
 @pytest.fixture
 def alice(transactional_db, settings, tmp_path, monkeypatch):
     """The owner of a library that has a bit of everything."""
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     settings.PHOTO_ROOTS = [str(tmp_path / "photos")]
     alice = make_user("alice", is_staff=True)
     bob = make_user("bob-with-a-rather-long-user-name")

@@ -56,7 +56,7 @@ def library(alice, tmp_path) -> Library:
 
 def scan(library) -> Operation:
     params = {"library": str(library.pk)}
-    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, ring=False).pk)
+    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, enqueue=False).pk)
     assert operation.state == State.COMPLETED, operation.error
     library.refresh_from_db()
     return operation

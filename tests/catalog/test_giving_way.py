@@ -56,7 +56,7 @@ def test_a_scan_in_turns(library):
 
 def test_an_import_in_turns(library, tmp_path):
     make_library(tmp_path / "card", 12, per_folder=3, size=(32, 24))
-    wanted = start_folder_import(library, library.owner, str(tmp_path / "card"), "month", ring=False)
+    wanted = start_folder_import(library, library.owner, str(tmp_path / "card"), "month", enqueue=False)
     done, turns = run_in_turns(start_importing(library, library.owner))
     assert done.state == State.COMPLETED and turns > 3 and done.attempts == 0
     assert set(wanted.items.values_list("state", flat=True)) == {ImportItem.State.IMPORTED}
@@ -72,8 +72,8 @@ def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_pa
     Membership.objects.create(library=library, user=bob, role=Membership.Role.EDITOR)
     make_library(tmp_path / "many", 35, per_folder=40, size=(32, 24))
     make_library(tmp_path / "few", 2, size=(24, 16))
-    hers = start_folder_import(library, library.owner, str(tmp_path / "many"), "month", ring=False)
-    his = start_folder_import(library, bob, str(tmp_path / "few"), "month", ring=False)
+    hers = start_folder_import(library, library.owner, str(tmp_path / "many"), "month", enqueue=False)
+    his = start_folder_import(library, bob, str(tmp_path / "few"), "month", enqueue=False)
     ends = []
     write = importer.write_items
 
@@ -89,7 +89,7 @@ def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_pa
 
 def test_looking_through_files_is_no_progress_for_it_begins_anew(library, tmp_path):
     make_library(tmp_path / "card", 3)
-    start_folder_import(library, library.owner, str(tmp_path / "card"), "month", ring=False)
+    start_folder_import(library, library.owner, str(tmp_path / "card"), "month", enqueue=False)
     operation = start_importing(library, library.owner)
     progress = []
 

@@ -80,10 +80,10 @@ if done.errors:
     raise SystemExit(f"{done.errors}")
 """
 EMPTY = """
-finish("empty_trash", lambda: trash_empty.start_emptying(library, user, TrashItem.objects.count(), ring=False))
+finish("empty_trash", lambda: trash_empty.start_emptying(library, user, TrashItem.objects.count(), enqueue=False))
 """
 PURGE = """
-finish("purge", lambda: purge.start_purge(library, user, photos.filter(state="missing").count(), ring=False))
+finish("purge", lambda: purge.start_purge(library, user, photos.filter(state="missing").count(), enqueue=False))
 """
 
 

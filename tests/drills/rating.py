@@ -56,7 +56,7 @@ class Drill:
         self.allowed = {self.stars, *(stars_in(file.read_bytes()) for file in self.files)}
         code = (
             "from catalog.edits import ratings; from catalog.models import Photo; from operations import wake_up; "
-            "from accounts.models import User; wake_up.ring_for = lambda operation: 0; "
+            "from accounts.models import User; wake_up.enqueue = lambda operation: 0; "
             f"ratings.set_ratings(User.objects.get(), list(Photo.objects.values_list('pk', flat=True)), {self.stars})"
         )
         subprocess.run(

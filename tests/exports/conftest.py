@@ -29,7 +29,7 @@ class Cast:
 def cast(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Cast:
     """Make them; no broker is rung."""
     cache.clear()
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     settings.PHOTO_ROOTS = [str(tmp_path / "allowed")]
     alice, bob, charlie = make_user("alice"), make_user("bob"), make_user("charlie")
     root = tmp_path / "allowed" / "holidays"

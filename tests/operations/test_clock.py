@@ -168,7 +168,7 @@ def test_a_lease_elsewhere_that_is_not_renewed_ends_whatever_the_clock_says(alic
 
 
 def test_work_that_was_rung_for_in_the_future_is_rung_for(alice, monkeypatch):
-    Operation.objects.create(owner=alice, kind="scan", rung_at=timezone.now() + timedelta(hours=1))
+    Operation.objects.create(owner=alice, kind="scan", enqueued_at=timezone.now() + timedelta(hours=1))
     monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **_: None)
     assert tasks.sweep() == 1
 

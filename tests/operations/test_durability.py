@@ -44,7 +44,7 @@ def test_a_scan_reads_files_without_waiting_and_ends_as_it_began(django_user_mod
     seen = []
     real = scan_module.Digesting.run
     monkeypatch.setattr(scan_module.Digesting, "run", lambda self, pool: (seen.append(level()), real(self, pool)))
-    operation = start("scan", owner, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False)
+    operation = start("scan", owner, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False)
     assert execute(operation.pk).state == "completed"
     assert seen == [NORMAL if connection.vendor == "sqlite" else FULL]
     assert level() == FULL

@@ -124,10 +124,10 @@ def test_a_dead_worker_of_this_machine_is_noticed_before_its_lease_ends(alice, b
 
 def test_sweep_rings_for_lost_messages_and_for_leases_that_ran_out(alice, bell):
     long_ago = timezone.now() - timedelta(minutes=10)
-    lost = make(alice, rung_at=long_ago)
+    lost = make(alice, enqueued_at=long_ago)
     never_rung = make(alice)
     elsewhere = make(alice, state=State.RUNNING, lease_until=long_ago, worker="other|1:2")
-    make(alice, rung_at=timezone.now())
+    make(alice, enqueued_at=timezone.now())
     make(alice, state=State.INTERRUPTED)
     make(alice, state=State.COMPLETED)
     tasks.sweep()
@@ -142,7 +142,7 @@ def test_broker_that_is_away_does_not_fail_the_start(alice, monkeypatch, django_
     with django_capture_on_commit_callbacks(execute=True):
         operation = start("count", alice)
     operation.refresh_from_db()
-    assert operation.state == State.PENDING and operation.rung_at is None
+    assert operation.state == State.PENDING and operation.enqueued_at is None
 
 
 def test_cancel_is_honoured_at_the_next_checkpoint_and_resume_goes_on(
@@ -333,12 +333,12 @@ def test_resume_loses_no_parameter_that_another_request_wrote(alice, bell):
 
 
 def test_sweep_leaves_fresh_foreground_work_alone_and_does_not_flood_a_long_queue(alice, bell):
-    start("count", alice, ring=False)
+    start("count", alice, enqueue=False)
     now = timezone.now()
-    queued = make(alice, rung_at=now - timedelta(minutes=2))
+    queued = make(alice, enqueued_at=now - timedelta(minutes=2))
     Operation.objects.filter(pk=queued.pk).update(updated_at=now - timedelta(minutes=30))
     assert tasks.sweep() == 0
-    Operation.objects.filter(pk=queued.pk).update(rung_at=now - timedelta(minutes=11))
+    Operation.objects.filter(pk=queued.pk).update(enqueued_at=now - timedelta(minutes=11))
     assert tasks.sweep() == 1
 
 

@@ -125,7 +125,7 @@ def test_what_waits_for_other_workers_or_for_a_command_is_not_waited_for(alice, 
     kind("count", Counting([]))
     monkeypatch.setitem(KINDS, "far", Kind("far", "far", "export", Counting([])))
     make(bob, "far")
-    start("count", bob, ring=False)
+    start("count", bob, enqueue=False)
     hers = make(alice)
     assert choose(hers) == hers.pk
     assert execute(hers.pk, turn=turns.Turn(QUEUES)).state == State.COMPLETED
@@ -133,7 +133,7 @@ def test_what_waits_for_other_workers_or_for_a_command_is_not_waited_for(alice, 
 
 def test_a_command_that_died_before_its_claim_leaves_its_work_to_the_workers(alice, kind):
     kind("count", Counting([]))
-    left = start("count", alice, ring=False)
+    left = start("count", alice, enqueue=False)
     Operation.objects.update(created_at=timezone.now() - timedelta(minutes=2))
     assert choose(left) == left.pk
 

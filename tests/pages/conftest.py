@@ -77,4 +77,4 @@ def anonymous(cast: Cast) -> Client:
 @pytest.fixture
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Operations are made, but no broker is rung."""
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)

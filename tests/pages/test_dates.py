@@ -11,7 +11,7 @@ from tests.factories import make_photo
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch):
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 active_key=import_key(library),
                 params={"library": str(library.pk)},
                 unit="files",
-                ring=False,
+                enqueue=False,
             )
         except AlreadyActive as running:
             operation = left_behind(running.operation, "Files are being imported into that library")
@@ -64,7 +64,7 @@ def _begin_or_go_on(library: Library, user: User, folder: str, layout: str) -> N
     for waiting in Import.objects.filter(library=library, user=user, kind="folder", finished_at=None, error=""):
         if waiting.source.rstrip("/") == folder.rstrip("/"):
             return
-    start_folder_import(library, user, folder, layout, ring=False)
+    start_folder_import(library, user, folder, layout, enqueue=False)
 
 
 def _user(name: str) -> User:

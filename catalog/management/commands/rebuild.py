@@ -27,7 +27,7 @@ class Command(ScanCommand):
         """Rebuild, print the result, and exit 0 (done), 1 (failures), 2 (wrong usage) or 130 (interrupted)."""
         library = self.library(options["target"], options["user"])
         try:
-            operation = start_rebuild(library, library.owner, full=options["full"], ring=False)
+            operation = start_rebuild(library, library.owner, full=options["full"], enqueue=False)
         except AlreadyActive as running:
             if running.operation.kind != KIND:
                 raise CommandError(

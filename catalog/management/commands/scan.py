@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 subject=library.name,
                 active_key=library.scan_key,
                 params={"library": str(library.pk), **asked},
-                ring=False,
+                enqueue=False,
             )
         except AlreadyActive as running:
             if running.operation.kind != "scan":

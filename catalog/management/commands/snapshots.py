@@ -102,7 +102,7 @@ class Command(BaseCommand):
 
     def _restore(self, library: Library, options: dict[str, Any]) -> None:
         try:
-            operation = start_restore(library, library.owner, options["md5"], ring=False)
+            operation = start_restore(library, library.owner, options["md5"], enqueue=False)
         except AlreadyActive as running:
             operation = left_behind(running.operation, "This library is being scanned or restored")
             if operation.kind != "restore" or operation.params.get("md5") != options["md5"]:

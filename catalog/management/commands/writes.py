@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 active_key=write_key(library),
                 params={"library": str(library.pk)},
                 unit="files",
-                ring=False,
+                enqueue=False,
             )
         except AlreadyActive as running:
             operation = left_behind(running.operation, "Somebody writes into the files of this library")

@@ -43,7 +43,7 @@ class Command(BaseCommand):
         if options["start_anew"]:
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=False)
         try:
-            operation = start_folder_export(library.owner, library, destination, ring=False)
+            operation = start_folder_export(library.owner, library, destination, enqueue=False)
         except AlreadyActive as running:
             operation = left_behind(running.operation, "This is being exported")
             if operation.params["library"] != str(library.pk):

@@ -26,7 +26,9 @@ def library(alice, tmp_path) -> Library:
 
 def scan(library, **params):
     params = {"library": str(library.pk), **params}
-    started = start("scan", library.owner, subject=library.name, active_key=library.scan_key, params=params, ring=False)
+    started = start(
+        "scan", library.owner, subject=library.name, active_key=library.scan_key, params=params, enqueue=False
+    )
     operation = execute(started.pk)
     assert operation.state == State.COMPLETED, operation.error
     return operation

@@ -211,7 +211,7 @@ def test_what_was_pruned_is_made_again_when_it_is_asked_for(alice, client, tmp_p
     library = make_library(alice, tmp_path / "photos")
     make_files(tmp_path / "photos", 2)
     params = {"library": str(library.pk)}
-    execute(start("scan", alice, active_key=library.scan_key, params=params, ring=False).pk)
+    execute(start("scan", alice, active_key=library.scan_key, params=params, enqueue=False).pk)
     client.force_login(alice)
     addresses = [
         f"/api/v1/photos/{photo.pk}/{kind}/"

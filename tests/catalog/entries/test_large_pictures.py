@@ -22,7 +22,7 @@ def test_a_30_megapixel_png_is_shown_and_drawn_on_demand(alice, tmp_path):
     Image.new("RGBA", (6000, 5200), (200, 30, 30, 255)).save(root / "poster.png", compress_level=1)
     Image.new("L", (16, 16)).save(root / "small.png")
     library = Library.objects.create(owner=alice, name="Scans", root=escape_path(os.fsencode(root)))
-    operation = start("scan", alice, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False)
+    operation = start("scan", alice, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False)
     assert execute(operation.pk).result["failed"] == 0
     photo = Photo.objects.get(filename="poster.png")
     assert photo.state == Photo.State.READY and photo.is_shown and photo.problem == ""
@@ -40,7 +40,7 @@ def test_a_bomb_that_no_decoder_can_hold_stays_broken_with_its_reason(alice, tmp
     root.mkdir()
     Image.new("1", (30000, 30000)).save(root / "bomb.png")
     library = Library.objects.create(owner=alice, name="Bombs", root=escape_path(os.fsencode(root)))
-    operation = start("scan", alice, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False)
+    operation = start("scan", alice, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False)
     execute(operation.pk)
     photo = Photo.objects.get()
     assert (photo.state, photo.is_shown, photo.width) == (Photo.State.BROKEN, False, 30000)

@@ -130,7 +130,7 @@ def test_a_missing_photo_that_comes_back_with_other_words_is_itself(library, roo
 def test_a_rebuild_gives_no_stranger_the_id_of_a_deleted_photo(library, root, old):  # noqa: F811
     trash_photos(library.owner, [old.pk])
     make_jpeg(root / "d" / "a.jpg", seed=99)
-    assert execute(start_rebuild(library, library.owner, ring=False).pk).state == State.COMPLETED
+    assert execute(start_rebuild(library, library.owner, enqueue=False).pk).state == State.COMPLETED
     assert newcomer(library, old).rating is None
     restored(library)
     assert Photo.objects.get(pk=old.pk).rating == 5

@@ -66,7 +66,7 @@ def test_names_that_are_taken_get_numbers_and_what_lies_right_stays(library, pho
         [Photo.objects.select_related("library").get(pk=photo.pk)], dates.Setting(datetime(2011, 7, 9))
     )
     dates.set_dates(library.owner, planned)
-    operation = execute(start_filing(library, library.owner, keys, "month", ring=False).pk)
+    operation = execute(start_filing(library, library.owner, keys, "month", enqueue=False).pk)
     assert operation.result["moved"] == 1
     assert Photo.objects.get(pk=photo.pk).path == "2011/07/old (2).jpg"
     assert (root / "2011" / "07" / "old.jpg").read_bytes() == there
@@ -84,7 +84,7 @@ def test_killed_between_file_and_row_the_next_scan_follows(library, photo, monke
     scan(library)
     planned = dates.plan([photo], dates.Setting(datetime(2011, 7, 9)))
     dates.set_dates(library.owner, planned)
-    operation = start_filing(library, library.owner, [photo.pk], "month", ring=False)
+    operation = start_filing(library, library.owner, [photo.pk], "month", enqueue=False)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(filing, "write_filed", die)
         execute(operation.pk)
@@ -96,11 +96,11 @@ def test_killed_between_file_and_row_the_next_scan_follows(library, photo, monke
 
 
 def test_not_under_an_unplugged_disk_and_not_by_who_lost_the_right(library, photo, bob, tmp_path):  # noqa: F811
-    operation = start_filing(library, bob, [photo.pk], "month", ring=False)
+    operation = start_filing(library, bob, [photo.pk], "month", enqueue=False)
     assert execute(operation.pk).error_code == "not_allowed"
     away = shutil.move(library.root, tmp_path / "away")
     Path(library.root).mkdir()
-    operation = start_filing(library, library.owner, [photo.pk], "month", ring=False)
+    operation = start_filing(library, library.owner, [photo.pk], "month", enqueue=False)
     assert execute(operation.pk).error_code == "root_unavailable"
     assert not list(Path(library.root).iterdir()) and Path(away).is_dir()
 
@@ -108,5 +108,5 @@ def test_not_under_an_unplugged_disk_and_not_by_who_lost_the_right(library, phot
 def test_only_photos_of_that_library(library, photo, alice, tmp_path):  # noqa: F811
     other = Library.objects.create(owner=alice, name="Other", root=str(tmp_path / "other"))
     (tmp_path / "other").mkdir()
-    assert execute(start_filing(other, alice, [photo.pk], "month", ring=False).pk).result["moved"] == 0
+    assert execute(start_filing(other, alice, [photo.pk], "month", enqueue=False).pk).result["moved"] == 0
     assert Photo.objects.get(pk=photo.pk).path == photo.path

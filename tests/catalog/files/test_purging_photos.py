@@ -27,7 +27,7 @@ def lose(library, *names):  # noqa: F811
 
 
 def purge(library, count):  # noqa: F811
-    return execute(start_purge(library, library.owner, count, ring=False).pk)
+    return execute(start_purge(library, library.owner, count, enqueue=False).pk)
 
 
 def test_they_go_with_all_that_hangs_on_them_and_come_back_with_their_ids(library):  # noqa: F811
@@ -44,15 +44,15 @@ def test_they_go_with_all_that_hangs_on_them_and_come_back_with_their_ids(librar
     put(library, "1/1.jpg", make_jpeg(seed=1))
     scan(library)
     assert Photo.objects.get(filename="1.jpg").pk == ids["1.jpg"]
-    assert execute(start_restore(library, library.owner, before, ring=False).pk).state == State.COMPLETED
+    assert execute(start_restore(library, library.owner, before, enqueue=False).pk).state == State.COMPLETED
     assert Photo.objects.get(filename="2.jpg").pk == ids["2.jpg"]
 
 
 def test_no_more_than_was_shown_and_nothing_that_is_back(library):  # noqa: F811
     lose(library, "1.jpg")
     with pytest.raises(CountDiffers):
-        start_purge(library, library.owner, 2, ring=False)
-    operation = start_purge(library, library.owner, 1, ring=False)
+        start_purge(library, library.owner, 2, enqueue=False)
+    operation = start_purge(library, library.owner, 1, enqueue=False)
     Photo.objects.filter(filename="1.jpg").update(state="ready", is_shown=True, missing_since=None)
     assert execute(operation.pk).result["purged"] == 0
     assert Photo.objects.count() == 6
@@ -64,7 +64,7 @@ def test_killed_between_batches_it_goes_on(library, monkeypatch):  # noqa: F811
 
     lose(library, "1.jpg", "2.jpg", "3.jpg")
     monkeypatch.setattr("catalog.files.purge.BATCH", 1)
-    operation = start_purge(library, library.owner, 3, ring=False)
+    operation = start_purge(library, library.owner, 3, enqueue=False)
     with monkeypatch.context() as patch:
         calls = []
 

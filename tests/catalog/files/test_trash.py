@@ -94,15 +94,15 @@ def test_only_when_meant_by_who_may(library, bob):  # noqa: F811
     assert trash_photos(library.owner, [one.pk, one.pk]).count == 1
     assert trash_photos(library.owner, [one.pk]).errors[0]["error"] == "Its file is not there."
     with pytest.raises(CountDiffers):
-        start_emptying(library, library.owner, 2, ring=False)
+        start_emptying(library, library.owner, 2, enqueue=False)
     with pytest.raises(CountDiffers):
-        start_purge(library, library.owner, 1, ring=False)  # what is in the trash is not purged with what is missing
+        start_purge(library, library.owner, 1, enqueue=False)  # what is in the trash is not purged with what is missing
 
 
 def test_emptying_frees_the_disk_and_forgets_the_photos(library):  # noqa: F811
     keys = [photo(library, f"{n}.jpg").pk for n in (1, 2)]
     trash_photos(library.owner, keys)
-    operation = execute(start_emptying(library, library.owner, 2, ring=False).pk)
+    operation = execute(start_emptying(library, library.owner, 2, enqueue=False).pk)
     assert operation.state == State.COMPLETED and operation.result["deleted"] == 2
     assert operation.result["freed_bytes"] > 0
     assert not TrashItem.objects.exists() and not Photo.objects.filter(pk__in=keys).exists()
@@ -147,7 +147,7 @@ def test_the_same_content_coming_back_is_the_photo_again(library):  # noqa: F811
     assert (one.state, one.path) == ("ready", "back.jpg")
     assert trash_photos(library.owner, [one.pk]).count == 1  # once more: the older copy stays in the trash
     assert TrashItem.objects.filter(state="trashed").count() == 2
-    assert execute(start_emptying(library, library.owner, 2, ring=False).pk).state == State.COMPLETED
+    assert execute(start_emptying(library, library.owner, 2, enqueue=False).pk).state == State.COMPLETED
     assert not Photo.objects.filter(pk=one.pk).exists()
 
 
@@ -355,7 +355,7 @@ def test_killed_while_emptying_it_goes_on(library, monkeypatch):  # noqa: F811
         calls.append(1)
         return real(root, item)
 
-    operation = start_emptying(library, library.owner, 3, ring=False)
+    operation = start_emptying(library, library.owner, 3, enqueue=False)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(trash_files, "delete_files", delete)
         execute(operation.pk)
@@ -384,7 +384,7 @@ def test_never_on_a_root_that_cannot_be_written_or_is_not_there(library, monkeyp
 def test_the_trash_survives_a_rebuild(library):  # noqa: F811
     one = photo(library, "1.jpg")
     trash_photos(library.owner, [one.pk])
-    assert execute(start_rebuild(library, library.owner, ring=False).pk).state == State.COMPLETED
+    assert execute(start_rebuild(library, library.owner, enqueue=False).pk).state == State.COMPLETED
     item = TrashItem.objects.get()
     restore_items(library.owner, library, [item.pk])
     rescan(library)

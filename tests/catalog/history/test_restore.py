@@ -50,14 +50,14 @@ def library(alice, root) -> Library:
 
 def scan(library, **params):
     params = {"library": str(library.pk), **params}
-    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, ring=False).pk)
+    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, enqueue=False).pk)
     library.refresh_from_db()
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     return operation
 
 
 def restore(library, md5=""):
-    operation = execute(start_restore(library, library.owner, md5, ring=False).pk)
+    operation = execute(start_restore(library, library.owner, md5, enqueue=False).pk)
     library.refresh_from_db()
     return operation
 
@@ -158,7 +158,7 @@ def test_killed_anywhere_it_leaves_the_old_or_the_new_catalog_and_goes_on(
     first, before = library.snapshot_md5, rows(library)
     change_much(library, root)
     after = rows(library)
-    operation = start_restore(library, library.owner, first, ring=False)
+    operation = start_restore(library, library.owner, first, enqueue=False)
 
     def die(*_args, **_options):
         raise Killed
@@ -180,7 +180,7 @@ def test_a_worker_that_lost_its_claim_changes_nothing(library, root, monkeypatch
     first = library.snapshot_md5
     change_much(library, root)
     after = rows(library)
-    operation = start_restore(library, library.owner, first, ring=False)
+    operation = start_restore(library, library.owner, first, enqueue=False)
     look = history_restore._Switch.look_for_thumbnails
 
     def lose(self):
@@ -240,11 +240,11 @@ def test_an_unplugged_root_is_not_written_into(library, root):
 
 
 def test_scan_and_restore_exclude_each_other(library):
-    start_restore(library, library.owner, ring=False)
+    start_restore(library, library.owner, enqueue=False)
     with pytest.raises(AlreadyActive):
-        start("scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False)
+        start("scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False)
     with pytest.raises(AlreadyActive):
-        start_restore(library, library.owner, ring=False)
+        start_restore(library, library.owner, enqueue=False)
 
 
 def test_ids_that_another_library_has_stay_there(library, root, tmp_path):

@@ -77,7 +77,7 @@ def test_nothing_is_removed_while_the_clock_is_suspect(library, monkeypatch):
 def test_a_snapshot_that_is_restored_keeps_its_date(library):
     oldest = age(library, 50, 3, 2, 1)[0]
     before = Snapshot.objects.get(md5=oldest).published_at
-    execute(start_restore(library, library.owner, oldest, ring=False).pk)
+    execute(start_restore(library, library.owner, oldest, enqueue=False).pk)
     library.refresh_from_db()
     assert library.snapshot_md5 == oldest
     assert Snapshot.objects.get(md5=oldest).published_at == before

@@ -47,7 +47,7 @@ def library(alice, root) -> Library:
 
 def scan(library):
     params = {"library": str(library.pk)}
-    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, ring=False).pk)
+    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, enqueue=False).pk)
     library.refresh_from_db()
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
 
@@ -167,7 +167,7 @@ def test_pruning_keeps_the_latest_and_what_the_pointer_names(library, root):
 
 
 def test_pruning_waits_for_scans_and_whole_pointers(library, root):
-    operation = start("scan", library.owner, active_key=library.scan_key, ring=False)
+    operation = start("scan", library.owner, active_key=library.scan_key, enqueue=False)
     with pytest.raises(SnapshotNotKept, match="being scanned"):
         prune(library, 1)
     operation.delete()

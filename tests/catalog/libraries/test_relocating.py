@@ -102,7 +102,7 @@ def test_what_is_not_the_library_is_refused(library, home, alice, bob, tmp_path,
     with pytest.raises(LibraryRefused, match="not free"):
         relocate(library, alice, str(home / "his"))
     shutil.copytree(home / "old", home / "copy")
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     start_scan(library, alice)
     with pytest.raises(LibraryRefused, match="being scanned"):
         relocate(library, alice, str(home / "copy"))

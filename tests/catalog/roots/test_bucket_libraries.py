@@ -49,7 +49,7 @@ def library(alice, bucket) -> Library:
 
 def scan(library, **params):
     operation = start(
-        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk), **params}, ring=False
+        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk), **params}, enqueue=False
     )
     operation = execute(operation.pk)
     library.refresh_from_db()
@@ -83,7 +83,7 @@ def test_a_bucket_whose_keys_expire_costs_no_photo(library, settings):
     scan(library)
     settings.S3 = {**settings.S3, "secret_key": "expired"}
     operation = start(
-        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False
+        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False
     )
     operation = execute(operation.pk)
     assert operation.state != "completed"
@@ -194,7 +194,7 @@ def test_a_pointer_that_is_gone_from_the_bucket_stops_the_next_scan(library, buc
     scan(library)
     client_s3.delete_object(Bucket=bucket, Key="alice/trip/.photolala.md5")
     operation = start(
-        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, ring=False
+        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False
     )
     assert execute(operation.pk).error_code == "confirm_gone"
     assert Photo.objects.filter(library=library, state="ready").count() == 9

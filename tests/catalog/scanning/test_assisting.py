@@ -52,7 +52,7 @@ def called(settings, monkeypatch):
             one(operation_id, token)
         return True
 
-    monkeypatch.setattr(assist, "_ring", ring)
+    monkeypatch.setattr(assist, "_enqueue_helper", ring)
     return does
 
 
@@ -187,7 +187,7 @@ def test_after_a_minute_an_assistant_asks_to_be_called_again(library, called, mo
     Operation.objects.update(state=State.RUNNING)
     Photo.objects.update(needs_digest=True)
     monkeypatch.setattr(assist, "TURN_SECONDS", -1.0)
-    monkeypatch.setattr(assist, "_ring", lambda *words: rings.append(words))
+    monkeypatch.setattr(assist, "_enqueue_helper", lambda *words: rings.append(words))
     assert assist.assist(operation.pk, operation.token, "UTC") == 0
     assert rings == [(operation.pk, operation.token, "UTC")]
 
@@ -263,7 +263,7 @@ def test_who_hangs_keeps_its_claims_no_longer(monkeypatch):
 
 
 def test_nobody_is_called_for_a_few_photos_or_where_one_worker_is_set(library, settings, monkeypatch):
-    monkeypatch.setattr(assist, "_ring", lambda *_: pytest.fail("called"))
+    monkeypatch.setattr(assist, "_enqueue_helper", lambda *_: pytest.fail("called"))
     operation = Operation(owner=library.owner, kind="scan")
     settings.SCAN_WORKERS = 1
     assert assist.call(operation, 1_000_000, "UTC") == 0

@@ -49,7 +49,7 @@ def library(alice, tmp_path) -> Library:
 
 
 def rebuild(library, **params):
-    operation = execute(start_rebuild(library, library.owner, ring=False, **params).pk)
+    operation = execute(start_rebuild(library, library.owner, enqueue=False, **params).pk)
     library.refresh_from_db()
     return operation
 
@@ -154,7 +154,7 @@ def test_the_old_catalog_is_the_backup_and_comes_back(library):
     result = done(rebuild(library))
     assert result["backup_md5"] != result["rebuilt_md5"]
     assert Photo.objects.get(pk=photo.pk).width == 64
-    operation = execute(start_restore(library, library.owner, result["backup_md5"], ring=False).pk)
+    operation = execute(start_restore(library, library.owner, result["backup_md5"], enqueue=False).pk)
     assert operation.state == State.COMPLETED, operation.error
     assert Photo.objects.get(pk=photo.pk).width == 17
 
@@ -182,7 +182,7 @@ def test_killed_at_any_step_the_old_catalog_stands_and_the_next_claim_finishes(l
     Photo.objects.filter(library=library, filename="1.jpg").update(width=3, photo_md5="")
     put(library, "new.jpg", make_jpeg(seed=50))
     before, pointer = facts(library), (Path(library.root) / ".photolala.md5").read_bytes()
-    operation = start_rebuild(library, library.owner, ring=False)
+    operation = start_rebuild(library, library.owner, enqueue=False)
     with monkeypatch.context() as patch:
         patch.setattr(moment, die)
         with pytest.raises(Killed):
@@ -198,7 +198,7 @@ def test_killed_at_any_step_the_old_catalog_stands_and_the_next_claim_finishes(l
 
 
 def test_what_was_read_before_a_kill_is_not_read_again(library, monkeypatch):
-    operation = start_rebuild(library, library.owner, full=True, ring=False)
+    operation = start_rebuild(library, library.owner, full=True, enqueue=False)
     with monkeypatch.context() as patch:
         patch.setattr("catalog.scanning.rebuild.Rebuild._back_up", lambda self: 1 / 0)
         assert execute(operation.pk).state == State.FAILED
@@ -219,7 +219,7 @@ def test_an_empty_or_unplugged_root_stops_it(library):
 
 
 def test_work_of_rebuilds_that_are_over_is_removed(library, settings):
-    operation = start_rebuild(library, library.owner, ring=False)
+    operation = start_rebuild(library, library.owner, enqueue=False)
     for key in (operation.pk, "5f0c2f8e-3d1b-4c55-9a41-0e6d3a1f7c10"):
         scanning_rebuild.work_folder(key).mkdir(parents=True)
     assert scanning_rebuild.remove_abandoned_work() == 1

@@ -55,7 +55,7 @@ def scan(library, **params):
         library.owner,
         active_key=library.scan_key,
         params={"library": str(library.pk), **params},
-        ring=False,
+        enqueue=False,
     )
     operation = execute(operation.pk)
     library.refresh_from_db()

@@ -47,7 +47,7 @@ def library(alice, root) -> Library:
 
 def begin(library, **params):
     return start(
-        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk), **params}, ring=False
+        "scan", library.owner, active_key=library.scan_key, params={"library": str(library.pk), **params}, enqueue=False
     )
 
 

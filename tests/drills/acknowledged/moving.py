@@ -36,7 +36,7 @@ def library_of(owner: Any, root: Path, *, ratings: str = "file", editor: Any = N
 def begin(library: Library, **params: Any) -> Operation:
     """Start a scan and leave it pending."""
     key = library.scan_key
-    return start("scan", library.owner, active_key=key, params={"library": str(library.pk), **params}, ring=False)
+    return start("scan", library.owner, active_key=key, params={"library": str(library.pk), **params}, enqueue=False)
 
 
 def scan(library: Library, **params: Any) -> Operation:

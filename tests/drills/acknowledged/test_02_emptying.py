@@ -29,7 +29,7 @@ def trashed(library, count):  # noqa: F811
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_frozen_emptying_that_wakes_deletes_nothing_more(library, monkeypatch, number, when):  # noqa: F811
     trashed(library, 2)
-    operation = start_emptying(library, library.owner, 2, ring=False)
+    operation = start_emptying(library, library.owner, 2, enqueue=False)
     real, calls, seen = trash_files.delete_files, [], []
 
     def take_over():

@@ -31,7 +31,7 @@ COUNT = 12
 
 @pytest.fixture(autouse=True)
 def no_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_frozen_catalog_export_that_wakes_changes_nothing(
 
     def others_turn() -> None:
         monkeypatch.undo()
-        monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+        monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
         done = take_over(export.operation_id)
         assert done.state == "completed", (done.error, done.error_detail)
         seen.append((done.token, done.result, files_of(export), Export.objects.values().get()))
@@ -257,7 +257,7 @@ def test_a_frozen_folder_export_that_wakes_publishes_nothing(
     done = {name for name, state in records.values() if state == "done"}
     assert done <= {Path(path).name for path in files}
     monkeypatch.undo()
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
     assert take_over(operation.pk).state == "completed"
     files, records = published(destination)
     assert len(files) == COUNT == Photo.objects.count()

@@ -35,7 +35,7 @@ def filing_to(library, year):  # noqa: F811
         taken_local=datetime(year, 7, 9, tzinfo=UTC), taken_source="person", taken_held=True
     )
     photo = Photo.objects.get(library=library, filename="0.jpg")
-    return start_filing(library, library.owner, [photo.pk], "month", ring=False)
+    return start_filing(library, library.owner, [photo.pk], "month", enqueue=False)
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_what_is_being_written_is_filed_after_that_and_what_is_being_filed_is_wr
 def test_each_photo_that_is_filed_is_progress(library, operation, monkeypatch):  # noqa: F811
     keys = list(Photo.objects.filter(library=library).values_list("pk", flat=True))
     Photo.objects.filter(library=library).update(taken_source="person", taken_held=True)
-    operation = start_filing(library, library.owner, keys, "day", ring=False)
+    operation = start_filing(library, library.owner, keys, "day", enqueue=False)
     Operation.objects.filter(pk=operation.pk).update(attempts=4)
 
     def die():

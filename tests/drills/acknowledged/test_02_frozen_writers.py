@@ -55,7 +55,7 @@ class Writers:
     def rate(self, stars: int) -> None:
         code = (
             "from catalog.edits import ratings; from catalog.models import Photo; from operations import wake_up; "
-            "from accounts.models import User; wake_up.ring_for = lambda operation: 0; "
+            "from accounts.models import User; wake_up.enqueue = lambda operation: 0; "
             f"ratings.set_ratings(User.objects.get(), list(Photo.objects.values_list('pk', flat=True)), {stars})"
         )
         self.run(*self.installation.manage("shell", "-v0", "-c", code))

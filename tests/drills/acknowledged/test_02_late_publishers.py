@@ -100,12 +100,12 @@ def assert_consistent(library: Library) -> None:
 
 def starts(kind: str, library: Library) -> Operation:
     if kind == "rebuild":
-        return start_rebuild(library, library.owner, full=True, ring=False)
+        return start_rebuild(library, library.owner, full=True, enqueue=False)
     if kind == "restore":
         earlier = read_pointer(root_location(library)).md5s[1]
-        return start_restore(library, library.owner, earlier, ring=False)
+        return start_restore(library, library.owner, earlier, enqueue=False)
     params = {"library": str(library.pk)}
-    return start("scan", library.owner, active_key=library.scan_key, params=params, ring=False)
+    return start("scan", library.owner, active_key=library.scan_key, params=params, enqueue=False)
 
 
 FOLDER = "catalog.snapshots.claimed:ClaimedFolder"

@@ -183,7 +183,7 @@ def test_what_is_brought_back_while_the_trash_is_emptied_is_not_deleted(library,
     before = files_of(library)
     trash_photos(library.owner, [photo.pk for photo in all_photos(library)[:2]])
     items = list(TrashItem.objects.order_by("pk"))
-    operation = start_emptying(library, library.owner, 2, ring=False)
+    operation = start_emptying(library, library.owner, 2, enqueue=False)
     # One is on its way back when the batch was chosen, and frozen there.
     real = TrashItem.objects.filter(pk=items[0].pk)
     choose = type(real).update
@@ -288,7 +288,7 @@ def test_a_folder_that_goes_away_in_mid_restore_gets_no_file(library, monkeypatc
 def test_a_folder_that_goes_away_while_the_trash_is_emptied_keeps_its_rows(library, monkeypatch):  # noqa: F811
     root = Path(library.root)
     trash_photos(library.owner, [photo.pk for photo in all_photos(library)[:2]])
-    operation = start_emptying(library, library.owner, 2, ring=False)
+    operation = start_emptying(library, library.owner, 2, enqueue=False)
 
     def unmount():
         os.rename(root, root.with_name("away"))

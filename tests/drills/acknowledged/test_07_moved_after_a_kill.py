@@ -200,7 +200,7 @@ def test_deleted_before_the_next_writer_comes(library, step):
 def test_deleted_for_good_before_the_next_writer_comes(library, step):
     photo = killed(library, STEPS[step])
     assert trash_photos(library.owner, [photo.pk]).count == 1
-    assert execute(start_emptying(library, library.owner, 1, ring=False).pk).state == State.COMPLETED
+    assert execute(start_emptying(library, library.owner, 1, enqueue=False).pk).state == State.COMPLETED
     assert hidden(library) == []
     assert not Photo.objects.filter(pk=photo.pk).exists()
 

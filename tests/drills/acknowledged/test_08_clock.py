@@ -25,10 +25,10 @@ TRASH = (
 )
 SCHEDULE = (
     "import operations.tasks as o; from operations import wake_up; from catalog import tasks as c; "
-    "wake_up.ring_for = lambda operation: 0; "
+    "wake_up.enqueue = lambda operation: 0; "
     "print([o.sweep(), c.empty_trash(), c.forget_old_uploads(), o.purge()]); "
 )
-SILENT_STAR = "from operations import wake_up; wake_up.ring_for = lambda operation: 0; " + RATE
+SILENT_STAR = "from operations import wake_up; wake_up.enqueue = lambda operation: 0; " + RATE
 WRITE = "from catalog.tasks import write_what_is_due; write_what_is_due.apply_async(queue='files')"
 
 

@@ -120,7 +120,7 @@ def test_rows_that_were_lost_come_back_with_them(alice, root, policy):
     before, liked = given(library), favourites(library)
     Favourite.objects.all().delete()
     Photo.objects.filter(library=library).delete()
-    operation = execute(start_restore(library, library.owner, ring=False).pk)
+    operation = execute(start_restore(library, library.owner, enqueue=False).pk)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     assert given(library) == before and favourites(library) == liked
     for _ in range(2):
@@ -136,7 +136,7 @@ def test_rows_that_were_lost_are_rebuilt_with_them(alice, root, policy):
     before, liked = given(library), favourites(library)
     Favourite.objects.all().delete()
     Photo.objects.filter(library=library, filename__in=["0.jpg", "1.jpg", "2.jpg"]).delete()
-    operation = execute(start_rebuild(library, library.owner, full=True, ring=False).pk)
+    operation = execute(start_rebuild(library, library.owner, full=True, enqueue=False).pk)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     assert given(library) == before
     assert {name: liked[name] for name in ("1.jpg", "2.jpg") if name in liked} == favourites(library)

@@ -45,7 +45,7 @@ def scan(library: Library, **params: bool) -> Operation:
 
 
 def rebuild(library: Library) -> Operation:
-    operation = execute(start_rebuild(library, library.owner, full=True, ring=False).pk)
+    operation = execute(start_rebuild(library, library.owner, full=True, enqueue=False).pk)
     assert operation is not None
     return operation
 

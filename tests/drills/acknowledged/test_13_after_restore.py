@@ -44,7 +44,7 @@ def library(alice, tmp_path) -> Library:
 
 
 def restored(library: Library, md5: str) -> Operation:
-    operation = execute(start_restore(library, library.owner, md5, ring=False).pk)
+    operation = execute(start_restore(library, library.owner, md5, enqueue=False).pk)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     library.refresh_from_db()
     return operation
@@ -69,14 +69,14 @@ def test_they_are_named_for_what_they_are_and_cannot_be_purged_before_the_scan(l
     )
     assert "Gone since" not in page and "gone from the folder" not in page and "Purge" not in page
     with pytest.raises(ScanNeeded, match="2 photos are not in it"):
-        start_purge(library, library.owner, 2, ring=False)
+        start_purge(library, library.owner, 2, enqueue=False)
     assert start_due_scans() == 1  # by itself
     (operation,) = Operation.objects.filter(kind="scan", state=State.PENDING)
     assert execute(operation.pk).state == State.COMPLETED
     present = Photo.objects.exclude(state=Photo.State.MISSING)
     assert dict(present.values_list("filename", "pk")) == ids
     with pytest.raises(CountDiffers, match="0 photos"):
-        start_purge(library, library.owner, 2, ring=False)
+        start_purge(library, library.owner, 2, enqueue=False)
 
 
 def test_what_the_scan_does_not_find_is_gone_and_can_be_purged(library):
@@ -85,7 +85,7 @@ def test_what_the_scan_does_not_find_is_gone_and_can_be_purged(library):
     scan(library)
     page = problems(library)
     assert "Gone since" in page and "Purge 1 photo" in page and "Not in the catalog" not in page
-    operation = execute(start_purge(library, library.owner, 1, ring=False).pk)
+    operation = execute(start_purge(library, library.owner, 1, enqueue=False).pk)
     assert operation.result["purged"] == 1
 
 

@@ -83,16 +83,16 @@ class Story:
 
     def scan(self) -> None:
         params = {"library": str(self.library.pk)}
-        self.run(start("scan", self.alice, active_key=self.library.scan_key, params=params, ring=False))
+        self.run(start("scan", self.alice, active_key=self.library.scan_key, params=params, enqueue=False))
 
     def restore(self) -> None:
         md5 = self.random.choice(sorted(self.said))
         if self.policy != "file":  # where all stars and dates wait for their files, nothing takes them away
             self.wanted = dict(self.said[md5])
-        self.run(start_restore(self.library, self.alice, md5, ring=False), wishes=False)
+        self.run(start_restore(self.library, self.alice, md5, enqueue=False), wishes=False)
 
     def rebuild(self) -> None:
-        self.run(start_rebuild(self.library, self.alice, full=self.random.random() < 0.5, ring=False))
+        self.run(start_rebuild(self.library, self.alice, full=self.random.random() < 0.5, enqueue=False))
 
     def move(self) -> None:
         """Forget the library, and add its folder on a server that knows nothing of it."""

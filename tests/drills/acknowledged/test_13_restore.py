@@ -59,14 +59,14 @@ def photo(library: Library, name: str) -> Photo:
 
 
 def restored(library: Library, md5: str = "") -> dict:
-    operation = execute(start_restore(library, library.owner, md5, ring=False).pk)
+    operation = execute(start_restore(library, library.owner, md5, enqueue=False).pk)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     library.refresh_from_db()
     return operation.result
 
 
 def rebuilt(library: Library, **options) -> dict:
-    operation = execute(start_rebuild(library, library.owner, ring=False, **options).pk)
+    operation = execute(start_rebuild(library, library.owner, enqueue=False, **options).pk)
     assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
     library.refresh_from_db()
     return operation.result

@@ -107,7 +107,7 @@ BEFORE = {
 def test_what_is_given_after_a_restore_was_asked_for_stands(alice, bob, root, monkeypatch, step, policy):  # noqa: F811
     library = added(alice, root, policy)
     md5 = given(library)
-    operation = start_restore(library, alice, md5, ring=False)
+    operation = start_restore(library, alice, md5, enqueue=False)
     if BEFORE[step] is not None:
         die_at(operation, monkeypatch, *BEFORE[step])
     if policy == "database":
@@ -136,7 +136,7 @@ def test_a_wish_in_the_instant_of_the_switch_stands_and_only_its_kind(alice, roo
         date(library, "1.jpg", 5)
 
     meanwhile(monkeypatch, "catalog.history.restore._Switch.look_for_thumbnails", act)
-    finish(start_restore(library, alice, md5, ring=False), library)
+    finish(start_restore(library, alice, md5, enqueue=False), library)
     assert found(library)["0.jpg"] == (2, 2, None)
     assert found(library)["1.jpg"] == (4, 4, 5)
     scan(library)
@@ -148,7 +148,7 @@ def test_a_wish_in_the_instant_of_the_switch_stands_and_only_its_kind(alice, roo
 def test_a_clock_that_is_set_while_a_restore_waits_makes_no_wish_an_earlier_one(alice, root, hours):  # noqa: F811
     library = added(alice, root, "database")
     md5 = given(library)
-    operation = start_restore(library, alice, md5, ring=False)
+    operation = start_restore(library, alice, md5, enqueue=False)
     with time_machine.travel(timezone.now() + timedelta(hours=hours)):
         rate(library, "0.jpg", 5)
         date(library, "1.jpg", 5)
@@ -160,16 +160,16 @@ def test_what_a_restore_put_back_is_no_later_wish_for_the_next_one(alice, root):
     library = added(alice, root, "database")
     none_yet = library.snapshot_md5
     md5 = given(library)
-    finish(start_restore(library, alice, md5, ring=False), library)
+    finish(start_restore(library, alice, md5, enqueue=False), library)
     assert found(library)["3.jpg"] == (4, 4, 4)
-    finish(start_restore(library, alice, none_yet, ring=False), library)
+    finish(start_restore(library, alice, none_yet, enqueue=False), library)
     assert set(found(library).values()) == {(None, None, None)}
 
 
 def test_the_second_worker_of_a_restore_finds_nothing_to_do_where_nobody_said_anything(alice, root, monkeypatch):  # noqa: F811
     library = added(alice, root, "database")
     md5 = given(library)
-    operation = start_restore(library, alice, md5, ring=False)
+    operation = start_restore(library, alice, md5, enqueue=False)
     die_at(operation, monkeypatch, *BEFORE["published"])
     finish(operation, library)
     assert library.snapshot_md5 == md5
@@ -206,7 +206,7 @@ def test_stars_taken_away_from_restored_photos_do_not_come_back_from_their_files
     written(library)
     scan(library)
     assert stars_of_file(library, policy) == 5
-    finish(start_restore(library, alice, none_yet, ring=False), library)
+    finish(start_restore(library, alice, none_yet, enqueue=False), library)
     assert stars(library) == {}
     for count in wished:
         rate(library, "1.jpg", count)
@@ -229,7 +229,7 @@ def test_stars_given_again_to_restored_photos_come_into_their_files(alice, root,
     rate(library, "1.jpg", 0)
     written(library)
     scan(library)
-    finish(start_restore(library, alice, md5, ring=False), library)
+    finish(start_restore(library, alice, md5, enqueue=False), library)
     assert stars(library)["1.jpg"][::2] == (5, 5)
     rate(library, "1.jpg", 5)
     scan(library)

@@ -197,7 +197,7 @@ def test_an_operation_that_meets_a_deadlock_or_a_locked_database_goes_on(trouble
 def test_one_that_meets_it_again_and_again_waits_and_is_never_failed(troubled, is_command, state):
     operation = troubled(*["deadlock detected"] * passing.MOST_TRIES)
     left = execute(operation.pk, foreground=is_command)
-    assert (left.state, left.error_code, left.rung_at) == (state, "", None) and "busy" in left.error
+    assert (left.state, left.error_code, left.enqueued_at) == (state, "", None) and "busy" in left.error
     Operation.objects.update(state=State.PENDING)
     assert execute(operation.pk).state == State.COMPLETED
 
@@ -264,6 +264,6 @@ def test_a_restore_does_not_begin_without_its_copy_because_the_database_was_busy
         return real(*arguments)
 
     monkeypatch.setattr(publish, "publish_if_due", busy)
-    done = execute(start_restore(library, library.owner, first, ring=False).pk)
+    done = execute(start_restore(library, library.owner, first, enqueue=False).pk)
     assert done.state == State.COMPLETED and not troubles, done.error
     assert Snapshot.objects.filter(library=library).count() > before  # what the rows said can be had back

@@ -25,7 +25,7 @@ def left():
 
 
 def a_failed_rebuild(library, monkeypatch):  # noqa: F811
-    operation = start_rebuild(library, library.owner, full=True, ring=False)
+    operation = start_rebuild(library, library.owner, full=True, enqueue=False)
     with monkeypatch.context() as patch:
         patch.setattr(rebuild.Rebuild, "_back_up", lambda self: 1 / 0)
         assert execute(operation.pk).state == State.FAILED
@@ -50,7 +50,7 @@ def test_one_that_can_go_on_keeps_what_it_read_until_then(library, monkeypatch):
 
 @pytest.mark.parametrize("step", ["own_work", "RebuildWork"])
 def test_one_that_wakes_after_its_successor_is_done_leaves_nothing(library, monkeypatch, step):  # noqa: F811
-    operation = start_rebuild(library, library.owner, ring=False)
+    operation = start_rebuild(library, library.owner, enqueue=False)
     real, others = getattr(rebuild, step), []
 
     def frozen(*arguments, **named):

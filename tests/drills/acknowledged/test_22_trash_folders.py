@@ -47,7 +47,7 @@ def failing(monkeypatch, owner, name, calls, only=lambda *arguments: True):
 def file_all(library):  # noqa: F811
     Photo.objects.filter(library=library).update(taken_source="person", taken_held=True)
     keys = [photo.pk for photo in photos_of(library)]
-    return execute(start_filing(library, library.owner, keys, "day", ring=False).pk)
+    return execute(start_filing(library, library.owner, keys, "day", enqueue=False).pk)
 
 
 def test_folders_that_could_not_be_removed_go_at_the_end_of_the_filing(library, monkeypatch):  # noqa: F811
@@ -73,7 +73,7 @@ def test_or_when_the_trash_is_emptied_and_one_that_a_row_knows_stays(library, mo
     trash_photos(library.owner, [first.pk])
     with monkeypatch.context() as patch:
         failing(patch, os, "rmdir", 1)
-        assert execute(start_emptying(library, library.owner, 1, ring=False).pk).state == State.COMPLETED
+        assert execute(start_emptying(library, library.owner, 1, enqueue=False).pk).state == State.COMPLETED
     assert folders(library) == []
     trash_photos(library.owner, [second.pk])
     scan(library)

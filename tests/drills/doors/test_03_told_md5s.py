@@ -54,7 +54,7 @@ def put(root: Path, path: str, data: bytes) -> Path:
 
 def scan(library: Library, **params: Any) -> Operation:
     params = {"library": str(library.pk), **params}
-    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, ring=False).pk)
+    operation = execute(start("scan", library.owner, active_key=library.scan_key, params=params, enqueue=False).pk)
     assert operation is not None
     library.refresh_from_db()
     return operation
@@ -306,7 +306,7 @@ def test_a_restore_makes_nothing_read_that_was_not(hers: Library, alice: User, b
     ]
     plant(root, forged, str(library.pk))
     pointer = (root / ".photolala.md5").read_text().split()[0]
-    operation = execute(start_restore(library, bob, pointer, ring=False).pk)
+    operation = execute(start_restore(library, bob, pointer, enqueue=False).pk)
     assert operation is not None and operation.state == State.COMPLETED, operation.error
     own.refresh_from_db()
     assert (own.photo_md5, own.read_md5, own.has_thumbnail) == (forged[0].photo_md5, "", False)
@@ -329,7 +329,7 @@ def test_what_a_catalog_says_of_a_photo_is_not_put_where_others_find_it_and_star
     assert not place.exists()
     for full in (False, True):
         place.write_text(lie)  # an earlier version had put it there
-        operation = execute(start_rebuild(hers, hers.owner, full=full, ring=False).pk)
+        operation = execute(start_rebuild(hers, hers.owner, full=full, enqueue=False).pk)
         assert operation is not None and operation.state == State.COMPLETED, operation.error
         now = Photo.objects.get(pk=photo.pk)
         assert (now.rating, now.width, now.camera_make) == (None, photo.width, "")
@@ -391,7 +391,7 @@ def test_a_file_is_taken_in_though_a_catalog_says_that_it_is_there(hers: Library
     uploads.drop(upload)
     folder = tmp_path / "photos" / "card"
     put(folder, "0.jpg", data)
-    requests.start_folder_import(library, bob, str(folder), "month", ring=False)
+    requests.start_folder_import(library, bob, str(folder), "month", enqueue=False)
     begun = requests.start_importing(library, bob)
     assert begun is not None
     operation = execute(begun.pk)

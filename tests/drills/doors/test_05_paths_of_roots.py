@@ -256,7 +256,7 @@ def test_neither_result_nor_trace_of_an_operation_name_the_folder(world: World) 
 
 
 def test_the_folder_of_an_editors_import_is_told_to_the_editor_alone(world: World) -> None:
-    wanted = requests.start_folder_import(world.library, world.ed, str(world.card), "month", ring=False)
+    wanted = requests.start_folder_import(world.library, world.ed, str(world.card), "month", enqueue=False)
     Import.objects.update(error=f"The folder {world.card} is not there.")
     ImportItem.objects.create(
         import_run=wanted, filename="x.jpg", size_bytes=1, mtime_ns=1, state="rejected", code="unreadable",

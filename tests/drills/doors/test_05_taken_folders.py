@@ -66,7 +66,7 @@ def hold(owner: User, kind: str, folder: Path) -> None:
         add_destination(owner, "Attic", str(folder), DEFAULT_TEMPLATE)
     else:
         target = make_library(owner, folder.parent.parent / "target of the import", name="Target")
-        start_folder_import(target, owner, str(folder), "month", ring=False)
+        start_folder_import(target, owner, str(folder), "month", enqueue=False)
 
 
 def own_library(bob: User, folder: str) -> Library:

@@ -58,7 +58,7 @@ def unpacked(monkeypatch):
 
 def take(library, folder):
     """Import a folder; return the operation, and the import of the archive in it."""
-    requests.start_folder_import(library, library.owner, str(folder), "keep", ring=False)
+    requests.start_folder_import(library, library.owner, str(folder), "keep", enqueue=False)
     operation = execute(requests.start_importing(library, library.owner).pk)
     return operation, Import.objects.filter(kind="archive").first()
 

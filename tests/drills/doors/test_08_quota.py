@@ -30,7 +30,7 @@ from catalog.importing import uploads
 from catalog.models import Import, ImportItem, Library, Upload
 from catalog.importing.uploads import UploadRefused, batch_for, begin
 import operations.wake_up
-operations.wake_up.ring_for = lambda operation: 0
+operations.wake_up.enqueue = lambda operation: 0
 alice, library = User.objects.get(username="alice"), Library.objects.get(pk="{LIBRARY_ID}")
 """
 BEGIN = """
@@ -51,7 +51,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operations.wake_up.ring_for", lambda operation: 0)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
 
 
 # -- at once, in two processes --------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def one(_):
     for number, card in enumerate([{cards}]):
         root = [{str(roots[0])!r}, {str(roots[1])!r}][number % 2]
         target = Library.objects.get_or_create(owner=alice, name=root[-1], root=root)[0]
-        start_folder_import(target, alice, card, "month", ring=False)
+        start_folder_import(target, alice, card, "month", enqueue=False)
 """
         )
         at_once(made, setup, threads=1)
@@ -235,7 +235,7 @@ def test_room_that_another_import_took_meanwhile_is_not_used(
         ImportItem.objects.create(import_run=other, filename="b", size_bytes=1, mtime_ns=1, state="placing")
 
     monkeypatch.setattr(Planner, "plan", plan_late)
-    wanted = start_folder_import(library, alice, str(card), "month", ring=False)
+    wanted = start_folder_import(library, alice, str(card), "month", enqueue=False)
     execute(start_importing(library, alice).pk)
     item = wanted.items.get()
     assert (item.state, item.code, item.target) == ("rejected", "quota", "")

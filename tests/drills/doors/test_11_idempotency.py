@@ -30,7 +30,7 @@ def one(number):
 STEPS = [
     ("operations.api.idempotency:_keep", "before", 0),
     ("operations.api.idempotency:_done", "after", 0),
-    ("operations.wake_up:ring_for", "before", 1),
+    ("operations.wake_up:enqueue", "before", 1),
 ]
 """Where it is killed, and whether the work is there afterwards."""
 

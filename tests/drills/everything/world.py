@@ -354,8 +354,8 @@ def _be_impatient() -> None:
     settings.OPERATION_LEASE_SECONDS = LEASE_SECONDS
     second = timedelta(seconds=1)
     for module, name, value in (
-        (operations.tasks, "RING_AGAIN", second),
-        (operations.tasks, "RING_SELDOM", 2 * second),
+        (operations.tasks, "ENQUEUE_AGAIN", second),
+        (operations.tasks, "ENQUEUE_SELDOM", 2 * second),
         (catalog.entries.pending_writes, "BACK_OFF", [second]),
         (catalog.files.trash_movers, "LEASE", timedelta(seconds=LEASE_SECONDS)),
         (catalog.files.trash_movers, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
