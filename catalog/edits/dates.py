@@ -160,7 +160,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=now)
-    counts.note_change(library)
+    counts.bump_revision(library)
     FileWrite.objects.bulk_create(new)
     if into_files:
         transaction.on_commit(lambda: start_writing(library, user))
@@ -215,7 +215,7 @@ def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
         if wanted["taken"]:  # else the file's name or time will tell, when the file has been written
             told = _columns(datetime.fromisoformat(wanted["taken"]), wanted["offset"], library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=moment_of_a_wish(photo.library))
-        counts.note_change(library)
+        counts.bump_revision(library)
         transaction.on_commit(lambda: start_writing(library, user))
     return wanted
 

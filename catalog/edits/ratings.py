@@ -101,7 +101,7 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
     of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True, rated_at=now)
     of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False, rated_at=now)
     mirror_for_owner(library, [photo.pk for photo in photos])
-    counts.note_change(library)
+    counts.bump_revision(library)
     FileWrite.objects.bulk_create(new)
     if into_files:
         transaction.on_commit(lambda: start_writing(library, user))

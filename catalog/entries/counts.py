@@ -65,6 +65,6 @@ def _counts_of(library: Library) -> dict[str, Any]:
     return counts
 
 
-def note_change(library: Library) -> None:
+def bump_revision(library: Library) -> None:
     """Count a change of the library's photos: pages refresh, and the next scan knows that a snapshot is due."""
     Library.objects.filter(pk=library.pk).update(revision=F("revision") + 1)

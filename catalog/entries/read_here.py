@@ -89,7 +89,7 @@ def note_other_content(library: Library, photo_id: UUID, photo_md5: str) -> None
     with suppress(DatabaseError), transaction.atomic():
         there = Photo.objects.filter(pk=photo_id, photo_md5=photo_md5).exclude(state=Photo.State.MISSING)
         if there.exclude(sidecars=UNREAD).update(sidecars=UNREAD):
-            counts.note_change(library)
+            counts.bump_revision(library)
 
 
 def unread(library: Library) -> PhotoQuerySet:
@@ -151,7 +151,7 @@ def ask_for_unread(library: Library, run: Run, *, is_far: bool) -> int:
         for start in range(0, len(chosen), BATCH):
             some = Photo.objects.filter(pk__in=chosen[start : start + BATCH])
             asked += some.update(sidecars=Concat(Value("?"), Substr("sidecars", 1, 31)))  # planning.doubted
-        counts.note_change(library)
+        counts.bump_revision(library)
     run.raise_if_stopped()
     return asked
 

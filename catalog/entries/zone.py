@@ -21,6 +21,6 @@ def reread_if_changed(library: Library, run: Run) -> None:
     with transaction.atomic():
         of_it = Photo.objects.filter(library=library, taken_offset_minutes=None).exclude(state=Photo.State.MISSING)
         of_it.exclude(taken_source="").update(sidecars=UNREAD)
-        counts.note_change(library)
+        counts.bump_revision(library)
         run.checkpoint(stop=False, time_zone=library.time_zone)
     run.raise_if_stopped()

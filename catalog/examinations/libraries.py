@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from catalog.entries.counts import note_change
+from catalog.entries.counts import bump_revision
 from catalog.models import Library
 from catalog.roots.locations import CACHE_LABEL, cache_location, root_location
 from catalog.roots.reach import source_for
@@ -107,7 +107,7 @@ def _examine_snapshots(library: Library, place: Location, *, full: bool, heal: b
 def _to_be_published(library: Library, finding: Finding, *, heal: bool) -> Finding:
     """Let the next scan publish; without `heal` it would not, because nothing changed."""
     if heal:
-        note_change(library)
+        bump_revision(library)
         finding.healed = HEALED
     else:
         finding.advice = f"Run `manage.py doctor --heal`. Then: {finding.advice}"

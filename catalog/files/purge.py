@@ -75,4 +75,4 @@ def forget_photos(library: Library, photos: list[Photo]) -> None:
         rows.objects.filter(photo__in=keys).delete()  # type: ignore[attr-defined]
     HashCache.objects.filter(library=library, path__in=[photo.path for photo in photos]).delete()
     Photo.objects.filter(pk__in=keys).delete()
-    counts.note_change(library)
+    counts.bump_revision(library)

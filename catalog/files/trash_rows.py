@@ -135,7 +135,7 @@ def write_trashed(library: Library, items: Sequence[TrashItem], mover: Mover) ->
                 missing_since=now,
                 claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
             )
-        counts.note_change(library)
+        counts.bump_revision(library)
         counts.refresh_counts(library)  # with the rows, so that no kill in between leaves old ones
     return done
 
@@ -171,7 +171,7 @@ def write_restored(library: Library, restored: Sequence[tuple[TrashItem, str]], 
             waits = Photo.objects.filter(trash_item=item, state=Photo.State.MISSING)
             _write_place(library, waits, item, item.directory, name)
             TrashItem.objects.filter(pk=item.pk).delete()
-        counts.note_change(library)
+        counts.bump_revision(library)
         counts.refresh_counts(library)
     return done
 
@@ -192,7 +192,7 @@ def write_filed(library: Library, item: TrashItem, directory: str, name: str, mo
                 cached.filter(path=path).delete()
                 cached.filter(path=item.path).update(path=path)
         TrashItem.objects.filter(pk=item.pk).delete()
-        counts.note_change(library)
+        counts.bump_revision(library)
 
 
 def _hold_photos_of(library: Library, items: Sequence[TrashItem], places: Sequence[tuple[str, str]] = ()) -> None:

@@ -330,7 +330,7 @@ class Writing:
             written = self._finish(swapped)
             self.claims.counts["written"] += written
             mirror_for_owner(self.library, keys)
-            counts.note_change(self.library)
+            counts.bump_revision(self.library)
             self.run.advance(written)
             self.claims.prove()
 

@@ -227,7 +227,7 @@ class _Switch:
                 counts["added"] += added
                 counts["changed"] += len(batch) - added
             if restore_aliases(self.library, self.aliases) or any(counts.values()):
-                entries_counts.note_change(self.library)
+                entries_counts.bump_revision(self.library)
             if self.run.operation.kind == KIND:
                 locked.update(scan_wanted_at=timezone.now())  # the files tell what became of them
             entries_counts.refresh_counts(self.library)

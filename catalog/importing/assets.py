@@ -161,7 +161,7 @@ def register(library: Library, assets: Sequence[Asset]) -> list[str]:
         bodies = {one.photo_id: one.body for one in told}
         stale = [key for key, body in before.values_list("photo", "body") if bodies[key] != body]
         PhotoMetadata.objects.bulk_create(told, update_conflicts=True, unique_fields=["photo"], update_fields=["body"])
-        counts.note_change(library)
+        counts.bump_revision(library)
     reading.forget(  # made anew when it is asked for
         tree.asset_metadata_name(str(library.pk), one.photo.asset_id) for one in told if one.photo_id in stale
     )
@@ -198,7 +198,7 @@ def store_picture(library: Library, photo: Photo, data: bytes) -> None:
     if body:
         reading.keep(tree.asset_metadata_name(str(library.pk), photo.asset_id), body.encode())
     Photo.objects.filter(pk=photo.pk).update(has_thumbnail=True, placeholder=drawn.placeholder)
-    counts.note_change(library)
+    counts.bump_revision(library)
 
 
 def remove(library: Library, asset_ids: Sequence[str]) -> int:
@@ -217,7 +217,7 @@ def _forget(library: Library, asset_ids: Sequence[str]) -> list[Photo]:
         rows = Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update(of=("self",))
         gone = list(rows.order_by("pk"))
         Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
-        counts.note_change(library)
+        counts.bump_revision(library)
     return gone
 
 

@@ -346,7 +346,7 @@ class Importer:
         ]
         if liked:
             set_ratings(wanted.user, liked, FULL)
-        counts.note_change(self.library)
+        counts.bump_revision(self.library)
 
     def _digested(self, photo: Photo, one: Read, entry: Entry) -> Row:
         claimed = Claimed(

@@ -102,7 +102,7 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
                     raise _Dismissed
                 done += entries_rows.apply_digests(library, rows)
                 mirror_read_stars(library, [(row["id"], row["rating"]) for row in rows])
-                counts.note_change(library)
+                counts.bump_revision(library)
         if not _led(operation_id, token).exists():
             raise _Dismissed
 

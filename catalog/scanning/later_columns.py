@@ -138,7 +138,7 @@ class Filling:
                 else:
                     doubted += same.exclude(state=Photo.State.MISSING).update(sidecars=UNREAD)
             if doubted:
-                counts.note_change(self.library)
+                counts.bump_revision(self.library)
             self.run.advance(len(read))
             self.run.checkpoint(stop=False)
         self.run.raise_if_stopped()

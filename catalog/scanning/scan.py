@@ -391,7 +391,7 @@ class Scan:
             self.counts[name] += count
         self.run.advance(done)
         self.run.checkpoint(stop=False, counts=self.counts)
-        entries_counts.note_change(self.library)
+        entries_counts.bump_revision(self.library)
 
     # -- 4 and 5: digest and apply ------------------------------------------------------------------------------------
 

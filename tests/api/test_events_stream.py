@@ -29,8 +29,8 @@ PEOPLE = (
     "'session': client.cookies['sessionid'].value}))"
 )
 CHANGE = (
-    "from catalog.models import Library; from catalog.entries.counts import note_change; "
-    "note_change(Library.objects.get()); "
+    "from catalog.models import Library; from catalog.entries.counts import bump_revision; "
+    "bump_revision(Library.objects.get()); "
 )
 STAR = (
     "from accounts.models import User; from catalog.models import Favourite, Library, Photo; from django.utils import timezone; "

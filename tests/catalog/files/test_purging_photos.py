@@ -73,7 +73,7 @@ def test_killed_between_batches_it_goes_on(library, monkeypatch):  # noqa: F811
             if len(calls) == 2:
                 raise Killed
 
-        patch.setattr("catalog.entries.counts.note_change", die)
+        patch.setattr("catalog.entries.counts.bump_revision", die)
         with pytest.raises(Killed):
             execute(operation.pk)
     assert Photo.objects.filter(state="missing").count() == 2

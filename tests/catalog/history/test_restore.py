@@ -79,7 +79,7 @@ def change_much(library, root):
     make_jpeg(root / "2024" / "2.jpg", seed=102)  # a new photo where the moved one lay
     scan(library, confirm_gone=True)
     Photo.objects.filter(library=library, filename="5.jpg").update(rating=4)
-    counts.note_change(library)
+    counts.bump_revision(library)
     scan(library)
 
 
@@ -143,7 +143,7 @@ def steps():
         (history_restore, "planned", False),
         (history_restore, "_leave_places", False),
         (history_restore, "_update", False),
-        (counts, "note_change", False),
+        (counts, "bump_revision", False),
         (counts, "refresh_counts", False),
         (publish, "publish_written", True),
         (publish, "mark_present", True),

@@ -57,7 +57,7 @@ def test_a_change_by_anybody_else_is_seen(library, reads):  # noqa: F811
     scan(library)
     photo = Photo.objects.order_by("filename")[0]
     Photo.objects.filter(pk=photo.pk).update(size_bytes=1)  # as another process does it …
-    entries_counts.note_change(library)  # … with this, in the same transaction
+    entries_counts.bump_revision(library)  # … with this, in the same transaction
     operation = scan(library)
     assert (operation.metrics["known_from_memory"], counts(operation)["changed"]) == (0, 1)
 

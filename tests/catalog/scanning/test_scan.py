@@ -451,7 +451,7 @@ def test_sqlite_copies_into_a_snapshot_what_is_else_handed_over_row_by_row(libra
     content = bytearray(database.read_bytes())
     content[4096 * 2 :] = bytes(len(content) - 4096 * 2)
     database.write_bytes(content)
-    entries_counts.note_change(library)
+    entries_counts.bump_revision(library)
     run = SimpleNamespace(token=1, still_mine=lambda: True, operation=SimpleNamespace(created_at=timezone.now()))
     with LocalSource(root) as source, pytest.raises(DatabaseError):  # as everywhere, so that a rebuild goes on without
         publish.publish_if_due(library, source, run)

@@ -276,7 +276,7 @@ def test_a_crash_right_after_marking_what_is_gone_leaves_no_stale_snapshot(libra
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(entries_counts, "note_change", die)
+        patch.setattr(entries_counts, "bump_revision", die)
         failed = scan(library)
     assert failed.state == State.FAILED
     md5 = go_on(failed).result["snapshot_md5"]

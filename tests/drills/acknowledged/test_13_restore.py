@@ -214,7 +214,7 @@ def test_a_place_that_was_taken_meanwhile_is_left_to_who_took_it(alice, root, mo
         Photo.objects.filter(library=library, filename="1.jpg").update(filename="gone.jpg")
         Photo.objects.filter(library=library, filename="0.jpg").update(filename="moved.jpg")
         make_photo(library, "1.jpg", data=b"another", on_disk=False)
-        counts.note_change(library)
+        counts.bump_revision(library)
 
     meanwhile(monkeypatch, MEANWHILE["before it switches"], act)
     restored(library, first)
@@ -238,6 +238,6 @@ def test_the_image_digests_of_known_pictures_are_kept(alice, root):
     for row, other in ((zero, one), (one, zero)):
         fields = {name: getattr(other, name) for name in ("photo_md5", "head_md5", "image_digest", "size_bytes")}
         Photo.objects.filter(pk=row.pk).update(**fields)
-    counts.note_change(library)
+    counts.bump_revision(library)
     restored(library, first)
     assert all(before.values()) and dict(Photo.objects.values_list("photo_md5", "image_digest")) == before
