@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 
 
 @contextmanager
-def repeatable_writes() -> Iterator[None]:
+def relaxed_durability() -> Iterator[None]:
     """Commit without waiting for the disk meanwhile, on SQLite: for work that is simply done again where it was lost.
 
     Nothing changes within a transaction. Other connections are as they were, and what they sync includes this one's commits.

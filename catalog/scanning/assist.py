@@ -33,7 +33,7 @@ from catalog.scanning import queue
 from catalog.scanning.digest import Digesting
 from catalog.sources.base import SourceUnavailable
 from operations import turns
-from operations.durability import repeatable_writes
+from operations.durability import relaxed_durability
 from operations.models import Operation, State, lease_length
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
                 require_source=require_source,
                 is_over=is_over,
             )
-            with repeatable_writes(), scan_decoders() as pool:
+            with relaxed_durability(), scan_decoders() as pool:
                 digesting.run(pool)
         except _Dismissed:
             pass

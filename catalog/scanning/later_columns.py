@@ -25,7 +25,7 @@ from catalog.models import Library, Photo
 from catalog.models.conditions import written_out
 from catalog.models.photo import PhotoQuerySet
 from catalog.sources.base import Source
-from operations.durability import repeatable_writes
+from operations.durability import relaxed_durability
 from operations.running import Run
 
 SHARE = 0.1
@@ -106,7 +106,7 @@ class Filling:
         until = time.monotonic() + MOST_SECONDS
         read: list[tuple[Photo, DigestResult]] = []
         flushed = time.monotonic()
-        with repeatable_writes(), scan_decoders() as pool, ExitStack() as opened:
+        with relaxed_durability(), scan_decoders() as pool, ExitStack() as opened:
             pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             for job, result in pool.digest(opened_ahead(opened, self.source, self._jobs(chosen, until), 4)):
                 read.append((job.key, result))

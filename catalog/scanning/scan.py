@@ -46,7 +46,7 @@ from catalog.scanning.later_columns import Filling
 from catalog.scanning.memory import known_entries
 from catalog.scanning.plan import Totals, too_many_gone, under
 from catalog.sources.base import Directory, Source, SourceUnavailable
-from operations.durability import repeatable_writes
+from operations.durability import relaxed_durability
 from operations.running import OperationFailed, Run
 from photolala.lib.collecting import no_cycles_expected
 
@@ -118,13 +118,13 @@ class Scan:
         has_pending = pending.exists()
         self.changed_anything = bool(dirty or vanished or has_pending or self.run.token > 1)
         if self.changed_anything:
-            with repeatable_writes(), scan_decoders() as pool, self.opened:
+            with relaxed_durability(), scan_decoders() as pool, self.opened:
                 pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
                 self.survey(pool, dirty, vanished)
                 survey_seconds = time.monotonic() - self.clock
                 self.digest(pool, pending.count())
             if not self.source.is_far:
-                with repeatable_writes():
+                with relaxed_durability():
                     breathe, fence = partial(self.run.checkpoint, force=False), partial(self.run.checkpoint, stop=False)
                     verify.settle_fresh(self.library, self.source, breathe, fence)
         Filling(self.run, self.library, self.source, self.zone, self.require_source).fill()
@@ -146,7 +146,7 @@ class Scan:
                 self.run.checkpoint(stop=False, retried=retried)
             self.run.raise_if_stopped()
         pending = Photo.objects.filter(library=self.library).undigested().count()
-        with repeatable_writes(), scan_decoders() as pool, self.opened:
+        with relaxed_durability(), scan_decoders() as pool, self.opened:
             pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
             self.digest(pool, pending)
         self.totals.found = self.totals.unchanged = entries_known.count_known(self.library)
@@ -463,7 +463,7 @@ class Scan:
 
     def finish(self, survey_seconds: float) -> dict[str, Any]:
         """Follow moves, publish the snapshot, bring the library's counts up to date; return the result."""
-        with repeatable_writes():  # what is lost of it, the next scan follows
+        with relaxed_durability():  # what is lost of it, the next scan follows
             postponed = moves.follow(self.library, self.source, self.started_at, self._count)
         self.run.raise_if_stopped()
         if self.changed_anything:

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from catalog.models import Library
 from catalog.scanning import scan as scan_module
-from operations.durability import repeatable_writes
+from operations.durability import relaxed_durability
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
 from tests.photos import make_library
@@ -26,13 +26,13 @@ def level() -> int:
 
 def test_commits_wait_for_the_disk_but_for_what_can_be_done_again() -> None:
     assert level() == FULL
-    with pytest.raises(ZeroDivisionError), repeatable_writes():
+    with pytest.raises(ZeroDivisionError), relaxed_durability():
         assert level() == (NORMAL if connection.vendor == "sqlite" else FULL)
         raise ZeroDivisionError
     assert level() == FULL
-    with transaction.atomic(), repeatable_writes():
+    with transaction.atomic(), relaxed_durability():
         assert level() == FULL
-    with repeatable_writes():
+    with relaxed_durability():
         connection.close()
     assert level() == FULL
 
