@@ -33,7 +33,7 @@ from .events import SHOWN, changes_since, star_facts
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 1.0
-BREATHE_EVERY_SECONDS = 15.0
+KEEPALIVE_EVERY_SECONDS = 15.0
 ASK_AGAIN_WHO_EVERY_SECONDS = 60.0
 MOST_LISTENERS = 1_000
 
@@ -111,7 +111,7 @@ async def _events(request: HttpRequest, user: User, first: dict[str, Any]) -> As
                 if any(changes[name] for name in ("libraries", "gone", "favorites_changed", "operations")):
                     breathed = time.monotonic()
                     yield _event(changes)
-            if time.monotonic() - breathed > BREATHE_EVERY_SECONDS:
+            if time.monotonic() - breathed > KEEPALIVE_EVERY_SECONDS:
                 breathed = time.monotonic()
                 yield b": still there\n\n"
     finally:

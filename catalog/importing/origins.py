@@ -77,14 +77,14 @@ class FolderOrigin:
 class ArchiveOrigin:
     """A ZIP archive that was sent, or that lies in a folder of this server."""
 
-    def __init__(self, wanted: Import, breathe: Callable[[], object]) -> None:
+    def __init__(self, wanted: Import, keepalive: Callable[[], object]) -> None:
         try:
             descriptor = open_upload(wanted.user_id, wanted.archive) if wanted.archive else _open_on_server(wanted)
         except OSError as error:
             raise SourceUnavailable(
                 f"The archive {wanted.source} cannot be read now: {error.strerror}. Nothing more was imported of it."
             ) from None
-        self._source = ArchiveSource(descriptor, Path(settings.DATA_DIR) / "working", breathe)
+        self._source = ArchiveSource(descriptor, Path(settings.DATA_DIR) / "working", keepalive)
 
     def walk(self) -> Iterator[Directory]:
         """Yield the folders."""
@@ -138,14 +138,14 @@ class UploadOrigin:
         """Nothing is held open."""
 
 
-def origin_of(wanted: Import, breathe: Callable[[], object] = lambda: None) -> Origin:
+def origin_of(wanted: Import, keepalive: Callable[[], object] = lambda: None) -> Origin:
     """Return where the import's files lie; the caller closes it. Raises SourceUnavailable with a sentence.
 
-    `breathe` is called while something takes long, and may raise to end it.
+    `keepalive` is called while something takes long, and may raise to end it.
     """
     if wanted.kind == Import.Kind.FOLDER:
         return FolderOrigin(wanted)
-    return ArchiveOrigin(wanted, breathe) if wanted.kind == Import.Kind.ARCHIVE else UploadOrigin(wanted)
+    return ArchiveOrigin(wanted, keepalive) if wanted.kind == Import.Kind.ARCHIVE else UploadOrigin(wanted)
 
 
 def _open_on_server(wanted: Import) -> int:

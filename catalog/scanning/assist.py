@@ -138,10 +138,10 @@ def assist(operation_id: UUID, token: int, zone: str) -> int:
     return done
 
 
-def wait_for_others(library: Library, claimed_for: str, breathe: Callable[[], Any]) -> bool:
+def wait_for_others(library: Library, claimed_for: str, keepalive: Callable[[], Any]) -> bool:
     """Wait while assistants hold all photos that still lack their digest; True if some are free, False if none are left.
 
-    What the caller itself holds under `claimed_for` (files that went away) counts as done. `breathe` is called all the
+    What the caller itself holds under `claimed_for` (files that went away) counts as done. `keepalive` is called all the
     while: it shows that this lives, and raises to stop it.
     """
     waiting = Photo.objects.filter(library=library).undigested()
@@ -149,7 +149,7 @@ def wait_for_others(library: Library, claimed_for: str, breathe: Callable[[], An
     while others.exists():
         if queue.unclaimed(others, claimed_for).exists():
             return True
-        breathe()
+        keepalive()
         time.sleep(_PAUSE_SECONDS)
     return False
 

@@ -125,8 +125,11 @@ class Scan:
                 self.digest(pool, pending.count())
             if not self.source.is_far:
                 with relaxed_durability():
-                    breathe, fence = partial(self.run.checkpoint, force=False), partial(self.run.checkpoint, stop=False)
-                    verify.settle_fresh(self.library, self.source, breathe, fence)
+                    keepalive, fence = (
+                        partial(self.run.checkpoint, force=False),
+                        partial(self.run.checkpoint, stop=False),
+                    )
+                    verify.settle_fresh(self.library, self.source, keepalive, fence)
         Filling(self.run, self.library, self.source, self.zone, self.require_source).fill()
         return self.finish(survey_seconds)
 
@@ -238,8 +241,8 @@ class Scan:
     ) -> FolderPlan | None:
         """Return the plan with those entries as changed that look unchanged but begin with other bytes."""
         same = [name for name, entry in found.items() if before.get(name) == entry]
-        breathe = partial(self.run.checkpoint, force=False, is_lasting=False)
-        altered = verify.altered_names(self.library, self.source, directory, same, breathe)
+        keepalive = partial(self.run.checkpoint, force=False, is_lasting=False)
+        altered = verify.altered_names(self.library, self.source, directory, same, keepalive)
         return self._with_altered(directory, found, plan, altered)
 
     def _with_altered(

@@ -16,37 +16,37 @@ from catalog.sources.base import Directory, Source
 from photolala.lib.digests import md5_of_file
 from photolala.lib.paths import join_path
 
-FILES_PER_BREATH = 50
+FILES_PER_KEEPALIVE = 50
 MOST_SETTLED = 20_000
 """Photos looked at once more in one scan; more than that in two seconds is left to the next scan."""
 
 
 def altered_names(
-    library: Library, source: Source, directory: Directory, names: Sequence[str], breathe: Callable[[], None]
+    library: Library, source: Source, directory: Directory, names: Sequence[str], keepalive: Callable[[], None]
 ) -> list[str]:
     """Return those of `names` whose first 4,096 bytes are no longer those of the catalog, or cannot be read.
 
-    `breathe` is called now and then: it says that this lives, and raises to stop it. Raises SourceUnavailable.
+    `keepalive` is called now and then: it says that this lives, and raises to stop it. Raises SourceUnavailable.
     """
     if not names:
         return []
     heads = known.known_heads(library, directory.path)
     altered = []
     for number, name in enumerate(names):
-        if number % FILES_PER_BREATH == 0:
-            breathe()
+        if number % FILES_PER_KEEPALIVE == 0:
+            keepalive()
         if _head_md5(source, directory.path_of(name)) != heads.get(name):
             altered.append(name)
     return altered
 
 
 def settle_fresh(
-    library: Library, source: Source, breathe: Callable[[], None], fence: Callable[[], None] = lambda: None
+    library: Library, source: Source, keepalive: Callable[[], None], fence: Callable[[], None] = lambda: None
 ) -> int:
     """Look once more at files that were read within two seconds of being written, as soon as those are over.
 
     What still has its size, time and MD5 is trusted from now on, so that the next scan need not open it; anything else,
-    and photos with sidecars, are left to that scan. Returns how many are trusted. `breathe` as above; `fence` is called in
+    and photos with sidecars, are left to that scan. Returns how many are trusted. `keepalive` as above; `fence` is called in
     each transaction that writes, and raises if this run was overtaken.
     """
     fresh = Photo.objects.filter(library=library, sidecars=doubted("")).exclude(state=Photo.State.MISSING)
@@ -55,17 +55,17 @@ def settle_fresh(
     same: list[PhotoQuerySet] = []
     for directory, filename, size_bytes, mtime_ns in list(fresh.order_by().values_list(*columns)[:MOST_SETTLED]):
         while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
-            breathe()
+            keepalive()
             time.sleep(0.1)
         path = join_path(directory, filename)
         photo_md5 = None if is_racy(mtime_ns, time.time_ns()) else _file_md5(source, path, (size_bytes, mtime_ns))
         if photo_md5:
             here = fresh.filter(directory=directory, filename=filename, photo_md5=photo_md5)
             same.append(here.filter(read_md5=photo_md5, size_bytes=size_bytes, mtime_ns=mtime_ns))
-        if len(same) >= FILES_PER_BREATH:
+        if len(same) >= FILES_PER_KEEPALIVE:
             settled += _trust(same, fence)
             same = []
-            breathe()
+            keepalive()
     return settled + _trust(same, fence)
 
 

@@ -37,12 +37,12 @@ class ArchiveSource:
     until many others were opened: then it is unpacked again.
     """
 
-    def __init__(self, descriptor: int, working: Path, breathe: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, descriptor: int, working: Path, keepalive: Callable[[], object] = lambda: None) -> None:
         """Read and judge the list of files. Raises SourceUnavailable with a sentence if nothing is read of this archive.
 
-        `breathe` is called while something is unpacked; what it raises ends that.
+        `keepalive` is called while something is unpacked; what it raises ends that.
         """
-        self._working, self._breathe = working, breathe
+        self._working, self._breathe = working, keepalive
         self._unpacked: dict[str, int] = {}
         self._file = open(descriptor, "rb")  # noqa: SIM115  (closed by close)
         try:

@@ -58,8 +58,8 @@ class _Deflate:
         return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
 
 
-def unpack(archive: BinaryIO, entry: zipfile.ZipInfo, target: BinaryIO, breathe: Callable[[], object]) -> None:
-    """Write the content of `entry` to `target`. `breathe` is called all the while, and may raise to end it.
+def unpack(archive: BinaryIO, entry: zipfile.ZipInfo, target: BinaryIO, keepalive: Callable[[], object]) -> None:
+    """Write the content of `entry` to `target`. `keepalive` is called all the while, and may raise to end it.
 
     Raises OSError: EBADMSG if the archive is damaged there or does not hold what its list says, ETIMEDOUT if it takes
     longer than its size explains, else what reading or writing raised.
@@ -75,7 +75,7 @@ def unpack(archive: BinaryIO, entry: zipfile.ZipInfo, target: BinaryIO, breathe:
     packed -= used
     data, is_hungry = b"", True
     while left:
-        breathe()
+        keepalive()
         if time.monotonic() > until:
             raise OSError(errno.ETIMEDOUT, "Unpacking it took longer than its size explains")
         if is_hungry:

@@ -235,8 +235,8 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
     slow = make_jpeg(card / "slow.jpg", seed=3)
     real_open = importer.origin_of
 
-    def origin(wanted, breathe):
-        inner = real_open(wanted, breathe)
+    def origin(wanted, keepalive):
+        inner = real_open(wanted, keepalive)
         opened = inner.open
 
         def open_one(item):

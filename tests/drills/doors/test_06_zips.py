@@ -67,8 +67,8 @@ def ends(wanted):
     return {item.path: (str(item.state), item.code) for item in wanted.items.all()}
 
 
-def source(path, breathe=lambda: None):
-    return ArchiveSource(os.open(path, os.O_RDONLY), path.parent / "working", breathe)
+def source(path, keepalive=lambda: None):
+    return ArchiveSource(os.open(path, os.O_RDONLY), path.parent / "working", keepalive)
 
 
 def refusal(path):
@@ -237,7 +237,7 @@ def test_cancelling_ends_the_unpacking_of_a_large_file(library, card, monkeypatc
             return len(data)
 
     real = archive.unpack
-    monkeypatch.setattr(archive, "unpack", lambda file, entry, _, breathe: real(file, entry, Target(), breathe))
+    monkeypatch.setattr(archive, "unpack", lambda file, entry, _, keepalive: real(file, entry, Target(), keepalive))
     operation, _ = take(library, card)
     assert operation.state == State.CANCELLED and len(written) == 1
 
