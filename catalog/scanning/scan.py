@@ -416,7 +416,7 @@ class Scan:
         self.assistants = assist.call(self.run.operation, pending, self.zone)
         try:
             digesting.run(pool)
-            while self.assistants and assist.wait_for_others(self.library, self.claimed_for, self._breathe):
+            while self.assistants and assist.wait_for_others(self.library, self.claimed_for, self._keepalive):
                 digesting.run(pool)  # what one of them gave back, or died over
         finally:
             queue.release_claims(self.library, self.claimed_for)
@@ -446,9 +446,9 @@ class Scan:
                 self._count(len(rows))
         self.run.raise_if_stopped()
         if self.assistants:
-            self._breathe()
+            self._keepalive()
 
-    def _breathe(self) -> None:
+    def _keepalive(self) -> None:
         """Now and then hold what is claimed for longer, and show how far all workers are. Raises to stop."""
         if time.monotonic() - self.counted > COUNT_SECONDS:
             queue.renew_claims(self.library, self.claimed_for)

@@ -42,7 +42,7 @@ class ArchiveSource:
 
         `keepalive` is called while something is unpacked; what it raises ends that.
         """
-        self._working, self._breathe = working, keepalive
+        self._working, self._keepalive = working, keepalive
         self._unpacked: dict[str, int] = {}
         self._file = open(descriptor, "rb")  # noqa: SIM115  (closed by close)
         try:
@@ -153,7 +153,7 @@ class ArchiveSource:
         finally:
             os.close(folder)
         with tempfile.TemporaryFile(dir=self._working, buffering=0) as copy:
-            unpack(self._file, entry, copy, self._breathe)
+            unpack(self._file, entry, copy, self._keepalive)
             moment = _mtime_ns(entry)
             os.utime(copy.fileno(), ns=(moment, moment))
             return os.dup(copy.fileno())

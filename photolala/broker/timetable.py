@@ -1,4 +1,4 @@
-"""When the schedule sends its tasks: by Celery's beat, which believes the wall clock, and which a clock that was set must not stop."""
+"""When the schedule sends its tasks: by Celery's beat, which believes the wall clock; a clock that was set does not stop it."""
 
 import time
 from typing import Any
