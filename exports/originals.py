@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Self
 
-from catalog.entries.doubts import MOST_IN_A_ROW
+from catalog.entries.read_failures import MOST_IN_A_ROW
 from catalog.models import Library
 from catalog.roots.guard import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 
-from catalog.entries.doubts import Opening
 from catalog.entries.listing import Entry, sidecar_signature
+from catalog.entries.read_failures import Opening
 from catalog.media.task import Job
 from catalog.sources.base import Directory, Source
 from catalog.sources.kinds import MEDIA_EXTENSIONS, sidecars_in

@@ -8,9 +8,9 @@ from functools import partial
 
 from catalog.cache import tree
 from catalog.entries.columns import digested_row
-from catalog.entries.doubts import Doubts, can_read_known
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from catalog.entries.listing import doubted, is_racy
+from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
 from catalog.media.pool import DecoderPool
@@ -61,13 +61,13 @@ class Digesting:
 
     def run(self, pool: DecoderPool) -> None:
         """Digest until nothing can be claimed. Raises SourceUnavailable if the source fails, not the files."""
-        doubts = Doubts(self._require_source, partial(can_read_known, self._library, self._source))
+        read_failures = ReadFailures(self._require_source, partial(can_read_known, self._library, self._source))
         rows: list[Row] = []
         flushed = time.monotonic()
         try:
             for job, result in pool.digest(opened_ahead(self._opened, self._source, self._jobs(), 4)):
                 row = self._row(job.key, result)
-                rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.photo_md5))
+                rows += read_failures.admit(job.open, result.problem, row, was_read=bool(result.photo_md5))
                 if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                     self._apply(rows)
                     rows, flushed = [], time.monotonic()
@@ -75,7 +75,7 @@ class Digesting:
             unwritten, rows = rows, []
             self._apply(unwritten)
             raise
-        self._apply([*rows, *doubts.rest()])
+        self._apply([*rows, *read_failures.flush()])
 
     def _jobs(self) -> Iterator[Job]:
         beside_of: dict[str, dict[str, tuple[dict[str, str], int]]] = {}

@@ -24,10 +24,10 @@ from catalog.entries import read_here
 from catalog.entries import taken as entries_taken
 from catalog.entries.columns import digest_columns, size_and_time, survey_columns
 from catalog.entries.decoders import scan_decoders
-from catalog.entries.doubts import Doubts, can_read_known
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from catalog.entries.last_read import rating_in
 from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, is_racy
+from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.entries.taken import BY_A_PERSON
 from catalog.history import publish
 from catalog.history import rows as history_rows
@@ -189,7 +189,7 @@ class Rebuild:
         self, pool: DecoderPool, jobs: Iterator[Job]
     ) -> Iterator[tuple[EntryRow, str, tuple[str, str] | None]]:
         """Yield the rows of files that are read whole. Raises SourceUnavailable if the source fails, not the files."""
-        doubts = Doubts(self._require_source, partial(can_read_known, self.library, self.source))
+        read_failures = ReadFailures(self._require_source, partial(can_read_known, self.library, self.source))
         for job, result in pool.facts(jobs):
             place, entry = job.key
             self.counts["read"] += 1
@@ -201,9 +201,9 @@ class Rebuild:
             told = known or result.metadata_body
             body = (result.photo_md5, told) if result.photo_md5 and told else None
             kept: Any = {"row": row, "sidecars": entry[2] if result.photo_md5 else "", "body": body}
-            for one in doubts.settle(job.open, result.problem, kept, was_read=bool(result.photo_md5)):
+            for one in read_failures.admit(job.open, result.problem, kept, was_read=bool(result.photo_md5)):
                 yield one["row"], one["sidecars"], one["body"]
-        for one in doubts.rest():
+        for one in read_failures.flush():
             yield one["row"], one["sidecars"], one["body"]
 
     def _recognised(

@@ -22,11 +22,11 @@ from catalog.entries import rows as entries_rows
 from catalog.entries.columns import surveyed_row
 from catalog.entries.counts import count_failed, first_failures
 from catalog.entries.decoders import scan_decoders
-from catalog.entries.doubts import Doubts, can_read_known
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, FolderPlan, compare
 from catalog.entries.owner_stars import mirror_read_stars
 from catalog.entries.pending_writes import ended_with_leftovers, start_writing
+from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.entries.row_locks import hold_rows_of
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
@@ -333,7 +333,7 @@ class Scan:
                 partial(entries_known.mark_directory_missing, self.library, directory, self.started_at, self.seen_at)
             )
         self.run.phase("Reading the heads of new files", self.totals.added + self.totals.changed, unit="photos")
-        doubts = Doubts(self.require_source, partial(can_read_known, self.library, self.source))
+        read_failures = ReadFailures(self.require_source, partial(can_read_known, self.library, self.source))
         rows: list[Row] = []
         flushed = time.monotonic()
         for job, result in pool.survey(opened_ahead(self.opened, self.source, self._survey_jobs(dirty), 16)):
@@ -341,11 +341,11 @@ class Scan:
             row = surveyed_row(self.library, place, entry, result, added_at=self.started_at)
             row["is_known"] = is_known
             row["is_changed"] = is_known and result.head_md5 != head_before
-            rows += doubts.settle(job.open, result.problem, row, was_read=bool(result.head_md5))
+            rows += read_failures.admit(job.open, result.problem, row, was_read=bool(result.head_md5))
             if len(rows) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                 self._write_surveyed(rows)
                 rows, flushed = [], time.monotonic()
-        self._write_surveyed([*rows, *doubts.rest()])
+        self._write_surveyed([*rows, *read_failures.flush()])
         entries_counts.refresh_counts(self.library, run=self.run)
 
     def _mark_gone(self, mark: Callable[[], int]) -> None:

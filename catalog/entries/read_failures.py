@@ -45,7 +45,7 @@ class Opening:
         return self._source.open_head(self.path) if self._head_only else self._source.open(self.path)
 
 
-class Doubts:
+class ReadFailures:
     """Holds back the rows of files that could not be read until it is clear whose fault that is.
 
     `can_read` answers whether other files, which could be read once, still can be; None if that cannot be told. It is asked
@@ -61,7 +61,7 @@ class Doubts:
         self._problem = ""
         self.gone = 0
 
-    def settle(self, opening: Any, problem: str, row: Row, *, was_read: bool) -> list[Row]:
+    def admit(self, opening: Any, problem: str, row: Row, *, was_read: bool) -> list[Row]:
         """Return the rows that may be written now. Raises SourceUnavailable if the source is at fault.
 
         A file that is no longer there gives no row: what the catalog says of it stays, and the next scan looks again.
@@ -92,7 +92,7 @@ class Doubts:
         # Of a library that was never read nothing can tell yet: perhaps a later file can be read.
         return self._release() if answer or len(self._held) >= MOST_HELD else []
 
-    def rest(self) -> list[Row]:
+    def flush(self) -> list[Row]:
         """Return the rows still held back, at the end. Raises SourceUnavailable."""
         if self._held:
             self._require_source()
