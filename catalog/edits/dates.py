@@ -20,7 +20,7 @@ from catalog.entries.pending_writes import start_writing
 from catalog.entries.row_locks import hold_photos
 from catalog.entries.taken import BY_A_PERSON, goes_into_file, taken_columns
 from catalog.files.filing import start_filing
-from catalog.files.queue import NothingToUndo, last_done, want_in_catalog_only, want_instead
+from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
 from catalog.media.dates import ImpossibleDate, check_possible
 from catalog.media.tag_changes import IN_THE_FILE, date_problem
@@ -154,7 +154,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
     for photo in photos:
         wish, write = wishes[photo.pk], open_writes.get(photo.pk)
         if write is not None:
-            (want_instead if into_files else want_in_catalog_only)(write, wish.wanted, user)
+            (retarget if into_files else want_in_catalog_only)(write, wish.wanted, user)
         elif into_files:
             new.append(_intent(library, photo, user, wish.wanted))
         assert wish.local is not None

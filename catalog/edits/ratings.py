@@ -18,7 +18,7 @@ from catalog.entries.last_read import stars_last_read
 from catalog.entries.listing import is_doubted
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.pending_writes import start_writing
-from catalog.files.queue import want_in_catalog_only, want_instead
+from catalog.files.queue import retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
 from catalog.models import Favourite, FileWrite, Library, Photo, QueuedStar
 from operations.passing import done_again
@@ -89,7 +89,7 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
                 want_in_catalog_only(write, {"rating": stars}, user)
             held.append(photo.pk)
         elif write is not None:
-            (free if _want_instead(write, photo, stars, user) else held).append(photo.pk)
+            (free if _retarget(write, photo, stars, user) else held).append(photo.pk)
         elif not _is_said_by_file(photo) or (photo.rating or 0) != stars:
             new.append(_intent(library, photo, user, stars))
             held.append(photo.pk)
@@ -128,7 +128,7 @@ def _is_said_by_file(photo: Photo) -> bool:
     return not photo.rating_held and not photo.needs_digest and not is_doubted(photo.sidecars)
 
 
-def _want_instead(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool:
+def _retarget(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool:
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written.
 
     Only what no worker ever had in hand is known to be in no file: the last one may have got further than it could tell.
@@ -139,7 +139,7 @@ def _want_instead(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool
         write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
         write.save(update_fields=["state", "finished_at"])
         return True
-    want_instead(write, {"rating": stars}, user)
+    retarget(write, {"rating": stars}, user)
     return False
 
 

@@ -26,7 +26,7 @@ def visible_writes(user: Any) -> QuerySet[FileWrite]:
     return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("way_back")
 
 
-def want_instead(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
+def retarget(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
     """Let an open write want something else, as if it was asked for now; a worker that is at it looks again in the end.
 
     Whoever follows a worker that died compares, too: the file may say what was wanted before.
@@ -41,7 +41,7 @@ def want_instead(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
 def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
     """Let an open write end where files are not written any more; a worker that is at it writes what is wanted last."""
     if write.state == FileWrite.State.WRITING:
-        want_instead(write, wanted, user)
+        retarget(write, wanted, user)
         return
     write.state, write.finished_at = FileWrite.State.SUPERSEDED, timezone.now()
     write.save(update_fields=["state", "finished_at"])

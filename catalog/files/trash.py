@@ -19,7 +19,7 @@ from catalog.files.trash_rows import TrashRefused, settle, writable_root
 from catalog.models import Library, Photo, TrashItem
 from catalog.roots import trash_folder
 from catalog.roots.told import told
-from catalog.scanning.requests import want_scan
+from catalog.scanning.requests import request_scan
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import Folder
@@ -224,7 +224,7 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
                 if key not in done.told:
                     done.refuse(key, told(library, user, f"{error}"))
     if done.count:
-        want_scan(library, user)
+        request_scan(library, user)
     return done
 
 

@@ -18,7 +18,7 @@ from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned
 from catalog.models import HashCache, Library, Photo, TrashItem
 from catalog.roots import guard, trash_folder
 from catalog.roots.reach import hold_root, source_for
-from catalog.scanning.requests import want_scan
+from catalog.scanning.requests import request_scan
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.placing import sync_folder
@@ -291,7 +291,7 @@ def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: M
     held.verify()
     if not write_restored(library, [(item, name)], mover):
         raise MoverLost
-    want_scan(library, library.owner)
+    request_scan(library, library.owner)
     return name
 
 

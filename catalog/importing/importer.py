@@ -48,7 +48,7 @@ from catalog.models import Import, ImportItem, Library, Photo, Upload
 from catalog.roots import guard
 from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import hold_root, source_for
-from catalog.scanning.requests import want_scan
+from catalog.scanning.requests import request_scan
 from catalog.sources.base import Source, SourceUnavailable
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import companions_in, sidecar_target
@@ -110,7 +110,7 @@ class Importer:
                     self._give_up(wanted, str(error))
         if self.counts[State.IMPORTED]:
             counts.refresh_counts(self.library)
-            want_scan(self.library, self.run.owner)
+            request_scan(self.library, self.run.owner)
         ends = {str(state): self.counts[state] for state in (State.IMPORTED, State.DUPLICATE, State.REJECTED)}
         if self.counts["known"]:
             logger.info("%d files were known from earlier imports and not read again (cached).", self.counts["known"])

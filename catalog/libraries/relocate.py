@@ -18,7 +18,7 @@ from catalog.models import Library, Photo
 from catalog.roots.folders import LibraryRefused, checked_folder, refuse_overlap
 from catalog.roots.locations import cache_location
 from catalog.roots.taken_folders import lock_taken_folders
-from catalog.scanning.requests import want_scan
+from catalog.scanning.requests import request_scan
 from catalog.snapshots.choose import choose_snapshot
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.pointer import POINTER_NAME, format_pointer
@@ -66,7 +66,7 @@ def relocate(library: Library, user: Any, folder: str) -> Library:
     except IntegrityError:
         raise LibraryRefused("That folder is not free. Nothing was changed.") from None
     _carry_snapshots(locked, before)
-    want_scan(locked, user)
+    request_scan(locked, user)
     locked.refresh_from_db()
     return locked
 

@@ -60,7 +60,7 @@ def start_scan(library: Library, user: Any, **params: bool) -> Operation:
     )
 
 
-def want_scan(library: Library, user: Any) -> Operation | None:
+def request_scan(library: Library, user: Any) -> Operation | None:
     """See to it that a scan of `library` begins after this moment: now, or when the one under way is done (then None)."""
     Library.objects.filter(pk=library.pk).update(scan_wanted_at=timezone.now())
     try:

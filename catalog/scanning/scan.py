@@ -139,7 +139,7 @@ class Scan:
         confirmed = bool(self.run.params.get("confirm_gone"))
         guard.check_root_is_the_same(self.library, confirmed=confirmed)
         if confirmed:
-            self._use_up_confirmation()
+            self._consume_confirmation()
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])
         retried = self.run.operation.checkpoint.get("retried")
         if retried is None:
@@ -171,19 +171,19 @@ class Scan:
                 dirty, seen_known, seen = self._compare_all()
         except SourceUnavailable:
             if confirmed:
-                self._use_up_confirmation()
+                self._consume_confirmation()
             raise
         self.is_walking = False
         self.saw_everything = True
         vanished = self._vanished(seen) if seen_known < entries_known.count_known(self.library) else []
         confirmed_before = self.run.operation.checkpoint.get("confirmed_gone", 0) - self.counts["gone"]
         if confirmed:
-            self._use_up_confirmation(confirmed_gone=self.counts["gone"] + self.totals.gone)
+            self._consume_confirmation(confirmed_gone=self.counts["gone"] + self.totals.gone)
         elif too_many_gone(self.totals.gone, self.totals.known) and self.totals.gone > confirmed_before:
             self._ask_about_gone(list(dirty), vanished)
         return dirty, vanished
 
-    def _use_up_confirmation(self, **checkpoint: Any) -> None:
+    def _consume_confirmation(self, **checkpoint: Any) -> None:
         """Forget the person's word: it was given for what was asked then, and not for what a later run may find."""
         with transaction.atomic():
             self.run.forget_param("confirm_gone")
