@@ -89,11 +89,11 @@ class RenditionWish(RequestBody):
 
 @answers_head
 class Rendition(ApiView):
-    """A film as every browser plays it."""
+    """A video as every browser plays it."""
 
     @documented(
         "photos_rendition",
-        "The film as H.264 and AAC in an MP4 of at most 1,920 px, if it was made; `Range` is honoured. 404 until it was.",
+        "The video as H.264 and AAC in an MP4 of at most 1,920 px, if it was made; `Range` is honoured. 404 until it was.",
         ANSWERS,
         errors=(401, 404, 416),
         parameters=[VERSION, *CONDITIONS],
@@ -101,7 +101,7 @@ class Rendition(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serve.serve_rendition(request._request, self._film(request, photo_id))
+        return serve.serve_rendition(request._request, self._video(request, photo_id))
 
     @documented(
         "photos_rendition_make",
@@ -112,18 +112,18 @@ class Rendition(ApiView):
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
         """Say how it stands."""
-        photo = self._film(request, photo_id)
+        photo = self._video(request, photo_id)
         body = RenditionWish(data=request.data)
         body.is_valid(raise_exception=True)
         status = renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
         return Response({"state": status.state, "progress": status.progress, "reason": status.reason})
 
-    def _film(self, request: Request, photo_id: UUID) -> serve.Stored:
+    def _video(self, request: Request, photo_id: UUID) -> serve.Stored:
         photo = serve.find(request.user, photo_id)
         if photo.asset_id:
             raise NotThere("This is on the phone only. Upload it into a library to see it here.", "on_the_device")
         if not photo.media_type.startswith("video/") or not photo.photo_md5:
-            raise NotThere("This is no film, or it was not read yet.", "no_film")
+            raise NotThere("This is no video, or it was not read yet.", "no_film")
         return photo
 
 

@@ -178,6 +178,6 @@ class PhotoDetailBody(PhotoBody):
     focal_length = serializers.FloatField(allow_null=True, help_text="Millimetres.")
     latitude = serializers.FloatField(allow_null=True)
     longitude = serializers.FloatField(allow_null=True)
-    content_identifier = serializers.CharField(help_text="What picture and film of one Live Photo share.")
+    content_identifier = serializers.CharField(help_text="What picture and video of one Live Photo share.")
     added_at = serializers.DateTimeField()
     missing_since = serializers.DateTimeField(allow_null=True)

@@ -1,4 +1,4 @@
-"""Make films that browsers cannot play into ones that they can: once for each content, when somebody wants to see it."""
+"""Make videos that browsers cannot play into ones that they can: once for each content, when somebody wants to see it."""
 
 import json
 import os
@@ -30,11 +30,11 @@ from operations.running import AlreadyActive, OperationFailed, Run, start
 from photolala.web.refusals import Problem
 
 KIND = "rendition"
-UNIT = "seconds of film"
+UNIT = "seconds of video"
 MEMORY_MIB = 900
 SECONDS = 120.0
 SECONDS_FOR_EACH_FRAME = 1.0
-"""Wall time for each frame that was made, besides. What a film says of its length buys no time."""
+"""Wall time for each frame that was made, besides. What a video says of its length buys no time."""
 SILENT_SECONDS = 120.0
 """After so long without a further frame it is ended."""
 MOST_SECONDS = 24 * 3600.0
@@ -57,13 +57,13 @@ def rendition_key(photo: Stored, *, is_read: bool) -> str:
 
 
 def _is_there(photo: Stored) -> bool:
-    """True if the cache has a rendition of the film's content. Raises CacheAway."""
+    """True if the cache has a rendition of the video's content. Raises CacheAway."""
     return reading.has(tree.rendition_name(photo.photo_md5, photo.library.source))
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How it stands with a film's rendition: `ready`, `converting` (`progress` from 0 to 1 if known) or `failed` (`reason`)."""
+    """How it stands with a video's rendition: `ready`, `converting` (`progress` from 0 to 1 if known) or `failed` (`reason`)."""
 
     state: str
     progress: float | None = None
@@ -101,12 +101,12 @@ def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> St
     return Status("converting", last.fraction)
 
 
-@operation_kind(KIND, label="Making a film playable", queue="files", starts_over=True)
+@operation_kind(KIND, label="Making a video playable", queue="files", starts_over=True)
 def run_rendition(run: Run) -> dict[str, Any]:
-    """Convert the film of `run.params["photo"]` in a shut-in process, and put it into the cache. Safe to run again."""
+    """Convert the video of `run.params["photo"]` in a shut-in process, and put it into the cache. Safe to run again."""
     photo_id = UUID(run.params["photo"])
     if not Photo.objects.visible_to(run.owner).filter(pk=photo_id).exists():
-        raise OperationFailed("The film is not there any more, or not yours to see.", "gone")
+        raise OperationFailed("The video is not there any more, or not yours to see.", "gone")
     photo = find(run.owner, photo_id)
     if read_here.is_read(photo.library, photo) and _was_there(photo):
         return {"size_bytes": 0, "was_there": True}
@@ -176,12 +176,12 @@ def _convert(run: Run, source: int, target: int) -> tuple[int, int]:
     if isinstance(said.get("width"), int) and isinstance(said.get("height"), int) and process.returncode == 0:
         run.operation.done = run.operation.total or run.operation.done
         return said["width"], said["height"]
-    sentence = str(said.get("problem") or "The conversion broke off: the film is damaged, or too large for it.")[:500]
+    sentence = str(said.get("problem") or "The conversion broke off: the video is damaged, or too large for it.")[:500]
     raise OperationFailed(f"{sentence} The original can be downloaded.", "no_rendition")
 
 
 class _Clock:
-    """Measures the time of a conversion by what was made, not by what the film says of itself."""
+    """Measures the time of a conversion by what was made, not by what the video says of itself."""
 
     def __init__(self) -> None:
         self._began = self._grew = time.monotonic()

@@ -143,13 +143,13 @@ def _serve_asset(request: HttpRequest, photo: Stored) -> HttpResponseBase:
 
 
 def serve_rendition(request: HttpRequest, photo: Stored) -> HttpResponseBase:
-    """Answer with the film as browsers play it, if it was made; NotThere else."""
+    """Answer with the video as browsers play it, if it was made; NotThere else."""
 
     def make() -> bytes:
-        raise NotThere("The film was not converted yet. POST here, and a worker does it.", "not_ready")
+        raise NotThere("The video was not converted yet. POST here, and a worker does it.", "not_ready")
 
     name = tree.rendition_name(photo.photo_md5, photo.library.source)
-    return _serve_cached(request, photo, name, make, is_film=True)
+    return _serve_cached(request, photo, name, make, is_video=True)
 
 
 def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -234,7 +234,7 @@ def serve_snapshot(request: HttpRequest, library: Library, md5: str) -> HttpResp
 
 
 def _serve_cached(
-    request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes], *, is_film: bool = False
+    request: HttpRequest, photo: Stored, name: str, make: Callable[[], bytes], *, is_video: bool = False
 ) -> HttpResponseBase:
     """Serve a JPEG (or MP4) of the cache tree; if it is missing or empty there, `make` it and store it first.
 
@@ -260,9 +260,9 @@ def _serve_cached(
         found = Cached(io.BytesIO(picture), len(picture), None)
     download = Download(
         found.size_bytes,
-        "video/mp4" if is_film else "image/jpeg",
-        etag=f"{photo.photo_md5}-mp4" if is_film else photo.photo_md5,
-        filename=_named(photo, "mp4" if is_film else "jpg"),
+        "video/mp4" if is_video else "image/jpeg",
+        etag=f"{photo.photo_md5}-mp4" if is_video else photo.photo_md5,
+        filename=_named(photo, "mp4" if is_video else "jpg"),
         cache_control=_cache_control(request, photo),
         server_path=found.path,
     )

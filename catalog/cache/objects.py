@@ -23,7 +23,7 @@ WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({"SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"})
 _NAME = re.compile(
     r"(?:(?:local|s3)/(?:(?:thumbnails|previews)/(?P<a>[0-9a-f]{2})/(?P<picture>(?P=a)[0-9a-f]{30})\.jpg"
-    r"|renditions/(?P<c>[0-9a-f]{2})/(?P<film>(?P=c)[0-9a-f]{30})\.mp4"
+    r"|renditions/(?P<c>[0-9a-f]{2})/(?P<video>(?P=c)[0-9a-f]{30})\.mp4"
     r"|metadata/(?P<b>[0-9a-f]{2})/(?P<metadata>(?P=b)[0-9a-f]{30})\.json)"
     r"|apple/(?:(?:thumbnails|previews)/[^/]+\.jpg|metadata/[^/]+\.json))"
 )
@@ -55,7 +55,7 @@ class CacheObject:
 
     @property
     def is_preview(self) -> bool:
-        """True for the lightbox's large pictures and films, which are only ever made on demand."""
+        """True for the lightbox's large pictures and videos, which are only ever made on demand."""
         return self.name.split("/", 2)[1:2] in (["previews"], ["renditions"])
 
 
@@ -85,7 +85,7 @@ def cache_objects() -> CacheObjects:
 def photo_md5_of(name: str) -> str | None:
     """Return the photo MD5 in an object's name; None where the name holds another kind of id."""
     match = _NAME.fullmatch(name)
-    return (match["picture"] or match["film"] or match["metadata"]) if match else None
+    return (match["picture"] or match["video"] or match["metadata"]) if match else None
 
 
 class FolderObjects:

@@ -49,7 +49,7 @@ def preview_name(photo_md5: str, shard: str = SHARD) -> str:
 
 
 def rendition_name(photo_md5: str, shard: str = SHARD) -> str:
-    """Return the name of a film's rendition for browsers in the cache."""
+    """Return the name of a video's rendition for browsers in the cache."""
     return _name(shard, "renditions", photo_md5, "mp4")
 
 

@@ -36,7 +36,7 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
                 continue
             item.is_sidecar = name in beside
             if not item.is_sidecar and not is_media_name(name):
-                reject(item, "unsupported", "It is neither a photo nor a film.")
+                reject(item, "unsupported", "It is neither a photo nor a video.")
             batch.append(item)
             if len(batch) >= LIST_BATCH:
                 _write(run, batch)

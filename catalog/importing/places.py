@@ -57,7 +57,7 @@ class Read:
     """Name, size and time of its sidecars in the library, by kind."""
 
     @property
-    def is_film(self) -> bool:
+    def is_video(self) -> bool:
         """True for moving pictures."""
         return self.result.media_type.startswith("video/")
 
@@ -410,7 +410,7 @@ def _number_of(sibling: ImportItem) -> int:
 
 def _shots(group: list[Read]) -> Iterator[list[Read]]:
     """Split files of one name into shots: what was taken more than a day apart only shares its name."""
-    rest = sorted(group, key=lambda one: (one.is_film, one.columns["taken_source"] in ("", "file")))
+    rest = sorted(group, key=lambda one: (one.is_video, one.columns["taken_source"] in ("", "file")))
     while rest:
         first = rest[0].columns
         shot = [

@@ -28,7 +28,7 @@ def what_is_wrong(item: ImportItem, result: DigestResult) -> tuple[str, str, str
     if extension_of(item.filename) in LISTED_ONLY and result.media_type:
         return None
     if not result.media_type and extension_of(item.filename) in MEDIA_EXTENSIONS:
-        return "corrupted", "It is no picture or film that can be read, whatever its name says.", result.problem
+        return "corrupted", "It is no picture or video that can be read, whatever its name says.", result.problem
     return "corrupted", "It is damaged, and nothing of it can be shown.", result.problem
 
 

@@ -242,7 +242,7 @@ def take_in(upload: Upload) -> None:
             )
             if not item.is_sidecar and not is_media_name(item.filename):
                 item.state, item.code = ImportItem.State.REJECTED, "unsupported"
-                item.reason, item.finished_at = "It is neither a photo nor a film.", timezone.now()
+                item.reason, item.finished_at = "It is neither a photo nor a video.", timezone.now()
             item.save()
             Import.objects.filter(pk=wanted.pk).update(finished_at=None)
             close_if_done(Import.objects.filter(pk=wanted.pk))

@@ -60,7 +60,7 @@ def leave(sender: Any, user: Any, **_: Any) -> None:
     keys |= set(QueuedStar.objects.filter(user=user).values_list("library", flat=True))
     for library in Library.objects.filter(pk__in=keys).exclude(owner=user).select_related("owner"):
         take_over(library, user, is_deleted=True)
-    _hand_over_films(user)
+    _hand_over_videos(user)
 
 
 @receiver(waiting_work_of, dispatch_uid="work that waits")
@@ -129,10 +129,10 @@ def _tell_owner(library: Library, user: Any, waiting: WaitingWork) -> None:
     )
 
 
-def _hand_over_films(user: Any) -> None:
-    """Let films that are being made playable be made for the owners of their libraries: others may wait for them, too."""
-    films = Operation.objects.filter(owner=user, kind="rendition", state__in=ACTIVE)
-    for key, photo in films.values_list("pk", "params__photo"):
+def _hand_over_videos(user: Any) -> None:
+    """Let videos that are being made playable be made for the owners of their libraries: others may wait for them, too."""
+    videos = Operation.objects.filter(owner=user, kind="rendition", state__in=ACTIVE)
+    for key, photo in videos.values_list("pk", "params__photo"):
         owner = Photo.objects.filter(pk=photo).values_list("library__owner", flat=True).first()
         if owner is not None and owner != user.pk:
             Operation.objects.filter(pk=key).update(owner=owner)

@@ -108,7 +108,7 @@ class Photo(models.Model):
         max_length=32,
         blank=True,
         db_default="",
-        help_text="Of the picture's data alone: the same for a file with other words; empty for films and where unknown.",
+        help_text="Of the picture's data alone: the same for a file with other words; empty for videos and where unknown.",
     )
     replaced_image = models.CharField(
         max_length=32,

@@ -66,6 +66,6 @@ def _has_lost_pointer(library: Library) -> bool:
         return False  # it is there
     except OSError as error:
         raise SourceUnavailable(
-            f"The file .photolala.md5 in {library.root} cannot be read now: {error.strerror or error}. Is the disk or share "
-            "well? Retry when it is."
+            f"The file .photolala.md5 in {library.root} cannot be read now: {error.strerror or error}. Check the disk or share, "
+            "then retry."
         ) from None

@@ -292,7 +292,7 @@ class Rebuild:
         if self.incomplete:
             raise OperationFailed(
                 f"Not every folder could be read ({'; '.join(self.incomplete[:3])}). The catalog is as it was; what was read is "
-                "kept. Mend it, then retry.",
+                "kept. Fix it, then retry.",
                 "incomplete",
             )
         work.forget_unseen()

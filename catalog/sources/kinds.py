@@ -180,13 +180,13 @@ def _is_one_photo(names: list[str]) -> bool:
         (
             "raw"
             if extension_of(name) in RAW_EXTENSIONS
-            else "film"
+            else "video"
             if extension_of(name) in VIDEO_EXTENSIONS
             else "picture"
         )
         for name in names
     ]
-    return len(names) == len(set(kinds)) and not {"film", "picture"} <= set(kinds)
+    return len(names) == len(set(kinds)) and not {"video", "picture"} <= set(kinds)
 
 
 class _Takeout:

@@ -128,7 +128,7 @@ class TakenOverResult(LibraryResult):
 
 
 class RenditionResult(serializers.Serializer):
-    """Of making a film playable."""
+    """Of making a video playable."""
 
     size_bytes = _count()
     width = _count()

@@ -349,13 +349,13 @@ def test_many_are_picked_out_by_mouse_and_keys_and_rated(alice, library, open_ta
     tiles, bar = page.locator(TILE), page.locator("#selection-bar")
     expect(bar).to_be_hidden()
     tiles.nth(1).hover()
-    tiles.nth(1).get_by_role("checkbox", name="Pick out").click()
-    expect(bar).to_contain_text("1 photo picked out")
+    tiles.nth(1).get_by_role("checkbox", name="Select").click()
+    expect(bar).to_contain_text("1 photo selected")
     tiles.nth(6).click(modifiers=["Shift"])  # over the end of a month
-    expect(bar).to_contain_text("6 photos picked out")
-    tiles.nth(2).click()  # while some are picked out, a click opens nothing
+    expect(bar).to_contain_text("6 photos selected")
+    tiles.nth(2).click()  # while some are selected, a click opens nothing
     tiles.nth(8).click(modifiers=["Control"])
-    expect(bar).to_contain_text("6 photos picked out")
+    expect(bar).to_contain_text("6 photos selected")
     expect(page.locator(".tile.is-selected")).to_have_count(6)
     with page.expect_response(re.compile("/bulk-favorite/")):
         bar.get_by_role("button", name="3 stars").click()
@@ -367,7 +367,7 @@ def test_many_are_picked_out_by_mouse_and_keys_and_rated(alice, library, open_ta
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+Space")
-    expect(bar).to_contain_text("2 photos picked out")
+    expect(bar).to_contain_text("2 photos selected")
     with page.expect_response(re.compile("/bulk-favorite/")):
         page.keyboard.press("5")
     assert Favourite.objects.filter(rating=5).count() == 2
@@ -436,7 +436,7 @@ def test_a_viewer_picks_out_but_cannot_delete(alice, library, open_tab):
     page.goto("/")
     page.locator(TILE).nth(0).click(modifiers=["Control"])
     bar = page.locator("#selection-bar")
-    expect(bar).to_contain_text("1 photo picked out")
+    expect(bar).to_contain_text("1 photo selected")
     expect(bar.get_by_role("button", name="Move to the trash")).to_be_hidden()
     page.locator(".tile-link").first.focus()
     page.keyboard.press("Delete")
@@ -449,7 +449,7 @@ def test_the_dates_of_what_is_picked_out(alice, library, open_tab):
     page.locator(TILE).nth(0).click(modifiers=["Control"])
     page.locator(TILE).nth(1).click()
     page.get_by_role("button", name="Dates").click()
-    expect(page.locator("main")).to_contain_text("2 photos that you picked out")
+    expect(page.locator("main")).to_contain_text("2 photos that you selected")
     page.get_by_label("Hours").fill("1")
     page.get_by_role("button", name="Show what that means").click()
     page.get_by_role("button", name="Change 2 dates").click()
@@ -468,9 +468,9 @@ def test_a_finger_that_rests_on_a_photo_picks_it_out(alice, library, open_tab):
     page.wait_for_timeout(700)
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     bar = page.locator("#selection-bar")
-    expect(bar).to_contain_text("1 photo picked out")
+    expect(bar).to_contain_text("1 photo selected")
     page.locator(TILE).nth(2).tap()
-    expect(bar).to_contain_text("2 photos picked out")
+    expect(bar).to_contain_text("2 photos selected")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.locator(".pswp")).to_have_count(0)
 

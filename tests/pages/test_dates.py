@@ -119,7 +119,7 @@ def test_photos_that_were_picked_out_and_where_their_files_go(cast, alice):
     first, second = make_photo(cast.library, "a/1.jpg"), make_photo(cast.library, "b/2.jpg")
     address = reverse("catalog:dates")
     said = {"photos": f"{first.pk},{second.pk}", "back": "/favourites/"}
-    assert "2 photos that you picked out" in alice.post(address, said).content.decode()
+    assert "2 photos that you selected" in alice.post(address, said).content.decode()
     wish = {**said, "how": "set", "first": "2011-07-09 10:00:00", "file_into": "day"}
     assert "<code>2011/2011-07-09</code>" in alice.post(address, wish).content.decode()
     done = alice.post(address, {**wish, "apply": "1"})

@@ -130,7 +130,7 @@ class Command(BaseCommand):
         except (OSError, OperationalError) as error:
             raise CommandError(
                 f"Photolala could not be prepared in {settings.DATA_DIR}: {error}. Nothing is lost. Is the disk full, the "
-                "database reachable? Mend that and start again."
+                "database reachable? Fix that and start again."
             ) from None
 
     def open_root(self, photos: Path | None) -> dict[str, str]:

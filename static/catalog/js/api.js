@@ -105,7 +105,7 @@ export const fetchPhoto = (id, signal) => get(`/photos/${id}/`, {}, signal);
 /** Set the stars that the signed-in person gives; answers `{photo_id, rating, favorited}`. */
 export const setRating = (id, rating) => post(`/photos/${id}/favorite/`, { rating });
 
-/** Let a film be made playable; answers `{state, progress, reason}`. */
+/** Let a video be made playable; answers `{state, progress, reason}`. */
 export const wantRendition = (id, again = false) => post(`/photos/${id}/rendition/`, { again });
 
 /** What has changed since the answer whose `cursor` is `after`: `libraries`, those `gone`, whether `favorites_changed`. */

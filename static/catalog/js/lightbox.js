@@ -156,7 +156,7 @@ export class Lightbox extends EventTarget {
       else void this.convert(content);
     };
     video.addEventListener("error", refuse);
-    // Of a film whose pictures it cannot decode a browser may play the sound alone, without a word.
+    // Of a video whose pictures it cannot decode a browser may play the sound alone, without a word.
     video.addEventListener("loadedmetadata", () => video.videoWidth === 0 && refuse());
     video.src = isRendition ? urls.rendition(content.data.id) : urls.original(content.data.id);
     return video;
@@ -170,7 +170,7 @@ export class Lightbox extends EventTarget {
     content.element.replaceChildren(reason);
   }
 
-  /** The browser cannot play the film: let the server make it into one that it can, and play that. */
+  /** The browser cannot play the video: let the server make it into one that it can, and play that. */
   async convert(content) {
     const isWanted = () => this.pswp.isOpen && !this.pswp.isDestroying && content.element?.isConnected;
     try {
@@ -182,7 +182,7 @@ export class Lightbox extends EventTarget {
           return content.element.replaceChildren(this.videoOf(content));
         }
         const far = progress === null ? "" : ` ${Math.floor(progress * 100)} %`;
-        this.showReason(content, `This browser cannot play the film as it is. A copy that it can play is being made …${far}`);
+        this.showReason(content, `This browser cannot play the video as it is. A copy that it can play is being made …${far}`);
         await new Promise((resolve) => setTimeout(resolve, CONVERTING_MS));
         if (!isWanted()) return undefined;
       }

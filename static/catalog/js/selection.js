@@ -1,4 +1,4 @@
-/** Photos that a person has picked out, the bar that says how many, and what can be done with all of them at once. */
+/** Photos that a person has selected, the bar that says how many, and what can be done with all of them at once. */
 
 import { post } from "photolala/api";
 import { countPhotos } from "photolala/dates";
@@ -10,7 +10,7 @@ const PER_REQUEST = 1_000;
 const MOVED_PER_REQUEST = 200; // files are moved while the request waits
 export const MOST = 10_000;
 
-/** The ids that are picked out. Dispatches "change". */
+/** The ids that are selected. Dispatches "change". */
 export class Selection extends EventTarget {
   constructor() {
     super();
@@ -26,7 +26,7 @@ export class Selection extends EventTarget {
     return this.ids.has(id);
   }
 
-  /** Pick `id` out, or put it back. `number` is its place in the whole timeline. */
+  /** Select `id`, or put it back. `number` is its place in the whole timeline. */
   toggle(id, number) {
     if (!this.ids.delete(id)) {
       if (this.ids.size >= MOST) return this.refuse();
@@ -37,7 +37,7 @@ export class Selection extends EventTarget {
     return true;
   }
 
-  /** Pick all of these out. */
+  /** Select all of these. */
   add(ids, number) {
     for (const id of ids) {
       if (this.ids.size >= MOST) {
@@ -62,7 +62,7 @@ export class Selection extends EventTarget {
   }
 
   refuse() {
-    showToast(`Up to ${countPhotos(MOST)} can be picked out at once.`, { kind: "selection" });
+    showToast(`Up to ${countPhotos(MOST)} can be selected at once.`, { kind: "selection" });
     return false;
   }
 
@@ -186,7 +186,7 @@ export class SelectionControl {
     const { size } = this.selection;
     this.root.classList.toggle("is-selecting", size > 0);
     this.bar.hidden = size === 0;
-    const words = `${countPhotos(size)} picked out`;
+    const words = `${countPhotos(size)} selected`;
     this.bar.querySelector("[data-count]").textContent = words;
     if (size) announce(words);
     this.timeline.showSelection();

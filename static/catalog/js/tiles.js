@@ -10,7 +10,7 @@ const template = document.createElement("template");
 template.innerHTML = `<div class="tile"><a class="tile-link" tabindex="-1"></a><span class="tile-badges"></span>
 <button class="tile-star" type="button" tabindex="-1"><svg viewBox="0 0 24 24" aria-hidden="true"><path
 d="m12 3.6 2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z"/></svg></button><button class="tile-check" type="button" tabindex="-1" role="checkbox" aria-checked="false"
-aria-label="Pick out"><svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="9"/><path d="m7.5 12.5 3 3 6-6.500"/></svg></button></div>`;
+aria-label="Select"><svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="9"/><path d="m7.5 12.5 3 3 6-6.500"/></svg></button></div>`;
 
 /** A tile in the page. Reads its photo from the arrays of a bucket. */
 export class Tile {

@@ -272,7 +272,7 @@ export class Timeline {
     this.tabStop = tile;
   }
 
-  /** Show on all tiles whether they are picked out. */
+  /** Show on all tiles whether they are selected. */
   showSelection() {
     for (const view of this.views.values()) {
       for (const [id, tile] of view.tiles) tile.setSelected(this.context.selection.has(id));
