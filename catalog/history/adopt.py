@@ -1,4 +1,4 @@
-"""Open a library from the catalog that its folder brings along: at once, and without believing it more than a stranger."""
+"""Adopt the catalog snapshot found in a new library's folder: untrusted input, verified row by row."""
 
 import logging
 from contextlib import closing
@@ -25,14 +25,14 @@ _COUNTED = "seeded"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class FoundCatalog:
     """What the catalog in a folder says of itself: the library's id, None if that is none, and how many entries it has."""
 
     library_id: UUID | None
     entry_count: int
 
 
-def brought_along(root: Location) -> Brought | None:
+def find_catalog(root: Location) -> FoundCatalog | None:
     """Return what the folder's catalog says of itself; None if there is none that can be used. A damaged one is set aside.
 
     Only the folder is asked: what the cache knows of it may be what somebody else had there once.
@@ -45,15 +45,15 @@ def brought_along(root: Location) -> Brought | None:
             if choice.snapshot is None:
                 return None
             with closing(choice.snapshot) as snapshot:
-                return Brought(_uuid(snapshot.header.library_id), snapshot.entry_count)
+                return FoundCatalog(_uuid(snapshot.header.library_id), snapshot.entry_count)
     except OSError as error:
         logger.warning("The catalog in %s cannot be looked at: %s", root.label, error)
         return None
 
 
-def free_id(brought: Brought | None, user: Any) -> UUID | None:
+def free_id(found: FoundCatalog | None, user: Any) -> UUID | None:
     """Return the id that the library has elsewhere, if no library of this server has it, and none of somebody else's had."""
-    key = brought.library_id if brought else None
+    key = found.library_id if found else None
     if key is None or Library.objects.filter(pk=key).exists():
         return None
     # What others did with a forgotten library is found under its id, and is not the new owner's to see.
@@ -61,8 +61,8 @@ def free_id(brought: Brought | None, user: Any) -> UUID | None:
     return None if of_others.exists() else key
 
 
-def seed_if_new(library: Library, run: Run) -> int:
-    """Let a library that was never scanned begin with the catalog that lies in its folder; return its entries.
+def adopt_if_new(library: Library, run: Run) -> int:
+    """Let a library that was never scanned begin with the catalog found in its folder; return how many entries that has.
 
     Safe to run again: once it has photos, nothing is done. All entries are read anew by the scan that follows.
     """
@@ -76,7 +76,7 @@ def seed_if_new(library: Library, run: Run) -> int:
         choice = choose_snapshot(root, Nowhere(), folder)
         if choice.snapshot is None:
             return 0
-        run.phase("Opening the catalog that the folder brings along", choice.snapshot.entry_count, unit="entries")
+        run.phase("Adopting the catalog found in the folder", choice.snapshot.entry_count, unit="entries")
         with closing(choice.snapshot) as snapshot:
             try:
                 switch_to(library, snapshot, folder, run)

@@ -31,18 +31,18 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
     values = {"time_zone": settings.TIME_ZONE, **fields}
     # Before anything of somebody else's is looked at; once more below, under the lock.
     refuse_overlap(user, real)
-    brought = adopt.brought_along(FolderLocation(real, escaped(real)))
+    found = adopt.find_catalog(FolderLocation(real, escaped(real)))
     try:
         with transaction.atomic():
             lock_taken_folders()
             refuse_overlap(user, real)
-            key = adopt.free_id(brought, user)
+            key = adopt.free_id(found, user)
             if key:
                 values["id"] = key
             library = Library.objects.create(
                 owner=user, name=title[:200], root=escape_path(os.fsencode(real)), **values
             )
-            library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
+            library.adopted_entry_count = found.entry_count if found else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
         raise LibraryRefused(NOT_ALLOWED) from None
@@ -62,16 +62,16 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
         raise LibraryRefused(str(refused)) from None
     title = (name or "").strip() or root.uri.rpartition("/")[2]
     values = {"time_zone": settings.TIME_ZONE, **fields, "ratings": Library.Ratings.DATABASE, "is_watched": False}
-    brought = adopt.brought_along(bucket_location(root.uri, is_quick=True))
+    found = adopt.find_catalog(bucket_location(root.uri, is_quick=True))
     try:
         with transaction.atomic():
             lock_taken_folders()
             _refuse_bucket_overlap(user, root)
-            key = adopt.free_id(brought, user)
+            key = adopt.free_id(found, user)
             if key:
                 values["id"] = key
             library = Library.objects.create(owner=user, name=title[:200], source="s3", root=root.uri, **values)
-            library.brought_entry_count = brought.entry_count if brought else 0  # type: ignore[attr-defined]
+            library.adopted_entry_count = found.entry_count if found else 0  # type: ignore[attr-defined]
             return library
     except IntegrityError:
         raise LibraryRefused(NOT_ALLOWED) from None

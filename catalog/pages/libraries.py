@@ -79,9 +79,9 @@ def add(request: HttpRequest) -> HttpResponse:
         )
     except folders.LibraryRefused as refused:
         return _chooser(request, wanted["folder"], error=str(refused), status=422)
-    brought = getattr(library, "brought_entry_count", 0)
-    if brought:
-        photos = "one photo" if brought == 1 else f"{brought:,} photos"
+    adopted = getattr(library, "adopted_entry_count", 0)
+    if adopted:
+        photos = "one photo" if adopted == 1 else f"{adopted:,} photos"
         messages.info(
             request,
             f"The folder brings a catalog of {photos} along. It is opened at once, and the scan makes sure of every file.",

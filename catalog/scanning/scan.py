@@ -31,7 +31,7 @@ from catalog.entries.row_locks import hold_rows_of
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
 from catalog.history import publish
-from catalog.history.adopt import seed_if_new
+from catalog.history.adopt import adopt_if_new
 from catalog.identity import moves
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
@@ -107,7 +107,7 @@ class Scan:
     def run_all(self) -> dict[str, Any]:
         """Do the six steps; raise OperationFailed with a sentence if the root needs a person's word first."""
         tree.remove_abandoned_writes()
-        if seed_if_new(self.library, self.run):
+        if adopt_if_new(self.library, self.run):
             self.library.refresh_from_db()
         zone.reread_if_changed(self.library, self.run)
         read_here.mark_those_known(self.library, self.run)

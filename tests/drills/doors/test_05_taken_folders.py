@@ -283,7 +283,7 @@ def test_what_was_taken_a_moment_before_is_seen_under_the_lock(
     def meanwhile(location: Any) -> None:
         ExportDestination.objects.create(owner=alice, name="Attic", folder=str(folder))
 
-    monkeypatch.setattr(adopt, "brought_along", meanwhile)
+    monkeypatch.setattr(adopt, "find_catalog", meanwhile)
     with pytest.raises(LibraryRefused, match="not free"):
         add_library(bob, str(folder))
     assert not Library.objects.exists()

@@ -67,7 +67,7 @@ def begin(library, monkeypatch) -> None:
 @pytest.mark.promise("S4-002", "S4-005", "S4-051")
 def test_all_can_be_browsed_before_a_file_is_read(root, alice, travelled, monkeypatch):
     library = adding.add_library(alice, str(root))
-    assert (library.pk, library.brought_entry_count) == (travelled["id"], 6)
+    assert (library.pk, library.adopted_entry_count) == (travelled["id"], 6)
     begin(library, monkeypatch)
     library.refresh_from_db()
     assert library.photo_count == 6
@@ -185,14 +185,14 @@ def test_a_truncated_catalog_is_set_aside_and_the_files_are_scanned(root, alice,
     (root / name).chmod(0o644)
     os.truncate(root / name, 5000)
     library = adding.add_library(alice, str(root))
-    assert library.brought_entry_count == 0
+    assert library.adopted_entry_count == 0
     assert scan(library).result["added"] == 6
     assert list(root.glob(f"{name}.broken-*"))
 
 
 def test_a_folder_without_a_catalog_is_as_before(root, alice):
     library = adding.add_library(alice, str(root))
-    assert library.brought_entry_count == 0
+    assert library.adopted_entry_count == 0
     assert scan(library).result["added"] == 6
 
 
@@ -218,6 +218,6 @@ def test_the_id_of_a_library_that_was_somebody_elses_is_not_taken_over(root, ali
     scan(his)
     forget.forget_library(his)
     hers = adding.add_library(alice, str(root))
-    assert (hers.pk != key, hers.brought_entry_count) == (True, 6)
+    assert (hers.pk != key, hers.adopted_entry_count) == (True, 6)
     forget.forget_library(hers)
     assert adding.add_library(bob, str(root)).pk == key
