@@ -37,7 +37,7 @@ class PhotolalaUserAdmin(UserAdmin):
         return named, {"users": len(objs)}, set(), []
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete each."""
+        """Delete each user through `User.delete`, which hands over their work."""
         for user in queryset:
             user.delete()
 

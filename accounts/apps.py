@@ -4,10 +4,9 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Users, devices, sign-in."""
+    """Registers the checks of accounts, devices and sign-in."""
 
     name = "accounts"
 
     def ready(self) -> None:
-        """Register the checks."""
         from . import checks  # noqa: F401

@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class DeviceTokenScheme(OpenApiAuthenticationExtension):
-    """`Authorization: Token …`."""
+    """Describes `Authorization: Token …` in the OpenAPI schema."""
 
     target_class = "accounts.authentication.DeviceTokenAuthentication"
     name = "deviceToken"

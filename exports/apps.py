@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ExportsConfig(AppConfig):
-    """What has left."""
+    """Registers the kinds of exports and the folders that they take."""
 
     name = "exports"
 

@@ -109,7 +109,7 @@ class OpenFolders:
         self._recorded[rel_path].append(filename)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close all folders that were opened."""
         while self._open:
             self._open.popitem()[1].folder.close()
 

@@ -144,12 +144,12 @@ class ExportDestination(models.Model):
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """Path of the destination's folder."""
         return Path(os.fsdecode(unescape_path(self.folder)))
 
     @property
     def records_folder(self) -> Path:
-        """Where its ledger is."""
+        """Folder of the export records (the ledger)."""
         return self.path / FOLDER_NAME
 
     @property

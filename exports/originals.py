@@ -78,7 +78,7 @@ class Problems:
     listed: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, path: str, reason: str) -> None:
-        """Note one."""
+        """Count a problem and list it, as long as the list is short."""
         self.count += 1
         if len(self.listed) < MOST_PROBLEMS:
             self.listed.append({"path": path, "reason": reason})
@@ -111,13 +111,11 @@ class OriginalsList:
         self.size_bytes = 0
 
     def __enter__(self) -> Self:
-        """Return itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give up the list."""
         self._spool.close()
 
     def __call__(self, row: tuple[Any, ...]) -> str | None:

@@ -38,7 +38,6 @@ class _Text(Func):
         return self.as_sql(compiler, connection, template=self.sqlite, **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Write it for PostgreSQL."""
         return self.as_sql(compiler, connection, template=self.postgresql, **context)
 
 

@@ -7,7 +7,7 @@ from django.db.models.signals import post_migrate
 
 
 class OperationsConfig(AppConfig):
-    """Long work."""
+    """Registers the signals, checks and kinds of long work."""
 
     name = "operations"
 

@@ -19,7 +19,7 @@ LINE_EVERY_SECONDS = 10.0
 
 
 def add_foreground_arguments(parser: CommandParser) -> None:
-    """Declare --json."""
+    """Add the option `--json` to a command that runs an operation."""
     parser.add_argument("--json", action="store_true", help="Print one JSON object last, and nothing else.")
 
 
@@ -91,6 +91,6 @@ class _Progress:
         self.open = True
 
     def close(self) -> None:
-        """Leave the bar's line."""
+        """End the progress bar's line, so that what follows starts on a new one."""
         if self.open:
             sys.stderr.write("\n")

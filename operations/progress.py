@@ -20,7 +20,7 @@ class Progress(Protocol):
 
 
 def quietly(items: Iterable[T], doing: str) -> Iterable[T]:
-    """Say nothing."""
+    """Report no progress: the default where no command listens."""
     return items
 
 
@@ -32,7 +32,6 @@ class CommandProgress:
         self._on_terminal = sys.stderr.isatty()
 
     def __call__(self, items: Iterable[T], doing: str) -> Iterator[T]:
-        """Yield the same items."""
         every = TERMINAL_EVERY_SECONDS if self._on_terminal else LINE_EVERY_SECONDS
         said = time.monotonic()
         was_said = False

@@ -181,7 +181,7 @@ class Run:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The operation's parameters."""
+        """The parameters with which the operation was started."""
         return self.operation.params
 
     @property

@@ -39,7 +39,6 @@ class WithHead(EndpointEnumerator):
     """Finds the verbs of a view, HEAD too where the view says how it answers that."""
 
     def get_allowed_methods(self, callback: Any) -> list[str]:
-        """Return them."""
         methods = super().get_allowed_methods(callback)
         return [*methods, "HEAD"] if hasattr(callback.cls, "head") else methods
 

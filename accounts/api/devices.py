@@ -67,7 +67,7 @@ class NewDeviceBody(DeviceBody):
 
 
 class ProfileBody(serializers.Serializer):
-    """Oneself."""
+    """The signed-in user."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
@@ -119,7 +119,6 @@ class DeviceList(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         own = Device.objects.filter(user=cast(User, request.user))
         page = paginate(own, NEWEST_FIRST, request.query_params)
@@ -135,7 +134,6 @@ class DeviceList(ApiView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Sign in."""
         body = SignIn(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
@@ -163,7 +161,7 @@ class DeviceList(ApiView):
 
 
 class DeviceDetail(ApiView):
-    """One of them."""
+    """One device of the user."""
 
     @documented(
         "devices_revoke",
@@ -172,7 +170,6 @@ class DeviceDetail(ApiView):
         errors=(401, 403, 404),
     )
     def delete(self, request: Request, device_id: UUID) -> Response:
-        """Revoke."""
         if not revoke(request.user, device_id):
             raise Http404
         return Response(status=204)
@@ -189,18 +186,16 @@ class SignOutEverywhere(ApiView):
         request=None,
     )
     def post(self, request: Request) -> Response:
-        """Do so."""
         refuse_members(request)
         cast(User, request.user).sign_out_everywhere()
         return Response(status=204)
 
 
 class Me(ApiView):
-    """Oneself."""
+    """The signed-in user's own profile."""
 
     @documented("me_retrieve", "One's own profile, and what this server can do.", {200: ProfileBody}, errors=(401,))
     def get(self, request: Request) -> Response:
-        """Return it."""
         return Response(_profile_json(request.user))
 
     @documented(
@@ -211,7 +206,6 @@ class Me(ApiView):
         request=ProfileChange,
     )
     def patch(self, request: Request) -> Response:
-        """Change it."""
         body = ProfileChange(data=request.data)
         body.is_valid(raise_exception=True)
         user = User.objects.get(pk=cast(User, request.user).pk)

@@ -29,7 +29,7 @@ ORDER = ("asset_id", "id")
 
 @extend_schema_serializer(deprecate_fields=["favorite", "favorite_changed"])
 class AssetBody(RequestBody):
-    """One asset."""
+    """An asset on a phone."""
 
     asset_id = serializers.CharField(
         max_length=importing_assets.LONGEST_ID,
@@ -75,7 +75,7 @@ class AssetBody(RequestBody):
 
 
 class AssetsBody(RequestBody):
-    """Some of them."""
+    """Assets that the device reports."""
 
     assets = AssetBody(many=True, allow_empty=False, max_length=importing_assets.MOST_AT_ONCE)  # type: ignore[call-arg]
 
@@ -89,7 +89,7 @@ class WantedBody(BulkBody):
 
 
 class AssetIds(RequestBody):
-    """Which ones."""
+    """The ids of assets that are gone from the device."""
 
     asset_ids = serializers.ListField(
         child=serializers.CharField(max_length=importing_assets.LONGEST_ID, trim_whitespace=False),
@@ -100,7 +100,7 @@ class AssetIds(RequestBody):
 
 @extend_schema_serializer(deprecate_fields=["count"])
 class RemovedBody(BulkBody):
-    """How many."""
+    """How many assets were removed."""
 
     count = serializers.IntegerField(help_text="The former name of `success_count`.")
 
@@ -130,7 +130,7 @@ class JpegBody(BaseParser):
 
 
 class DeviceIdBody(RequestBody):
-    """May be empty."""
+    """The device's stable id; the body may be empty."""
 
     device_id = serializers.CharField(
         max_length=200,
@@ -152,7 +152,6 @@ class DeviceLibrary(ApiView):
         request=DeviceIdBody,
     )
     def post(self, request: Request) -> Response:
-        """Return it."""
         body = DeviceIdBody(data=request.data)
         body.is_valid(raise_exception=True)
         device = Device.objects.filter(token=getattr(request.auth, "pk", None)).select_related("user").first()
@@ -173,7 +172,6 @@ class Assets(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         rows = Photo.objects.filter(library=_library(request, library_id)).values("id", "asset_id", "has_thumbnail")
         page = paginate(rows, ORDER, request.query_params)
@@ -192,7 +190,6 @@ class Assets(ApiView):
         request=AssetsBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Take them down."""
         library = _library(request, library_id)
         body = AssetsBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -229,7 +226,6 @@ class AssetPicture(ApiView):
         ],
     )
     def put(self, request: Request, library_id: UUID) -> Response:
-        """Keep it."""
         check_parameters(request.query_params, {"asset_id"})
         library = _library(request, library_id)
         key = request.query_params.get("asset_id", "")
@@ -251,7 +247,7 @@ class AssetPicture(ApiView):
 
 
 class AssetsRemove(ApiView):
-    """No longer there."""
+    """Remove assets that are gone from the device."""
 
     @documented(
         "assets_remove",
@@ -261,7 +257,6 @@ class AssetsRemove(ApiView):
         request=AssetIds,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Do so."""
         library = _library(request, library_id)
         body = AssetIds(data=request.data)
         body.is_valid(raise_exception=True)

@@ -49,7 +49,6 @@ class WallClock(serializers.Field):
         return Stamp(moment.replace(tzinfo=None, microsecond=0), minutes)
 
     def to_representation(self, value: Any) -> Any:
-        """Never written back."""
         return value
 
 
@@ -58,14 +57,12 @@ class Offset(serializers.Field):
     """Minutes east of UTC, written `+05:45`."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return minutes."""
         minutes = parse_offset(data[:10]) if isinstance(data, str) else None
         if minutes is None:
             raise serializers.ValidationError("Write an offset as +02:00.")
         return minutes
 
     def to_representation(self, value: Any) -> Any:
-        """Never written back."""
         return value
 
 
@@ -105,7 +102,7 @@ class DatesAnswer(BulkBody):
 
 
 class PhotoDates(ApiView):
-    """Dates for many."""
+    """Set or shift the dates of many photos."""
 
     @documented(
         "photos_dates",

@@ -27,7 +27,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class FolderBody(serializers.Serializer):
-    """A subfolder."""
+    """A subfolder and its number of photos."""
 
     name = serializers.CharField()
     path = serializers.CharField(help_text="For `directory=`.")
@@ -35,7 +35,7 @@ class FolderBody(serializers.Serializer):
 
 
 class SnapshotBody(serializers.Serializer):
-    """A published catalog file."""
+    """A published catalog snapshot."""
 
     md5 = serializers.CharField()
     entry_count = serializers.IntegerField()
@@ -56,7 +56,7 @@ SnapshotPage = page_body("SnapshotPage", SnapshotBody)
 
 
 class Entries(ApiView):
-    """One folder."""
+    """Folders and photos of one folder."""
 
     @documented(
         "libraries_entries",
@@ -69,7 +69,6 @@ class Entries(ApiView):
         ],
     )
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"directory", "limit", "cursor"})
         library = find_library(request, library_id)
         directory = read_folder(request.query_params.get("directory", ""))
@@ -81,7 +80,7 @@ class Entries(ApiView):
 
 
 class Snapshots(ApiView):
-    """The history."""
+    """The library's published snapshots."""
 
     @documented(
         "libraries_snapshots",
@@ -91,7 +90,6 @@ class Snapshots(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         library = find_library(request, library_id)
         page = paginate(Snapshot.objects.filter(library=library), NEWEST_FIRST, request.query_params)
@@ -100,7 +98,7 @@ class Snapshots(ApiView):
 
 
 class SnapshotDetail(ApiView):
-    """One of them."""
+    """One published snapshot."""
 
     @documented(
         "libraries_snapshot",
@@ -110,14 +108,13 @@ class SnapshotDetail(ApiView):
         parameters=[SNAPSHOT],
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
-        """Return it."""
         library = find_library(request, library_id)
         return Response(_snapshot_json(find_snapshot(library, md5), library.snapshot_md5))
 
 
 @answers_head
 class SnapshotFile(ApiView):
-    """Its bytes."""
+    """The bytes of a published snapshot."""
 
     @documented(
         "libraries_snapshot_file",
@@ -128,7 +125,6 @@ class SnapshotFile(ApiView):
         binary="application/vnd.sqlite3",
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> HttpResponseBase:
-        """Send it."""
         library = find_library(request, library_id)
         return serve.serve_snapshot(request._request, library, find_snapshot(library, md5).md5)
 

@@ -71,7 +71,6 @@ class Poll(ApiView):
         parameters=[query("after", "`cursor` of the answer before; leave it out at first.", format="cursor")],
     )
     def get(self, request: Request) -> Response:
-        """Return it. Three queries."""
         check_parameters(request.query_params, {"after"})
         return Response(changes_since(request.user, request.query_params.get("after", "")))
 

@@ -37,7 +37,7 @@ COLUMNS = (
 
 
 class WriteBody(serializers.Serializer):
-    """One write."""
+    """A write into a photo's file: waiting, done or failed."""
 
     id = serializers.UUIDField()
     photo = serializers.UUIDField()
@@ -97,7 +97,7 @@ class WriteList(ApiView):
 
 
 class WriteRetry(ApiView):
-    """Again, now."""
+    """Retry a failed write now."""
 
     @documented("writes_retry", "Try it again now.", {200: WriteBody}, errors=(401, 403, 404, 409))
     def post(self, request: Request, write_id: UUID) -> Response:

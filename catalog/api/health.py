@@ -33,7 +33,7 @@ _kept: tuple[Storage | None, float, str] = (None, 0.0, "")
 
 
 class Health(serializers.Serializer):
-    """How it goes."""
+    """Whether the service works, in one word."""
 
     status = serializers.ChoiceField(["ok", "failing"])
     checks = serializers.DictField(
@@ -42,19 +42,18 @@ class Health(serializers.Serializer):
 
 
 class Live(ApiView):
-    """The process answers."""
+    """Liveness: the process answers requests."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     @documented("health_live", "Whether the process answers at all.", {200: Health}, errors=(), auth=[])
     def get(self, request: Request) -> Response:
-        """Say so. No query."""
         return Response({"status": "ok"})
 
 
 class Ready(ApiView):
-    """It can work."""
+    """Readiness: database, disk and workers can be used."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
@@ -67,7 +66,6 @@ class Ready(ApiView):
         auth=[],
     )
     def get(self, request: Request) -> Response:
-        """Look, and say it."""
         checks = {"database": _database(), "cache": _cache_tree()}
         if checks["database"] == "ok":
             checks["worker"] = _worker()

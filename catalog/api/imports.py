@@ -136,11 +136,10 @@ class ImportList(ApiView):
 
 
 class ImportDetail(ApiView):
-    """One import."""
+    """One import of the user."""
 
     @documented("imports_retrieve", "How far it is.", {200: ImportBody}, errors=(401, 404))
     def get(self, request: Request, import_id: UUID) -> Response:
-        """Return it."""
         wanted = find(request.user, import_id)
         return Response(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request))
 
@@ -156,7 +155,6 @@ class ImportItems(ApiView):
         parameters=[query("state", "Only those.", enum=ImportItem.State.values), *PAGE_PARAMETERS],
     )
     def get(self, request: Request, import_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"state", "limit", "cursor"})
         wanted = find(request.user, import_id)
         rows = wanted.items.all()
@@ -168,7 +166,7 @@ class ImportItems(ApiView):
 
 
 class ImportRetry(ApiView):
-    """Again."""
+    """Retry what an import could not take in."""
 
     @documented(
         "imports_retry",
@@ -179,14 +177,13 @@ class ImportRetry(ApiView):
     )
     @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
-        """Do so."""
         wanted = _changeable(request, import_id)
         refuse_members(request)
         return Response({"count": verbs.retry(wanted, request.user)})
 
 
 class ImportStop(ApiView):
-    """No more."""
+    """Stop an import; what it took in is kept."""
 
     @documented(
         "imports_stop",
@@ -197,7 +194,6 @@ class ImportStop(ApiView):
     )
     @idempotent()
     def post(self, request: Request, import_id: UUID) -> Response:
-        """Do so."""
         wanted = _changeable(request, import_id)
         refuse_members(request)
         return Response({"count": verbs.stop(wanted)})

@@ -105,7 +105,7 @@ class StoppedBody(serializers.Serializer):
 
 
 class LibraryBody(serializers.Serializer):
-    """A library."""
+    """A library as the user may see it."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -146,7 +146,7 @@ class MemberBody(serializers.Serializer):
 
 
 class NewMember(RequestBody):
-    """Whom to let in."""
+    """The user to admit, and in what role."""
 
     username = serializers.CharField(max_length=150)
     role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.VIEWER)
@@ -250,7 +250,6 @@ class LibraryList(ApiView):
         request=NewLibrary,
     )
     def post(self, request: Request) -> Response:
-        """Add it."""
         body = NewLibrary(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = dict(body.validated_data)
@@ -262,11 +261,10 @@ class LibraryList(ApiView):
 
 
 class LibraryDetail(ApiView):
-    """One library."""
+    """One library that the user may see."""
 
     @documented("libraries_retrieve", "One library.", {200: LibraryBody}, errors=(401, 404))
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return it."""
         library = find_library(request, library_id)
         return Response(library_json(library, request.user, libraries_members.role_of(library, request.user)))
 
@@ -278,7 +276,6 @@ class LibraryDetail(ApiView):
         request=LibraryChange,
     )
     def patch(self, request: Request, library_id: UUID) -> Response:
-        """Change it."""
         library = find_own_library(request, library_id)
         body = LibraryChange(data=request.data)
         body.is_valid(raise_exception=True)
@@ -315,7 +312,6 @@ class LibraryDetail(ApiView):
         ],
     )
     def delete(self, request: Request, library_id: UUID) -> Response:
-        """Forget it."""
         check_parameters(request.query_params, {"waiting"})
         library = find_own_library(request, library_id)
         waiting = waiting_in(library)
@@ -347,7 +343,7 @@ class ScanBody(RequestBody):
 
 
 class Scan(ApiView):
-    """Look again."""
+    """Start a scan of the library."""
 
     @documented(
         "libraries_scan",
@@ -359,7 +355,6 @@ class Scan(ApiView):
     )
     @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Start it."""
         library = find_library(request, library_id)
         body = ScanBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -381,7 +376,6 @@ class Members(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         members = Membership.objects.filter(library=find_own_library(request, library_id)).select_related("user")
         page = paginate(members, ("id",), request.query_params)
@@ -395,7 +389,6 @@ class Members(ApiView):
         request=NewMember,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Add or change."""
         library = find_own_library(request, library_id)
         body = NewMember(data=request.data)
         body.is_valid(raise_exception=True)
@@ -416,7 +409,6 @@ class Members(ApiView):
         parameters=[query("user", "The user's id.", UUID, required=True)],
     )
     def delete(self, request: Request, library_id: UUID) -> Response:
-        """Remove."""
         library = find_library(request, library_id)
         text = request.query_params.get("user", "")
         if not text:

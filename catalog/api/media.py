@@ -20,7 +20,7 @@ ANSWERS: dict[int, Any] = {200: bytes, 206: bytes, 304: NOTHING}
 
 @answers_head
 class Thumbnail(ApiView):
-    """256 px."""
+    """The thumbnail, 256 px."""
 
     @documented(
         "photos_thumbnail",
@@ -31,13 +31,12 @@ class Thumbnail(ApiView):
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve.serve_thumbnail(request._request, serve.find(request.user, photo_id))
 
 
 @answers_head
 class Preview(ApiView):
-    """1,600 px."""
+    """The preview, at most 1,600 px."""
 
     @documented(
         "photos_preview",
@@ -48,13 +47,12 @@ class Preview(ApiView):
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve.serve_preview(request._request, serve.find(request.user, photo_id))
 
 
 @answers_head
 class Original(ApiView):
-    """The file."""
+    """The original file; ranges are supported."""
 
     @documented(
         "photos_original",
@@ -69,12 +67,11 @@ class Original(ApiView):
         binary="*/*",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve.serve_original(request._request, serve.find(request.user, photo_id))
 
 
 class RenditionStatus(serializers.Serializer):
-    """How it stands."""
+    """Progress of the conversion of a video."""
 
     state = serializers.ChoiceField(["ready", "converting", "failed"])
     progress = serializers.FloatField(allow_null=True, help_text="0 to 1; null while it is not known.")
@@ -82,7 +79,7 @@ class RenditionStatus(serializers.Serializer):
 
 
 class RenditionWish(RequestBody):
-    """May be empty."""
+    """No fields: the body may be empty."""
 
     again = serializers.BooleanField(required=False, default=False, help_text="Try what failed once more.")
 
@@ -100,7 +97,6 @@ class Rendition(ApiView):
         binary="video/mp4",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve.serve_rendition(request._request, self._video(request, photo_id))
 
     @documented(
@@ -111,7 +107,6 @@ class Rendition(ApiView):
         request=RenditionWish,
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Say how it stands."""
         photo = self._video(request, photo_id)
         body = RenditionWish(data=request.data)
         body.is_valid(raise_exception=True)
@@ -152,7 +147,7 @@ class MetadataBody(serializers.Serializer):
 
 @answers_head
 class Metadata(ApiView):
-    """What the file says."""
+    """All metadata that the file contains."""
 
     @documented(
         "photos_metadata",
@@ -163,5 +158,4 @@ class Metadata(ApiView):
         binary="application/json",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve.serve_metadata(request._request, request.user, photo_id)

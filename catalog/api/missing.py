@@ -43,7 +43,7 @@ class MissingBody(serializers.Serializer):
 
 
 class Missing(ApiView):
-    """Ask before sending."""
+    """Which of some contents the library lacks: asked before they are sent."""
 
     @documented(
         "libraries_missing",
@@ -55,7 +55,6 @@ class Missing(ApiView):
         request=ContentsBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Answer; nothing is changed."""
         library = find_changeable_library(request, library_id)
         body = ContentsBody(data=request.data)
         body.is_valid(raise_exception=True)

@@ -59,7 +59,7 @@ class PhotoChange(RequestBody):
 
 
 class FavouriteBody(serializers.Serializer):
-    """How a photo stands."""
+    """The user's stars of a photo."""
 
     photo_id = serializers.UUIDField()
     rating = serializers.IntegerField()
@@ -75,7 +75,7 @@ class FormerFavouriteBody(serializers.Serializer):
 
 
 class BulkRating(RequestBody):
-    """Stars for many photos."""
+    """Stars for up to 1,000 photos."""
 
     photo_ids = serializers.ListField(
         child=serializers.CharField(max_length=100), allow_empty=False, max_length=MOST_AT_ONCE
@@ -91,7 +91,7 @@ class BulkFavouriteError(BulkError):
 
 
 class BulkFavouriteBody(BulkBody):
-    """What became of them."""
+    """How many photos were rated, and why the others were not."""
 
     errors = BulkFavouriteError(many=True)  # type: ignore[assignment]
 
@@ -107,7 +107,6 @@ class PhotoList(ApiView):
         parameters=[*PARAMETERS, *PAGE_PARAMETERS],
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, NAMES | {"limit", "cursor"})
         filters = PhotoFilters.from_query(request.query_params)
         page = photo_lists.photo_page(request.user, filters, request.query_params, LIST_COLUMNS)
@@ -115,7 +114,7 @@ class PhotoList(ApiView):
 
 
 class PhotoDetail(ApiView):
-    """One photo."""
+    """One photo that the user may see."""
 
     @documented(
         "photos_retrieve",
@@ -169,7 +168,7 @@ class PhotoDetail(ApiView):
 
 
 class PhotoFavourite(ApiView):
-    """One's own star."""
+    """The user's own stars of one photo."""
 
     @documented(
         "photos_favourite",
@@ -181,7 +180,6 @@ class PhotoFavourite(ApiView):
         request=Rating,
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Toggle or set."""
         if not Photo.objects.visible_to(request.user).filter(pk=photo_id).exists():
             raise Http404
         body = Rating(data=request.data)
@@ -211,7 +209,6 @@ class FormerPhotoFavourite(Renamed, PhotoFavourite):
         deprecated=True,
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Toggle or set."""
         return super().post(request, photo_id)
 
     def body_of(self, stars: FavouriteAnswer) -> dict[str, Any]:
@@ -220,7 +217,7 @@ class FormerPhotoFavourite(Renamed, PhotoFavourite):
 
 
 class FavouriteList(ApiView):
-    """One's own favourites."""
+    """Photos with stars of the user."""
 
     @documented(
         "photos_favourites",
@@ -230,7 +227,6 @@ class FavouriteList(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).values("pk")
         own = Favourite.objects.filter(user=cast(User, request.user), photo__library__in=visible, photo__is_shown=True)
@@ -254,12 +250,11 @@ class FormerFavouriteList(Renamed, FavouriteList):
         deprecated=True,
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         return super().get(request)
 
 
 class BulkFavourite(ApiView):
-    """Stars for many."""
+    """Give many photos stars in one transaction."""
 
     @documented(
         "photos_bulk_favourite",
@@ -297,7 +292,6 @@ class FormerBulkFavourite(Renamed, BulkFavourite):
         deprecated=True,
     )
     def post(self, request: Request) -> Response:
-        """Set them."""
         return super().post(request)
 
 

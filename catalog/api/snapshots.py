@@ -55,7 +55,7 @@ class RestoreBody(RequestBody):
 
 
 class RebuildBody(RequestBody):
-    """How thoroughly."""
+    """How thoroughly the catalog is rebuilt."""
 
     full = serializers.BooleanField(
         required=False, default=False, help_text="Read every file anew, also those whose hashes are known."
@@ -71,7 +71,7 @@ class PurgeBody(RequestBody):
 
 
 class SnapshotDiff(ApiView):
-    """Two of them."""
+    """Differences of two snapshots."""
 
     @documented(
         "libraries_snapshot_diff",
@@ -84,7 +84,6 @@ class SnapshotDiff(ApiView):
         ],
     )
     def get(self, request: Request, library_id: UUID, md5: str) -> Response:
-        """Compare them."""
         check_parameters(request.query_params, {"against"})
         library = find_library(request, library_id)
         newer = find_snapshot(library, md5)
@@ -101,7 +100,7 @@ class SnapshotDiff(ApiView):
 
 
 class Restore(ApiView):
-    """Back to a snapshot."""
+    """Restore the catalog of a snapshot."""
 
     @documented(
         "libraries_restore",
@@ -113,7 +112,6 @@ class Restore(ApiView):
     )
     @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Start it."""
         library = find_own_library(request, library_id)
         body = RestoreBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -137,7 +135,6 @@ class Rebuild(ApiView):
     )
     @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Start it."""
         library = find_own_library(request, library_id)
         body = RebuildBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -159,7 +156,6 @@ class Purge(ApiView):
     )
     @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Start it."""
         library = find_own_library(request, library_id)
         body = PurgeBody(data=request.data)
         body.is_valid(raise_exception=True)

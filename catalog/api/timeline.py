@@ -41,7 +41,7 @@ class BucketPhotosBody(serializers.Serializer):
 
 
 class Buckets(ApiView):
-    """The months."""
+    """The months of the timeline with their counts."""
 
     @documented(
         "timeline_buckets",
@@ -51,7 +51,6 @@ class Buckets(ApiView):
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """Return them all."""
         check_parameters(request.query_params, NAMES)
         return Response(photo_lists.timeline_buckets(request.user, PhotoFilters.from_query(request.query_params)))
 
@@ -79,7 +78,6 @@ class Bucket(ApiView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Return the arrays."""
         check_parameters(request.query_params, NAMES | {"bucket"})
         filters = PhotoFilters.from_query(request.query_params)
         arrays = photo_lists.timeline_bucket(request.user, filters, request.query_params.getlist("bucket"))

@@ -36,7 +36,7 @@ class PhotosBody(RequestBody):
 
 
 class ItemsBody(RequestBody):
-    """Which of them."""
+    """The ids of items in the trash."""
 
     item_ids = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=trash.MOST_AT_ONCE)
 
@@ -55,7 +55,7 @@ class DoneBody(BulkBody):
 
 
 class PlacedBody(serializers.Serializer):
-    """Where it lies now."""
+    """Where a restored photo is now."""
 
     library = serializers.UUIDField()
     id = serializers.UUIDField(help_text="For `trash/restore/`.")
@@ -69,7 +69,7 @@ class TrashedBody(DoneBody):
 
 
 class TrashBody(serializers.Serializer):
-    """A deleted photo."""
+    """A deleted photo in the trash."""
 
     id = serializers.UUIDField()
     photo = serializers.UUIDField(allow_null=True)
@@ -96,7 +96,6 @@ class PhotoTrash(ApiView):
     )
     @idempotent(atomic=False)
     def post(self, request: Request) -> Response:
-        """Do it."""
         body = PhotosBody(data=request.data)
         body.is_valid(raise_exception=True)
         ids = list(dict.fromkeys(body.validated_data["photo_ids"]))
@@ -111,7 +110,7 @@ class PhotoTrash(ApiView):
 
 
 class TrashList(ApiView):
-    """What lies in it."""
+    """The items in the library's trash."""
 
     @documented(
         "libraries_trash",
@@ -121,7 +120,6 @@ class TrashList(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request, library_id: UUID) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         page = paginate(find_changeable_library(request, library_id).trash.deleted(), ORDER, request.query_params)
         return Response(envelope(page, [_item_json(item) for item in page.rows], request))
@@ -138,7 +136,6 @@ class TrashRestore(ApiView):
         request=ItemsBody,
     )
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Do it."""
         library = find_changeable_library(request, library_id)
         body = ItemsBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -149,7 +146,7 @@ class TrashRestore(ApiView):
 
 
 class TrashEmpty(ApiView):
-    """For good."""
+    """Delete the files in the trash for good."""
 
     @documented(
         "libraries_trash_empty",
@@ -161,7 +158,6 @@ class TrashEmpty(ApiView):
     )
     @idempotent()
     def post(self, request: Request, library_id: UUID) -> Response:
-        """Start it."""
         library = find_own_library(request, library_id)
         body = CountBody(data=request.data)
         body.is_valid(raise_exception=True)

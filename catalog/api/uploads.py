@@ -130,7 +130,7 @@ class TusView(ApiView):
 
 
 class UploadList(TusView):
-    """Where uploads begin."""
+    """Create uploads (tus)."""
 
     @documented(
         "uploads_create",
@@ -143,7 +143,6 @@ class UploadList(TusView):
         parameters=[VERSION_HEADER, LENGTH_HEADER, METADATA_HEADER, *ANSWERED[:-2], LOCATION],
     )
     def post(self, request: Request) -> HttpResponse:
-        """Make room for it."""
         _require_version(request)
         size = request.headers.get("Upload-Length", "")
         if not _NUMBER.fullmatch(size) or int(size) > LARGEST_BYTES:
@@ -184,7 +183,6 @@ class UploadDetail(TusView):
         parameters=[VERSION_HEADER, *ANSWERED],
     )
     def head(self, request: Request, upload_id: UUID) -> HttpResponse:
-        """Say it in headers."""
         upload = _find(request, upload_id)
         if isinstance(upload, Upload):
             upload = uploads.find_any(request.user, uploads.settle(upload).pk) or upload
@@ -235,7 +233,6 @@ class UploadDetail(TusView):
         parameters=[VERSION_HEADER],
     )
     def delete(self, request: Request, upload_id: UUID) -> HttpResponse:
-        """Remove what was sent."""
         upload = _find(request, upload_id)
         if isinstance(upload, FinishedUpload):
             raise _over(upload)

@@ -35,15 +35,15 @@ class Row(Protocol):
 
     @property
     def photo_md5(self) -> str:
-        """Read or told."""
+        """MD5 of the content, read here or told by another catalog; "" if unknown."""
 
     @property
     def read_md5(self) -> str:
-        """Read."""
+        """MD5 of the bytes that this library read; "" if it read none."""
 
     @property
     def path(self) -> str:
-        """Relative to the root."""
+        """Path relative to the root, in escaped form."""
 
 
 Kind = TypeVar("Kind", bound=Row)

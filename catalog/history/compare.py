@@ -37,7 +37,7 @@ class Difference:
     changed: list[Changed] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the API's body."""
+        """Return the difference as the API's body."""
         return {
             "older": self.older,
             "newer": self.newer,

@@ -29,7 +29,7 @@ class WaitingWork:
 
     @property
     def count(self) -> int:
-        """All of it."""
+        """Sum of everything that waits."""
         return sum(getattr(self, one.name) for one in fields(self))
 
     @property

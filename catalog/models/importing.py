@@ -67,7 +67,7 @@ class ImportItem(models.Model):
     """
 
     class State(models.TextChoices):
-        """What became of it."""
+        """Outcome of one file of an import."""
 
         WAITING = "waiting", "to come"
         PLACING = "placing", "being put into its place"

@@ -255,7 +255,7 @@ class Photo(models.Model):
 
     @property
     def is_video(self) -> bool:
-        """True for moving pictures."""
+        """True if the file is a video by its media type."""
         return self.media_type.startswith("video/")
 
     @property

@@ -34,7 +34,7 @@ class TrashItem(models.Model):
     """
 
     class State(models.TextChoices):
-        """Where it stands."""
+        """Stage of a file on its way into the trash, or back."""
 
         MOVING = "moving", "on its way into the trash"
         TRASHED = "trashed", "in the trash"

@@ -80,7 +80,7 @@ def show_writes(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def retry_write(request: HttpRequest, write_id: uuid.UUID) -> HttpResponse:
-    """Try one again now."""
+    """Retry a failed write at once, whatever its waiting time."""
     if queue.retry(_find(request, write_id), request.user):
         messages.success(request, "It is tried again now.")
     else:

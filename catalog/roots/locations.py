@@ -126,12 +126,10 @@ class StorageLocation:
             self._storage.save(self._path(name), File(file))
 
     def put_bytes(self, name: str, data: bytes) -> None:
-        """Replace the object."""
         with _as_os_errors(name):
             self._storage.save(self._path(name), ContentFile(data))
 
     def delete(self, name: str) -> None:
-        """Delete the object."""
         with _as_os_errors(name):
             self._storage.delete(self._path(name))
 

@@ -52,7 +52,7 @@ class NewDestination(DestinationChange):
 
 
 class DestinationBody(serializers.Serializer):
-    """An export destination."""
+    """A folder into which originals are exported."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -62,7 +62,7 @@ class DestinationBody(serializers.Serializer):
 
 
 class FolderExportRequest(RequestBody):
-    """What to copy there."""
+    """The library whose originals are to be copied."""
 
     library = serializers.UUIDField()
 
@@ -82,7 +82,7 @@ class RecordBody(serializers.Serializer):
 
 
 class MonthBody(serializers.Serializer):
-    """A month's summary."""
+    """How many files of a month were exported."""
 
     year = serializers.IntegerField()
     month = serializers.IntegerField()
@@ -92,7 +92,7 @@ class MonthBody(serializers.Serializer):
 
 
 class MonthList(serializers.Serializer):
-    """The months, newest first."""
+    """Months of a destination, newest first."""
 
     results = MonthBody(many=True)
 
@@ -128,7 +128,7 @@ def _saying_refusals() -> Iterator[None]:
 
 
 class DestinationList(ApiView):
-    """One's own destinations."""
+    """The user's export destinations."""
 
     @documented(
         "export_destinations_list",
@@ -138,7 +138,6 @@ class DestinationList(ApiView):
         parameters=PAGE_PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"limit", "cursor"})
         page = paginate(ExportDestination.objects.visible_to(request.user), BY_NAME, request.query_params)
         return Response(envelope(page, [_destination_json(row) for row in page.rows], request))
@@ -151,7 +150,6 @@ class DestinationList(ApiView):
         request=NewDestination,
     )
     def post(self, request: Request) -> Response:
-        """Add it."""
         body = NewDestination(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = {"name": "", "template": DEFAULT_TEMPLATE, **body.validated_data}
@@ -161,11 +159,10 @@ class DestinationList(ApiView):
 
 
 class DestinationDetail(ApiView):
-    """One of them."""
+    """One export destination."""
 
     @documented("export_destinations_retrieve", "One destination.", {200: DestinationBody}, errors=(401, 404))
     def get(self, request: Request, destination_id: UUID) -> Response:
-        """Return it."""
         return Response(_destination_json(_own(request, destination_id)))
 
     @documented(
@@ -176,7 +173,6 @@ class DestinationDetail(ApiView):
         request=DestinationChange,
     )
     def patch(self, request: Request, destination_id: UUID) -> Response:
-        """Change it."""
         destination = _own(request, destination_id)
         body = DestinationChange(data=request.data)
         body.is_valid(raise_exception=True)
@@ -195,7 +191,6 @@ class DestinationDetail(ApiView):
         errors=(401, 403, 404, 409),
     )
     def delete(self, request: Request, destination_id: UUID) -> Response:
-        """Forget it."""
         destination = _own(request, destination_id)
         running = Operation.objects.filter(active_key=destination.active_key, state__in=ACTIVE).first()
         if running is not None:
@@ -209,7 +204,7 @@ class DestinationDetail(ApiView):
 
 
 class StartFolderExport(ApiView):
-    """Copy what it lacks."""
+    """Copy to the destination what it lacks."""
 
     @documented(
         "export_destinations_export",
@@ -221,7 +216,6 @@ class StartFolderExport(ApiView):
     )
     @idempotent()
     def post(self, request: Request, destination_id: UUID) -> Response:
-        """Start it."""
         destination = _own(request, destination_id)
         body = FolderExportRequest(data=request.data)
         body.is_valid(raise_exception=True)
@@ -249,7 +243,6 @@ class Record(ApiView):
         ],
     )
     def get(self, request: Request, destination_id: UUID, asset_id: str) -> Response:
-        """Return it."""
         check_parameters(request.query_params, {"exported"})
         if len(asset_id) > LONGEST_ASSET_ID:
             raise BadRequest(f"An asset's id has at most {LONGEST_ASSET_ID} characters.", "bad_text")
@@ -274,7 +267,6 @@ class Months(ApiView):
         parameters=[query("year", "Only that year's.", int, minimum=1, maximum=9999)],
     )
     def get(self, request: Request, destination_id: UUID) -> Response:
-        """Return them."""
         check_parameters(request.query_params, {"year"})
         text = request.query_params.get("year", "")
         if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):

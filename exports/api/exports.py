@@ -42,7 +42,7 @@ class ExportDays(RequestBody):
 
 
 class NewExport(RequestBody):
-    """What to export."""
+    """Which photos to export, and in what format."""
 
     format = serializers.ChoiceField(Export.Format.choices)
     library = serializers.UUIDField(required=False, help_text="May be left out by who sees one library only.")
@@ -52,7 +52,7 @@ class NewExport(RequestBody):
 
 
 class ExportProgress(serializers.Serializer):
-    """How far it is."""
+    """Progress of an export."""
 
     photos_processed = serializers.IntegerField()
     photos_total = serializers.IntegerField(allow_null=True, help_text="Counted once, at the start.")
@@ -65,7 +65,7 @@ class ExportProgress(serializers.Serializer):
 
 
 class ExportBody(serializers.Serializer):
-    """An export."""
+    """A catalog export."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(WORDS)
@@ -140,7 +140,7 @@ def _own(request: Request, export_id: UUID) -> Export:
 
 
 class ExportList(ApiView):
-    """One's own exports."""
+    """The user's catalog exports."""
 
     @documented(
         "exports_list",
@@ -166,7 +166,6 @@ class ExportList(ApiView):
     )
     @idempotent()
     def post(self, request: Request) -> Response:
-        """Start it."""
         body = NewExport(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
@@ -188,11 +187,10 @@ class ExportList(ApiView):
 
 
 class ExportDetail(ApiView):
-    """One of them."""
+    """One catalog export."""
 
     @documented("exports_retrieve", "Progress and counts.", {200: ExportBody}, errors=(401, 404))
     def get(self, request: Request, export_id: UUID) -> Response:
-        """Return it."""
         return Response(export_json(_own(request, export_id)))
 
     @documented(
@@ -202,7 +200,6 @@ class ExportDetail(ApiView):
         errors=(401, 403, 404, 409, 503),
     )
     def delete(self, request: Request, export_id: UUID) -> Response:
-        """Delete it."""
         try:
             verbs.delete_export(_own(request, export_id))
         except verbs.ExportRefused as refused:
@@ -216,7 +213,7 @@ class ExportDetail(ApiView):
 
 @answers_head
 class ExportDownload(ApiView):
-    """Its files."""
+    """The files of an export as one ZIP."""
 
     @documented(
         "exports_download",
@@ -231,7 +228,6 @@ class ExportDownload(ApiView):
         binary="application/zip",
     )
     def get(self, request: Request, export_id: UUID) -> HttpResponseBase:
-        """Send it."""
         return serve_export(request._request, _own(request, export_id))
 
 

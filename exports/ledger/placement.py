@@ -118,11 +118,9 @@ class DestinationFolder:
         return f"{self.root}/{self.rel_path}"
 
     def __enter__(self) -> Self:
-        """Return the open folder."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the folder."""
         self.close()

@@ -258,7 +258,6 @@ class Ledger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the ledger."""
         self.close()
 
     def _make_directory(self) -> None:

@@ -141,7 +141,7 @@ def _own(request: Request, operation_id: UUID) -> Operation:
 
 
 class OperationList(ApiView):
-    """One's own."""
+    """The operations that the user started."""
 
     @documented(
         "operations_list",
@@ -158,7 +158,6 @@ class OperationList(ApiView):
         ],
     )
     def get(self, request: Request) -> Response:
-        """Return a page."""
         check_parameters(request.query_params, {"state", "limit", "cursor"})
         own = Operation.objects.visible_to(request.user).defer("checkpoint", "error_detail")
         state = request.query_params.get("state", "")
@@ -173,16 +172,15 @@ class OperationList(ApiView):
 
 
 class OperationDetail(ApiView):
-    """One of them."""
+    """One operation of the user."""
 
     @documented("operations_retrieve", "Progress, figures, result.", {200: OperationBody}, errors=(401, 404))
     def get(self, request: Request, operation_id: UUID) -> Response:
-        """Return it."""
         return Response(operation_json(_own(request, operation_id)))
 
 
 class Cancel(ApiView):
-    """Stop it."""
+    """Cancel an operation; what it has done so far is kept."""
 
     @documented(
         "operations_cancel",
@@ -193,7 +191,6 @@ class Cancel(ApiView):
     )
     @idempotent()
     def post(self, request: Request, operation_id: UUID) -> Response:
-        """Cancel."""
         operation = _own(request, operation_id)
         refuse_members(request)
         try:
@@ -204,7 +201,7 @@ class Cancel(ApiView):
 
 
 class Resume(ApiView):
-    """Let it go on."""
+    """Resume an operation that waits for a person."""
 
     @documented(
         "operations_resume",
@@ -216,7 +213,6 @@ class Resume(ApiView):
     )
     @idempotent()
     def post(self, request: Request, operation_id: UUID) -> Response:
-        """Resume."""
         operation = _own(request, operation_id)
         answer = Answer(data=request.data)
         answer.is_valid(raise_exception=True)
@@ -234,7 +230,7 @@ class Resume(ApiView):
 
 
 class Retry(Resume):
-    """Try again."""
+    """Start an operation that failed once more."""
 
     @documented(
         "operations_retry",
@@ -245,5 +241,4 @@ class Retry(Resume):
         parameters=KEYED,
     )
     def post(self, request: Request, operation_id: UUID) -> Response:
-        """Retry."""
         return super().post(request, operation_id)

@@ -37,7 +37,7 @@ class ProblemsResult(LibraryResult):
 
 
 class ScanResult(ProblemsResult):
-    """Of a scan."""
+    """Result of a scan."""
 
     operation = serializers.UUIDField(required=False)
     found = _count("Photos and videos in the folder.")
@@ -81,7 +81,7 @@ class RestoreResult(LibraryResult):
 
 
 class WriteResult(LibraryResult):
-    """Of writing into files."""
+    """Result of writing tags into files."""
 
     written = _count()
     waiting = _count()
@@ -96,7 +96,7 @@ class FilingResult(ProblemsResult):
 
 
 class ImportResult(LibraryResult):
-    """Of an import."""
+    """Result of an import run."""
 
     imported = _count()
     duplicate = _count("Files that the library had already.")
@@ -112,7 +112,7 @@ class PurgeResult(LibraryResult):
 
 
 class EmptyTrashResult(LibraryResult):
-    """Of emptying the trash."""
+    """Result of emptying a library's trash."""
 
     deleted = _count()
     freed_bytes = _count()
@@ -151,7 +151,7 @@ class ExportResult(ProblemsResult):
 
 
 class FolderExportResult(ProblemsResult):
-    """Of a folder export."""
+    """Result of an export into a folder."""
 
     operation = serializers.UUIDField(required=False)
     destination = serializers.CharField(required=False)

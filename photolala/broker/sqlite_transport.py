@@ -70,7 +70,6 @@ class Channel(virtual.Channel):
         return super().basic_consume(queue, no_ack, *args, **kwargs)
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop the consumer."""
         self._unacknowledged_queues.discard(self._tag_to_queue.get(consumer_tag, ""))
         super().basic_cancel(consumer_tag)
 

@@ -46,7 +46,6 @@ class PathsForSuperusers:
     hidden_from_others: tuple[str, ...] = ()
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Leave those columns out."""
         return self._shown(request, super().get_list_display(request))  # type: ignore[misc]
 
     def get_search_fields(self, request: HttpRequest) -> Any:
@@ -54,11 +53,9 @@ class PathsForSuperusers:
         return self._shown(request, super().get_search_fields(request))  # type: ignore[misc]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave them out."""
         return self._shown(request, super().get_readonly_fields(request, obj))  # type: ignore[misc]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave them out."""
         return self._shown(request, super().get_fields(request, obj))  # type: ignore[misc]
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:

@@ -16,7 +16,6 @@ class Renamed(ApiView):
     successor = ""
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Add the headers."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Deprecation"] = SINCE
         response["Link"] = f'<{reverse(f"api:{self.successor}", kwargs=kwargs)}>; rel="successor-version"'

@@ -18,7 +18,6 @@ class Schema(AutoSchema):
     """Declares what serializers enforce and drf-spectacular does not say."""
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
-        """Return the field's schema."""
         schema = super()._map_serializer_field(field, direction, bypass_extensions)
         if direction == "request" and isinstance(schema, dict):
             if isinstance(field, serializers.ListField | serializers.ListSerializer):

@@ -41,5 +41,4 @@ class StaticStorage(CompressedManifestStaticFilesStorage):
     """WhiteNoise's storage with that compressor."""
 
     def create_compressor(self, **kwargs: Any) -> Compressor:
-        """Return it."""
         return OnceCompressor(**kwargs)

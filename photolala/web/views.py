@@ -85,7 +85,6 @@ class AnyAccept(BaseContentNegotiation):
         return next((parser for parser in parsers if parser.media_type == kind), None)
 
     def select_renderer(self, request: Any, renderers: Iterable[Any], format_suffix: str | None = None) -> Any:
-        """Return the first renderer."""
         first = next(iter(renderers))
         return first, first.media_type
 

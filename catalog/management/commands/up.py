@@ -33,13 +33,11 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare --photos, --port, --host."""
         parser.add_argument("--photos", default="", help="A folder to add as a library of the first user, and to scan.")
         parser.add_argument("--port", default="", help="Port of the web server (8000).")
         parser.add_argument("--host", default="", help="Address to listen on (127.0.0.1; 0.0.0.0 for the network).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until Ctrl-C."""
         host = options["host"] or "127.0.0.1"
         port = self.port_number(options["port"] or "8000")
         photos = self.photos_folder(options["photos"])
@@ -156,7 +154,7 @@ class Command(BaseCommand):
             self.stdout.write(f"The scan of {library} goes on where it was." if library else "")
 
     def programs(self, host: str, port: int) -> list[Program]:
-        """Return the four programs."""
+        """Return the command lines of web server, worker, schedule and watcher."""
         python = sys.executable
         celery = [python, "-W", "ignore::UserWarning", "-m", "celery", "-q", "-A", "photolala.celery"]
         schedule = str(Path(settings.DATA_DIR) / "schedule")

@@ -20,7 +20,6 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare `list` and `run`."""
         actions = parser.add_subparsers(dest="action", required=True)
         listing = actions.add_parser("list", help="What is not in its file yet, with the reasons.")
         listing.add_argument("--json", action="store_true", help="Print one JSON object for each, and nothing else.")
