@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 db_default="",
-                help_text="Of the picture's data alone: the same for a file with other words; empty for films and where unknown.",
+                help_text="Of the picture's data alone: the same for a file with other words; empty for videos and where unknown.",
                 max_length=32,
             ),
         ),
