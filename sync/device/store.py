@@ -49,6 +49,9 @@ CREATE TABLE refused (
 """
 
 
+_IS_PENDING = "EXISTS (SELECT 1 FROM outbox WHERE outbox.type = row.type AND outbox.id = row.id)"
+
+
 class StoreProblem(Exception):
     """The store cannot be used as it is; the sentence says what to do. Nothing in it was changed."""
 
@@ -145,10 +148,17 @@ class Store:
         """Follow a scope, from zero."""
         self.db.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", (scope,))
 
-    def end_scope(self, scope: str) -> None:
-        """Forget a scope that one may see no more, with all that is only there. Edits that wait stay."""
-        for table, column in (("row", "scope"), ("staged", "scope"), ("scope", "name")):
-            self.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (scope,))  # noqa: S608 (names from this line)
+    def end_scope(self, scope: str, *, keep_pending: bool = False) -> None:
+        """Forget a scope that one may see no more, with all that is only there. Edits that wait stay.
+
+        `keep_pending` keeps what they were made on, as deleted: a restored server that lacks a whole scope gets it back by them.
+        """
+        if keep_pending:
+            self.db.execute("UPDATE row SET deleted = 1 WHERE scope = ?", (scope,))
+        spared = _IS_PENDING if keep_pending else "0"
+        self.db.execute(f"DELETE FROM row WHERE scope = ? AND NOT {spared}", (scope,))  # noqa: S608 (no input)
+        self.db.execute("DELETE FROM staged WHERE scope = ?", (scope,))
+        self.db.execute("DELETE FROM scope WHERE name = ?", (scope,))
 
     # Rows
 
@@ -178,8 +188,7 @@ class Store:
     def drop_data_of_deleted(self, type: str, id: str) -> None:
         """Let go of what was kept of a deleted thing, if no edits of it wait any more."""
         self.db.execute(
-            """UPDATE row SET data = NULL WHERE type = ? AND id = ? AND deleted
-            AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.type = row.type AND outbox.id = row.id)""",
+            f"UPDATE row SET data = NULL WHERE type = ? AND id = ? AND deleted AND NOT {_IS_PENDING}",  # noqa: S608 (no input)
             (type, id),
         )
 

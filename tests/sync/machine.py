@@ -79,6 +79,9 @@ class World:
     def things_in(self, backup):
         return set(backup.things)
 
+    def scopes(self):
+        return list(self.server.state.counters)
+
     def digest(self, scope):
         return self.server.digest("", scope).kinds
 
@@ -106,6 +109,7 @@ class SyncMachine(RuleBasedStateMachine):
         self.ids = fresh_ids()
         self.tokens = {}  # token -> note that it was written into; it must be found at the end
         self.made = set()  # things that nobody deleted
+        self.items_of = {}  # note -> its items in albums, which cannot come without it
         self.doomed = set()  # things that were deleted by somebody who had seen all, and that nobody touched since
         self.count = 0
         self.saved = None
@@ -168,7 +172,7 @@ class SyncMachine(RuleBasedStateMachine):
             return
         text = (client.get(type, id) or {}).get("content", "")
         self.tokens = {token: note for token, note in self.tokens.items() if note != id or token not in text}
-        self.made.discard((type, id))
+        self.made -= {(type, id), *self.items_of.get(id, ())}
         others = any(Outbox(other.store).of(type, id) for other in self.clients if other is not client)
         has_seen_all = client.view.base_version(type, id) == self.world.version_of(type, id)
         client.delete(type, id)
@@ -197,6 +201,8 @@ class SyncMachine(RuleBasedStateMachine):
         fields = {"albumId": album, "targetType": "note", "targetId": note, "position": "a"}
         client.create("albumItem", fields, id)
         self._touched("albumItem", id)
+        self.made.add(("albumItem", id))
+        self.items_of.setdefault(note, set()).add(("albumItem", id))
 
     @rule(number=devices, pick=picks)
     def rename_album(self, number, pick):
@@ -275,7 +281,7 @@ class SyncMachine(RuleBasedStateMachine):
         texts = [*self.world.texts_in(self.saved), *(str(edit.fields.get("content", "")) for edit in pending)]
         self.tokens = {token: id for token, id in self.tokens.items() if any(token in text for text in texts)}
         there = self.world.things_in(self.saved) | {(edit.type, edit.id) for edit in pending if edit.op == "create"}
-        self.made &= there
+        self.made = {thing for thing in self.made & there if thing[0] != "albumItem"}
         self.doomed = set()
         self.world.restore(self.saved)
 
@@ -314,6 +320,7 @@ class SyncMachine(RuleBasedStateMachine):
         live = self.world.live()
         for client in self.clients:
             assert client.status().pending_uploads == {}
+            assert set(client.store.scopes()) == set(self.world.scopes())
             for scope in client.store.scopes():
                 assert client.store.digest(scope) == self.world.digest(scope)
             assert {
@@ -325,6 +332,9 @@ class SyncMachine(RuleBasedStateMachine):
             staged = client.store.db.execute("SELECT count(*) FROM staged").fetchone()[0]
             kept = client.store.db.execute("SELECT count(*) FROM row WHERE deleted AND data IS NOT NULL").fetchone()[0]
             assert (staged, kept) == (0, 0)
+        assert all({"content", "caption"} <= set(data) for (type, _), data in live.items() if type == "note"), (
+            "not whole"
+        )
         refused = " ".join(str(edit["fields"]) for client in self.clients for edit in client.refused())
         texts = [*self.world.live_texts(), refused]
         lost = [token for token in self.tokens if not any(token in text for text in texts)]

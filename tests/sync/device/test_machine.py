@@ -6,7 +6,7 @@ By hand, with many more examples: `SYNC_EXAMPLES=100 pytest tests/sync/device/te
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.sync.examples import FACTOR
 from tests.sync.machine import SyncMachine
@@ -16,5 +16,7 @@ TestHistories.settings = settings(
     max_examples=12 * FACTOR,
     stateful_step_count=int(os.environ.get("SYNC_STEPS", "30")),
     deadline=None,
+    phases=tuple(Phase) if "SYNC_SHRINK" in os.environ else [Phase.generate],  # making a failure short takes minutes
+    database=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -1,0 +1,186 @@
+"""Faults planted into client and protocol, one at a time, to see whether the state machine finds them.
+
+`python -m tests.sync.mutants`. Each is a change of source text in a copy of the repository. Names may be given to try only those.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = {"SYNC_EXAMPLES": "12", "SYNC_STEPS": "40"}
+
+MUTANTS: dict[str, list[tuple[str, str, str]]] = {
+    "an acknowledged push moves the pull cursor": [
+        (
+            "device/pushed.py",
+            "            store.put(row)\n",
+            "            store.put(row)\n            store.db.execute('UPDATE scope SET complete = ? WHERE name = ?', (row.version, row.scope))\n",
+        )
+    ],
+    "only the last page takes effect": [
+        ("device/pulled.py", "for row in page.changes]", "for row in page.changes if not page.has_more]")
+    ],
+    "a crash loses the staged pages, but not their cursor": [
+        (
+            "device/store.py",
+            "        with self.writing():\n            version =",
+            "        with self.writing():\n            if self.db.execute('PRAGMA user_version').fetchone()[0]:\n"
+            "                self.db.execute('DELETE FROM staged')\n            version =",
+        )
+    ],
+    "a deletion takes the data from under pending edits": [
+        ("device/store.py", "THEN row.data ELSE excluded.data END", "THEN excluded.data ELSE excluded.data END")
+    ],
+    "a sent edit is collapsed": [
+        ("device/outbox.py", "while earlier and earlier[-1].mid is None:", "while earlier:"),
+    ],
+    "created and deleted is nothing, even if an earlier edit was sent": [
+        ("device/outbox.py", "if both is None and len(earlier) > 1:", "if False:")
+    ],
+    "made again and deleted is nothing, even if the server has it": [
+        (
+            "device/collapse.py",
+            "if first.op is Op.CREATE and first.base_version is None and newest is None:",
+            "if first.op is Op.CREATE:",
+        )
+    ],
+    "patches on different versions become one on the newer": [
+        ("device/collapse.py", "            raise Apart\n", "            return replace(second, fields=fields)\n")
+    ],
+    "waiting edits are rebased on what the reply says": [
+        (
+            "device/pushed.py",
+            "            store.put(row)\n",
+            "            store.put(row)\n            store.db.execute('UPDATE outbox SET base_version = ? WHERE id = ?', (row.version, row.id))\n",
+        )
+    ],
+    "edits are based on the version at the time of sending": [
+        (
+            "device/outbox.py",
+            "    return Mutation(entry.mid, entry.type, entry.id, entry.op, base,",
+            "    base = Base(2**62) if base else base\n    return Mutation(entry.mid, entry.type, entry.id, entry.op, base,",
+        )
+    ],
+    "starting over clears the outbox": [
+        (
+            "device/pulled.py",
+            '        self._db.execute("DELETE FROM staged WHERE scope = ?", (scope,))\n        self._db.execute("UPDATE scope SET staged',
+            '        self._db.execute("DELETE FROM outbox")\n        self._db.execute("DELETE FROM staged WHERE scope = ?", (scope,))\n'
+            '        self._db.execute("UPDATE scope SET staged',
+        )
+    ],
+    "a pull from zero leaves rows that are no more": [
+        ("device/pulled.py", "        if whole:\n            pending =", "        if False:\n            pending =")
+    ],
+    "a pull from zero takes the data from under pending edits": [
+        ("device/pulled.py", "{absent} AND NOT {pending}", "{absent}")
+    ],
+    "a pull from zero keeps rows of the epoch before": [
+        ("device/pulled.py", 'newer = "" if whole else', 'newer = "WHERE excluded.version > row.version" if whole else')
+    ],
+    "what was deleted for good is not sent whole": [
+        ("device/pushed.py", "        _send_whole(store, outbox, view, entry)\n", "        pass\n")
+    ],
+    "what was deleted for good is sent with the edited fields only": [
+        ("device/pushed.py", "    fields.update(entry.fields)\n", "    fields = dict(entry.fields)\n")
+    ],
+    "an edit without result counts as applied": [
+        (
+            "device/pushed.py",
+            "    if any(mutation.mid not in results for mutation in batch) or reply.acked_through < batch[-1].mid:\n        raise OtherReply\n",
+            "    for mutation in batch:\n        results.setdefault(mutation.mid, MutationResult(mutation.mid, Status.APPLIED))\n",
+        )
+    ],
+    "a page that answers another request is taken": [
+        ("device/exchange.py", "if page.since not in {None, cursor} or (", "if (")
+    ],
+    "edits keep their numbers when the server was restored": [
+        (
+            "device/exchange.py",
+            "            self._outbox.renumber(info.acked_through, keep_through=0 if is_other_device else info.acked_through)\n",
+            "",
+        )
+    ],
+    "a new epoch does not start over": [("device/exchange.py", "if widened or is_restored:", "if widened:")],
+    "a scope that the restored server lacks stays": [
+        ("device/exchange.py", "        if is_restored:  #", "        if False:  #")
+    ],
+    "what edits were made on goes with a scope that the restored server lacks": [
+        ("device/exchange.py", "keep_pending=True", "keep_pending=False")
+    ],
+    "a gap in the numbers is not closed": [
+        ("device/exchange.py", "                    raise\n", "                    raise\n                raise\n")
+    ],
+    "children are sent before their parents": [("device/outbox.py", "(0, depth, entry.seq)", "(0, -depth, entry.seq)")],
+    "numbers are not remembered": [("device/outbox.py", "        self._store.remember(next_mid=mid)\n", "")],
+    "the store is complete before the last page": [
+        ("device/pulled.py", "return complete >= version and not staged", "return complete >= version or bool(staged)")
+    ],
+    "a deletion beats edits that it has not seen": [
+        (
+            "protocol/resolvers/deletion.py",
+            "    return all(seen.covers(state) for state in states)\n",
+            "    return True\n",
+        )
+    ],
+    "what others did while an edit was on its way counts as seen": [
+        ("protocol/resolvers/merge.py", "if is_own else self.version)", "if True else self.version)")
+    ],
+    "a merge counts as the device's own edit": [
+        (
+            "protocol/resolvers/merge.py",
+            "            write[name] = decision.value\n",
+            "            write[name] = decision.value\n            own.add(name)\n",
+        )
+    ],
+    "bodies go to the last writer": [
+        ("protocol/resolvers/__init__.py", '"keep_both": keep_both.resolve,', '"keep_both": last_writer.resolve,')
+    ],
+    "a matching base is not asked for": [
+        (
+            "protocol/resolvers/deletion.py",
+            "if strict_version is not None and",
+            "if False and strict_version is not None and",
+        )
+    ],
+}
+
+
+def found_by_the_machine(patches: list[tuple[str, str, str]], folder: Path) -> bool:
+    """Plant a fault into a copy in `folder`, run the machine, and say whether it failed."""
+    shutil.copytree(REPOSITORY / "sync", folder / "sync")
+    shutil.copytree(REPOSITORY / "tests" / "sync", folder / "tests" / "sync")
+    (folder / "tests" / "__init__.py").touch()
+    for name, old, new in patches:
+        path = folder / "sync" / name
+        text = path.read_text()
+        if text.count(old) != 1:
+            raise SystemExit(f"{name} has {old!r} {text.count(old)} times: bring the table up to date.")
+        path.write_text(text.replace(old, new))
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:django", "-p", "no:cacheprovider"]
+    command += ["--import-mode=importlib", "-c", os.devnull, f"--rootdir={folder}", "tests/sync/device/test_machine.py"]
+    environment = {**os.environ, **EXAMPLES, **{name: os.environ[name] for name in EXAMPLES if name in os.environ}}
+    environment |= {"PYTHONPATH": str(folder)}
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode not in {0, 1}:
+        raise SystemExit(run.stdout + run.stderr)
+    return run.returncode == 1
+
+
+def main(names: list[str]) -> None:
+    """Try all mutants, or those named, and print what became of each."""
+    survivors = 0
+    for name in names or MUTANTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found = found_by_the_machine(MUTANTS[name], Path(folder))
+        survivors += not found
+        print(f"{'killed  ' if found else 'survived'}  {name}", flush=True)
+    print(f"{len(names or MUTANTS) - survivors} of {len(names or MUTANTS)} killed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
