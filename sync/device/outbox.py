@@ -97,6 +97,8 @@ class Outbox:
     def held(self, brake: Brake) -> int:
         """Return how many deletions wait for a confirmation before they are sent."""
         count = self._unconfirmed()
+        if count < brake.least:  # so that nothing has to be counted
+            return 0
         live = self._db.execute("SELECT count(DISTINCT id) FROM row WHERE NOT deleted").fetchone()[0]
         return count if brake.holds(count, live) else 0
 
@@ -115,10 +117,9 @@ class Outbox:
         if sent:
             return self._cut(sent, limits)
         hold = "AND (op != 'delete' OR confirmed)" if self.held(brake) else ""
-        fresh = self._ordered(list(self._select(f"WHERE mid IS NULL {hold} ORDER BY seq")))[: limits.mutations]
         mid = self._store.recall_number("next_mid", 1)
-        for entry in fresh:
-            self._db.execute("UPDATE outbox SET mid = ? WHERE seq = ?", (mid, entry.seq))
+        for seq in self._in_order(hold)[: limits.mutations]:
+            self._db.execute("UPDATE outbox SET mid = ? WHERE seq = ?", (mid, seq))
             mid += 1
         self._store.remember(next_mid=mid)
         return self._cut(list(self._select("WHERE mid IS NOT NULL ORDER BY mid LIMIT ?", limits.mutations)), limits)
@@ -196,15 +197,15 @@ class Outbox:
                 self._remove(entry)
                 self._remove_children(entry.type, entry.id)
 
-    def _ordered(self, entries: Sequence[Entry]) -> list[Entry]:
-        parents = {name: kind.parents for name, kind in self._store.kinds().items()}
-        generations = depths(parents)
-
-        def place(entry: Entry) -> tuple[int, int, int]:
-            depth = generations.get(entry.type, 0)
-            return (1, -depth, entry.seq) if entry.op is Op.DELETE else (0, depth, entry.seq)
-
-        return sorted(entries, key=place)
+    def _in_order(self, hold: str) -> list[int]:
+        """Return the numbers of all edits that were not sent, in the order in which they may be."""
+        generations = depths({name: kind.parents for name, kind in self._store.kinds().items()})
+        places = []
+        query = f"SELECT seq, type, op FROM outbox WHERE mid IS NULL {hold}"  # noqa: S608 (no input)
+        for seq, type, op in self._db.execute(query):
+            depth = generations.get(type, 0)
+            places.append((1, -depth, seq) if op == Op.DELETE else (0, depth, seq))
+        return [seq for _, _, seq in sorted(places)]
 
     def _cut(self, entries: Sequence[Entry], limits: Limits) -> list[Mutation]:
         """Return as many mutations as one push may carry, and at least one."""

@@ -40,7 +40,7 @@ def apply_reply(store: Store, batch: list[Mutation], reply: PushReply, result: S
 def _settle(
     store: Store, outbox: Outbox, view: View, entry: Entry, outcome: MutationResult, result: SyncResult, at_ms: int
 ) -> None:
-    if outcome.status is Status.REJECTED and outcome.reason == GONE and entry.op is not Op.DELETE:
+    if outcome.status is Status.REJECTED and outcome.reason == GONE and entry.op is Op.PATCH:
         _send_whole(store, outbox, view, entry)
     elif outcome.status in {Status.REJECTED, Status.MISSING_REF}:
         outbox.refuse(entry, outcome.reason or outcome.status.value, outcome.detail or "", at_ms)

@@ -20,13 +20,14 @@ from tests.sync.reference_server import ReferenceServer, Session, fresh_ids
 DEVICES = 3
 devices = st.integers(0, DEVICES - 1)
 picks = st.integers(0, 30)
-fault_plans = st.lists(st.sampled_from(FAULTS), max_size=6)
+fault_plans = st.lists(st.sampled_from(("none",) * len(FAULTS) + FAULTS), max_size=8)
+"""Half of the calls go well, so that some histories come to the later pages of a pull."""
 
 
 class World:
     """A server under test. This one is the reference server; the methods are what the machine needs of any."""
 
-    page_rows = 3
+    page_rows = 2
     most_mutations = 3
 
     def __init__(self):
@@ -139,6 +140,11 @@ class SyncMachine(RuleBasedStateMachine):
         self.clients[number].create("note", {"content": token, "caption": token}, id)
         self.tokens[token] = id
         self.made.add(("note", id))
+
+    @rule(number=devices)
+    def write_several_notes(self, number):
+        for _ in range(4):
+            self.write_note(number)
 
     @rule(number=devices, pick=picks)
     def append_to_note(self, number, pick):

@@ -11,7 +11,16 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXAMPLES = {"SYNC_EXAMPLES": "12", "SYNC_STEPS": "40"}
+RUN = """
+import os
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from tests.sync.machine import SyncMachine
+run_state_machine_as_test(SyncMachine, settings=settings(
+    max_examples=int(os.environ.get("SYNC_HISTORIES", "150")), stateful_step_count=40, deadline=None,
+    phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck),
+))
+"""
 
 MUTANTS: dict[str, list[tuple[str, str, str]]] = {
     "an acknowledged push moves the pull cursor": [
@@ -115,7 +124,7 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
     "a gap in the numbers is not closed": [
         ("device/exchange.py", "                    raise\n", "                    raise\n                raise\n")
     ],
-    "children are sent before their parents": [("device/outbox.py", "(0, depth, entry.seq)", "(0, -depth, entry.seq)")],
+    "children are sent before their parents": [("device/outbox.py", "(0, depth, seq)", "(0, -depth, seq)")],
     "numbers are not remembered": [("device/outbox.py", "        self._store.remember(next_mid=mid)\n", "")],
     "the store is complete before the last page": [
         ("device/pulled.py", "return complete >= version and not staged", "return complete >= version or bool(staged)")
@@ -161,10 +170,8 @@ def found_by_the_machine(patches: list[tuple[str, str, str]], folder: Path) -> b
         if text.count(old) != 1:
             raise SystemExit(f"{name} has {old!r} {text.count(old)} times: bring the table up to date.")
         path.write_text(text.replace(old, new))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--noconftest", "-p", "no:django", "-p", "no:cacheprovider"]
-    command += ["--import-mode=importlib", "-c", os.devnull, f"--rootdir={folder}", "tests/sync/device/test_machine.py"]
-    environment = {**os.environ, **EXAMPLES, **{name: os.environ[name] for name in EXAMPLES if name in os.environ}}
-    environment |= {"PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", RUN]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if run.returncode not in {0, 1}:
         raise SystemExit(run.stdout + run.stderr)

@@ -79,6 +79,22 @@ def test_bodies_that_are_too_long_together_become_two_notes(phone, tablet, share
     assert sorted(phone.notes().values()) == sorted(tablet.notes().values()) == ["p" * 3000, "t" * 3000]
 
 
+@pytest.mark.promise("S1-X03")
+def test_after_the_local_edit_was_kept_the_next_one_is_no_conflict(phone, tablet, shared, server):
+    tablet.skew_ms = 1000
+    phone.write(shared, caption="phone")
+    tablet.write(shared, caption="tablet")
+    phone.sync()
+    assert tablet.sync().conflicts_resolved == 0
+    assert server.live()["note", shared]["caption"] == "tablet"
+    for turn in range(3):
+        tablet.write(shared, caption=f"tablet {turn}")
+        result = tablet.sync()
+        assert (result.success, result.uploaded_items, result.conflicts_resolved) == (True, 1, 0)
+    settle(phone)
+    assert phone.client.get("note", shared)["caption"] == "tablet 2"
+
+
 def test_a_merge_is_edited_on_without_another_conflict(phone, tablet, shared):
     phone.write(shared, content="p")
     tablet.write(shared, content="t")

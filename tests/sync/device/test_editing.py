@@ -12,12 +12,14 @@ from sync.protocol.messages import Op
 C, U, D = Op.CREATE, Op.PATCH, Op.DELETE
 
 
+@pytest.mark.promise("S1-030")
 def test_what_is_written_is_there_at_once_and_after_a_restart(phone):
     id = phone.note("milk")
     phone.write(id, content="milk, bread")
     phone.restart()
     assert phone.notes() == {id: "milk, bread"}
     assert phone.pending() == {"note": 1}
+    assert [(edit.type, edit.id) for edit in Outbox(phone.client.store).of("note", id)] == [("note", id)]
 
 
 def test_an_edit_needs_no_server(phones, server):

@@ -12,6 +12,7 @@ from sync.device.client import Client
 from sync.device.retry import STEPS_MS, delay_ms
 from sync.device.store import StoreProblem
 from sync.device.transport import NotAllowed, ServerFault, Unavailable
+from sync.protocol.messages import MutationResult, Status
 from tests.sync.reference_server import Session
 
 
@@ -41,6 +42,14 @@ def test_a_result_says_what_was_done_and_what_was_not(phone, tablet, server):
             "retryable": True,
         }
     ]
+    assert phone.client.status().to_wire() == {
+        "isEnabled": True, "lastSyncTime": server.now, "pendingUploads": {}, "refused": 0, "heldDeletions": 0,
+        "isSyncing": False, "nextTryTime": server.now + 1000, "hasErrors": True,
+        "lastError": {
+            "type": "NETWORK_ERROR", "message": "The server cannot be reached. Edits are kept and sent later.",
+            "cause": "", "retryable": True,
+        },
+    }  # fmt: skip
 
 
 @pytest.mark.promise("S1-064")
@@ -96,7 +105,7 @@ def test_a_part_that_was_done_before_a_failure_counts(phone, server):
 
 
 @pytest.mark.promise("S1-U19")
-def test_waits_grow_to_an_hour_with_jitter():
+def test_waits_grow_to_an_hour_with_jitter_and_what_is_refused_for_good_is_kept(phone, server, monkeypatch):
     assert [delay_ms(failures, lambda: 0.5) // 1000 for failures in range(1, 12)] == [
         1, 2, 4, 8, 16, 30, 300, 1800, 3600, 3600, 3600,
     ]  # fmt: skip
@@ -104,6 +113,14 @@ def test_waits_grow_to_an_hour_with_jitter():
         assert (delay_ms(failures, lambda: 0), delay_ms(failures, lambda: 1)) == (round(step * 0.8), round(step * 1.2))
     dice = random.Random(1).random
     assert len({delay_ms(1, dice) for _ in range(20)}) > 10
+    refusal = lambda device, m, seen: MutationResult(m.mid, Status.REJECTED, reason="no", detail="No.")  # noqa: E731
+    monkeypatch.setattr(server, "_result", refusal)
+    id = phone.note("my words")
+    phone.sync()
+    phone.restart()
+    [kept] = phone.client.refused()
+    assert (kept["id"], kept["reason"], "my words" in kept["fields"]) == (id, "no", True)
+    assert phone.client.status().next_try_ms is None
 
 
 def test_a_server_may_ask_for_a_longer_wait():

@@ -137,6 +137,7 @@ def collected(server, *ids):
     server.collect()
 
 
+@pytest.mark.promise("S1-X05")
 def test_a_cursor_below_the_floor_starts_over_and_finds_what_is_gone(phone, tablet, server):
     kept, gone = phone.note("kept"), phone.note("gone")
     phone.sync()

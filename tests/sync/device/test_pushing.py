@@ -236,6 +236,7 @@ def test_another_device_of_the_same_person_takes_over_the_outbox(phone, server):
     assert sorted(phone.notes().values()) == ["a", "b"]
 
 
+@pytest.mark.promise("S1-X01")
 def test_acknowledging_does_not_move_the_pull_cursor(phone, tablet, server):
     other = tablet.note("tablet")
     tablet.sync()
