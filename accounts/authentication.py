@@ -4,13 +4,16 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from django.db import OperationalError
+from django.contrib.auth import get_user
+from django.db import OperationalError, close_old_connections
+from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import APIException, AuthenticationFailed
+from rest_framework.request import Request
 
 from . import schema  # noqa: F401 - describes this class in the API's schema; only a server needs either
-from .models import Device
+from .models import Device, User
 
 logger = logging.getLogger(__name__)
 SEEN_EVERY = timedelta(minutes=5)
@@ -44,3 +47,18 @@ def _note_seen(token: Any) -> None:
             due.update(last_seen_at=now)
     except OperationalError:  # a long transaction holds the lock: the note is not worth the answer
         logger.warning("It could not be noted that a device was seen.", exc_info=True)
+
+
+def person_behind(request: HttpRequest) -> User | None:
+    """Return the active user behind the token or the session of a long request, asked for anew: it may have ended meanwhile."""
+    close_old_connections()
+    if request.headers.get("Authorization"):
+        try:
+            found = DeviceTokenAuthentication().authenticate(Request(request))
+        except APIException:
+            return None
+        user = found[0] if found else None
+    else:
+        request.session = type(request.session)(request.session.session_key)  # as it is now
+        user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None

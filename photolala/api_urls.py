@@ -64,5 +64,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("operations.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("exports.api.urls")),
+    path("sync/", include("sync.api.urls")),
     re_path(r"^.*/$", NothingHere.as_view(), name="nothing"),
 ]

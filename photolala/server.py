@@ -15,7 +15,7 @@ from django.db import close_old_connections
 from photolala.web.receiver import Receiver
 from photolala.wsgi import application as site
 
-EVENTS = "/api/v1/events/"
+EVENTS = frozenset({"/api/v1/events/", "/api/v1/sync/events/"})
 MOST_FILES = 65_536
 
 
@@ -43,7 +43,7 @@ application = Receiver(
     site,
     settings.WEB_THREADS,
     EventsHandler(),
-    EVENTS.__eq__,
+    EVENTS.__contains__,
     Path(tempfile.gettempdir()),
     release=close_old_connections,
 )

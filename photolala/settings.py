@@ -77,6 +77,7 @@ try:
     }
     CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or broker_url(str(DATA_DIR / "broker.sqlite3"))
     _redis_cache = env.url("PHOTOLALA_REDIS_CACHE", ("redis", "rediss"))
+    SYNC_RESOLVERS = env.pairs("PHOTOLALA_SYNC_RESOLVERS")  # "note.content" -> name of a resolver (docs/sync.md)
     TIME_ZONE = env.time_zone("PHOTOLALA_TIME_ZONE", "UTC")  # the zone that new libraries start with
     LOG_LEVEL = env.choice("PHOTOLALA_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 except BadSetting as error:
@@ -88,6 +89,7 @@ INSTALLED_APPS = [
     "changes",
     "catalog",
     "exports",
+    "sync",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -293,11 +295,7 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # a traceback would come a character to 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for a night
 CELERY_TASK_DEFAULT_QUEUE = "files"
-CELERY_TASK_ROUTES = {
-    "operations.*": {"queue": "files"},
-    "catalog.*": {"queue": "files"},
-    "changes.*": {"queue": "files"},
-}
+CELERY_TASK_ROUTES = {name: {"queue": "files"} for name in ("operations.*", "changes.*", "catalog.*", "sync.*")}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -352,6 +350,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.tasks.go_on",
         "schedule": Every(60.0),
         "options": {"expires": 59.0},
+    },
+    "forget what devices pushed long ago": {
+        "task": "sync.tasks.forget_old_mutations",
+        "schedule": Every(24 * 3600.0),
+        "options": {"expires": 3600.0},
     },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",

@@ -25,5 +25,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.pages.urls")),
     path("", include("operations.pages.urls")),
     path("", include("exports.pages.urls")),
+    path("", include("sync.pages.urls")),
     path("", include("catalog.pages.urls")),
 ]

@@ -13,20 +13,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user
 from django.db import Error, close_old_connections
 from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from rest_framework.exceptions import APIException
-from rest_framework.request import Request
 
-from accounts.authentication import DeviceTokenAuthentication
+from accounts.authentication import person_behind
 from accounts.models import User
 from catalog.models import Favourite, Library, Membership
 from operations.models import ACTIVE, Operation
+from photolala.web.answers import problem_response
 from photolala.web.outages import outage_of
-from photolala.web.problem_types import problem_body
-from photolala.web.problems import CONTENT_TYPE
 from photolala.web.refusals import BadRequest
 
 from .events import SHOWN, changes_since, star_facts
@@ -74,17 +70,17 @@ bell = Bell()
 async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Tell what changed as long as somebody listens: `data:` holds what `events/poll?after=` would answer."""
     if request.method != "GET":
-        return _problem(405, "Only GET is answered here.")
-    user = await sync_to_async(_who)(request)
+        return problem_response(405, "Only GET is answered here.")
+    user = await sync_to_async(person_behind)(request)
     if user is None:
-        return _problem(401, "Sign in, or send `Authorization: Token …` of a device.")
+        return problem_response(401, "Sign in, or send `Authorization: Token …` of a device.")
     if bell.listeners >= MOST_LISTENERS:
-        return _problem(503, "Too many listen already; use events/poll.")
+        return problem_response(503, "Too many listen already; use events/poll.")
     cursor = request.headers.get("Last-Event-ID", "") or request.GET.get("after", "")
     try:
         first = await sync_to_async(_changes)(user, cursor)
     except BadRequest as error:
-        return _problem(400, str(error.detail))
+        return problem_response(400, str(error.detail))
     response = StreamingHttpResponse(_events(request, user, first), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -101,7 +97,7 @@ async def _events(request: HttpRequest, user: User, first: dict[str, Any]) -> As
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             now = await bell.look()
             if time.monotonic() - asked > ASK_AGAIN_WHO_EVERY_SECONDS:
-                if await sync_to_async(_who)(request) != user:
+                if await sync_to_async(person_behind)(request) != user:
                     return  # signed out, or the device was revoked
                 asked = time.monotonic()
             if now != rung:
@@ -144,34 +140,15 @@ def _signature() -> tuple[Any, ...]:
     return (libraries, *star_facts(Favourite.objects.all()), *members.values(), *operations.values())
 
 
-def _who(request: HttpRequest) -> User | None:
-    """Return the active user behind the token or the session, asked for anew."""
-    close_old_connections()
-    if request.headers.get("Authorization"):
-        try:
-            found = DeviceTokenAuthentication().authenticate(Request(request))
-        except APIException:
-            return None
-        user = found[0] if found else None
-    else:
-        request.session = type(request.session)(request.session.session_key)  # as it is now: it may have been ended
-        user = get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
-
-
 def failed(request: HttpRequest) -> HttpResponse:
     """Say that this went wrong, without a page."""
     error = sys.exc_info()[1]
     outage = outage_of(error) if error is not None else None
     if outage is not None:
-        return _problem(outage.status, outage.sentence)
-    return _problem(500, "Something unexpected went wrong; the log says more.")
+        return problem_response(outage.status, outage.sentence)
+    return problem_response(500, "Something unexpected went wrong; the log says more.")
 
 
 async def nothing(request: HttpRequest) -> HttpResponse:
     """Say that this process serves nothing else."""
-    return _problem(404, "There is nothing here but /api/v1/events/.")
-
-
-def _problem(status: int, sentence: str) -> HttpResponse:
-    return HttpResponse(json.dumps(problem_body(status, sentence)), status=status, content_type=CONTENT_TYPE)
+    return problem_response(404, "There is nothing here but /api/v1/events/.")

@@ -62,6 +62,16 @@ class Environment:
         """Return a list: the parts between `separator`, without blanks and empty parts."""
         return [part.strip() for part in self.text(name).split(separator) if part.strip()]
 
+    def pairs(self, name: str) -> dict[str, str]:
+        """Return what is written as `a=b,c=d`."""
+        found = {}
+        for word in self.words(name):
+            key, sign, value = (part.strip() for part in word.partition("="))
+            if not (key and sign and value):
+                raise BadSetting(f"{name}: {word!r} is no pair. Write name=value, with commas between several.")
+            found[key] = value
+        return found
+
     def origins(self, name: str) -> list[str]:
         """Return the origins of web pages that are named (`https://app.example.org`), or `["*"]` for all."""
         named = self.words(name)

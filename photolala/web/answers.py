@@ -24,6 +24,11 @@ _UNEXPECTED = "Something unexpected went wrong. What was done before stays; the 
 _OF_OTHER_BODY = ("Content-Length", "Content-Disposition", "Content-Encoding", "ETag", "Last-Modified")
 
 
+def problem_response(status: int, sentence: str) -> HttpResponse:
+    """Return a problem object, for code that no view of the web framework answers for."""
+    return HttpResponse(json.dumps(problem_body(status, sentence)), status=status, content_type=PROBLEM)
+
+
 class ApiProblemsMiddleware:
     """Turns errors below `/api/` that no view described (wrong host, unknown version, 416, 500) into problem details.
 

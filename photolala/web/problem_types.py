@@ -132,6 +132,16 @@ TYPES: dict[str, ProblemType] = {
     "elsewhere": _type("The export was written to another folder", 409),
     "at_work": _type("It is at work; cancel that first", 409),
     "not_deleted": _type("Its files cannot be deleted now", 503),
+    # Sync
+    "start_over": _type("Pull again from the beginning; what waits to be pushed stays", 410),
+    "scope_ended": _type("What it names is not shared with you any more", 410),
+    "out_of_sequence": _type("Mutations before these are missing, or a number was used for another one", 409),
+    "malformed": _type("It is not what the protocol of sync describes", 400),
+    "no_device": _type("Only a device that signed in may do this", 403),
+    "other_device": _type("The id is not that of the device that asks", 403),
+    "bad_scope": _type("That is no scope", 400),
+    "bad_types": _type("There is no such type of things in this scope", 400),
+    "decided": _type("The conflict is decided already", 409),
     "records_unreadable": _type("The records of the destination cannot be read", 503),
 }
 

@@ -14,6 +14,7 @@ from accounts.models import Device
 from catalog.models import Favourite, FileWrite, Import, ImportItem, Photo, PhotoMetadata, Snapshot, Upload
 from exports.models import Export, ExportDestination
 from operations.models import Operation
+from sync.models import Conflict
 from tests.factories import PASSWORD, make_photo
 
 from .conftest import API, Cast, client_of
@@ -74,6 +75,7 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
         "device_id": answer.json()["id"],
         "md5": md5,
         "asset_id": str(photo.pk),
+        "conflict_id": conflict_of(cast, photo),
         **exported_things(cast, tmp_path),
     }
 
@@ -85,6 +87,12 @@ def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     destination = ExportDestination.objects.create(owner=cast.alice, name=SECRET, folder=str(folder))
     return {"export_id": str(export.pk), "destination_id": str(destination.pk)}
+
+
+def conflict_of(cast: Cast, photo: Photo) -> str:
+    """A conflict of alice's."""
+    about = {"kind": "photo", "object_id": photo.pk, "scope": f"library:{cast.library.pk}", "field": "caption"}
+    return str(Conflict.objects.create(user=cast.alice, mine=SECRET, theirs=SECRET, **about).pk)
 
 
 def filled(route: str, things: dict[str, str]) -> str:
@@ -105,7 +113,7 @@ def facts() -> list[Any]:
     """Everything of alice's that charlie's requests must not change."""
     return [
         list(model.objects.order_by("pk").values())
-        for model in (Photo, Favourite, Operation, Device, Snapshot, PhotoMetadata, Export, ExportDestination)
+        for model in (Photo, Favourite, Operation, Device, Snapshot, PhotoMetadata, Export, ExportDestination, Conflict)
     ]
 
 
@@ -187,6 +195,14 @@ def test_the_routes_of_the_contract_are_there() -> None:
         "operations/{id}/cancel/",
         "operations/{id}/resume/",
         "operations/{id}/retry/",
+        "sync/info/",
+        "sync/push/",
+        "sync/changes/",
+        "sync/digest/",
+        "sync/events/",
+        "sync/status/",
+        "sync/conflicts/",
+        "sync/conflicts/{id}/decide/",
         "events/poll",
         "health/live",
         "health/ready",

@@ -7,9 +7,10 @@ from pathlib import Path
 from photolala.web.problem_types import TYPES, as_markdown, problem_body
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-APPS = ("photolala", "accounts", "operations", "catalog/api", "catalog", "exports")
+APPS = ("photolala", "accounts", "operations", "catalog/api", "catalog", "exports", "sync/server", "sync/api")
 RAISED = {
     *("BadRequest", "Conflict", "NotThere", "SignInRefused", "TooLarge", "TooManyRequests", "Unavailable"),
+    *("ConflictRefused", "NotThisDevice", "ScopeEnded", "StartOver"),
     *("Unprocessable", "UploadRefused", "BadUpload", "ExportRefused", "Outage", "problem", "Refused", "SettingRefused"),
 }
 BY_THE_FRAMEWORK = {

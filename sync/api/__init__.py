@@ -1,0 +1,1 @@
+"""Sync over HTTP, under `/api/v1/sync/`."""

@@ -1,0 +1,1 @@
+"""The page of sync: how one's devices stand, and conflicts to decide."""

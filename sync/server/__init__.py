@@ -1,0 +1,1 @@
+"""The server's side of the protocol: push, pull, digest, events, status, conflicts."""
