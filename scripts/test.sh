@@ -22,16 +22,17 @@ provide_servers() {
   install_packages "${missing[@]}" || fail "The packages that the tests need could not be installed."
 }
 
-# step NAME COMMAND...: run it, remember how it ended and its last line.
+# step NAME COMMAND...: run it, remember how it ended, its last line, and how long it took.
 step() {
-  local name=$1 output last result=0
+  local name=$1 output last result=0 began=$SECONDS
   shift
   printf '\n== %s\n' "$name"
   output=$(mktemp)
-  "$@" 2>&1 | tee "$output" || result=$?
+  TEST_STEP=$name "$@" 2>&1 | tee "$output" || result=$?
   last=$(grep -v '^[[:space:]]*$' "$output" | tail -n 1 || true)
   rm -f "$output"
-  if [ "$result" = 0 ]; then summary+=("ok      $name: $last"); else summary+=("FAILED  $name: $last"); status=1; fi
+  last="$name ($((SECONDS - began)) s): $last"
+  if [ "$result" = 0 ]; then summary+=("ok      $last"); else summary+=("FAILED  $last"); status=1; fi
 }
 
 script_tests() {
@@ -48,19 +49,24 @@ rm -f .promises.json
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export PHOTOLALA_DATA="$scratch/data"
+export TEST_SECONDS="$scratch/seconds"
+touch "$TEST_SECONDS"
+# Whoever is done with their share takes over half of another's.
+parallel=(-n "${JOBS:-2}" --dist worksteal)
 
 step "Style, types, imports" scripts/lint.sh
 step "Migrations" $BIN/python manage.py makemigrations --check --dry-run
 step "Django checks" $BIN/python manage.py check
 step "Scripts (node)" script_tests "$scratch/node"
-step "Tests on SQLite" $BIN/pytest -q -n 2 -m "not browser and not servers"
-# What touches no database and no server was proven above.
+step "Tests on SQLite" $BIN/pytest -q "${parallel[@]}" -m "not browser and not servers"
+# What touches no database and no server of the run was proven above; tests/selection.py says which.
 step "Tests on PostgreSQL, Redis and S3" $BIN/python -m tests.servers run -- \
-  $BIN/pytest -q -n 2 -m "not browser" --ignore=tests/broker --ignore=tests/lib --ignore=tests/catalog/media \
-  --ignore=tests/catalog/snapshots
-step "Tests in a browser" $BIN/pytest -q -m browser
+  $BIN/pytest -q "${parallel[@]}" -m "not browser and not once"
+step "Tests in a browser" $BIN/pytest -q "${parallel[@]}" -m browser
 if [ -e "$ACCEPTANCE" ]; then step "Promises" $BIN/python -m tests.promises "$ACCEPTANCE"; fi
 
 printf '\n== Summary\n'
 printf '%s\n' "${summary[@]}"
+printf '\n== The ten slowest tests\n'
+$BIN/python -m tests.slowest "$TEST_SECONDS"
 exit "$status"

@@ -9,7 +9,7 @@ import photolala.celery  # noqa: F401
 from catalog.scanning.memory import known_entries
 from operations.running import Run
 
-pytest_plugins = ["tests.promises", "tests.servers.fixtures"]
+pytest_plugins = ["tests.promises", "tests.selection", "tests.slowest", "tests.servers.fixtures"]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
 
 
@@ -17,7 +17,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver
 def own_folders(settings, tmp_path_factory):
     """Give every test its own cache (a folder, or a prefix in the bucket of the run), data and exports folders."""
     options = settings.STORAGES["cache"]["OPTIONS"]
-    folder = tmp_path_factory.mktemp("data")
+    folder = tmp_path_factory.getbasetemp() / "own" / uuid.uuid4().hex  # a numbered name would list thousands each time
+    folder.mkdir(parents=True)
     if "bucket_name" in options:
         own = {**options, "location": f"{options.get('location', '')}/{uuid.uuid4().hex}".lstrip("/")}
     else:

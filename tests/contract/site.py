@@ -1,20 +1,19 @@
 """A real site for tests of the API's contract: its own data, the web process as `up` runs it, a cast with tokens."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 import urllib.request
-import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.drills.acknowledged.workers import WORKER, at_work
 from tests.drills.scanning import PROJECT, Installation
 from tests.drills.test_up import free_port
+from tests.installations import DATABASE, drop_database, put_database, server_of_the_run
 from tests.photos import make_jpeg
 
 PATIENCE_SECONDS = 60
@@ -38,9 +37,11 @@ def running_site(folder: Path, *, with_worker: bool = False) -> Iterator[Site]:
         make_jpeg(folder / "photos" / "2024" / f"IMG_{number:04}.JPG", seed=number)
     (folder / "photos" / "other").mkdir()
     (folder / "photos" / "third").mkdir()
-    with database(os.environ.get("PHOTOLALA_DATABASE", "")) as extra:
+    extra = put_database(folder / "data", server_of_the_run(), is_empty=True)
+    with ExitStack() as ending:
+        if extra:
+            ending.callback(drop_database, extra[DATABASE])
         installation = Installation(folder / "data", folder / "photos", extra=extra)
-        subprocess.run(installation.manage("migrate", "-v0"), env=installation.environment, check=True)
         seeded = subprocess.run(
             [sys.executable, "-m", "tests.contract.seed", str(installation.root)],
             env={**installation.environment, "DJANGO_SETTINGS_MODULE": "photolala.settings"},
@@ -54,24 +55,6 @@ def running_site(folder: Path, *, with_worker: bool = False) -> Iterator[Site]:
         log = folder / "web.log"
         with web(installation, log) as address, worker(installation, folder) if with_worker else nullcontext():
             yield Site(installation, address, facts["tokens"], facts["ids"], log)
-
-
-@contextmanager
-def database(server: str) -> Iterator[dict[str, str]]:
-    """Give the environment of a database of its own: on the PostgreSQL server of `server`, else a file."""
-    if not server:
-        yield {}
-        return
-    import psycopg
-
-    base, name = server.rpartition("/")[0], f"contract_{uuid.uuid4().hex}"
-    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield {"PHOTOLALA_DATABASE": f"{base}/{name}"}
-    finally:
-        with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def worker(installation: Installation, folder: Path) -> AbstractContextManager[object]:

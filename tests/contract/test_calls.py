@@ -20,6 +20,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 @pytest.mark.parametrize(
     ("person", "phases", "examples"),
     [

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
+from tests.installations import DATABASE, LIBRARY_ID, PROJECT, own_environment, put_database
 from tests.photos import make_library
 
-LIBRARY_ID = "5f0c2f8e-3d1b-4c55-9a41-0e6d3a1f7c10"
-PROJECT = Path(__file__).resolve().parents[2]
 NOT_CONTENT = {
     "catalog_photo": {"added_at", "claim_token", "claimed_for", "claimed_until"},
     "catalog_hashcache": {"id", "cached_at"},
@@ -42,27 +44,22 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PHOTOLALA_")}
-        return {
-            **kept,
-            "PHOTOLALA_DATA": str(self.data),
-            "PHOTOLALA_ROOTS": self.address or str(self.root),
-            **self.extra,
-        }
+        return own_environment(self.data, **{"PHOTOLALA_ROOTS": self.address or str(self.root), **self.extra})
 
     def manage(self, *words: str) -> list[str]:
         return [sys.executable, str(PROJECT / "manage.py"), *words]
 
-    def prepare(self) -> None:
-        """Migrate, create the user, and the library with the fixed id."""
-        code = (
-            "from accounts.models import User; from catalog.models import Library; "
-            "u = User.objects.create_user('alice'); "
-            f"Library.objects.create(id='{LIBRARY_ID}', owner=u, name='Drill', root={self.address or str(self.root)!r}, "
-            f"source={'s3' if self.address else 'local'!r})"
-        )
-        for words in (["migrate", "-v0"], ["shell", "-v0", "-c", code]):
-            subprocess.run(self.manage(*words), env=self.environment, check=True, capture_output=True)
+    def prepare(self, server: str = "") -> None:
+        """Give it a migrated database with the user and the library with the fixed id; on a server if one is named."""
+        named = put_database(self.data, server)
+        self.extra |= named
+        values = (self.address or str(self.root), "s3" if self.address else "local")
+        if named:
+            with psycopg.connect(named[DATABASE]) as database:
+                database.execute("UPDATE catalog_library SET root = %s, source = %s", values)
+        else:
+            with closing(sqlite3.connect(self.data / "photolala.sqlite3")) as database, database:
+                database.execute("UPDATE catalog_library SET root = ?, source = ?", values)
 
     def scan(self) -> "subprocess.Popen[bytes]":
         """Start a scan in the foreground, in a process group of its own."""

@@ -28,6 +28,8 @@ from tests.photos import make_library as make_files
 NOW = 1_700_000_000
 DAY = 24 * 3600
 
+pytestmark = pytest.mark.repeated
+
 
 def md5(number: int) -> str:
     return hashlib.md5(str(number).encode()).hexdigest()

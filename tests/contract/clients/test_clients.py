@@ -53,6 +53,7 @@ def new_picture(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_a_generated_python_client_does_the_main_job(site: Site, schema: Path, tmp_path: Path) -> None:
     generator = str(Path(sys.executable).with_name("openapi-python-client"))
     options = ["--meta", "none", "--output-path", "photolala_client", "--config", str(HERE / "python_client.yml")]
@@ -63,6 +64,7 @@ def test_a_generated_python_client_does_the_main_job(site: Site, schema: Path, t
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_a_generated_typescript_client_does_the_main_job(site: Site, schema: Path, tmp_path: Path) -> None:
     if not (TYPESCRIPT / "node_modules" / "typescript").exists():
         run([*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], TYPESCRIPT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -11,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from tests.drills.scanning import Installation
+from tests.installations import DATABASE, drop_database, server_of_the_run
 
 FRAME = """
 import json, sys, threading, time
@@ -42,21 +40,14 @@ print(json.dumps(answers))
 @contextmanager
 def installation_in(folder: Path) -> Iterator[Installation]:
     """A prepared installation with the user alice and one library; on PostgreSQL if the tests run there."""
-    url, extra, name = os.environ.get("PHOTOLALA_DATABASE", ""), {}, f"drill_{uuid.uuid4().hex}"
-    is_postgresql = url.startswith("postgresql")
-    if is_postgresql:
-        with psycopg.connect(url, autocommit=True) as database:
-            database.execute(f"CREATE DATABASE {name}")
-        extra = {"PHOTOLALA_DATABASE": f"{url.rpartition('/')[0]}/{name}"}
     (folder / "photos").mkdir()
-    made = Installation(folder / "data", folder / "photos", extra=extra)
-    made.prepare()
+    made = Installation(folder / "data", folder / "photos")
+    made.prepare(server_of_the_run())
     try:
         yield made
     finally:
-        if is_postgresql:
-            with psycopg.connect(url, autocommit=True) as database:
-                database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        if DATABASE in made.extra:
+            drop_database(made.extra[DATABASE])
 
 
 def at_once(made: Installation, setup: str, threads: int, processes: int = 1) -> list[Any]:

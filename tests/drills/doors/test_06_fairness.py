@@ -9,8 +9,8 @@ import pytest
 
 from tests.drills.acknowledged.workers import WORKER, at_work, shell, wait_until
 from tests.drills.scanning import Installation
+from tests.installations import DATABASE, drop_database, put_database
 from tests.photos import make_jpeg
-from tests.servers.postgres import running_postgres
 from tests.servers.redis import running_redis
 
 PEOPLE = """
@@ -74,9 +74,9 @@ def hers(installation: Installation) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("servers", ["files", "postgres and redis"])
+@pytest.mark.parametrize("servers", ["files", pytest.param("postgres and redis", marks=pytest.mark.servers)])
 def test_a_small_import_comes_in_beside_as_much_long_work_as_there_are_workers(
-    servers: str, workers: int, tmp_path: Path
+    servers: str, workers: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     library, card = tmp_path / "library", tmp_path / "card"
     library.mkdir()
@@ -84,12 +84,14 @@ def test_a_small_import_comes_in_beside_as_much_long_work_as_there_are_workers(
         make_jpeg(card / f"{number}.jpg", seed=number)
     with ExitStack() as stack:
         extra = {"PHOTOLALA_WORKERS": str(workers), "PHOTOLALA_ROOTS": str(tmp_path)}
+        server = ""
         if servers != "files":
-            extra |= {**stack.enter_context(running_postgres()), **stack.enter_context(running_redis())}
+            server = request.getfixturevalue("postgres_url")
+            extra |= stack.enter_context(running_redis())  # of its own: other tests' messages are not for these workers
+        extra |= put_database(tmp_path / "data", server, is_empty=True)
+        if server:
+            stack.callback(drop_database, extra[DATABASE])
         installation = Installation(tmp_path / "data", library, extra=extra)
-        subprocess.run(
-            installation.manage("migrate", "-v0"), env=installation.environment, check=True, capture_output=True
-        )
         shell(installation, PEOPLE.format(library=str(library)))
         command = [sys.executable, "-c", WORKING_FOR_HOURS, str(tmp_path), *WORKER, "-c", str(workers)]
         stack.enter_context(at_work(command, installation, tmp_path / "worker.log"))

@@ -57,6 +57,7 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- at once, in two processes --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.repeated
 def test_twelve_creations_at_once_get_no_more_than_the_server_takes_of_one_person(installation: Installation) -> None:
     assert at_once(installation, SETUP + "def one(_): return str(batch_for(alice, None, library.pk, 'month').pk)", 1)
     setup = SETUP + "settings.UPLOAD_QUOTA_BYTES = 1000; wanted = Import.objects.get()" + BEGIN
@@ -64,6 +65,7 @@ def test_twelve_creations_at_once_get_no_more_than_the_server_takes_of_one_perso
     assert sorted(answers) == ["begun"] * 6 + ["quota"] * 6
 
 
+@pytest.mark.repeated
 def test_twelve_creations_at_once_get_no_more_than_the_owner_has(installation: Installation) -> None:
     owner = """
 def one(_):
@@ -79,12 +81,14 @@ def one(_):
     assert sorted(answers) == ["begun"] * 6 + ["quota"] * 6
 
 
+@pytest.mark.repeated
 def test_files_sent_at_once_without_a_batch_share_one(installation: Installation) -> None:
     setup = SETUP + "def one(_): return str(batch_for(alice, None, library.pk, 'year').pk)"
     answers = at_once(installation, setup, threads=6, processes=2)
     assert len(set(answers)) == 1 and len(answers) == 12, answers
 
 
+@pytest.mark.repeated
 def test_files_of_one_name_that_end_at_once_are_all_taken_in(installation: Installation) -> None:
     setup = SETUP + (
         """
@@ -104,6 +108,7 @@ def one(number):
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_two_importers_at_once_put_no_more_into_two_libraries_than_the_owner_has(tmp_path: Path) -> None:
     sizes = [
         make_jpeg(tmp_path / f"card{number % 2}" / f"{number}.jpg", seed=number).stat().st_size for number in range(12)

@@ -45,6 +45,7 @@ def count(made: Installation, *, end: bool = False) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.repeated
 def test_a_key_starts_the_work_once(tmp_path: Path) -> None:
     with installation_in(tmp_path) as made:
         answers = at_once(made, ask(made, "many"), threads=6, processes=2)
