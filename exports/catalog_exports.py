@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import Library
 from catalog.roots.told import THE_FOLDER
 from operations.models import Operation
@@ -51,7 +52,7 @@ class Wishes:
     include_media: bool = False
 
 
-def start_export(user: Any, library: Library, wishes: Wishes) -> Export:
+def start_export(user: User, library: Library, wishes: Wishes) -> Export:
     """Ask for an export of `library`, which `user` may see; a worker makes it.
 
     Raises ExportRefused for a format or range that cannot be, BadRequest for a filter that is none, and AlreadyActive
@@ -60,7 +61,7 @@ def start_export(user: Any, library: Library, wishes: Wishes) -> Export:
     return _start(user, library, wishes, key=f"export:{user.pk}")
 
 
-def start_export_to(folder: Path, user: Any, library: Library, wishes: Wishes) -> Export:
+def start_export_to(folder: Path, user: User, library: Library, wishes: Wishes) -> Export:
     """The same for a command, into `folder`, to be run in the foreground.
 
     Raises AlreadyActive if the same export to the same folder is under way (or its process has died).
@@ -70,7 +71,7 @@ def start_export_to(folder: Path, user: Any, library: Library, wishes: Wishes) -
     return _start(user, library, wishes, key=f"export-to:{mark}", parent=parent, enqueue=False)
 
 
-def _start(user: Any, library: Library, wishes: Wishes, *, key: str, parent: str = "", enqueue: bool = True) -> Export:
+def _start(user: User, library: Library, wishes: Wishes, *, key: str, parent: str = "", enqueue: bool = True) -> Export:
     _check(wishes)
     with transaction.atomic():
         export = Export(

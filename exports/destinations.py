@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F
 
+from accounts.models import User
 from catalog.models import Library, Photo
 from catalog.roots.taken_folders import (
     Taken,
@@ -40,7 +41,7 @@ _OUTSIDE = (
 """Said of whatever is not allowed and of whatever others have: the two are not to be told apart."""
 
 
-def add_destination(user: Any, name: str, folder: str, template: str) -> ExportDestination:
+def add_destination(user: User, name: str, folder: str, template: str) -> ExportDestination:
     """Make `folder` a destination of `user`: a plain name stands for a folder in the user's exports on this server.
 
     The folder is made if only its last part is missing. Raises ExportRefused.
@@ -55,7 +56,7 @@ def add_destination(user: Any, name: str, folder: str, template: str) -> ExportD
     return _create(user, title, real, template)
 
 
-def destination_for_command(user: Any, folder: Path) -> ExportDestination:
+def destination_for_command(user: User, folder: Path) -> ExportDestination:
     """Return the destination at `folder` that `user` has, made if there is none. Raises ExportRefused.
 
     The operator of the server may name any folder, but not another user's destination, nor one in a library.
@@ -72,7 +73,7 @@ def destination_for_command(user: Any, folder: Path) -> ExportDestination:
     return _create(user, real.name or "/", real, DEFAULT_TEMPLATE)
 
 
-def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None) -> Path:
+def check_folder(user: User, folder: str, *, but: ExportDestination | None = None) -> Path:
     """Return the real path that `folder` means if `user` may export to it (`but`: the destination that has it).
 
     What somebody took after that destination was made is not in its way: it is the later one that should not be.
@@ -96,7 +97,7 @@ def check_folder(user: Any, folder: str, *, but: ExportDestination | None = None
     return real
 
 
-def refuse_output(user: Any, folder: Path) -> None:
+def refuse_output(user: User, folder: Path) -> None:
     """Raise ExportRefused if a new folder in `folder` would be in what others have, or in the server's own."""
     real = Path(os.path.realpath(folder))
     if own_folder(user.pk).resolve() in (real, *real.parents):
@@ -115,7 +116,7 @@ def check_template(template: str) -> None:
 
 
 def start_folder_export(
-    user: Any, library: Library, destination: ExportDestination, *, enqueue: bool = True
+    user: User, library: Library, destination: ExportDestination, *, enqueue: bool = True
 ) -> Operation:
     """Start the export of a library's originals to the destination. Raises AlreadyActive (with the operation)."""
     with transaction.atomic():
@@ -160,7 +161,7 @@ def ledger_of(destination: ExportDestination) -> LoadedLedger:
     return _last_view.of(destination.records_folder)
 
 
-def month_summaries(destination: ExportDestination, user: Any, year: int | None = None) -> list[MonthSummary]:
+def month_summaries(destination: ExportDestination, user: User, year: int | None = None) -> list[MonthSummary]:
     """Return how much of each month's photos lies in the destination, newest first; of `year` only, if given.
 
     Counts the libraries exported to it that `user` may see. LedgerFailed if the records cannot be read.
@@ -203,7 +204,7 @@ def folders_exported_to() -> Iterator[Taken]:
 
 
 def _refuse_taken(
-    user: Any, real: Path, *given: Path, but: ExportDestination | None = None, is_allowed: bool = True
+    user: User, real: Path, *given: Path, but: ExportDestination | None = None, is_allowed: bool = True
 ) -> None:
     """Raise ExportRefused unless the folder is allowed and nobody has it; of one's own, say what is in the way."""
     is_kept_here = exports_of(user.pk) in real.parents
@@ -227,7 +228,7 @@ def _refuse_taken(
             )
 
 
-def _create(user: Any, name: str, real: Path, template: str) -> ExportDestination:
+def _create(user: User, name: str, real: Path, template: str) -> ExportDestination:
     try:
         with transaction.atomic():
             lock_taken_folders()

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import Library
 from operations.models import EXPORT_JOB_WORDS, Operation
 from photolala.lib.paths import unescape_path
@@ -20,7 +21,7 @@ from .ledger.placement import DEFAULT_TEMPLATE
 class ExportQuerySet(models.QuerySet["Export"]):
     """Reads that say who may see."""
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: User) -> Self:
         """Only the exports that `user` asked for."""
         return self.filter(user=user)
 
@@ -117,7 +118,7 @@ class Export(models.Model):
 class DestinationQuerySet(models.QuerySet["ExportDestination"]):
     """Reads that say who may see."""
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: User) -> Self:
         """Only the destinations of `user`."""
         return self.filter(owner=user)
 

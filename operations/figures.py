@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.models import User
 from operations.kinds import KINDS
 
 from .models import Operation, State
@@ -26,7 +27,7 @@ class History:
         return {"times": times, "series": self.series}
 
 
-def histories(user: Any) -> list[History]:
+def histories(user: User) -> list[History]:
     """Return the histories of the last 300 operations that `user` started and that were completed."""
     done = Operation.objects.visible_to(user).filter(state=State.COMPLETED, finished_at__isnull=False)
     rows = sorted(done.defer("checkpoint", "error_detail")[:MOST_SHOWN], key=lambda row: row.finished_at)  # type: ignore[arg-type, return-value]

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import User
 from photolala.lib.process import boot_seconds, is_dead, is_of_this_boot
 
 
@@ -39,7 +40,7 @@ EXPORT_JOB_WORDS = {
 class OperationQuerySet(models.QuerySet["Operation"]):
     """Reads that say who may see."""
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: User) -> Self:
         """Only the operations that `user` started."""
         return self.filter(owner=user)
 

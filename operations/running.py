@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from accounts.models import User
 from operations import wake_up
 from operations.kinds import KINDS
 from operations.models import ACTIVE, Operation, State, lease_length, new_lease
@@ -85,7 +86,7 @@ def words_for_owners(choose: Callable[[Operation], Words | None]) -> Callable[[O
 
 def start(
     kind: str,
-    owner: Any,
+    owner: User,
     *,
     subject: str = "",
     active_key: str = "",

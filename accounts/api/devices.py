@@ -1,6 +1,6 @@
 """Sign devices in and out; one's own profile."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import authenticate
@@ -9,12 +9,12 @@ from django.http import Http404
 from knox.models import AuthToken
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import known
 from accounts.attempts import Held, sign_in_attempt
 from accounts.models import Device, User
+from accounts.requests import Request
 from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.proxies import client_address
@@ -120,7 +120,7 @@ class DeviceList(ApiView):
     )
     def get(self, request: Request) -> Response:
         check_parameters(request.query_params, {"limit", "cursor"})
-        own = Device.objects.filter(user=cast(User, request.user))
+        own = Device.objects.filter(user=request.user)
         page = paginate(own, NEWEST_FIRST, request.query_params)
         return Response(envelope(page, [_device_json(row, request) for row in page.rows], request))
 
@@ -187,7 +187,7 @@ class SignOutEverywhere(ApiView):
     )
     def post(self, request: Request) -> Response:
         refuse_members(request)
-        cast(User, request.user).sign_out_everywhere()
+        request.user.sign_out_everywhere()
         return Response(status=204)
 
 
@@ -208,7 +208,7 @@ class Me(ApiView):
     def patch(self, request: Request) -> Response:
         body = ProfileChange(data=request.data)
         body.is_valid(raise_exception=True)
-        user = User.objects.get(pk=cast(User, request.user).pk)
+        user = User.objects.get(pk=request.user.pk)
         for name, value in body.validated_data.items():
             setattr(user, name, value)
         if body.validated_data:
@@ -216,7 +216,7 @@ class Me(ApiView):
         return Response(_profile_json(user))
 
 
-def revoke(user: Any, device_id: UUID) -> bool:
+def revoke(user: User, device_id: UUID) -> bool:
     """Sign out a device of `user`, token and all; return whether there was one."""
     device = Device.objects.filter(pk=device_id, user=user).first()
     if device is None:
@@ -236,7 +236,7 @@ def _device_json(device: Device, request: Request) -> dict[str, Any]:
     }
 
 
-def _profile_json(user: Any) -> dict[str, Any]:
+def _profile_json(user: User) -> dict[str, Any]:
     return {
         "id": str(user.pk),
         "username": user.username,

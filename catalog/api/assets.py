@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import Device
+from accounts.requests import Request
 from catalog.entries.previews import DecoderBusy
 from catalog.importing import assets as importing_assets
 from catalog.models import Library, Photo

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.edits import dates
 from catalog.edits.dates import file_all
 from catalog.files import filing

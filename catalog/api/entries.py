@@ -6,9 +6,9 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponseBase
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.browsing import photo_lists, serve
 from catalog.browsing.filters import LONGEST_FOLDER, read_folder
 from catalog.models import Library, Snapshot

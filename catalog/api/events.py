@@ -11,9 +11,10 @@ from uuid import UUID
 from django.db.models import Count, Max, OuterRef, QuerySet, Subquery, Sum
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
+from accounts.requests import Request
 from catalog.models import Favourite, Library, Membership
 from catalog.roots.told import told
 from operations.api.operations import OperationBody, operation_json
@@ -75,7 +76,7 @@ class Poll(ApiView):
         return Response(changes_since(request.user, request.query_params.get("after", "")))
 
 
-def changes_since(user: Any, cursor: str) -> dict[str, Any]:
+def changes_since(user: User, cursor: str) -> dict[str, Any]:
     """Return what `user` may know of what changed since `cursor` was given. Three queries. Raises BadRequest."""
     before = _decode(cursor)
     own_role = Membership.objects.filter(user=user, library=OuterRef("pk")).values("role")[:1]
@@ -94,7 +95,7 @@ def changes_since(user: Any, cursor: str) -> dict[str, Any]:
     }
 
 
-def _stars(user: Any) -> str:
+def _stars(user: User) -> str:
     return _short_hash(star_facts(Favourite.objects.filter(user=user)))
 
 
@@ -114,7 +115,7 @@ def _short_hash(facts: Sequence[Any]) -> str:
     return hashlib.md5(repr(facts).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
-def _library_json(library: Library, user: Any) -> dict[str, Any]:
+def _library_json(library: Library, user: User) -> dict[str, Any]:
     return {
         "id": str(library.pk),
         "name": library.name,

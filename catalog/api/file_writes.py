@@ -6,9 +6,9 @@ from uuid import UUID
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.edits.undo import undo_last
 from catalog.files import queue
 from catalog.models import FileWrite, Photo

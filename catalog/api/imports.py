@@ -6,9 +6,10 @@ from uuid import UUID
 from django.http import Http404
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
+from accounts.requests import Request
 from catalog.importing import requests as verbs
 from catalog.models import Import, ImportItem, Library
 from catalog.roots.folders import LibraryRefused
@@ -199,7 +200,7 @@ class ImportStop(ApiView):
         return Response({"count": verbs.stop(wanted)})
 
 
-def find(user: Any, import_id: UUID) -> Import:
+def find(user: User, import_id: UUID) -> Import:
     """Return an import that the user may see. Raises Http404."""
     wanted = verbs.visible_imports(user).select_related("user").filter(pk=import_id).first()
     if wanted is None:

@@ -1,7 +1,7 @@
 """Libraries: list, add, change, forget, scan, members."""
 
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -9,10 +9,10 @@ from django.http import Http404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
+from accounts.requests import Request
 from catalog.libraries import adding as verbs
 from catalog.libraries import forget
 from catalog.libraries import members as libraries_members
@@ -156,7 +156,7 @@ LibraryPage = page_body("LibraryPage", LibraryBody)
 MemberPage = page_body("MemberPage", MemberBody)
 
 
-def library_json(library: Library, user: Any, role: str, last: dict[str, Operation] | None = None) -> dict[str, Any]:
+def library_json(library: Library, user: User, role: str, last: dict[str, Operation] | None = None) -> dict[str, Any]:
     """Return a library as the API writes it; `last` holds the last scans where they are known already."""
     last = last_scans([library]) if last is None else last
     stopped = stopped_json(library, last.get(library.scan_key), role)
@@ -228,7 +228,7 @@ class LibraryList(ApiView):
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).select_related("owner")
         page = paginate(visible, BY_NAME, request.query_params)
-        own = Membership.objects.filter(user=cast(User, request.user))
+        own = Membership.objects.filter(user=request.user)
         roles = dict(own.values_list("library", "role"))
         last = last_scans(page.rows)
         rows = [

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from django.http import HttpResponseBase
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.browsing import renditions, serve
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere

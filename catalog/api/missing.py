@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.importing.contents import IN_TRASH, MOST_AT_ONCE, known_contents
 from catalog.models import Photo
 from photolala.web.views import ApiView, RequestBody, documented

@@ -1,6 +1,6 @@
 """Photos: lists, facts, favourites."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -9,10 +9,9 @@ from django.http import Http404
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import User
+from accounts.requests import Request
 from catalog.api.filter_parameters import PARAMETERS
 from catalog.browsing import photo_lists
 from catalog.browsing.filters import NAMES, PhotoFilters
@@ -229,7 +228,7 @@ class FavouriteList(ApiView):
     def get(self, request: Request) -> Response:
         check_parameters(request.query_params, {"limit", "cursor"})
         visible = Library.objects.visible_to(request.user).values("pk")
-        own = Favourite.objects.filter(user=cast(User, request.user), photo__library__in=visible, photo__is_shown=True)
+        own = Favourite.objects.filter(user=request.user, photo__library__in=visible, photo__is_shown=True)
         count = own.count()  # a person's own stars: thousands, not millions
         rows = own.values("created_at", "id", "rating", *(f"photo__{name}" for name in LIST_COLUMNS))
         page = paginate(rows, NEWEST_FAVOURITES, request.query_params)

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.files.purge import CountDiffers, start_purge
 from catalog.history.after_restore import ScanNeeded
 from catalog.history.compare import MOST_COMPARED, diff_kept

@@ -2,9 +2,9 @@
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.api.filter_parameters import PARAMETERS
 from catalog.browsing import photo_lists
 from catalog.browsing.filters import NAMES, PhotoFilters

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
 from catalog.models import TrashItem

@@ -14,9 +14,9 @@ from django.utils.http import http_date
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.importing import uploads
 from catalog.importing.finished_uploads import Fate, fate_of
 from catalog.models import FinishedUpload, Import, ImportItem, Upload

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count, F, Window
 from django.db.models.functions import RowNumber
 
+from accounts.models import User
 from catalog.models import Library, Photo
 from catalog.models.photo import IS_SURE
 
@@ -28,7 +29,7 @@ class Group:
         return (self.count - 1) * self.size_bytes
 
 
-def duplicate_groups(user: Any, after: str = "", limit: int = GROUPS) -> tuple[list[Group], str]:
+def duplicate_groups(user: User, after: str = "", limit: int = GROUPS) -> tuple[list[Group], str]:
     """Return the next groups of duplicates among what `user` may see, in order of MD5, and where to go on ("" at the end).
 
     Three queries: the visible libraries, the groups from an index alone, their photos. What is missing is no copy, nor is a

@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Coalesce
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
+from accounts.models import User
 from catalog.models import Favourite, Library, Photo
 from catalog.models.photo import IS_SURE, UNDATED
 from photolala.lib.paths import unescape_path
@@ -91,7 +92,7 @@ class PhotoFilters:
         )
 
 
-def visible_libraries(user: Any, filters: PhotoFilters) -> list[tuple[UUID, int]]:
+def visible_libraries(user: User, filters: PhotoFilters) -> list[tuple[UUID, int]]:
     """Return (id, revision) of the libraries that `user` may see and `filters` names. One query."""
     libraries = Library.objects.visible_to(user)
     if filters.libraries:
@@ -99,7 +100,7 @@ def visible_libraries(user: Any, filters: PhotoFilters) -> list[tuple[UUID, int]
     return list(libraries.order_by("pk").values_list("pk", "revision"))
 
 
-def among(libraries: Iterable[UUID], user: Any, filters: PhotoFilters) -> QuerySet[Photo]:
+def among(libraries: Iterable[UUID], user: User, filters: PhotoFilters) -> QuerySet[Photo]:
     """Return the photos of `libraries`, for `narrow` to go on with. One query if favourites are wanted, else none.
 
     Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
@@ -111,7 +112,7 @@ def among(libraries: Iterable[UUID], user: Any, filters: PhotoFilters) -> QueryS
     return Photo.objects.filter(library__in=list(libraries))
 
 
-def narrow(photos: QuerySet[Photo], user: Any, libraries: Iterable[UUID], filters: PhotoFilters) -> QuerySet[Photo]:
+def narrow(photos: QuerySet[Photo], user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> QuerySet[Photo]:
     """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query."""
     photos = photos.filter(is_shown=True) if not filters.state else photos
     if filters.state and filters.state != "all":

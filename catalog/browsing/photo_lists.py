@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
+from accounts.models import User
 from catalog.browsing.filters import PhotoFilters, among, narrow, visible_libraries
 from catalog.browsing.timeline import timeline_bucket, timeline_buckets
 from catalog.models import Favourite, Library, Photo
@@ -30,21 +31,21 @@ KEEP_SECONDS = 24 * 60 * 60
 MOST_BRANCHES = 400  # SQLite joins at most 500 selects
 
 
-def photos(user: Any, filters: PhotoFilters | None = None) -> QuerySet[Photo]:
+def photos(user: User, filters: PhotoFilters | None = None) -> QuerySet[Photo]:
     """Return what `user` may see and `filters` lets through, without an order. One query for the libraries."""
     filters = filters or PhotoFilters()
     ids = [library for library, _ in visible_libraries(user, filters)]
     return narrow(among(ids, user, filters), user, ids, filters)
 
 
-def with_own_stars(photos: QuerySet[Photo], user: Any) -> QuerySet[Photo]:
+def with_own_stars(photos: QuerySet[Photo], user: User) -> QuerySet[Photo]:
     """Add `stars`: the rating of `user`'s own favourite of each photo, None if there is none."""
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
     return photos.annotate(stars=Subquery(own))
 
 
 def photo_page(
-    user: Any, filters: PhotoFilters, params: Mapping[str, str], columns: Sequence[str] = ("id", "taken_local")
+    user: User, filters: PhotoFilters, params: Mapping[str, str], columns: Sequence[str] = ("id", "taken_local")
 ) -> Page:
     """Return the page of photos, newest first, that `params` (limit, cursor) asks for: dicts of `columns`, `stars`.
 
@@ -70,7 +71,7 @@ def photo_page(
     return cut(list(with_own_stars(wanted, user).values(*names, "stars")), NEWEST_FIRST, limit)
 
 
-def entries(library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str], user: Any) -> Page:
+def entries(library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str], user: User) -> Page:
     """Return a page of what lies directly in `folder`, by file name; also what cannot be shown, not what is missing."""
     here = Photo.objects.filter(library=library, directory=folder).exclude(state=Photo.State.MISSING)
     names = {*columns, "id", "filename"}
@@ -92,7 +93,7 @@ def subfolders(library: Library, folder: str) -> list[dict[str, Any]]:
 
 
 def directory(
-    user: Any, library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str]
+    user: User, library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str]
 ) -> tuple[list[dict[str, Any]], Page]:
     """Return (subfolders, page of entries) of one folder; the subfolders only with the first page."""
     folders = [] if params.get("cursor") else subfolders(library, folder)

@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.files.base import File
 
+from accounts.models import User
 from catalog.browsing.serve import Stored, find, open_as_known
 from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway
@@ -70,7 +71,7 @@ class Status:
     reason: str = ""
 
 
-def want(photo: Stored, photo_id: UUID, user: Any, *, again: bool = False) -> Status:
+def want(photo: Stored, photo_id: UUID, user: User, *, again: bool = False) -> Status:
     """Return how it stands, after letting a worker begin if nobody did; what failed for good is tried `again` only if asked.
 
     Of an operation that somebody else began no more is told than how far it is. Raises Unavailable while the cache is away.

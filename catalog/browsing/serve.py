@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 
+from accounts.models import User
 from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway, Cached
 from catalog.entries import read_here
@@ -81,7 +82,7 @@ class Stored:
         return join_path(self.directory, self.filename)
 
 
-def find(user: Any, photo_id: UUID) -> Stored:
+def find(user: User, photo_id: UUID) -> Stored:
     """Return the photo if `user` may see it; Http404 otherwise. The one query that authorises."""
     row = Photo.objects.visible_to(user).filter(pk=photo_id).values_list(*_COLUMNS).first()
     if row is None:
@@ -178,7 +179,7 @@ def serve_original(request: HttpRequest, photo: Stored) -> HttpResponseBase:
     return serve(request, download, file)
 
 
-def serve_metadata(request: HttpRequest, user: Any, photo_id: UUID) -> HttpResponseBase:
+def serve_metadata(request: HttpRequest, user: User, photo_id: UUID) -> HttpResponseBase:
     """Answer with the metadata JSON of formats.md §2. One query; what the cache lost is written there again.
 
     Only a decoder's words: a snapshot's, of which nobody here read the bytes, would be another's photo's as well.

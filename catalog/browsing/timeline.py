@@ -9,6 +9,7 @@ from uuid import UUID
 from django.core.cache import cache
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
+from accounts.models import User
 from catalog.browsing.filters import PhotoFilters, among, narrow, visible_libraries
 from catalog.models import Favourite, Photo
 from catalog.models.photo import UNDATED
@@ -49,7 +50,7 @@ _COLUMNS = (
 )
 
 
-def timeline_buckets(user: Any, filters: PhotoFilters | None = None) -> list[dict[str, Any]]:
+def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[dict[str, Any]]:
     """Return `{"bucket", "count"}` per month, newest first; a month above 1,000 photos by day; the undated last.
 
     One query for the libraries; without filters the counts of a library are kept until its revision changes, else one
@@ -68,7 +69,7 @@ def timeline_buckets(user: Any, filters: PhotoFilters | None = None) -> list[dic
     return _by_month(days)
 
 
-def timeline_bucket(user: Any, filters: PhotoFilters | None, buckets: Sequence[str]) -> dict[str, list[Any]]:
+def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[str]) -> dict[str, list[Any]]:
     """Return the photos of `buckets` as arrays of one length, newest first. Two queries, three for favourites. Raises BadRequest.
 
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` (the asking user's), `taken_at` (UTC, `Z`),

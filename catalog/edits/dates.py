@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone as clock
 
+from accounts.models import User
 from catalog.entries import counts, taken
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.row_locks import hold_photos
@@ -123,7 +124,7 @@ def _checked(photo: Photo, wished: tuple[datetime | None, int | None], now: date
 
 
 @done_again
-def set_dates(user: Any, planned: Sequence[Planned]) -> int:
+def set_dates(user: User, planned: Sequence[Planned]) -> int:
     """Give the photos, which the caller found changeable for `user`, what was planned; return how many were.
 
     One transaction: all or none, but for those with a problem. What is to be written into files is in the queue by then.
@@ -140,7 +141,7 @@ def set_dates(user: Any, planned: Sequence[Planned]) -> int:
     return sum(len(photos) for photos in by_library.values())
 
 
-def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], user: Any) -> None:
+def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], user: User) -> None:
     into_files = goes_into_file(library)
     open_writes = {
         write.photo_id: write
@@ -166,7 +167,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         transaction.on_commit(lambda: start_writing(library, user))
 
 
-def _intent(library: Library, photo: Photo, user: Any, wanted: dict[str, Any]) -> FileWrite:
+def _intent(library: Library, photo: Photo, user: User, wanted: dict[str, Any]) -> FileWrite:
     return FileWrite(
         library=library,
         photo=photo,
@@ -192,7 +193,7 @@ def _columns(local: datetime, offset_minutes: int | None, zone: str) -> dict[str
 
 
 @done_again
-def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
+def undo_date(photo: Photo, user: User) -> dict[str, Any]:
     """Take the last written date back; return what the file is to say then (`taken`, empty for none, and `offset`).
 
     Raises NothingToUndo. A file in which nothing else was written since gets back the very bytes that it had.
@@ -220,7 +221,7 @@ def undo_date(photo: Photo, user: Any) -> dict[str, Any]:
     return wanted
 
 
-def file_all(user: Any, planned: Sequence[Planned], layout: str) -> int:
+def file_all(user: User, planned: Sequence[Planned], layout: str) -> int:
     """Start moving all that got a new date, library by library; return how many photos that concerns."""
     by_library: dict[UUID, list[Photo]] = {}
     for one in planned:

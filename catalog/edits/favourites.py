@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import Favourite, Photo, Withdrawal
 from operations.passing import done_again
 
@@ -33,7 +34,7 @@ class FavouriteAnswer:
 
 
 @done_again
-def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
+def set_favourite(user: User, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
     """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
 
     Raises ValueError for a rating that is not 0 to 5, Photo.DoesNotExist if it is gone by now.
@@ -51,7 +52,7 @@ def set_favourite(user: Any, photo: Photo | UUID, rating: int) -> FavouriteAnswe
 
 
 @done_again
-def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
+def toggle_favourite(user: User, photo: Photo | UUID) -> FavouriteAnswer:
     """Turn any stars into none, and none into five; two at once end as two in a row would. Raises Photo.DoesNotExist."""
     photo_id = photo.pk if isinstance(photo, Photo) else photo
     with transaction.atomic():
@@ -69,7 +70,7 @@ def toggle_favourite(user: Any, photo: Photo | UUID) -> FavouriteAnswer:
 
 
 @done_again
-def set_favourites(user: Any, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
+def set_favourites(user: User, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
     """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
 
     Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`. One transaction.
@@ -102,7 +103,7 @@ def _hold(photo_id: UUID) -> None:
     Photo.objects.select_for_update().only("pk").get(pk=photo_id)
 
 
-def _withdraw(user: Any, photo_ids: Iterable[UUID]) -> None:
+def _withdraw(user: User, photo_ids: Iterable[UUID]) -> None:
     """Note when the favourites were taken away: what the same photos had at a former place is older than that."""
     now = timezone.now()
     Withdrawal.objects.bulk_create(

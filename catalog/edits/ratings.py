@@ -6,12 +6,12 @@ The stars of a library's owner are the photo's rating; other people's favourites
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.edits.favourites import FULL, FavouriteAnswer, check_stars
 from catalog.entries import counts
 from catalog.entries.last_read import stars_last_read
@@ -26,7 +26,7 @@ from operations.passing import done_again
 _OPEN = [state.value for state in FileWrite.OPEN]
 
 
-def set_rating(user: Any, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
+def set_rating(user: User, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
     """Give the photo, which the caller found changeable for `user`, `stars` from 0 to 5; 0 takes the rating away.
 
     The catalog says so at once; the file follows as the library's setting wants it. Raises ValueError for other numbers,
@@ -40,7 +40,7 @@ def set_rating(user: Any, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
 
 
 @done_again
-def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
+def toggle_rating(user: User, photo_id: UUID) -> FavouriteAnswer:
     """Turn any stars of the photo into none, and none into five; two at once end as two in a row would.
 
     What counts is what its owner sees: a click on a hollow star always gives five.
@@ -52,7 +52,7 @@ def toggle_rating(user: Any, photo_id: UUID) -> FavouriteAnswer:
 
 
 @done_again
-def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
+def set_ratings(user: User, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
     """Give all these photos, which the caller found changeable for `user`, `stars`; return which there are.
 
     A row that is gone by now, because a scan found it to be another photo's, got nothing. One transaction: all or none of
@@ -70,7 +70,7 @@ def set_ratings(user: Any, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
     return [photo.pk for photo in photos]
 
 
-def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
+def _rate(library: Library, photos: list[Photo], user: User, stars: int) -> None:
     into_files = library.writes_ratings
     open_writes = {
         write.photo_id: write
@@ -107,7 +107,7 @@ def _rate(library: Library, photos: list[Photo], user: Any, stars: int) -> None:
         transaction.on_commit(lambda: start_writing(library, user))
 
 
-def _intent(library: Library, photo: Photo, user: Any, stars: int) -> FileWrite:
+def _intent(library: Library, photo: Photo, user: User, stars: int) -> FileWrite:
     return FileWrite(
         library=library,
         photo=photo,
@@ -128,7 +128,7 @@ def _is_said_by_file(photo: Photo) -> bool:
     return not photo.rating_held and not photo.needs_digest and not is_doubted(photo.sidecars)
 
 
-def _retarget(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool:
+def _retarget(write: FileWrite, photo: Photo, stars: int, user: User) -> bool:
     """Let an open write want other stars; return True if the file has them already, so that nothing is to be written.
 
     Only what no worker ever had in hand is known to be in no file: the last one may have got further than it could tell.
@@ -143,7 +143,7 @@ def _retarget(write: FileWrite, photo: Photo, stars: int, user: Any) -> bool:
     return False
 
 
-def queue_stars(library: Library, user: Any, photos: Iterable[Photo], stars: int) -> None:
+def queue_stars(library: Library, user: User, photos: Iterable[Photo], stars: int) -> None:
     """Record in the star queue which photos get their first star or lose their last; `photos` say what was before."""
     rows = [
         QueuedStar(

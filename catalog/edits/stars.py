@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import User
 from catalog.edits.favourites import FavouriteAnswer, check_stars, set_favourite, set_favourites, toggle_favourite
 from catalog.edits.ratings import set_rating, set_ratings, toggle_rating
 from catalog.entries.row_locks import hold_rows_of
@@ -14,7 +15,7 @@ from operations.passing import done_again
 
 
 @done_again
-def star(user: Any, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
+def star(user: User, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
     """Give `stars` (None toggles between 0 and 5) to a photo that `user` sees. Raises Photo.DoesNotExist, ValueError."""
     owner_id = Photo.objects.visible_to(user).values_list("library__owner", flat=True).get(pk=photo_id)
     if owner_id == user.pk:
@@ -23,7 +24,7 @@ def star(user: Any, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
 
 
 @done_again
-def star_many(user: Any, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any]:
+def star_many(user: User, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any]:
     """Give all these photos `stars`; what is not there or not visible is told one by one. One transaction.
 
     Returns `{"success_count", "error_count", "errors": [{"photo_id", "error"}]}`.

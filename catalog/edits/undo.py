@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.models import User
 from catalog.edits.dates import undo_date
 from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
@@ -12,7 +13,7 @@ from catalog.models import FileWrite, Photo
 from operations.passing import done_again
 
 
-def undo_last(photo: Photo, user: Any) -> dict[str, Any]:
+def undo_last(photo: Photo, user: User) -> dict[str, Any]:
     """Take it back; return its `kind`, and what the photo says then: `rating`, or `taken` and `offset`.
 
     Raises NothingToUndo, also if the file was changed since.
@@ -24,7 +25,7 @@ def undo_last(photo: Photo, user: Any) -> dict[str, Any]:
 
 
 @done_again
-def undo_rating(photo: Photo, user: Any) -> int:
+def undo_rating(photo: Photo, user: User) -> int:
     """Take the last written rating back; return the stars that the photo has then. Raises NothingToUndo.
 
     If the file had no rating before, it gets back the very bytes that it had.

@@ -1,11 +1,11 @@
 """Start the operation that writes what waits into files, and what is due."""
 
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import FileWrite, Library
 from catalog.models.conditions import is_given
 from operations.models import Operation
@@ -21,7 +21,7 @@ def write_key(library: Library) -> str:
     return f"write:{library.pk}"
 
 
-def start_writing(library: Library, user: Any) -> Operation | None:
+def start_writing(library: Library, user: User) -> Operation | None:
     """Let a worker write what is due in `library`; None if one is at it already (it also takes what comes meanwhile)."""
     try:
         return start(

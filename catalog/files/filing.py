@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import User
 from catalog.entries import counts
 from catalog.files import trash_files
 from catalog.files.layouts import folder_of
@@ -48,7 +49,7 @@ MOST_PROBLEMS = 100
 
 
 def start_filing(
-    library: Library, user: Any, photo_ids: Sequence[UUID], layout: str, *, enqueue: bool = True
+    library: Library, user: User, photo_ids: Sequence[UUID], layout: str, *, enqueue: bool = True
 ) -> Operation:
     """Start moving these photos of `library`, which the caller found changeable for `user`, into the folders of their dates."""
     params = {"library": str(library.pk), "photos": [str(key) for key in photo_ids], "layout": layout}

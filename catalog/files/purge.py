@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.entries import counts
 from catalog.history.after_restore import require_settled
 from catalog.models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
@@ -28,7 +29,7 @@ class CountDiffers(Exception):
         self.count = count
 
 
-def start_purge(library: Library, user: Any, count: int, *, enqueue: bool = True) -> Operation:
+def start_purge(library: Library, user: User, count: int, *, enqueue: bool = True) -> Operation:
     """Start deleting the `count` missing photos of the library from the catalog.
 
     Raises ScanNeeded after a restore until a scan is done, CountDiffers if that is not how many there are, AlreadyActive

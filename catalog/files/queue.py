@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.entries.pending_writes import is_due, start_writing
 from catalog.models import FileWrite, Library, Photo
 
@@ -21,12 +22,12 @@ def start_all_due() -> int:
     return sum(start_writing(library, library.owner) is not None for library in libraries)
 
 
-def visible_writes(user: Any) -> QuerySet[FileWrite]:
+def visible_writes(user: User) -> QuerySet[FileWrite]:
     """Return the writes in libraries that `user` may edit, newest first."""
     return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("way_back")
 
 
-def retarget(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
+def retarget(write: FileWrite, wanted: dict[str, Any], user: User) -> None:
     """Let an open write want something else, as if it was asked for now; a worker that is at it looks again in the end.
 
     Whoever follows a worker that died compares, too: the file may say what was wanted before.
@@ -38,7 +39,7 @@ def retarget(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
     write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
 
 
-def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: Any) -> None:
+def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: User) -> None:
     """Let an open write end where files are not written any more; a worker that is at it writes what is wanted last."""
     if write.state == FileWrite.State.WRITING:
         retarget(write, wanted, user)
@@ -47,7 +48,7 @@ def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: Any) ->
     write.save(update_fields=["state", "finished_at"])
 
 
-def retry(write: FileWrite, user: Any) -> bool:
+def retry(write: FileWrite, user: User) -> bool:
     """Try a waiting or failed write again now; False if it is neither."""
     again = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
     if not again.update(state=FileWrite.State.PENDING, attempts=0, deaths=0, try_at=timezone.now(), code="", reason=""):

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from accounts.models import User
 from catalog.files import trash_files, trash_rows
 from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost
 from catalog.files.trash_rows import TrashRefused, settle, writable_root
@@ -60,7 +61,7 @@ class Done:
         self.items.append({"library": str(item.library_id), "id": str(item.pk)})
 
 
-def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
+def trash_photos(user: User, photo_ids: Sequence[UUID]) -> Done:
     """Move the files of these photos into their libraries' trash, with the sidecars that are theirs alone.
 
     Photos that `user` may not change, that are missing, or whose files cannot be moved are told one by one; nothing
@@ -90,7 +91,7 @@ def trash_photos(user: Any, photo_ids: Sequence[UUID]) -> Done:
     return done
 
 
-def count_earlier(user: Any, done: Done, since: datetime) -> None:
+def count_earlier(user: User, done: Done, since: datetime) -> None:
     """Count those as done, not as refused, that `user` put into the trash since then: the same wish, whose process died."""
     refused = {UUID(error["id"]) for error in done.errors}
     own = TrashItem.objects.filter(photo__in=refused, user=user, trashed_at__gte=since, state=State.TRASHED)
@@ -112,7 +113,7 @@ class Trashing:
         self.lost: list[TrashItem] = []
         """Those that another process took over."""
 
-    def run(self, user: Any, photos: Sequence[Photo]) -> None:
+    def run(self, user: User, photos: Sequence[Photo]) -> None:
         """Write down what is about to be done, move the files, and write what was done.
 
         Raises TrashRefused if the library's folder went away meanwhile. Whatever goes wrong: what is told as not done is put
@@ -208,7 +209,7 @@ class Trashing:
                 self.done.refuse(item.photo_id, _TAKEN_OVER)
 
 
-def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done:
+def restore_items(user: User, library: Library, item_ids: Sequence[UUID]) -> Done:
     """Put photos back to where they lay; where another file lies by now, under a name with a number.
 
     Raises TrashRefused if the library's folder cannot be written to. The caller found that `user` may change it.
@@ -229,7 +230,7 @@ def restore_items(user: Any, library: Library, item_ids: Sequence[UUID]) -> Done
 
 
 @contextmanager
-def _said_to(library: Library, user: Any) -> Iterator[None]:
+def _said_to(library: Library, user: User) -> Iterator[None]:
     """Refuse in the words that `user` may read."""
     try:
         yield

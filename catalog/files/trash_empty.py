@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.entries import counts
 from catalog.entries.row_locks import hold_photos
 from catalog.files import trash_files
@@ -28,7 +29,7 @@ BATCH = 100
 State = TrashItem.State
 
 
-def start_emptying(library: Library, user: Any, count: int, *, enqueue: bool = True) -> Operation:
+def start_emptying(library: Library, user: User, count: int, *, enqueue: bool = True) -> Operation:
     """Start deleting the `count` files in the library's trash for good.
 
     Raises CountDiffers if that is not how many there are, AlreadyActive if it is being done.
@@ -62,7 +63,7 @@ def empty_what_is_due(now: datetime | None = None) -> int:
     return started
 
 
-def _start(library: Library, user: Any, before: datetime, *, enqueue: bool = True) -> Operation:
+def _start(library: Library, user: User, before: datetime, *, enqueue: bool = True) -> Operation:
     params = {"library": str(library.pk), "before": before.isoformat()}
     return start(KIND, user, subject=library.name, active_key=f"trash:{library.pk}", params=params, enqueue=enqueue)
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.entries import counts
 from catalog.entries.places import leave_places
 from catalog.entries.row_locks import hold_rows_of
@@ -63,7 +64,7 @@ def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[H
 
 @done_again
 def begin(
-    library: Library, user: Any, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
+    library: Library, user: User, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
 ) -> tuple[list[TrashItem], set[UUID]]:
     """Write down that these photos are about to go into the trash, or through it into the folders that `targets` names.
 

@@ -3,11 +3,11 @@
 import logging
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import User
 from catalog.cache.working import working_folder
 from catalog.entries.listing import UNREAD, doubted
 from catalog.history.restore import switch_to
@@ -51,7 +51,7 @@ def find_catalog(root: Location) -> FoundCatalog | None:
         return None
 
 
-def free_id(found: FoundCatalog | None, user: Any) -> UUID | None:
+def free_id(found: FoundCatalog | None, user: User) -> UUID | None:
     """Return the id that the library has elsewhere, if no library of this server has it, and none of somebody else's had."""
     key = found.library_id if found else None
     if key is None or Library.objects.filter(pk=key).exists():

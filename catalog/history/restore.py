@@ -16,6 +16,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.cache import tree
 from catalog.cache.working import working_folder
 from catalog.entries import counts as entries_counts
@@ -63,7 +64,7 @@ _BODY_NUMBERS = {
 }
 
 
-def start_restore(library: Library, user: Any, md5: str = "", *, enqueue: bool = True) -> Operation:
+def start_restore(library: Library, user: User, md5: str = "", *, enqueue: bool = True) -> Operation:
     """Start putting the catalog back to the snapshot `md5`, or to the latest that can be used.
 
     Raises AlreadyActive while the library is being scanned or restored.

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import FinishedUpload, Import, ImportItem, Library, Upload
 
 
@@ -43,7 +43,7 @@ def remember(uploads: list[UUID]) -> None:
     )
 
 
-def find_finished(user: Any, upload_id: UUID) -> FinishedUpload | None:
+def find_finished(user: User, upload_id: UUID) -> FinishedUpload | None:
     """Return the user's own upload if it is over, did not expire yet, and came into a library that they may still see."""
     visible = Library.objects.visible_to(user).values("pk")
     return FinishedUpload.objects.filter(user=user, pk=upload_id, import_run__library__in=visible).first()

@@ -3,13 +3,13 @@
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.importing.finished_uploads import close_if_done
 from catalog.models import Import, ImportItem, Library, Upload
 from catalog.roots.folders import NOT_TO_BE_READ, checked_folder, refuse_foreign
@@ -49,7 +49,7 @@ def require_target(library: Library) -> None:
         )
 
 
-def start_folder_import(library: Library, user: Any, folder: str, layout: str, *, enqueue: bool = True) -> Import:
+def start_folder_import(library: Library, user: User, folder: str, layout: str, *, enqueue: bool = True) -> Import:
     """Begin to import what lies in the server's `folder` (absolute, in escaped form or as it is); a worker does it.
 
     The files there stay as they are. Raises ImportRefused, or LibraryRefused for a folder that `user` may not read.
@@ -78,7 +78,7 @@ def _real_root(library: Library) -> Path:
     return Path(os.fsdecode(os.path.realpath(unescape_path(library.root))))
 
 
-def start_importing(library: Library, user: Any) -> Operation | None:
+def start_importing(library: Library, user: User) -> Operation | None:
     """Let a worker take in what waits; None if one is at it already (it also takes what comes meanwhile).
 
     What somebody else cancelled is stopped, so that it does not go on with this: only their own files wait for them.
@@ -155,7 +155,7 @@ def _has_come_since(library: Library, moment: datetime) -> bool:
     return mine.filter(created_at__gt=moment).exists() or arrived.exists()
 
 
-def visible_imports(user: Any) -> QuerySet[Import]:
+def visible_imports(user: User) -> QuerySet[Import]:
     """Return the imports that `user` began, and all into libraries that are theirs; newest first."""
     mine = Q(user=user, library__in=Library.objects.visible_to(user).values("pk"))
     return Import.objects.filter(mine | Q(library__owner=user)).select_related("library").order_by("-created_at", "id")
@@ -175,7 +175,7 @@ def counts_of(imports: list[Import]) -> dict[UUID, dict[str, int]]:
     return counts
 
 
-def retry(wanted: Import, user: Any) -> int:
+def retry(wanted: Import, user: User) -> int:
     """Let what was rejected for a passing reason be tried again, and a source that could not be read; return how many files."""
     with transaction.atomic():
         again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=AGAIN)
@@ -203,7 +203,7 @@ def stop(wanted: Import) -> int:
     return count
 
 
-def open_batch(library: Library, user: Any, layout: str = Import.Layout.MONTH) -> Import:
+def open_batch(library: Library, user: User, layout: str = Import.Layout.MONTH) -> Import:
     """Return a new import for files that `user` is going to send. Raises ImportRefused."""
     require_target(library)
     return Import.objects.create(

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
+from accounts.models import User
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 
 
@@ -24,7 +25,7 @@ def holding(*people: Any) -> Iterator[None]:
         yield
 
 
-def room_to_send(user: Any) -> int:
+def room_to_send(user: User) -> int:
     """Return how many bytes more `user` may have under way; what is not imported yet counts with its whole length."""
     under_way = Upload.objects.filter(user=user).aggregate(sum=Sum("size_bytes"))["sum"] or 0
     return int(settings.UPLOAD_QUOTA_BYTES - under_way)

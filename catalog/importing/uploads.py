@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.importing.contents import known_contents
 from catalog.importing.finished_uploads import close_if_done, find_finished
 from catalog.importing.requests import EXPIRES_AFTER, ImportRefused, open_batch, take_in
@@ -39,7 +40,7 @@ class UploadRefused(Exception):
 
 
 def begin(
-    user: Any, wanted: Import, path: str, size_bytes: int, *, mtime_ns: int | None = None, md5: str = ""
+    user: User, wanted: Import, path: str, size_bytes: int, *, mtime_ns: int | None = None, md5: str = ""
 ) -> Upload:
     """Make room for a file of `size_bytes` that `user` is going to send into an open batch of theirs.
 
@@ -93,14 +94,14 @@ def _make_staged(upload: Upload) -> None:
     os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
-def find(user: Any, upload_id: UUID) -> Upload | None:
+def find(user: User, upload_id: UUID) -> Upload | None:
     """Return the user's own upload, if it is under way or just done."""
     return (
         Upload.objects.filter(user=user, pk=upload_id).select_related("import_run__library", "import_run__user").first()
     )
 
 
-def find_any(user: Any, upload_id: UUID) -> Upload | FinishedUpload | None:
+def find_any(user: User, upload_id: UUID) -> Upload | FinishedUpload | None:
     """Return the user's own upload, under way or over, until it expires."""
     return find(user, upload_id) or find_finished(
         user, upload_id
@@ -293,7 +294,7 @@ def _write(descriptor: int, chunk: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def batch_for(user: Any, import_id: UUID | None, library_id: UUID | None, layout: str) -> Import:
+def batch_for(user: User, import_id: UUID | None, library_id: UUID | None, layout: str) -> Import:
     """Return the open batch that was named, else a new one into the library that was. Raises UploadRefused.
 
     Files that come without one within an hour share a batch, so that a phone need not know of any.

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from accounts.models import User
 from catalog.edits.ratings import set_ratings
 from catalog.models import FileWrite, Library, Photo
 from catalog.version1.read import BadRow, OldPhoto, open_old_library
@@ -50,7 +51,7 @@ class Imported:
 
 
 def import_version1(
-    library: Library, user: Any, file: Path, *, dry_run: bool = False, progress: Progress = quietly
+    library: Library, user: User, file: Path, *, dry_run: bool = False, progress: Progress = quietly
 ) -> Imported:
     """Give the photos of `library`, which `user` may change, the ratings that `file` has for them; return the counts.
 
@@ -85,7 +86,7 @@ def _batches(rows: Iterator[OldPhoto]) -> Iterator[list[OldPhoto]]:
         yield batch
 
 
-def _take_over(library: Library, user: Any, batch: Sequence[OldPhoto], done: Imported) -> None:
+def _take_over(library: Library, user: User, batch: Sequence[OldPhoto], done: Imported) -> None:
     root = library.root.rstrip("/") + "/"
     wanted: dict[tuple[str, str], OldPhoto] = {}
     for row in batch:

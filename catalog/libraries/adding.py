@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from accounts.models import User
 from catalog.history import adopt
 from catalog.models import (
     Library,
@@ -18,7 +19,7 @@ from catalog.sources.s3_keys import SCHEME, BucketRoot
 from photolala.lib.paths import escape_path
 
 
-def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) -> Library:
+def add_library(user: User, folder: str, name: str | None = None, **fields: Any) -> Library:
     """Make the server's `folder` (absolute, in escaped form or as it is) a library of `user`; nothing is scanned yet.
 
     `fields` are further fields of the row (`ratings`, `time_zone`). Raises LibraryRefused for a folder that is not
@@ -48,7 +49,7 @@ def add_library(user: Any, folder: str, name: str | None = None, **fields: Any) 
         raise LibraryRefused(NOT_ALLOWED) from None
 
 
-def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library:
+def _add_bucket(user: User, uri: str, name: str | None, **fields: Any) -> Library:
     """Make a bucket's prefix a library. Its stars stay in the database: no photo in a bucket is written yet."""
     try:
         root = allowed_bucket(user.get_username(), uri)
@@ -77,7 +78,7 @@ def _add_bucket(user: Any, uri: str, name: str | None, **fields: Any) -> Library
         raise LibraryRefused(NOT_ALLOWED) from None
 
 
-def _refuse_bucket_overlap(user: Any, root: BucketRoot) -> None:
+def _refuse_bucket_overlap(user: User, root: BucketRoot) -> None:
     found = list(TakenFolders().overlapping(root))
     foreign = of_others(user, found)
     if foreign is not None:

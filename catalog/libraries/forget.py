@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 
+from accounts.models import User
 from accounts.signals import user_is_leaving, waiting_work_of
 from catalog.importing.staging import staged_path
 from catalog.libraries.waiting import WaitingWork, sent_and_waiting, waiting_in, waiting_of
@@ -50,7 +51,7 @@ def run_taken_over(run: Run) -> dict[str, Any]:
 
 
 @receiver(user_is_leaving, dispatch_uid="forget libraries")
-def leave(sender: Any, user: Any, **_: Any) -> None:
+def leave(sender: Any, user: User, **_: Any) -> None:
     """Forget the libraries of a user who is deleted, and let what others rely on go on in their owners' names."""
     for library in Library.objects.filter(owner=user):
         forget_library(library)  # by a few statements; the ORM's own cascade would load every photo of a million first
@@ -64,7 +65,7 @@ def leave(sender: Any, user: Any, **_: Any) -> None:
 
 
 @receiver(waiting_work_of, dispatch_uid="work that waits")
-def say_what_waits(sender: Any, user: Any, **_: Any) -> list[str]:
+def say_what_waits(sender: Any, user: User, **_: Any) -> list[str]:
     """Return a sentence for each library of the user's where something waits, and for what others get to finish."""
     lines = []
     for library in Library.objects.filter(owner=user):
@@ -78,7 +79,7 @@ def say_what_waits(sender: Any, user: Any, **_: Any) -> list[str]:
     return lines
 
 
-def take_over(library: Library, user: Any, *, is_deleted: bool = False) -> None:
+def take_over(library: Library, user: User, *, is_deleted: bool = False) -> None:
     """Let the owner have what waits; all that hangs on the person if they are deleted. Call it in a transaction.
 
     The files that were sent get their second names before the commit: a kill leaves names that no upload has, which the
@@ -105,7 +106,7 @@ def take_over(library: Library, user: Any, *, is_deleted: bool = False) -> None:
         _tell_owner(library, user, waiting)
 
 
-def _keep_unfinished_apart(library: Library, user: Any, import_keys: list[UUID]) -> None:
+def _keep_unfinished_apart(library: Library, user: User, import_keys: list[UUID]) -> None:
     """Leave the member what is still being sent: it was not acknowledged, and is refused when it arrives."""
     for key in import_keys:
         unfinished = Upload.objects.filter(import_run=key, user=user, completed_at=None)
@@ -114,7 +115,7 @@ def _keep_unfinished_apart(library: Library, user: Any, import_keys: list[UUID])
             unfinished.update(import_run=apart)
 
 
-def _tell_owner(library: Library, user: Any, waiting: WaitingWork) -> None:
+def _tell_owner(library: Library, user: User, waiting: WaitingWork) -> None:
     now = timezone.now()
     counts = {"writes": waiting.writes, "files": waiting.files, "imports": waiting.imports, "trash": waiting.trash}
     Operation.objects.create(
@@ -129,7 +130,7 @@ def _tell_owner(library: Library, user: Any, waiting: WaitingWork) -> None:
     )
 
 
-def _hand_over_videos(user: Any) -> None:
+def _hand_over_videos(user: User) -> None:
     """Let videos that are being made playable be made for the owners of their libraries: others may wait for them, too."""
     videos = Operation.objects.filter(owner=user, kind="rendition", state__in=ACTIVE)
     for key, photo in videos.values_list("pk", "params__photo"):
@@ -138,7 +139,7 @@ def _hand_over_videos(user: Any) -> None:
             Operation.objects.filter(pk=key).update(owner=owner)
 
 
-def _bring_to_owner(library: Library, user: Any) -> list[UUID]:
+def _bring_to_owner(library: Library, user: User) -> list[UUID]:
     """Give the files that arrived whole a second name in the owner's folder; return the uploads that have it now.
 
     The first name stays for an importer that is at it just now, and goes with what no upload names. Safe to repeat.
@@ -161,7 +162,7 @@ def _bring_to_owner(library: Library, user: Any) -> list[UUID]:
     return brought
 
 
-def _arrived(imports: QuerySet[Import], user: Any) -> list[UUID]:
+def _arrived(imports: QuerySet[Import], user: User) -> list[UUID]:
     arrived = Upload.objects.filter(user=user, completed_at__isnull=False)
     archives = imports.filter(archive__isnull=False).values("archive")
     return list((arrived.filter(import_run__in=imports) | arrived.filter(pk__in=archives)).values_list("pk", flat=True))

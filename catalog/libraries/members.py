@@ -1,17 +1,16 @@
 """Who else may see or change a library."""
 
-from typing import Any
-
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.libraries.forget import take_over
 from catalog.models import Library, Membership
 from catalog.roots.folders import LibraryRefused
 from operations.models import Operation, State
 
 
-def set_member(library: Library, user: Any, role: str) -> Membership:
+def set_member(library: Library, user: User, role: str) -> Membership:
     """Let `user` see the library (viewer) or also change its photos (editor). Raises LibraryRefused.
 
     Who was an editor and is none any more leaves work behind as one who is removed does.
@@ -29,7 +28,7 @@ def set_member(library: Library, user: Any, role: str) -> Membership:
     return membership
 
 
-def remove_member(library: Library, user: Any) -> bool:
+def remove_member(library: Library, user: User) -> bool:
     """Take the membership away; return whether there was one. The member's own favourites stay, unseen.
 
     What the member was told is done is finished in the owner's name (`forget`).
@@ -42,7 +41,7 @@ def remove_member(library: Library, user: Any) -> bool:
     return bool(removed)
 
 
-def _end_rights(library: Library, user: Any) -> None:
+def _end_rights(library: Library, user: User) -> None:
     """Stop the scans of `library` that `user` started, for good: who may scan no longer must not resume one either.
 
     So ends what would delete for good; nothing that waits is lost by that.
@@ -54,7 +53,7 @@ def _end_rights(library: Library, user: Any) -> None:
     theirs.update(superseded=True)
 
 
-def role_of(library: Library, user: Any) -> str:
+def role_of(library: Library, user: User) -> str:
     """Return `owner`, `editor`, `viewer`, or "" for who may not see it. At most one query."""
     if library.owner_id == user.pk:
         return "owner"

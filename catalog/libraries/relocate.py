@@ -6,11 +6,11 @@ import shutil
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from accounts.models import User
 from catalog.cache.working import working_folder
 from catalog.entries.pending_writes import write_key
 from catalog.history.copies import root_md5
@@ -33,7 +33,7 @@ SAMPLE = 200
 LEAST_FOUND = 0.5
 
 
-def relocate(library: Library, user: Any, folder: str) -> Library:
+def relocate(library: Library, user: User, folder: str) -> Library:
     """Let the library lie in `folder` from now on, and have it scanned for `user`. Returns it as it is then.
 
     The folder must show that it is the one: by the catalog that Photolala left in it, or by at least half of a sample of

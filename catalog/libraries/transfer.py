@@ -1,11 +1,11 @@
 """Give a library another owner: their stars are the photos' ratings from then on."""
 
 from collections import defaultdict
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from accounts.models import User
 from catalog.edits.ratings import set_ratings
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.models import Favourite, Library, Membership, Photo
@@ -14,7 +14,7 @@ from catalog.roots.folders import LibraryRefused
 BATCH = 1000
 
 
-def transfer(library: Library, user: Any) -> Library:
+def transfer(library: Library, user: User) -> Library:
     """Make `user` the owner of the library and the one before an editor of it; return it as it is then.
 
     What the photos' files say stands and is shown as the new owner's stars; a favourite of theirs on a photo without a rating
@@ -38,7 +38,7 @@ def transfer(library: Library, user: Any) -> Library:
     return locked
 
 
-def check_transfer(library: Library, user: Any) -> None:
+def check_transfer(library: Library, user: User) -> None:
     """Raise LibraryRefused if the library cannot be that person's."""
     if library.source == "device":
         raise LibraryRefused("What lies on a phone belongs to the phone's owner. Nothing was changed.")
@@ -46,7 +46,7 @@ def check_transfer(library: Library, user: Any) -> None:
         raise LibraryRefused(f"{user.get_username()} cannot sign in. Nothing was changed.")
 
 
-def _become_ratings(library: Library, user: Any) -> None:
+def _become_ratings(library: Library, user: User) -> None:
     own = Favourite.objects.filter(user=user, photo__library=library, photo__rating=None)
     by_stars: dict[int, list[UUID]] = defaultdict(list)
     for key, stars in own.order_by("photo").values_list("photo", "rating"):

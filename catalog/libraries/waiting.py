@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.db.models import Count, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from accounts.models import User
 from catalog.models import FileWrite, Import, ImportItem, Library, TrashItem
 from operations.models import ACTIVE, Operation
 
@@ -61,7 +62,7 @@ def waiting_in(library: Library) -> WaitingWork:
     )
 
 
-def waiting_of(user: Any, library: Library) -> WaitingWork:
+def waiting_of(user: User, library: Library) -> WaitingWork:
     """Return what waits in a library because `user`, a member, wanted it."""
     return _of(
         library,

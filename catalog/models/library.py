@@ -1,22 +1,24 @@
 """Library: a root and its settings; Membership: who else may see it."""
 
 import uuid
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from accounts.models import User
+
 
 class LibraryQuerySet(models.QuerySet["Library"]):
     """Reads that say who may see."""
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: User) -> Self:
         """The libraries that `user` owns or is a member of."""
         shared = Membership.objects.filter(user=user).values("library")
         return self.filter(Q(owner=user) | Q(pk__in=shared))
 
-    def editable_by(self, user: Any) -> Self:
+    def editable_by(self, user: User) -> Self:
         """The libraries that `user` owns or may edit."""
         shared = Membership.objects.filter(user=user, role=Membership.Role.EDITOR).values("library")
         return self.filter(Q(owner=user) | Q(pk__in=shared))

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 
+from accounts.models import User
 from photolala.lib.paths import join_path
 
 from .conditions import is_given, state_in
@@ -30,11 +31,11 @@ def photo_id(library_id: uuid.UUID, path: str, fast_photo_key: str) -> uuid.UUID
 class PhotoQuerySet(models.QuerySet["Photo"]):
     """Reads that say who may see."""
 
-    def visible_to(self, user: Any) -> Self:
+    def visible_to(self, user: User) -> Self:
         """The photos of the libraries that `user` may see."""
         return self.filter(library__in=Library.objects.visible_to(user).values("pk"))
 
-    def editable_by(self, user: Any) -> Self:
+    def editable_by(self, user: User) -> Self:
         """The photos that `user` may change: those of libraries that they own or edit."""
         return self.filter(library__in=Library.objects.editable_by(user).values("pk"))
 

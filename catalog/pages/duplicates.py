@@ -3,10 +3,11 @@
 import re
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.requests import HttpRequest
 from catalog.browsing.duplicates import duplicate_groups
 from photolala.web.problem_pages import say_problems
 from photolala.web.refusals import BadRequest

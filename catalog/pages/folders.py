@@ -3,10 +3,11 @@
 import uuid
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from accounts.requests import HttpRequest
 from catalog.browsing import photo_lists
 from photolala.web.problem_pages import say_problems
 

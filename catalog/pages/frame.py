@@ -3,8 +3,10 @@
 import uuid
 from typing import Any
 
-from django.http import Http404, HttpRequest
+from django.http import Http404
 
+from accounts.models import User
+from accounts.requests import HttpRequest
 from catalog.models import Library, Membership
 from catalog.roots.told import told
 from catalog.scanning.requests import last_scans, stopped_json
@@ -43,5 +45,5 @@ def owned_frame(request: HttpRequest, library_id: uuid.UUID, tab: str) -> dict[s
 
 def _is_editor(request: HttpRequest, library: Library) -> bool:
     editor = Membership.Role.EDITOR
-    user: Any = request.user
+    user: User = request.user
     return Membership.objects.filter(library=library, user=user, role=editor).exists()

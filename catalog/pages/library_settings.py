@@ -6,11 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import User
+from accounts.requests import HttpRequest
 from catalog.libraries import forget as libraries_forget
 from catalog.libraries import members as libraries_members
 from catalog.libraries.relocate import relocate

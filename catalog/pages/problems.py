@@ -6,11 +6,12 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import HttpRequest
 from catalog.files.purge import CountDiffers, start_purge
 from catalog.history.after_restore import ScanNeeded, not_in_restored, unsettled_since
 from catalog.models import Photo

@@ -5,12 +5,13 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
+from accounts.requests import HttpRequest
 from catalog.browsing import photo_lists
 from catalog.browsing.filters import PhotoFilters
 from catalog.browsing.timeline import UNDATED_BUCKET

@@ -6,10 +6,11 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Sum
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import HttpRequest
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
 from catalog.models import TrashItem

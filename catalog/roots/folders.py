@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
+from accounts.models import User
 from catalog.models import Library
 from catalog.roots.taken_folders import Place, TakenFolders, of_others
 from photolala.lib.paths import escape_path, unescape_path
@@ -67,7 +67,7 @@ class FolderChoices:
     """There are more than 2,000 folders; the first of them are listed."""
 
 
-def folder_choices(user: Any, folder: str | None) -> FolderChoices:
+def folder_choices(user: User, folder: str | None) -> FolderChoices:
     """Return the folders that `user` may choose from: the roots, or what lies in `folder`. Raises LibraryRefused.
 
     Hidden folders, links, and the libraries of others are not among them.
@@ -94,7 +94,7 @@ def folder_choices(user: Any, folder: str | None) -> FolderChoices:
     return FolderChoices(escaped(real), crumbs, found[:MOST_CHOICES], len(found) > MOST_CHOICES)
 
 
-def checked_folder(user: Any, folder: str, *, refusal: str = NOT_ALLOWED) -> Path:
+def checked_folder(user: User, folder: str, *, refusal: str = NOT_ALLOWED) -> Path:
     """Return the real path of a folder that `user` may use: below the roots, and nothing that others or the server have.
 
     What is refused for that is never looked at, and gets one sentence (`refusal`), whatever is there. It may still hold
@@ -152,7 +152,7 @@ def _resolved(raw: bytes) -> Path | None:
         return None
 
 
-def refuse_overlap(user: Any, real: Path, *, besides: Library | None = None) -> None:
+def refuse_overlap(user: User, real: Path, *, besides: Library | None = None) -> None:
     """Raise LibraryRefused if a library in the folder would overlap with what is taken, `besides` the given library.
 
     Of one's own, libraries and destinations are in the way; a folder that one is importing from may become a library.
@@ -185,7 +185,7 @@ def _overlap_sentence(real: Path, root: Path, name: str) -> str:
     )
 
 
-def refuse_foreign(user: Any, real: Path, *, before: datetime | None = None) -> None:
+def refuse_foreign(user: User, real: Path, *, before: datetime | None = None) -> None:
     """Raise LibraryRefused if the folder overlaps with what others have, or the server; with `before` had at that time."""
     foreign = of_others(user, TakenFolders().overlapping(real), before=before)
     if foreign is not None:

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
+from accounts.models import User
 from catalog.models import Import, ImportItem, Library
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from photolala.lib.mounts import Mounts, is_inside, overlap
@@ -101,7 +102,7 @@ class TakenFolders:
         return is_inside(inner, outer, self._mounts)
 
 
-def of_others(user: Any, taken: Iterable[Taken], *, before: datetime | None = None) -> Taken | None:
+def of_others(user: User, taken: Iterable[Taken], *, before: datetime | None = None) -> Taken | None:
     """Return the first that is not the user's; with `before` only what was there then, or is the server's."""
     for one in taken:
         if one.owner_id != user.pk and (before is None or one.since is None or one.since < before):

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from accounts.models import User
 from catalog.models import Import, Library, Photo
 from operations.models import Operation
 from operations.running import Words, words_for_owners
@@ -12,12 +13,12 @@ THE_FOLDER = "the library's folder"
 THE_SOURCE = "the folder that is imported"
 
 
-def told(library: Library, user: Any, value: Any) -> Any:
+def told(library: Library, user: User, value: Any) -> Any:
     """Return `value` (text, lists and dictionaries of texts) as `user` may read it."""
     return value if library.owner_id == user.pk else hide_folder(value, library.root, THE_FOLDER)
 
 
-def told_of_import(wanted: Import, user: Any, value: Any) -> Any:
+def told_of_import(wanted: Import, user: User, value: Any) -> Any:
     """The same for what is said of an import, whose source only the one who began it is told."""
     if wanted.kind != Import.Kind.UPLOAD and wanted.source.startswith("/") and wanted.user_id != user.pk:
         value = hide_folder(value, wanted.source, THE_SOURCE)
@@ -26,7 +27,7 @@ def told_of_import(wanted: Import, user: Any, value: Any) -> Any:
     return told(wanted.library, user, value)
 
 
-def source_for_eyes_of(wanted: Import, user: Any) -> str:
+def source_for_eyes_of(wanted: Import, user: User) -> str:
     """Return what an import reads, for a user who sees it: to others than who began it, the last name alone."""
     is_path = wanted.source.startswith("/") and wanted.user_id != user.pk
     return wanted.source.rstrip("/").rpartition("/")[2] if is_path else wanted.source

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
+from accounts.models import User
 from catalog.cache.rebuild_folders import remove_abandoned_work, work_folder
 from catalog.cache.working import working_folder
 from catalog.entries import read_here
@@ -69,7 +70,7 @@ KIND = "rebuild"
 _FOLDER_NAMES = 400
 
 
-def start_rebuild(library: Library, user: Any, *, full: bool = False, enqueue: bool = True) -> Operation:
+def start_rebuild(library: Library, user: User, *, full: bool = False, enqueue: bool = True) -> Operation:
     """Start rebuilding the catalog; `full` reads every file anew, else known hashes spare unchanged files a second reading.
 
     Raises AlreadyActive while the library is scanned, restored or rebuilt.

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import User
 from catalog.models import Library
 from operations.models import ACTIVE, Operation, State
 from operations.running import AlreadyActive, start
@@ -46,7 +47,7 @@ def stopped_json(library: Library, operation: Operation | None, role: str) -> di
     }
 
 
-def start_scan(library: Library, user: Any, **params: bool) -> Operation:
+def start_scan(library: Library, user: User, **params: bool) -> Operation:
     """Start a scan for `user`; a worker does it. Raises AlreadyActive (with the operation) if one is under way.
 
     `params`: `confirm_gone`, `verify_heads`, or `only_failed`, which tries the broken and damaged files again, alone.
@@ -60,7 +61,7 @@ def start_scan(library: Library, user: Any, **params: bool) -> Operation:
     )
 
 
-def request_scan(library: Library, user: Any) -> Operation | None:
+def request_scan(library: Library, user: User) -> Operation | None:
     """See to it that a scan of `library` begins after this moment: now, or when the one under way is done (then None)."""
     Library.objects.filter(pk=library.pk).update(scan_wanted_at=timezone.now())
     try:

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.http import Http404
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from exports import destinations as verbs
 from exports.catalog_exports import ExportRefused
 from exports.ledger.errors import LedgerFailed

@@ -8,9 +8,9 @@ from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.requests import Request
 from catalog.models import Library
 from exports import catalog_exports as verbs
 from exports.downloads import serve_export

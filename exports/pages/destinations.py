@@ -4,10 +4,11 @@ import uuid
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.requests import HttpRequest
 from catalog.models import Library
 from exports import destinations as verbs
 from exports.catalog_exports import ExportRefused

@@ -7,10 +7,11 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from accounts.requests import HttpRequest
 from catalog.models import Library
 from exports import catalog_exports as verbs
 from exports.downloads import serve_export

@@ -18,9 +18,10 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
+from accounts.requests import Request
 from operations.models import StoredAnswer
 from operations.purging import KEPT_FOR
 from photolala.web.refusals import BadRequest, Conflict, TooManyRequests, Unprocessable
@@ -55,7 +56,7 @@ _under_way: set[tuple[Any, str, str]] = set()
 class Asked:
     """A request with a key: whose, where, and a digest of what it asks."""
 
-    user: Any
+    user: User
     route: str
     key: str
     digest: str
@@ -219,7 +220,7 @@ def _is_kept(answer: Response) -> bool:
     return 200 <= answer.status_code < 300
 
 
-def _require_room(user: Any) -> None:
+def _require_room(user: User) -> None:
     """Raise TooManyRequests if the person has as many answers kept as there may be."""
     since = timezone.now() - KEPT_FOR
     mine = StoredAnswer.objects.filter(user=user)

@@ -7,9 +7,10 @@ from uuid import UUID
 from django.http import Http404
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import User
+from accounts.requests import Request
 from operations import control
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.results import MetricsBody, by_kind
@@ -115,7 +116,7 @@ def operation_json(operation: Operation) -> dict[str, Any]:
     }
 
 
-def already_active(running: AlreadyActive, user: Any) -> Conflict:
+def already_active(running: AlreadyActive, user: User) -> Conflict:
     """Return the 409 that names the operation in the way: its id, and to others than its owner no more than that."""
     return Conflict(
         f"This is being done already (operation {running.operation.pk}). Wait for it, or cancel it.",
