@@ -17,7 +17,7 @@ admin.site.site_header = admin.site.site_title = "Photolala administration"
 
 
 @admin.register(User)
-class PhotolalaUserAdmin(UserAdmin):
+class PhotolalaUserAdmin(UserAdmin):  # type: ignore[type-arg]  # no generic at run time
     """Django's own, with what is wanted to find somebody."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login"]

@@ -38,7 +38,7 @@ LIBRARY_FACTS = [
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-class LibraryForm(forms.ModelForm):
+class LibraryForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
     """What an administrator may change of a library, within what its page allows."""
 
     def clean(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class LibraryForm(forms.ModelForm):
         return cleaned
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]  # no generic at run time
     """Who else may see it."""
 
     model = Membership

@@ -39,7 +39,7 @@ class WithHead(EndpointEnumerator):
     """Finds the verbs of a view, HEAD too where the view says how it answers that."""
 
     def get_allowed_methods(self, callback: Any) -> list[str]:
-        methods = super().get_allowed_methods(callback)
+        methods = super().get_allowed_methods(callback)  # type: ignore[no-untyped-call]
         return [*methods, "HEAD"] if hasattr(callback.cls, "head") else methods
 
 
@@ -52,7 +52,7 @@ class SchemaOnce(SchemaGenerator):
     def get_schema(self, request: Any = None, public: bool = False) -> Any:
         """Return the schema; not to be changed."""
         if public not in self._kept:
-            self._kept[public] = super().get_schema(request, public)
+            self._kept[public] = super().get_schema(request, public)  # type: ignore[no-untyped-call]
         return self._kept[public]
 
 

@@ -47,7 +47,7 @@ class SignIn(RequestBody):
     )
 
 
-class DeviceBody(serializers.Serializer):
+class DeviceBody(serializers.Serializer[Any]):
     """A device that is signed in."""
 
     id = serializers.UUIDField()
@@ -66,7 +66,7 @@ class NewDeviceBody(DeviceBody):
     )
 
 
-class ProfileBody(serializers.Serializer):
+class ProfileBody(serializers.Serializer[Any]):
     """The signed-in user."""
 
     id = serializers.UUIDField()

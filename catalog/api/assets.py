@@ -105,7 +105,7 @@ class RemovedBody(BulkBody):
     count = serializers.IntegerField(help_text="The former name of `success_count`.")
 
 
-class KnownBody(serializers.Serializer):
+class KnownBody(serializers.Serializer[Any]):
     """What is known of one."""
 
     asset_id = serializers.CharField()

@@ -27,7 +27,7 @@ OFFSET = r"^([+-](0[0-9]|1[0-4]):[0-5][0-9]|Z)$"
 @extend_schema_field(
     {"type": "string", "format": "wall-clock", "maxLength": LONGEST, "example": "2024-05-17T12:30:00+02:00"}
 )
-class WallClock(serializers.Field):
+class WallClock(serializers.Field[Any, Any, Any, Any]):
     """A wall clock's time, with an offset if it is known: `2024-05-17T12:30:00`, `2024-05-17T12:30:00+02:00`."""
 
     def __init__(self, **options: Any) -> None:
@@ -53,7 +53,7 @@ class WallClock(serializers.Field):
 
 
 @extend_schema_field({"type": "string", "pattern": OFFSET, "example": "+02:00"})
-class Offset(serializers.Field):
+class Offset(serializers.Field[Any, Any, Any, Any]):
     """Minutes east of UTC, written `+05:45`."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -83,7 +83,7 @@ class DatesBody(RequestBody):
     dry_run = serializers.BooleanField(required=False, default=False, help_text="Only say what would be.")
 
 
-class PlannedBody(serializers.Serializer):
+class PlannedBody(serializers.Serializer[Any]):
     """One photo's date before and after."""
 
     photo_id = serializers.UUIDField()

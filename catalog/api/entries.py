@@ -26,7 +26,7 @@ SNAPSHOT = in_path("md5", "The MD5 of the catalog file.", pattern="^[0-9a-f]{32}
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-class FolderBody(serializers.Serializer):
+class FolderBody(serializers.Serializer[Any]):
     """A subfolder and its number of photos."""
 
     name = serializers.CharField()
@@ -34,7 +34,7 @@ class FolderBody(serializers.Serializer):
     count = serializers.IntegerField(help_text="Photos in it and below.")
 
 
-class SnapshotBody(serializers.Serializer):
+class SnapshotBody(serializers.Serializer[Any]):
     """A published catalog snapshot."""
 
     md5 = serializers.CharField()

@@ -33,7 +33,7 @@ SHOWN = (
 """The columns of a library that pages and apps show: the revision counts changes of photos only."""
 
 
-class ChangedLibrary(serializers.Serializer):
+class ChangedLibrary(serializers.Serializer[Any]):
     """The figures of a library that changed."""
 
     id = serializers.UUIDField()
@@ -48,7 +48,7 @@ class ChangedLibrary(serializers.Serializer):
 
 
 @extend_schema_serializer(deprecate_fields=["favorites_changed"])
-class EventsBody(serializers.Serializer):
+class EventsBody(serializers.Serializer[Any]):
     """What changed, and what runs."""
 
     cursor = serializers.CharField(help_text="For the next `after=`.")

@@ -36,7 +36,7 @@ COLUMNS = (
 )
 
 
-class WriteBody(serializers.Serializer):
+class WriteBody(serializers.Serializer[Any]):
     """A write into a photo's file: waiting, done or failed."""
 
     id = serializers.UUIDField()
@@ -55,7 +55,7 @@ class WriteBody(serializers.Serializer):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-class UndoneBody(serializers.Serializer):
+class UndoneBody(serializers.Serializer[Any]):
     """The photo after the last write was taken back."""
 
     photo_id = serializers.UUIDField()

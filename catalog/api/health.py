@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -32,7 +33,7 @@ _written_at = -KEEP_SECONDS
 _kept: tuple[Storage | None, float, str] = (None, 0.0, "")
 
 
-class Health(serializers.Serializer):
+class Health(serializers.Serializer[Any]):
     """Whether the service works, in one word."""
 
     status = serializers.ChoiceField(["ok", "failing"])

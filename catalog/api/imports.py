@@ -46,7 +46,7 @@ class NewImport(RequestBody):
     layout = serializers.ChoiceField(Import.Layout.choices, required=False, default=Import.Layout.MONTH)
 
 
-class ImportBody(serializers.Serializer):
+class ImportBody(serializers.Serializer[Any]):
     """One import, and how many of its files are in each state."""
 
     id = serializers.UUIDField()
@@ -67,7 +67,7 @@ class ImportBody(serializers.Serializer):
     bytes = serializers.IntegerField(help_text="Of the imported files.")
 
 
-class ItemBody(serializers.Serializer):
+class ItemBody(serializers.Serializer[Any]):
     """One file, and what became of it."""
 
     upload = serializers.UUIDField(allow_null=True, help_text="The upload that brought it.")
@@ -86,7 +86,7 @@ class ItemBody(serializers.Serializer):
         return {"import": serializers.UUIDField(), **super().get_fields()}
 
 
-class TriedBody(serializers.Serializer):
+class TriedBody(serializers.Serializer[Any]):
     """How many files it concerns."""
 
     count = serializers.IntegerField()

@@ -94,7 +94,7 @@ class NewLibrary(LibraryChange):
     )
 
 
-class StoppedBody(serializers.Serializer):
+class StoppedBody(serializers.Serializer[Any]):
     """Why the last scan stopped at the library's root and changed nothing."""
 
     code = serializers.ChoiceField(SOURCE_TROUBLES, help_text="`confirm_gone`: scan again with that confirmation.")
@@ -104,7 +104,7 @@ class StoppedBody(serializers.Serializer):
     at = serializers.DateTimeField()
 
 
-class LibraryBody(serializers.Serializer):
+class LibraryBody(serializers.Serializer[Any]):
     """A library as the user may see it."""
 
     id = serializers.UUIDField()
@@ -136,7 +136,7 @@ class LibraryBody(serializers.Serializer):
     verified_at = serializers.DateTimeField(allow_null=True, help_text="The last scan that compared heads.")
 
 
-class MemberBody(serializers.Serializer):
+class MemberBody(serializers.Serializer[Any]):
     """Who else may see a library."""
 
     id = serializers.UUIDField(help_text="The user's.")

@@ -70,7 +70,7 @@ class Original(ApiView):
         return serve.serve_original(request._request, serve.find(request.user, photo_id))
 
 
-class RenditionStatus(serializers.Serializer):
+class RenditionStatus(serializers.Serializer[Any]):
     """Progress of the conversion of a video."""
 
     state = serializers.ChoiceField(["ready", "converting", "failed"])
@@ -122,7 +122,7 @@ class Rendition(ApiView):
         return photo
 
 
-class MetadataBody(serializers.Serializer):
+class MetadataBody(serializers.Serializer[Any]):
     """What the file itself says, under the names of the metadata files (formats.md); what is unknown is absent."""
 
     photoMD5 = serializers.CharField(required=False)

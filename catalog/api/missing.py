@@ -25,7 +25,7 @@ class ContentsBody(RequestBody):
     )
 
 
-class KnownContent(serializers.Serializer):
+class KnownContent(serializers.Serializer[Any]):
     """A content that the library has."""
 
     md5 = serializers.CharField(help_text="As it was asked for, in small letters.")
@@ -33,7 +33,7 @@ class KnownContent(serializers.Serializer):
     state = serializers.ChoiceField([IN_TRASH, *Photo.State.values])
 
 
-class MissingBody(serializers.Serializer):
+class MissingBody(serializers.Serializer[Any]):
     """What is to be sent, and what is there."""
 
     missing = serializers.ListField(

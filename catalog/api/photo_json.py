@@ -125,7 +125,7 @@ def local_text(row: dict[str, Any]) -> str:
 
 
 @extend_schema_serializer(deprecate_fields=["favorite", "favorited"])
-class PhotoBody(serializers.Serializer):
+class PhotoBody(serializers.Serializer[Any]):
     """One photo or video, as lists have it."""
 
     id = serializers.UUIDField()

@@ -57,7 +57,7 @@ class PhotoChange(RequestBody):
     taken_at = WallClock(required=False)
 
 
-class FavouriteBody(serializers.Serializer):
+class FavouriteBody(serializers.Serializer[Any]):
     """The user's stars of a photo."""
 
     photo_id = serializers.UUIDField()
@@ -65,7 +65,7 @@ class FavouriteBody(serializers.Serializer):
     is_favourite = serializers.BooleanField()
 
 
-class FormerFavouriteBody(serializers.Serializer):
+class FormerFavouriteBody(serializers.Serializer[Any]):
     """The same under its former name."""
 
     photo_id = serializers.UUIDField()
@@ -92,7 +92,7 @@ class BulkFavouriteError(BulkError):
 class BulkFavouriteBody(BulkBody):
     """How many photos were rated, and why the others were not."""
 
-    errors = BulkFavouriteError(many=True)  # type: ignore[assignment]
+    errors = BulkFavouriteError(many=True)
 
 
 class PhotoList(ApiView):

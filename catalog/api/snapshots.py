@@ -26,14 +26,14 @@ from .libraries import find_library, find_own_library
 MD5 = "^[0-9a-f]{32}$"
 
 
-class ChangedBody(serializers.Serializer):
+class ChangedBody(serializers.Serializer[Any]):
     """An entry that both have."""
 
     path = serializers.CharField()
     fields = serializers.ListField(child=serializers.CharField(), help_text="What differs.")  # type: ignore[assignment]
 
 
-class DifferenceBody(serializers.Serializer):
+class DifferenceBody(serializers.Serializer[Any]):
     """What the newer of two snapshots has other than the older."""
 
     older = serializers.CharField()

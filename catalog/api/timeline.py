@@ -1,5 +1,7 @@
 """The timeline: months with their counts, and what one needs to draw them."""
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -15,7 +17,7 @@ from photolala.web.views import ApiView, documented, query
 BUCKET = r"^(undated|[0-9]{4}-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)$"
 
 
-class BucketBody(serializers.Serializer):
+class BucketBody(serializers.Serializer[Any]):
     """A month, or a day of a large month."""
 
     bucket = serializers.CharField(help_text="`2024-05`, `2024-05-17`, or `undated`.")
@@ -23,7 +25,7 @@ class BucketBody(serializers.Serializer):
 
 
 @extend_schema_serializer(deprecate_fields=["favorite"])
-class BucketPhotosBody(serializers.Serializer):
+class BucketPhotosBody(serializers.Serializer[Any]):
     """The photos as arrays of one length, newest first."""
 
     id = serializers.ListField(child=serializers.UUIDField())

@@ -54,7 +54,7 @@ class DoneBody(BulkBody):
     count = serializers.IntegerField(help_text="The former name of `success_count`.")
 
 
-class PlacedBody(serializers.Serializer):
+class PlacedBody(serializers.Serializer[Any]):
     """Where a restored photo is now."""
 
     library = serializers.UUIDField()
@@ -68,7 +68,7 @@ class TrashedBody(DoneBody):
     items = PlacedBody(many=True)
 
 
-class TrashBody(serializers.Serializer):
+class TrashBody(serializers.Serializer[Any]):
     """A deleted photo in the trash."""
 
     id = serializers.UUIDField()

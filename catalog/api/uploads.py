@@ -77,7 +77,7 @@ ANSWERED = [
 ]
 
 
-class UploadBody(serializers.Serializer):
+class UploadBody(serializers.Serializer[Any]):
     """An upload that was begun; the same in headers."""
 
     id = serializers.UUIDField()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
@@ -25,7 +26,7 @@ class AtomicFolderStorage(FileSystemStorage):
         """Return the very name: the same name holds the same content."""
         return name
 
-    def _save(self, name: str, content: File) -> str:
+    def _save(self, name: str, content: "File[Any]") -> str:
         """Write `content` under a temporary name on the same file system, then rename it to `name`."""
         target = self.path(name)
         temporary, handle = self._open_aside()
@@ -78,7 +79,7 @@ def _own_identity(pid: int) -> str:
     return identity(pid)
 
 
-def _chunks(content: File) -> Iterable[bytes]:
+def _chunks(content: "File[Any]") -> Iterable[bytes]:
     content.seek(0)
     while chunk := content.read(1 << 20):
         yield chunk

@@ -17,7 +17,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _converter(field: Field) -> Callable[[Any], Any]:
+def _converter(field: "Field[Any, Any]") -> Callable[[Any], Any]:
     """Return what turns a Python value of `field` into a database parameter; the cheap kinds pass as they are.
 
     The very value that came before (the library, the moment of the scan) is not converted again.

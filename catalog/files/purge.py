@@ -73,7 +73,7 @@ def forget_photos(library: Library, photos: list[Photo]) -> None:
     keys = [photo.pk for photo in photos]
     FileWrite.objects.filter(undoes__photo__in=keys).update(undoes=None)
     for rows in (FileWrite, Favourite, PhotoMetadata):
-        rows.objects.filter(photo__in=keys).delete()  # type: ignore[attr-defined]
+        rows.objects.filter(photo__in=keys).delete()
     HashCache.objects.filter(library=library, path__in=[photo.path for photo in photos]).delete()
     Photo.objects.filter(pk__in=keys).delete()
     counts.bump_revision(library)

@@ -1,6 +1,6 @@
 """Who moved where: missing photos, and places where the same content lies. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -65,11 +65,12 @@ def pairs(olds: Sequence[Place], news: Sequence[Place], started_at: datetime, *,
     free = sorted(news, key=lambda new: new.path)
     free.sort(key=lambda new: new.added_at, reverse=True)
     found: dict[UUID, tuple[Place, Place, bool]] = {}
-    for is_allowed, only_bare in (
+    rules: tuple[tuple[Callable[[Place, Place], bool], bool], ...] = (
         (lambda old, new: old.name == new.name and old.may_have_moved_to(new, started_at), False),
         (lambda old, new: old.may_have_moved_to(new, started_at), False),
         (lambda old, new: is_far and not old.is_in_trash and new.added_at > old.added_at, True),
-    ):
+    )
+    for is_allowed, only_bare in rules:
         for old in waiting:
             if old.key in found:
                 continue

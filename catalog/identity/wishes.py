@@ -179,7 +179,7 @@ class Wishes:
                 continue
             Favourite.objects.filter(photo=old, user_id=user_id).delete()
             Withdrawal.objects.filter(photo=old, user_id=user_id).delete()
-            type(word).objects.filter(pk=word.pk).update(photo=old)  # type: ignore[attr-defined]
+            type(word).objects.filter(pk=word.pk).update(photo=old)
             word.photo_id = old.pk
             here[user_id] = (at, word)
         Favourite.objects.filter(photo=new).delete()

@@ -203,7 +203,7 @@ def forget_library(library: Library) -> None:
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
         FileWrite.objects.filter(library=library).update(undoes=None)
         for rows in (FileWrite, TrashItem, QueuedStar, Alias, HashCache):
-            theirs = rows.objects.filter(library=library)  # type: ignore[attr-defined]
+            theirs = rows.objects.filter(library=library)
             theirs._raw_delete(theirs.db)
         of_it._raw_delete(of_it.db)
         Snapshot.objects.filter(library=library).delete()

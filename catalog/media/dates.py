@@ -78,7 +78,7 @@ def parse_stamp(text: str) -> Stamp | None:
         parts = (int(loose[1]), int(loose[2] or 1), 1, 0, 0, 0)
         fraction, zone = None, None
     else:
-        parts = tuple(int(part or 0) for part in match.group(1, 2, 3, 4, 5, 6))  # type: ignore[assignment]
+        parts = tuple(int(part or 0) for part in match.group(1, 2, 3, 4, 5, 6))
         fraction, zone = match.group(7), match.group(8)
     try:
         local = datetime(*parts, _microseconds(fraction or ""))  # type: ignore[arg-type,call-arg]  # noqa: DTZ001

@@ -106,7 +106,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         top = 255.0
     else:
         top = 65535.0 if image.mode.startswith("I") and high <= 65535 else max(high, 1.0)
-    return image.convert("F").point(lambda value: value * (255 / top)).convert("L")  # type: ignore[operator]
+    return image.convert("F").point(lambda value: value * (255 / top)).convert("L")
 
 
 def turn_of_embedded(jpeg: bytes) -> int:

@@ -121,7 +121,7 @@ def _read_track(source: Source, start: int, end: int, found: Found) -> None:
     found.width, found.height = width >> 16, height >> 16
     turn = {(0, 1, -1, 0): 6, (-1, 0, 0, -1): 3, (0, -1, 1, 0): 8}.get(
         tuple((x > 0) - (x < 0) for x in (a, b, c, d)), 1
-    )  # type: ignore[arg-type]
+    )
     found.transform = turn
 
 

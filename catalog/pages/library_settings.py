@@ -24,7 +24,7 @@ from .frame import owned_frame
 from .time_zones import time_zone_names
 
 
-class SettingsForm(forms.ModelForm):
+class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
     """Name, time zone, ratings policy, what becomes of the files' times, and when the library is scanned by itself."""
 
     file_times = forms.ChoiceField(choices=Library.FileTimes.choices, required=False)

@@ -118,7 +118,7 @@ class StorageLocation:
         except BaseException:
             copy.close()
             raise
-        return copy  # type: ignore[return-value]
+        return copy
 
     def put_file(self, name: str, path: str) -> None:
         """Store a copy of the local file."""

@@ -51,7 +51,7 @@ class NewDestination(DestinationChange):
     )
 
 
-class DestinationBody(serializers.Serializer):
+class DestinationBody(serializers.Serializer[Any]):
     """A folder into which originals are exported."""
 
     id = serializers.UUIDField()
@@ -67,7 +67,7 @@ class FolderExportRequest(RequestBody):
     library = serializers.UUIDField()
 
 
-class RecordBody(serializers.Serializer):
+class RecordBody(serializers.Serializer[Any]):
     """An export record, as in `ExportRecords/` (the words are the files'); or with `?exported` only that member."""
 
     exported = serializers.BooleanField(help_text="Its status is `done`.")
@@ -81,7 +81,7 @@ class RecordBody(serializers.Serializer):
     lastError = serializers.CharField(required=False)
 
 
-class MonthBody(serializers.Serializer):
+class MonthBody(serializers.Serializer[Any]):
     """How many files of a month were exported."""
 
     year = serializers.IntegerField()
@@ -91,7 +91,7 @@ class MonthBody(serializers.Serializer):
     status = serializers.ChoiceField([str(status) for status in MonthStatus])
 
 
-class MonthList(serializers.Serializer):
+class MonthList(serializers.Serializer[Any]):
     """Months of a destination, newest first."""
 
     results = MonthBody(many=True)

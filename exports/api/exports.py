@@ -51,7 +51,7 @@ class NewExport(RequestBody):
     include_media = serializers.BooleanField(default=False, help_text="With the original files.")
 
 
-class ExportProgress(serializers.Serializer):
+class ExportProgress(serializers.Serializer[Any]):
     """Progress of an export."""
 
     photos_processed = serializers.IntegerField()
@@ -64,7 +64,7 @@ class ExportProgress(serializers.Serializer):
     eta_seconds = serializers.FloatField(allow_null=True)
 
 
-class ExportBody(serializers.Serializer):
+class ExportBody(serializers.Serializer[Any]):
     """A catalog export."""
 
     id = serializers.UUIDField()

@@ -33,7 +33,7 @@ from photolala.web.views import (
 NEWEST_FIRST = ("-created_at", "id")
 
 
-class AnyOperation(serializers.Serializer):
+class AnyOperation(serializers.Serializer[Any]):
     """One piece of long work: the members that all kinds have."""
 
     id = serializers.UUIDField()

@@ -16,14 +16,14 @@ def _seconds(help_text: str = "") -> serializers.FloatField:
     return serializers.FloatField(required=False, help_text=help_text)
 
 
-class FileProblem(serializers.Serializer):
+class FileProblem(serializers.Serializer[Any]):
     """A file with which something was wrong."""
 
     path = serializers.CharField()
     reason = serializers.CharField()
 
 
-class LibraryResult(serializers.Serializer):
+class LibraryResult(serializers.Serializer[Any]):
     """Of work on one library."""
 
     library = serializers.UUIDField(required=False)
@@ -127,7 +127,7 @@ class TakenOverResult(LibraryResult):
     trash = _count()
 
 
-class RenditionResult(serializers.Serializer):
+class RenditionResult(serializers.Serializer[Any]):
     """Of making a video playable."""
 
     size_bytes = _count()
@@ -163,7 +163,7 @@ class FolderExportResult(ProblemsResult):
     seconds = _seconds()
 
 
-class StageBody(serializers.Serializer):
+class StageBody(serializers.Serializer[Any]):
     """One stage of the work."""
 
     name = serializers.CharField()
@@ -172,7 +172,7 @@ class StageBody(serializers.Serializer):
     unit = serializers.CharField()
 
 
-class MetricsBody(serializers.Serializer):
+class MetricsBody(serializers.Serializer[Any]):
     """Figures of the work so far; which of them there are depends on its kind."""
 
     stages = StageBody(many=True, required=False)
@@ -190,7 +190,7 @@ class MetricsBody(serializers.Serializer):
     media_total = _count()
 
 
-RESULTS: dict[str, type[serializers.Serializer]] = {
+RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "scan": ScanResult,
     "rebuild": RebuildResult,
     "restore": RestoreResult,
@@ -206,7 +206,7 @@ RESULTS: dict[str, type[serializers.Serializer]] = {
 }
 
 
-def by_kind(base: type[serializers.Serializer]) -> dict[str, Any]:
+def by_kind(base: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """Return a serializer class for each kind: `base` with that one `kind` and its `result`."""
     return {
         kind: type(

@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 ASSUMED_ROWS = 100_000
 
 
-class NoCountPaginator(Paginator):
+class NoCountPaginator(Paginator):  # type: ignore[type-arg]  # no generic at run time
     """Looks no further than needed: a list of a million rows is not counted to show a hundred.
 
     The number of rows is exact up to the one after ASSUMED_ROWS, and cut there: deeper pages are reached by filters.
@@ -25,7 +25,7 @@ class NoCountPaginator(Paginator):
         return rows.order_by()[:ASSUMED_ROWS].count()
 
 
-class LargeTableAdmin(admin.ModelAdmin):
+class LargeTableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic at run time
     """The base for tables of any size."""
 
     show_full_result_count = False

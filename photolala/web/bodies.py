@@ -6,7 +6,8 @@ from typing import Any
 from rest_framework import serializers
 
 MOST_NAMED = 20
-_TYPES: tuple[tuple[type[serializers.Field] | tuple[type[serializers.Field], ...], tuple[type, ...], str], ...] = (
+_Kind = type["serializers.Field[Any, Any, Any, Any]"]
+_TYPES: tuple[tuple[_Kind | tuple[_Kind, ...], tuple[type, ...], str], ...] = (
     (serializers.BooleanField, (bool,), "true or false"),
     (serializers.IntegerField, (int,), "a whole number"),
     (serializers.FloatField, (int, float), "a number"),
@@ -18,7 +19,7 @@ _TYPES: tuple[tuple[type[serializers.Field] | tuple[type[serializers.Field], ...
 )
 
 
-class RequestBody(serializers.Serializer):
+class RequestBody(serializers.Serializer[Any]):
     """The body of a request. A member that it does not know is refused by name: a slip of the pen is no other wish.
 
     So is a value of another JSON type than the schema says: `"5"` is no number, `1` is not true, `0` is no text.

@@ -6,14 +6,14 @@ from typing import Any
 from rest_framework import serializers
 
 
-class BulkError(serializers.Serializer):
+class BulkError(serializers.Serializer[Any]):
     """Why it was not done to one."""
 
     id = serializers.CharField(help_text="As it was sent.")
     error = serializers.CharField(help_text="A sentence for people.")
 
 
-class BulkBody(serializers.Serializer):
+class BulkBody(serializers.Serializer[Any]):
     """To how many it was done, and why not to the others."""
 
     success_count = serializers.IntegerField()

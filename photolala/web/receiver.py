@@ -309,9 +309,7 @@ class Receiver:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             block: bytes | None = answer.first
             while block is not None:
-                sending = asyncio.ensure_future(
-                    send({"type": "http.response.body", "body": block, "more_body": True})  # type: ignore[arg-type]
-                )
+                sending = asyncio.ensure_future(send({"type": "http.response.body", "body": block, "more_body": True}))
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():  # else a server would go on taking blocks for nobody
                     sending.cancel()

@@ -18,7 +18,7 @@ class Schema(AutoSchema):
     """Declares what serializers enforce and drf-spectacular does not say."""
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         if direction == "request" and isinstance(schema, dict):
             if isinstance(field, serializers.ListField | serializers.ListSerializer):
                 schema = {**schema, **_length_of_list(field)}
@@ -28,7 +28,7 @@ class Schema(AutoSchema):
 
     def _postprocess_serializer_schema(self, schema: Any, serializer: Any, direction: Any) -> Any:
         """Say that a body of a request has no other members."""
-        schema = super()._postprocess_serializer_schema(schema, serializer, direction)
+        schema = super()._postprocess_serializer_schema(schema, serializer, direction)  # type: ignore[no-untyped-call]
         if direction == "request" and isinstance(serializer, RequestBody) and isinstance(schema, dict):
             schema["additionalProperties"] = False
         return schema

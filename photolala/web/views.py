@@ -63,7 +63,7 @@ MEANINGS = {
 }
 
 
-class ProblemBody(serializers.Serializer):
+class ProblemBody(serializers.Serializer[Any]):
     """RFC 9457 problem details."""
 
     type = serializers.ChoiceField(CHOICES)
@@ -164,8 +164,8 @@ PAGE_PARAMETERS = [
 
 
 def page_body(
-    name: str, row: Callable[..., serializers.Serializer], **more: serializers.Field
-) -> type[serializers.Serializer]:
+    name: str, row: Callable[..., serializers.Serializer[Any]], **more: serializers.Field[Any, Any, Any, Any]
+) -> type[serializers.Serializer[Any]]:
     """Return a serializer class that describes a keyset-paged list of `row`."""
     return type(
         name,
