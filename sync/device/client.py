@@ -17,7 +17,7 @@ from .exchange import Exchange, WrongStore
 from .lock import only_one
 from .outbox import Outbox, cleaned
 from .pulled import Pulled
-from .retry import delay_ms
+from .retry import MOST_MS, delay_ms
 from .status import ErrorType, SyncError, SyncResult, SyncStatus
 from .store import Store, StoreProblem, now_ms
 from .transport import NotAllowed, ServerFault, Transport, TransportError, Unavailable, Unreachable
@@ -135,7 +135,7 @@ class Client:
                     result.errors.append(SyncError(ErrorType.CONFLICT, message))
                     return result
                 next_try_ms = self.store.recall_number("next_try")
-                if not now and self._wall_ms() < next_try_ms <= self._wall_ms() + 3 * 3_600_000:
+                if not now and self._wall_ms() < next_try_ms <= self._wall_ms() + MOST_MS:
                     result.errors.append(self._last_error() or SyncError(ErrorType.UNKNOWN, "Waiting to try again."))
                     return result
                 self._synchronise(result)

@@ -11,11 +11,15 @@ class Crash(BaseException):
 
 
 class FaultyTransport:
-    """Passes calls on; each takes the next fault of `faults`, and none when they are used up."""
+    """Passes calls on; each takes the next fault of `faults`, and none when they are used up.
+
+    `faults_of` has plans for calls of one name; they go first.
+    """
 
     def __init__(self, inner):
         self._inner = inner
         self.faults = []
+        self.faults_of = {}
         self._late = []
         self._replies = {}
 
@@ -32,7 +36,8 @@ class FaultyTransport:
         return self._call("digest", scope)
 
     def _call(self, name, *arguments):
-        fault = self.faults.pop(0) if self.faults else "none"
+        plan = self.faults_of.get(name) or self.faults
+        fault = plan.pop(0) if plan else "none"
         if fault == "crash_before":
             raise Crash
         if fault == "lose_request":

@@ -86,6 +86,10 @@ class World:
     def digest(self, scope):
         return self.server.digest("", scope).kinds
 
+    def reused_mids(self):
+        """Mids that came with other content than before: no client may do that."""
+        return self.server.reused_mids
+
     def close(self):
         """Free what it holds."""
 
@@ -226,13 +230,27 @@ class SyncMachine(RuleBasedStateMachine):
     def sync_well(self, number):
         self._sync(number, [])
 
-    def _sync(self, number, faults):
+    @rule(number=devices, pages=st.integers(0, 3), fault=st.sampled_from(["crash_before", "crash_after", "lose_reply"]))
+    def sync_and_fail_in_the_pull(self, number, pages, fault):
+        self._sync(number, [], {"changes": ["none"] * pages + [fault]})
+
+    @rule(
+        number=devices,
+        pushes=st.integers(0, 2),
+        fault=st.sampled_from(["crash_after", "lose_reply", "delay", "old_reply"]),
+    )
+    def sync_and_fail_in_the_push(self, number, pushes, fault):
+        self._sync(number, [], {"push": ["none"] * pushes + [fault]})
+
+    def _sync(self, number, faults, faults_of=None):
         self.transports[number].faults = list(faults)
+        self.transports[number].faults_of = faults_of or {}
         try:
             self.clients[number].sync()
         except Crash:
             self.restart(number)
         self.transports[number].faults = []
+        self.transports[number].faults_of = {}
 
     @rule(number=devices)
     def restart(self, number):
@@ -324,6 +342,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     def _check(self):
         live = self.world.live()
+        assert self.world.reused_mids() == []
         for client in self.clients:
             assert client.status().pending_uploads == {}
             assert set(client.store.scopes()) == set(self.world.scopes())

@@ -94,6 +94,7 @@ class ReferenceServer:
         self.limits = Limits(mutations=most_mutations, rows=page_rows)
         self.state = State()
         self.calls = []
+        self.reused_mids = []
         self._scope(f"user:{self.user}")
 
     # What the outside does to it
@@ -163,6 +164,7 @@ class ReferenceServer:
             if mutation.mid <= known.acked:
                 stored = known.results.get(mutation.mid)
                 if stored is None or stored[0] != mutation.digest:
+                    self.reused_mids.append((device, mutation.mid))
                     raise OutOfSequence(f"Mid {mutation.mid} was used for something else.", known.acked)
         if request.mutations and request.mutations[0].mid > known.acked + 1:
             raise OutOfSequence(f"Mid {known.acked + 1} is missing.", known.acked)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import limits
+from ..ordering import depths
+from ..problems import Malformed
 from ..values import JsonValue, Reader, dump, load, time_text
 
 
@@ -115,16 +117,21 @@ class Info:
     def from_json(cls, body: str | bytes) -> "Info":
         """Return what a server replied; Malformed if it cannot be read."""
         reader = load(body, "The server's info")
+        kinds = tuple(_kind(value) for value in reader.items("kinds", 1000))
+        try:
+            depths(parents_of(kinds))
+        except ValueError as error:
+            raise Malformed(f"The server's info: {error}") from None
         return cls(
             reader.text("serverId"),
             reader.text("userId"),
-            reader.text("deviceId"),
+            reader.uuid("deviceId"),
             reader.time_ms("serverTime"),
             reader.integer("epoch"),
             reader.integer("ackedThrough"),
             tuple(_scope(value) for value in reader.items("scopes", 1_000_000)),
             tuple(_ended(value) for value in reader.items("ended", 1_000_000)) if reader.has("ended") else (),
-            tuple(_kind(value) for value in reader.items("kinds", 1000)),
+            kinds,
             _limits(reader.members("limits")) if reader.has("limits") else Limits(),
         )
 

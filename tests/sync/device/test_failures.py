@@ -126,6 +126,7 @@ def test_waits_grow_to_an_hour_with_jitter_and_what_is_refused_for_good_is_kept(
 def test_a_server_may_ask_for_a_longer_wait():
     assert delay_ms(1, lambda: 0.5, asked_ms=60_000) == 60_000
     assert delay_ms(9, lambda: 0.5, asked_ms=60_000) == 3_600_000
+    assert delay_ms(1, lambda: 0.5, asked_ms=10**12) == 3 * 3_600_000
 
 
 def test_the_wait_is_kept_and_grows_and_ends(phone, server, monkeypatch):

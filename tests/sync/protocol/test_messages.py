@@ -115,6 +115,22 @@ def test_info_and_digest_are_read_again():
     assert json.loads(digest.to_json())["types"] == {"note": {"count": 2, "sum": "18446744073709551615"}}
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"deviceId": "my phone"}, "`deviceId` must be a UUID"),
+        ({"kinds": [KindInfo("a", "user", ("b",)).to_wire(), KindInfo("b", "user", ("a",)).to_wire()]}, "a -> b -> a"),
+        ({"epoch": -1}, "`epoch` must be a whole number"),
+        ({"scopes": [{"scope": "user:u", "version": "x"}]}, "A scope: `version` must be a version"),
+    ],
+)
+def test_an_info_that_would_break_a_device_is_not_read(changes, sentence):
+    info = Info("s", "u", DEVICE, 5, 3, 7, ()).to_wire()
+    with pytest.raises(Malformed) as caught:
+        Info.from_json(json.dumps({**info, **changes}))
+    assert sentence in caught.value.sentence
+
+
 def wire(**changes):
     mutation = {
         "mid": 4,
