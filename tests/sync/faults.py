@@ -20,6 +20,7 @@ class FaultyTransport:
         self._inner = inner
         self.faults = []
         self.faults_of = {}
+        self.meanwhile = lambda: None
         self._late = []
         self._replies = {}
 
@@ -40,6 +41,8 @@ class FaultyTransport:
         fault = plan.pop(0) if plan else "none"
         if fault == "crash_before":
             raise Crash
+        if fault == "meanwhile":
+            self.meanwhile()
         if fault == "lose_request":
             raise Unreachable("lost on the way there")
         if fault == "delay":

@@ -77,9 +77,8 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
     "starting over clears the outbox": [
         (
             "device/pulled.py",
-            '        self._db.execute("DELETE FROM staged WHERE scope = ?", (scope,))\n        self._db.execute("UPDATE scope SET staged',
-            '        self._db.execute("DELETE FROM outbox")\n        self._db.execute("DELETE FROM staged WHERE scope = ?", (scope,))\n'
-            '        self._db.execute("UPDATE scope SET staged',
+            'Its rows stay until the new ones are complete."""\n',
+            'Its rows stay until the new ones are complete."""\n        self._db.execute(\'DELETE FROM outbox\')\n',
         )
     ],
     "a pull from zero leaves rows that are no more": [
@@ -122,7 +121,7 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
         ("device/exchange.py", "keep_pending=True", "keep_pending=False")
     ],
     "a gap in the numbers is not closed": [
-        ("device/exchange.py", "                    raise\n", "                    raise\n                raise\n")
+        ("device/exchange.py", "                attempts += 1\n", "                raise\n")
     ],
     "children are sent before their parents": [("device/outbox.py", "(0, depth, seq)", "(0, -depth, seq)")],
     "numbers are not remembered": [("device/outbox.py", "        self._store.remember(next_mid=mid)\n", "")],
@@ -168,7 +167,7 @@ def found_by_the_machine(patches: list[tuple[str, str, str]], folder: Path) -> b
         path = folder / "sync" / name
         text = path.read_text()
         if text.count(old) != 1:
-            raise SystemExit(f"{name} has {old!r} {text.count(old)} times: bring the table up to date.")
+            raise SystemExit(f"{name} has {old!r} {text.count(old)} times: bring the table of mutants up to date.")
         path.write_text(text.replace(old, new))
     command = [sys.executable, "-c", RUN]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
