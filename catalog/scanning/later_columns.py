@@ -5,7 +5,6 @@ Each row tells by itself what it lacks, so progress survives every end of a scan
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from django.db.models.expressions import RawSQL
 
 from catalog.entries import counts
 from catalog.entries.decoders import scan_decoders
-from catalog.entries.jobs import job_for, opened_ahead
+from catalog.entries.jobs import job_for
 from catalog.entries.listing import UNREAD
 from catalog.entries.row_locks import hold_photos
 from catalog.media.results import DigestResult
@@ -24,7 +23,8 @@ from catalog.media.task import Job
 from catalog.models import Library, Photo
 from catalog.models.conditions import written_out
 from catalog.models.photo import PhotoQuerySet
-from catalog.sources.base import Source
+from catalog.scanning.digest import AHEAD
+from catalog.scanning.opened_root import OpenedRoot
 from operations.durability import relaxed_durability
 from operations.running import Run
 
@@ -82,16 +82,12 @@ def count_unfilled(library: Library) -> int:
 
 
 class Filling:
-    """One scan's share of the work. `require_source` raises SourceUnavailable if the source went away."""
+    """One scan's share of the work."""
 
-    def __init__(
-        self, run: Run, library: Library, source: Source, zone: str, require_source: Callable[[], None]
-    ) -> None:
+    def __init__(self, run: Run, root: OpenedRoot) -> None:
         self.run = run
-        self.library = library
-        self.source = source
-        self.zone = zone
-        self.require_source = require_source
+        self.root = root
+        self.library = root.library
         self.filled = 0
 
     def fill(self) -> int:
@@ -100,15 +96,15 @@ class Filling:
         if photos.values_list("pk").first() is None:  # in the order of the index, which `exists` would drop
             return 0
         count = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
-        share = max(LEAST_FAR if self.source.is_far else LEAST, int(SHARE * count))
+        share = max(LEAST_FAR if self.root.source.is_far else LEAST, int(SHARE * count))
         chosen = list(photos[:share])
         self.run.phase("Reading photos again for what this version keeps of them", len(chosen), unit="photos")
         until = time.monotonic() + MOST_SECONDS
         read: list[tuple[Photo, DigestResult]] = []
         flushed = time.monotonic()
-        with relaxed_durability(), scan_decoders() as pool, ExitStack() as opened:
+        with relaxed_durability(), scan_decoders() as pool, self.root.opened:
             pool.tick = partial(self.run.checkpoint, force=False, is_lasting=False)
-            for job, result in pool.digest(opened_ahead(opened, self.source, self._jobs(chosen, until), 4)):
+            for job, result in pool.digest(self.root.opened_ahead(self._jobs(chosen, until), AHEAD)):
                 read.append((job.key, result))
                 if len(read) >= BATCH or time.monotonic() - flushed > FLUSH_SECONDS:
                     self._apply(read)
@@ -121,12 +117,12 @@ class Filling:
         for photo in photos:
             if time.monotonic() > until:
                 return
-            yield job_for(self.source, self.zone, photo.path, photo, (photo.size_bytes, photo.mtime_ns))
+            yield job_for(self.root.source, self.root.zone, photo.path, photo, (photo.size_bytes, photo.mtime_ns))
 
     def _apply(self, read: list[tuple[Photo, DigestResult]]) -> None:
         """Fill the rows whose content is what was read. What is not as the catalog says, the next scan reads as changed."""
         if any(not result.photo_md5 for _, result in read):
-            self.require_source()
+            self.root.require()
         with transaction.atomic():
             hold_photos(photo.pk for photo, _ in read)
             doubted = 0

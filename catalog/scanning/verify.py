@@ -26,7 +26,7 @@ def altered_names(
 ) -> list[str]:
     """Return those of `names` whose first 4,096 bytes are no longer those of the catalog, or cannot be read.
 
-    `keepalive` is called now and then: it says that this lives, and raises to stop it. Raises SourceUnavailable.
+    `keepalive` is called every few files; it renews the lease, and raises to stop. Raises SourceUnavailable.
     """
     if not names:
         return []

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from catalog.models import Library
-from catalog.scanning import scan as scan_module
+from catalog.scanning import digest
 from operations.durability import relaxed_durability
 from operations.running import execute, start
 from photolala.lib.paths import escape_path
@@ -42,8 +42,8 @@ def test_a_scan_reads_files_without_waiting_and_ends_as_it_began(django_user_mod
     owner = django_user_model.objects.create_user("alice")
     library = Library.objects.create(owner=owner, name="Family", root=escape_path(os.fsencode(root)), time_zone="UTC")
     seen = []
-    real = scan_module.Digesting.run
-    monkeypatch.setattr(scan_module.Digesting, "run", lambda self, pool: (seen.append(level()), real(self, pool)))
+    real = digest.Digesting.run
+    monkeypatch.setattr(digest.Digesting, "run", lambda self, pool: (seen.append(level()), real(self, pool)))
     operation = start("scan", owner, active_key=library.scan_key, params={"library": str(library.pk)}, enqueue=False)
     assert execute(operation.pk).state == "completed"
     assert seen == [NORMAL if connection.vendor == "sqlite" else FULL]

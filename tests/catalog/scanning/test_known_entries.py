@@ -7,7 +7,7 @@ from catalog.entries import counts as entries_counts
 from catalog.entries import known as entries_known
 from catalog.models import Library, Photo
 from catalog.scanning.memory import LONGEST_SECONDS, KnownEntries, known_entries
-from tests.catalog.scanning.test_assisting import (
+from tests.catalog.scanning.test_helpers import (
     PHOTOS,
     library,  # noqa: F401
     root,  # noqa: F401

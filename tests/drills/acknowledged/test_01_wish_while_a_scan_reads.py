@@ -19,7 +19,7 @@ from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots.reach import source_for
 from catalog.scanning import verify
-from catalog.scanning.scan import Scan
+from catalog.scanning.team import Team
 
 from .moving import at, library_of, open_writes, scan, write_all
 from .test_10_the_later_wish import in_file
@@ -58,7 +58,7 @@ def test_a_scan_that_read_the_old_version_does_not_tell_of_it_after_the_writer(l
         Photo.objects.filter(pk=photo.pk).update(sidecars=doubted(photo.sidecars.removeprefix("?")))
         Library.objects.update(revision=library.revision + 100)
         with monkeypatch.context() as patch:
-            patch.setattr(Scan, "_apply", lambda self, rows: read.extend(rows))
+            patch.setattr(Team, "apply", lambda self, rows: read.extend(rows))
             scan(library)
 
     star(alice, photo.pk, 1)

@@ -17,6 +17,8 @@ from catalog.models import Alias, Favourite, FileWrite, HashCache, Library, Phot
 from catalog.scanning import queue, verify
 from catalog.scanning.later_columns import Filling
 from catalog.scanning.scan import Scan
+from catalog.scanning.survey import Survey
+from catalog.scanning.team import Team
 from operations.models import Operation, State
 from operations.running import claim, execute
 from tests.photos import make_jpeg
@@ -28,13 +30,13 @@ pytestmark = pytest.mark.django_db
 STEPS: dict[str, tuple[Any, str, int]] = {
     "before it walks": (Scan, "walk", 1),
     "before it reads heads": (Scan, "survey", 1),
-    "before it marks a folder as gone": (Scan, "_mark_gone", 1),
-    "before it marks a file as gone": (Scan, "_mark_gone", 2),
-    "before it writes heads": (Scan, "_write_surveyed", 1),
+    "before it marks a folder as gone": (Survey, "_mark_gone", 1),
+    "before it marks a file as gone": (Survey, "_mark_gone", 2),
+    "before it writes heads": (Survey, "_write", 1),
     "before it counts": (counts, "_counts_of", 1),
-    "before it claims": (Scan, "_claim", 1),
-    "before it claims again": (Scan, "_claim", 2),
-    "before it writes what it read": (Scan, "_apply", 1),
+    "before it claims": (Team, "claim", 1),
+    "before it claims again": (Team, "claim", 2),
+    "before it writes what it read": (Team, "apply", 1),
     "before it trusts fresh files": (verify, "_trust", 1),
     "before it fills later columns": (Filling, "_apply", 1),
     "before it finishes": (Scan, "finish", 1),
@@ -117,7 +119,7 @@ def test_a_scan_that_wakes_takes_nothing_out_of_its_successors_hands(alice, tmp_
         assert len(queue.claim_digests(library, prefix, 100)) == 7
         held.extend(claims())
 
-    happened = stand_still(monkeypatch, Scan, "_claim", 1, successor)
+    happened = stand_still(monkeypatch, Team, "claim", 1, successor)
     execute(operation.pk)
     assert happened and claims() == held
 

@@ -16,7 +16,7 @@ from catalog.entries import known
 from catalog.entries import rows as entries_rows
 from catalog.entries.decoders import scan_decoders
 from catalog.models import Library, Photo
-from catalog.scanning import assist, digest, queue
+from catalog.scanning import digest, helpers, queue
 from operations.control import cancel
 from operations.kinds import KINDS
 from operations.models import Operation, State
@@ -43,7 +43,7 @@ def library(alice, root) -> Library:
 def called(settings, monkeypatch):
     """Let two workers be at every scan; the returned list holds what the second does when it is called."""
     settings.SCAN_WORKERS = 2
-    monkeypatch.setattr(assist, "LEAST_PHOTOS", 2)
+    monkeypatch.setattr(helpers, "LEAST_PHOTOS", 2)
     does = []
 
     def ring(operation_id, token, zone):
@@ -52,7 +52,7 @@ def called(settings, monkeypatch):
             one(operation_id, token)
         return True
 
-    monkeypatch.setattr(assist, "_enqueue_helper", ring)
+    monkeypatch.setattr(helpers, "_enqueue_helper", ring)
     return does
 
 
@@ -76,7 +76,7 @@ def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, 
     library.refresh_from_db()
     settings.SCAN_WORKERS = 2
     read = []
-    called.append(lambda operation_id, token: read.append(assist.assist(operation_id, token, "UTC")))
+    called.append(lambda operation_id, token: read.append(helpers.run_helper(operation_id, token, "UTC")))
     operation = scan(library)
     assert read == [PHOTOS]
     assert operation.metrics["files_read_by_assistants"] == PHOTOS
@@ -88,13 +88,13 @@ def test_what_an_assistant_reads_is_as_if_the_leader_had(library, root, called, 
 
 def test_who_is_called_for_a_run_that_is_over_does_nothing(library, called):
     operation = scan(library)
-    assert assist.assist(operation.pk, operation.token, "UTC") == 0
+    assert helpers.run_helper(operation.pk, operation.token, "UTC") == 0
     Photo.objects.update(needs_digest=True)
     Operation.objects.update(state=State.RUNNING, token=7)
-    assert assist.assist(operation.pk, 6, "UTC") == 0
+    assert helpers.run_helper(operation.pk, 6, "UTC") == 0
     assert not Photo.objects.exclude(claimed_for="").exists()
     Operation.objects.update(cancel_requested=True)
-    assert assist.assist(operation.pk, 7, "UTC") == 0
+    assert helpers.run_helper(operation.pk, 7, "UTC") == 0
 
 
 def test_the_leader_waits_for_an_assistant_and_takes_over_when_its_claim_runs_out(library, called):
@@ -151,14 +151,14 @@ def test_a_scan_can_be_cancelled_while_it_waits(library, called):
 def test_an_assistant_whose_share_is_not_mounted_spoils_nothing(library, root, called, monkeypatch, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()  # an empty mount point, as on another machine
-    real = assist.source_for
+    real = helpers.source_for
     read = []
 
     def help_without_the_share(operation_id, token):
         with monkeypatch.context() as patch:
             moved = Library(pk=library.pk, owner=library.owner, root=escape_path(os.fsencode(elsewhere)))
-            patch.setattr(assist, "source_for", lambda _: real(moved))
-            read.append(assist.assist(operation_id, token, "UTC"))
+            patch.setattr(helpers, "source_for", lambda _: real(moved))
+            read.append(helpers.run_helper(operation_id, token, "UTC"))
 
     called.append(help_without_the_share)
     operation = scan(library)
@@ -170,7 +170,7 @@ def test_an_assistant_whose_share_is_not_mounted_spoils_nothing(library, root, c
 def test_files_that_go_away_meanwhile_hold_nobody_up(library, root, called):
     def lose_one(operation_id, token):
         sorted(root.rglob("*.JPG"))[0].unlink()
-        assist.assist(operation_id, token, "UTC")
+        helpers.run_helper(operation_id, token, "UTC")
 
     called.append(lose_one)
     operation = scan(library)
@@ -186,9 +186,9 @@ def test_after_a_minute_an_assistant_asks_to_be_called_again(library, called, mo
     operation = Operation.objects.get()
     Operation.objects.update(state=State.RUNNING)
     Photo.objects.update(needs_digest=True)
-    monkeypatch.setattr(assist, "TURN_SECONDS", -1.0)
-    monkeypatch.setattr(assist, "_enqueue_helper", lambda *words: rings.append(words))
-    assert assist.assist(operation.pk, operation.token, "UTC") == 0
+    monkeypatch.setattr(helpers, "TURN_SECONDS", -1.0)
+    monkeypatch.setattr(helpers, "_enqueue_helper", lambda *words: rings.append(words))
+    assert helpers.run_helper(operation.pk, operation.token, "UTC") == 0
     assert rings == [(operation.pk, operation.token, "UTC")]
 
 
@@ -204,7 +204,7 @@ def test_what_is_gone_meanwhile_is_not_brought_back_by_who_still_reads_it(librar
     def help_late(operation_id, token):
         with monkeypatch.context() as patch:
             patch.setattr(entries_rows, "apply_digests", lose_one_first)
-            assert assist.assist(operation_id, token, "UTC") == PHOTOS - 1
+            assert helpers.run_helper(operation_id, token, "UTC") == PHOTOS - 1
 
     called.append(help_late)
     scan(library)
@@ -226,13 +226,13 @@ def test_what_a_dismissed_assistant_has_read_is_not_written(library, called, mon
     operation = Operation.objects.get()
     Operation.objects.update(state=State.RUNNING)
     monkeypatch.setattr(queue, "claim_digests", claim_and_be_overtaken)
-    assert assist.assist(operation.pk, operation.token, "UTC") == 0
+    assert helpers.run_helper(operation.pk, operation.token, "UTC") == 0
     assert dict(Photo.objects.values_list("pk", "state")) == before
     assert not Photo.objects.filter(claimed_until__isnull=False).exists()  # given back
 
 
 def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, called, monkeypatch):
-    called.append(lambda operation_id, token: read.append(assist.assist(operation_id, token, "UTC")))
+    called.append(lambda operation_id, token: read.append(helpers.run_helper(operation_id, token, "UTC")))
     read, clock = [], [0.0]
 
     def pass_time(*words, **more):
@@ -241,7 +241,7 @@ def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, cal
 
     real = digest.job_for
     monkeypatch.setattr(digest, "job_for", pass_time)
-    monkeypatch.setattr(assist.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(helpers.time, "monotonic", lambda: clock[0])
     operation = scan(library)
     assert 0 < read[0] < PHOTOS
     assert counts(operation)["failed"] == 0 and not Photo.objects.filter(needs_digest=True).exists()
@@ -256,30 +256,28 @@ def test_scans_run_in_the_background_with_as_many_decoders_as_are_set(library, s
 
 
 def test_who_hangs_keeps_its_claims_no_longer(monkeypatch):
-    alive = assist._Alive()
-    assert alive
+    activity = helpers._LastActivity()
+    assert activity.is_recent()
     monkeypatch.setattr(queue, "CLAIM_LENGTH", timedelta(0))
-    assert not alive
+    assert not activity.is_recent()
 
 
 def test_nobody_is_called_for_a_few_photos_or_where_one_worker_is_set(library, settings, monkeypatch):
-    monkeypatch.setattr(assist, "_enqueue_helper", lambda *_: pytest.fail("called"))
+    monkeypatch.setattr(helpers, "_enqueue_helper", lambda *_: pytest.fail("called"))
     operation = Operation(owner=library.owner, kind="scan")
     settings.SCAN_WORKERS = 1
-    assert assist.call(operation, 1_000_000, "UTC") == 0
+    assert helpers.request_helpers(operation, 1_000_000, "UTC") == 0
     settings.SCAN_WORKERS = 4
-    assert assist.call(operation, assist.LEAST_PHOTOS - 1, "UTC") == 0
+    assert helpers.request_helpers(operation, helpers.LEAST_PHOTOS - 1, "UTC") == 0
 
 
 def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, monkeypatch):
-    from catalog.scanning import assist
-
     def refuse(*_, **__):
         raise OSError("Connection refused")
 
-    monkeypatch.setattr(assist.assist_scan, "apply_async", refuse)
+    monkeypatch.setattr(helpers.assist_scan, "apply_async", refuse)
     settings.SCAN_WORKERS = 3
-    assert assist.call(Operation(owner=library.owner, kind="scan"), 10_000, "UTC") == 0
+    assert helpers.request_helpers(Operation(owner=library.owner, kind="scan"), 10_000, "UTC") == 0
 
 
 def test_no_more_is_claimed_than_asked_for_whatever_the_database_plans(library, called, settings):
