@@ -1,10 +1,10 @@
 """The file in which a rebuild collects what it reads, so that it can be killed and goes on."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalog.snapshots.given import Given
 from catalog.snapshots.schema import EntryRow
@@ -39,12 +39,35 @@ UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry
   WHERE path IN (SELECT path FROM moved);
 """
 
-Known = tuple[str, str, str, int | None, str | None, int]
-"""(photo id, path, photo MD5, rating and capture time that the file has not yet, rank).
 
-A rating of 0 is one that a person took away; None stands where the file tells. The rank tells who is asked first: PRESENT,
-MISSING or REMEMBERED.
-"""
+class Known(NamedTuple):
+    """A photo that rows or snapshot know. `rating` and `taken_at` are those that the file has not yet, None where it tells
+    them itself; a rating of 0 is one that a person took away. `rank` tells who is asked first: PRESENT, MISSING or REMEMBERED.
+    """
+
+    photo_id: str
+    path: str
+    photo_md5: str
+    rating: int | None
+    taken_at: str | None
+    rank: int
+
+
+class Body(NamedTuple):
+    """The metadata JSON of a content."""
+
+    photo_md5: str
+    json: str
+
+
+class ReadEntry(NamedTuple):
+    """A file that was read: its row without an id, the signature of its sidecars, its metadata if it could be read."""
+
+    row: EntryRow
+    sidecars: str
+    body: Body | None
+
+
 PRESENT, MISSING, REMEMBERED = 0, 1, 2
 
 
@@ -127,11 +150,12 @@ class RebuildWork:
         """Note which files the walk found, to know in the end which of those read before are gone."""
         self._connection.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((path,) for path in paths))
 
-    def add(self, rows: Iterable[tuple[EntryRow, str]], bodies: Iterable[tuple[str, str]]) -> None:
-        """Keep a batch of entries with their sidecars' signatures, and metadata by photo MD5."""
+    def add(self, batch: Sequence[ReadEntry]) -> None:
+        """Keep a batch of entries, in one transaction."""
         self._connection.execute("BEGIN")
-        entries = ((*entry, sidecars) for entry, sidecars in rows)
+        entries = ((*read.row, read.sidecars) for read in batch)
         self._connection.executemany(f"INSERT OR REPLACE INTO entry VALUES ({_MARKS})", entries)  # noqa: S608
+        bodies = (read.body for read in batch if read.body)
         self._connection.executemany("INSERT OR REPLACE INTO body VALUES (?, ?)", bodies)
         self._connection.execute("COMMIT")
 
@@ -179,7 +203,7 @@ class RebuildWork:
         )
         return int(self._connection.execute(sql, [PRESENT]).fetchone()[0])
 
-    def name_new(self, make_id: Any) -> None:
+    def name_new(self, make_id: Callable[[str, str, int], str]) -> None:
         """Give entries without an id what `make_id(path, head_md5, size_bytes)` returns."""
         without = (
             "SELECT path, head_md5, size_bytes FROM entry WHERE photo_id IS NULL AND path > ? ORDER BY path LIMIT 2000"

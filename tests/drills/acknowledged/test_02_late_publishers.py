@@ -16,7 +16,7 @@ from catalog.libraries import adding
 from catalog.models import Library, Photo
 from catalog.roots.locations import cache_location, root_location
 from catalog.scanning.rebuild import start_rebuild
-from catalog.scanning.rebuild_work import RebuildWork, own_work, remove_work
+from catalog.scanning.rebuild_work import ReadEntry, RebuildWork, own_work, remove_work
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import EntryRow, md5_of_name, snapshot_name
 from operations.models import Operation, State
@@ -169,11 +169,11 @@ def test_a_late_rebuild_writes_into_a_file_that_nobody_reads(tmp_path):
     """Its successor goes on from a copy of what it had read, and keeps its own when the late one ends or starts over."""
     row = EntryRow("a.jpg", "a.jpg", 1, 1, "0" * 32, "1" * 32, *(None,) * 9)
     late = RebuildWork(own_work(tmp_path, 1))
-    late.add([(row, "")], [])
+    late.add([ReadEntry(row, "", None)])
     following = RebuildWork(own_work(tmp_path, 2))
     with pytest.raises(sqlite3.OperationalError):  # its file is gone, so it ends there
-        late.add([(row._replace(path="b.jpg"), "")], [])
-    following.add([(row._replace(path="c.jpg"), "")], [])
+        late.add([ReadEntry(row._replace(path="b.jpg"), "", None)])
+    following.add([ReadEntry(row._replace(path="c.jpg"), "", None)])
     remove_work(tmp_path, 1)
     own_work(tmp_path, 1, anew=True)
     assert [entry[0] for entry in following.entries()] == ["a.jpg", "c.jpg"]
