@@ -7,7 +7,7 @@ from uuid import UUID
 
 from catalog.entries.read_here import contents_read, rows_read
 from catalog.identity.aliases import current_md5
-from catalog.importing.places import Read
+from catalog.importing.reads import Read
 from catalog.media.results import DigestResult
 from catalog.models import Alias, ImportItem, Library, Photo, TrashItem
 from catalog.models.conditions import state_in
@@ -24,14 +24,17 @@ class There(NamedTuple):
 
 
 class Duplicates:
-    """Knows the library, and what was taken on of this window; `lies_there` tells whether an item's file is in its place."""
+    """Knows the library, and which files of this window are to be imported.
+
+    `lies_there` tells whether an item's file is where the item says.
+    """
 
     def __init__(self, library: Library, lies_there: Callable[[ImportItem], bool]) -> None:
         self._library, self._lies_there = library, lies_there
         self._contents: dict[str, ImportItem] = {}
         self._pictures: dict[tuple[str, Any], ImportItem] = {}
         self._leans_on: dict[int, ImportItem] = {}
-        self._became: dict[str, str] = {}
+        self._rewritten_to: dict[str, str] = {}
         self._there: dict[str, Photo] = {}
         self._trashed: dict[str, TrashItem] = {}
         self._placed: dict[str, list[ImportItem]] = {}
@@ -43,7 +46,7 @@ class Duplicates:
         self._pictures.clear()
         self._leans_on.clear()
 
-    def take_back(self, items: Iterable[ImportItem]) -> None:
+    def release(self, items: Iterable[ImportItem]) -> None:
         """Let those wait again that were called the same as one which could not be imported after all."""
         for item in items:
             other = self._leans_on.get(item.pk)
@@ -57,18 +60,18 @@ class Duplicates:
             if other is not None and item.state == State.DUPLICATE:
                 item.photo = other.photo
 
-    def take_on(self, one: Read) -> None:
+    def reserve(self, one: Read) -> None:
         """Remember a file that is going to be imported."""
         self._contents[one.item.photo_md5] = one.item
         if one.result.image_digest:
             self._pictures[one.result.image_digest, one.columns["taken_local"]] = one.item
 
-    def look_up(self, read: Sequence[Read]) -> None:
+    def prefetch(self, read: Sequence[Read]) -> None:
         """Ask the database about some files at once: some six queries, however many they are."""
         md5s = [one.item.photo_md5 for one in read]
         mine = Alias.objects.filter(library=self._library, old_md5__in=md5s)
-        self._became = {old: current_md5(self._library, old) for old in mine.values_list("old_md5", flat=True)}
-        every = {*md5s, *self._became.values()}
+        self._rewritten_to = {old: current_md5(self._library, old) for old in mine.values_list("old_md5", flat=True)}
+        every = {*md5s, *self._rewritten_to.values()}
         here = Photo.objects.filter(library=self._library).exclude(state=Photo.State.MISSING)
         here = here.order_by("directory", "filename")
         self._there = {}
@@ -89,12 +92,12 @@ class Duplicates:
         for photo in here.with_pictures(digests).only(*columns) if digests else ():
             self._same[photo.image_digest].append(photo)
 
-    def of_contents(self, items: Sequence[ImportItem], md5s: dict[int, str]) -> Iterator[tuple[ImportItem, There]]:
+    def match_contents(self, items: Sequence[ImportItem], md5s: dict[int, str]) -> Iterator[tuple[ImportItem, There]]:
         """Yield those items, whose MD5s are known without reading them, that are there already."""
         self.clear()
         for item in items:
             item.photo_md5 = md5s[item.pk]
-        self.look_up([Read(item, DigestResult()) for item in items])
+        self.prefetch([Read(item, DigestResult()) for item in items])
         for item in items:
             there = self._content(item)
             if there is not None:
@@ -102,8 +105,8 @@ class Duplicates:
             else:
                 item.photo_md5 = ""
 
-    def of(self, one: Read) -> There | None:
-        """Return what is there if the file, which was looked up, is there already; None if it is new."""
+    def match(self, one: Read) -> There | None:
+        """Return what is there if the library has the file, which was prefetched, already; None if it is new."""
         return self._content(one.item) or self._picture(one)
 
     def _content(self, item: ImportItem) -> There | None:
@@ -113,7 +116,7 @@ class Duplicates:
         if other is not None and other.state != State.REJECTED:
             self._leans_on[item.pk] = other
             return There("same_import", f"The same as {other.path} of this import.", other.photo)
-        for known in (md5, self._became.get(md5, md5)):
+        for known in (md5, self._rewritten_to.get(md5, md5)):
             if known in self._there:
                 photo = self._there[known]
                 return There("in_library", f"It is in the library already: {photo.path}.", photo.pk)

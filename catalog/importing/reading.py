@@ -5,7 +5,7 @@ from functools import partial
 
 from catalog.entries.columns import digest_columns
 from catalog.importing.origins import Origin
-from catalog.importing.places import SPEAKING, Read
+from catalog.importing.reads import SPEAKING, Read
 from catalog.importing.reasons import reason_for_failure, reject
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job

@@ -25,8 +25,8 @@ from catalog.scanning.digest import AHEAD
 from catalog.scanning.rebuild_work import Body, ReadEntry, RebuildWork
 from catalog.snapshots.schema import EntryRow
 from catalog.sources.base import Directory, Source
-from catalog.sources.names import join_path
 from operations.running import Run
+from photolala.lib.paths import join_path
 
 _FOLDER_NAMES = 400
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog.importing import importer
+from catalog.importing import outcomes
 from catalog.importing import turns as importing_turns
 from catalog.importing.requests import start_folder_import, start_importing
 from catalog.libraries.adding import add_library
@@ -75,13 +75,13 @@ def test_files_of_two_people_come_into_one_library_by_turns(library, bob, tmp_pa
     hers = start_folder_import(library, library.owner, str(tmp_path / "many"), "month", enqueue=False)
     his = start_folder_import(library, bob, str(tmp_path / "few"), "month", enqueue=False)
     ends = []
-    write = importer.write_items
+    write = outcomes.write_items
 
     def note(items, columns):
         ends.extend(item.import_run_id for item in items if item.state == ImportItem.State.IMPORTED)
         write(items, columns)
 
-    monkeypatch.setattr(importer, "write_items", note)
+    monkeypatch.setattr(outcomes, "write_items", note)
     done = execute(start_importing(library, library.owner).pk)
     assert done.state == State.COMPLETED and done.result["imported"] == len(ends) == 37
     assert ends.index(his.pk) < 20 and ends[-1] == hers.pk

@@ -15,8 +15,9 @@ from django.utils import timezone
 from catalog.edits.ratings import set_rating
 from catalog.entries.pending_writes import start_writing
 from catalog.files.trash import trash_photos
-from catalog.importing import cleanup, importer, listing, places, requests, windows
+from catalog.importing import cataloguing, cleanup, importer, listing, places, requests, windows
 from catalog.importing.origins import FolderOrigin
+from catalog.importing.outcomes import Outcomes
 from catalog.importing.requests import ImportRefused, open_batch, start_folder_import, start_importing
 from catalog.importing.staging import staged_path
 from catalog.libraries.adding import add_library
@@ -303,9 +304,9 @@ def test_killed_anywhere_it_goes_on_and_nothing_comes_in_twice(library, card, mo
         if moment == "planned":
             patch.setattr(places.Placer, "place", die)
         if moment == "all copied":
-            patch.setattr(importer.Importer, "_cache", die)
+            patch.setattr(cataloguing, "write_derived", die)
         if moment == "catalogued":
-            patch.setattr(importer.Importer, "_discard", die)
+            patch.setattr(Outcomes, "discard", die)
         wanted = start_folder_import(library, library.owner, str(card), "month")
         operation = Operation.objects.get(kind="import")
         with pytest.raises(Killed):

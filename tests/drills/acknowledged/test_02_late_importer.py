@@ -41,9 +41,9 @@ def everything(bench):
         ("catalog.importing.places:Placer.place", "before", 1),  # the claim is checked
         ("catalog.sources.placing:rename_to_free_name", "before", 3),  # copied, not renamed
         ("catalog.importing.places:Placer.place", "after", 1),  # all lie there, without rows
-        ("catalog.importing.importer:Importer._settle", "after", 1),
-        ("catalog.importing.importer:Importer._discard", "before", 1),
-        ("catalog.importing.importer:Importer._bring_late", "after", 1),
+        ("catalog.importing.places:Placer.settle", "after", 1),
+        ("catalog.importing.outcomes:Outcomes.discard", "before", 1),
+        ("catalog.importing.finishing:Finishing._bring_late", "after", 1),
     ],
 )
 def test_a_late_importer_changes_nothing(bench, step, when, number):

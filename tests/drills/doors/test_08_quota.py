@@ -12,7 +12,7 @@ import pytest
 from django.utils import timezone
 
 from catalog.importing import cleanup, requests, uploads
-from catalog.importing.places import Planner
+from catalog.importing.planner import Planner
 from catalog.importing.requests import open_batch, start_folder_import, start_importing
 from catalog.importing.reservations import holding, room_of, room_to_promise, room_to_send, without_room
 from catalog.importing.uploads import UploadRefused, begin, drop

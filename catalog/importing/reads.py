@@ -1,0 +1,63 @@
+"""What was read of a file that is being imported, on its way into the library."""
+
+import os
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from catalog.entries.sql import Row
+from catalog.media.results import DigestResult
+from catalog.models import ImportItem
+from catalog.sources.kinds import sidecar_target
+
+SPEAKING = ("xmp", "takeout")
+"""The kinds of sidecars that a scan reads."""
+
+
+class FileFacts(NamedTuple):
+    """What tells that a file is another one now."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+class PlacedSidecar(NamedTuple):
+    """A sidecar in the library, beside its photo."""
+
+    name: str
+    facts: FileFacts
+
+
+@dataclass(slots=True)
+class Read:
+    """One file of a window, what was read of it, and where it is to go."""
+
+    item: ImportItem
+    result: DigestResult
+    columns: Row = field(default_factory=dict)
+    sidecars: dict[str, ImportItem] = field(default_factory=dict)
+    """The sidecars that travel with it, by kind."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What they are called in the library, by kind."""
+    was_placed: bool = False
+    """A killed import had put it into the library already."""
+    facts: FileFacts | None = None
+    """Size and time of the file in the library, once it is there."""
+    beside: dict[str, PlacedSidecar] = field(default_factory=dict)
+    """Its sidecars in the library, by kind, once they are there."""
+
+    @property
+    def is_video(self) -> bool:
+        """True for videos; they take the folder and date of the picture beside them."""
+        return self.result.media_type.startswith("video/")
+
+
+def stem_of(name: str) -> str:
+    """Return a file name without its extension."""
+    return os.path.splitext(name)[0]
+
+
+def names_beside(one: Read, photo: str) -> dict[str, str]:
+    """Return what the sidecars of a file are called in the library, by kind, if the file itself is called `photo`."""
+    return {
+        kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
+    }
