@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.models import User
 from catalog.cache.working import working_folder
 from catalog.entries.listing import UNREAD, doubted
-from catalog.history.restore import switch_to
+from catalog.history.switch import switch_to
 from catalog.models import Library, Photo
 from catalog.roots.locations import root_location
 from catalog.snapshots.choose import Choice, choose_snapshot

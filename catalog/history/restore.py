@@ -1,67 +1,31 @@
 """Put a library's catalog back to a snapshot: all its rows in one transaction, then the pointer. No photo is touched."""
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, suppress
-from datetime import UTC, datetime
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Concat
-from django.utils import timezone
+from django.db import DatabaseError
 
 from accounts.models import User
-from catalog.cache import tree
 from catalog.cache.working import working_folder
-from catalog.entries import counts as entries_counts
-from catalog.entries import read_here
-from catalog.entries import zone as entries_zone
-from catalog.entries.listing import UNREAD, doubted
-from catalog.entries.owner_stars import mirror_read_stars
-from catalog.entries.sql import PHOTO_TABLE, Row, insert_rows
-from catalog.entries.taken import taken_columns, within
 from catalog.history import publish
 from catalog.history.copies import SnapshotNotKept, open_copy, root_md5
 from catalog.history.given_since import RESTORE
-from catalog.history.restore_plan import Content, Plan, Wanted, planned
-from catalog.identity.aliases import restore_aliases
-from catalog.models import Library, Photo, PhotoMetadata
-from catalog.roots import guard
+from catalog.history.switch import require_root, switch_to
+from catalog.models import Library, Photo
 from catalog.roots.library_operations import library_operation
 from catalog.roots.locations import best_snapshot
 from catalog.roots.reach import source_for
 from catalog.snapshots.read import Snapshot
-from catalog.snapshots.schema import EntryRow, SnapshotUnusable, snapshot_name
-from catalog.snapshots.write import WrittenSnapshot
+from catalog.snapshots.schema import SnapshotUnusable
 from catalog.sources.base import SourceUnavailable
-from operations.models import Operation, State
+from operations.models import Operation
 from operations.passing import is_passing
 from operations.running import OperationFailed, Run, start
 
 logger = logging.getLogger(__name__)
 KIND = RESTORE
-_BATCH = 500
-_LARGEST = 2**31 - 1
-Item = TypeVar("Item")
-_BODY_TEXTS = {
-    "camera_make": ("cameraMake", 200),
-    "camera_model": ("cameraModel", 200),
-    "lens_model": ("lensModel", 200),
-    "shutter_speed": ("shutterSpeed", 20),
-}
-_BODY_NUMBERS = {
-    "iso": ("iso", 0, 2**31 - 1),
-    "aperture": ("aperture", 0, 1e6),
-    "focal_length": ("focalLength", 0, 1e6),
-    "latitude": ("gpsLatitude", -90, 90),
-    "longitude": ("gpsLongitude", -180, 180),
-}
 
 
 def start_restore(library: Library, user: User, md5: str = "", *, enqueue: bool = True) -> Operation:
@@ -92,13 +56,6 @@ def run_restore(run: Run, library: Library) -> dict[str, Any]:
             raise OperationFailed(str(error), "root_unavailable") from None
 
 
-def require_root(library: Library) -> None:
-    """Raise SourceUnavailable unless the root is there: nothing is written into the folder under an unplugged disk."""
-    with closing(source_for(library)) as source:
-        source.check()
-    guard.check_pointer_is_there(library)
-
-
 def _back_up(library: Library, snapshot: Snapshot, run: Run) -> None:
     """Publish what the rows say now, so that the restore can be undone. Rows that cannot be read are no hindrance."""
     if run.operation.checkpoint.get("switched") or not Photo.objects.filter(library=library).exists():
@@ -126,264 +83,3 @@ def _opened(library: Library, run: Run, folder: Path) -> Snapshot:
     if snapshot.header.library_id != str(library.pk):
         logger.warning("The snapshot %s is of library %s.", snapshot.md5, snapshot.header.library_id)
     return snapshot
-
-
-def switch_to(
-    library: Library, snapshot: Snapshot, folder: Path, run: Run, *, is_fresh: bool = False
-) -> dict[str, Any]:
-    """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
-
-    What was changed meanwhile stays as it is, and so do stars and dates that were given since the operation was asked for,
-    also before it began or between two of its runs. With `is_fresh` the snapshot says what the files say now: then what
-    people gave stays with the photos, and nothing is read again.
-
-    Killed before the transaction ends, the rows are the old ones; after it, the next claim (or the next scan) finds
-    nothing to change and publishes. The snapshot that was the latest stays the second.
-    """
-    revision = library.revision
-    with planned(library, snapshot, folder, run.operation.created_at, keeps_given=is_fresh) as plan:
-        run.raise_if_stopped()
-        switch = _Switch(library, run, plan, snapshot.aliases(), is_fresh=is_fresh)
-        switch.look_for_thumbnails()
-        run.phase("Switching to the snapshot", snapshot.entry_count, unit="entries")
-        counts = switch.apply(revision)
-        is_exact = plan.is_exact
-    path = folder / snapshot_name(snapshot.md5)
-    written = WrittenSnapshot(str(path), snapshot.md5, snapshot.entry_count, path.stat().st_size)
-    require_root(library)
-    # Where the rows say something else it is not this catalog's, so the next scan writes one that is.
-    publish.publish_written(library, root_md5(library), written, library.revision if is_exact else 0, run)
-    run.operation.done = run.operation.total = snapshot.entry_count
-    return {
-        "library": str(library.pk),
-        "snapshot_md5": snapshot.md5,
-        "entries": snapshot.entry_count,
-        **counts,
-        entries_zone.ZONE: _zone_of_dates(library),
-    }
-
-
-def _zone_of_dates(library: Library) -> str:
-    """Return the zone that the last scan told its dates in: the next one compares with it, restored or not."""
-    done = Operation.objects.filter(active_key=library.scan_key, state=State.COMPLETED).order_by("-created_at")
-    return (done.values_list("result", flat=True).first() or {}).get(entries_zone.ZONE) or library.time_zone
-
-
-class _Switch:
-    """One switch of a library's rows to what a plan says."""
-
-    def __init__(
-        self, library: Library, run: Run, plan: Plan, aliases: Iterable[tuple[str, str]], *, is_fresh: bool
-    ) -> None:
-        self.library = library
-        self.is_fresh = is_fresh
-        self.aliases = aliases
-        self.run = run
-        self.plan = plan
-        self.zone = ZoneInfo(library.time_zone)
-        self.started_at: datetime = run.operation.created_at
-
-    def look_for_thumbnails(self) -> None:
-        """Find out what is known of new content: its thumbnail in the cache, its picture's digest. Slow, so it comes first.
-
-        Of content that this library never read nothing is known, whatever the cache has of it: that is of others' photos.
-        """
-        storage, shard = tree.cache(), self.library.source
-        for batch in _batches(self.plan.new_content()):
-            read = sorted(read_here.contents_read(self.library, batch))
-            self.plan.note_read(read)
-            with tree.writing():
-                self.plan.note_thumbnails([m for m in read if storage.exists(tree.thumbnail_name(m, shard))])
-            of_it = Photo.objects.filter(library=self.library, photo_md5__in=batch).exclude(image_digest="").order_by()
-            self.plan.note_pictures(of_it.values_list("image_digest", "photo_md5"))
-            self.run.advance(len(batch))
-            self.run.checkpoint(force=False, is_lasting=False)
-
-    def apply(self, revision: int) -> dict[str, int]:
-        """Change all rows in one transaction, under the fencing number; return what was changed.
-
-        `revision` is the library's of before the plan was made. What was changed since is left as it is.
-        """
-        counts = {"added": 0, "changed": 0, "gone": 0}
-        with transaction.atomic():
-            self.run.checkpoint(stop=False, switched=True)
-            if connection.features.has_select_for_update:
-                for ids in _batches(self.plan.known_to_change()):  # first photos, then their library, as all do
-                    list(Photo.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
-            locked = Library.objects.select_for_update().filter(pk=self.library.pk)
-            if locked.values_list("revision", flat=True).first() != revision:
-                self.plan.merge(self.library)
-            for ids in _batches(self.plan.displaced()):
-                _leave_places(ids)
-            for ids in _batches(self.plan.gone()):
-                counts["gone"] += Photo.objects.filter(pk__in=ids).update(
-                    state=Photo.State.MISSING,
-                    is_shown=False,
-                    needs_digest=False,
-                    missing_since=self.started_at,
-                    claim_token=F("claim_token") + 1,
-                )
-            for batch in _batches(self.plan.changed()):
-                added = self._write(batch)
-                counts["added"] += added
-                counts["changed"] += len(batch) - added
-            if restore_aliases(self.library, self.aliases) or any(counts.values()):
-                entries_counts.bump_revision(self.library)
-            if self.run.operation.kind == KIND:
-                locked.update(scan_wanted_at=timezone.now())  # the files tell what became of them
-            entries_counts.refresh_counts(self.library)
-        return counts
-
-    def _write(self, batch: Sequence[Wanted]) -> int:
-        """Write the rows of a batch; return how many are new."""
-        new: list[Row] = []
-        bodies: dict[str, str] = {}
-        known_bodies: list[str] = []
-        same = [wanted.entry.photo_id for wanted in batch if wanted.has_same_content]
-        known = Photo.objects.in_bulk(same)
-        by_columns: dict[tuple[str, ...], list[Row]] = {}
-        for wanted in batch:
-            row = self._facts(wanted)
-            if not wanted.has_same_content:
-                content = self.plan.content(wanted.entry.photo_md5)
-                row.update(_content(wanted.entry, content))
-                bodies[row["id"]] = content.body
-                known_bodies += [row["id"]] if wanted.is_known else []
-            else:
-                photo = known[UUID(row["id"])]
-                if wanted.is_missing:
-                    row.update(_back(photo))
-                if not self.is_fresh or photo.rating != row["rating"]:
-                    # What differs may stand in its file, or in an XMP file beside it that was written meanwhile.
-                    row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
-                if not self.is_fresh:
-                    row.update(self._said_now(photo, row))
-            if wanted.is_known:
-                by_columns.setdefault(tuple(row), []).append(row)
-            else:
-                new.append({"library_id": self.library.pk, "added_at": self.started_at, **row})
-        for columns, rows in by_columns.items():
-            _update(rows, columns)
-        insert_rows(Photo, new)
-        if known_bodies:
-            PhotoMetadata.objects.filter(photo_id__in=known_bodies).delete()
-        insert_rows(PhotoMetadata, [{"photo_id": key, "body": body} for key, body in bodies.items() if body])
-        stars = [(UUID(wanted.entry.photo_id), wanted.entry.rating) for wanted in batch]
-        mirror_read_stars(self.library, stars)
-        return len(new)
-
-    def _said_now(self, photo: Photo, row: Row) -> Row:
-        """Return the moments of wishes: who restores says anew what differs, and the later wish counts."""
-        rates, dates = photo.rating != row["rating"], photo.taken_local != row["taken_local"]
-        return {
-            "rated_at": self.started_at if rates else photo.rated_at,
-            "dated_at": self.started_at if dates else photo.dated_at,
-        }
-
-    def _facts(self, wanted: Wanted) -> Row:
-        """Return the columns that every snapshot tells."""
-        entry = wanted.entry
-        directory, _, filename = entry.path.rpartition("/")
-        return {
-            "id": entry.photo_id,
-            "directory": directory,
-            "filename": filename,
-            "size_bytes": entry.size_bytes,
-            "mtime_ns": entry.mtime_ns,
-            "head_md5": entry.head_md5 or "",
-            "media_type": (entry.media_type or "")[:60],
-            "width": within(entry.width, 1, _LARGEST),
-            "height": within(entry.height, 1, _LARGEST),
-            "orientation": within(entry.orientation, 1, 8) or 1,
-            "duration_ms": entry.duration_ms,
-            "rating": within(entry.rating, 0, 5),
-            "rating_held": wanted.rating_held,
-            "taken_held": wanted.taken_held,
-            **_taken(entry, self.zone),
-        }
-
-
-def _taken(entry: EntryRow, zone: ZoneInfo) -> Row:
-    """Return the columns of the capture time; the library's zone tells the instant where the file knew no offset."""
-    try:
-        local = datetime.fromisoformat(entry.taken_at or "")
-        offset = local.utcoffset()
-        instant = local.astimezone(UTC) if offset is not None else local.replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return taken_columns(None, None, None, "")
-    wall = local.replace(tzinfo=None).isoformat()
-    minutes = None if offset is None else round(offset.total_seconds() / 60)
-    return taken_columns(wall, instant.isoformat(), minutes, entry.taken_at_source or "")
-
-
-def _content(entry: EntryRow, content: Content) -> Row:
-    """Return the columns of content that the row does not know; the next scan reads the file again for the rest."""
-    told: Any = {}
-    with suppress(ValueError, RecursionError):
-        told = json.loads(content.body) if content.body else {}
-    told = told if isinstance(told, dict) else {}
-    texts = {name: told.get(key) for name, (key, _) in _BODY_TEXTS.items()}
-    numbers = {name: told.get(key) for name, (key, _, _) in _BODY_NUMBERS.items()}
-    columns: Row = {
-        name: text[: _BODY_TEXTS[name][1]].replace("\x00", "") if isinstance(text, str) else ""
-        for name, text in texts.items()
-    }
-    for name, number in numbers.items():
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        columns[name] = within(number, *_BODY_NUMBERS[name][1:]) if is_number else None
-    columns["iso"] = int(columns["iso"]) if columns["iso"] is not None else None
-    return {
-        **columns,
-        "photo_md5": entry.photo_md5 or "",
-        "read_md5": entry.photo_md5 or "" if content.is_read else "",
-        "replaced_md5": "",
-        "replaced_image": "",
-        "image_digest": content.image_digest,
-        "sidecars": UNREAD,
-        "state": Photo.State.READY if content.has_thumbnail else Photo.State.SURVEYED,
-        "is_shown": True,
-        "problem": "",
-        "notes": [],
-        "needs_digest": not content.has_thumbnail,
-        "has_thumbnail": content.has_thumbnail,
-        "placeholder": "",
-        "caption": "",
-        "keywords": [],
-        "content_identifier": "",
-        "missing_since": None,
-    }
-
-
-def _back(photo: Photo) -> Row:
-    """Return the columns of a photo that was missing and whose content the row still knows."""
-    state = Photo.State.READY if photo.photo_md5 else Photo.State.SURVEYED
-    if photo.problem:
-        state = Photo.State.DAMAGED if photo.has_thumbnail else Photo.State.BROKEN
-    return {
-        "state": state,
-        "is_shown": state != Photo.State.BROKEN,
-        "needs_digest": not photo.photo_md5 and not photo.problem,
-        "missing_since": None,
-    }
-
-
-def _leave_places(ids: Sequence[str]) -> None:
-    """Give photos names that no file can have, so that others can take their places."""
-    for key in ids:
-        Photo.objects.filter(pk=key).update(filename=Concat("filename", Value(f"/{key}")))
-
-
-def _update(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Update rows by their ids with one prepared statement."""
-    names = [name for name in columns if name != "id"]
-    fields: list[Any] = [Photo._meta.get_field(name) for name in (*names, "id")]
-    sql = f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)} WHERE id = %s"  # noqa: S608
-    values = ([field.get_db_prep_save(row[field.attname], connection) for field in fields] for row in rows)
-    with connection.cursor() as cursor:
-        cursor.executemany(sql, list(values))
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    source = iter(items)
-    while batch := list(islice(source, _BATCH)):
-        yield batch

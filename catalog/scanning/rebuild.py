@@ -2,7 +2,7 @@
 
 Phase 1 reads every file, as if the catalog knew nothing, into a work file; the rows, the snapshots and the pointers stay
 untouched, and a kill costs a batch. Phase 2 publishes what the rows say now as the backup, and switches to the new
-snapshot in one transaction (`history.restore.switch_to`), after which the pointer moves. `restore` is the same switch backwards.
+snapshot in one transaction (`history.switch.switch_to`), after which the pointer moves. `restore` is the same switch backwards.
 """
 
 import logging
@@ -25,7 +25,7 @@ from catalog.entries.taken import BY_A_PERSON
 from catalog.history import publish
 from catalog.history import rows as history_rows
 from catalog.history.copies import root_md5
-from catalog.history.restore import require_root, switch_to
+from catalog.history.switch import require_root, switch_to
 from catalog.identity.aliases import alias_rows
 from catalog.models import Library, Photo
 from catalog.models.photo import photo_id

@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from catalog.cache import tree
 from catalog.entries import counts
-from catalog.history import publish
-from catalog.history import restore as history_restore
+from catalog.history import publish, switch
 from catalog.history import rows as history_rows
 from catalog.history.compare import diff_kept
 from catalog.history.copies import root_md5
@@ -140,9 +139,9 @@ def test_thumbnails_that_are_not_cached_are_asked_for(library, root):
 def steps():
     """The points after which a restore may be killed: module, name, and whether the new catalog stands by then."""
     return [
-        (history_restore, "planned", False),
-        (history_restore, "_leave_places", False),
-        (history_restore, "_update", False),
+        (switch, "planned", False),
+        (switch, "_leave_places", False),
+        (switch, "_update", False),
         (counts, "bump_revision", False),
         (counts, "refresh_counts", False),
         (publish, "publish_written", True),
@@ -181,13 +180,13 @@ def test_a_worker_that_lost_its_claim_changes_nothing(library, root, monkeypatch
     change_much(library, root)
     after = rows(library)
     operation = start_restore(library, library.owner, first, enqueue=False)
-    look = history_restore._Switch.look_for_thumbnails
+    look = switch.Switch.look_for_thumbnails
 
     def lose(self):
         look(self)
         Operation.objects.filter(pk=operation.pk).update(token=99)
 
-    monkeypatch.setattr(history_restore._Switch, "look_for_thumbnails", lose)
+    monkeypatch.setattr(switch.Switch, "look_for_thumbnails", lose)
     execute(operation.pk)
     library.refresh_from_db()
     assert rows(library) == after and library.snapshot_md5 != first

@@ -165,8 +165,8 @@ MOMENTS = [
     "catalog.scanning.rebuild.write_snapshot",
     "catalog.scanning.rebuild.Rebuild._back_up",
     "catalog.scanning.rebuild.switch_to",
-    "catalog.history.restore._Switch.apply",
-    "catalog.history.restore._Switch._write",
+    "catalog.history.switch.Switch.apply",
+    "catalog.history.switch.Switch._write",
 ]
 
 

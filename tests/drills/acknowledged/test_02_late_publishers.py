@@ -120,8 +120,8 @@ CASES = [
     ("catalog.history.publish:publish", 1, "scan"),
     ("catalog.history.publish:_keep_copy", 1, "scan"),
     ("catalog.history.publish:publish_written", 1, "restore"),
-    ("catalog.history.restore:_Switch.apply", 1, "restore"),
-    ("catalog.history.restore:_Switch.apply", 1, "rebuild"),
+    ("catalog.history.switch:Switch.apply", 1, "restore"),
+    ("catalog.history.switch:Switch.apply", 1, "rebuild"),
     ("catalog.scanning.rebuild:open_snapshot", 1, "rebuild"),
     ("catalog.scanning.rebuild_work:RebuildWork.identify", 1, "rebuild"),
 ]

@@ -146,8 +146,8 @@ def test_stars_that_were_taken_away_stay_so_in_a_rebuild(alice, root):
 MEANWHILE = {
     "while it reads": "catalog.scanning.rebuild.Rebuild._require_whole",
     "when it knows who is who": "catalog.scanning.rebuild_work.RebuildWork.name_new",
-    "before it plans": "catalog.history.restore.planned",
-    "before it switches": "catalog.history.restore._Switch.look_for_thumbnails",
+    "before it plans": "catalog.history.switch.planned",
+    "before it switches": "catalog.history.switch.Switch.look_for_thumbnails",
 }
 
 

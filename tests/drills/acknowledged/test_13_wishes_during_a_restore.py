@@ -10,7 +10,7 @@ from django.utils import timezone
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.ratings import set_ratings
 from catalog.entries import pending_writes
-from catalog.history import restore
+from catalog.history import switch
 from catalog.history.restore import start_restore
 from catalog.models import FileWrite, Library, Photo
 from operations.models import Operation, State
@@ -96,9 +96,9 @@ def given(library: Library) -> str:
 
 BEFORE = {
     "asked for": None,
-    "reads": (restore, "planned", "before"),
-    "switches": (restore._Switch, "apply", "before"),
-    "published": (restore._Switch, "apply", "after"),
+    "reads": (switch, "planned", "before"),
+    "switches": (switch.Switch, "apply", "before"),
+    "published": (switch.Switch, "apply", "after"),
 }
 
 
@@ -135,7 +135,7 @@ def test_a_wish_in_the_instant_of_the_switch_stands_and_only_its_kind(alice, roo
         rate(library, "0.jpg", 2)  # what it has: said once more, after the restore was asked for
         date(library, "1.jpg", 5)
 
-    meanwhile(monkeypatch, "catalog.history.restore._Switch.look_for_thumbnails", act)
+    meanwhile(monkeypatch, "catalog.history.switch.Switch.look_for_thumbnails", act)
     finish(start_restore(library, alice, md5, enqueue=False), library)
     assert found(library)["0.jpg"] == (2, 2, None)
     assert found(library)["1.jpg"] == (4, 4, 5)
