@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -13,23 +12,20 @@ from django.db.models.functions import Coalesce
 
 from catalog.entries import known as entries_known
 from catalog.entries.listing import Entry, compare
-from catalog.entries.owner_stars import mirror_for_owner
 from catalog.identity.aliases import current_md5, earlier_md5s
 from catalog.identity.pairing import Move, Place, pairs
-from catalog.identity.swaps import content_for, follow_replaced, note_edits
-from catalog.identity.wishes import Wishes
-from catalog.models import Alias, FileWrite, HashCache, Library, Photo, PhotoMetadata, TrashItem
+from catalog.identity.swaps import follow_replaced
+from catalog.identity.taking import place_of, take_places
+from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
 from catalog.models.conditions import is_given
-from catalog.models.photo import PhotoQuerySet, photo_id
+from catalog.models.photo import PhotoQuerySet
 from catalog.sources.base import Directory, Source
 from operations.models import Operation, State
-from photolala.lib.paths import join_path
 
 BATCH = 100
 _PLACE = ("directory", "filename")
 _MOST_SCANS = 50
 _JUST_NOW = datetime.max.replace(tzinfo=UTC)
-_MOST_NUMBERED = 10
 IN_TRASH = set(TrashItem.State) - {TrashItem.State.FILING}
 """Of what is only on its way into another folder nobody wants to be rid."""
 
@@ -175,7 +171,7 @@ class Following:
     def moved_on(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
         """Follow photos whose files became others, and were moved again before that was found out: over both places."""
         untrashed = missing.filter(trash_item=None).order_by()
-        for md5, became in sorted(self._became(untrashed).items()):
+        for md5, became in sorted(self._later_or_earlier(untrashed).items()):
             between = [stop for stops in self._places(untrashed, sorted(became - {md5})).values() for stop in stops]
             if not between:
                 continue
@@ -191,7 +187,7 @@ class Following:
     def aliases(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
         """Follow photos whose files got other words from Photolala, or have those again that they had before."""
         untrashed = missing.filter(trash_item=None).order_by()
-        wanted = self._became(untrashed)
+        wanted = self._later_or_earlier(untrashed)
         for md5 in sorted(wanted):
             olds = self._places(untrashed, [md5])[md5]
             found = self._places(there, sorted(wanted[md5]))
@@ -206,7 +202,7 @@ class Following:
         """Follow photos into the trash: a person deleted at its new place what no scan had followed there yet."""
         untrashed = missing.filter(trash_item=None).order_by()
         in_trash = missing.filter(trash_item__state=TrashItem.State.TRASHED)
-        became = self._became(untrashed)
+        became = self._later_or_earlier(untrashed)
         same = untrashed.filter(photo_md5__in=in_trash.values("photo_md5"))
         for md5 in sorted({*same.values_list("photo_md5", flat=True), *became}):
             for is_edit, md5s in ((False, {md5}), (True, became.get(md5, set()) - {md5})):
@@ -215,7 +211,7 @@ class Following:
                 moves = pairs(olds, news, self.started_at, is_far=False)
                 self._take_places([replace(move, stops=(), into_trash=True) for move in moves], is_edit=is_edit)
 
-    def _became(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
+    def _later_or_earlier(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
         """Return for the MD5s of missing photos what their content became since, or was before.
 
         Also what a writer that died had announced, whether or not what it wrote is still wanted.
@@ -260,113 +256,21 @@ class Following:
             self._take_places(moves, is_edit=True)
 
     def _may_be(self, old: Photo, new: Photo) -> bool:
-        return _place(old).may_have_moved_to(_place(new), self.started_at)
+        return place_of(old).may_have_moved_to(place_of(new), self.started_at)
 
     # -- taking the places --------------------------------------------------------------------------------------------
 
     def _take_places(self, moves: Sequence[Move], *, is_edit: bool = False) -> None:
         # What a writer has in hand is not given to somebody else meanwhile.
-        moves = [move for move in moves if self._postponed_keys.isdisjoint((move.old, move.new, *move.stops))]
+        moves = [move for move in moves if self._postponed_keys.isdisjoint(_keys_of(move))]
         for start in range(0, len(moves), BATCH):
             with transaction.atomic():
-                done, postponed = _take(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
-                self.postponed += len(postponed)
-                self._postponed_keys.update(key for move in postponed for key in (move.old, move.new, *move.stops))
-                if done["moved"]:
-                    self.count(**done)
+                taken = take_places(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
+                self.postponed += len(taken.postponed)
+                self._postponed_keys.update(key for move in taken.postponed for key in _keys_of(move))
+                if taken.counts["moved"]:
+                    self.count(**taken.counts)
 
 
-def _place(photo: Photo) -> Place:
-    """Return what tells where a photo lies, of one that is not in the trash."""
-    return Place(
-        photo.pk, photo.directory, photo.filename, photo.added_at, photo.seen_at, photo.missing_since, is_in_trash=False
-    )
-
-
-def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set[str]) -> bool:
-    """True unless `new` was another photo, or lay elsewhere, when it was first seen: its id tells (formats.md, 1).
-
-    `written` are the fast photo keys of versions that were written into their files.
-    """
-    if new.added_at in (started_at, old.missing_since):
-        return True
-    keys = {photo.fast_photo_key for photo in (old, new)} | written
-    keys |= {f"{key}\n{number}" for key in keys for number in range(2, _MOST_NUMBERED)}
-    path = join_path(new.directory, _place(new).name)
-    return new.pk in {photo_id(new.library_id, path, key) for key in keys}
-
-
-def _take(
-    library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool
-) -> tuple[dict[str, int], list[Move]]:
-    """Let missing photos lie where they were found, with the later of what people gave to either row.
-
-    What changed since the moves were planned is left as it is. Returns what to count, and those that are left to the next scan.
-    """
-    keys = [key for move in moves for key in (move.old, move.new, *move.stops)]
-    held = Photo.objects.select_for_update(of=("self",)).filter(pk__in=keys, library=library).order_by("pk")
-    photos = {photo.pk: photo for photo in held}
-    bodies = dict(PhotoMetadata.objects.filter(photo_id__in=keys).values_list("photo_id", "body"))
-    wishes = Wishes.of(keys)
-    items = TrashItem.objects.select_for_update(of=("self",)).filter(photo__in=keys)
-    trashed = dict(items.order_by("pk").values_list("photo", "state"))
-    missing = Photo.State.MISSING
-    counts = {"moved": 0, "moved_added": 0, "moved_gone": 0}
-    left: list[tuple[Photo, dict[str, Any]]] = []
-    gone: list[Photo] = []
-    rated: list[UUID] = []
-    postponed: list[Move] = []
-    for move in moves:
-        old, new = photos.get(move.old), photos.get(move.new)
-        if old is None or new is None or old.state != missing or not new.photo_md5:
-            continue
-        if (new.state == missing) != move.into_trash:
-            continue
-        if not is_edit and old.photo_md5 != new.photo_md5:
-            continue
-        if not _is_as_first_seen(old, new, started_at, wishes.written_keys(old, new)):
-            continue
-        if trashed.get(new.pk) != (TrashItem.State.TRASHED if move.into_trash else None) or (
-            move.only_bare and not wishes.are_none(new)
-        ):
-            continue
-        stops = [photos[key] for key in move.stops if key in photos and key not in trashed]
-        if any(wishes.is_being_written(photo) for photo in (new, *stops)):
-            postponed.append(move)
-            continue
-        if is_edit:
-            note_edits(library, [(old.photo_md5, new.photo_md5)])
-        rating = old.rating
-        values: dict[str, Any] = {}
-        for former in (*stops, new):
-            values |= wishes.lead(library, former, old)
-        values = {**content_for(old, new, bodies.get(new.pk, "")), **values}
-        left.append((old, values))
-        if values.get("rating", rating) != rating:
-            rated.append(old.pk)
-        gone += [new, *stops]
-        if move.into_trash:
-            TrashItem.objects.filter(photo=new).update(photo=old)
-        counts["moved"] += 1
-        counts["moved_added"] += new.added_at == started_at
-        counts["moved_gone"] += old.missing_since == started_at
-        counts["moved_gone"] += sum(stop.missing_since == started_at for stop in stops)
-        if new.pk in bodies:
-            bodies[old.pk] = bodies[new.pk]
-    if not left:
-        return counts, postponed
-    olds = [old.pk for old, _ in left]
-    Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
-    paths = [photo.path for photo in (*(old for old, _ in left), *gone)]
-    taken = {_path(values) for _, values in left}
-    HashCache.objects.filter(library=library, path__in=[path for path in paths if path not in taken]).delete()
-    for old, values in left:
-        Photo.objects.filter(pk=old.pk).update(**values)
-    PhotoMetadata.objects.filter(photo_id__in=olds).delete()
-    PhotoMetadata.objects.bulk_create([PhotoMetadata(photo_id=key, body=bodies[key]) for key in olds if key in bodies])
-    mirror_for_owner(library, rated)
-    return counts, postponed
-
-
-def _path(values: dict[str, Any]) -> str:
-    return join_path(values["directory"], values["filename"])
+def _keys_of(move: Move) -> tuple[UUID, ...]:
+    return move.old, move.new, *move.stops
