@@ -8,7 +8,8 @@ from typing import Any
 
 from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number
-from catalog.media.facts import Facts, user_comment
+from catalog.media.facts import Facts
+from catalog.media.words import user_comment
 
 _LONGEST_VALUE = 256
 _MOST_TAGS = 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from catalog.media.body import metadata_body
-from catalog.media.facts import Facts, Words
+from catalog.media.facts import Facts
 from catalog.media.image_data import image_digest, image_map
 from catalog.media.limits import Limits
 from catalog.media.picture import draw
@@ -16,6 +16,7 @@ from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResul
 from catalog.media.sidecars import Sidecar
 from catalog.media.source import DescriptorSource, MemorySource, Source
 from catalog.media.survey import apply_dates, begin, finish_notes, open_source, read_sidecars
+from catalog.media.words import Words
 
 THUMBNAIL_EDGE_PX = 256
 _CHUNK_BYTES = 1024 * 1024

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
 from catalog.media.iptc import Iptc, read_iptc
-from catalog.media.xmp import BadXmp, Properties, list_of, read_xmp, text_of
+from catalog.media.positions import checked_place, exif_degrees, xmp_degrees
+from catalog.media.words import Words, keywords_of, rating_of, semicolons, stars_of_percent, user_comment, utf16
+from catalog.media.xmp import BadXmp, Properties, read_xmp, text_of
 
 _CAMERA_PHRASES = frozenset(
     (
@@ -28,21 +27,8 @@ _CAMERA_PHRASES = frozenset(
         "screenshot",
     )
 )
-_PERCENT_OF_WINDOWS = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5}
 _ISO6709 = re.compile(r"([+-]\d{1,3}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
-_XMP_DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
 _LONGEST_FLOAT = 1e7
-
-
-@dataclass(slots=True)
-class Words:
-    """What people wrote about a photo."""
-
-    caption: str = ""
-    keywords: list[str] = field(default_factory=list)
-    rating: int | None = None
-    latitude: float | None = None
-    longitude: float | None = None
 
 
 class Facts:
@@ -214,7 +200,7 @@ class Facts:
         """Rating, caption, keywords and place, each from the best place that has it."""
         words = Words(rating=self._rating())
         words.caption = self._caption()
-        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or _semicolons(_utf16(self.ifd0.get(0x9C9E)))
+        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or semicolons(utf16(self.ifd0.get(0x9C9E)))
         words.latitude, words.longitude = self._place()
         return words
 
@@ -243,8 +229,8 @@ class Facts:
             described,
             text_of(self.xmp, "dc:title"),
             self.iptc.title,
-            _utf16(self.ifd0.get(0x9C9B)),
-            _utf16(self.ifd0.get(0x9C9C)),
+            utf16(self.ifd0.get(0x9C9B)),
+            utf16(self.ifd0.get(0x9C9C)),
             user_comment(self.exif.get(0x9286)),
             texts.get("Description", "") or texts.get("description", ""),
             texts.get("Title", "") or texts.get("title", ""),
@@ -253,120 +239,16 @@ class Facts:
 
     def _place(self) -> tuple[float | None, float | None]:
         if self.gps.get(2) is not None or self.gps.get(4) is not None:
-            latitude = _degrees(self.gps.get(2), clean_text(self.gps.get(1), 4), "NS")
-            longitude = _degrees(self.gps.get(4), clean_text(self.gps.get(3), 4), "EW")
+            latitude = exif_degrees(self.gps.get(2), clean_text(self.gps.get(1), 4), "NS")
+            longitude = exif_degrees(self.gps.get(4), clean_text(self.gps.get(3), 4), "EW")
             if latitude is None or longitude is None:
                 self.found.note("The GPS position is incomplete and was ignored.")
                 return None, None
             return checked_place(latitude, longitude, self.found)
-        pair = _xmp_degrees(text_of(self.xmp, "exif:GPSLatitude")), _xmp_degrees(text_of(self.xmp, "exif:GPSLongitude"))
+        pair = xmp_degrees(text_of(self.xmp, "exif:GPSLatitude")), xmp_degrees(text_of(self.xmp, "exif:GPSLongitude"))
         if pair[0] is not None and pair[1] is not None:
             return checked_place(pair[0], pair[1], self.found)
         match = _ISO6709.match(self.found.location_text)
         if match:
             return checked_place(float(match[1]), float(match[2]), self.found)
         return None, None
-
-
-def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
-    """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5
-    is ignored."""
-    text = text_of(xmp, "xmp:Rating")
-    if text:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if value == -1:
-            found.note("The photo is marked as rejected (rating -1); it counts as unrated.")
-            return None, True
-        if -0.5 <= value < 5.5:
-            if value != int(value):
-                found.note(f"The rating {text[:20]} was rounded to whole stars.")
-            return max(0, math.floor(value + 0.5)), True
-        found.note(f"The rating {text[:20]!r} is outside 0 to 5 and was ignored.")
-    percent = text_of(xmp, "MicrosoftPhoto:Rating")
-    if percent.isascii() and percent.isdigit() and len(percent) <= 3 and int(percent) <= 100:
-        return stars_of_percent(int(percent)), True
-    return None, False
-
-
-def stars_of_percent(percent: int) -> int | None:
-    """Return stars for a RatingPercent: Windows' own 1, 25, 50, 75, 99, the plain 20 to 100, and the nearest for the rest."""
-    if not 0 <= percent <= 100:
-        return None
-    if percent in _PERCENT_OF_WINDOWS:
-        return _PERCENT_OF_WINDOWS[percent]
-    if percent % 20 == 0:
-        return percent // 20
-    return min(5, 1 + math.floor(percent / 25 + 0.5))
-
-
-def keywords_of(xmp: Properties) -> list[str]:
-    """Return the keywords in XMP, each once, at most 500 of at most 200 characters."""
-    return list(
-        dict.fromkeys(
-            word[:200] for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject") if word
-        )
-    )[:500]
-
-
-def checked_place(latitude: float, longitude: float, found: Found) -> tuple[float | None, float | None]:
-    """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside
-    the globe."""
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
-        found.note(f"The GPS position {latitude:.5f}, {longitude:.5f} is not on the globe and was ignored.")
-        return None, None
-    if latitude == 0 and longitude == 0:
-        found.note("The GPS position 0, 0 was ignored: receivers without a fix write it.")
-        return None, None
-    return round(latitude, 8), round(longitude, 8)
-
-
-def user_comment(value: Any) -> str:
-    """Return EXIF's UserComment, whose first eight bytes name its character set."""
-    if not isinstance(value, bytes) or len(value) < 9:
-        return ""
-    code, body = value[:8], value[8:]
-    if code.startswith(b"UNICODE"):
-        order = "utf-16-le" if body[1:2] == b"\0" else "utf-16-be"
-        return tidy(body.decode(order, "ignore").split("\0", 1)[0])
-    if code.startswith(b"ASCII") or not code.strip(b"\0"):
-        return clean_text(body)
-    return ""
-
-
-def _utf16(value: Any) -> str:
-    if isinstance(value, tuple) and all(isinstance(part, int) and 0 <= part < 256 for part in value):
-        value = bytes(value)
-    return tidy(value.decode("utf-16-le", "ignore").split("\0", 1)[0]) if isinstance(value, bytes) else ""
-
-
-def _semicolons(text: str) -> list[str]:
-    return [word.strip()[:200] for word in text.split(";") if word.strip()][:500]
-
-
-def _degrees(value: Any, reference: str, letters: str) -> float | None:
-    if isinstance(value, bytes):
-        parts: list[float | None] = []
-        for text in re.split(r"[\s,;°'\"]+", clean_text(value)):
-            try:
-                parts.append(float(text))
-            except ValueError:
-                continue
-    elif isinstance(value, tuple) and value and isinstance(value[0], tuple):
-        parts = [number(part) for part in value[:3]]
-    else:
-        parts = [number(value)]
-    if not parts or parts[0] is None or not reference or reference[0].upper() not in letters:
-        return None
-    degrees = sum((part or 0.0) / scale for part, scale in zip(parts, (1, 60, 3600), strict=False))
-    return -degrees if reference[0].upper() in "SW" else degrees
-
-
-def _xmp_degrees(text: str) -> float | None:
-    match = _XMP_DEGREES.fullmatch(text.strip())
-    if not match:
-        return None
-    degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
-    return -degrees if match[4] in "SW" else degrees

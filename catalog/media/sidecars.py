@@ -8,8 +8,9 @@ from typing import Any
 
 from catalog.media import dates
 from catalog.media.exif import tidy
-from catalog.media.facts import Facts, Words
+from catalog.media.facts import Facts
 from catalog.media.found import Found
+from catalog.media.words import Words
 from catalog.media.xmp import LONGEST_PACKET_BYTES, BadXmp, read_xmp, text_of
 
 

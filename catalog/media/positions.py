@@ -1,0 +1,51 @@
+"""Positions on the globe, as EXIF and XMP write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from catalog.media.exif import clean_text, number
+from catalog.media.found import Found
+
+_XMP_DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
+
+
+def checked_place(latitude: float, longitude: float, found: Found) -> tuple[float | None, float | None]:
+    """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside
+    the globe."""
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        found.note(f"The GPS position {latitude:.5f}, {longitude:.5f} is not on the globe and was ignored.")
+        return None, None
+    if latitude == 0 and longitude == 0:
+        found.note("The GPS position 0, 0 was ignored: receivers without a fix write it.")
+        return None, None
+    return round(latitude, 8), round(longitude, 8)
+
+
+def exif_degrees(value: Any, reference: str, letters: str) -> float | None:
+    """Return an EXIF coordinate in degrees, negative in the south and west; `letters` are those that its reference may be."""
+    if isinstance(value, bytes):
+        parts: list[float | None] = []
+        for text in re.split(r"[\s,;°'\"]+", clean_text(value)):
+            try:
+                parts.append(float(text))
+            except ValueError:
+                continue
+    elif isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        parts = [number(part) for part in value[:3]]
+    else:
+        parts = [number(value)]
+    if not parts or parts[0] is None or not reference or reference[0].upper() not in letters:
+        return None
+    degrees = sum((part or 0.0) / scale for part, scale in zip(parts, (1, 60, 3600), strict=False))
+    return -degrees if reference[0].upper() in "SW" else degrees
+
+
+def xmp_degrees(text: str) -> float | None:
+    """Return an XMP coordinate, such as 52,31.2N, in degrees; None if it is none."""
+    match = _XMP_DEGREES.fullmatch(text.strip())
+    if not match:
+        return None
+    degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
+    return -degrees if match[4] in "SW" else degrees

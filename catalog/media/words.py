@@ -1,0 +1,92 @@
+"""What people wrote about a photo: stars, keywords and texts, as XMP, EXIF and Windows write them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.media.exif import clean_text, tidy
+from catalog.media.found import Found
+from catalog.media.xmp import Properties, list_of, text_of
+
+_PERCENT_OF_WINDOWS = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5}
+
+
+@dataclass(slots=True)
+class Words:
+    """What people wrote about a photo."""
+
+    caption: str = ""
+    keywords: list[str] = field(default_factory=list)
+    rating: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
+    """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5
+    is ignored."""
+    text = text_of(xmp, "xmp:Rating")
+    if text:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if value == -1:
+            found.note("The photo is marked as rejected (rating -1); it counts as unrated.")
+            return None, True
+        if -0.5 <= value < 5.5:
+            if value != int(value):
+                found.note(f"The rating {text[:20]} was rounded to whole stars.")
+            return max(0, math.floor(value + 0.5)), True
+        found.note(f"The rating {text[:20]!r} is outside 0 to 5 and was ignored.")
+    percent = text_of(xmp, "MicrosoftPhoto:Rating")
+    if percent.isascii() and percent.isdigit() and len(percent) <= 3 and int(percent) <= 100:
+        return stars_of_percent(int(percent)), True
+    return None, False
+
+
+def stars_of_percent(percent: int) -> int | None:
+    """Return stars for a RatingPercent: Windows' own 1, 25, 50, 75, 99, the plain 20 to 100, and the nearest for the rest."""
+    if not 0 <= percent <= 100:
+        return None
+    if percent in _PERCENT_OF_WINDOWS:
+        return _PERCENT_OF_WINDOWS[percent]
+    if percent % 20 == 0:
+        return percent // 20
+    return min(5, 1 + math.floor(percent / 25 + 0.5))
+
+
+def keywords_of(xmp: Properties) -> list[str]:
+    """Return the keywords in XMP, each once, at most 500 of at most 200 characters."""
+    return list(
+        dict.fromkeys(
+            word[:200] for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject") if word
+        )
+    )[:500]
+
+
+def user_comment(value: Any) -> str:
+    """Return EXIF's UserComment, whose first eight bytes name its character set."""
+    if not isinstance(value, bytes) or len(value) < 9:
+        return ""
+    code, body = value[:8], value[8:]
+    if code.startswith(b"UNICODE"):
+        order = "utf-16-le" if body[1:2] == b"\0" else "utf-16-be"
+        return tidy(body.decode(order, "ignore").split("\0", 1)[0])
+    if code.startswith(b"ASCII") or not code.strip(b"\0"):
+        return clean_text(body)
+    return ""
+
+
+def utf16(value: Any) -> str:
+    """Return the text of a tag that Windows writes: UTF-16, as bytes or as numbers of one byte each."""
+    if isinstance(value, tuple) and all(isinstance(part, int) and 0 <= part < 256 for part in value):
+        value = bytes(value)
+    return tidy(value.decode("utf-16-le", "ignore").split("\0", 1)[0]) if isinstance(value, bytes) else ""
+
+
+def semicolons(text: str) -> list[str]:
+    """Return the keywords of a list as Windows writes it, at most 500 of at most 200 characters."""
+    return [word.strip()[:200] for word in text.split(";") if word.strip()][:500]
