@@ -21,8 +21,8 @@ from catalog.roots.reach import hold_root, source_for
 from catalog.roots.trash_folder import TAKEN, opened
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
+from catalog.sources.hidden import PREFIX
 from catalog.sources.placing import content_of
-from catalog.sources.replacing import PREFIX
 from operations.models import ACTIVE, Operation
 from operations.progress import Progress, quietly
 from operations.templatetags.figures import counted

@@ -16,9 +16,10 @@ from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
 from catalog.models.conditions import is_given
 from catalog.sources.base import Source
 from catalog.sources.held_root import HeldRoot
+from catalog.sources.hidden import OF_SIDECARS, remove_hidden, take_aside
 from catalog.sources.local import LocalSource
 from catalog.sources.placing import content_of, numbered
-from catalog.sources.replacing import OF_SIDECARS, remove_hidden, rename_to_free_name, take_aside
+from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
 

@@ -14,8 +14,7 @@ from catalog.media.delta import FileBytes
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reasons, way_between
 from catalog.media.tag_changes import date_said
-from catalog.sources.kinds import sidecars_in
-from catalog.sources.replacing import (
+from catalog.sources.hidden import (
     OF_SIDECARS,
     HiddenVersions,
     exchange_with_hidden,
@@ -24,6 +23,7 @@ from catalog.sources.replacing import (
     remove_hidden,
     take_aside,
 )
+from catalog.sources.kinds import sidecars_in
 
 
 class NotRecovered(NotWritten):

@@ -19,7 +19,7 @@ from catalog.models import TrashItem
 from catalog.roots.trash_folder import FOLDER, TAKEN, folder_of_item, opened
 from catalog.sources.kinds import Companions, Folder, companions_in
 from catalog.sources.placing import content_of, move_between, numbered, open_folder
-from catalog.sources.replacing import rename_to_free_name
+from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.files import fsync_directory, remove_if_there
 from photolala.lib.paths import escape_path, unescape_path
 

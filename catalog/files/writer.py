@@ -18,9 +18,11 @@ from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_
 from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange, date_said
 from catalog.media.task import Job
 from catalog.sources.held_root import HeldRoot
+from catalog.sources.hidden import HiddenVersions
 from catalog.sources.kinds import sidecars_in
 from catalog.sources.local import LocalSource
-from catalog.sources.replacing import HiddenVersions, NewFile, Replacement
+from catalog.sources.new_files import NewFile
+from catalog.sources.replacing import Replacement
 from photolala.lib.paths import join_path
 
 _COMPARED_EDGE_PX = 1024

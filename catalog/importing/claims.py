@@ -8,8 +8,8 @@ gone, and can put nothing into the library.
 from uuid import UUID
 
 from catalog.models import ImportItem
+from catalog.sources.hidden import hidden_versions, remove_hidden
 from catalog.sources.placing import reserve_hidden
-from catalog.sources.replacing import hidden_versions, remove_hidden
 
 
 class HiddenNames:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from catalog.sources import archive_list
 from catalog.sources.base import Directory, Problem, ProblemKind, SourceUnavailable
+from catalog.sources.hidden import require_room_beside
 from catalog.sources.kinds import extension_of
 from catalog.sources.placing import numbered
-from catalog.sources.replacing import require_room_beside
 from catalog.sources.unpacking import unpack
 from photolala.lib.paths import escape_path
 

@@ -10,8 +10,9 @@ from operator import itemgetter
 from catalog.sources.base import Directory, FileChanged, NotARegularFile, Problem, ProblemKind
 from catalog.sources.handles import FolderHandles, Parts, is_gone
 from catalog.sources.held_root import HeldRoot, root_unavailable
+from catalog.sources.hidden import require_room_beside
 from catalog.sources.names import SYSTEM_FILES, is_system_folder
-from catalog.sources.replacing import Replacement, require_room_beside
+from catalog.sources.replacing import Replacement
 from photolala.lib.paths import escape_path, unescape_path
 
 # O_NONBLOCK: opening a FIFO that nobody writes to would else wait for ever.

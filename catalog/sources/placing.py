@@ -9,7 +9,8 @@ import hashlib
 import os
 from contextlib import suppress
 
-from catalog.sources.replacing import PREFIX, remove_hidden, rename_to_free_name, require_room_beside
+from catalog.sources.hidden import PREFIX, remove_hidden, require_room_beside
+from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.digests import md5_of_file
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import unescape_path

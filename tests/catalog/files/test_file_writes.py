@@ -21,7 +21,7 @@ from catalog.libraries import forget
 from catalog.media.delta import apply_delta
 from catalog.media.exiftool import ExifTool
 from catalog.models import Alias, FileWrite, Library, Photo, QueuedStar
-from catalog.sources import replacing
+from catalog.sources import hidden, renaming, replacing
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.edits.test_ratings import (
@@ -50,7 +50,7 @@ def only_write() -> FileWrite:
 
 
 def hidden_in(folder: str) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith(replacing.PREFIX)]
+    return [name for name in os.listdir(folder) if name.startswith(hidden.PREFIX)]
 
 
 def make_due():
@@ -72,7 +72,7 @@ def test_a_full_disk_is_waited_for(library, file, monkeypatch):  # noqa: F811
     before = file.read_bytes()
     give_stars(library)
     with monkeypatch.context() as patch:
-        patch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
+        patch.setattr(hidden, "_ROOM_BYTES", 1 << 60)
         assert write_all(library)["waiting"] == 1
     waits(library, file, before, "no_space")
     make_due()
@@ -117,7 +117,7 @@ def test_a_file_that_was_changed_since_waits_for_the_scan(library, file):  # noq
 def test_a_file_changed_in_the_very_moment_keeps_the_other_programs_version(library, file, monkeypatch):  # noqa: F811
     give_stars(library)
     other = make_jpeg(seed=78)
-    swap = replacing._exchange
+    swap = renaming.exchange
     calls = []
 
     def interfere(folder: int, first: bytes, second: bytes) -> bool:
@@ -128,7 +128,7 @@ def test_a_file_changed_in_the_very_moment_keeps_the_other_programs_version(libr
         calls.append(first)
         return swap(folder, first, second)
 
-    monkeypatch.setattr(replacing, "_exchange", interfere)
+    monkeypatch.setattr(renaming, "exchange", interfere)
     write_all(library)
     assert len(calls) == 2
     waits(library, file, other, "changed")
@@ -388,7 +388,7 @@ def test_waiting_long_is_no_death(library, file, monkeypatch):  # noqa: F811
     """A folder that is read-only for days: each try ends with a reason, and the last one writes."""
     give_stars(library)
     with monkeypatch.context() as patch:
-        patch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
+        patch.setattr(hidden, "_ROOM_BYTES", 1 << 60)
         for _ in range(9):
             make_due()
             write_all(library)

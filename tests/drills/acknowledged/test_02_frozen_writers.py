@@ -20,8 +20,8 @@ RUN = ("writes", "run", "--library", LIBRARY_ID, "--all", "--json")
 STEPS = {
     "prepared": ("catalog.files.writer:FileWriter.prepare", "after"),
     "about to prepare": ("catalog.files.writer:FileWriter.prepare", "before"),
-    "about to exchange": ("catalog.sources.replacing:_exchange", "before"),
-    "exchanged": ("catalog.sources.replacing:_exchange", "after"),
+    "about to exchange": ("catalog.sources.renaming:exchange", "before"),
+    "exchanged": ("catalog.sources.renaming:exchange", "after"),
 }
 RECOVERING = {
     "about to recover": ("catalog.files.recovery:take_aside", "before"),

@@ -11,8 +11,9 @@ from catalog.files.claims import Claims
 from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots.reach import held_source
-from catalog.sources import replacing
-from catalog.sources.replacing import NewFile, Replacement
+from catalog.sources import renaming
+from catalog.sources.new_files import NewFile
+from catalog.sources.replacing import Replacement
 from operations.models import Operation
 from operations.running import LeaseLost, claim, execute
 from tests.catalog.edits.test_ratings import (
@@ -40,8 +41,8 @@ STEPS = {
     "claimed": (Claims, "take", "after"),
     "before it announces": (Writing, "_announced", "before"),
     "before the exchange": (Replacement, "swap", "before"),
-    "within the exchange": (replacing, "_exchange", "before"),
-    "exchanged, not looked at": (replacing, "_exchange", "after"),
+    "within the exchange": (renaming, "exchange", "before"),
+    "exchanged, not looked at": (renaming, "exchange", "after"),
     "after the exchange": (Replacement, "swap", "after"),
     "before it tells": (Writing, "_tell", "before"),
     "told": (Writing, "_tell", "after"),
@@ -99,8 +100,8 @@ def test_the_last_stars_stand_whatever_a_late_writer_does(library, file, name): 
 
 @pytest.mark.parametrize("name", ["before the exchange", "exchanged, not looked at", "before it tells"])
 def test_where_names_cannot_be_exchanged(library, file, name, monkeypatch):  # noqa: F811
-    step = (replacing, "_exchange", "before") if "looked" in name else STEPS[name]
-    monkeypatch.setattr(replacing, "_exchange", lambda folder, first, second: False)
+    step = (renaming, "exchange", "before") if "looked" in name else STEPS[name]
+    monkeypatch.setattr(renaming, "exchange", lambda folder, first, second: False)
     rate(library, 5)
     write_late(library, file, step, lambda: rate(library, 3))
     agrees(library, file, 3)
@@ -248,7 +249,7 @@ def test_another_program_saves_in_the_instant_of_the_exchange_of_a_late_writer(l
         aside.write_bytes(other)
         aside.rename(file)
 
-    exchange, calls = replacing._exchange, []
+    exchange, calls = renaming.exchange, []
     operation_of: list[Operation] = []
 
     def interfere(folder: int, first: bytes, second: bytes) -> bool:
@@ -264,7 +265,7 @@ def test_another_program_saves_in_the_instant_of_the_exchange_of_a_late_writer(l
     rate(library, 5)
     operation_of.append(pending_writes.start_writing(library, library.owner))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(replacing, "_exchange", interfere)
+        patch.setattr(renaming, "exchange", interfere)
         execute(operation_of[0].pk)
     assert file.read_bytes() == other
     assert hidden_in(library) == []

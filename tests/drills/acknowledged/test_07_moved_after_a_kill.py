@@ -14,7 +14,7 @@ from catalog.files.trash_empty import start_emptying
 from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo, TrashItem
 from catalog.scanning.scan import Scan
-from catalog.sources import replacing
+from catalog.sources.hidden import PREFIX
 from catalog.sources.replacing import Replacement
 from operations.models import Operation, State
 from operations.running import execute
@@ -52,7 +52,7 @@ def killed(library: Library, step: tuple[Any, ...] = EXCHANGED) -> Photo:
 
 def hidden(library: Library) -> list[str]:
     root = Path(library.root)
-    return sorted(str(path.relative_to(root)) for path in root.rglob(f"{replacing.PREFIX}*"))
+    return sorted(str(path.relative_to(root)) for path in root.rglob(f"{PREFIX}*"))
 
 
 def write(library: Library) -> None:

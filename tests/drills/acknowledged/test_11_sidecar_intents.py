@@ -9,8 +9,9 @@ from catalog.files.write import Writing
 from catalog.files.writer import FileWriter, SidecarVersion
 from catalog.media.exiftool import ExifTool, ExifToolFailed
 from catalog.models import FileWrite, Library
-from catalog.sources import replacing
-from catalog.sources.replacing import NewFile, Replacement
+from catalog.sources import renaming
+from catalog.sources.new_files import NewFile
+from catalog.sources.replacing import Replacement
 from operations.models import Operation, State
 from operations.running import Interrupted, Run, execute
 from tests.catalog.edits.test_ratings import library  # noqa: F401
@@ -30,7 +31,7 @@ from tests.factories import make_jpeg
 pytestmark = pytest.mark.django_db
 STEPS = {
     "before the exchange": (Replacement, "swap", "before"),
-    "in the exchange": (replacing, "_exchange", "after"),
+    "in the exchange": (renaming, "exchange", "after"),
     "after the exchange": (Writing, "_tell", "before"),
     "told": (Writing, "_tell", "after"),
 }
@@ -146,7 +147,7 @@ def test_only_what_was_never_claimed_ends_unwritten(library, beside):  # noqa: F
 def test_another_programs_xmp_that_a_killed_writer_displaced_is_put_back(library, beside, second):  # noqa: F811
     have_stars(library, 1)
     rate(library, 5)
-    exchange = replacing._exchange
+    exchange = renaming.exchange
 
     def displace(folder: int, first: bytes, name: bytes) -> bool:
         aside = beside.with_name("aside")
@@ -157,7 +158,7 @@ def test_another_programs_xmp_that_a_killed_writer_displaced_is_put_back(library
 
     with pytest.MonkeyPatch.context() as patch:
         die_at(patch, Writing, "_tell", "before")
-        patch.setattr(replacing, "_exchange", displace)
+        patch.setattr(renaming, "exchange", displace)
         operation = pending_writes.start_writing(library, library.owner)
         with pytest.raises(Killed):
             execute(operation.pk)

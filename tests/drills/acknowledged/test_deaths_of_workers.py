@@ -43,12 +43,12 @@ def test_who_dies_with_others_in_hand_is_not_counted(library):  # noqa: F811
 
 def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F811
     """How long a try waits counts the tries that ended with a reason, not those whose writers were killed."""
-    from catalog.sources import replacing
+    from catalog.sources import hidden
 
     rate(library, 5)
     for _ in range(MOST_DEATHS - 1):
         write_and_die(library, Writing, "_land", "before")
-    monkeypatch.setattr(replacing, "_ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr(hidden, "_ROOM_BYTES", 1 << 60)
     execute(pending_writes.start_writing(library, library.owner).pk)
     waiting = FileWrite.objects.get()
     assert (waiting.state, waiting.code, waiting.attempts, waiting.deaths) == ("pending", "no_space", 1, 0)

@@ -16,7 +16,7 @@ from catalog.entries import pending_writes
 from catalog.files.write import Writing
 from catalog.files.writer import Prepared
 from catalog.models import FileWrite, Library, Photo
-from catalog.sources import replacing
+from catalog.sources import hidden
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.edits.test_ratings import tags_of
@@ -50,7 +50,7 @@ def date_in(path: Path) -> str:
 
 
 def hidden_in(library: Library) -> list[str]:
-    return [name for name in os.listdir(library.root) if name.startswith(replacing.PREFIX)]
+    return [name for name in os.listdir(library.root) if name.startswith(hidden.PREFIX)]
 
 
 def die_at(patch: pytest.MonkeyPatch, owner: Any, step: str, when: str, number: int = 1) -> None:
