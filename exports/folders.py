@@ -4,59 +4,33 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 
-from catalog.identity.aliases import current_md5
 from catalog.models import Library, Photo
 from catalog.roots.reach import source_for
 from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
-from photolala.lib.files import open_real_folder
-from photolala.lib.paths import join_path
 
-from .folder_names import OpenFolder, OpenFolders, file_name
-from .formats.batches import iterate_batches
+from .destination_guard import DestinationGuard
+from .folder_names import OpenFolders
+from .folder_plan import MD5_KEY, SIZE_KEY, Item, PhotoRow, Planner, Target, Unplannable, photo_rows
 from .ledger.copying import NameTaken, copy_original
-from .ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
-from .ledger.placement import place_for, recorded_name
+from .ledger.errors import LedgerBusy, LedgerFailed
+from .ledger.placement import recorded_name
 from .ledger.records import ExportRecord, RecordStatus
-from .ledger.store import Ledger, Place
+from .ledger.store import Ledger
 from .models import ExportDestination
-from .originals import Original, OriginalUnreadable, Problems, SourceGuard, open_original
-from .rows import Key, after_key
+from .originals import OriginalUnreadable, Problems, SourceGuard, open_original
 
 logger = logging.getLogger(__name__)
 GROUP_FILES = 16
 GROUP_BYTES = 64 << 20
 LOCK_PATIENCE_SECONDS = 30.0
-MD5_KEY, SIZE_KEY = "photoMD5", "sizeBytes"  # keys of ours in the records, which other readers ignore
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = (
-    *("id", "directory", "filename", "size_bytes", "mtime_ns", "photo_md5"),
-    *("taken_local", "taken_at", "taken_source"),
-)
-
-
-@dataclass
-class Item:
-    """A photo to export: what the catalog knows of it, where it goes, and under which name."""
-
-    id: str
-    original: Original
-    place: Place
-    mtime_ns: int
-    folder: OpenFolder
-    name: str
-    is_copied: bool = False
-    """Its bytes lie there already: a killed run had copied them, or the records were lost."""
 
 
 @operation_kind("export_folder", label="Folder export", queue="export")
@@ -68,7 +42,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
     if library is None:
         raise OperationFailed("The library is not there, or not yours to see any more. Nothing was exported.", "gone")
-    _refuse_unplugged(destination)
+    destination_guard = DestinationGuard(destination)
     with ExitStack() as stack:
         source = source_for(library)
         stack.callback(source.close)
@@ -79,7 +53,8 @@ def run_folder_export(run: Run) -> dict[str, Any]:
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
             folders = OpenFolders(destination.path, ledger.records())
             stack.callback(folders.close)
-            return FolderExport(run, library, destination, source, ledger, folders, guard).run_all()
+            target = Target(destination, destination_guard, ledger, folders)
+            return FolderExport(run, library, source, guard, target).run_all()
         except SourceUnavailable as error:
             raise OperationFailed(str(error), "root_unavailable") from None
         except LedgerFailed as error:
@@ -89,34 +64,28 @@ def run_folder_export(run: Run) -> dict[str, Any]:
 class FolderExport:
     """One run of a folder export, which holds the destination's ledger."""
 
-    def __init__(
-        self,
-        run: Run,
-        library: Library,
-        destination: ExportDestination,
-        source: Source,
-        ledger: Ledger,
-        folders: OpenFolders,
-        guard: SourceGuard,
-    ) -> None:
+    def __init__(self, run: Run, library: Library, source: Source, guard: SourceGuard, target: Target) -> None:
+        self.run = run
+        self.library = library
+        self.source = source
         self.guard = guard
-        self.run, self.library, self.destination = run, library, destination
-        self.source, self.ledger, self.folders = source, ledger, folders
-        self.root = destination.path
-        self.root_facts = _identity(destination)
+        self.target = target
+        self.ledger = target.ledger
+        self.folders = target.folders
+        self.planner = Planner(library, target)
         self.problems = Problems()
         self.counts = {"copied": 0, "skipped": 0, "adopted": 0}
         self.size_bytes = 0
         self.clock = time.monotonic()
-        for problem in ledger.report.problems:
-            logger.warning("Records of the destination %s: %s", destination.pk, problem)
+        for problem in target.ledger.report.problems:
+            logger.warning("Records of the destination %s: %s", target.destination.pk, problem)
 
     def run_all(self) -> dict[str, Any]:
         """Go through the photos, newest first, and export group after group; return the counts."""
         photos = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING)
         self.run.phase("Copying photos", total=photos.count(), unit="photos")
         group: list[Item] = []
-        for row in self._rows(photos):
+        for row in photo_rows(photos):
             item = self._plan(row)
             if item is not None:
                 group.append(item)
@@ -134,7 +103,7 @@ class FolderExport:
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),
-            "destination": str(self.root),
+            "destination": str(self.target.destination.path),
             **self.counts,
             "failed": self.problems.count,
             "size_bytes": self.size_bytes,
@@ -143,66 +112,19 @@ class FolderExport:
             "problems": self.problems.listed,
         }
 
-    def _rows(self, photos: Any) -> Iterator[tuple[Any, ...]]:
-        def fetch(after: Key | None, limit: int) -> list[tuple[Any, ...]]:
-            return list(after_key(photos, after).values_list(*_COLUMNS)[:limit])
-
-        for batch in iterate_batches(fetch, lambda row: (row[7], str(row[0]))):
-            yield from batch
-
-    # -- what to do with a photo
-
-    def _plan(self, row: tuple[Any, ...]) -> Item | None:
+    def _plan(self, row: PhotoRow) -> Item | None:
         """Return what is to be done with a photo; None if nothing is, or nothing can be (which is then recorded)."""
-        photo_id, directory, filename, size_bytes, mtime_ns, photo_md5, wall, taken_at, source = row
-        identifier = str(photo_id)
-        path = join_path(directory, filename)
-        original = Original(path, "", size_bytes, mtime_ns, photo_md5)
-        shown = wall if source else datetime.fromtimestamp(max(0, mtime_ns) / 1e9, UTC)
-        place: Place | None = None
         try:
-            place = place_for(shown, self.destination.template, {"library": self.library.name})
-            known = self.ledger.export_info(identifier)
-            if known is not None and self._is_up_to_date(known, place, original):
-                self.counts["skipped"] += 1
-                return None
-            folder = self._folder(place.rel_path)
-            name, is_copied = _choose_name(folder, known, place, file_name(filename), original)
-        except (InvalidRecord, OSError) as error:
-            self._stop_if_unplugged()
-            if place is None:
-                self.problems.add(path, str(error))
-            else:
-                self._fail(identifier, place, path, str(error))
+            item = self.planner.plan(row)
+        except Unplannable as reason:
+            logger.warning("%s was not exported: %s", row.path, reason)
+            self.problems.add(row.path, str(reason))
+            if reason.place is not None:
+                self.ledger.mark_failed(str(row.id), str(reason), reason.place)
             return None
-        times = (taken_at - _EPOCH) // timedelta(microseconds=1) * 1000 if source else mtime_ns
-        return Item(identifier, original, place, times, folder, name, is_copied)
-
-    def _is_up_to_date(self, record: ExportRecord, place: Place, original: Original) -> bool:
-        """Tell whether the photo was exported as it is now, under the month it has now, and the file is still there.
-
-        A new template moves nothing that lies there; a new date exports the photo to its new month, and the old copy stays.
-        """
-        if record.status is not RecordStatus.DONE or not record.filename:
-            return False
-        if (record.year, record.month) != (place.year, place.month):
-            return False
-        exported_md5 = record.extra.get(MD5_KEY)
-        size_bytes = original.size_bytes
-        if exported_md5 and original.photo_md5 and exported_md5 != original.photo_md5:
-            if current_md5(self.library, exported_md5) != original.photo_md5:
-                return False
-            # Only words were written into the file since, a star: that is no new photo.
-            size_bytes = record.extra.get(SIZE_KEY, size_bytes)
-        folder = self._folder(record.rel_path)
-        return folder.size_of(file_name(record.filename)) == size_bytes
-
-    def _folder(self, rel_path: str) -> OpenFolder:
-        if _identity(self.destination) != self.root_facts:
-            self._stop_if_unplugged()
-        return self.folders.get(rel_path)
-
-    # -- doing it
+        if item is None:
+            self.counts["skipped"] += 1
+        return item
 
     @staticmethod
     def _is_large(group: list[Item]) -> bool:
@@ -247,7 +169,7 @@ class FolderExport:
                 raise OperationFailed(
                     f"{error} What was exported before is kept and recorded.", "destination"
                 ) from error
-            self._stop_if_unplugged()
+            self.target.guard.require()
             return self._failed(item, str(error))
         self.folders.remember(item.place.rel_path, recorded_name(item.name))
         return self._record(item, RecordStatus.DONE, {MD5_KEY: md5, SIZE_KEY: item.original.size_bytes})
@@ -296,38 +218,6 @@ class FolderExport:
         self.folders.remember(item.place.rel_path, recorded_name(item.name))
         return self._record(item, RecordStatus.FAILED, error=reason)
 
-    def _fail(self, identifier: str, place: Place, path: str, reason: str) -> None:
-        logger.warning("%s was not exported: %s", path, reason)
-        self.problems.add(path, reason)
-        self.ledger.mark_failed(identifier, reason, place)
-
-    def _stop_if_unplugged(self) -> None:
-        """Raise OperationFailed if the destination is not the folder any more that it was at the start."""
-        if _identity(self.destination) != self.root_facts or not self.destination.records_folder.is_dir():
-            raise OperationFailed(_unplugged(self.destination), "destination")
-
-
-def _choose_name(
-    folder: OpenFolder, known: ExportRecord | None, place: Place, filename: str, original: Original
-) -> tuple[str, bool]:
-    """Return the name for a photo in `folder`, and whether its bytes lie there already under that name.
-
-    A name that its record has is its own, so that a run after a kill gives the names that an undisturbed one gives.
-    """
-    size_bytes, md5 = original.size_bytes, original.photo_md5
-    if known is not None and known.filename and known.rel_path == place.rel_path:
-        name = file_name(known.filename)
-        if not folder.is_there(name):
-            return name, False
-        if known.status is not RecordStatus.DONE and folder.holds(name, size_bytes, md5):
-            return name, True
-    else:
-        found = folder.find_unowned(filename, size_bytes, md5)
-        if found is not None:
-            folder.own(found)
-            return found, True
-    return folder.claim(filename), False
-
 
 def _open_ledger(run: Run, destination: ExportDestination) -> Ledger:
     """Open the ledger; a worker that lost this operation may hold it for a moment more."""
@@ -340,35 +230,3 @@ def _open_ledger(run: Run, destination: ExportDestination) -> Ledger:
                 raise OperationFailed(str(error), "busy") from None
         run.checkpoint(force=False)
         time.sleep(0.2)
-
-
-def _refuse_unplugged(destination: ExportDestination) -> None:
-    """Raise OperationFailed if the folder is not there, or is another one than that of the last export."""
-    if _identity(destination) is None:
-        raise OperationFailed(_unplugged(destination), "destination")
-    if destination.has_records and not destination.records_folder.is_dir():
-        raise OperationFailed(
-            f"The records of earlier exports are not in {destination.folder}. If its disk is not mounted, mount it and "
-            "try again; nothing was changed. If they were removed on purpose, remove the destination and add it again.",
-            "destination",
-        )
-
-
-def _unplugged(destination: ExportDestination) -> str:
-    return (
-        f"The destination {destination.folder} cannot be reached any more, or a link is in its place. Is its disk mounted? "
-        "What was exported is recorded there; connect it and try again: the export goes on from where it stood."
-    )
-
-
-def _identity(destination: ExportDestination) -> tuple[int, int] | None:
-    """Return what tells the destination's folder from all others; None if it is not there, or behind a link by now."""
-    try:
-        folder = open_real_folder(os.fsencode(destination.path))
-    except OSError:
-        return None
-    try:
-        facts = os.fstat(folder)
-    finally:
-        os.close(folder)
-    return facts.st_dev, facts.st_ino

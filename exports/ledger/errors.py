@@ -1,6 +1,7 @@
 """The ways in which a ledger can refuse, each with a sentence for the person who reads it."""
 
 import errno
+from pathlib import Path
 
 
 class LedgerError(Exception):
@@ -35,3 +36,12 @@ _ADVICE = {
 def advice_for(error: OSError) -> str:
     """Return what a person can do about an error of the destination's disk."""
     return _ADVICE.get(error.errno or 0, "Check the destination, then start the export again.")
+
+
+def refusal(directory: Path, what: str, error: OSError) -> str:
+    """Return the sentence for what the disk refused; `what` is a participle, such as "opened"."""
+    reason = error.strerror or str(error)
+    return (
+        f"The export records in {directory} could not be {what} ({reason}). All records acknowledged before are kept; "
+        "check the disk's space, health and permissions, then start the export again."
+    )

@@ -1,7 +1,6 @@
 """The ledger of one destination: which photos were exported there. Every change is on the disk before it is seen."""
 
 import errno
-import fcntl
 import logging
 import os
 import threading
@@ -12,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exports.ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
+from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
+from exports.ledger.lock import take_lock
 from exports.ledger.log import AppendLog
 from exports.ledger.mutations import Mutation, encode_mutation
 from exports.ledger.records import ExportRecord, RecordStatus, check_record, whole_seconds
@@ -21,7 +21,6 @@ from exports.ledger.snapshot import SnapshotNotWritten, broken_name, keep_aside,
 from exports.ledger.state import LedgerState, MonthSummary, summarize_month
 from photolala.lib.files import fsync_directory
 
-LOCK_NAME = "export-records.lock"
 COMPACT_EVERY_MUTATIONS = 1000
 
 logger = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class Ledger:
         self._lock = -1
         try:
             self._make_directory()
-            self._lock = _take_lock(self.directory)
+            self._lock = take_lock(self.directory)
             remove_leftovers(self.directory / SNAPSHOT_NAME)
             loaded = load_ledger(self.directory)
             self._state: LedgerState = loaded.state
@@ -69,7 +68,7 @@ class Ledger:
             self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
         except OSError as error:
             self._release()
-            raise LedgerFailed(_refusal(self.directory, "opened", error)) from error
+            raise LedgerFailed(refusal(self.directory, "opened", error)) from error
         except BaseException:
             self._release()
             raise
@@ -238,7 +237,7 @@ class Ledger:
         try:
             self.compact()
         except SnapshotNotWritten as error:
-            logger.warning("%s The log keeps all; it is tried again.", _refusal(self.directory, "compacted", error))
+            logger.warning("%s The log keeps all; it is tried again.", refusal(self.directory, "compacted", error))
         except LedgerFailed as error:
             logger.error("%s", error)
 
@@ -280,7 +279,7 @@ class Ledger:
         return self._log
 
     def _fail(self, what: str, error: OSError) -> LedgerFailed:
-        self._failure = LedgerFailed(_refusal(self.directory, what, error))
+        self._failure = LedgerFailed(refusal(self.directory, what, error))
         return self._failure
 
     def _release(self) -> None:
@@ -290,27 +289,3 @@ class Ledger:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def _take_lock(directory: Path) -> int:
-    """Return the descriptor that holds the writer's lock until it is closed, by whatever end of the process."""
-    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise LedgerBusy(
-            f"Another export is writing the records in {directory}. Nothing was changed; try again when it has ended."
-        ) from error
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _refusal(directory: Path, what: str, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return (
-        f"The export records in {directory} could not be {what} ({reason}). All records acknowledged before are kept; "
-        "check the disk's space, health and permissions, then start the export again."
-    )

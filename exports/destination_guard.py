@@ -1,0 +1,64 @@
+"""Tell whether a folder destination is there, and is still the same folder: nothing is written below an unplugged disk."""
+
+import os
+from typing import NamedTuple
+
+from operations.running import OperationFailed
+from photolala.lib.files import open_real_folder
+
+from .models import ExportDestination
+
+
+class _FolderId(NamedTuple):
+    """What tells a folder from all others of this machine."""
+
+    device: int
+    inode: int
+
+
+class DestinationGuard:
+    """Remembers which folder a destination was when its export began."""
+
+    def __init__(self, destination: ExportDestination) -> None:
+        """Raises OperationFailed if the folder is not there, or is another one than that of the last export."""
+        self._destination = destination
+        self._began = _folder_id(destination)
+        if self._began is None:
+            raise self._unplugged()
+        if destination.has_records and not destination.records_folder.is_dir():
+            raise OperationFailed(
+                f"The records of earlier exports are not in {destination.folder}. If its disk is not mounted, mount it and "
+                "try again; nothing was changed. If they were removed on purpose, remove the destination and add it again.",
+                "destination",
+            )
+
+    def require_same(self) -> None:
+        """Raise OperationFailed if the path leads to another folder by now, in which there are no records."""
+        if _folder_id(self._destination) != self._began:
+            raise self._unplugged()
+
+    def require(self) -> None:
+        """Raise OperationFailed if the folder is not the one any more that it was at the start, with its records."""
+        self.require_same()
+        if not self._destination.records_folder.is_dir():
+            raise self._unplugged()
+
+    def _unplugged(self) -> OperationFailed:
+        return OperationFailed(
+            f"The destination {self._destination.folder} cannot be reached any more, or a link is in its place. Is its disk "
+            "mounted? What was exported is recorded there; connect it and try again: the export goes on from where it stood.",
+            "destination",
+        )
+
+
+def _folder_id(destination: ExportDestination) -> _FolderId | None:
+    """Return what tells the destination's folder from all others; None if it is not there, or behind a link by now."""
+    try:
+        folder = open_real_folder(os.fsencode(destination.path))
+    except OSError:
+        return None
+    try:
+        facts = os.fstat(folder)
+    finally:
+        os.close(folder)
+    return _FolderId(facts.st_dev, facts.st_ino)
