@@ -39,7 +39,7 @@ def no_heartbeat_outlives_its_test(monkeypatch):
     monkeypatch.setattr(Run, "_heartbeat", lambda self: (runs.append(self), beat(self)))
     yield
     for run in runs:
-        run._stopping.set()
+        run.end_heartbeat()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from accounts.models import User
-from operations import running, tasks
+from operations import running, runs, tasks
 from operations.control import NotPossible, cancel, resume
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
@@ -37,7 +37,7 @@ def quiet_heartbeats(monkeypatch):
     monkeypatch.setattr(Run, "__init__", remember)
     yield
     for run in claimed:
-        run._stopping.set()
+        run.end_heartbeat()
 
 
 @pytest.fixture
@@ -456,8 +456,8 @@ def test_who_was_overtaken_changes_nothing_of_the_row(alice, monkeypatch):
     successor.advance(3)
     successor.checkpoint(place="here")
     before = Operation.objects.filter(pk=run.operation.pk).values().get()
-    monkeypatch.setattr(running, "lease_length", lambda: timedelta(0))
-    monkeypatch.setattr(running.connection, "close", lambda: None)
+    monkeypatch.setattr(runs, "lease_length", lambda: timedelta(0))
+    monkeypatch.setattr(runs.connection, "close", lambda: None)
     run._heartbeat()  # in the instant in which a frozen process wakes; it ends by itself
     for late in (
         lambda: run.checkpoint(place="there"),

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from operations import running, tasks, turns
+from operations import runs, tasks, turns
 from operations.hearing import unheard
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
@@ -26,7 +26,7 @@ def at_once(monkeypatch):
     monkeypatch.setattr(turns, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(turns, "WAITED", timedelta(0))
     monkeypatch.setattr(turns, "consumed_queues", lambda: QUEUES)
-    for module in (turns, running):
+    for module in (turns, runs):
         monkeypatch.setattr(module, "monotonic", lambda: 0.0)
 
 
@@ -191,7 +191,7 @@ def clock_of(monkeypatch):
     """A clock that stands until it is set."""
     monkeypatch.setattr(turns, "LEAST_SECONDS", 2.0)
     clock = [0.0]
-    for module in (turns, running):
+    for module in (turns, runs):
         monkeypatch.setattr(module, "monotonic", lambda: clock[0])
     return clock
 

@@ -19,7 +19,7 @@ from catalog.models import Import, Photo
 from catalog.sources import archive, archive_list, unpacking
 from catalog.sources.archive import ArchiveSource
 from catalog.sources.base import SourceUnavailable
-from operations import running
+from operations import runs
 from operations.models import Operation, State
 from operations.running import execute
 from tests.photos import make_jpeg
@@ -225,7 +225,7 @@ def test_nothing_is_unpacked_for_which_the_owner_has_no_room(library, card, phot
 
 @pytest.mark.django_db
 def test_cancelling_ends_the_unpacking_of_a_large_file(library, card, monkeypatch):
-    monkeypatch.setattr(running, "PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr(runs, "PROGRESS_EVERY_SECONDS", 0)
     with zipfile.ZipFile(card / "large.zip", "w") as packed:
         packed.writestr("1.jpg", os.urandom(5 * MIB))
     written = []
