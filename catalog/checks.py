@@ -167,10 +167,10 @@ def _is_place(text: str) -> bool:
 
 @register(SETTINGS)
 def check_s3(**_: Any) -> list[CheckMessage]:
-    """photolala.E006: a cache on S3 needs a bucket and keys that come together."""
-    location = settings.CACHE_LOCATION
-    if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
-        return [Error("PHOTOLALA_CACHE names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
+    """photolala.E006: a cache or media store on S3 needs a bucket and keys that come together."""
+    for name, location in (("PHOTOLALA_CACHE", settings.CACHE_LOCATION), ("PHOTOLALA_MEDIA", settings.MEDIA_LOCATION)):
+        if location.startswith("s3://") and not location.removeprefix("s3://").partition("/")[0]:
+            return [Error(f"{name} names no bucket.", hint="Write s3://bucket/prefix.", id="photolala.E006")]
     if bool(settings.S3["access_key"]) != bool(settings.S3["secret_key"]):
         return [
             Error(

@@ -51,6 +51,7 @@ try:
     # Folders that may become libraries, ":"-separated; "{username}" stands for the name of the user who asks.
     PHOTO_ROOTS = env.roots("PHOTOLALA_ROOTS")
     CACHE_LOCATION = env.text("PHOTOLALA_CACHE", str(DATA_DIR / "cache"))
+    MEDIA_LOCATION = env.text("PHOTOLALA_MEDIA", str(DATA_DIR / "media"))  # what people attach to notes
     CATALOG_COPIES = env.text("PHOTOLALA_CATALOG_COPIES")  # a folder, or s3://bucket/prefix
     CACHE_QUOTA_BYTES = env.size_bytes("PHOTOLALA_CACHE_QUOTA", 10 * 10**9)  # of each shard, for `cache prune`
     EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")
@@ -167,13 +168,13 @@ CACHES = {
 }
 
 
-def _cache_storage() -> dict[str, object]:
-    """Return django-storages' settings for the cache tree: a folder, or `s3://bucket/prefix`."""
-    if not CACHE_LOCATION.startswith("s3://"):
-        return {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": CACHE_LOCATION}}
+def _object_storage(location: str) -> dict[str, object]:
+    """Return django-storages' settings for a tree of objects: a folder, or `s3://bucket/prefix`."""
+    if not location.startswith("s3://"):
+        return {"BACKEND": "catalog.cache.storage.AtomicFolderStorage", "OPTIONS": {"location": location}}
     from botocore.config import Config
 
-    bucket, _, prefix = CACHE_LOCATION.removeprefix("s3://").partition("/")
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -196,7 +197,8 @@ def _cache_storage() -> dict[str, object]:
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR)}},
-    "cache": _cache_storage(),
+    "cache": _object_storage(CACHE_LOCATION),
+    "media": _object_storage(MEDIA_LOCATION),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if TESTING or DEBUG

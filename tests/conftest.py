@@ -16,14 +16,17 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver
 @pytest.fixture(autouse=True)
 def own_folders(settings, tmp_path_factory):
     """Give every test its own cache (a folder, or a prefix in the bucket of the run), data and exports folders."""
-    options = settings.STORAGES["cache"]["OPTIONS"]
     folder = tmp_path_factory.getbasetemp() / "own" / uuid.uuid4().hex  # a numbered name would list thousands each time
     folder.mkdir(parents=True)
-    if "bucket_name" in options:
-        own = {**options, "location": f"{options.get('location', '')}/{uuid.uuid4().hex}".lstrip("/")}
-    else:
-        own = {**options, "location": str(folder / "cache")}
-    settings.STORAGES = {**settings.STORAGES, "cache": {**settings.STORAGES["cache"], "OPTIONS": own}}
+    own = {}
+    for name in ("cache", "media"):
+        options = settings.STORAGES[name]["OPTIONS"]
+        if "bucket_name" in options:
+            location = f"{options.get('location', '')}/{uuid.uuid4().hex}".lstrip("/")
+        else:
+            location = str(folder / name)
+        own[name] = {**settings.STORAGES[name], "OPTIONS": {**options, "location": location}}
+    settings.STORAGES = {**settings.STORAGES, **own}
     settings.DATA_DIR = folder
     known_entries.clear()
     settings.EXPORTS_DIR = folder / "exports"

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.entries import counts
+from catalog.entries.album_items import forget_items
 from catalog.history.after_restore import require_settled
 from catalog.models import Favourite, FileWrite, HashCache, Library, Photo, PhotoMetadata
 from catalog.roots.library_operations import library_operation
@@ -74,6 +75,7 @@ def forget_photos(library: Library, photos: list[Photo]) -> None:
     FileWrite.objects.filter(undoes__photo__in=keys).update(undoes=None)
     for rows in (FileWrite, Favourite, PhotoMetadata):
         rows.objects.filter(photo__in=keys).delete()
+    forget_items(keys)
     HashCache.objects.filter(library=library, path__in=[photo.path for photo in photos]).delete()
     Photo.objects.filter(pk__in=keys).delete()
     counts.bump_revision(library)

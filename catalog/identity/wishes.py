@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.entries.album_items import held_by_people, lead_items
 from catalog.entries.listing import is_doubted
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.rows import TAKEN_COLUMNS
@@ -33,6 +34,7 @@ class Wishes:
     writes: dict[UUID, list[FileWrite]] = field(default_factory=dict)
     favourites: dict[UUID, list[Favourite]] = field(default_factory=dict)
     withdrawals: dict[UUID, list[Withdrawal]] = field(default_factory=dict)
+    in_albums: set[UUID] = field(default_factory=set)
 
     @classmethod
     def of(cls, photo_ids: Sequence[UUID]) -> "Wishes":
@@ -46,6 +48,7 @@ class Wishes:
             wishes.favourites.setdefault(favourite.photo_id, []).append(favourite)
         for withdrawal in Withdrawal.objects.filter(photo__in=photo_ids):
             wishes.withdrawals.setdefault(withdrawal.photo_id, []).append(withdrawal)
+        wishes.in_albums = held_by_people(photo_ids)
         return wishes
 
     def is_being_written(self, photo: Photo) -> bool:
@@ -60,7 +63,7 @@ class Wishes:
         """True if nobody ever gave anything to the photo."""
         has_any = self.writes.get(photo.pk) or self.favourites.get(photo.pk) or self.withdrawals.get(photo.pk)
         is_held = photo.rating_held or photo.taken_held or photo.rated_at or photo.dated_at
-        return not has_any and not is_held
+        return not has_any and not is_held and photo.pk not in self.in_albums
 
     def lead(self, library: Library, new: Photo, old: Photo) -> dict[str, Any]:
         """Give `old` what was given to `new`, where that is later; return the columns that say so, for `old`'s row.
@@ -71,6 +74,9 @@ class Wishes:
         for kind in FileWrite.Kind:
             values |= self._lead_kind(FileWrite.Kind(kind), library, new, old)
         self._lead_favourites(library, new, old)
+        if new.pk in self.in_albums:
+            lead_items(new.pk, old.pk)
+            self.in_albums.add(old.pk)
         for name, value in values.items():
             setattr(old, name, value)
         return values

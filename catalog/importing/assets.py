@@ -26,6 +26,7 @@ from accounts.models import Device
 from catalog.cache import reading, tree
 from catalog.edits.favourites import check_stars
 from catalog.entries import counts
+from catalog.entries.album_items import forget_items
 from catalog.entries.previews import decoder
 from catalog.entries.taken import taken_columns, within
 from catalog.media.dates import Stamp
@@ -216,6 +217,7 @@ def _forget(library: Library, asset_ids: Sequence[str]) -> list[Photo]:
     with transaction.atomic():
         rows = Photo.objects.filter(library=library).of_assets(list(asset_ids)).select_for_update(of=("self",))
         gone = list(rows.order_by("pk"))
+        forget_items([photo.pk for photo in gone])
         Photo.objects.filter(pk__in=[photo.pk for photo in gone]).delete()
         counts.bump_revision(library)
     return gone

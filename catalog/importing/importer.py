@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from catalog.entries import counts
 from catalog.entries.decoders import scan_decoders
+from catalog.entries.quota import holding
 from catalog.importing import cataloguing
 from catalog.importing.claims import HiddenNames
 from catalog.importing.finishing import Finishing
@@ -30,7 +31,7 @@ from catalog.importing.reading import Reading
 from catalog.importing.reads import Read
 from catalog.importing.reasons import Reason, reject, root_unavailable, what_is_wrong
 from catalog.importing.requests import KIND
-from catalog.importing.reservations import holding, room_of, without_room
+from catalog.importing.reservations import room_of, without_room
 from catalog.importing.rows import write_items
 from catalog.importing.turns import ImportTurns, OthersWait
 from catalog.importing.windows import shot_key, windows

@@ -1,28 +1,14 @@
 """Room that people have: what is under way is counted before it is there, and two requests at once do not see the same room."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from accounts.models import User
-from catalog.models import Import, ImportItem, Library, Photo, Upload
-
-
-@contextmanager
-def holding(*people: Any) -> Iterator[None]:
-    """In a transaction of the block nobody else reserves for these people, or begins something of which they have one.
-
-    On SQLite transactions are one at a time anyway.
-    """
-    with transaction.atomic():
-        rows = get_user_model().objects.select_for_update(no_key=True)
-        list(rows.filter(pk__in=[person.pk for person in people]).order_by("pk").values_list("pk", flat=True))
-        yield
+from catalog.entries.quota import room_for
+from catalog.models import Import, ImportItem, Library, Upload
 
 
 def room_to_send(user: User) -> int:
@@ -33,12 +19,7 @@ def room_to_send(user: User) -> int:
 
 def room_of(library: Library) -> int | None:
     """Return how many bytes more the owner's libraries may hold, by what they hold; None without a quota."""
-    quota = get_user_model().objects.values_list("quota_bytes", flat=True).get(pk=library.owner_id)
-    if quota is None:
-        return None
-    mine = Library.objects.filter(owner=library.owner_id).values("pk")
-    here = Photo.objects.filter(library__in=mine).exclude(state__in=[Photo.State.MISSING, Photo.State.REMOTE])
-    return int(quota - (here.aggregate(sum=Sum("size_bytes"))["sum"] or 0))
+    return room_for(library.owner_id)
 
 
 def room_to_promise(library: Library) -> int | None:

@@ -14,10 +14,11 @@ from uuid import UUID
 from django.utils import timezone
 
 from accounts.models import User
+from catalog.entries.quota import holding
 from catalog.importing.contents import known_contents
 from catalog.importing.finished_uploads import close_if_done, find_finished
 from catalog.importing.requests import EXPIRES_AFTER, ImportRefused, open_batch, take_in
-from catalog.importing.reservations import holding, room_to_promise, room_to_send
+from catalog.importing.reservations import room_to_promise, room_to_send
 from catalog.importing.staging import remove_staged, staged_path
 from catalog.models import FinishedUpload, Import, Library, Upload
 from catalog.sources.names import skipped_part

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.signals import user_is_leaving, waiting_work_of
+from catalog.entries.album_items import forget_items
 from catalog.importing.staging import staged_path
 from catalog.libraries.waiting import WaitingWork, sent_and_waiting, waiting_in, waiting_of
 from catalog.models import (
@@ -200,6 +201,7 @@ def forget_library(library: Library) -> None:
         # Each by one statement: the ORM's own cascade would load every row of a million first.
         Favourite.objects.filter(photo__in=of_it.values("pk")).delete()
         Withdrawal.objects.filter(photo__in=of_it.values("pk")).delete()
+        forget_items(of_it)
         PhotoMetadata.objects.filter(photo__in=of_it.values("pk")).delete()
         FileWrite.objects.filter(library=library).update(undoes=None)
         for rows in (FileWrite, TrashItem, QueuedStar, Alias, HashCache):

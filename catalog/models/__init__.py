@@ -1,18 +1,25 @@
 """What photos there are: the tables."""
 
+from .album import Album, AlbumItem, AlbumMember
 from .alias import Alias
 from .favourite import Favourite, Withdrawal
 from .file_write import FileWrite
 from .hash_cache import HashCache
 from .importing import FinishedUpload, Import, ImportItem, Upload
 from .library import Library, Membership
+from .note import Attachment, Draft, Media, Note
 from .photo import Photo, PhotoMetadata
 from .snapshot import Snapshot
 from .star_queue import QueuedStar
 from .trash import TrashItem
 
 __all__ = [
+    "Album",
+    "AlbumItem",
+    "AlbumMember",
     "Alias",
+    "Attachment",
+    "Draft",
     "Favourite",
     "FileWrite",
     "FinishedUpload",
@@ -20,7 +27,9 @@ __all__ = [
     "Import",
     "ImportItem",
     "Library",
+    "Media",
     "Membership",
+    "Note",
     "Photo",
     "PhotoMetadata",
     "QueuedStar",

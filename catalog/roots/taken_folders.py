@@ -134,6 +134,7 @@ def own_folders() -> Iterator[Taken]:
         ("the uploads (PHOTOLALA_UPLOADS)", settings.UPLOADS_DIR),
         ("the cache (PHOTOLALA_CACHE)", settings.CACHE_LOCATION),
         ("the cache (PHOTOLALA_CACHE)", None if "bucket_name" in cache else cache.get("location")),
+        ("the media store (PHOTOLALA_MEDIA)", settings.MEDIA_LOCATION),
         ("the static files", settings.STATIC_ROOT),
         ("the program itself", settings.BASE_DIR),
     ]

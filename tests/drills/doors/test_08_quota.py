@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from catalog.entries.quota import holding
 from catalog.importing import cleanup, requests, uploads
 from catalog.importing.planner import Planner
 from catalog.importing.requests import open_batch, start_folder_import, start_importing
-from catalog.importing.reservations import holding, room_of, room_to_promise, room_to_send, without_room
+from catalog.importing.reservations import room_of, room_to_promise, room_to_send, without_room
 from catalog.importing.uploads import UploadRefused, begin, drop
 from catalog.models import Import, ImportItem, Library, Photo, Upload
 from operations.running import execute

@@ -1,0 +1,57 @@
+"""Who else may see or change an album."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from catalog.albums.albums import held_of_owner
+from catalog.albums.refusals import Refused, not_found
+from catalog.models import Album, AlbumMember
+from operations.passing import done_again
+
+MOST_MEMBERS = 200
+
+
+@done_again
+def set_member(user: Any, album_id: UUID, member: Any, role: str) -> AlbumMember:
+    """Let `member` see the album of `user` (viewer), or also change what is in it (editor). Raises Refused."""
+    if role not in AlbumMember.Role.values:
+        raise Refused(
+            "invalid", f"A member is one of {', '.join(AlbumMember.Role.values)}. Nothing was changed.", "role"
+        )
+    with transaction.atomic():
+        album = _held(user, album_id)
+        if member.pk == album.owner_id:
+            raise Refused("invalid", "The owner of an album needs no membership. Nothing was changed.", "username")
+        others = AlbumMember.objects.filter(album=album).exclude(user=member)
+        if others.count() >= MOST_MEMBERS:
+            raise Refused("too_many", f"An album has {MOST_MEMBERS} members at most. Nothing was changed.")
+        membership, _ = AlbumMember.objects.update_or_create(album=album, user=member, defaults={"role": role})
+    return membership
+
+
+@done_again
+def remove_member(user: Any, album_id: UUID, member: Any) -> bool:
+    """Take the membership away, as the album's owner or as the member; return whether there was one.
+
+    With the member's next request the album is gone for them. What they added stays in the album, and is shown to others
+    only if its owner may share it.
+    """
+    with transaction.atomic():
+        if member.pk != user.pk:
+            album = _held(user, album_id)
+        else:
+            found = Album.objects.visible_to(user).filter(pk=album_id).first()
+            if found is None:
+                raise not_found("album")
+            album = found
+        removed, _ = AlbumMember.objects.filter(album=album, user=member).delete()
+    return bool(removed)
+
+
+def _held(user: Any, album_id: UUID) -> Album:
+    album = held_of_owner(user, album_id)
+    if album.trashed_at is not None:
+        raise Refused("conflict", "This album is in the trash: restore it first. Nothing was changed.")
+    return album
