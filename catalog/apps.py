@@ -26,6 +26,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         """Register the kinds of operations, the system checks, and what follows when a user is deleted."""
         from catalog import checks  # noqa: F401
+        from catalog.albums import kinds, leaving  # noqa: F401
         from catalog.libraries import forget  # noqa: F401
         from catalog.roots import told  # noqa: F401
 

@@ -36,7 +36,9 @@ def check_original(user: Any, album_id: UUID, photo_id: UUID) -> None:
     """
     album = visible(user, album_id)
     if not album.allows_originals and not Photo.objects.visible_to(user).filter(pk=photo_id).exists():
-        raise Refused("forbidden", "The owner of this album shares pictures to look at, not the original files.")
+        raise Refused(
+            "permission_denied", "The owner of this album shares pictures to look at, not the original files."
+        )
 
 
 def note_seen_by(user: Any, note_id: UUID) -> Note:

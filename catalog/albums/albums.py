@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from catalog.albums import values
 from catalog.albums.refusals import Refused, forbidden, id_taken, not_found
+from catalog.albums.shown import refresh
 from catalog.models import Album, AlbumMember
+from changes import fields as field_states
 from operations.passing import done_again
 
 LONGEST_TITLE = 200
@@ -62,10 +64,11 @@ def patch(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
             raise forbidden("Only the owner of an album decides whether members may download the original files.")
         cover = given.get("cover")
         if cover is not None and not album.items.live().filter(photo=cover).exists():
-            raise Refused("missing_ref", "The cover must be a photo of the album. Nothing was changed.", "cover")
-        changed = {name: value for name, value in _columns(given).items() if getattr(album, name) != value}
+            raise Refused("missing_ref", "The cover must be a photo of the album. Nothing was changed.", field="cover")
+        changed = {name: value for name, value in given.items() if getattr(album, COLUMNS.get(name, name)) != value}
         if changed:
-            _write(album, **changed)
+            _write(album, **_columns(changed))
+            field_states.touched("album", [album.pk], changed, user=user.pk)
     return album
 
 
@@ -101,10 +104,11 @@ def hand_over(user: Any, album_id: UUID, new_owner: Any) -> Album:
         removed, _ = AlbumMember.objects.filter(album=album, user=new_owner).delete()
         if not removed:
             raise Refused(
-                "missing_ref", "An album is handed over to one of its members. Nothing was changed.", "username"
+                "missing_ref", "An album is handed over to one of its members. Nothing was changed.", field="username"
             )
         AlbumMember.objects.create(album=album, user=user, role=AlbumMember.Role.EDITOR)
         _write(album, owner=new_owner)
+        refresh(album.pk)
     return album
 
 

@@ -55,7 +55,9 @@ def check(user: Any, held: Iterable[Held], known: Iterable[Held] = ()) -> None:
     seen = Photo.objects.visible_to(user).filter(pk__in=photo_ids).order_by().values_list("pk", flat=True)
     unseen = photo_ids - set(seen) if photo_ids else set()
     if unseen:
-        raise Refused("missing_ref", "A photo that is attached is not there, or not for you to see.", "attachments")
+        raise Refused(
+            "missing_ref", "A photo that is attached is not there, or not for you to see.", field="attachments"
+        )
     for one in wanted:
         if "media_md5" not in one:
             continue
@@ -64,7 +66,7 @@ def check(user: Any, held: Iterable[Held], known: Iterable[Held] = ()) -> None:
             raise Refused(
                 "missing_ref",
                 f"The file {one['media_md5']} is not in your media store: send it first. Nothing was changed.",
-                "attachments",
+                field="attachments",
             )
         one |= {"media_type": media.media_type, "size_bytes": media.size_bytes}
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from catalog.albums import attachments, items, notes, values
 from catalog.albums.refusals import Refused, id_taken, not_found
 from catalog.models import Draft, Note
+from changes import fields as field_states
 from operations.passing import done_again
 
 TYPES = ["text", "image", "video", "audio", "camera"]
@@ -87,6 +88,7 @@ def patch(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
         changed = {name: value for name, value in given.items() if getattr(draft, name) != value}
         if changed:
             _write(draft, **changed)
+            field_states.touched("draft", [draft.pk], changed, user=user.pk)
         if "blocks" in changed:
             attachments.remember(draft, _held_by(draft.blocks))
     return draft
@@ -128,7 +130,7 @@ def publish(user: Any, draft_id: UUID, note_id: UUID | None = None) -> Note:
         if draft.trashed_at is not None:
             raise not_found("draft")
         if not any(block["text"].strip() or block["attachment"] or block["caption"] for block in draft.blocks):
-            raise Refused("invalid", "There is nothing in this draft that could be published.", "blocks")
+            raise Refused("invalid", "There is nothing in this draft that could be published.", field="blocks")
         key = note_id or uuid5(draft.pk, draft.updated_at.isoformat())
         note = notes.written(user, key, _as_note(draft))
         for album_id in draft.albums:

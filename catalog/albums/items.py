@@ -14,13 +14,16 @@ from django.utils import timezone
 from catalog.albums import positions, values
 from catalog.albums.albums import drop_cover, held_for_editing, is_shared
 from catalog.albums.refusals import Refused, not_found
+from catalog.albums.shown import refresh
 from catalog.entries.row_locks import hold_photos
 from catalog.models import Album, AlbumItem, Note, Photo
 from catalog.models.album import album_item_id
+from changes import fields as field_states
 from operations.passing import done_again
 
 MOST_AT_ONCE = 1_000
 MOST_ITEMS = 100_000
+_BATCH = 500
 PHOTO, NOTE = AlbumItem.TargetType.PHOTO, AlbumItem.TargetType.NOTE
 
 
@@ -85,7 +88,7 @@ def patch(user: Any, item_id: UUID, fields: Mapping[str, Any]) -> AlbumItem:
     with transaction.atomic():
         item, _ = _held_item(user, item_id)
         if "position" in fields:
-            _place(item, _position(fields["position"], "position"))
+            _place(user, [item], [_position(fields["position"], "position")])
     return item
 
 
@@ -95,6 +98,16 @@ def delete(user: Any, item_id: UUID) -> AlbumItem:
         item, album = _held_item(user, item_id, is_trashed=None)
         if item.trashed_at is None:
             _trash(album, [item])
+    return item
+
+
+def bring_back(user: Any, item_id: UUID) -> AlbumItem:
+    """Bring one removed item back to the place that it had. Raises Refused."""
+    with transaction.atomic():
+        item, album = _held_item(user, item_id, is_trashed=None)
+        if item.trashed_at is not None:
+            _update([item], trashed_at=None)
+            _refresh(album, [item])
     return item
 
 
@@ -133,6 +146,7 @@ def add(
         AlbumItem.objects.bulk_create(made.values())
         back = [item for item in there.values() if item.trashed_at is not None]
         _bring_back(back, user, position)
+        _refresh(album, [*made.values(), *back])
         added.items = [there.get(item_id) or made[item_id] for item_id in ids]
     return added
 
@@ -154,8 +168,7 @@ def move(user: Any, album_id: UUID, item_ids: Sequence[UUID], after: UUID | None
         if after in found:
             raise values.invalid("after", "An item cannot be placed after itself.")
         keys = _keys_after(album, after, len(wanted), is_first=after is None, leaving=wanted)
-        for item_id, key in zip(wanted, keys, strict=True):
-            _place(found[item_id], key)
+        _place(user, [found[item_id] for item_id in wanted], keys)
     return [found[item_id] for item_id in wanted]
 
 
@@ -176,6 +189,7 @@ def restore(user: Any, album_id: UUID, item_ids: Sequence[UUID]) -> int:
         album = held_for_editing(user, album_id)
         items = list(album.items.filter(pk__in=item_ids, trashed_at__isnull=False).order_by("pk"))
         _update(items, trashed_at=None)
+        _refresh(album, items)
     return len(items)
 
 
@@ -206,7 +220,7 @@ def _not_to_be_added(target: Target) -> Refused:
         )
     else:
         sentence = "There is no such note, or it is not your own: an album takes notes of one's own only."
-    return Refused("missing_ref", sentence, "targetId")
+    return Refused("missing_ref", sentence, field="targetId")
 
 
 def _item(album: Album, user: Any, target: Target, position: str, now: Any) -> AlbumItem:
@@ -230,6 +244,7 @@ def _bring_back(items: Sequence[AlbumItem], user: Any, position: str) -> None:
 
 def _trash(album: Album, items: Sequence[AlbumItem]) -> None:
     _update(items, trashed_at=timezone.now())
+    _refresh(album, items)
     drop_cover(album, {item.photo_id for item in items if item.photo_id is not None})
 
 
@@ -242,9 +257,20 @@ def _update(items: Sequence[AlbumItem], **changed: Any) -> None:
     AlbumItem.objects.filter(pk__in=[item.pk for item in items]).update(**changed)
 
 
-def _place(item: AlbumItem, position: str) -> None:
-    if item.position != position:
-        _update([item], position=position)
+def _place(user: Any, items: Sequence[AlbumItem], keys: Sequence[str]) -> None:
+    placed = []
+    for item, key in zip(items, keys, strict=True):
+        if item.position != key:
+            item.position = key
+            placed.append(item)
+    AlbumItem.objects.bulk_update(placed, ["position"], batch_size=_BATCH)
+    field_states.touched("albumItem", [item.pk for item in placed], ["position"], user=user.pk)
+
+
+def _refresh(album: Album, items: Sequence[AlbumItem]) -> None:
+    """Let devices of the album's members see what is in it now."""
+    photos = [item.photo_id for item in items if item.photo_id]
+    refresh(album.pk, photos=photos, notes=[item.note_id for item in items if item.note_id])
 
 
 def _held_item(user: Any, item_id: UUID, *, is_trashed: bool | None = False) -> tuple[AlbumItem, Album]:
@@ -298,4 +324,4 @@ def rebalance(album: Album) -> None:
     items = list(AlbumItem.objects.filter(album=album).order_by("position", "pk"))
     for item, key in zip(items, positions.spread(len(items)), strict=True):
         item.position = key
-    AlbumItem.objects.bulk_update(items, ["position"], batch_size=1_000)
+    AlbumItem.objects.bulk_update(items, ["position"], batch_size=_BATCH)

@@ -2,9 +2,10 @@
 
 import hashlib
 import io
+import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from catalog.models import Media
 from operations import clock
 from photolala.web.refusals import NotThere, Unavailable
 
+logger = logging.getLogger(__name__)
 LARGEST_BYTES = 32 * 1024 * 1024
 """What the server takes as one body. A larger film is put into a library and attached as a photo."""
 KEPT_FOR = timedelta(days=30)
@@ -54,7 +56,7 @@ def keep(user: Any, read: Callable[[int], bytes], media_type: str, md5: str = ""
         raise Refused("invalid", f"Attached can be pictures, films and sounds: one of {', '.join(sorted(TYPES))}.")
     with _spooled(read) as (file, size_bytes, found):
         if md5 and md5 != found:
-            raise Refused("invalid", "The file was damaged on its way: its MD5 is another. Send it again.", "md5")
+            raise Refused("invalid", "The file was damaged on its way: its MD5 is another. Send it again.", field="md5")
         with holding(user):
             media = Media.objects.filter(owner=user, md5=found).first()
             if media is None:
@@ -105,10 +107,13 @@ def remove_unused(now: datetime | None = None) -> int:
     return removed
 
 
-def remove_all_of(user: Any) -> None:
-    """Remove the files of a user who is deleted."""
-    for media in Media.objects.filter(owner=user):
-        storage().delete(name_of(user.pk, media.md5))
+def remove(names: Iterable[str]) -> None:
+    """Remove files of a user who was deleted; one that cannot be removed now is left, and said in the log."""
+    for name in names:
+        try:
+            storage().delete(name)
+        except Exception:
+            logger.warning("%s could not be removed from the media store.", name, exc_info=True)
 
 
 @contextmanager

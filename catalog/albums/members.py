@@ -7,7 +7,9 @@ from django.db import transaction
 
 from catalog.albums.albums import held_of_owner
 from catalog.albums.refusals import Refused, not_found
+from catalog.albums.shown import refresh
 from catalog.models import Album, AlbumMember
+from changes import scopes
 from operations.passing import done_again
 
 MOST_MEMBERS = 200
@@ -18,16 +20,22 @@ def set_member(user: Any, album_id: UUID, member: Any, role: str) -> AlbumMember
     """Let `member` see the album of `user` (viewer), or also change what is in it (editor). Raises Refused."""
     if role not in AlbumMember.Role.values:
         raise Refused(
-            "invalid", f"A member is one of {', '.join(AlbumMember.Role.values)}. Nothing was changed.", "role"
+            "invalid", f"A member is one of {', '.join(AlbumMember.Role.values)}. Nothing was changed.", field="role"
         )
     with transaction.atomic():
         album = _held(user, album_id)
         if member.pk == album.owner_id:
-            raise Refused("invalid", "The owner of an album needs no membership. Nothing was changed.", "username")
+            raise Refused(
+                "invalid", "The owner of an album needs no membership. Nothing was changed.", field="username"
+            )
         others = AlbumMember.objects.filter(album=album).exclude(user=member)
         if others.count() >= MOST_MEMBERS:
             raise Refused("too_many", f"An album has {MOST_MEMBERS} members at most. Nothing was changed.")
-        membership, _ = AlbumMember.objects.update_or_create(album=album, user=member, defaults={"role": role})
+        membership, is_new = AlbumMember.objects.update_or_create(album=album, user=member, defaults={"role": role})
+        Album.objects.filter(pk=album.pk).mark()
+        if is_new:
+            scopes.begin_for(_scope(album), [member])
+            refresh(album.pk)  # what they had added before they left is theirs to share again
     return membership
 
 
@@ -47,6 +55,10 @@ def remove_member(user: Any, album_id: UUID, member: Any) -> bool:
                 raise not_found("album")
             album = found
         removed, _ = AlbumMember.objects.filter(album=album, user=member).delete()
+        if removed:
+            Album.objects.filter(pk=album.pk).mark()
+            scopes.end_for(_scope(album), [member])
+            refresh(album.pk)
     return bool(removed)
 
 
@@ -55,3 +67,7 @@ def _held(user: Any, album_id: UUID) -> Album:
     if album.trashed_at is not None:
         raise Refused("conflict", "This album is in the trash: restore it first. Nothing was changed.")
     return album
+
+
+def _scope(album: Album) -> str:
+    return scopes.scope_name("album", album.pk)

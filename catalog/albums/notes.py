@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from catalog.albums import attachments, values
 from catalog.albums.refusals import id_taken, not_found
+from catalog.albums.shown import refresh_note
 from catalog.models import Note
+from changes import fields as field_states
 from operations.passing import done_again
 
 LONGEST_CONTENT = 100_000
@@ -59,11 +61,13 @@ def patch(user: Any, note_id: UUID, fields: Mapping[str, Any]) -> Note:
         note = _held(user, note_id, is_trashed=False)
         if "attachments" in given:
             attachments.check(user, given["attachments"], known=note.attachments)
-        changed = {name: value for name, value in _columns(given).items() if getattr(note, name) != value}
+        changed = {name: value for name, value in given.items() if _differs(note, name, value)}
         if changed:
-            _write(note, **changed)
+            _write(note, **_columns(changed))
+            field_states.touched("note", [note.pk], changed, user=user.pk)
         if "attachments" in changed:
             attachments.remember(note, note.attachments)
+            refresh_note(note)
     return note
 
 
@@ -92,6 +96,10 @@ def _held(user: Any, note_id: UUID, *, is_trashed: bool | None = None) -> Note:
     if note is None or (is_trashed is False and note.trashed_at is not None):
         raise not_found("note")
     return note
+
+
+def _differs(note: Note, name: str, value: Any) -> bool:
+    return any(getattr(note, column) != said for column, said in _columns({name: value}).items())
 
 
 def _columns(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """Why a verb changed nothing."""
 
+from changes import types
 
-class Refused(Exception):
+
+class Refused(types.Refused):
     """Nothing was changed: `reason` for programs, `detail` for people, `field` where one member of the wish is wrong.
 
-    Reasons: `not_found` (or not one's own to see), `forbidden` (seen, but not changed), `invalid` (a value),
+    Reasons: `not_found` (or not one's own to see), `permission_denied` (seen, but not changed), `invalid` (a value),
     `missing_ref` (it names something that is not there, or not to be shared), `id_taken`, `conflict` (in the trash),
     `quota`, `too_many`.
     """
 
     def __init__(self, reason: str, detail: str, field: str = "") -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+        super().__init__(reason, detail)
         self.field = field
 
 
@@ -23,9 +23,11 @@ def not_found(what: str) -> Refused:
 
 def forbidden(detail: str) -> Refused:
     """Return the refusal of a change to something that the user may only see."""
-    return Refused("forbidden", f"{detail} Nothing was changed.")
+    return Refused("permission_denied", f"{detail} Nothing was changed.")
 
 
 def id_taken() -> Refused:
     """Return the refusal of an id that another thing has."""
-    return Refused("id_taken", "This id cannot be used. Make a new UUID and try again. Nothing was changed.", "id")
+    return Refused(
+        "id_taken", "This id cannot be used. Make a new UUID and try again. Nothing was changed.", field="id"
+    )

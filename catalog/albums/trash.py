@@ -1,11 +1,13 @@
 """What was deleted more than 30 days ago goes for good: albums, their items, notes, drafts. For the schedule."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from catalog.albums import attachments
 from catalog.models import Album, AlbumItem, Attachment, Draft, Note
+from changes import scopes
 from operations import clock
 from operations.passing import done_again
 
@@ -24,9 +26,19 @@ def delete_what_is_due(now: datetime | None = None) -> int:
     return sum(_all(delete, before) for delete in (_albums, _items, _notes, _drafts))
 
 
-def _all(delete: object, before: datetime) -> int:
+def forget_album(album: Album) -> None:
+    """Delete an album for good, with its items; its members' devices are told that it ended. Call it in a transaction."""
+    scope = scopes.scope_name("album", album.pk)
+    people = [album.owner_id, *album.memberships.values_list("user", flat=True)]
+    items = AlbumItem.objects.filter(album=album)
+    items._raw_delete(items.db)  # the scope ends with all that was in it: none needs a tombstone
+    album.delete()
+    scopes.end(scope, people)
+
+
+def _all(delete: Callable[[datetime], int], before: datetime) -> int:
     deleted = 0
-    while some := delete(before):  # type: ignore[operator]
+    while some := delete(before):
         deleted += some
     return deleted
 
@@ -37,8 +49,7 @@ def _albums(before: datetime) -> int:
     due = Album.objects.select_for_update(of=("self",)).filter(trashed_at__lte=before).order_by("pk")
     albums = list(due[:1])  # each may have many items
     for album in albums:
-        album.items.all().delete()
-        album.delete()
+        forget_album(album)
     return len(albums)
 
 

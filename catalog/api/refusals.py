@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from catalog.albums.refusals import Refused
 from photolala.web.refusals import Conflict, Forbidden, NotThere, Problem, TooLarge, Unprocessable
 
 _PROBLEMS: dict[str, tuple[type[Problem], str]] = {
     "not_found": (NotThere, "not_found"),
-    "forbidden": (Forbidden, "permission_denied"),
+    "permission_denied": (Forbidden, "permission_denied"),
     "invalid": (Unprocessable, "invalid"),
     "missing_ref": (Unprocessable, "missing_ref"),
     "id_taken": (Conflict, "id_taken"),
@@ -26,5 +27,5 @@ def told() -> Iterator[None]:
         yield
     except Refused as refused:
         kind, code = _PROBLEMS[refused.reason]
-        members = {"errors": {refused.field: [refused.detail]}} if refused.field else {}
+        members: dict[str, Any] = {"errors": {refused.field: [refused.detail]}} if refused.field else {}
         raise kind(refused.detail, code, **members) from None

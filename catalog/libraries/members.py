@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
+from catalog.albums.shown import refresh_library
 from catalog.libraries.forget import take_over
 from catalog.models import Library, Membership
 from catalog.roots.folders import LibraryRefused
@@ -25,6 +26,7 @@ def set_member(library: Library, user: User, role: str) -> Membership:
         if ends:
             take_over(library, user)
             _end_rights(library, user)
+        refresh_library(library, user)
     return membership
 
 
@@ -38,6 +40,7 @@ def remove_member(library: Library, user: User) -> bool:
         if removed:
             take_over(library, user)
             _end_rights(library, user)
+            refresh_library(library, user)
     return bool(removed)
 
 

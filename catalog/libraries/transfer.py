@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
+from catalog.albums.shown import refresh_library
 from catalog.edits.ratings import set_ratings
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.models import Favourite, Library, Membership, Photo
@@ -30,6 +31,7 @@ def transfer(library: Library, user: User) -> Library:
         locked.save(update_fields=["owner"])
         Membership.objects.filter(library=locked, user=user).delete()
         Membership.objects.update_or_create(library=locked, user=before, defaults={"role": Membership.Role.EDITOR})
+        refresh_library(locked, user)
         _become_ratings(locked, user)
         rated = Photo.objects.filter(library=locked, rating__gte=1).order_by("pk").values_list("pk", flat=True)
         keys = list(rated)

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
+from changes.models import Numbered, NumberedQuerySet
+
 from .library import Library, Membership
 from .note import Note
 from .photo import Photo
@@ -28,7 +30,7 @@ class ByteOrderedField(models.CharField):
         return parameters
 
 
-class AlbumQuerySet(models.QuerySet["Album"]):
+class AlbumQuerySet(NumberedQuerySet["Album"]):
     """Reads that say who may see."""
 
     def visible_to(self, user: Any) -> Self:
@@ -46,7 +48,7 @@ class AlbumQuerySet(models.QuerySet["Album"]):
         return self.filter(owner=user, trashed_at__isnull=False)
 
 
-class Album(models.Model):
+class Album(Numbered):
     """Photos and notes of any library, in an order, for its owner and members."""
 
     class Order(models.TextChoices):
@@ -79,7 +81,7 @@ class Album(models.Model):
     trashed_at = models.DateTimeField(null=True, blank=True)
 
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="AlbumMember", related_name="+")
-    objects = AlbumQuerySet.as_manager()
+    objects = AlbumQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["-created_at", "id"]
@@ -114,7 +116,7 @@ class AlbumMember(models.Model):
         return f"{self.user} in {self.album} ({self.role})"
 
 
-class AlbumItemQuerySet(models.QuerySet["AlbumItem"]):
+class AlbumItemQuerySet(NumberedQuerySet["AlbumItem"]):
     """Reads that say who may see."""
 
     def live(self) -> Self:
@@ -127,14 +129,14 @@ class AlbumItemQuerySet(models.QuerySet["AlbumItem"]):
         return self.live().filter(_is_there() & (own | _is_granted()))
 
     def granted(self) -> Self:
-        """Those that all members see: what the album's owner, or who added it, may share.
+        """Those that all members may see while they are there: what the album's owner, or who added it, may share.
 
         That is decided with each request: who may no longer edit a library, or left the album, shares nothing there.
         """
-        return self.live().filter(_is_there() & _is_granted())
+        return self.live().filter(_is_granted())
 
 
-class AlbumItem(models.Model):
+class AlbumItem(Numbered):
     """A photo or note in an album. One that was removed stays for 30 days, so that it can come back to its place.
 
     `photo` has no constraint: a photo may be deleted for good, and an item that waits for its photo shows nothing.
@@ -160,7 +162,7 @@ class AlbumItem(models.Model):
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     trashed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = AlbumItemQuerySet.as_manager()
+    objects = AlbumItemQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["album_id", "position", "id"]
@@ -173,6 +175,7 @@ class AlbumItem(models.Model):
         ]
         indexes = [
             models.Index(fields=["album", "position", "id"], name="album_item_by_position"),
+            models.Index(fields=["album", "version"], name="album_item_by_version"),
             models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="album_item_in_trash"),
         ]
 

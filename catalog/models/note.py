@@ -7,10 +7,12 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from changes.models import Numbered, NumberedQuerySet
+
 from .photo import Photo
 
 
-class OwnedQuerySet(models.QuerySet[Any]):
+class OwnedQuerySet(NumberedQuerySet[Any]):
     """Reads of things that belong to one person."""
 
     def of(self, user: Any) -> Self:
@@ -22,7 +24,7 @@ class OwnedQuerySet(models.QuerySet[Any]):
         return self.filter(owner=user, trashed_at__isnull=False)
 
 
-class Note(models.Model):
+class Note(Numbered):
     """A text with what is attached to it; its owner's, and shown in the albums that hold it."""
 
     class Type(models.TextChoices):
@@ -53,12 +55,13 @@ class Note(models.Model):
     updated_at = models.DateTimeField(auto_now_add=True)
     trashed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = OwnedQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["-noted_at", "id"]
         indexes = [
             models.Index(fields=["owner", "-noted_at", "id"], name="note_of_owner"),
+            models.Index(fields=["owner", "version"], name="note_by_version"),
             models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="note_in_trash"),
         ]
 
@@ -66,7 +69,7 @@ class Note(models.Model):
         return f"note {self.pk}"
 
 
-class Draft(models.Model):
+class Draft(Numbered):
     """Blocks that become a note when they are published."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -82,12 +85,13 @@ class Draft(models.Model):
     updated_at = models.DateTimeField(auto_now_add=True)
     trashed_at = models.DateTimeField(null=True, blank=True)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = OwnedQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["-updated_at", "id"]
         indexes = [
             models.Index(fields=["owner", "-updated_at", "id"], name="draft_of_owner"),
+            models.Index(fields=["owner", "version"], name="draft_by_version"),
             models.Index(fields=["trashed_at"], condition=Q(trashed_at__isnull=False), name="draft_in_trash"),
         ]
 

@@ -119,6 +119,10 @@ TYPES: dict[str, ProblemType] = {
     "md5": _type("An MD5 is not 32 hexadecimal digits", 400),
     "mtime": _type("The file's time is no number", 400),
     "content_type": _type("A piece has a media type of its own", 415),
+    # Albums and notes
+    "missing_ref": _type("It names something that is not there, or not to be shared", 422),
+    "id_taken": _type("Another thing has this id", 409),
+    "too_many": _type("More than there can be", 422),
     # Exports
     "export_refused": _type("The destination cannot be used", 422),
     "bad_format": _type("There is no such format", 422),

@@ -30,6 +30,13 @@ class BadRequest(Problem):
     """400: the request itself cannot be understood."""
 
 
+class Forbidden(Problem):
+    """403: to see, but not to change."""
+
+    status_code = 403
+    default_code = "permission_denied"
+
+
 class Conflict(Problem):
     """409: the state of things does not allow it now."""
 

@@ -95,7 +95,7 @@ def test_originals_are_for_whom_the_owner_allows_them(shared):
     key = shared.photos[0].pk
     with pytest.raises(Refused) as refused:
         access.check_original(shared.bob, shared.album.pk, key)
-    assert refused.value.reason == "forbidden"
+    assert refused.value.reason == "permission_denied"
     access.check_original(shared.alice, shared.album.pk, key)
     albums.patch(shared.alice, shared.album.pk, {"allowsOriginals": True})
     access.check_original(shared.bob, shared.album.pk, key)

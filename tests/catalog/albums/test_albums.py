@@ -70,11 +70,11 @@ def test_who_may_do_what(cast):
         assert refusal(verb, cast.charlie, key, *more).reason == "not_found"
     members.set_member(cast.alice, key, cast.charlie, "viewer")
     for verb, *more in verbs:
-        assert refusal(verb, cast.charlie, key, *more).reason == "forbidden"
+        assert refusal(verb, cast.charlie, key, *more).reason == "permission_denied"
     members.set_member(cast.alice, key, cast.charlie, "editor")
     for verb, *more in verbs[1:]:
-        assert refusal(verb, cast.charlie, key, *more).reason == "forbidden"
-    assert refusal(albums.patch, cast.charlie, key, {"allowsOriginals": True}).reason == "forbidden"
+        assert refusal(verb, cast.charlie, key, *more).reason == "permission_denied"
+    assert refusal(albums.patch, cast.charlie, key, {"allowsOriginals": True}).reason == "permission_denied"
     assert Album.objects.values().get(pk=key) == before
     assert albums.patch(cast.charlie, key, {"title": "Yes"}).title == "Yes"
     assert members.remove_member(cast.charlie, key, cast.charlie)  # whoever is a member may leave
@@ -109,7 +109,7 @@ def test_handing_over_leaves_the_former_owner_an_editor(cast):
     albums.hand_over(cast.alice, cast.album.pk, cast.bob)
     assert Album.objects.get(pk=cast.album.pk).owner == cast.bob
     assert [(one.user, one.role) for one in AlbumMember.objects.all()] == [(cast.alice, "editor")]
-    assert refusal(albums.delete, cast.alice, cast.album.pk).reason == "forbidden"
+    assert refusal(albums.delete, cast.alice, cast.album.pk).reason == "permission_denied"
 
 
 def test_the_cover_is_a_photo_of_the_album(cast):

@@ -144,7 +144,7 @@ def test_publishing_is_all_or_nothing(cast):
     members.set_member(cast.bob, foreign.pk, cast.alice, "viewer")
     to = [str(cast.album.pk), str(foreign.pk)]
     draft = drafts.create(cast.alice, uuid4(), {"blocks": [block("text", text="x")], "albums": to})
-    assert refusal(drafts.publish, cast.alice, draft.pk).reason == "forbidden"
+    assert refusal(drafts.publish, cast.alice, draft.pk).reason == "permission_denied"
     assert not Note.objects.exists() and not AlbumItem.objects.exists()
     assert Draft.objects.get().trashed_at is None
     empty = drafts.create(cast.alice, uuid4(), {"blocks": [block("text", text=" ")]})

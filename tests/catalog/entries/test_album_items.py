@@ -54,7 +54,9 @@ def test_an_album_that_has_both_keeps_one(held, was_removed):
     assert (item.pk, item.trashed_at) == (kept.pk, None)
 
 
-@pytest.mark.parametrize("forget", [lambda library, new: forget_photos(library, [new]), lambda one, _: forget_library(one)])
+@pytest.mark.parametrize(
+    "forget", [lambda library, new: forget_photos(library, [new]), lambda one, _: forget_library(one)]
+)
 def test_a_photo_that_is_deleted_for_good_leaves_its_albums(held, forget):
     _, library, _, new = held
     forget(library, new)
