@@ -10,9 +10,12 @@ from catalog.albums.refusals import Refused, not_found
 from catalog.models import Album, AlbumItem, Attachment, Library, Media, Membership, Note, Photo
 
 
-def items_of(user: Any, album_id: UUID) -> QuerySet[AlbumItem]:
-    """Return what `user` sees in an album, without an order: nothing if they do not see the album. No query."""
-    return _items(user).filter(album=album_id)
+def items_of(user: Any, album_id: UUID, *, trashed: bool = False) -> QuerySet[AlbumItem]:
+    """Return what `user` sees in an album, without an order: nothing if they do not see the album. No query.
+
+    With `trashed`: what they would see if it had not been removed.
+    """
+    return _items(user, trashed=trashed).filter(album=album_id)
 
 
 def photos_in(user: Any, album_id: UUID) -> QuerySet[Photo]:
@@ -59,5 +62,7 @@ def media_seen_by(user: Any, note_id: UUID, md5: str) -> Media:
     return media
 
 
-def _items(user: Any) -> QuerySet[AlbumItem]:
-    return AlbumItem.objects.shown_to(user).filter(album__in=Album.objects.visible_to(user).values("pk"))
+def _items(user: Any, *, trashed: bool = False) -> QuerySet[AlbumItem]:
+    return AlbumItem.objects.shown_to(user, trashed=trashed).filter(
+        album__in=Album.objects.visible_to(user).values("pk")
+    )

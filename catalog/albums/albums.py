@@ -130,6 +130,12 @@ def held_for_editing(user: Any, album_id: UUID) -> Album:
     return album
 
 
+def held_or_refused(user: Any, album_id: UUID) -> None:
+    """Raise Refused unless `user` owns the album, which may be in the trash."""
+    with transaction.atomic():
+        held_of_owner(user, album_id)
+
+
 def held_of_owner(user: Any, album_id: UUID) -> Album:
     """Return the album, also one in the trash, locked until the transaction ends. Raises Refused unless `user` owns it."""
     album = Album.objects.select_for_update(of=("self",)).filter(pk=album_id).first()

@@ -129,7 +129,7 @@ def _text(key: UUID | None) -> str | None:
     return str(key) if key else None
 
 
-def _with(*relations: str) -> Callable[[QuerySet], QuerySet]:
+def _with(*relations: str) -> Callable[[QuerySet[Any]], QuerySet[Any]]:
     return lambda rows: rows.select_related(*relations)
 
 

@@ -19,7 +19,7 @@ def album_item_id(album_id: uuid.UUID, target_type: str, target_id: uuid.UUID) -
     return uuid.uuid5(album_id, f"{target_type}:{target_id}")
 
 
-class ByteOrderedField(models.CharField):
+class ByteOrderedField(models.CharField):  # type: ignore[type-arg]  # it takes none at run time
     """A text that the database compares byte by byte, whatever the language of its locale."""
 
     def db_parameters(self, connection: Any) -> Any:
@@ -123,10 +123,14 @@ class AlbumItemQuerySet(NumberedQuerySet["AlbumItem"]):
         """Those that nobody removed."""
         return self.filter(trashed_at=None)
 
-    def shown_to(self, user: Any) -> Self:
-        """Those that `user`, who may see their album, sees in it: see `granted`; photos of one's own libraries always."""
+    def shown_to(self, user: Any, *, trashed: bool = False) -> Self:
+        """Those that `user`, who may see their album, sees in it: see `granted`; photos of one's own libraries always.
+
+        With `trashed`: those that were removed, and would be seen.
+        """
         own = Q(photo__library__in=Library.objects.visible_to(user).values("pk"))
-        return self.live().filter(_is_there() & (own | _is_granted()))
+        rows = self.filter(trashed_at__isnull=False) if trashed else self.live()
+        return rows.filter(_is_there() & (own | _is_granted()))
 
     def granted(self) -> Self:
         """Those that all members may see while they are there: what the album's owner, or who added it, may share.
