@@ -156,7 +156,7 @@ class CatalogExport:
         self.run.checkpoint()
 
     def _note(self, original: Original, reason: str) -> None:
-        logger.warning("Export %s goes on without %s: %s", self.export.pk, original.path, reason)
+        logger.warning("Export %s continues without %s: %s", self.export.pk, original.path, reason)
         self.problems.add(original.path, reason)
 
     def _check_space(self, parent: Path, count: int, media_bytes: int) -> None:

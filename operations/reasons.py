@@ -9,14 +9,14 @@ _FULL_WORDS = ("disk is full", "no space left on device", "disk full")  # SQLite
 _LONGEST_CHAIN = 10
 
 DISK_FULL = (
-    "A disk is full, or a quota used up. Free some space where the database, the cache and the library lie, then retry. "
+    "A disk is full, or a quota used up. Free some space where the database, the cache and the library are, then retry. "
     "What was done stays."
 )
 DISK_BROKEN = (
     "A disk could not be read or written (input/output error): the one with the database, the cache or the library. Look at "
     "it, then retry. What was done stays."
 )
-DATABASE_AWAY = "The database could not be used ({}). What was done stays; retry goes on from there."
+DATABASE_AWAY = "The database could not be used ({}). What was done stays; retry continues from there."
 
 
 def reason_for(error: BaseException) -> tuple[str, str] | None:

@@ -38,6 +38,8 @@ def resume_what_may_go_on(now: datetime | None = None) -> int:
             resume(operation)
         except (NotPossible, AlreadyActive):
             continue  # somebody else was quicker
-        logger.info("Operation %s (%s) goes on; it had failed: %s", operation.pk, operation.kind, operation.error_code)
+        logger.info(
+            "Operation %s (%s) continues; it had failed: %s", operation.pk, operation.kind, operation.error_code
+        )
         resumed += 1
     return resumed

@@ -173,14 +173,14 @@ def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
         result = kind.run(run) or {}
         run.finish(State.COMPLETED, result=result, attempts=0)
     except Cancelled:
-        run.finish(State.CANCELLED, error="Cancelled. What was done stays; resume goes on from there.")
+        run.finish(State.CANCELLED, error="Cancelled. What was done stays; resume continues from there.")
     except GaveWay:
         # Neither counted as an attempt nor taken for a sign that a worker survives this.
         run.finish(State.PENDING, attempts=Greatest(F("attempts") - 1, 0), enqueued_at=None)
     except Interrupted:
         run.finish(at_rest, attempts=0, enqueued_at=None)
     except (KeyboardInterrupt, SystemExit):
-        words = "Interrupted. Nothing is lost: resume goes on from there." if foreground else ""
+        words = "Interrupted. Nothing is lost: resume continues from there." if foreground else ""
         run.finish(at_rest, error=words, attempts=0, enqueued_at=None)
         raise
     except LeaseLost:
@@ -199,7 +199,7 @@ def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         unexpected = (
-            f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry goes on from there.",
+            f"Something unexpected stopped this: {type(error).__name__}. What was done stays; retry continues from there.",
             "unexpected",
         )
         sentence, code = known or unexpected
@@ -211,12 +211,12 @@ def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
 def _put_off(run: Run, error: Exception, state: State, *, is_last_try: bool) -> bool:
     """Leave what met a trouble of the database that passes; True if it is to be claimed again at once."""
     words = str(error).partition("\n")[0]
-    logger.warning("Operation %s (%s) goes on in a moment: %s", run.operation.pk, run.operation.kind, words)
+    logger.warning("Operation %s (%s) continues in a moment: %s", run.operation.pk, run.operation.kind, words)
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
     # Rung at once where it is left; else the sweep need not know of it for a while.
     enqueued_at = None if is_last_try else timezone.now()
-    sentence = f"The database was busy ({words[:200]}). What was done stays; it goes on from there."
+    sentence = f"The database was busy ({words[:200]}). What was done stays; it continues from there."
     mine = Operation.objects.filter(pk=run.operation.pk, token=run.token, stop_requested=True)
     is_stopped = mine.exists()  # the worker is shutting down
     attempts = Greatest(F("attempts") - 1, 0)  # it is no fault of the work's

@@ -338,7 +338,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": Every(60.0),
         "options": {"expires": 59.0},
     },
-    "empty the trash of what lies there long enough": {
+    "empty the trash of what has been there long enough": {
         "task": "catalog.tasks.empty_trash",
         "schedule": Every(600.0),
         "options": {"expires": 599.0},

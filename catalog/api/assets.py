@@ -1,4 +1,4 @@
-"""What lies on a phone: its assets, told by the phone itself."""
+"""What is on a phone: its assets, told by the phone itself."""
 
 from typing import Any
 from uuid import UUID
@@ -279,5 +279,5 @@ def _library(request: Request, library_id: UUID) -> Library:
     if library is None:
         raise Http404
     if library.owner_id != request.user.pk:
-        raise PermissionDenied("Only the owner's devices tell what lies on them.")
+        raise PermissionDenied("Only the owner's devices tell what is on them.")
     return library

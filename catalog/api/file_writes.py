@@ -49,7 +49,7 @@ class WriteBody(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Why it waits or failed, for programs; empty if it was not tried yet.")
     reason = serializers.CharField(help_text="The same in a sentence.")
     attempts = serializers.IntegerField()
-    is_sidecar = serializers.BooleanField(help_text="It goes into an XMP file beside the photo.")
+    is_sidecar = serializers.BooleanField(help_text="It is written into an XMP file beside the photo.")
     created_at = serializers.DateTimeField()
     try_at = serializers.DateTimeField(help_text="Not before.")
     finished_at = serializers.DateTimeField(allow_null=True)

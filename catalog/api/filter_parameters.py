@@ -17,7 +17,7 @@ PARAMETERS = [
         "Only this folder's: its path below the root, as in `directory`; the root is the empty text.",
         maxLength=LONGEST_FOLDER,
     ),
-    query("recursive", "With `folder`: also what lies below it.", bool),
+    query("recursive", "With `folder`: also what is below it.", bool),
     query("taken_after", "Taken at or after this date, local time, or instant.", **MOMENT),
     query("taken_before", "Taken before this date, local time, or instant.", **MOMENT),
     query("media_type", "`image`, `video`, or a media type such as `image/jpeg`.", maxLength=LONGEST_TEXT),

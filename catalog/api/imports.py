@@ -76,7 +76,7 @@ class ItemBody(serializers.Serializer[Any]):
     sent_path = serializers.CharField(help_text="As it was sent; else its path in the folder or archive.")
     size_bytes = serializers.IntegerField()
     state = serializers.ChoiceField(ImportItem.State.choices)
-    target = serializers.CharField(help_text="Where it lies in the library; empty if it does not.")
+    target = serializers.CharField(help_text="Where it is in the library; empty if it is not there.")
     code = serializers.CharField(help_text="Why it was not imported, for programs; else empty.")
     reason = serializers.CharField(help_text="The same in a sentence.")
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -81,7 +81,7 @@ class LibraryChange(RequestBody):
         max_length=4096,
         required=False,
         trim_whitespace=False,
-        help_text="Where its folder lies now, after a remount. It must hold the same photos.",
+        help_text="Where its folder is now, after a remount. It must hold the same photos.",
     )
 
 
@@ -270,7 +270,7 @@ class LibraryDetail(ApiView):
 
     @documented(
         "libraries_update",
-        "Change its name, where stars are written, its time zone, its schedule, or where its folder lies. The owner's alone.",
+        "Change its name, where stars are written, its time zone, its schedule, or where its folder is. The owner's alone.",
         {200: LibraryBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=LibraryChange,
@@ -361,7 +361,7 @@ class Scan(ApiView):
         if libraries_members.role_of(library, request.user) not in ("owner", Membership.Role.EDITOR):
             raise PermissionDenied("Viewers of a library cannot scan it; its owner and editors can.")
         if library.source == "device":
-            raise Unprocessable("What lies on a phone is told by the phone itself; there is nothing to scan.", "device")
+            raise Unprocessable("What is on a phone is told by the phone itself; there is nothing to scan.", "device")
         return started(request, lambda: requests.start_scan(library, request.user, **body.validated_data))
 
 

@@ -150,7 +150,7 @@ class TrashEmpty(ApiView):
 
     @documented(
         "libraries_trash_empty",
-        "Delete what lies in the trash for good. The owner's alone. 409 if another number lies there by now.",
+        "Delete what is in the trash for good. The owner's alone. 409 if the number there is another one by now.",
         {202: OperationBody},
         errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=CountBody,

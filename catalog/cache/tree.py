@@ -91,7 +91,7 @@ def writing() -> Iterator[None]:
         if reason_for(error):
             raise
         raise OperationFailed(
-            f"The cache of thumbnails and snapshots cannot be used ({words_for(error)}). What was done stays; it goes on by "
+            f"The cache of thumbnails and snapshots cannot be used ({words_for(error)}). What was done stays; it continues by "
             "itself when the cache answers again.",
             AWAY,
         ) from error

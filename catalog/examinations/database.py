@@ -23,7 +23,7 @@ def examine_database() -> Iterator[Finding]:
         yield error(
             "database.unreachable",
             f"The database does not answer: {_one_line(failure)}",
-            "Start it, or mend PHOTOLALA_DATABASE. Nothing else that needs the database was examined.",
+            "Start it, or fix PHOTOLALA_DATABASE. Nothing else that needs the database was examined.",
         )
         return
     wanted = connection.features.minimum_database_version

@@ -80,7 +80,7 @@ def _hidden(library: Library, held: HeldRoot, *, full: bool, heal: bool) -> Iter
     names = ", ".join(join_path(one.directory, one.name) for one in found[:3])
     finding = warning(
         "leftover.hidden",
-        f"{counted(len(found), 'hidden file,hidden files')} of work that broke off lie in the folders of “{library.name}”"
+        f"{counted(len(found), 'hidden file,hidden files')} of work that broke off are in the folders of “{library.name}”"
         f"{'' if is_all else ' (of the first folders; --full looks at all)'}: {names}{', …' if len(found) > 3 else ''}.",
         "`manage.py doctor --heal` removes those that are certainly copies, and puts the others into the trash.",
     )

@@ -54,7 +54,7 @@ def examine_libraries(*, full: bool = False, heal: bool = False, progress: Progr
 
 
 def _read_only(library: Library) -> Finding:
-    text = f"The folder of the library “{library.name}” cannot be written: its catalog snapshots lie in the cache only"
+    text = f"The folder of the library “{library.name}” cannot be written: its catalog snapshots are in the cache only"
     if library.ratings == Library.Ratings.DATABASE:
         return note(
             "library.read_only", f"{text}.", "All else works; give Photolala the right to write if you want them."
@@ -99,7 +99,7 @@ def _examine_snapshots(library: Library, place: Location, *, full: bool, heal: b
             f"{place.label} {problem}.",
             "Scan the library: it is written anew."
             if is_latest
-            else "Nothing needs it while a later one is whole; it goes by itself after some further snapshots.",
+            else "Nothing needs it while a later one is whole; it is removed after some further snapshots.",
         )
         yield _to_be_published(library, finding, heal=heal) if is_latest else finding
 

@@ -170,7 +170,7 @@ def examine_broker() -> Iterator[Finding]:
         yield error(
             "broker.unreachable",
             f"The broker does not answer ({failure}): scans and exports wait, nothing is lost.",
-            "Start it, or mend PHOTOLALA_BROKER.",
+            "Start it, or fix PHOTOLALA_BROKER.",
         )
         return
     if not url.startswith("sqliteq://"):
@@ -194,7 +194,7 @@ def examine_operations() -> Iterator[Finding]:
             yield warning(
                 "operation.abandoned",
                 f"The worker of {operation.kind} “{operation.subject}” is gone. What it did is kept.",
-                "Start a worker (`make run` does): it goes on within a minute.",
+                "Start a worker (`make run` does): it continues within a minute.",
             )
     nobody_hears = {operation.pk for operation in unheard()}
     waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER)

@@ -59,7 +59,7 @@ def _unfinished(library: Library, *, heal: bool) -> Iterator[Finding]:
     if heal:
         settle(library)
         if not count_abandoned(library):
-            finding.healed = "It was written down where each of them lies."
+            finding.healed = "It was written down where each of them is."
     yield finding
 
 
@@ -122,7 +122,7 @@ def _without_files(library: Library, held: HeldRoot) -> Iterator[Finding]:
         more = ", …" if len(lost) > MOST_NAMED else ""
         yield warning(
             "trash.without_file",
-            f"{counted(len(lost), _PHOTOS)} of “{library.name}” should lie in {trash_folder.FOLDER}, and do not: "
+            f"{counted(len(lost), _PHOTOS)} of “{library.name}” should be in {trash_folder.FOLDER}, and are not: "
             f"{names}{more}. Somebody moved or removed the files.",
             "If you have them elsewhere, copy them back into the library: the next scan knows them again. Restoring them on "
             "the trash page takes them off its list.",

@@ -40,11 +40,11 @@ def relocate(library: Library, user: User, folder: str) -> Library:
     the known files. Raises LibraryRefused with a sentence; then nothing was changed.
     """
     if library.source != "local":
-        raise LibraryRefused("Only a library in a folder of this server can lie elsewhere. Nothing was changed.")
+        raise LibraryRefused("Only a library in a folder of this server can be relocated. Nothing was changed.")
     real = checked_folder(user, folder)
     root = escape_path(os.fsencode(real))
     if root == library.root:
-        raise LibraryRefused("The library lies in that folder already. Nothing was changed.")
+        raise LibraryRefused("The library is in that folder already. Nothing was changed.")
     refuse_overlap(user, real, besides=library)  # before anything in a folder of somebody else's is looked at
     _require_same(library, real)
     before = root_md5(library)
@@ -56,7 +56,7 @@ def relocate(library: Library, user: User, folder: str) -> Library:
                 active_key__in=(library.scan_key, write_key(library)), state__in=ACTIVE
             ).exists():
                 raise LibraryRefused(
-                    "The library is being scanned, or written to. Wait until that is done, or cancel it; then say where it lies. "
+                    "The library is being scanned, or written to. Wait until that is done, or cancel it; then say where it is. "
                     "Nothing was changed."
                 )
             refuse_overlap(user, real, besides=library)

@@ -43,7 +43,7 @@ def transfer(library: Library, user: User) -> Library:
 def check_transfer(library: Library, user: User) -> None:
     """Raise LibraryRefused if the library cannot be that person's."""
     if library.source == "device":
-        raise LibraryRefused("What lies on a phone belongs to the phone's owner. Nothing was changed.")
+        raise LibraryRefused("What is on a phone belongs to the phone's owner. Nothing was changed.")
     if not user.is_active:
         raise LibraryRefused(f"{user.get_username()} cannot sign in. Nothing was changed.")
 

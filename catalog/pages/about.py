@@ -26,7 +26,7 @@ from operations.running import AlreadyActive
 from .frame import library_frame, owned_frame
 
 MOST_SNAPSHOTS = 50
-_ALONE = "Members’ favourites and what lies in the trash are in Photolala’s database alone: only a backup keeps them."
+_ALONE = "Members’ favourites and what is in the trash are in Photolala’s database alone: only a backup keeps them."
 _IN_SNAPSHOTS = {
     Library.Ratings.DATABASE: "Your stars and dates are in no photo file: they are in the database and in these snapshots.",
     Library.Ratings.SIDECAR: "Your stars are in XMP files beside the photos, your dates in the database and in these snapshots.",

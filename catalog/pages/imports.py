@@ -105,7 +105,7 @@ def retry_import(request: HttpRequest, import_id: uuid.UUID) -> HttpResponse:
     wanted = _changeable(request, import_id)
     count = verbs.retry(wanted, request.user)
     files = "One file is" if count == 1 else f"{count:,} files are"
-    messages.success(request, f"{files} tried again now." if count else "It goes on.")
+    messages.success(request, f"{files} tried again now." if count else "It continues.")
     return redirect("catalog:import", import_id)
 
 

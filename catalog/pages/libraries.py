@@ -114,7 +114,7 @@ def scan(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 
 def _start_scan(request: HttpRequest, library: Library, **asked: bool) -> None:
     if library.source == "device":
-        messages.info(request, "What lies on a phone is told by the phone itself; there is nothing to scan.")
+        messages.info(request, "What is on a phone is told by the phone itself; there is nothing to scan.")
         return
     try:
         requests.start_scan(library, request.user, **asked)

@@ -139,7 +139,7 @@ def move(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
     except folders.LibraryRefused as refused:
         form = SettingsForm(instance=frame["library"])
         return _page(request, frame, form, status=422, move_error=str(refused), move_folder=folder)
-    messages.success(request, f"The library lies in {library.root} now. A scan makes sure of every file.")
+    messages.success(request, f"The library is in {library.root} now. A scan makes sure of every file.")
     return redirect("catalog:library-settings", library_id)
 
 
@@ -160,7 +160,7 @@ def forget(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         return _page(request, frame, SettingsForm(instance=library), status=422, forget_error=sentence)
     name, root = library.name, library.root
     libraries_forget.forget_library(library)
-    messages.success(request, f"“{name}” is forgotten. Its photos lie untouched in {root}.")
+    messages.success(request, f"“{name}” is forgotten. Its photos are untouched in {root}.")
     return redirect("catalog:libraries")
 
 

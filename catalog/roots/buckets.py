@@ -64,7 +64,7 @@ def allowed_bucket(username: str, uri: str) -> BucketRoot:
     cache = cache_root()
     if cache is not None and (root.is_within(cache) or cache.is_within(root)):
         raise BucketRefused(
-            "That prefix holds Photolala's own cache, or lies in it. Choose another one. Nothing was changed."
+            "That prefix holds Photolala's own cache, or is in it. Choose another one. Nothing was changed."
         )
     return root
 

@@ -111,7 +111,9 @@ def checked_folder(user: User, folder: str, *, refusal: str = NOT_ALLOWED) -> Pa
     if not real.exists():
         raise LibraryRefused(f"There is no folder {name}. Is its disk or share mounted? Nothing was changed.")
     if not real.is_dir():
-        raise LibraryRefused(f"{name} is a file, not a folder. Choose the folder it lies in. Nothing was changed.")
+        raise LibraryRefused(
+            f"{name} is a file, not a folder. Choose the folder that contains it. Nothing was changed."
+        )
     try:
         with os.scandir(real) as entries:
             next(entries, None)
@@ -178,9 +180,9 @@ def _overlap_sentence(real: Path, root: Path, name: str) -> str:
     if root == real:
         return f"That folder is the library “{name}” already. Nothing was changed."
     if is_within(real, root):
-        return f"That folder lies in the library “{name}” already. Nothing was changed."
+        return f"That folder is in the library “{name}” already. Nothing was changed."
     return (
-        f"The library “{name}” lies in that folder, and a photo can be in one library only. Choose another "
+        f"The library “{name}” is in that folder, and a photo can be in one library only. Choose another "
         "folder, or forget that library first. Nothing was changed."
     )
 

@@ -167,7 +167,7 @@ class DestinationDetail(ApiView):
 
     @documented(
         "export_destinations_update",
-        "Change its name or template; what lies there already stays where it is.",
+        "Change its name or template; what is there already stays where it is.",
         {200: DestinationBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=DestinationChange,

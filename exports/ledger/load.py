@@ -112,7 +112,7 @@ def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent) -> li
     if snapshot.problem:
         problems.append(
             f"The snapshot {directory / SNAPSHOT_NAME} cannot be used: {snapshot.problem} "
-            "The ledger goes on from its log alone; the broken file is kept under another name."
+            "The ledger continues from its log alone; the broken file is kept under another name."
         )
     for identifier, reason in list(snapshot.bad_records.items())[:_MAX_PROBLEMS_LISTED]:
         problems.append(f"The record of {identifier[:80]!r} in {directory / SNAPSHOT_NAME} was skipped: {reason}")

@@ -78,7 +78,7 @@ def cancel_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespo
         messages.warning(request, str(error))
     else:
         if operation.state == State.CANCELLED:
-            messages.success(request, "Cancelled. What was done stays; resume goes on from there.")
+            messages.success(request, "Cancelled. What was done stays; resume continues from there.")
         else:
             messages.success(request, "It stops within a moment. What was done stays.")
     return _back(request, operation)
@@ -105,7 +105,7 @@ def resume_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespo
         return redirect("operations:detail", active.operation.pk)
     else:
         is_new = request.POST.get("start_over") == "1"
-        messages.success(request, "It starts over." if is_new else "It goes on from where it stood.")
+        messages.success(request, "It starts over." if is_new else "It continues where it stopped.")
     return _back(request, operation)
 
 

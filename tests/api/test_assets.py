@@ -1,4 +1,4 @@
-"""What lies on a phone: told by the phone, shown as on the phone, each person's own, and never taken for a file."""
+"""What is on a phone: told by the phone, shown as on the phone, each person's own, and never taken for a file."""
 
 import io
 import json

@@ -26,5 +26,5 @@ def test_the_table_of_the_formats_is_the_one_in_the_code() -> None:
     for own, words in zip(operations, jobs, strict=True):
         said = {EXPORT_JOB_WORDS[State(state)] for state in own if state != State.INTERRUPTED}
         assert said == set(words)
-    assert EXPORT_JOB_WORDS[State.INTERRUPTED] == "queued"  # it goes on by itself
+    assert EXPORT_JOB_WORDS[State.INTERRUPTED] == "queued"  # it continues by itself
     assert set(EXPORT_JOB_WORDS.values()) == {word for cell in jobs for word in cell}
