@@ -50,7 +50,7 @@ class User(AbstractUser):
         self.refresh_from_db(fields=["signed_out_count"])
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        """Delete the user and all that is theirs; all or nothing. What others rely on goes on without them."""
+        """Delete the user and all that is theirs; all or nothing. What others rely on continues without them."""
         with transaction.atomic():
             # First, as whoever reserves room for this person does: each would wait for the other's rows.
             list(User.objects.select_for_update(no_key=True).filter(pk=self.pk).values_list("pk", flat=True))

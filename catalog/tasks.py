@@ -60,7 +60,7 @@ def forget_old_uploads() -> int:
 
 @shared_task(name="catalog.tasks.empty_trash", ignore_result=True)
 def empty_trash() -> int:
-    """Start deleting what lies in the trash for long enough. Returns in how many libraries."""
+    """Start deleting what has been in the trash for long enough. Returns in how many libraries."""
     return trash_empty.empty_what_is_due()
 
 

@@ -162,7 +162,7 @@ def ledger_of(destination: ExportDestination) -> LoadedLedger:
 
 
 def month_summaries(destination: ExportDestination, user: User, year: int | None = None) -> list[MonthSummary]:
-    """Return how much of each month's photos lies in the destination, newest first; of `year` only, if given.
+    """Return how much of each month's photos is in the destination, newest first; of `year` only, if given.
 
     Counts the libraries exported to it that `user` may see. LedgerFailed if the records cannot be read.
     """

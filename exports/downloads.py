@@ -1,4 +1,4 @@
-"""Sends a finished export as one ZIP, in any pieces: nothing is packed beforehand, and a broken download goes on."""
+"""Sends a finished export as one ZIP, in any pieces: nothing is packed beforehand, and a broken download continues."""
 
 import io
 from collections.abc import Iterator

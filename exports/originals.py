@@ -86,7 +86,7 @@ class Problems:
 
 @dataclass(frozen=True)
 class Original:
-    """A file to copy: where it lies, where it goes, and what it must be."""
+    """A file to copy: where it is, where it goes, and what it must be."""
 
     path: str
     target: str

@@ -1,4 +1,4 @@
-"""Work that failed for a reason that passes goes on by itself: a disk that was full, a database that was away, killed workers."""
+"""Resume by itself what failed for a reason that passes: a disk that was full, a database that was away, killed workers."""
 
 import logging
 from datetime import datetime, timedelta

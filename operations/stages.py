@@ -12,7 +12,7 @@ MOST_STAGES = 40
 class Stages:
     """Keeps `metrics["stages"]`: a list of `{"name", "seconds", "done", "unit"}` in the order in which they began.
 
-    A stage that a later claim comes through again goes on counting: its seconds and its units are those of all claims.
+    A stage that a later claim comes through again continues counting: its seconds and its units are those of all claims.
     """
 
     def __init__(self, metrics: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Whose turn it is: one person's long work never keeps another's waiting while there are fewer workers than work.
 
 A message only says that something waits. The worker that hears it takes what is due by these rules, and asks every second or
-so, between batches, whether to give way. What gave way is pending again and goes on when its turn comes, by being claimed.
+so, between batches, whether to give way. What gave way is pending again and continues when its turn comes, by being claimed.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ class Turn:
         self._began = self._looked = monotonic()
 
     def is_over(self, run: Run) -> bool:
-        """True if `run` is to stop here and go on later, which it then does. Asks the database once a second at most."""
+        """True if `run` is to stop here and continue later, which it then does. Asks the database once a second at most."""
         now = monotonic()
         if now - self._looked < LOOK_SECONDS or now - self._began < self._least(run):
             return False

@@ -27,7 +27,7 @@ YEAR_SECONDS = 60 * 60 * 24 * 365
 
 
 class SignInView(LoginView):
-    """The sign-in page; somebody who is signed in already goes on to the photos."""
+    """The sign-in page; somebody who is signed in already continues to the photos."""
 
     template_name = "accounts/sign_in.html"
     redirect_authenticated_user = True

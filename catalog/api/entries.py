@@ -1,4 +1,4 @@
-"""What lies in a library's folders, and the history of its snapshots."""
+"""What is in a library's folders, and the history of its snapshots."""
 
 import re
 from typing import Any

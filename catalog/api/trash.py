@@ -126,7 +126,7 @@ class TrashList(ApiView):
 
 
 class TrashRestore(ApiView):
-    """Back to where they lay."""
+    """Back to where they were."""
 
     @documented(
         "libraries_trash_restore",

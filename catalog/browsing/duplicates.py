@@ -30,7 +30,7 @@ class Group:
 
 
 def duplicate_groups(user: User, after: str = "", limit: int = GROUPS) -> tuple[list[Group], str]:
-    """Return the next groups of duplicates among what `user` may see, in order of MD5, and where to go on ("" at the end).
+    """Return the next groups of duplicates among what `user` may see, in order of MD5, and where to continue ("" at the end).
 
     Three queries: the visible libraries, the groups from an index alone, their photos. What is missing is no copy, nor is a
     file of which only a snapshot tells its content: nobody is to delete a photo because of that.

@@ -101,7 +101,7 @@ def visible_libraries(user: User, filters: PhotoFilters) -> list[tuple[UUID, int
 
 
 def among(libraries: Iterable[UUID], user: User, filters: PhotoFilters) -> QuerySet[Photo]:
-    """Return the photos of `libraries`, for `narrow` to go on with. One query if favourites are wanted, else none.
+    """Return the photos of `libraries`, for `narrow` to continue with. One query if favourites are wanted, else none.
 
     Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
     would serve, too: it would read all of the library. PostgreSQL has statistics.

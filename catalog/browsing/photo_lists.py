@@ -72,7 +72,7 @@ def photo_page(
 
 
 def entries(library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str], user: User) -> Page:
-    """Return a page of what lies directly in `folder`, by file name; also what cannot be shown, not what is missing."""
+    """Return a page of what is directly in `folder`, by file name; also what cannot be shown, not what is missing."""
     here = Photo.objects.filter(library=library, directory=folder).exclude(state=Photo.State.MISSING)
     names = {*columns, "id", "filename"}
     return paginate(with_own_stars(here, user).values(*names, "stars"), BY_NAME, params)

@@ -361,7 +361,7 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
 
 
 def _opened_in_trash(source: Source, photo: Stored) -> int | None:
-    """Return a descriptor of a deleted photo's file as the catalog knows it; None if it does not lie in the trash."""
+    """Return a descriptor of a deleted photo's file as the catalog knows it; None if it is not in the trash."""
     item = TrashItem.objects.filter(photo=photo.pk).first()
     if item is None:
         return None
@@ -380,7 +380,7 @@ def _is_reachable(source: Source) -> bool:
 
 
 def _path_here(photo: Stored) -> bytes | None:
-    """Return where the original lies on this machine, for a web server in front; None if it lies in a bucket."""
+    """Return where the original is on this machine, for a web server in front; None if it is in a bucket."""
     if photo.library.source != "local":
         return None
     return os.path.join(unescape_path(photo.library.root), unescape_path(photo.path))  # noqa: PTH118 - bytes

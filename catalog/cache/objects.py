@@ -63,7 +63,7 @@ class CacheObjects(Protocol):
     """The objects of formats.md §2 that can be made again: never a snapshot, never a file of another name."""
 
     def walk(self, prefix: str) -> Iterator[CacheObject]:
-        """Yield what lies below e.g. `local`, `local/thumbnails`, `local/thumbnails/ab`. Raises CacheUnavailable."""
+        """Yield what is below e.g. `local`, `local/thumbnails`, `local/thumbnails/ab`. Raises CacheUnavailable."""
 
     def remove(self, objects: Sequence[CacheObject]) -> Removed:
         """Remove objects that a walk has found; one that is gone already, or was used since, is passed over."""
@@ -96,7 +96,7 @@ class FolderObjects:
 
     def __init__(self, storage: FileSystemStorage) -> None:
         self._storage = storage
-        self._top = Path(storage.path(""))  # names that were listed need no further proof that they lie below it
+        self._top = Path(storage.path(""))  # names that were listed need no further proof that they are below it
 
     def walk(self, prefix: str) -> Iterator[CacheObject]:
         """Yield the regular files below `prefix`; links are not followed. Memory holds the names of one folder."""

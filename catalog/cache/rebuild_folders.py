@@ -1,4 +1,4 @@
-"""Where rebuilds keep what they have read, and the removal of what no rebuild goes on from any more."""
+"""Where rebuilds keep what they have read, and the removal of what no rebuild continues from any more."""
 
 import shutil
 from contextlib import suppress
@@ -18,7 +18,7 @@ def work_folder(operation_id: UUID) -> Path:
 
 
 def abandoned_work() -> list[Path]:
-    """Return the folders of rebuilds that are over, superseded or forgotten; unfinished ones go on from theirs."""
+    """Return the folders of rebuilds that are over, superseded or forgotten; unfinished ones continue from theirs."""
     found = []
     for folder in (Path(settings.DATA_DIR) / "working").glob(f"{_PREFIX}*"):
         key = None

@@ -1,4 +1,4 @@
-"""Let work that stopped because the cache was away go on by itself when the cache is back."""
+"""Let work that stopped because the cache was away continue by itself when the cache is back."""
 
 import logging
 import uuid

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 WORK = ("snapshot-", "restore-", "rebuild-switch-", "rebuild-known-", "seed-", "brought-along-", "repair-", "history-")
-"""How the names of folders begin in which somebody works for a moment. (Rebuilds keep theirs, to go on from there.)"""
+"""How the names of folders begin in which somebody works for a moment. (Rebuilds keep theirs, to continue from there.)"""
 _MOST_TRIES = 10
 
 

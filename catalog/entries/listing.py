@@ -11,7 +11,7 @@ UNREAD = "unread"
 RACY_NS = 2_000_000_000
 """A file read so soon after it was written may be written once more without a new time: some count in steps of 2 s."""
 FUTURE_NS = 60_000_000_000
-"""How far the clock of a file server may be ahead; what lies further in the future would be read again for ever."""
+"""How far the clock of a file server may be ahead; what is further in the future would be read again for ever."""
 LONGEST_PATH_BYTES = 2000
 """Of the text form; a longer one fits no database index."""
 

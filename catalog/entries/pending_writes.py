@@ -39,7 +39,7 @@ def start_writing(library: Library, user: User) -> Operation | None:
 def is_due() -> Q:
     """Return the condition that a waiting write may be tried now.
 
-    A time that lies further ahead than the longest wait of such a write is one of before the clock was set back, and one that
+    A time that is further ahead than the longest wait of such a write is one of before the clock was set back, and one that
     was never tried waits for nothing.
     """
     now = timezone.now()

@@ -1,4 +1,4 @@
-"""Places: a path belongs to the photo whose file lies there; one that is gone gives it up to a file that is another one."""
+"""Places: a path belongs to the photo whose file is there; one that is gone gives it up to a file that is another one."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

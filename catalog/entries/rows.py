@@ -129,7 +129,7 @@ class Claimed:
 
     @property
     def path(self) -> str:
-        """Where it lies, relative to the root."""
+        """Where it is, relative to the root."""
         return join_path(self.directory, self.filename)
 
 
@@ -195,7 +195,7 @@ def _with_free_ids(rows: Sequence[Row]) -> list[Row]:
 
 
 def free_id(library_id: uuid.UUID, place: Photo) -> uuid.UUID:
-    """Return the id of a photo first seen with the content, and where, `place` lies; one that no photo has."""
+    """Return the id of a photo first seen with the content, and where, `place` is; one that no photo has."""
     key, count = photo_id(library_id, place.path, place.fast_photo_key), 1
     while Photo.objects.filter(pk=key).exists():
         count += 1

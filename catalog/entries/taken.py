@@ -21,7 +21,7 @@ _LONGEST_SOURCE = 10
 
 
 def within(value: Any, least: float, most: float) -> Any:
-    """Return `value` if it lies between the bounds, else None."""
+    """Return `value` if it is between the bounds, else None."""
     return value if value is not None and least <= value <= most else None
 
 

@@ -195,7 +195,7 @@ def _changed_at(path: Path) -> float:
 
 
 def _sent() -> Iterator[Finding]:
-    """Yield whether files that were sent lie there and nobody takes them in, or rows tell of files that are gone."""
+    """Yield whether files that were sent are there and nobody takes them in, or rows tell of files that are gone."""
     arrived, lost = [], []
     for upload in Upload.objects.filter(completed_at=None, created_at__lt=timezone.now() - ARRIVED):
         staged = Path(settings.UPLOADS_DIR) / str(upload.user_id) / str(upload.pk)

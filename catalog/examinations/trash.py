@@ -74,7 +74,7 @@ def _never_deleted(library: Library) -> Iterator[Finding]:
 
 
 def _without_rows(library: Library, held: HeldRoot, *, heal: bool) -> Iterator[Finding]:
-    """Yield whether files lie in the trash that no row knows."""
+    """Yield whether files are in the trash that no row knows."""
     try:
         strays = strays_in(held.descriptor)
     except OSError as failure:
@@ -115,7 +115,7 @@ def _without_rows(library: Library, held: HeldRoot, *, heal: bool) -> Iterator[F
 
 
 def _without_files(library: Library, held: HeldRoot) -> Iterator[Finding]:
-    """Yield whether rows tell of files in the trash that do not lie there."""
+    """Yield whether rows tell of files in the trash that are not there."""
     lost = items_without_files(library, held)
     if lost:
         names = ", ".join(item.path for item in lost[:MOST_NAMED])

@@ -69,7 +69,7 @@ def copy_to(location: Location, md5: str, target: Path) -> None:
 
 
 def places(library: Library) -> list[Location]:
-    """Return where the library's snapshots lie: the cache, and its root if that takes files."""
+    """Return where the library's snapshots are: the cache, and its root if that takes files."""
     root = root_location(library)
     cache = cache_location(root_md5(library))
     return [cache, root] if root else [cache]

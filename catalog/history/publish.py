@@ -195,7 +195,7 @@ def _root_lags(library: Library) -> bool:
 
 
 def mark_present(library: Library, in_cache: set[str], root: Location | None) -> None:
-    """Note of each snapshot where it lies; `in_cache` are the names in the cache."""
+    """Note of each snapshot where it is; `in_cache` are the names in the cache."""
     in_root: set[str] = set()
     try:
         in_root = set(root.names()) if root else set()

@@ -90,7 +90,7 @@ def rows_of(library: Library) -> tuple[Any, Any, Iterator[tuple[Any, ...]], Any]
         entries = Selection(
             path, _for_sqlite(_ENTRIES.format(columns=_ENTRY_COLUMNS_IN_SQLITE, source="source.")), (key,)
         )
-        # Of a library that is most of the database, the metadata are read as they lie on the disk, and sorted; else by index.
+        # Of a library that is most of the database, the metadata are read as they are on the disk, and sorted; else by index.
         join = "CROSS JOIN" if _is_most_of_all(library) else "JOIN"
         sql = _METADATA.format(source="source.", join=join) + " ORDER BY p.photo_md5"
         metadata = Selection(path, _for_sqlite(sql), (key,))

@@ -37,7 +37,7 @@ def count_probable(
     vanished: list[str],
     entries: Callable[[Directory], dict[str, Entry]],
 ) -> int:
-    """Return how many known entries that are gone seem to lie elsewhere: new files of the same size and time.
+    """Return how many known entries that are gone seem to be elsewhere: new files of the same size and time.
 
     `dirty` are the folders in which something differs, `vanished` those that are gone.
     Asked only when much is gone at once; the digest decides later which really are the same.
@@ -118,7 +118,7 @@ def last_walk(library: Library) -> datetime | None:
 
 
 class Following:
-    """One scan's search for where missing photos lie now."""
+    """One scan's search for where missing photos are now."""
 
     def __init__(self, library: Library, source: Source, started_at: datetime, count: Callable[..., None]) -> None:
         self.library = library
@@ -133,7 +133,7 @@ class Following:
     # -- the same content ---------------------------------------------------------------------------------------------
 
     def same_content(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
-        """Follow photos whose very bytes lie elsewhere."""
+        """Follow photos whose very bytes are elsewhere."""
         later = self._later | Q(added_at__gt=OuterRef("added_at")) if self.source.is_far else self._later
         same = there.filter(photo_md5=OuterRef("photo_md5")).filter(later)
         shared = sorted(set(missing.filter(Exists(same)).order_by().values_list("photo_md5", flat=True)))
@@ -159,7 +159,7 @@ class Following:
         moves = pairs(olds, news, self.started_at, is_far=self.source.is_far)
         if len(news) > len(moves) > 0 and not self.source.is_far:
             lying = {new.key for new in news if self._lies(new)}
-            olds = [*olds, *(new for new in news if new.key not in lying)]  # that is where it lay in between
+            olds = [*olds, *(new for new in news if new.key not in lying)]  # that is where it was in between
             moves = pairs(olds, [new for new in news if new.key in lying], self.started_at, is_far=False)
         return moves
 

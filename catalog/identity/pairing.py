@@ -1,4 +1,4 @@
-"""Who moved where: missing photos, and places where the same content lies. Pure."""
+"""Who moved where: missing photos, and places where the same content is. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A photo's row, and since when it is known to lie there; of a missing one also when a scan last saw it."""
+    """A photo's row, and since when it is known to be there; of a missing one also when a scan last saw it."""
 
     key: UUID
     directory: str
@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """`old` lies where `new` was found, and lay at `stops` in between; with `only_bare` only if nobody gave `new` anything."""
+    """`old` is where `new` was found, and was at `stops` in between; with `only_bare` only if nobody gave `new` anything."""
 
     old: UUID
     new: UUID
@@ -58,7 +58,7 @@ def pairs(olds: Sequence[Place], news: Sequence[Place], started_at: datetime, *,
     """Return the moves of missing photos to places with the same content, each to one.
 
     The photo that is known longest comes first, those in the trash last; the place found last comes first, one with the
-    photo's own name before others. Missing ones that were first seen after a photo had left are where it lay in between.
+    photo's own name before others. Missing ones that were first seen after a photo had left are where it was in between.
     `is_far` allows older copies, too: in a bucket a rename is a copy, and some time later a deletion.
     """
     waiting = sorted(olds, key=lambda old: (old.is_in_trash, old.added_at, old.path))

@@ -2,7 +2,7 @@
 
 A scan sees `a.jpg` and `b.jpg` change when somebody swapped them, or when a camera began to count anew after its photos
 were filed elsewhere. Each row remembers the photo MD5 that was replaced in it until the digests are known; then it is
-followed to where that content lies now.
+followed to where that content is now.
 """
 
 from collections import defaultdict
@@ -80,7 +80,7 @@ def _new_in(place: Photo) -> dict[str, Any]:
 def follow_replaced(
     library: Library, missing: PhotoQuerySet, added: PhotoQuerySet, started_at: datetime, count: Callable[..., None]
 ) -> int:
-    """Lead photos whose content was replaced, and missing ones, to where their content lies now.
+    """Lead photos whose content was replaced, and missing ones, to where their content is now.
 
     `count` is called in the transaction of each chain of moves, with what it did. Returns how many chains were left to the
     next scan, because a writer has one of their files in hand.
@@ -240,7 +240,7 @@ def _shift(library: Library, keys: list[UUID], is_ring: bool, started_at: dateti
             counts["moved_added"] = int(last.added_at == started_at)
             last.delete()
             HashCache.objects.filter(library_id=first.library_id, path=first.path).delete()
-        else:  # new here, and so is what lies in the first one's place now
+        else:  # new here, and so is what is in the first one's place now
             last.rating_held = last.taken_held = False
             own[last.pk] = _new_in(first)
             if last.added_at == started_at:

@@ -1,6 +1,6 @@
 """What people gave to one photo at two places: the later wish counts, by kind (stars, date, favourite) and by person.
 
-A photo that lies elsewhere has two rows until a scan finds that out: the one that waits for its file, and the one of the
+A photo that is elsewhere has two rows until a scan finds that out: the one that waits for its file, and the one of the
 file. People may give stars, dates and favourites to either. The file's own word counts where nobody gave anything.
 """
 
@@ -144,7 +144,7 @@ class Wishes:
         return is_read and self._wanted_at(FileWrite.Kind.RATING, new) is not None
 
     def _left_its_stars_behind(self, library: Library, new: Photo, old: Photo) -> bool:
-        """True if the stars lay in an XMP file, as a person wanted them, and the photo was moved without it.
+        """True if the stars were in an XMP file, as a person wanted them, and the photo was moved without it.
 
         The photo's own stars, under those of the XMP file, count only if somebody else gave it others when it was moved.
         """

@@ -1,6 +1,6 @@
 """What happens when people leave: members who lose their rights, and users who are deleted.
 
-What they were told is done goes on in the name of the library's owner, who is told of it by an operation that says how much.
+What they were told is done continues in the name of the library's owner, who is told of it by an operation that says how much.
 """
 
 import os
@@ -53,7 +53,7 @@ def run_taken_over(run: Run) -> dict[str, Any]:
 
 @receiver(user_is_leaving, dispatch_uid="forget libraries")
 def leave(sender: Any, user: User, **_: Any) -> None:
-    """Forget the libraries of a user who is deleted, and let what others rely on go on in their owners' names."""
+    """Forget the libraries of a user who is deleted, and let what others rely on continue in their owners' names."""
     for library in Library.objects.filter(owner=user):
         forget_library(library)  # by a few statements; the ORM's own cascade would load every photo of a million first
     begun_in = set(Operation.objects.filter(owner=user).values_list("params__library", flat=True))

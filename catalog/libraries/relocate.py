@@ -1,4 +1,4 @@
-"""Say where a library's folder lies now: after a remount, a new disk, a renamed share. Photos, stars and history stay."""
+"""Say where a library's folder is now: after a remount, a new disk, a renamed share. Photos, stars and history stay."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ LEAST_FOUND = 0.5
 
 
 def relocate(library: Library, user: User, folder: str) -> Library:
-    """Let the library lie in `folder` from now on, and have it scanned for `user`. Returns it as it is then.
+    """Let the library be in `folder` from now on, and have it scanned for `user`. Returns it as it is then.
 
     The folder must show that it is the one: by the catalog that Photolala left in it, or by at least half of a sample of
     the known files. Raises LibraryRefused with a sentence; then nothing was changed.

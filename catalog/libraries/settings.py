@@ -18,7 +18,7 @@ SETTINGS = (
     "trash_days",
     "is_watched",
 )
-"""The fields that their owner may change; where a library lies is `relocate`, who has it `transfer`."""
+"""The fields that their owner may change; `relocate` says where a library is, `transfer` whose it is."""
 _CANNOT_WATCH = "Only folders of the server can be watched; set scan_every_hours instead. Nothing was changed."
 _CANNOT_WRITE = (
     "Stars of photos in buckets and on phones stay in Photolala's database: their files cannot be written. Nothing was "

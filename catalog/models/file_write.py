@@ -22,7 +22,7 @@ class FileWrite(models.Model):
         pending, failed ──> superseded (something else was wanted meanwhile)
 
     `new_md5` is in the row before the file takes its place, `xmp_new_md5` before the XMP file beside it does, so that
-    whoever finds them after a crash can tell which version lies there. While the intent is open and `new_md5` is empty,
+    whoever finds them after a crash can tell which version is there. While the intent is open and `new_md5` is empty,
     `way_back` leads from the version `old_md5`, which this intent wrote before something else was wanted.
     """
 

@@ -116,12 +116,12 @@ class ImportItem(models.Model):
 
     @property
     def path(self) -> str:
-        """Where it lies in the source."""
+        """Where it is in the source."""
         return join_path(self.directory, self.filename)
 
     @property
     def target(self) -> str:
-        """Where it lies, or is to lie, in the library; "" while that is not known."""
+        """Where it is, or is to be, in the library; "" while that is not known."""
         if not self.target_filename:
             return ""
         return join_path(self.target_directory, self.target_filename)
@@ -130,7 +130,7 @@ class ImportItem(models.Model):
 class Upload(models.Model):
     """A file that somebody sends in pieces (tus 1.0); the size of its staged file is how far it has come.
 
-    What lies beyond `unchecked_from` is a piece whose checksum was not compared yet: it does not count.
+    What is beyond `unchecked_from` is a piece whose checksum was not compared yet: it does not count.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

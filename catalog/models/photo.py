@@ -64,12 +64,12 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         return self.filter(state_in("broken", "damaged", "missing"))
 
     def gone(self) -> Self:
-        """Those that are missing and do not lie in the trash."""
+        """Those that are missing and are not in the trash."""
         return self.filter(state=Photo.State.MISSING, trash_item=None)
 
 
 class Photo(models.Model):
-    """A photo or video. Its id outlives moves and edits; its path is where it lies now, relative to the root."""
+    """A photo or video. Its id outlives moves and edits; its path is where it is now, relative to the root."""
 
     class State(models.TextChoices):
         """How far it is known, and whether it can be shown."""
@@ -246,7 +246,7 @@ class Photo(models.Model):
 
     @property
     def path(self) -> str:
-        """Where it lies, relative to the root, in escaped form."""
+        """Where it is, relative to the root, in escaped form."""
         return join_path(self.directory, self.filename)
 
     @property

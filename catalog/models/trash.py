@@ -1,4 +1,4 @@
-"""TrashItem: a photo that somebody deleted, and where its file lies until the trash is emptied."""
+"""TrashItem: a photo that somebody deleted, and where its file is until the trash is emptied."""
 
 import uuid
 from typing import Self
@@ -87,5 +87,5 @@ class TrashItem(models.Model):
 
     @property
     def path(self) -> str:
-        """Where the photo lay, relative to the root, in escaped form."""
+        """Where the photo was, relative to the root, in escaped form."""
         return join_path(self.directory, self.filename)

@@ -1,4 +1,4 @@
-"""The facts of a library: where it lies, what is in it, and the history of its catalog snapshots."""
+"""The facts of a library: where it is, what is in it, and the history of its catalog snapshots."""
 
 import uuid
 from typing import Any

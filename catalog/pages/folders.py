@@ -1,4 +1,4 @@
-"""The folders of a library, as they lie in its root: subfolders with counts, and what is in one, broken files too."""
+"""The folders of a library, as they are in its root: subfolders with counts, and what is in one, broken files too."""
 
 import uuid
 

@@ -131,7 +131,7 @@ def drop_member(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def move(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Say where the library's folder lies now, and scan it."""
+    """Say where the library's folder is now, and scan it."""
     frame = owned_frame(request, library_id, "settings")
     folder = request.POST.get("folder", "")
     try:

@@ -133,7 +133,7 @@ def opened_photo(photo: Any) -> dict[str, Any]:
 
 
 def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
-    """Return the filters and the address of the timeline that an opened photo lies before."""
+    """Return the filters and the address of the timeline that an opened photo is before."""
     if request.GET.get("favourite") == "true":
         return {"favourite": "true"}, reverse("catalog:favourites")
     filters = PhotoFilters.from_query(request.GET)

@@ -39,7 +39,7 @@ FIELDS = (
 @require_GET
 @say_problems
 def show_trash(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Show one page of what lies in the trash."""
+    """Show one page of what is in the trash."""
     frame = _frame(request, library_id)
     items = TrashItem.objects.deleted().filter(library=frame["library"])
     page = paginate(items.values(*FIELDS), ORDER, {"limit": "100", "cursor": request.GET.get("cursor", "")})
@@ -81,7 +81,7 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 @login_required
 @require_POST
 def empty(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Start deleting for good, if as much lies there as the owner was shown, and the box was ticked."""
+    """Start deleting for good, if as much is there as the owner was shown, and the box was ticked."""
     library = owned_frame(request, library_id, "trash")["library"]
     count = request.POST.get("count", "")
     try:

@@ -80,7 +80,7 @@ def require_bucket(root: BucketRoot) -> None:
 
 
 def cache_root() -> BucketRoot | None:
-    """Return where in a bucket the cache lies; None if it is a folder."""
+    """Return where in a bucket the cache is; None if it is a folder."""
     return parse_uri(settings.CACHE_LOCATION) if settings.CACHE_LOCATION.startswith(SCHEME) else None
 
 

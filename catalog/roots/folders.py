@@ -58,7 +58,7 @@ class FolderChoice:
 
 @dataclass(frozen=True)
 class FolderChoices:
-    """What the chooser shows: the open folder ("" for the list of roots), the way to it, and what lies in it."""
+    """What the chooser shows: the open folder ("" for the list of roots), the way to it, and what is in it."""
 
     folder: str
     crumbs: list[FolderChoice] = field(default_factory=list)
@@ -68,7 +68,7 @@ class FolderChoices:
 
 
 def folder_choices(user: User, folder: str | None) -> FolderChoices:
-    """Return the folders that `user` may choose from: the roots, or what lies in `folder`. Raises LibraryRefused.
+    """Return the folders that `user` may choose from: the roots, or what is in `folder`. Raises LibraryRefused.
 
     Hidden folders, links, and the libraries of others are not among them.
     """

@@ -32,7 +32,7 @@ def require_root(library: Library, source: Source, *, may_be_empty: bool = False
 
 
 def is_empty(directory: Directory) -> bool:
-    """True if nothing at all lies in a folder."""
+    """True if nothing at all is in a folder."""
     return not (directory.files or directory.folders or directory.hidden_count or directory.link_count)
 
 

@@ -1,4 +1,4 @@
-"""Where a library's snapshots lie: in its root, and mirrored in the cache (a folder, or an object store)."""
+"""Where a library's snapshots are: in its root, and mirrored in the cache (a folder, or an object store)."""
 
 import errno
 import os

@@ -35,7 +35,7 @@ _MOST_ASKED = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A folder in the trash that no row knows, by its name there, and what lies in it."""
+    """A folder in the trash that no row knows, by its name there, and what is in it."""
 
     folder: str
     names: tuple[str, ...]

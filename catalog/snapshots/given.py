@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 PREFIX = "00000000"
 END = "00000001"
-"""All keys of marks lie from PREFIX to below this."""
+"""All keys of marks are from PREFIX to below this."""
 _LIBRARY_KEY = "0" * 32
 _MOST_STARS = 5
 

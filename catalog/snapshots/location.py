@@ -115,7 +115,7 @@ class FolderLocation:
         fsync_directory(self._folder)
 
     def path(self, name: str) -> bytes:
-        """Return where a file of that name lies. Raises ValueError for names that are none of a snapshot or pointer."""
+        """Return where a file of that name is. Raises ValueError for names that are none of a snapshot or pointer."""
         if not name.startswith(PREFIX) or "/" in name or "\x00" in name:
             raise ValueError(f"{name!r} is not the name of a snapshot or pointer.")
         self._require_real()

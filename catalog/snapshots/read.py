@@ -119,7 +119,7 @@ def open_snapshot(path: str | PathLike[str], expected_md5: str) -> Snapshot:
 
     Nothing in the file is run: it is opened read-only and immutable, with a schema that is not trusted, and refused if
     it holds triggers, views, indexes or other columns. No one must write to the file meanwhile: give a copy of one that
-    lies where others may write. Raises SnapshotBroken, SnapshotTooNew, or OSError if it cannot be read at all.
+    is where others may write. Raises SnapshotBroken, SnapshotTooNew, or OSError if it cannot be read at all.
     """
     if file_md5(path) != expected_md5:
         raise SnapshotBroken(f"The snapshot {expected_md5} is damaged: its bytes no longer have the MD5 of its name.")

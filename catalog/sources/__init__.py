@@ -1,1 +1,1 @@
-"""Where photos lie: a local folder, a share, a bucket. No Django in here."""
+"""Where photos are: a local folder, a share, a bucket. No Django in here."""

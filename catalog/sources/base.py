@@ -57,7 +57,7 @@ class Directory:
 
 
 class Source(Protocol):
-    """Where a library's photos lie. Paths are relative to the root and in the text form of `photolala.lib.paths`."""
+    """Where a library's photos are. Paths are relative to the root and in the text form of `photolala.lib.paths`."""
 
     @property
     def uri(self) -> str:

@@ -1,6 +1,6 @@
 """The folder at the top of a library or destination, held open while something is written below it.
 
-A path may lead elsewhere from one moment to the next: a disk is unplugged, and below the bare mount point lies the system's
+A path may lead elsewhere from one moment to the next: a disk is unplugged, and below the bare mount point is the system's
 own disk. What goes through the held descriptor lands on the disk that was there at the beginning, or nowhere; `verify` then
 tells whether the path still leads there, before anything is acknowledged.
 """

@@ -86,7 +86,7 @@ class LocalSource:
     def walk(self) -> Iterator[Directory]:
         """Yield every folder, parents first and siblings by name; each is read when its turn comes, no file is opened.
 
-        A folder that cannot be read comes with a problem and `is_complete=False`, and the walk goes on. Raises
+        A folder that cannot be read comes with a problem and `is_complete=False`, and the walk continues. Raises
         SourceUnavailable if that is the root, and OSError if this process may open no more files.
         """
         self._handles.forget()
@@ -229,7 +229,7 @@ class LocalSource:
 
 
 def _sort_other(entry: os.DirEntry[str], directory: Directory, subfolders: list[tuple[str, bytes]]) -> None:
-    """Handle a visible name that is no regular file: a folder to go on with, a link to count, the rest to report."""
+    """Handle a visible name that is no regular file: a folder to continue with, a link to count, the rest to report."""
     name, raw = entry.name, os.fsencode(entry.name)
     text = escape_path(raw)
     try:

@@ -105,7 +105,7 @@ def move_between(from_folder: int, name: bytes, to_folder: int, new_name: bytes,
     """Rename a file from one open folder into another of the same file system, never over another one.
 
     With `is_lasting=False` it is for the caller to bring both folders to the disk, once for many. Raises FileExistsError,
-    FileNotFoundError or another OSError; the file then lies where it lay, unless `is_lasting` and only the disk's word failed.
+    FileNotFoundError or another OSError; the file then is where it was, unless `is_lasting` and only the disk's word failed.
     """
     rename_to_free_name(from_folder, name, to_folder, new_name)
     for folder in (to_folder, from_folder) if is_lasting else ():

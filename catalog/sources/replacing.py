@@ -4,7 +4,7 @@ The new version is made beside the old one under a hidden name, takes over its m
 with it in one step. Only then is the old one looked at again: if another program changed it meanwhile, the exchange is
 taken back, and nothing has happened.
 
-Every step that changes what lies in a place starts from a hidden name that says which claim made it. Who takes work over
+Every step that changes what is in a place starts from a hidden name that says which claim made it. Who takes work over
 renames the hidden versions of earlier claims first (`take_aside`): a writer that was only slow then finds nothing to put
 into the place any more, and changes nothing.
 """
@@ -33,7 +33,7 @@ class FileBusy(OSError):
 
 
 class HasOtherNames(OSError):
-    """The file has other hard links, which would go on showing the old version."""
+    """The file has other hard links, which would continue showing the old version."""
 
 
 class Replacement:
@@ -56,7 +56,7 @@ class Replacement:
         self._swapped = False
         self._is_in_place = False
         self._new: os.stat_result | None = None
-        self._holds_foreign = False  # under the hidden name lies another program's version
+        self._holds_foreign = False  # under the hidden name is another program's version
         self._original = -1
         try:
             self._original = os.open(
@@ -153,7 +153,7 @@ class Replacement:
 
     @property
     def is_in_place(self) -> bool:
-        """True while the new version lies in the place of the old one, as far as this object did that."""
+        """True while the new version is in the place of the old one, as far as this object did that."""
         return self._is_in_place
 
     def swap(self) -> None:
@@ -220,14 +220,14 @@ class Replacement:
         fsync_directory(f"/proc/self/fd/{self._folder}")
 
     def close(self) -> None:
-        """Close everything, and remove what lies under the hidden name, unless it is another program's."""
+        """Close everything, and remove what is under the hidden name, unless it is another program's."""
         if self._folder >= 0 and self._original >= 0 and not self._holds_foreign:
             with suppress(OSError):
                 remove_hidden(self._folder, self._hidden)
         self.leave()
 
     def leave(self) -> None:
-        """Close everything and change nothing: what lies under the hidden name is for whoever has the claim by now."""
+        """Close everything and change nothing: what is under the hidden name is for whoever has the claim by now."""
         for descriptor in (self._original, self._folder):
             if descriptor >= 0:
                 os.close(descriptor)

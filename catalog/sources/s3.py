@@ -112,8 +112,8 @@ class S3Source:
     def open(self, path: str, *, expected: tuple[int, int] | None = None) -> int:
         """Return a read-only descriptor of a private copy of the object, for the caller to close; one GET if all goes well.
 
-        A copy of more than 64 MiB lies in an unlinked file, a smaller one in memory. Its size and modification time are
-        those that the listing gives. A broken transfer goes on where it stopped; one that brings other bytes than those of
+        A copy of more than 64 MiB is in an unlinked file, a smaller one in memory. Its size and modification time are
+        those that the listing gives. A broken transfer continues where it stopped; one that brings other bytes than those of
         which the ETag tells the MD5 begins anew. Raises FileChanged if the object is not
         `expected` (size in bytes, mtime in ns) or is replaced meanwhile, FileNotFoundError, PermissionError or another
         OSError, and ValueError for a path out of the root.

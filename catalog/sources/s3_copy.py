@@ -80,7 +80,7 @@ class LocalCopy:
 
 
 class Transfer:
-    """One object on its way; `run` may be called again after it failed, and goes on where it stopped.
+    """One object on its way; `run` may be called again after it failed, and continues where it stopped.
 
     `check` gets the version as soon as it is known, and raises if it is not the wanted one. `limit_bytes` asks for the
     first bytes only. A whole object whose ETag is its MD5 is compared with it: other bytes are a broken stream.

@@ -25,7 +25,7 @@ Wanted = Callable[[str], bool]
 
 
 class BucketRoot(NamedTuple):
-    """A bucket and the prefix below which a library lies: "" for the whole bucket, else without a "/" at its ends."""
+    """A bucket and the prefix below which a library is: "" for the whole bucket, else without a "/" at its ends."""
 
     bucket: str
     prefix: str
@@ -41,7 +41,7 @@ class BucketRoot(NamedTuple):
         return f"{self.prefix}/" if self.prefix else ""
 
     def is_within(self, other: "BucketRoot") -> bool:
-        """Return whether this root is `other` or lies below it."""
+        """Return whether this root is `other` or is below it."""
         return self.bucket == other.bucket and self.key_prefix.startswith(other.key_prefix)
 
 
@@ -181,9 +181,9 @@ class FolderListing:
 
 
 class KeyTree:
-    """Derives folders from ascending keys, holding those alone that lie on the way to the latest key.
+    """Derives folders from ascending keys, holding those alone that are on the way to the latest key.
 
-    All keys of a folder stand together, so it is finished with the first key that lies elsewhere: children come before
+    All keys of a folder stand together, so it is finished with the first key that is elsewhere: children come before
     their parents. (The order is that of the bytes: "a b/" and "a.jpg" come before "a/".)
     """
 
@@ -212,7 +212,7 @@ class KeyTree:
         return self._leave(0) + [self._open[0].finish()]
 
     def jump_after(self, key: str) -> str:
-        """Return the key after which the listing may go on, if `key` lies in a folder that is left out; else ""."""
+        """Return the key after which the listing may continue, if `key` is in a folder that is left out; else ""."""
         return self._skipped + _LAST_CHARACTER if self._skipped and key.startswith(self._skipped) else ""
 
     def _go_to(self, prefix: str) -> list[Directory]:

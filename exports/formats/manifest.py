@@ -97,7 +97,7 @@ def _files(entries: list[dict[str, Any]]) -> Iterator[ManifestFile]:
 
 
 def check_export_path(path: str) -> str:
-    """Return `path` if it lies inside an export folder, whatever it is joined to; InvalidManifest if it may not."""
+    """Return `path` if it is inside an export folder, whatever it is joined to; InvalidManifest if it may not."""
     parts = path.split("/")
     if not path or "\0" in path or PurePosixPath(path).is_absolute() or any(part in ("", ".", "..") for part in parts):
         raise InvalidManifest(f"{path[:200]!r} is not a path inside an export folder.")

@@ -107,7 +107,7 @@ class ExportSink:
     def add_media(self, path: str, chunks: Iterable[bytes]) -> ManifestFile:
         """Write the media file `media/<path>`; FileExistsError if the export has one of that name.
 
-        An error while it is read or written removes that one file, so that the caller may note it as missing and go on.
+        An error while it is read or written removes that one file, so that the caller may note it as missing and continue.
         """
         target = self.folder / "media" / check_export_path(path)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class ChangedFile(OSError):
 
 @dataclass(frozen=True, slots=True)
 class ZipEntry:
-    """One file: its name in the archive, where its bytes lie, how many there are, and their CRC-32."""
+    """One file: its name in the archive, where its bytes are, how many there are, and their CRC-32."""
 
     name: str
     source: Path

@@ -28,7 +28,7 @@ class CopyFailed(OSError):
 
 
 class NameTaken(CopyFailed):
-    """A file of that name lies in the folder already; it was not touched."""
+    """A file of that name is in the folder already; it was not touched."""
 
 
 @dataclass(frozen=True, slots=True)

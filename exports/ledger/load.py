@@ -36,7 +36,7 @@ class LoadReport:
 
 @dataclass(slots=True)
 class LoadedLedger:
-    """The state, and what is needed to go on writing."""
+    """The state, and what is needed to continue writing."""
 
     state: LedgerState
     snapshot: SnapshotContent
@@ -49,7 +49,7 @@ def load_ledger(directory: Path) -> LoadedLedger:
     """Read snapshot and log in `directory` (which may be empty or missing). Changes nothing.
 
     Damage is reported, logged and passed over. LedgerFailed if the disk refuses to give a file that is there: that is
-    no reason to go on as if it were empty.
+    no reason to continue as if it were empty.
     """
     try:
         snapshot = read_snapshot(directory / SNAPSHOT_NAME)

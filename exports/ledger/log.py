@@ -27,7 +27,7 @@ class BadLine:
 class LogContent:
     """What a log holds: its mutations in order, the bad lines among them, and what to do about its end.
 
-    `size_bytes` is the end of the last good line; beyond it lie `torn_bytes` of an append that never finished.
+    `size_bytes` is the end of the last good line; beyond it are `torn_bytes` of an append that never finished.
     `lacks_newline`: the last line is good but its newline is missing.
     """
 
@@ -125,7 +125,7 @@ class AppendLog:
         os.fsync(self._descriptor)
 
     def start_anew(self, aside: Path) -> None:
-        """Keep the log, bad lines and all, as `aside` and go on with an empty one; same rule as for `clear`."""
+        """Keep the log, bad lines and all, as `aside` and continue with an empty one; same rule as for `clear`."""
         os.rename(self.path, aside)
         fresh = os.open(self.path, _FLAGS | os.O_EXCL, 0o644)
         self.close()

@@ -100,7 +100,7 @@ class DestinationFolder:
         self.descriptor = inner
 
     def names(self) -> list[str]:
-        """Return the names of all that lies in the folder."""
+        """Return the names of all that is in the folder."""
         return os.listdir(self.descriptor)
 
     def sync(self) -> None:

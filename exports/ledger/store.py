@@ -112,7 +112,7 @@ class Ledger:
     def mark_exported(
         self, asset_id: str, place: Place, filename: str, export_date: datetime | None = None
     ) -> ExportRecord:
-        """Record that the asset lies in `place` as `filename` since `export_date` (now); an error is forgotten."""
+        """Record that the asset is in `place` as `filename` since `export_date` (now); an error is forgotten."""
         return self._mark(asset_id, place, RecordStatus.DONE, filename, None, export_date)
 
     def mark_failed(self, asset_id: str, error: str, place: Place | None = None) -> ExportRecord:

@@ -44,7 +44,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def show(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
-    """Show what lies in the destination, month by month."""
+    """Show what is in the destination, month by month."""
     return _page(request, _destination(request, destination_id))
 
 

@@ -30,7 +30,7 @@ class LibraryResult(serializers.Serializer[Any]):
 
 
 class ProblemsResult(LibraryResult):
-    """Of work that goes on after problems with single files; the first of them are listed."""
+    """Of work that continues after problems with single files; the first of them are listed."""
 
     problem_count = _count()
     problems = FileProblem(many=True, required=False)

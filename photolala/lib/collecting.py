@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_cycles_expected() -> Iterator[None]:
-    """Stop the search for cycles, for the whole process, until the end of the block; then it goes on if it did before.
+    """Stop the search for cycles, for the whole process, until the end of the block; then it continues if it did before.
 
     What is freed by its count is freed as ever. The block must keep its own memory in bounds.
     """

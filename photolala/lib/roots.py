@@ -61,5 +61,5 @@ def allowed_buckets(patterns: list[str], username: str) -> list[str]:
 
 
 def is_within(path: Path, folder: Path) -> bool:
-    """True if `path` is `folder` or lies below it (both real paths)."""
+    """True if `path` is `folder` or is below it (both real paths)."""
     return path == folder or folder in path.parents

@@ -10,7 +10,7 @@ def secret_key_in(folder: Path) -> str:
     """Return the key kept in `folder`/secret_key (mode 0600); folder and key are made if absent. Raises OSError."""
     path = folder / "secret_key"
     if not path.exists():
-        # The database with its password hashes will lie beside it: nobody else's business on a shared machine.
+        # The database with its password hashes will be beside it: nobody else's business on a shared machine.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
     return path.read_text().strip()

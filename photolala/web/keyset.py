@@ -118,7 +118,7 @@ def _from_json(model: type[Model], name: str, value: Any) -> Any:
         moment = parse_datetime(value)
         if moment is None or moment.tzinfo is None:
             raise ValueError
-        return moment.astimezone(UTC)  # OverflowError for what lies before the year 1 or after 9999 there
+        return moment.astimezone(UTC)  # OverflowError for what is before the year 1 or after 9999 there
     if kind == "UUIDField":
         if not isinstance(value, str):
             raise ValueError

@@ -311,7 +311,7 @@ class Receiver:
             while block is not None:
                 sending = asyncio.ensure_future(send({"type": "http.response.body", "body": block, "more_body": True}))
                 await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():  # else a server would go on taking blocks for nobody
+                if gone.done():  # else a server would continue taking blocks for nobody
                     sending.cancel()
                     return
                 await sending

@@ -201,7 +201,7 @@ def test_forgetting_needs_the_name_and_never_touches_a_photo(cast, alice):
     assert "Nothing was forgotten" in response.content.decode()
     assert Photo.objects.count() == 1
     page = alice.post(f"{base(cast)}/forget/", {"name": "Holidays"}, follow=True).content.decode()
-    assert "lie untouched in" in page
+    assert "are untouched in" in page
     assert not Library.objects.exists()
     assert file.read_bytes() == before
 

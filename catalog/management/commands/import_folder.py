@@ -1,4 +1,4 @@
-"""`import_folder`: copy what lies in a folder into a library, in the foreground, without a worker."""
+"""`import_folder`: copy what is in a folder into a library, in the foreground, without a worker."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from operations.running import AlreadyActive, start
 
 
 class Command(BaseCommand):
-    """Copies each file once, into the folder of its date. Killed at any point, run it again: it goes on."""
+    """Copies each file once, into the folder of its date. Killed at any point, run it again: it continues."""
 
     help = __doc__
 
@@ -60,7 +60,7 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def _begin_or_go_on(library: Library, user: User, folder: str, layout: str) -> None:
-    """Make an import of the folder, unless one that was interrupted waits to go on."""
+    """Make an import of the folder, unless one that was interrupted waits to continue."""
     for waiting in Import.objects.filter(library=library, user=user, kind="folder", finished_at=None, error=""):
         if waiting.source.rstrip("/") == folder.rstrip("/"):
             return

@@ -132,7 +132,7 @@ class Command(BaseCommand):
             ) from None
 
     def open_root(self, photos: Path | None) -> dict[str, str]:
-        """Add the folder to PHOTOLALA_ROOTS, so that it and what lies below can become libraries."""
+        """Add the folder to PHOTOLALA_ROOTS, so that it and what is below can become libraries."""
         roots = list(settings.PHOTO_ROOTS)
         if photos and str(photos) not in roots:
             settings.PHOTO_ROOTS = [*roots, str(photos)]

@@ -15,7 +15,7 @@ from .export import check_output, find_library
 
 
 class Command(BaseCommand):
-    """Copies what the folder lacks, each original once. Killed at any point, run it again: it goes on."""
+    """Copies what the folder lacks, each original once. Killed at any point, run it again: it continues."""
 
     help = __doc__
 

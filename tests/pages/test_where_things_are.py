@@ -19,5 +19,5 @@ pytestmark = pytest.mark.django_db
 def test_the_owner_is_told(cast, alice, bob, ratings, words):
     Library.objects.filter(pk=cast.library.pk).update(ratings=ratings)
     page = alice.get(f"{base(cast)}/about/").content.decode()
-    assert words in page and "what lies in the trash are in Photolala’s database alone" in page
+    assert words in page and "what is in the trash are in Photolala’s database alone" in page
     assert words not in bob.get(f"{base(cast)}/about/").content.decode()
