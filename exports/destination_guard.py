@@ -46,7 +46,7 @@ class DestinationGuard:
     def _unplugged(self) -> OperationFailed:
         return OperationFailed(
             f"The destination {self._destination.folder} cannot be reached any more, or a link is in its place. Is its disk "
-            "mounted? What was exported is recorded there; connect it and try again: the export goes on from where it stood.",
+            "mounted? What was exported is recorded there; connect it and try again: the export continues where it stopped.",
             "destination",
         )
 

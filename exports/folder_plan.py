@@ -56,7 +56,7 @@ class Item:
     folder: OpenFolder
     name: str
     is_copied: bool = False
-    """Its bytes lie there already: a killed run had copied them, or the records were lost."""
+    """Its bytes are there already: a killed run had copied them, or the records were lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Planner:
     def _is_up_to_date(self, record: ExportRecord, place: Place, original: Original) -> bool:
         """Tell whether the photo was exported as it is now, under the month it has now, and the file is still there.
 
-        A new template moves nothing that lies there; a new date exports the photo to its new month, and the old copy stays.
+        A new template moves nothing that is there; a new date exports the photo to its new month, and the old copy stays.
         """
         if record.status is not RecordStatus.DONE or not record.filename:
             return False
@@ -140,7 +140,7 @@ class Planner:
 def _choose_name(
     folder: OpenFolder, known: ExportRecord | None, place: Place, filename: str, original: Original
 ) -> tuple[str, bool]:
-    """Return the name for a photo in `folder`, and whether its bytes lie there already under that name.
+    """Return the name for a photo in `folder`, and whether its bytes are there already under that name.
 
     A name that its record has is its own, so that a run after a kill gives the names that an undisturbed one gives.
     """

@@ -20,7 +20,7 @@ _TEXTS = ("error", "error_detail", "result")
 
 
 class OperationFailed(Exception):
-    """The work cannot go on; the text is a sentence for people, `code` says to programs what is needed."""
+    """The work cannot continue; the text is a sentence for people, `code` says to programs what is needed."""
 
     def __init__(self, sentence: str, code: str = "failed", **result: Any) -> None:
         super().__init__(sentence)
@@ -33,11 +33,11 @@ class Cancelled(Exception):
 
 
 class Interrupted(Exception):
-    """The worker is shutting down; the operation goes on later."""
+    """The worker is shutting down; the operation continues later."""
 
 
 class GaveWay(Interrupted):
-    """Other work has waited for long enough; the operation is pending, and goes on when it is its turn again."""
+    """Other work has waited for long enough; the operation is pending, and continues when it is its turn again."""
 
 
 class LeaseLost(Exception):
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def owner(self) -> Any:
-        """Whose it is now: what a person who left had begun goes on in another's name. Raises LeaseLost if it is gone."""
+        """Whose it is now: what a person who left had begun continues in another's name. Raises LeaseLost if it is gone."""
         operation = Operation.objects.select_related("owner").filter(pk=self.operation.pk).first()
         if operation is None:
             raise LeaseLost

@@ -18,14 +18,14 @@ _MOST_NUMBERED = 10
 
 
 def place_of(photo: Photo) -> Place:
-    """Return what tells where a photo lies, of one that is not in the trash."""
+    """Return what tells where a photo is, of one that is not in the trash."""
     return Place(
         photo.pk, photo.directory, photo.filename, photo.added_at, photo.seen_at, photo.missing_since, is_in_trash=False
     )
 
 
 def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set[str]) -> bool:
-    """True unless `new` was another photo, or lay elsewhere, when it was first seen: its id tells (formats.md, 1).
+    """True unless `new` was another photo, or was elsewhere, when it was first seen: its id tells (formats.md, 1).
 
     `written` are the fast photo keys of versions that were written into their files.
     """

@@ -61,7 +61,7 @@ def hidden_versions(folder_fd: int, token_start: str) -> list[bytes]:
 def take_aside(folder_fd: int, family: str, claim: int) -> list[bytes]:
     """Rename what earlier claims of the `family` left under hidden names, so that their writers cannot use it any more.
 
-    Tokens are `family` and the number of the claim. Returns all hidden names of the claim `claim` then, sorted: what lies in
+    Tokens are `family` and the number of the claim. Returns all hidden names of the claim `claim` then, sorted: what is in
     the files' places is decided from then on by that claim alone. Raises OSError.
     """
     start = f"{PREFIX}{family}".encode("ascii")
@@ -97,7 +97,7 @@ def open_hidden(folder_fd: int, hidden: bytes) -> int:
 
 
 def exchange_with_hidden(folder_fd: int, hidden: bytes, name: bytes) -> None:
-    """Put a hidden version into its place and what lies there under the hidden name. Raises OSError."""
+    """Put a hidden version into its place and what is there under the hidden name. Raises OSError."""
     if not renaming.exchange(folder_fd, hidden, name):
         raise OSError(errno.ENOTSUP, "Names cannot be exchanged on this file system", name)
     fsync_directory(f"/proc/self/fd/{folder_fd}")

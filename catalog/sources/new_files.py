@@ -9,7 +9,7 @@ from photolala.lib.files import fsync_directory
 
 
 class NewFile:
-    """A file that is to appear in the open folder `folder_fd` as `name`, whole; until `swap` it lies under a hidden name.
+    """A file that is to appear in the open folder `folder_fd` as `name`, whole; until `swap` it is under a hidden name.
 
     What a Replacement is for a file that is there.
     """
@@ -48,7 +48,7 @@ class NewFile:
         """Do nothing: another program may have the file by now, and it says what was wanted."""
 
     def close(self) -> None:
-        """Close everything, and remove what still lies under the hidden name."""
+        """Close everything, and remove what still is under the hidden name."""
         if self._folder >= 0:
             with suppress(OSError):
                 remove_hidden(self._folder, self._hidden)
