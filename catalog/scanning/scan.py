@@ -195,7 +195,7 @@ class Scan:
         ended: dict[str, Any] = {"scanned_at": now}
         if self._walk.verifies_heads:
             ended["verified_at"] = self.started_at
-        if self._walk.saw_everything:
+        if self._walk.saw_everything and self._survey.marked_all:
             ended["walked_at"] = self.started_at
         if postponed:
             ended["scan_wanted_at"] = now

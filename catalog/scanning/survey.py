@@ -49,6 +49,8 @@ class Survey:
         self._walk = walk
         self._started_at: datetime = run.operation.created_at
         self._seen_at = seen_at
+        self.marked_all = True
+        """False if something that is gone was left to the next scan: this one has not seen it, nor marked it."""
 
     def run(self, pool: DecoderPool) -> None:
         """Read the heads and write their rows, in batches. Raises SourceUnavailable if the source fails, not the files."""
@@ -94,6 +96,8 @@ class Survey:
             if 0 < len(plan.gone) <= gone_in_walk:
                 mark = entries_known.mark_missing
                 self._mark_gone(partial(mark, self._library, path, plan.gone, self._started_at, self._seen_at))
+            if len(plan.gone) > gone_in_walk or not directory.is_complete:
+                self.marked_all = False
             for names, is_known in ((plan.added, False), (plan.changed, True)):
                 for name in names:
                     head_before = heads.get(name) if name in plan.doubted else None

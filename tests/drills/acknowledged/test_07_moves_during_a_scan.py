@@ -1,6 +1,7 @@
 """Point 7: a file that moves while a scan runs stays the same photo, and what waits for it follows."""
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from catalog.edits.stars import star
 from catalog.models import Alias, Favourite, FileWrite, Library, Photo, TrashItem
 from catalog.scanning.scan import Scan
+from catalog.sources.local import LocalSource
 from operations.control import resume
 from operations.models import Operation, State
 from operations.running import execute
@@ -356,3 +358,41 @@ def test_a_copy_that_was_deleted_is_not_the_photo_that_went_later(library, alice
 def library_counts(library: Library) -> tuple[int, int]:
     library.refresh_from_db()
     return library.photo_count, Photo.objects.filter(library=library, state="missing", trash_item=None).count()
+
+
+def before_the_survey_of(monkeypatch, folder: str, act) -> None:
+    """Do `act` once, when a scan lists `folder` for the second time, after the walk."""
+    list_directory, done = LocalSource.list_directory, []
+
+    def listed(self: LocalSource, path: str):
+        if path == folder and not done:
+            done.append(True)
+            act()
+        return list_directory(self, path)
+
+    monkeypatch.setattr(LocalSource, "list_directory", listed)
+
+
+@pytest.mark.parametrize("trouble", ["another one leaves", "the folder cannot be listed to its end"])
+def test_what_a_scan_left_unmarked_was_not_seen_by_it(alice, bob, tmp_path, monkeypatch, trouble):
+    library = library_of(alice, tmp_path / "photos", editor=bob, photos=9)
+    scan(library)
+    photo, other = at(library, "a/1.jpg"), at(library, "a/2.jpg")
+    moved_while_walking(library, monkeypatch, "a/1.jpg", "z/1.jpg")
+    give(alice, bob, photo, 4, "2020-02-03")
+    with monkeypatch.context() as patch:
+        if trouble == "another one leaves":
+            before_the_survey_of(patch, "a", lambda: move(library, "a/2.jpg", "z/2.jpg"))
+        else:
+            list_directory = LocalSource.list_directory
+            patch.setattr(
+                LocalSource, "list_directory", lambda self, path: replace(list_directory(self, path), is_complete=False)
+            )
+        scan(library)
+    assert at(library, "a/1.jpg").state != "missing"  # more than the root guard had agreed to was gone, or nobody knows
+    scan(library)
+    known = ids(library)
+    assert known["z/1.jpg"] == str(photo.pk)
+    assert known["z/2.jpg" if trouble == "another one leaves" else "a/2.jpg"] == str(other.pk)
+    write_all(library)
+    assert said(at(library, "z/1.jpg"), bob) == expected(4, "2020-02-03")
