@@ -16,29 +16,33 @@ import asyncio
 import json
 import logging
 import re
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
-from urllib.parse import unquote_to_bytes
+from typing import Any, BinaryIO, cast
 
+from .incoming import (
+    Disconnected,
+    Headers,
+    Incoming,
+    Receive,
+    Refused,
+    Scope,
+    Send,
+    header_of,
+    is_piece,
+    length_of,
+    piece_of,
+)
 from .problem_types import problem_body
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from .wsgi_calls import Answer, WsgiApplication, call_application
 
 logger = logging.getLogger(__name__)
-UPLOAD = re.compile(r"/api/v1/uploads/[0-9a-f-]{36}/?")
 MIB = 1024 * 1024
 
 
@@ -71,62 +75,6 @@ class Bounds:
     """All pieces in memory together; with many files under way each gets a share."""
     checksum_bytes: int = 256 * MIB
     """The largest piece with a checksum."""
-
-
-class Refused(Exception):
-    """The request is answered without Django; the connection is closed after it, for its body was not read."""
-
-    def __init__(self, status: int, sentence: str, code: str, *, retry_seconds: int = 0) -> None:
-        super().__init__(sentence)
-        self.status, self.code, self.retry_seconds = status, code, retry_seconds
-
-
-class Disconnected(Exception):
-    """The client went away before its body was complete."""
-
-
-@dataclass
-class Answer:
-    """What the WSGI application answered: `rest` yields what did not fit into `first`, None if that is all."""
-
-    status: int
-    headers: Headers
-    first: bytes
-    rest: Iterator[bytes] | None
-    close: Callable[[], None]
-
-
-class Chunk(NamedTuple):
-    """A part of a body; `is_last` if it is complete with it, `is_broken` if the client went away."""
-
-    data: bytes
-    is_last: bool
-    is_broken: bool = False
-
-
-class Incoming:
-    """A body on its way. Waiting for a part can end without it: the part then comes with the next call, none is lost."""
-
-    def __init__(self, receive: Receive) -> None:
-        self.receive = receive
-        self._task: asyncio.Future[Message] | None = None
-
-    async def next(self, seconds: float) -> Chunk | None:
-        """Return the next part, None if there is none in time."""
-        if self._task is None:
-            self._task = asyncio.ensure_future(self.receive())
-        done, _ = await asyncio.wait({self._task}, timeout=seconds)
-        if not done:
-            return None
-        message, self._task = self._task.result(), None
-        if message["type"] == "http.disconnect":
-            return Chunk(b"", is_last=False, is_broken=True)
-        return Chunk(message.get("body", b""), not message.get("more_body", False))
-
-    def close(self) -> None:
-        """Wait for nothing any more."""
-        if self._task is not None:
-            self._task.cancel()
 
 
 @dataclass
@@ -173,7 +121,7 @@ class Receiver:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._check_head(scope)
-        length = _length(scope)
+        length = length_of(scope)
         if length == 0:
             await self._answer(scope, receive, BytesIO(), send)
             return
@@ -194,9 +142,9 @@ class Receiver:
             raise Refused(431, "The headers of the request are too long.", "headers_too_large")
 
     async def _serve_body(self, scope: Scope, incoming: Incoming, length: int | None, send: Send) -> None:
-        if _is_piece(scope):
+        if is_piece(scope):
             with self._counted("_uploads", self.bounds.uploads, "files are being sent"):
-                if _header(scope, b"upload-checksum"):
+                if header_of(scope, b"upload-checksum"):
                     limit, idle = self.bounds.checksum_bytes, self.bounds.upload_idle_seconds
                     with await self._whole_body(incoming, length, limit, idle) as body:
                         await self._answer(scope, incoming.receive, body, send)
@@ -254,7 +202,7 @@ class Receiver:
 
     async def _take_pieces(self, scope: Scope, incoming: Incoming, send: Send) -> None:
         """Hand a file's piece on in smaller ones as it arrives; the last of them, or the first that fails, is answered."""
-        offset = _header(scope, b"upload-offset")
+        offset = header_of(scope, b"upload-offset")
         if not re.fullmatch(r"[0-9]{1,15}", offset):  # the application says what is wrong
             await self._answer(scope, incoming.receive, BytesIO(), send, is_unread=True)
             return
@@ -274,7 +222,7 @@ class Receiver:
             if held or answer is None:  # else the end has come alone, and the last piece may have made the file whole
                 if answer is not None:
                     answer.close()
-                answer = await self._in_thread(self._call, _piece(scope, position, held), BytesIO(held))
+                answer = await self._called(piece_of(scope, position, held), BytesIO(held))
             if is_over or answer.status != 204:
                 await self._send_answer(
                     scope, incoming.receive, answer, send, is_unread=chunk is None or not chunk.is_last
@@ -284,13 +232,17 @@ class Receiver:
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
+    async def _called(self, scope: Scope, body: BinaryIO) -> Answer:
+        answer: Answer = await self._in_thread(call_application, self.application, scope, body, self.release)
+        return answer
+
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
     async def _answer(
         self, scope: Scope, receive: Receive, body: BinaryIO, send: Send, *, is_unread: bool = False
     ) -> None:
-        answer = await self._in_thread(self._call, scope, body)
+        answer = await self._called(scope, body)
         await self._send_answer(scope, receive, answer, send, is_unread=is_unread)
 
     async def _send_answer(
@@ -321,34 +273,6 @@ class Receiver:
             gone.cancel()
             await self._in_thread(answer.close)
 
-    def _call(self, scope: Scope, body: BinaryIO) -> Answer:
-        """Let the application answer, in this thread."""
-        begun: dict[str, Any] = {}
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., None]:
-            begun["status"] = int(status.split(" ", 1)[0])
-            begun["headers"] = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            return lambda data: None
-
-        result = self.application(_environ(scope, body), start_response)
-        close = getattr(result, "close", lambda: None)
-        try:
-            blocks, first, is_whole = iter(result), bytearray(), False
-            for block in blocks:
-                first += block
-                if len(first) >= 256 * 1024:
-                    break
-            else:
-                is_whole = True
-        except BaseException:
-            close()
-            raise
-        if is_whole:
-            close()
-            return Answer(begun["status"], begun["headers"], bytes(first), None, lambda: None)
-        self.release()
-        return Answer(begun["status"], begun["headers"], bytes(first), blocks, close)
-
 
 async def _until_gone(receive: Receive) -> None:
     """Return when the client has gone away."""
@@ -362,66 +286,6 @@ def _too_slow() -> Refused:
 
 def _too_large(limit: int) -> Refused:
     return Refused(413, f"A body may hold {limit // MIB} MiB at most. Nothing was changed.", "too_large")
-
-
-def _header(scope: Scope, wanted: bytes) -> str:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
-
-
-def _length(scope: Scope) -> int | None:
-    """Return the length that the body claims, None if it comes in chunks of unknown number."""
-    if _header(scope, b"transfer-encoding"):
-        return None
-    text = _header(scope, b"content-length")
-    if text.isdigit():
-        return int(text[:19])
-    return 0 if scope["http_version"].startswith("1") or scope["method"] in ("GET", "HEAD", "OPTIONS") else None
-
-
-def _is_piece(scope: Scope) -> bool:
-    method = _header(scope, b"x-http-method-override") or scope["method"]
-    return method.upper() == "PATCH" and UPLOAD.fullmatch(scope["path"]) is not None
-
-
-def _piece(scope: Scope, position: int, data: bytearray) -> Scope:
-    """Return the request of a smaller piece that begins at `position` and holds `data`."""
-    changed = (b"upload-offset", b"content-length", b"transfer-encoding")
-    kept = [(name, value) for name, value in scope["headers"] if name not in changed]
-    said = [(b"upload-offset", str(position).encode()), (b"content-length", str(len(data)).encode())]
-    return {**scope, "headers": [*kept, *said]}
-
-
-def _environ(scope: Scope, body: BinaryIO) -> dict[str, Any]:
-    """Return what PEP 3333 wants to know of the request."""
-    raw = scope.get("raw_path")
-    path = unquote_to_bytes(bytes(raw).partition(b"?")[0]) if raw else scope["path"].encode()
-    server = scope.get("server") or ("localhost", 80)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path.decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1] or 0),
-        "REMOTE_ADDR": (scope.get("client") or ("", 0))[0],
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.get("scheme", "http"),
-        "wsgi.input": body,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-    for name, value in scope["headers"]:
-        if b"_" in name:
-            continue  # could pass itself off as another header
-        key = name.decode("latin-1").upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        text = value.decode("latin-1")
-        joint = "; " if key == "HTTP_COOKIE" else ","
-        environ[key] = f"{environ[key]}{joint}{text}" if key in environ else text
-    return environ
 
 
 async def _send_problem(send: Send, scope: Scope, refused: Refused) -> None:
