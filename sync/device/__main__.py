@@ -32,6 +32,8 @@ def watch(client: Client, words: list[str]) -> None:
     while True:
         result = client.sync(now=False)
         _report(result)
+        if not client.status().is_enabled:
+            return  # the token is not valid any more: a person has to sign in
         next_try_ms = client.status().next_try_ms or 0
         time.sleep(
             max(30, next_try_ms / 1000 - time.time()) if result.success else max(1, next_try_ms / 1000 - time.time())
@@ -136,7 +138,7 @@ def main(arguments: list[str]) -> int:
     except (ValueError, KeyError) as error:
         print(error.args[0], file=sys.stderr)
         return 2
-    return 1 if options.command == "sync" and client.status().has_errors else 0
+    return 1 if options.command in {"sync", "watch"} and client.status().has_errors else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from .outbox import Outbox
 from .pulled import Pulled
 from .pushed import OtherReply, apply_reply
 from .status import ErrorType, SyncError, SyncResult
-from .store import Store
+from .store import Store, make_private
 from .transport import NotThere, ServerFault, Transport
 
 _MOST_RENUMBERINGS = 3
@@ -112,6 +112,7 @@ class Exchange:
         if not copy.exists():
             partial = copy.with_name(copy.name + ".partial")
             partial.unlink(missing_ok=True)
+            make_private(partial)
             self._store.db.execute("VACUUM INTO ?", (str(partial),))
             partial.replace(copy)
 

@@ -4,6 +4,7 @@ Every change is one transaction; a killed process leaves the store as it was bef
 one user from the first synchronisation on, and to one epoch of that server at a time.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,6 +62,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read, unless there is one: SQLite gives its other files the same rights."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
 class Store:
     """A connection to the file. For one thread; other threads and processes open their own."""
 
@@ -68,6 +74,7 @@ class Store:
         """Open or make the store. `is_durable` False leaves out fsync: for tests, which kill processes but not machines."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path)
         self.db = sqlite3.connect(path, timeout=30, isolation_level=None)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'OFF'}")

@@ -270,6 +270,12 @@ class SyncMachine(RuleBasedStateMachine):
         self._sync(number, [], {"push": ["none"] * pushes + [fault]})
 
     @rule(number=devices, pick=picks)
+    def edit_again_after_a_lost_reply(self, number, pick):
+        self.append_to_note(number, pick)
+        self._sync(number, [], {"push": ["lose_reply"]})
+        self.append_to_note(number, pick)
+
+    @rule(number=devices, pick=picks)
     def edit_during_a_pull(self, number, pick):
         """A person writes while pages are on their way, and once more when they are there."""
         self.transports[number].meanwhile = lambda: self.append_to_note(number, pick)
@@ -367,8 +373,9 @@ class SyncMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _converge(self):
-        for _ in range(3):
+        for _ in range(4):
             for number in range(DEVICES):
+                self.clients[number].confirm_deletions()  # that the brake held up, after a restore for instance
                 self.transports[number].faults = []
                 self.transports[number]._late = []
                 result = self.clients[number].sync()

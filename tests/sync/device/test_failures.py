@@ -232,6 +232,16 @@ def test_a_full_disk_is_said_and_nothing_is_half_done(phone, tablet, server):
     assert len(phone.notes()) == 51
 
 
+def test_only_the_owner_may_read_the_files(phone, server):
+    phone.note("private")
+    phone.sync()
+    server.restore(server.backup())
+    phone.sync()
+    files = [path for path in phone.path.parent.iterdir() if path.name.startswith(phone.path.name)]
+    assert {path.name.removeprefix(phone.path.name) for path in files} >= {"", "-wal", ".lock", ".epoch-1"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
 def test_a_broken_store_is_said(phone, server):
     phone.client.store.db.execute("DROP TABLE staged")
     server.state.counters[f"user:{server.user}"] += 1

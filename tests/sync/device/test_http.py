@@ -170,3 +170,17 @@ def test_the_command_line_says_what_cannot_be_done(run, web, capsys):
     web.canned = problem(401, "authentication_failed")
     code, said = run("sync")
     assert (code, json.loads(said)["errors"][0]["type"]) == (1, "AUTHENTICATION_ERROR")
+    assert run("watch")[0] == 1  # and does not ask for ever
+
+
+def test_stars_and_items_from_the_command_line(run, server, web):
+    photo = "7a4a9c53-6a2b-4b67-8d38-1f0e4b9c2f11"
+    assert run("star", photo, "5", store="new.sqlite")[0] == 2  # the store does not know whose it is
+    run("sync")
+    run("new-album", "Rome")
+    album = run("albums")[1].split()[0]
+    assert run("add", album, photo)[0] == 0
+    assert run("albums")[1].split() == [album, "1", "Rome"]
+    assert run("remove", album, photo)[0] == 0
+    assert run("albums")[1].split() == [album, "0", "Rome"]
+    assert run("star", photo, "5")[0] == 2  # this server has no favourites
