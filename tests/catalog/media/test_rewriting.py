@@ -7,8 +7,10 @@ import random
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,13 @@ MUST_BE_WRITTEN = {
     "mov",
 }
 EVERY_NTH_JPEG = 5
+SHARES = {
+    "JPEG": {"jpg", "jpeg", "mpo"},
+    "films": {"mp4", "mov", "3gp", "mkv", "avi", "webm"},
+    "HEIF": {"heic", "heif", "hif", "avif"},
+    "others": None,
+}
+"""Kinds of files that are tried together, so that processes share the work; None stands for all that no other share has."""
 CONTAINERS = {"GIF:GIFVersion", "QuickTime:HandlerType", "QuickTime:HandlerVendorID", "Track2:HandlerType"}
 """The format's version, the head of an empty list of tags, which exiftool drops, and one of two handlers: no information."""
 FOLLOWS = (
@@ -60,7 +69,8 @@ FOLLOWS = (
 )
 
 
-def chosen() -> list[str]:
+@cache
+def all_chosen() -> list[str]:
     """All files but most of the many JPEGs, which are alike."""
     jpegs, others = [], []
     for folder, _, names in os.walk(CORPUS / "library"):
@@ -71,13 +81,21 @@ def chosen() -> list[str]:
     return sorted(others) + sorted(jpegs)[::EVERY_NTH_JPEG]
 
 
-class Bench:
-    """A copy of the chosen files, and what is needed to rewrite them."""
+def chosen(share: str) -> list[str]:
+    """The chosen files of a share."""
+    kinds, of_others = SHARES[share], set().union(*filter(None, SHARES.values()))
+    return [p for p in all_chosen() if (extension_of(p) in kinds if kinds else extension_of(p) not in of_others)]
 
-    def __init__(self, root: Path, tool: ExifTool, pool: DecoderPool) -> None:
+
+class Bench:
+    """A copy of the chosen files of a share, and what is needed to rewrite them."""
+
+    def __init__(self, root: Path, tool: ExifTool, pool: DecoderPool, share: str) -> None:
         self.root, self.tool, self.pool = root, tool, pool
         self.source = LocalSource(root)
-        for path in chosen():
+        self.paths = chosen(share)
+        self.kinds = {extension_of(path) for path in self.paths}
+        for path in self.paths:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CORPUS / "library" / path, root / path)
 
@@ -111,12 +129,31 @@ class Bench:
             new.swap()
         return way
 
-    def tags(self, paths: list[str]) -> dict[str, dict[str, Any]]:
-        """What one fresh exiftool says of all these files."""
-        words = [*exiftool_command(), "-json", "-G1", "-n", "-a", "-b", "-fast0", "-api", "LargeFileSupport=1"]
-        listing = "\n".join(str(self.root / path) for path in paths)
-        said = subprocess.run([*words, "-@", "-"], input=listing.encode(), capture_output=True, check=False).stdout
-        return {str(Path(row["SourceFile"]).relative_to(self.root)): row for row in json.loads(said)}
+    def check_kinds(self, written: Counter[str], refused: Counter[str]) -> None:
+        """Every kind that must be written was; no other was, and each of those was refused."""
+        assert set(written) >= MUST_BE_WRITTEN & self.kinds
+        assert not set(written) & NEVER_WRITTEN
+        assert set(refused) >= NEVER_WRITTEN & self.kinds
+
+
+def tags_in(root: Path, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What one fresh exiftool says of all these files."""
+    words = [*exiftool_command(), "-json", "-G1", "-n", "-a", "-b", "-fast0", "-api", "LargeFileSupport=1"]
+    listing = "\n".join(str(root / path) for path in paths)
+    said = subprocess.run([*words, "-@", "-"], input=listing.encode(), capture_output=True, check=False).stdout
+    return {str(Path(row["SourceFile"]).relative_to(root)): row for row in json.loads(said)}
+
+
+@cache
+def original_tags(paths: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """What exiftool says of these files of the corpus."""
+    return tags_in(CORPUS / "library", paths)
+
+
+@cache
+def original_pixels(path: str) -> str | None:
+    """The digest of what a file of the corpus shows."""
+    return _pixels_or_none(CORPUS / "library" / path)
 
 
 def pixels(path: Path) -> str:
@@ -158,16 +195,17 @@ def other_tags(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.slow
 @needs_corpus
+@pytest.mark.parametrize("share", SHARES)
 @pytest.mark.promise("S2-024", "S2-046", "S2-047", "S2-067")
-def test_every_writable_file_of_the_corpus(tmp_path):
+def test_every_writable_file_of_the_corpus(tmp_path, share):
     written: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     with ExifTool() as tool, DecoderPool(2) as pool:
-        bench = Bench(tmp_path / "library", tool, pool)
-        before = {path: (bench.root / path).read_bytes() for path in chosen()}
+        bench = Bench(tmp_path / "library", tool, pool, share)
+        before = {path: (bench.root / path).read_bytes() for path in bench.paths}
         ways: dict[str, bytes | None] = {}
         stars_before = {}
-        for path in chosen():
+        for path in bench.paths:
             stars_before[path] = bench.read(lambda path=path: bench.source.open(path)).embedded_rating or 0
             first = 4 if stars_before[path] != 4 else 3
             try:
@@ -178,8 +216,7 @@ def test_every_writable_file_of_the_corpus(tmp_path):
                 assert (bench.root / path).read_bytes() == before[path], path
                 refused[extension_of(path)] += 1
         done = sorted(ways)
-        original_tags = Bench.tags(_Elsewhere(CORPUS / "library"), done)
-        tags = bench.tags(done)
+        originals, tags = original_tags(tuple(done)), tags_in(bench.root, done)
         losses: dict[tuple[str, str], Any] = {}
         for path in done:
             row = tags[path]
@@ -190,22 +227,28 @@ def test_every_writable_file_of_the_corpus(tmp_path):
             assert percent == PERCENT_OF_STARS[first], path
             if extension_of(path) in ("jpg", "jpeg", "tif", "tiff", "dng"):
                 assert row.get("IFD0:Rating") == first, path
+            others = other_tags(row)
             lost = {
                 name: value
-                for name, value in other_tags(original_tags[path]).items()
-                if other_tags(row).get(name) != value and name not in CONTAINERS
+                for name, value in other_tags(originals[path]).items()
+                if others.get(name) != value and name not in CONTAINERS
             }
             losses |= {(path, name): (value, row.get(name)) for name, value in lost.items()}
-            assert _pixels_or_none(bench.root / path) == _pixels_or_none(CORPUS / "library" / path), path
+            assert _pixels_or_none(bench.root / path) == original_pixels(path), path
         assert not losses, "\n".join(map(str, losses.items()))
         for path in done[::4]:
             ways[path] = bench.rate(path, 2, base=ways[path])
         for path in done:
             bench.rate(path, stars_before[path], back=ways[path])
             assert (bench.root / path).read_bytes() == before[path], path
-    assert set(written) >= MUST_BE_WRITTEN
-    assert not set(written) & NEVER_WRITTEN
-    assert set(refused) >= NEVER_WRITTEN
+    bench.check_kinds(written, refused)
+
+
+@needs_corpus
+def test_the_shares_are_all_chosen_files_of_all_kinds():
+    together = [path for share in SHARES for path in chosen(share)]
+    assert sorted(together) == sorted(all_chosen())
+    assert {extension_of(path) for path in together} >= MUST_BE_WRITTEN | NEVER_WRITTEN
 
 
 TAKEN = DateChange(datetime(2015, 3, 4, 5, 6, 7), 330)
@@ -215,13 +258,15 @@ DATE_TAGS = ("Date", "Created", "OffsetTime", "SubSecTime", "Keys")
 
 @pytest.mark.slow
 @needs_corpus
-def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
+@pytest.mark.parametrize("share", SHARES)
+def test_a_date_in_every_writable_file_of_the_corpus(tmp_path, share):
     written: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
     with ExifTool() as tool, DecoderPool(2) as pool:
-        bench = Bench(tmp_path / "library", tool, pool)
+        bench = Bench(tmp_path / "library", tool, pool, share)
         ways: dict[str, bytes | None] = {}
         said: dict[str, Any] = {}
-        for path in chosen():
+        for path in bench.paths:
             before = (bench.root / path).read_bytes()
             old = bench.read(lambda path=path: bench.source.open(path))
             said[path] = date_said(old)
@@ -232,8 +277,9 @@ def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
             except NotWritten as reason:
                 assert str(reason).endswith("."), path
                 assert (bench.root / path).read_bytes() == before, path
+                refused[extension_of(path)] += 1
         done = sorted(ways)
-        original, tags = Bench.tags(_Elsewhere(CORPUS / "library"), done), bench.tags(done)
+        original, tags = original_tags(tuple(done)), tags_in(bench.root, done)
         losses: dict[tuple[str, str], Any] = {}
         wall = "2015:03:04 05:06:07"
         for path in done:
@@ -251,21 +297,16 @@ def test_a_date_in_every_writable_file_of_the_corpus(tmp_path):
                 for name, value in other_tags(original[path]).items()
                 if name not in CONTAINERS and not any(part in name for part in DATE_TAGS)
             }
-            losses |= {(path, n): (v, row.get(n)) for n, v in kept.items() if other_tags(row).get(n) != v}
-            assert _pixels_or_none(bench.root / path) == _pixels_or_none(CORPUS / "library" / path), path
+            others = other_tags(row)
+            losses |= {(path, n): (v, row.get(n)) for n, v in kept.items() if others.get(n) != v}
+            assert _pixels_or_none(bench.root / path) == original_pixels(path), path
         assert not losses, "\n".join(map(str, losses.items()))
         for path in done:
             taken = said[path]["taken"]
             back = DateChange(datetime.fromisoformat(taken) if taken else None, said[path]["offset"])
             bench.write(path, back, back=ways[path])
             assert (bench.root / path).read_bytes() == (CORPUS / "library" / path).read_bytes(), path
-    assert set(written) >= MUST_BE_WRITTEN
-    assert not set(written) & NEVER_WRITTEN
-
-
-class _Elsewhere:
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    bench.check_kinds(written, refused)
 
 
 def _pixels_or_none(path: Path) -> str | None:
