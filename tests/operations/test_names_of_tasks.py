@@ -12,9 +12,11 @@ NAMES = {
     "catalog.tasks.prune_hashes",
     "catalog.tasks.scan_what_is_due",
     "catalog.tasks.write_what_is_due",
+    "changes.tasks.collect_tombstones",
     "operations.run",
     "operations.tasks.purge",
     "operations.tasks.sweep",
+    "sync.tasks.forget_old_mutations",
 }
 
 
