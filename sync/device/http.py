@@ -47,20 +47,20 @@ class HttpTransport:
 
     def info(self) -> Info:
         """GET info."""
-        return _read(Info.from_json, self._send("info"))
+        return _read(Info.from_json, self._send("info/"))
 
     def push(self, request: PushRequest) -> PushReply:
         """POST push."""
-        return _read(PushReply.from_json, self._send("push", request.to_json().encode()))
+        return _read(PushReply.from_json, self._send("push/", request.to_json().encode()))
 
     def changes(self, request: ChangesRequest) -> ChangesReply:
         """GET changes."""
-        body = self._send("changes?" + urllib.parse.urlencode(request.to_query()))
+        body = self._send("changes/?" + urllib.parse.urlencode(request.to_query()))
         return _read(lambda text: ChangesReply.from_json(text, request.scope), body)
 
     def digest(self, scope: str) -> DigestReply:
         """GET digest."""
-        return _read(DigestReply.from_json, self._send("digest?" + urllib.parse.urlencode({"scope": scope})))
+        return _read(DigestReply.from_json, self._send("digest/?" + urllib.parse.urlencode({"scope": scope})))
 
     def _send(self, path: str, body: bytes | None = None) -> bytes:
         headers = {"Authorization": f"Token {self._token}", "Accept": "application/json"}

@@ -101,11 +101,11 @@ def note_pulled(access: Access, version: int, *, every_seconds: int = 300) -> No
         )
 
 
-def _visible(family: str, user: Any) -> QuerySet:
+def _visible(family: str, user: Any) -> QuerySet[Any]:
     return User.objects.filter(pk=user.pk) if family == "user" else _model(family).objects.visible_to(user)
 
 
-def _with_device(rows: QuerySet, scope: str, token: Any) -> QuerySet:
+def _with_device(rows: QuerySet[Any], scope: str, token: Any) -> QuerySet[Any]:
     device = Device.objects.filter(token_id=token)
     pulled = PulledScope.objects.filter(device__token_id=token, scope=scope)
     return rows.order_by().values_list(

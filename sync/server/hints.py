@@ -72,19 +72,19 @@ def _marked(user: Any, names: Collection[str]) -> set[str]:
         kinds = registry.kinds_of(family)
         homes = [_homes(kind, visible_keys(family, user)) for kind in kinds]
         found |= {registry.scope_name(family, key) for (key,) in _all_of(homes)}
-    notes: list[QuerySet] = [
+    notes: list[QuerySet[Any]] = [
         rows.filter(scope__in=names, version__isnull=True).order_by().values_list("scope").distinct()
         for rows in (Tombstone.objects, FieldState.objects)
     ]
     return found | {scope for (scope,) in _all_of([*notes, *_stale(names)])}
 
 
-def _homes(kind: registry.Kind, keys: Any) -> QuerySet:
+def _homes(kind: registry.Kind, keys: Any) -> QuerySet[Any]:
     rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": keys, "version__isnull": True})
     return rows.order_by().values_list(kind.scope_column).distinct()
 
 
-def _stale(names: Collection[str]) -> Iterable[QuerySet]:
+def _stale(names: Collection[str]) -> Iterable[QuerySet[Any]]:
     """Give the scopes in which something is shown that has changed at home."""
     for kind in registry.kinds():
         if kind.shown_in:
@@ -94,7 +94,7 @@ def _stale(names: Collection[str]) -> Iterable[QuerySet]:
             yield shown.filter(Q(version__isnull=True) | Exists(home.filter(is_other))).values_list("scope").distinct()
 
 
-def _all_of(queries: Sequence[QuerySet]) -> Iterable[tuple[Any, ...]]:
+def _all_of(queries: Sequence[QuerySet[Any]]) -> Iterable[tuple[Any, ...]]:
     if not queries:
         return []
     return queries[0].union(*queries[1:]) if len(queries) > 1 else queries[0]

@@ -111,7 +111,7 @@ class OrmRepository:
         found = digest_of(scope)
         return found.version, {name: KindDigest(one.count, one.sum) for name, one in found.types.items()}
 
-    def _rows(self, name: str, ids: Collection[str]) -> QuerySet:
+    def _rows(self, name: str, ids: Collection[str]) -> QuerySet[Any]:
         kind = registry.kind(name)
         rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": visible_keys(kind.scope, self._user)})
         keys = {UUID(id) for id in ids}
@@ -120,7 +120,7 @@ class OrmRepository:
             keys = {pk for pk, *columns in wanted if kind.key(*columns) in keys}
         return rows.filter(pk__in=keys)
 
-    def _things(self, name: str, rows: QuerySet) -> dict[str, Thing]:
+    def _things(self, name: str, rows: QuerySet[Any]) -> dict[str, Thing]:
         kind = registry.kind(name)
         found = list(kind.select(rows).order_by("pk"))
         live = set(rows.filter(kind.live).values_list("pk", flat=True)) if kind.live else {row.pk for row in found}

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,12 +23,14 @@ Item = Mutation | Unreadable
 
 
 @done_again
-def push(repository: SyncRepository, device: Device, request: PushRequest) -> PushReply:
+def push(
+    repository: SyncRepository, device: Device, request: PushRequest, clock: Callable[[], int] = time.time_ns
+) -> PushReply:
     """Apply what was not applied yet, and answer what was with its stored result. One transaction, a savepoint a mutation.
 
     Raises StartOver if the device knows another epoch, Conflict for a gap or a `mid` that was used for something else.
     """
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = clock() // 1_000_000
     with transaction.atomic():
         state = _locked_state(device)
         epoch = repository.epoch()

@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, reference, body):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        match parts.path.removeprefix("/api/v1/sync/"):
+        match parts.path.removeprefix("/api/v1/sync/").removesuffix("/"):
             case "info":
                 return reference.info(DEVICE).to_json()
             case "push":
@@ -113,7 +113,7 @@ def test_what_a_server_refuses_is_told_apart(web, transport, canned, error):
 
 def test_the_token_goes_to_the_server_only(web, transport):
     transport.info()
-    assert web.seen == [("GET", "/api/v1/sync/info", "Token t0ken")]
+    assert web.seen == [("GET", "/api/v1/sync/info/", "Token t0ken")]
 
 
 def test_nobody_at_home():
