@@ -10,10 +10,13 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PHONE, DESK = 390, 1440
+PATIENCE_MS = 90_000
+"""How long a page may take at most: a machine may have ten times as much to do as it has cores."""
+expect.set_options(timeout=PATIENCE_MS)
 WATCH_POLICY = """
 window.policyViolations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -76,7 +79,7 @@ def visit(chromium: Browser, live_server: Any, transactional_db: None) -> Iterat
             java_script_enabled=script,
             has_touch=width == PHONE,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         if user is not None:
             client = Client()

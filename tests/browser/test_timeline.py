@@ -578,7 +578,7 @@ def test_photos_found_by_a_scan_appear_without_losing_the_place(alice, library, 
     make_photo(library, "new.jpg", taken=datetime(2024, 5, 30, tzinfo=UTC), has_thumbnail=True, width=300, height=200)
     library.revision += 1
     library.save()
-    expect(page.locator(".bucket-head", has_text="May 2024")).to_contain_text("5 photos", timeout=15_000)
+    expect(page.locator(".bucket-head", has_text="May 2024")).to_contain_text("5 photos")
     expect(march).to_be_in_viewport()
 
 
@@ -587,7 +587,7 @@ def test_a_star_given_on_another_device_appears(alice, library, open_tab):
     with page.expect_response(re.compile("/events/poll")):
         page.goto("/")
     Favourite.objects.create(user=alice, photo=Photo.objects.get(directory="2024/05", filename="IMG_2.JPG"))
-    expect(page.locator(TILE).nth(2)).to_have_class(re.compile("is-favourite"), timeout=15_000)
+    expect(page.locator(TILE).nth(2)).to_have_class(re.compile("is-favourite"))
 
 
 def test_a_phone_has_three_square_columns_and_nothing_overflows(alice, library, open_tab):
