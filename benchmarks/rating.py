@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from catalog.media.exiftool import ExifTool  # noqa: E402
+from catalog.media.results import DigestResult  # noqa: E402
 from catalog.media.tag_changes import RatingChange  # noqa: E402
 
 
@@ -27,7 +28,7 @@ def plain(folder: Path) -> float:
         tool.ask(["-ver"], 20)
         started = time.monotonic()
         for file in files:
-            tool.ask([*RatingChange(5).arguments(), "-overwrite_original", str(file)], 60)
+            tool.ask([*RatingChange(5).arguments(DigestResult()), "-overwrite_original", str(file)], 60)
         return time.monotonic() - started
 
 

@@ -61,6 +61,7 @@ class UndoneBody(serializers.Serializer[Any]):
     photo_id = serializers.UUIDField()
     kind = serializers.ChoiceField(FileWrite.Kind.choices)
     rating = serializers.IntegerField(required=False, help_text="The stars that it has then.")
+    caption = serializers.CharField(required=False, help_text="The caption that it has then.")
     taken = serializers.CharField(required=False, help_text="The date that its file says then; empty for none.")
     offset = serializers.IntegerField(required=False, allow_null=True, help_text="Minutes east of UTC.")
 
@@ -127,8 +128,8 @@ class PhotoUndo(ApiView):
 
     @documented(
         "photos_undo",
-        "Take back the last rating or date that was written into the photo's file; a file in which nothing else was written "
-        "since gets its very bytes back.",
+        "Take back the last rating, date or caption that was written into the photo's file; a file in which nothing else was "
+        "written since gets its very bytes back.",
         {200: UndoneBody},
         errors=(401, 403, 404, 409),
     )

@@ -16,6 +16,7 @@ from catalog.api.filter_parameters import PARAMETERS
 from catalog.browsing import photo_lists
 from catalog.browsing.filters import NAMES, PhotoFilters
 from catalog.edits import dates
+from catalog.edits.captions import set_caption
 from catalog.edits.favourites import FULL, MOST_AT_ONCE, FavouriteAnswer
 from catalog.edits.ratings import set_rating
 from catalog.edits.stars import star, star_many
@@ -27,6 +28,7 @@ from photolala.web.refusals import Unprocessable
 from photolala.web.renamed import Renamed
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
+from .captions import Caption
 from .dates import WallClock
 from .photo_json import (
     DETAIL_COLUMNS,
@@ -55,6 +57,7 @@ class PhotoChange(RequestBody):
 
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
     taken_at = WallClock(required=False)
+    caption = Caption(required=False)
 
 
 class FavouriteBody(serializers.Serializer[Any]):
@@ -127,8 +130,8 @@ class PhotoDetail(ApiView):
 
     @documented(
         "photos_update",
-        "Change the photo itself: its rating, when it was taken. Both go into its file as the library's setting says. "
-        "For owner and editors.",
+        "Change the photo itself: its rating, when it was taken, its caption (an empty one takes it away). They go into its "
+        "file as the library's setting says. All of them are changed, or none. For owner and editors.",
         {200: PhotoDetailBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=PhotoChange,
@@ -150,11 +153,16 @@ class PhotoDetail(ApiView):
             (planned,) = dates.plan([photo], dates.Setting(taken.local, taken.offset_minutes))
             if planned.problem:
                 raise Unprocessable(f"{planned.problem} Nothing was changed.", "impossible_date")
-        with transaction.atomic():
-            if taken is not None:
-                dates.set_dates(request.user, [planned])
-            if "rating" in body.validated_data:
-                set_rating(request.user, photo_id, body.validated_data["rating"])
+        try:
+            with transaction.atomic():
+                if taken is not None:
+                    dates.set_dates(request.user, [planned])
+                if "rating" in body.validated_data:
+                    set_rating(request.user, photo_id, body.validated_data["rating"])
+                if "caption" in body.validated_data:
+                    set_caption(request.user, photo_id, body.validated_data["caption"])
+        except Photo.DoesNotExist:  # a scan found it to be another photo meanwhile
+            raise Http404 from None
         return Response(self._facts(request, photo_id))
 
     def _facts(self, request: Request, photo_id: UUID) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What people say of photos, one verb for each kind: rating, favourite, date; and taking it back."""
+"""What people say of photos, one verb for each kind: rating, favourite, date, caption; and taking it back."""

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import User
+from catalog.edits.captions import undo_caption
 from catalog.edits.dates import undo_date
 from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
@@ -14,13 +15,16 @@ from operations.passing import done_again
 
 
 def undo_last(photo: Photo, user: User) -> dict[str, Any]:
-    """Take it back; return its `kind`, and what the photo says then: `rating`, or `taken` and `offset`.
+    """Take it back; return its `kind`, and what the photo says then: `rating`, `caption`, or `taken` and `offset`.
 
     Raises NothingToUndo, also if the file was changed since.
     """
     done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE).order_by("-finished_at")
-    if done.values_list("kind", flat=True).first() == FileWrite.Kind.DATE:
-        return {"kind": FileWrite.Kind.DATE, **undo_date(photo, user)}
+    kind = done.values_list("kind", flat=True).first()
+    if kind == FileWrite.Kind.DATE:
+        return {"kind": kind, **undo_date(photo, user)}
+    if kind == FileWrite.Kind.CAPTION:
+        return {"kind": kind, "caption": undo_caption(photo, user)}
     return {"kind": FileWrite.Kind.RATING, "rating": undo_rating(photo, user)}
 
 

@@ -93,7 +93,7 @@ class _Recovery:
         task = self.task
         prepared = Prepared(task, now, is_recovered=True, old_md5=self.announced.old_md5, sidecars=sidecars)
         for one in hidden:
-            facts = self.writer.facts(task, partial(open_hidden, self.folder, one))
+            facts = self.writer.facts(task, partial(open_hidden, self.folder, one), self.writer.sidecars(task))
             if facts.photo_md5 == self.announced.old_md5:
                 prepared = self._with_way_back(prepared, one, facts)
             elif facts.photo_md5 not in ("", new_md5) and not facts.problem:
@@ -122,8 +122,17 @@ class _Recovery:
         finally:
             os.close(before)
             os.close(after)
-        stars = old.embedded_rating or 0
-        return replace(prepared, way_back=back, way=way, old_rating=stars, rating_before=stars, old_date=date_said(old))
+        stars, caption = old.embedded_rating or 0, old.caption
+        return replace(
+            prepared,
+            way_back=back,
+            way=way,
+            old_rating=stars,
+            rating_before=stars,
+            old_date=date_said(old),
+            old_caption=caption,
+            caption_before=caption,
+        )
 
     def _put_back(self, hidden: bytes) -> None:
         """Put another program's version back, unless yet another one has replaced ours meanwhile: then that stays."""

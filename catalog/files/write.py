@@ -25,7 +25,7 @@ from catalog.files.writer import FileWriter, Prepared, Task, Way
 from catalog.identity.rekey import Rekeyed, cache_new_version, forget_readings, rekey
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reason_of
-from catalog.media.tag_changes import DateChange, RatingChange, TagChange, date_said
+from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, TagChange, date_said
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
 from catalog.roots.library_operations import library_operation
@@ -380,6 +380,10 @@ class Writing:
             if write.kind == FileWrite.Kind.RATING:
                 rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
                 continue
+            if write.kind == FileWrite.Kind.CAPTION:
+                caption = write.wanted["caption"]
+                Photo.objects.filter(pk=write.photo_id).update(caption=caption, caption_held=False)
+                continue
             facts = _facts_now(one)
             told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
             Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
@@ -409,14 +413,20 @@ def _base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]
         return "", {}
     if prepared.way is not None:
         return prepared.way.md5, prepared.way.said
-    said = prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old_rating}
-    return prepared.old_md5, said
+    said: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.old_rating},
+        FileWrite.Kind.DATE: prepared.old_date,
+        FileWrite.Kind.CAPTION: {"caption": prepared.old_caption},
+    }
+    return prepared.old_md5, said[write.kind]
 
 
 def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
     """Return what an intent wants to have in the file."""
     if write.kind == FileWrite.Kind.RATING:
         return RatingChange(int(write.wanted["rating"]))
+    if write.kind == FileWrite.Kind.CAPTION:
+        return CaptionChange(write.wanted["caption"])
     taken = write.wanted["taken"]
     local = datetime.fromisoformat(taken) if taken else None
     return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video)
@@ -431,16 +441,24 @@ def _needs_its_time(write: FileWrite, photo: Photo) -> bool:
 
 def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
     """Return what the file, or its sidecar, said before it was written."""
-    return prepared.old_date if write.kind == FileWrite.Kind.DATE else {"rating": prepared.rating_before}
+    before: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.rating_before},
+        FileWrite.Kind.DATE: prepared.old_date,
+        FileWrite.Kind.CAPTION: {"caption": prepared.caption_before},
+    }
+    return before[write.kind]
 
 
 def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
     """Return what the file, or its sidecar, says since it was written."""
     if not prepared.is_recovered:
         return write.wanted
-    return (
-        date_said(prepared.old) if write.kind == FileWrite.Kind.DATE else {"rating": prepared.old.embedded_rating or 0}
-    )
+    now: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.old.embedded_rating or 0},
+        FileWrite.Kind.DATE: date_said(prepared.old),
+        FileWrite.Kind.CAPTION: {"caption": prepared.old.caption},
+    }
+    return now[write.kind]
 
 
 def _facts_now(prepared: Prepared) -> DigestResult:

@@ -14,8 +14,8 @@ from catalog.media.exiftool import ExifTool
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back
-from catalog.media.sidecar_files import new_sidecar, sidecar_arguments, sidecar_name
-from catalog.media.tag_changes import EXTENSIONS, RatingChange, TagChange, date_said
+from catalog.media.sidecar_files import SidecarChange, sidecar_name
+from catalog.media.tag_changes import EXTENSIONS, CaptionChange, RatingChange, TagChange, date_said
 from catalog.media.task import Job
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.hidden import HiddenVersions
@@ -102,6 +102,10 @@ class Prepared:
     """What counted before: the file's own stars, or its sidecar's."""
     old_date: dict[str, Any] = field(default_factory=dict)
     """The date that the file itself said before (`date_said`)."""
+    old_caption: str = ""
+    """The caption before: the file's own or, if it had none, that of a sidecar."""
+    caption_before: str = ""
+    """The one that counted before: where they are written into XMP files, those go first."""
     is_unclear: bool = False
     """It is not known which version lies in its place: the next writer finds out."""
     is_told: bool = False
@@ -170,6 +174,8 @@ class FileWriter:
             "old_rating": old.embedded_rating or 0,
             "rating_before": counted,
             "old_date": date_said(old),
+            "old_caption": old.caption,
+            "caption_before": _caption_before(task, old),
         }
         return Prepared(task, old, **before, **more)
 
@@ -190,11 +196,11 @@ class FileWriter:
             if task.is_sidecar or task.change.is_done(old):
                 prepared = self._prepared(task, old, **more)
             else:
-                prepared = self._prepare_file(task, old, more)
+                prepared = self._prepare_file(task, old, beside, more)
             stack.pop_all()
         return prepared
 
-    def _prepare_file(self, task: Task, old: DigestResult, more: dict[str, Any]) -> Prepared:
+    def _prepare_file(self, task: Task, old: DigestResult, beside: dict[str, str], more: dict[str, Any]) -> Prepared:
         with ExitStack() as stack:
             replacement = stack.enter_context(
                 self.source.replacement(
@@ -204,19 +210,17 @@ class FileWriter:
                     expected=(task.size_bytes, task.mtime_ns),
                 )
             )
-            read = partial(self.facts, task)
             if task.way is not None and task.is_way_wanted:
-                way, rewritten = None, self._rewrite_back(replacement, task.way.delta, task, old, read)
+                way, rewritten = None, self._rewrite_back(replacement, task.way.delta, task, old, beside)
             else:
-                way, rewritten = task.way, self._rewrite(replacement, task, old, read)
+                way, rewritten = task.way, self._rewrite(replacement, task, old)
             back = way_back(replacement, old.photo_md5, way.delta if way else None)
             stack.pop_all()
         more |= {"replacement": replacement, "rewritten": rewritten, "way_back": back, "way": way}
         return self._prepared(task, old, **more)
 
-    def _rewrite(
-        self, replacement: Replacement, task: Task, old: DigestResult, read: Callable[[Callable[[], int]], DigestResult]
-    ) -> Rewritten:
+    def _rewrite(self, replacement: Replacement, task: Task, old: DigestResult) -> Rewritten:
+        read = partial(self.facts, task)
         return rewrite(replacement, task.change, old, self._tool, read, self._same_picture, keep_mtime=task.keep_mtime)
 
     def _rewrite_back(
@@ -225,16 +229,20 @@ class FileWriter:
         delta: bytes,
         task: Task,
         old: DigestResult,
-        read: Callable[[Callable[[], int]], DigestResult],
+        beside: dict[str, str],
     ) -> Rewritten:
-        """Make the very bytes of the earlier version; where that fails, write like anything else."""
+        """Make the very bytes of the earlier version; where that fails, write like anything else.
+
+        What that version left to its sidecars they say still.
+        """
+        read = partial(self.facts, task, beside=beside)
         same, keep_mtime = self._same_picture, task.keep_mtime
         try:
             return rewrite_back(replacement, delta, task.change, old, read, same, keep_mtime=keep_mtime)
         except NotWritten:
             with suppress(FileNotFoundError):
                 os.unlink(replacement.temporary_path)
-            return self._rewrite(replacement, task, old, read)
+            return self._rewrite(replacement, task, old)
 
     def _require_known(self, task: Task, old: DigestResult) -> None:
         if not task.photo_md5:
@@ -258,29 +266,28 @@ class FileWriter:
         return sidecars_in(name for name, _, _ in listed.files).get(task.filename, {})
 
     def _needs_sidecar(self, task: Task, old: DigestResult, beside: dict[str, str]) -> bool:
-        """True if the stars are to be written into an XMP file: into one that is there they are, too, if it has others."""
-        change = task.change
-        if not isinstance(change, RatingChange):
+        """True if an XMP file is to be written: one that is there is, too, if it says something else."""
+        if not isinstance(task.change, (RatingChange, CaptionChange)):
             if task.is_sidecar:
-                raise NotWritten("Only ratings are written into XMP files.", "unsupported", is_lasting=True)
+                sentence = "Only ratings and captions are written into XMP files."
+                raise NotWritten(sentence, "unsupported", is_lasting=True)
             return False
-        if task.is_sidecar:
-            says = old.sidecar_rating if old.sidecar_rating is not None else old.embedded_rating
-            return (says or 0) != change.stars
-        return old.sidecar_rating is not None and old.sidecar_rating != change.stars and "xmp" in beside
+        change = SidecarChange(task.change)
+        return change.is_wanted(old) if task.is_sidecar else "xmp" in beside and change.is_contradicted(old)
 
     def _new_sidecar(self, task: Task, old: DigestResult, name: str) -> tuple[SidecarVersion, str]:
-        """Prepare the stars in the XMP file `name`, or in a new one; return it and the signature of all sidecars then."""
-        assert isinstance(task.change, RatingChange)
+        """Prepare the new version of the XMP file `name`, or a new one; return it and the signature of all sidecars then."""
+        assert isinstance(task.change, (RatingChange, CaptionChange))
+        change = SidecarChange(task.change)
         prefix = f"{task.directory}/" if task.directory else ""
         listed = self.source.list_directory(task.directory)
         facts = {name: (size, mtime) for name, size, mtime in listed.files}
         if name:
             if name not in facts:
                 raise NotWritten("The XMP file beside the photo is gone just now; it is tried again.", "busy")
-            version, written = self._changed_sidecar(task, task.change, old, prefix + name, facts[name])
+            version, written = self._changed_sidecar(task, change, old, prefix + name, facts[name])
         else:
-            name, data = sidecar_name(task.filename), new_sidecar(task.change.stars)
+            name, data = sidecar_name(task.filename), change.new_file()
             if name in facts:
                 raise NotWritten("An XMP file appeared beside the photo just now; it is tried again.", "busy")
             folder, raw = self.source.folder_of(prefix + name)
@@ -291,10 +298,9 @@ class FileWriter:
         return version, sidecar_signature(sidecars_in(facts).get(task.filename, {}), facts)
 
     def _changed_sidecar(
-        self, task: Task, change: RatingChange, old: DigestResult, path: str, expected: tuple[int, int]
+        self, task: Task, change: SidecarChange, old: DigestResult, path: str, expected: tuple[int, int]
     ) -> tuple[SidecarVersion, tuple[int, int]]:
         """Prepare the new version of an XMP file that is there; return it, its size in bytes and mtime in ns."""
-        sidecar = _SidecarChange(change, sidecar_arguments(change, is_zero_written=bool(old.embedded_rating)))
 
         def read(opener: Callable[[], int]) -> DigestResult:
             return self.facts(task, partial(self.source.open, task.path), opened={"xmp": opener})
@@ -303,7 +309,7 @@ class FileWriter:
             place = stack.enter_context(
                 self.source.replacement(path, token=task.token, extension=".xmp", expected=expected)
             )
-            new = rewrite(place, sidecar, old, self._tool, read, self._same_picture, keep_mtime=False, extension=".xmp")
+            new = rewrite(place, change, old, self._tool, read, self._same_picture, keep_mtime=False, extension=".xmp")
             md5s = [_md5_behind(opener) for opener in (lambda: os.dup(place.original), place.open_new)]
             stack.pop_all()
         return SidecarVersion(place, *md5s), (new.size_bytes, new.mtime_ns)
@@ -336,19 +342,8 @@ def _md5_behind(opener: Callable[[], int]) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _SidecarChange:
-    """A change of stars in an XMP file, which the facts of its photo show."""
-
-    change: RatingChange
-    words: list[str]
-
-    def arguments(self) -> list[str]:
-        return self.words
-
-    def is_done(self, facts: DigestResult) -> bool:
-        return (facts.sidecar_rating or 0) == self.change.stars
-
-    @property
-    def sentence(self) -> str:
-        return self.change.sentence
+def _caption_before(task: Task, old: DigestResult) -> str:
+    """Return the caption that counted before: an XMP file's goes first where captions are written into such."""
+    if task.is_sidecar and (old.sidecar_caption or old.sidecar_caption_is_none):
+        return old.sidecar_caption
+    return old.caption

@@ -48,6 +48,7 @@ def told_columns(wanted: Wanted, zone: ZoneInfo) -> Row:
         "rating": within(entry.rating, 0, 5),
         "rating_held": wanted.rating_held,
         "taken_held": wanted.taken_held,
+        "caption_held": wanted.caption is not None,
         **_taken(entry, zone),
     }
 
@@ -96,7 +97,6 @@ def content_columns(entry: EntryRow, content: Content) -> Row:
         "needs_digest": not content.has_thumbnail,
         "has_thumbnail": content.has_thumbnail,
         "placeholder": "",
-        "caption": "",
         "keywords": [],
         "content_identifier": "",
         "missing_since": None,

@@ -16,6 +16,7 @@ REBUILD = "rebuild"
 _TO_COME = [State.PENDING, State.RUNNING, State.INTERRUPTED]
 _OF_RATING = ("rating", "rating_held")
 _OF_DATE = ("taken_at", "taken_at_source", "taken_held")
+_OF_CAPTION = ("caption", "caption_held")
 _OTHERS = [name for name in (*EntryRow._fields, "is_missing") if name not in (*_OF_RATING, *_OF_DATE)]
 
 
@@ -27,7 +28,8 @@ TOUCHED = (
     "INSERT OR IGNORE INTO touched SELECT o.photo_id FROM later o LEFT JOIN now n ON n.photo_id = o.photo_id "  # noqa: S608
     f"LEFT JOIN since s ON s.photo_id = o.photo_id WHERE NOT (n.photo_id IS NOT NULL AND {_are_same(_OTHERS)} "
     f"AND (coalesce(s.has_rating, 0) OR ({_are_same(_OF_RATING)})) "
-    f"AND (coalesce(s.has_date, 0) OR ({_are_same(_OF_DATE)})))"
+    f"AND (coalesce(s.has_date, 0) OR ({_are_same(_OF_DATE)})) "
+    f"AND (coalesce(s.has_caption, 0) OR ({_are_same(_OF_CAPTION)})))"
 )
 """Which photos in `later` are other than in `now` in more than what is in `since`."""
 
@@ -44,34 +46,31 @@ def moment_of_a_wish(library: Library) -> datetime:
 
 
 def read_given_since(connection: sqlite3.Connection, library: Library, asked_at: datetime) -> None:
-    """Fill the table `since` with the photos whose stars or date were given at `asked_at` or after.
+    """Fill the table `since` with the photos whose stars, date or caption were given at `asked_at` or after.
 
     What was only written since counts, too: it waited when this was asked for, and the file may have been read before that.
     The same time counts as later (`moment_of_a_wish`). What an earlier run of the same restore put back carries `asked_at`
     itself, too, and is what the snapshot says anyway.
     """
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS since(photo_id TEXT PRIMARY KEY, has_rating, has_date) WITHOUT ROWID"
+        "CREATE TABLE IF NOT EXISTS since(photo_id TEXT PRIMARY KEY, has_rating, has_date, has_caption) WITHOUT ROWID"
     )
     connection.execute("DELETE FROM since")
-    given = Photo.objects.filter(Q(rated_at__gte=asked_at) | Q(dated_at__gte=asked_at), library=library).order_by()
-    rows = given.values_list("pk", "rated_at", "dated_at").iterator(chunk_size=2000)
-    insert = "INSERT INTO since VALUES (?, ?, ?)"
+    later = Q(rated_at__gte=asked_at) | Q(dated_at__gte=asked_at) | Q(captioned_at__gte=asked_at)
+    given = Photo.objects.filter(later, library=library).order_by()
+    rows = given.values_list("pk", "rated_at", "dated_at", "captioned_at").iterator(chunk_size=2000)
+    insert = "INSERT INTO since VALUES (?, ?, ?, ?)"
     connection.executemany(
-        insert,
-        (
-            (str(key), bool(rated and rated >= asked_at), bool(dated and dated >= asked_at))
-            for key, rated, dated in rows
-        ),
+        insert, ((str(key), *(bool(moment and moment >= asked_at) for moment in moments)) for key, *moments in rows)
     )
     written = FileWrite.objects.filter(
         library=library, state=FileWrite.State.DONE, finished_at__gte=asked_at
     ).order_by()
     connection.executemany(
         f"{insert} ON CONFLICT (photo_id) DO UPDATE SET has_rating = has_rating OR excluded.has_rating, "
-        "has_date = has_date OR excluded.has_date",
+        "has_date = has_date OR excluded.has_date, has_caption = has_caption OR excluded.has_caption",
         (
-            (str(key), kind == FileWrite.Kind.RATING, kind == FileWrite.Kind.DATE)
+            (str(key), kind == FileWrite.Kind.RATING, kind == FileWrite.Kind.DATE, kind == FileWrite.Kind.CAPTION)
             for key, kind in written.values_list("photo_id", "kind").iterator(chunk_size=2000)
         ),
     )
@@ -80,7 +79,7 @@ def read_given_since(connection: sqlite3.Connection, library: Library, asked_at:
 def keep_given_since(connection: sqlite3.Connection, table: str) -> int:
     """Let `wanted` say of what is in `since` what the rows in `table` say; return of how many photos it said something else."""
     kept = 0
-    for has, names in (("has_rating", _OF_RATING), ("has_date", _OF_DATE)):
+    for has, names in (("has_rating", _OF_RATING), ("has_date", _OF_DATE), ("has_caption", _OF_CAPTION)):
         taken = ", ".join(f"{name} = n.{name}" for name in names)
         differs = " OR ".join(f"wanted.{name} IS NOT n.{name}" for name in names)
         kept += connection.execute(

@@ -20,8 +20,13 @@ from catalog.snapshots.schema import EntryRow, SnapshotBroken
 from photolala.lib.paths import join_path
 
 _COLUMNS = EntryRow._fields
-_HELD = ("rating_held", "taken_held")
-_TABLE = f"({', '.join(_COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id)"
+_HELD = ("rating_held", "taken_held", "caption_held", "caption")
+"""Entries have no captions: what a file says is read in it. Only one that a person gave, and no file has, stands here."""
+_TABLE = (
+    f"({', '.join(_COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id, "
+    "caption_held DEFAULT 0, caption)"
+)
+_FILLED = ", ".join((*_COLUMNS, "is_missing", "rating_held", "taken_held", "told_id"))
 _BATCH = 500
 _NEW_CONTENT = (
     "INSERT INTO content(photo_md5) SELECT DISTINCT w.photo_md5 FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id "
@@ -42,6 +47,8 @@ class Wanted(NamedTuple):
     """The rating is one that a person gave and no file has."""
     taken_held: bool
     """So is the capture time."""
+    caption: str | None
+    """The caption that a person gave and no file has; None if that is not so."""
 
 
 class Content(NamedTuple):
@@ -84,14 +91,16 @@ class Plan:
         same = " AND ".join(f"n.{name} IS w.{name}" for name in (*_COLUMNS, *_HELD))
         columns = ", ".join(f"w.{name}" for name in _COLUMNS)
         rows = self._connection.execute(
-            f"SELECT {columns}, n.photo_id IS NOT NULL, n.is_missing, n.photo_md5 IS w.photo_md5, w.rating_held, w.taken_held "  # noqa: S608
+            f"SELECT {columns}, CASE WHEN w.caption_held THEN w.caption END, "  # noqa: S608
+            "n.photo_id IS NOT NULL, n.is_missing, n.photo_md5 IS w.photo_md5, w.rating_held, w.taken_held "
             f"FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id WHERE NOT (n.photo_id IS NOT NULL AND NOT n.is_missing "
             f"AND {same}) AND w.photo_id NOT IN (SELECT photo_id FROM touched)"
         )
         count = len(_COLUMNS)
         for row in rows:
-            known, missing, same_content, rating_held, taken_held = map(bool, row[count:])
-            yield Wanted(EntryRow._make(row[:count]), known, missing, known and same_content, rating_held, taken_held)
+            known, missing, same_content, rating_held, taken_held = map(bool, row[count + 1 :])
+            entry, caption = EntryRow._make(row[:count]), row[count]
+            yield Wanted(entry, known, missing, known and same_content, rating_held, taken_held, caption)
 
     def known_to_change(self) -> Iterator[str]:
         """Yield the photos with rows that will be written, in order of their ids: the order in which all lock them."""
@@ -106,7 +115,7 @@ class Plan:
         """Leave those photos alone that were changed since the rows were read; return how many. Call it under the lock.
 
         What was done to them came later than the plan. Entries that want their places are left out, too. Of photos that only
-        got stars or a date since the restore was asked for, just these are left alone.
+        got stars, a date or a caption since the restore was asked for, just these are left alone.
         """
         connection = self._connection
         connection.execute("BEGIN")
@@ -210,8 +219,14 @@ def _read_rows(connection: sqlite3.Connection, table: str, library: Library) -> 
     _insert(connection, table, ((*row, 0, 0, 0, None) for row in entry_rows(library)))
     _insert(connection, table, _missing_rows(library))
     _index(connection, table)
-    held = ((one.has_rating, one.has_date, one.photo_id) for one in given_in(library, with_missing=True))
-    connection.executemany(f"UPDATE {table} SET rating_held = ?, taken_held = ? WHERE photo_id = ?", held)  # noqa: S608
+    held = (
+        (one.has_rating, one.has_date, one.has_caption, one.caption, one.photo_id)
+        for one in given_in(library, with_missing=True)
+    )
+    connection.executemany(
+        f"UPDATE {table} SET rating_held = ?, taken_held = ?, caption_held = ?, caption = ? WHERE photo_id = ?",  # noqa: S608
+        held,
+    )
 
 
 def _index(connection: sqlite3.Connection, table: str) -> None:
@@ -221,7 +236,7 @@ def _index(connection: sqlite3.Connection, table: str) -> None:
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
     marks = ", ".join("?" * (len(_COLUMNS) + 4))
-    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
+    connection.executemany(f"INSERT INTO {table} ({_FILLED}) VALUES ({marks})", rows)  # noqa: S608
 
 
 def _missing_rows(library: Library) -> Iterator[tuple[Any, ...]]:
@@ -246,12 +261,17 @@ def _missing_rows(library: Library) -> Iterator[tuple[Any, ...]]:
 
 def _take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Library) -> None:
     """Mark what people gave as the snapshot says; of one without marks, what cannot be a file's is taken for given."""
-    connection.execute("CREATE TEMP TABLE mark(photo_id TEXT PRIMARY KEY, has_rating, rating, has_date)")
-    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?)", snapshot.given())
+    connection.execute(
+        "CREATE TEMP TABLE mark(photo_id TEXT PRIMARY KEY, has_rating, rating, has_date, has_caption, caption)"
+    )
+    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?, ?, ?)", snapshot.given())
     connection.execute(
         "UPDATE wanted SET rating = m.rating, rating_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_rating"
     )
     connection.execute("UPDATE wanted SET taken_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_date")
+    connection.execute(
+        "UPDATE wanted SET caption = m.caption, caption_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_caption"
+    )
     connection.execute("UPDATE wanted SET taken_held = 1 WHERE taken_at_source = 'person'")
     if snapshot.marked() is not None or library.writes_ratings:
         return
@@ -270,6 +290,7 @@ def _keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given
     for kind, flag, columns, in_files in (
         (FileWrite.Kind.RATING, "rating_held", ("rating",), library.writes_ratings),
         (FileWrite.Kind.DATE, "taken_held", ("taken_at", "taken_at_source"), goes_into_file(library)),
+        (FileWrite.Kind.CAPTION, "caption_held", ("caption",), library.writes_ratings),
     ):
         taken = ", ".join(f"{name} = n.{name}" for name in columns)
         stays = "TRUE"

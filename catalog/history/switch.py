@@ -52,7 +52,7 @@ def switch_to(
 ) -> dict[str, Any]:
     """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
 
-    What was changed meanwhile stays as it is, and so do stars and dates that were given since the operation was asked for,
+    What was changed meanwhile stays as it is, and so do stars, dates and captions given since the operation was asked for,
     also before it began or between two of its runs. With `is_fresh` the snapshot says what the files say now: then what
     people gave stays with the photos, and nothing is read again.
 
@@ -166,17 +166,22 @@ class Switch:
             if not wanted.has_same_content:
                 content = self.plan.content(wanted.entry.photo_md5)
                 row.update(content_columns(wanted.entry, content))
+                row["caption"] = wanted.caption or ""
                 bodies[row["id"]] = content.body
                 known_bodies += [row["id"]] if wanted.is_known else []
             else:
                 photo = known[UUID(row["id"])]
                 if wanted.is_missing:
                     row.update(found_again_columns(photo))
+                if wanted.caption is not None:
+                    row["caption"] = wanted.caption
                 if not self.is_fresh or photo.rating != row["rating"]:
                     # What differs may stand in its file, or in an XMP file beside it that was written meanwhile.
                     row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
                 if not self.is_fresh:
                     row.update(self._said_now(photo, row))
+                    if photo.caption_held and wanted.caption is None:
+                        row["caption"] = ""  # until its file is read again
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)
             else:
@@ -194,9 +199,11 @@ class Switch:
     def _said_now(self, photo: Photo, row: Row) -> Row:
         """Return the moments of wishes: who restores says anew what differs, and the later wish counts."""
         rates, dates = photo.rating != row["rating"], photo.taken_local != row["taken_local"]
+        captions = photo.caption_held != row["caption_held"] or photo.caption != row.get("caption", photo.caption)
         return {
             "rated_at": self.started_at if rates else photo.rated_at,
             "dated_at": self.started_at if dates else photo.dated_at,
+            "captioned_at": self.started_at if captions else photo.captioned_at,
         }
 
 

@@ -1,7 +1,7 @@
-"""What people gave to one photo at two places: the later wish counts, by kind (stars, date, favourite) and by person.
+"""What people gave to one photo at two places: the later wish counts, by kind (stars, date, caption, favourite) and by person.
 
 A photo that is elsewhere has two rows until a scan finds that out: the one that waits for its file, and the one of the
-file. People may give stars, dates and favourites to either. The file's own word counts where nobody gave anything.
+file. People may give stars, dates, captions and favourites to either. The file's own word counts where nobody gave anything.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,11 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = {
     FileWrite.Kind.RATING: ("rated_at", "rating_held", ("rating",)),
     FileWrite.Kind.DATE: ("dated_at", "taken_held", TAKEN_COLUMNS),
+    FileWrite.Kind.CAPTION: ("captioned_at", "caption_held", ("caption",)),
 }
 """For each kind: when it was wanted, whether the file has it not (yet), and the columns that say it."""
+_LIKE_STARS = (FileWrite.Kind.RATING, FileWrite.Kind.CAPTION)
+"""Kinds that are not written where the file says so already, and that XMP files beside the photos may hold."""
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Wishes:
     def are_none(self, photo: Photo) -> bool:
         """True if nobody ever gave anything to the photo."""
         has_any = self.writes.get(photo.pk) or self.favourites.get(photo.pk) or self.withdrawals.get(photo.pk)
-        is_held = photo.rating_held or photo.taken_held or photo.rated_at or photo.dated_at
+        is_held = any(getattr(photo, when) or getattr(photo, held) for when, held, _ in _COLUMNS.values())
         return not has_any and not is_held and photo.pk not in self.in_albums
 
     def lead(self, library: Library, new: Photo, old: Photo) -> dict[str, Any]:
@@ -81,7 +84,7 @@ class Wishes:
             setattr(old, name, value)
         return values
 
-    # -- stars and dates ----------------------------------------------------------------------------------------------
+    # -- stars, dates, captions ----------------------------------------------------------------------------------------------
 
     def _lead_kind(self, kind: FileWrite.Kind, library: Library, new: Photo, old: Photo) -> dict[str, Any]:
         when, held, columns = _COLUMNS[kind]
@@ -91,7 +94,7 @@ class Wishes:
         # What a writer had in hand may be in the file since that was read.
         has_other_content = old.photo_md5 != new.photo_md5 or any(write.claim_token for write in brought)
         # The old row's later wish needed no writing there. What was begun at the new place ends with that wish instead.
-        is_free = kind == FileWrite.Kind.RATING and not (is_newer or own) and self._is_free_wish(library, old, new)
+        is_free = kind in _LIKE_STARS and not (is_newer or own) and self._is_free_wish(kind, library, old, new)
         for write in self.writes.get(new.pk, ()):
             if write.kind != kind:
                 continue
@@ -116,11 +119,11 @@ class Wishes:
         if is_free and brought:
             _want_now(brought[-1], _said(kind, old), forgets_previous=has_other_content)
             _start_writing_later(library)
-        elif is_free or (kind == FileWrite.Kind.RATING and self._left_its_stars_behind(library, new, old)):
-            self._want_again(library, old, {} if is_free else {"rating": new.rating or 0})
+        elif is_free or (kind in _LIKE_STARS and self._was_left_behind(kind, library, new, old)):
+            self._want_again(kind, library, old, {} if is_free else _said(kind, new))
         else:
             return {}
-        return {"rating": old.rating, "rating_held": True}
+        return {**{name: getattr(old, name) for name in columns}, held: True}
 
     def _wanted_at(self, kind: FileWrite.Kind, photo: Photo) -> datetime | None:
         """Return when a person last said it; None if nobody did. Rows of earlier versions tell it by their writes."""
@@ -133,38 +136,38 @@ class Wishes:
         writes = self.writes.get(photo.pk, ())
         return [write for write in writes if write.kind == kind and write.state in FileWrite.OPEN]
 
-    def _is_free_wish(self, library: Library, old: Photo, new: Photo) -> bool:
-        """True if people gave stars at both places, the old row's later, and its file said so already: nobody wrote them.
+    def _is_free_wish(self, kind: FileWrite.Kind, library: Library, old: Photo, new: Photo) -> bool:
+        """True if people gave it at both places, the old row's later, and its file said so already: nobody wrote that.
 
         What a restore put into the row, and no scan has read again, is nobody's wish.
         """
-        if not library.writes_ratings or old.rating_held:
+        _, held, _ = _COLUMNS[kind]
+        if not library.writes_ratings or getattr(old, held):
             return False
         is_read = not old.needs_digest and not is_doubted(old.sidecars)
-        return is_read and self._wanted_at(FileWrite.Kind.RATING, new) is not None
+        return is_read and self._wanted_at(kind, new) is not None
 
-    def _left_its_stars_behind(self, library: Library, new: Photo, old: Photo) -> bool:
-        """True if the stars were in an XMP file, as a person wanted them, and the photo was moved without it.
+    def _was_left_behind(self, kind: FileWrite.Kind, library: Library, new: Photo, old: Photo) -> bool:
+        """True if the stars (or the caption) were in an XMP file, as a person wanted, and the photo was moved without it.
 
-        The photo's own stars, under those of the XMP file, count only if somebody else gave it others when it was moved.
+        The photo's own, under those of the XMP file, count only if somebody else gave it others when it was moved.
         """
-        stars = old.rating or 0
-        if library.ratings != Library.Ratings.SIDECAR or old.rating_held or stars == (new.rating or 0):
+        _, held, (column,) = _COLUMNS[kind]
+        if library.ratings != Library.Ratings.SIDECAR or getattr(old, held) or _said(kind, old) == _said(kind, new):
             return False
-        if not old.sidecars or new.sidecars or (new.rating and old.photo_md5 != new.photo_md5):
+        if not old.sidecars or new.sidecars or (getattr(new, column) and old.photo_md5 != new.photo_md5):
             return False
-        writes = self.writes.get(old.pk, ())
-        done = [w for w in writes if w.kind == FileWrite.Kind.RATING and w.state == FileWrite.State.DONE]
+        done = [w for w in self.writes.get(old.pk, ()) if w.kind == kind and w.state == FileWrite.State.DONE]
         last = max(done, key=lambda write: write.finished_at or _LONG_AGO, default=None)
-        return last is not None and last.is_sidecar and last.wanted.get("rating") == stars
+        return last is not None and last.is_sidecar and last.wanted == _said(kind, old)
 
-    def _want_again(self, library: Library, old: Photo, previous: dict[str, Any]) -> None:
+    def _want_again(self, kind: FileWrite.Kind, library: Library, old: Photo, previous: dict[str, Any]) -> None:
         write = FileWrite(
             library=library,
             photo=old,
             user_id=next((write.user_id for write in reversed(self.writes.get(old.pk, ()))), library.owner_id),
-            kind=FileWrite.Kind.RATING,
-            wanted=_said(FileWrite.Kind.RATING, old),
+            kind=kind,
+            wanted=_said(kind, old),
             previous=previous,
             is_sidecar=library.ratings == Library.Ratings.SIDECAR,
             try_at=timezone.now(),
@@ -219,6 +222,8 @@ def _said(kind: FileWrite.Kind, photo: Photo) -> dict[str, Any]:
     """Return what the row says, as an intent keeps it."""
     if kind == FileWrite.Kind.RATING:
         return {"rating": photo.rating or 0}
+    if kind == FileWrite.Kind.CAPTION:
+        return {"caption": photo.caption}
     taken = photo.taken_local.replace(tzinfo=None).isoformat() if photo.is_dated else ""
     return {"taken": taken, "offset": photo.taken_offset_minutes}
 

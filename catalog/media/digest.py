@@ -112,7 +112,7 @@ def apply_facts(
 ) -> None:
     """Set camera, place, stars and words of `result`: the file's own first, then the sidecars' (XMP before Takeout).
 
-    With `sidecar_first` the stars of a sidecar count before the file's own, as where stars are written into sidecars.
+    With `sidecar_first` stars and caption of an XMP file count before the file's own, as where they are written into such.
     """
     if facts is not None:
         result.camera_make, result.camera_model, result.lens_model = facts.make, facts.model, facts.lens
@@ -120,14 +120,30 @@ def apply_facts(
         result.shutter_speed, result.content_identifier = facts.shutter_speed, facts.content_identifier
         result.metadata_body = metadata_body(facts, result.photo_md5)
         result.embedded_rating = facts.words.rating
+        result.captions_differ = facts.descriptions_differ
+        result.iptc_text, result.has_iptc_caption = facts.iptc.text, bool(facts.iptc.caption)
     every: list[Words] = [facts.words] if facts is not None else []
     every += [sidecar.words for sidecar in sidecars.values()]
     result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
     result.is_favourite = any(sidecar.is_favourite for sidecar in sidecars.values())
     ratings = [result.embedded_rating, result.sidecar_rating]
     result.rating = next((r for r in (ratings[::-1] if sidecar_first else ratings) if r is not None), None)
+    _apply_caption(result, every, sidecars, sidecar_first=sidecar_first)
     for words in every:
-        result.caption = result.caption or words.caption[:CAPTION_CHARACTERS]
         result.keywords = result.keywords or words.keywords
         if result.latitude is None and words.latitude is not None:
             result.latitude, result.longitude = words.latitude, words.longitude
+
+
+def _apply_caption(
+    result: DigestResult, every: list[Words], sidecars: dict[str, Sidecar], *, sidecar_first: bool
+) -> None:
+    """Set the caption of `result`: the first in `every`, up to one that says that there is none."""
+    beside = sidecars["xmp"].words if "xmp" in sidecars else None
+    if beside is not None:
+        result.sidecar_caption = beside.caption[:CAPTION_CHARACTERS]
+        result.sidecar_caption_is_none = beside.caption_is_none
+        if sidecar_first:
+            every = [beside, *every]
+    decided = next((words for words in every if words.caption or words.caption_is_none), None)
+    result.caption = decided.caption[:CAPTION_CHARACTERS] if decided else ""

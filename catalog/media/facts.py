@@ -10,23 +10,16 @@ from functools import cached_property
 from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
-from catalog.media.iptc import Iptc, read_iptc
+from catalog.media.iptc import Iptc, is_cut_for_iptc, read_iptc
 from catalog.media.positions import checked_place, exif_degrees, xmp_degrees
 from catalog.media.words import Words, keywords_of, rating_of, semicolons, stars_of_percent, user_comment, utf16
 from catalog.media.xmp import BadXmp, Properties, read_xmp, text_of
 
-_CAMERA_PHRASES = frozenset(
-    (
-        "sony dsc",
-        "olympus digital camera",
-        "minolta digital camera",
-        "kodak digital still camera",
-        "default",
-        "digital camera",
-        "dcim",
-        "screenshot",
-    )
+_MAKERS_PHRASES = frozenset(
+    ("sony dsc", "olympus digital camera", "minolta digital camera", "kodak digital still camera")
 )
+_CAMERA_PHRASES = _MAKERS_PHRASES | {"default", "digital camera", "dcim", "screenshot"}
+"""What devices write where people would write a caption. In XMP and IPTC, which cameras leave alone, the plain words count."""
 _ISO6709 = re.compile(r"([+-]\d{1,3}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
 _LONGEST_FLOAT = 1e7
 
@@ -199,7 +192,8 @@ class Facts:
     def words(self) -> Words:
         """Rating, caption, keywords and place, each from the best place that has it."""
         words = Words(rating=self._rating())
-        words.caption = self._caption()
+        words.caption = self._described() or self._titled()
+        words.caption_is_none = not words.caption and self._says_no_caption
         words.keywords = keywords_of(self.xmp) or self.iptc.keywords or semicolons(utf16(self.ifd0.get(0x9C9E)))
         words.latitude, words.longitude = self._place()
         return words
@@ -218,15 +212,42 @@ class Facts:
         percent = self.ifd0.get(0x4749)
         return stars_of_percent(percent) if isinstance(percent, int) else None
 
-    def _caption(self) -> str:
-        described = clean_text(self.ifd0.get(0x010E))
-        if described.strip().lower() in _CAMERA_PHRASES:
-            described = ""
+    @cached_property
+    def descriptions(self) -> tuple[str, str, str]:
+        """The captions in XMP, IPTC and EXIF, in the order in which they count; empty where there is none."""
+        in_xmp, in_iptc = text_of(self.xmp, "dc:description"), self.iptc.caption
+        in_exif = clean_text(self.ifd0.get(0x010E))
+        return (
+            "" if in_xmp.lower() in _MAKERS_PHRASES else in_xmp,
+            "" if in_iptc.lower() in _MAKERS_PHRASES else in_iptc,
+            "" if in_exif.lower() in _CAMERA_PHRASES else in_exif,
+        )
+
+    @property
+    def descriptions_differ(self) -> bool:
+        """True if those that are there are not the same; IPTC's may be cut at the end, for its records are short."""
+        in_xmp, in_iptc, in_exif = self.descriptions
+        first = in_xmp or in_exif
+        if in_xmp and in_exif and in_xmp != in_exif:
+            return True
+        return bool(first and in_iptc) and in_iptc != first and not is_cut_for_iptc(in_iptc, first)
+
+    @property
+    def _says_no_caption(self) -> bool:
+        return "dc:description" in self.xmp and not text_of(self.xmp, "dc:description")
+
+    def _described(self) -> str:
+        in_xmp, in_iptc, in_exif = self.descriptions
+        if is_cut_for_iptc(in_iptc, in_exif):
+            in_iptc = ""
+        return in_xmp or in_iptc or in_exif
+
+    def _titled(self) -> str:
+        """Return what counts as the caption where nobody wrote or refused one: titles and comments."""
+        if self._says_no_caption:
+            return ""
         texts = self.found.texts
         choices = (
-            text_of(self.xmp, "dc:description"),
-            self.iptc.caption,
-            described,
             text_of(self.xmp, "dc:title"),
             self.iptc.title,
             utf16(self.ifd0.get(0x9C9B)),

@@ -8,6 +8,8 @@ from catalog.media.exif import tidy
 
 _UTF8_MARK = b"\x1b%G"
 _MOST_RECORDS = 5000
+LONGEST_CAPTION_BYTES = 2000
+_TEXTS = frozenset(range(5, 200))
 
 
 @dataclass(slots=True)
@@ -16,6 +18,8 @@ class Iptc:
 
     title: str = ""
     caption: str = ""
+    text: str = ""
+    """How its text is encoded: `utf-8`, `unmarked` (UTF-8 or ASCII without the mark), `legacy`; empty without records."""
     keywords: list[str] = field(default_factory=list)
     date_created: str = ""
     """As `YYYY-MM-DD HH:MM:SS+hh:mm` as far as the file says."""
@@ -41,7 +45,7 @@ def iptc_from_photoshop(blocks: bytes) -> bytes:
 def read_iptc(data: bytes) -> Iptc:
     """Return the records in `data`; what is cut off or garbled is left out."""
     found = Iptc()
-    is_utf8 = False
+    is_utf8, is_legacy = False, False
     date = time = ""
     position = 0
     for _ in range(_MOST_RECORDS):
@@ -58,6 +62,7 @@ def read_iptc(data: bytes) -> Iptc:
             is_utf8 = value == _UTF8_MARK
         if record != 2:
             continue
+        is_legacy = is_legacy or (dataset in _TEXTS and not _is_utf8(value))
         if dataset == 5:
             found.title = found.title or _text(value, is_utf8, 1000)
         elif dataset == 120:
@@ -71,7 +76,27 @@ def read_iptc(data: bytes) -> Iptc:
         elif dataset == 60:
             time = value.decode("latin-1").strip()
     found.date_created = _moment(date, time)
+    if position:
+        found.text = "utf-8" if is_utf8 else "legacy" if is_legacy else "unmarked"
     return found
+
+
+def caption_for_iptc(text: str) -> str:
+    """Return as much of `text` as the caption's record may hold, in whole characters: all of it, as a rule."""
+    return text.encode("utf-8")[:LONGEST_CAPTION_BYTES].decode("utf-8", "ignore").rstrip()
+
+
+def is_cut_for_iptc(caption: str, whole: str) -> bool:
+    """Return whether `caption` is what IPTC's record can hold of the longer text `whole`."""
+    return caption != whole and bool(caption) and caption == caption_for_iptc(whole)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _moment(date: str, time: str) -> str:

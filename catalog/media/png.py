@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from catalog.media.exif import clean_text, read_exif
@@ -12,6 +13,7 @@ from catalog.media.source import Source
 _MOST_CHUNKS = 5000
 _LONGEST_TEXT_BYTES = 2 * 1024 * 1024
 _BYTES_PER_PIXEL = {0: 1, 2: 4, 3: 5, 4: 4, 6: 4}
+_RAW_PROFILE = re.compile(rb"\s*([^\n]{1,80})\n\s*(\d{1,10})\s*\n(.*)", re.DOTALL)
 
 
 def read_png(source: Source) -> Found:
@@ -72,8 +74,9 @@ def _inflate(packed: bytes) -> bytes:
 
 
 def _read_raw_profile(kind: str, value: bytes, found: Found) -> None:
-    # ImageMagick's way: name, length, and then hexadecimal digits in lines.
-    parts = value.split(None, 2)
+    # ImageMagick's way: name, length, and then hexadecimal digits in lines. The name may be two words (exiftool's are).
+    lines = _RAW_PROFILE.fullmatch(value)
+    parts = lines.groups() if lines else value.split(None, 2)
     if len(parts) < 3:
         return
     digits = b"".join(parts[2].split())

@@ -12,6 +12,7 @@ KEYWORD_COUNT = 500
 BODY_CHARACTERS = 400_000
 _TEXT_CHARACTERS = {
     "caption": CAPTION_CHARACTERS,
+    "sidecar_caption": CAPTION_CHARACTERS,
     "metadata_body": BODY_CHARACTERS,
     "image_map": 100_000,
     "problem": 1000,
@@ -82,6 +83,16 @@ class DigestResult(SurveyResult):
     is_favourite: bool = False
     """A sidecar says that somebody liked it where it comes from."""
     caption: str = ""
+    """The file's own, else the sidecar's."""
+    sidecar_caption: str = ""
+    """The XMP file's."""
+    sidecar_caption_is_none: bool = False
+    """The XMP file says by an empty description that there is none."""
+    captions_differ: bool = False
+    """XMP's, IPTC's and EXIF's captions, as far as the file has them, are not the same."""
+    iptc_text: str = ""
+    """How the text of the file's IPTC records is encoded: `utf-8`, `unmarked` (UTF-8 or ASCII without the mark), `legacy`."""
+    has_iptc_caption: bool = False
     keywords: list[str] = field(default_factory=list)
     content_identifier: str = ""
     """What the picture and the film of one Apple Live Photo share."""

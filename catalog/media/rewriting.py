@@ -7,6 +7,7 @@ kind and its image data are the same, and where exiftool warned of anything, no 
 from __future__ import annotations
 
 import errno
+import html
 import json
 import os
 import re
@@ -32,6 +33,8 @@ _SECONDS_PER_BYTE = 1 / (10 * 1024 * 1024)
 _ERROR_LINE = re.compile(r"^(?:Error|Can't write)\b.*", re.MULTILINE)
 _WARNING_LINE = re.compile(r"^Warning: .*", re.MULTILINE)
 _OWN_WORDS = re.compile(r" - /\S*|\s*/(?:proc|tmp|var)/\S+")
+_LANGUAGE = re.compile(r"(?<=:Description)-[a-zA-Z]{2,3}(?:-\w+)*$")
+"""How exiftool names the texts of one tag in other languages."""
 _FOLLOWS = re.compile(
     r"(?:SourceFile|(?:File|ExifTool|System|Composite|JFIF):.*|XMP-x:XMPToolkit|XMP-xmpNote:HasExtendedXMP|RIFF:WebP_Flags"
     r"|[\w-]+:(?:\w*(?:Offsets?|Start|ByteCounts?|Length|DataSize)|ExifByteOrder|Padding|XMP|EXIF))"
@@ -97,12 +100,15 @@ def rewrite(
             "damaged",
             is_lasting=True,
         )
-    warnings = _run_tool(replacement, change.arguments(), kind, tool, old.size_bytes)
+    warnings = _run_tool(replacement, change.arguments(old), kind, tool, old.size_bytes)
     new = _read_back(replacement, change, old, read)
+    if not change.is_consistent(new):
+        sentence = f"Not every field of the new version says {change.sentence}. The photo is as it was."
+        raise NotWritten(sentence, "not_verified", is_lasting=True)
     if not extension:
         _require_same_picture(replacement, old, new, same_picture)
     if extension or warnings:
-        _require_all_tags(replacement, kind, change, tool)
+        _require_all_tags(replacement, kind, change.arguments(old), tool)
     facts = replacement.complete(keep_mtime=keep_mtime)
     return Rewritten(new, facts.st_size, facts.st_mtime_ns)
 
@@ -152,7 +158,7 @@ def _run_tool(
 
 def _refused(line: str) -> NotWritten:
     """Return the reason for what exiftool would not write."""
-    reason = _OWN_WORDS.sub("", line).removeprefix("Error:").replace("[minor]", "").strip(" .")[:200]
+    reason = _OWN_WORDS.sub("", html.unescape(line)).removeprefix("Error:").replace("[minor]", "").strip(" .")[:200]
     if "No space left" in reason:
         sentence = "The disk is full, so the photo is as it was. It is tried again when there is room."
         return NotWritten(sentence, "no_space")
@@ -193,8 +199,8 @@ def _require_same_picture(
         raise NotWritten(sentence, "not_verified", is_lasting=True)
 
 
-def _require_all_tags(replacement: Replacement, extension: str, change: TagChange, tool: ExifTool) -> None:
-    lost = _lost_tags(replacement, extension, change, tool)
+def _require_all_tags(replacement: Replacement, extension: str, arguments: list[str], tool: ExifTool) -> None:
+    lost = _lost_tags(replacement, extension, arguments, tool)
     if lost:
         raise NotWritten(
             f"Writing would lose other information in the file ({', '.join(lost[:5])}). It is as it was. Choose XMP files "
@@ -229,18 +235,18 @@ def _has_same_bytes(replacement: Replacement, old_map: str, new_map: str) -> boo
         os.close(descriptor)
 
 
-def _lost_tags(replacement: Replacement, extension: str, change: TagChange, tool: ExifTool) -> list[str]:
-    """Return the names of tags that the old version has and the new one has not, or with another value."""
-    written = {argument.partition("=")[0].lstrip("-") for argument in change.arguments()}
+def _lost_tags(replacement: Replacement, extension: str, arguments: list[str], tool: ExifTool) -> list[str]:
+    """Return the names of tags that the old version has and the new one has not, or with another value.
+
+    `arguments` are exiftool's: what they write is no loss, in any language.
+    """
+    written = {argument.partition("=")[0].lstrip("-").rstrip("^") for argument in arguments if "=" in argument}
     with _with_extension(replacement.original_path, extension) as path:
         before = _tags(path, tool)
     with _with_extension(replacement.temporary_path, extension) as path:
         after = _tags(path, tool)
-    return [
-        name
-        for name, value in before.items()
-        if value not in ("", []) and name not in written and not _FOLLOWS.fullmatch(name) and after.get(name) != value
-    ]
+    kept = {name: value for name, value in before.items() if value not in ("", []) and not _FOLLOWS.fullmatch(name)}
+    return [name for name, value in kept.items() if _LANGUAGE.sub("", name) not in written and after.get(name) != value]
 
 
 def _tags(path: str, tool: ExifTool) -> dict[str, Any]:

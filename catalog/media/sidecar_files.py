@@ -1,8 +1,12 @@
-"""XMP files beside photos: the name of a new one, and its first content."""
+"""XMP files beside photos: the name of a new one, its first content, and what is to be written into one that is there."""
 
 from __future__ import annotations
 
-from catalog.media.tag_changes import PERCENT_OF_STARS, RatingChange
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from catalog.media.results import DigestResult
+from catalog.media.tag_changes import PERCENT_OF_STARS, CaptionChange, RatingChange
 
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -11,6 +15,21 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
     xmlns:MicrosoftPhoto="http://ns.microsoft.com/photo/1.0/"
     xmp:Rating="{stars}"{percent}/>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
+_CAPTION_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:dc="http://purl.org/dc/elements/1.1/">
+   <dc:description>
+    <rdf:Alt>
+     <rdf:li xml:lang="x-default">{text}</rdf:li>
+    </rdf:Alt>
+   </dc:description>
+  </rdf:Description>
  </rdf:RDF>
 </x:xmpmeta>
 <?xpacket end="w"?>
@@ -28,8 +47,62 @@ def new_sidecar(stars: int) -> bytes:
     return _PACKET.format(stars=stars, percent=percent).encode("utf-8")
 
 
+def new_caption_sidecar(text: str) -> bytes:
+    """Return a new XMP file that holds nothing but the caption; the empty one is written, too, as zero stars are."""
+    return _CAPTION_PACKET.format(text=escape(text)).encode("utf-8")
+
+
 def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[str]:
     """Return exiftool's arguments for an XMP file that is there; without `is_zero_written` zero stars take the tags away."""
     stars = str(change.stars) if change.stars or is_zero_written else ""
     percent = str(PERCENT_OF_STARS[change.stars]) if change.stars else ""
     return [f"-XMP-xmp:Rating={stars}", f"-XMP-microsoft:RatingPercent={percent}"]
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarChange:
+    """A change of stars or caption as it is made in an XMP file. Facts are those of the photo beside it."""
+
+    change: RatingChange | CaptionChange
+
+    def is_wanted(self, facts: DigestResult) -> bool:
+        """True if that is to be written where such files hold it: what counts by now is something else."""
+        if isinstance(self.change, RatingChange):
+            says = facts.sidecar_rating if facts.sidecar_rating is not None else facts.embedded_rating
+            return (says or 0) != self.change.stars
+        is_said = facts.sidecar_caption or facts.sidecar_caption_is_none
+        return (facts.sidecar_caption if is_said else facts.caption) != self.change.text
+
+    def is_contradicted(self, facts: DigestResult) -> bool:
+        """True if the XMP file says something else; False also if it says nothing of the kind."""
+        if isinstance(self.change, RatingChange):
+            return facts.sidecar_rating is not None and facts.sidecar_rating != self.change.stars
+        is_said = facts.sidecar_caption or facts.sidecar_caption_is_none
+        return bool(is_said) and facts.sidecar_caption != self.change.text
+
+    def new_file(self) -> bytes:
+        """Return the content of a new XMP file."""
+        if isinstance(self.change, RatingChange):
+            return new_sidecar(self.change.stars)
+        return new_caption_sidecar(self.change.text)
+
+    def arguments(self, old: DigestResult) -> list[str]:
+        """Return exiftool's arguments for one that is there."""
+        if isinstance(self.change, RatingChange):
+            return sidecar_arguments(self.change, is_zero_written=bool(old.embedded_rating))
+        return ["-E", *self.change.sidecar_arguments()]
+
+    def is_done(self, facts: DigestResult) -> bool:
+        """True if the XMP file says it."""
+        if isinstance(self.change, RatingChange):
+            return (facts.sidecar_rating or 0) == self.change.stars
+        return facts.sidecar_caption == self.change.text and bool(self.change.text or facts.sidecar_caption_is_none)
+
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """XMP has one field for it."""
+        return True
+
+    @property
+    def sentence(self) -> str:
+        """What is to be there, for people."""
+        return self.change.sentence

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from catalog.media.iptc import caption_for_iptc
 from catalog.media.results import DigestResult
 
 PERCENT_OF_STARS = {1: 1, 2: 25, 3: 50, 4: 75, 5: 99}
@@ -45,8 +47,11 @@ EXTENSIONS = {
 class TagChange(Protocol):
     """One change of what a file says."""
 
-    def arguments(self) -> list[str]:
-        """Return exiftool's arguments, printable ASCII."""
+    def arguments(self, old: DigestResult) -> list[str]:
+        """Return exiftool's arguments, printable ASCII, for a file with the facts `old`."""
+
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """True if all fields of a new version that could say it say the same."""
 
     def is_done(self, facts: DigestResult) -> bool:
         """True if a file with these facts says what it should."""
@@ -66,7 +71,7 @@ class RatingChange:
         if not 0 <= self.stars <= MOST_STARS:
             raise ValueError("A rating is a number from 0 to 5.")
 
-    def arguments(self) -> list[str]:
+    def arguments(self, old: DigestResult) -> list[str]:
         """EXIF's and XMP's Rating, and the percents that Windows reads; what a format has not is left out by exiftool.
 
         `-Rating=` alone would write XMP only.
@@ -79,6 +84,10 @@ class RatingChange:
             f"-XMP-xmp:Rating={stars}",
             f"-XMP-microsoft:RatingPercent={percent}",
         ]
+
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """The percents follow the stars."""
+        return True
 
     def is_done(self, facts: DigestResult) -> bool:
         """Zero stars and no tag at all are the same."""
@@ -114,7 +123,7 @@ class DateChange:
     zone: str = "UTC"
     is_video: bool = False
 
-    def arguments(self) -> list[str]:
+    def arguments(self, old: DigestResult) -> list[str]:
         """EXIF's, XMP's and for films QuickTime's dates; what a format has not is left out by exiftool."""
         if self.local is None:
             video = [*(f"{tag}=0000:00:00 00:00:00" for tag in _QUICKTIME), f"{_KEYS}="] if self.is_video else []
@@ -142,6 +151,10 @@ class DateChange:
         east = there.utcoffset() or timedelta()
         return there.astimezone(UTC).replace(tzinfo=None), round(east.total_seconds() / 60)
 
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """What the best source says counts."""
+        return True
+
     def is_done(self, facts: DigestResult) -> bool:
         """Whole seconds count, and the offset where one is wanted."""
         said = date_said(facts)
@@ -166,6 +179,66 @@ def date_said(facts: DigestResult) -> dict[str, Any]:
     if facts.taken_source not in IN_THE_FILE or not facts.taken_local:
         return {"taken": "", "offset": None}
     return {"taken": facts.taken_local, "offset": facts.offset_minutes}
+
+
+_HAS_IPTC = frozenset(("image/jpeg", "image/tiff", "image/vnd.adobe.photoshop"))
+"""Kinds in which other programs look for IPTC records; elsewhere only records that are there are changed."""
+_DESCRIPTION = "XMP-dc:Description"
+_PLAIN = frozenset(string.ascii_letters + string.digits + " ")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionChange:
+    """A caption, as `edits.captions` lets it pass; the empty text says that there is none.
+
+    XMP's dc:description, IPTC's Caption-Abstract and EXIF's ImageDescription are kept the same. IPTC holds as much as its
+    record can, which readers know; its text is UTF-8, and records in another encoding are translated. Films have their
+    Keys' description instead of IPTC and EXIF.
+    """
+
+    text: str
+
+    def arguments(self, old: DigestResult) -> list[str]:
+        """Without a caption XMP says so by an empty text: titles, comments and sidecars would be taken for one otherwise."""
+        arguments = ["-E", *self.sidecar_arguments()]
+        if old.media_type.startswith("video/"):
+            return [*arguments, f"-Keys:Description={escaped(self.text)}"]
+        is_native = old.media_type in _HAS_IPTC
+        if old.has_iptc_caption or (self.text and is_native):
+            if self.text and old.iptc_text == "legacy":
+                arguments += ["-tagsFromFile", "@", "-IPTC:all"]
+            if self.text:
+                arguments.append("-IPTC:CodedCharacterSet=UTF8")
+            arguments.append(f"-IPTC:Caption-Abstract={escaped(caption_for_iptc(self.text))}")
+            if is_native:
+                arguments.append("-Photoshop:IPTCDigest=new")  # else Adobe's programs take IPTC for the later word
+        return [*arguments, f"-IFD0:ImageDescription={escaped(self.text)}"]
+
+    def sidecar_arguments(self) -> list[str]:
+        """Return exiftool's arguments for XMP alone; they are to follow `-E`."""
+        if self.text:
+            return [f"-{_DESCRIPTION}={escaped(self.text)}"]
+        return [f"-{_DESCRIPTION}=", f"-{_DESCRIPTION}^="]  # no language has one
+
+    def is_done(self, facts: DigestResult) -> bool:
+        """True if this is what counts, whatever says it; without a caption, if nothing is taken for one."""
+        return facts.caption == self.text
+
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """What the three have is the same; IPTC's may be cut."""
+        return not facts.captions_differ
+
+    @property
+    def sentence(self) -> str:
+        """The caption's beginning."""
+        if not self.text:
+            return "no caption"
+        return f"the caption “{self.text if len(self.text) <= 60 else self.text[:60] + ' …'}”"
+
+
+def escaped(text: str) -> str:
+    """Return `text` as exiftool reads it under `-E`: one line of ASCII in which nothing but letters stands for itself."""
+    return "".join(one if one in _PLAIN else f"&#x{ord(one):x};" for one in text)
 
 
 def date_problem(local: datetime, media_type: str) -> str:

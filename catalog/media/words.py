@@ -18,6 +18,8 @@ class Words:
     """What people wrote about a photo."""
 
     caption: str = ""
+    caption_is_none: bool = False
+    """It is said that there is no caption, which overrules what else may be taken for one."""
     keywords: list[str] = field(default_factory=list)
     rating: int | None = None
     latitude: float | None = None

@@ -72,6 +72,7 @@ def _value(element: Any) -> Any:
     for container in element:
         if container.tag in (f"{_RDF}Seq", f"{_RDF}Bag", f"{_RDF}Alt"):
             items: list[str] = []
+            is_empty = False
             for item in list(container)[:5000]:
                 text = tidy(item.text or "")
                 language = item.get("{http://www.w3.org/XML/1998/namespace}lang", "")
@@ -79,7 +80,10 @@ def _value(element: Any) -> Any:
                     items.insert(0, text)
                 elif text:
                     items.append(text)
-            return items
+                else:
+                    is_empty |= language == "x-default"
+            # An empty default text is a statement, too: who takes a caption away says so by it.
+            return items or ([""] if is_empty else [])
     return tidy(element.text or "")
 
 

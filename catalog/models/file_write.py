@@ -31,6 +31,7 @@ class FileWrite(models.Model):
 
         RATING = "rating"
         DATE = "date"
+        CAPTION = "caption"
 
     class State(models.TextChoices):
         """Where it stands."""
@@ -49,7 +50,9 @@ class FileWrite(models.Model):
     photo = models.ForeignKey(Photo, on_delete=models.CASCADE, related_name="writes", db_index=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind)
-    wanted = models.JSONField(help_text='{"rating": 5}, or {"taken": "2024-05-17T12:30:00", "offset": 120}.')
+    wanted = models.JSONField(
+        help_text='{"rating": 5}, {"taken": "2024-05-17T12:30:00", "offset": 120} or {"caption": "…"}.'
+    )
     previous = models.JSONField(default=dict, help_text="What the file said before; empty while that is not known.")
     undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)

@@ -166,6 +166,12 @@ class Photo(models.Model):
         help_text="A person gave the rating and the file has it not (yet): no scan overwrites it.",
     )
     caption = models.TextField(blank=True)
+    captioned_at = models.DateTimeField(null=True, blank=True, help_text="When a person last wrote its caption.")
+    caption_held = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person wrote the caption and the file has it not (yet): no scan overwrites it.",
+    )
     keywords = models.JSONField(default=list, blank=True)
     content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")
     added_at = models.DateTimeField()

@@ -211,13 +211,15 @@ class Rebuild:
     def _known(self, latest: Snapshot | None) -> Iterator[Known]:
         """Yield the photos that the rows know, then those that only the latest snapshot knows."""
         columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held", "state")
-        columns += ("taken_held", "taken_local", "taken_offset_minutes")
+        columns += ("caption_held", "caption", "taken_held", "taken_local", "taken_offset_minutes")
         photos = Photo.objects.filter(library=self.library).order_by("pk").values_list(*columns)
-        for key, directory, filename, md5, rating, is_held, state, *taken in photos.iterator(chunk_size=2000):
+        for key, directory, filename, md5, rating, is_held, state, *more in photos.iterator(chunk_size=2000):
+            has_caption, caption, *taken = more
             path = join_path(directory, filename)
             rank = MISSING if state == Photo.State.MISSING else PRESENT
             taken_at = entries_taken.taken_text(taken[1], taken[2]) if taken[0] else None
-            yield Known(str(key), path, md5, (rating or 0) if is_held else None, taken_at, rank)
+            told = (caption if has_caption else None, rank)
+            yield Known(str(key), path, md5, (rating or 0) if is_held else None, taken_at, *told)
         if latest is None:
             return
         is_only_place = latest.marked() is None and not self.library.writes_ratings
@@ -227,7 +229,7 @@ class Rebuild:
                 rating = entry.rating if is_only_place else None
                 taken_at = entry.taken_at if entry.taken_at_source == BY_A_PERSON else None
                 if key:
-                    yield Known(key, entry.path, entry.photo_md5 or "", rating, taken_at, REMEMBERED)
+                    yield Known(key, entry.path, entry.photo_md5 or "", rating, taken_at, None, REMEMBERED)
 
     def _marks(self, work: RebuildWork) -> Iterator[tuple[str, str]]:
         yield marked_row(Marked(str(self.library.pk), self.library.ratings))

@@ -7,6 +7,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from photolala.lib.captions import is_caption
+
 PREFIX = "00000000"
 END = "00000001"
 """All keys of marks are from PREFIX to below this."""
@@ -22,6 +24,9 @@ class Given(NamedTuple):
     rating: int | None = None
     has_date: bool = False
     """The entry's capture time is one that a person gave."""
+    has_caption: bool = False
+    caption: str | None = None
+    """Counts if `has_caption`; the empty text is a caption that was taken away."""
 
 
 class Marked(NamedTuple):
@@ -38,6 +43,8 @@ def given_row(given: Given) -> tuple[str, str]:
         told["rating"] = given.rating
     if given.has_date:
         told["taken"] = True
+    if given.has_caption:
+        told["caption"] = given.caption or ""
     digest = hashlib.md5(given.photo_id.encode(), usedforsecurity=False).hexdigest()
     return PREFIX + digest[len(PREFIX) :], _text({"given": told, "photoID": given.photo_id})
 
@@ -65,7 +72,16 @@ def read_mark(key: str, body: str) -> Given | Marked | None:
     rating = given.get("rating")
     is_rating = rating is None or (type(rating) is int and 0 <= rating <= _MOST_STARS)
     has_rating = "rating" in given and is_rating
-    return Given(told["photoID"], has_rating, rating if has_rating else None, given.get("taken") is True)
+    caption = given.get("caption")
+    has_caption = isinstance(caption, str) and is_caption(caption)
+    return Given(
+        told["photoID"],
+        has_rating,
+        rating if has_rating else None,
+        given.get("taken") is True,
+        has_caption,
+        caption if has_caption else None,
+    )
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -29,7 +29,8 @@ export async function errorOf(response) {
   let detail = "";
   try {
     const problem = await response.json();
-    detail = problem.detail || problem.title || "";
+    const fields = Object.values(problem.errors ?? {}).flat().filter((one) => typeof one === "string");
+    detail = fields.join(" ") || problem.detail || problem.title || "";
   } catch (error) {
     detail = error instanceof SyntaxError ? "" : String(error.message);
   }
@@ -61,9 +62,11 @@ export function get(path, params = {}, signal = undefined) {
 }
 
 /** POST `body` as JSON. */
-export function post(path, body) {
+export const post = (path, body) => change("POST", path, body);
+
+function change(method, path, body, options = {}) {
   const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
-  return send(`${BASE}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  return send(`${BASE}${path}`, { method, headers, body: JSON.stringify(body), ...options });
 }
 
 /** `[{bucket, count}]`, newest first. */
@@ -104,6 +107,9 @@ export const fetchPhoto = (id, signal) => get(`/photos/${id}/`, {}, signal);
 
 /** Set the stars that the signed-in person gives; answers `{photo_id, rating, favorited}`. */
 export const setRating = (id, rating) => post(`/photos/${id}/favorite/`, { rating });
+
+/** Change the photo's caption; answers all its facts. `isLast`: also if the page is gone by then. */
+export const setCaption = (id, caption, isLast = false) => change("PATCH", `/photos/${id}/`, { caption }, { keepalive: isLast });
 
 /** Let a video be made playable; answers `{state, progress, reason}`. */
 export const wantRendition = (id, again = false) => post(`/photos/${id}/rendition/`, { again });

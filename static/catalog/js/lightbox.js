@@ -54,6 +54,7 @@ export class Lightbox extends EventTarget {
     this.tries = new Map();
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
+    this.onLeave = () => void this.panel.caption.save({ isLast: true });
   }
 
   open(number) {
@@ -264,9 +265,12 @@ export class Lightbox extends EventTarget {
     pswp.on("keydown", (event) => this.onKey(event));
     this.favourites.addEventListener("change", this.onStar);
     this.favourites.addEventListener("saved", this.onSaved);
+    addEventListener("pagehide", this.onLeave);
     pswp.on("destroy", () => {
       this.favourites.removeEventListener("change", this.onStar);
       this.favourites.removeEventListener("saved", this.onSaved);
+      removeEventListener("pagehide", this.onLeave);
+      void this.panel.caption.save();
       this.dispatchEvent(new CustomEvent("closed", { detail: { number: this.number } }));
     });
   }
@@ -275,7 +279,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), f: () => this.toggleStar(), i: () => this.togglePanel(), d: () => this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.editCaption(), d: () => this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -315,7 +319,13 @@ export class Lightbox extends EventTarget {
     if (this.current) void this.favourites.rate(this.current.id, stars, this.current.isFavourite);
   }
 
+  editCaption() {
+    if (!this.panel.isOpen) this.togglePanel();
+    void this.panel.editCaption();
+  }
+
   togglePanel() {
+    if (this.panel.isOpen) void this.panel.caption.save();
     this.panel.element.hidden = this.panel.isOpen;
     this.infoButton.setAttribute("aria-expanded", String(this.panel.isOpen));
     this.pswp.element.classList.toggle("has-panel", this.panel.isOpen);

@@ -1,6 +1,7 @@
 /** What is known about a photo, in words, beside the open photo. */
 
 import { fetchPhoto } from "photolala/api";
+import { CaptionField } from "photolala/caption";
 import { formatNumber, sizeText, takenTitle } from "photolala/dates";
 
 const DATE_SOURCES = {
@@ -55,7 +56,7 @@ export function factsOf(photo, libraries = {}) {
     ["Stars", starsOf(photo)],
     ["Taken", takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
     ["Date", DATE_SOURCES[photo.taken_source] ?? photo.taken_source],
-    ["Caption", photo.caption],
+    ["Caption", photo.can_edit ? "" : photo.caption],
     ["Keywords", (photo.keywords ?? []).join(", ")],
     ["Camera", camera(photo)],
     ["Lens", photo.lens_model],
@@ -79,6 +80,13 @@ export class InfoPanel {
     this.element.hidden = true;
     this.element.tabIndex = -1;
     this.cache = new Map();
+    this.caption = new CaptionField((photo) => this.cache.set(photo.id, Promise.resolve(photo)));
+  }
+
+  /** Let the caption be typed, if the photo that is shown may be changed. */
+  async editCaption() {
+    await this.shown;
+    if (this.caption.element.isConnected) this.caption.focus();
   }
 
   get isOpen() {
@@ -102,7 +110,13 @@ export class InfoPanel {
     if (this.wanted === id) void this.show(id);
   }
 
-  async show(id) {
+  show(id) {
+    this.shown = this.showFacts(id);
+    return this.shown;
+  }
+
+  async showFacts(id) {
+    if (this.wanted !== id) void this.caption.save();
     this.wanted = id;
     if (!this.isOpen) return;
     let photo;
@@ -112,19 +126,19 @@ export class InfoPanel {
       if (this.wanted === id) this.fill("This photo", [["Problem", error.message]]);
       return;
     }
-    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries), this.dateLink(photo));
+    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries), photo);
   }
 
-  /** A link to the page that changes the date, for those who may. */
+  /** A link to the page that changes the date. */
   dateLink(photo) {
-    if (!photo.can_edit) return null;
     const link = Object.assign(document.createElement("a"), { textContent: "Change the date" });
     link.href = `/dates/?photo=${photo.id}`;
     link.className = "button is-plain";
     return link;
   }
 
-  fill(title, facts, dateLink = null) {
+  /** `photo` is what may be changed, for those who may. */
+  fill(title, facts, photo = null) {
     const heading = document.createElement("h2");
     heading.textContent = title;
     const list = document.createElement("dl");
@@ -135,7 +149,16 @@ export class InfoPanel {
       if (name === "Problem") row.className = "is-problem";
       list.append(row);
     }
-    this.element.replaceChildren(heading, list);
-    if (dateLink) this.element.append(dateLink);
+    if (!photo?.can_edit) {
+      this.element.replaceChildren(heading, list);
+      return;
+    }
+    // The field stays in its place while it is typed in: moved, it would lose the focus.
+    const { element: field } = this.caption;
+    for (const other of [...this.element.children]) if (other !== field) other.remove();
+    if (field.isConnected) field.before(heading);
+    else this.element.append(heading, field);
+    field.after(list, this.dateLink(photo));
+    this.caption.show(photo);
   }
 }

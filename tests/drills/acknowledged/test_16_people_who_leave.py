@@ -220,7 +220,7 @@ def test_the_admin_names_what_waits_before_an_owner_or_a_library_goes(library: L
         reverse("admin:accounts_user_delete", args=[alice.pk]),
         reverse("admin:catalog_library_delete", args=[library.pk]),
     ):
-        assert "4 ratings and dates that are not written" in page.get(address).content.decode()
+        assert "4 ratings, dates and captions that are not written" in page.get(address).content.decode()
 
 
 def test_a_member_taken_out_in_the_admin_leaves_nothing_behind(library: Library, alice: Any, bob: Any) -> None:

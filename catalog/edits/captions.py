@@ -1,0 +1,96 @@
+"""Write captions of photos: the one way in which they are changed by people.
+
+The catalog says so at once; the file, or an XMP file beside it, follows as the library's setting for stars wants it.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from catalog.entries import counts
+from catalog.entries.listing import is_doubted
+from catalog.entries.pending_writes import start_writing
+from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
+from catalog.history.given_since import moment_of_a_wish
+from catalog.models import FileWrite, Library, Photo
+from operations.passing import done_again
+from photolala.lib.captions import tidy_caption
+
+_OPEN = [state.value for state in FileWrite.OPEN]
+
+
+@done_again
+def set_caption(user: User, photo: Photo | UUID, text: str) -> str:
+    """Give the photo, which the caller found changeable for `user`, the caption `text`; return it as it is kept.
+
+    The empty text takes the caption away. Raises BadCaption, also for one that is too long (nothing is ever cut), and
+    Photo.DoesNotExist if the photo is gone.
+    """
+    caption = tidy_caption(text)
+    with transaction.atomic():
+        _set(_held(photo.pk if isinstance(photo, Photo) else photo), user, caption)
+    return caption
+
+
+def _held(photo_id: UUID) -> Photo:
+    return Photo.objects.select_for_update(of=("self",)).select_related("library").get(pk=photo_id)
+
+
+def _set(photo: Photo, user: User, caption: str) -> None:
+    library = photo.library
+    into_files = library.writes_ratings
+    rows = FileWrite.objects.select_for_update().filter(photo=photo, kind=FileWrite.Kind.CAPTION, state__in=_OPEN)
+    write = rows.defer("way_back").first()
+    is_held = True
+    if write is not None:
+        (retarget if into_files else want_in_catalog_only)(write, {"caption": caption}, user)
+    elif into_files:
+        is_held = not _is_said_by_file(photo) or photo.caption != caption
+        if is_held:
+            _intent(library, photo, user, caption).save()
+    Photo.objects.filter(pk=photo.pk).update(
+        caption=caption, caption_held=is_held, captioned_at=moment_of_a_wish(library)
+    )
+    counts.bump_revision(library)
+    if into_files:
+        transaction.on_commit(lambda: start_writing(library, user))
+
+
+def _intent(library: Library, photo: Photo, user: User, caption: str) -> FileWrite:
+    return FileWrite(
+        library=library,
+        photo=photo,
+        user=user,
+        kind=FileWrite.Kind.CAPTION,
+        wanted={"caption": caption},
+        previous={"caption": photo.caption} if _is_said_by_file(photo) else {},
+        is_sidecar=library.ratings == Library.Ratings.SIDECAR,
+        try_at=timezone.now(),
+    )
+
+
+def _is_said_by_file(photo: Photo) -> bool:
+    """True if the row's caption is that of the file, which need not be read (again) to know it."""
+    return not photo.caption_held and not photo.needs_digest and not is_doubted(photo.sidecars)
+
+
+@done_again
+def undo_caption(photo: Photo, user: User) -> str:
+    """Take the last written caption back; return the caption that the photo has then. Raises NothingToUndo.
+
+    A file in which nothing else was written since gets back the very bytes that it had.
+    """
+    with transaction.atomic():
+        held = _held(photo.pk)
+        write = last_done(held, FileWrite.Kind.CAPTION)
+        if write is None:
+            raise NothingToUndo(
+                "There is no caption of this photo that could be taken back: none was written, or the file was changed "
+                "since."
+            )
+        caption = str(write.previous.get("caption") or "")
+        _set(held, user, caption)  # as the file said it, in whatever form
+        FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
+    return caption
