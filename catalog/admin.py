@@ -20,7 +20,7 @@ from catalog.scanning.requests import start_scan
 from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, LargeTableAdmin, PathsForSuperusers
 
-from .models import Favourite, HashCache, Library, Membership, Photo, Snapshot
+from .models import Album, Draft, Favourite, HashCache, Library, Media, Membership, Note, Photo, Snapshot
 
 LIBRARY_FACTS = [
     "source",
@@ -195,3 +195,60 @@ class HashCacheAdmin(FactsAdmin):
     search_help_text = "A photo MD5."
     raw_id_fields = ["library"]
     ordering = ["pk"]
+
+
+class ContentAdmin(FactsAdmin):
+    """What people write: that it is there, and its size; what it says only for those with the right `see_content`."""
+
+    content: tuple[str, ...] = ()
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave the content out."""
+        return () if request.user.has_perm("catalog.see_content") else self.content
+
+
+@admin.register(Album)
+class AlbumAdmin(ContentAdmin):
+    """Albums; people change them on their pages."""
+
+    list_display = ["id", "owner", "created_at", "trashed_at"]
+    list_select_related = ["owner"]
+    search_fields = ["=id", "owner__username"]
+    raw_id_fields = ["owner", "cover"]
+    content = ("title", "description", "cover", "query")
+    ordering = ["-created_at", "pk"]
+
+
+@admin.register(Note)
+class NoteAdmin(ContentAdmin):
+    """Notes."""
+
+    list_display = ["id", "owner", "type", "created_at", "trashed_at"]
+    list_select_related = ["owner"]
+    search_fields = ["=id", "owner__username"]
+    raw_id_fields = ["owner"]
+    content = ("content", "caption", "attachments", "place", "noted_at", "noted_offset_minutes", "noted_local")
+    ordering = ["-created_at", "pk"]
+
+
+@admin.register(Draft)
+class DraftAdmin(ContentAdmin):
+    """Drafts."""
+
+    list_display = ["id", "owner", "created_at", "updated_at", "trashed_at"]
+    list_select_related = ["owner"]
+    search_fields = ["=id", "owner__username"]
+    raw_id_fields = ["owner"]
+    content = ("blocks", "albums")
+    ordering = ["-created_at", "pk"]
+
+
+@admin.register(Media)
+class MediaAdmin(FactsAdmin):
+    """Files of the media store: whose, and how large."""
+
+    list_display = ["md5", "owner", "media_type", "size_bytes", "added_at", "unused_since"]
+    list_select_related = ["owner"]
+    search_fields = ["=md5", "owner__username"]
+    raw_id_fields = ["owner"]
+    ordering = ["-pk"]

@@ -5,6 +5,8 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
+from catalog.albums import media as media_store
+from catalog.albums import trash as albums_trash
 from catalog.cache import resume
 from catalog.cache.hashes import prune_hash_cache
 from catalog.cache.objects import CacheUnavailable
@@ -62,6 +64,12 @@ def forget_old_uploads() -> int:
 def empty_trash() -> int:
     """Start deleting what has been in the trash for long enough. Returns in how many libraries."""
     return trash_empty.empty_what_is_due()
+
+
+@shared_task(name="catalog.tasks.empty_trash_of_albums", ignore_result=True)
+def empty_trash_of_albums() -> int:
+    """Delete for good what was deleted 30 days ago of albums and notes, and files that nothing holds. Returns how many."""
+    return albums_trash.delete_what_is_due() + media_store.remove_unused()
 
 
 @shared_task(name="catalog.tasks.go_on", ignore_result=True)

@@ -343,6 +343,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": Every(600.0),
         "options": {"expires": 599.0},
     },
+    "delete albums and notes that lie in the trash long enough": {
+        "task": "catalog.tasks.empty_trash_of_albums",
+        "schedule": Every(3600.0),
+        "options": {"expires": 3600.0},
+    },
     "remove uploads that were given up": {
         "task": "catalog.tasks.forget_old_uploads",
         "schedule": Every(3600.0),

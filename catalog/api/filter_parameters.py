@@ -24,6 +24,7 @@ PARAMETERS = [
     query("rating", "The photo's own stars, 0 to 5; 0 also finds the unrated.", int, minimum=0, maximum=5),
     query("favourite", "`true`: one's own favourites, `false`: all others.", bool),
     query("favorite", "The former name of `favourite`.", bool, deprecated=True),
+    query("album", "Only those of one's own libraries that this album shows.", UUID),
     query("camera", "A part of the camera's make or model.", maxLength=LONGEST_TEXT),
     query("has_gps", "Whether the place is known.", bool),
     query("q", "Words that are all found in caption, file name or keywords.", maxLength=LONGEST_TEXT),

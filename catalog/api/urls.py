@@ -3,6 +3,8 @@
 from django.urls import path
 
 from . import (
+    album_items,
+    albums,
     assets,
     dates,
     entries,
@@ -12,7 +14,9 @@ from . import (
     imports,
     libraries,
     media,
+    media_store,
     missing,
+    notes,
     photos,
     snapshots,
     timeline,
@@ -22,8 +26,37 @@ from . import (
 
 LIBRARY = "libraries/<uuid:library_id>/"
 PHOTO = "photos/<uuid:photo_id>/"
+ALBUM = "albums/<uuid:album_id>/"
+NOTE = "notes/<uuid:note_id>/"
+DRAFT = "drafts/<uuid:draft_id>/"
 
 urlpatterns = [
+    path("albums/", albums.AlbumList.as_view(), name="albums"),
+    path(ALBUM, albums.AlbumDetail.as_view(), name="album"),
+    path(f"{ALBUM}trash/", albums.AlbumTrash.as_view(), name="album-trash"),
+    path(f"{ALBUM}restore/", albums.AlbumRestore.as_view(), name="album-restore"),
+    path(f"{ALBUM}hand-over/", albums.AlbumHandOver.as_view(), name="album-hand-over"),
+    path(f"{ALBUM}members/", albums.AlbumMembers.as_view(), name="album-members"),
+    path(f"{ALBUM}items/", album_items.Items.as_view(), name="album-contents"),
+    path(f"{ALBUM}items/move/", album_items.ItemsPlace.as_view(), name="album-items-move"),
+    path(f"{ALBUM}items/remove/", album_items.ItemsRemove.as_view(), name="album-items-remove"),
+    path(f"{ALBUM}items/restore/", album_items.ItemsRestore.as_view(), name="album-items-restore"),
+    path(f"{ALBUM}{PHOTO}", album_items.AlbumPhoto.as_view(), name="album-photo"),
+    path(f"{ALBUM}{PHOTO}thumbnail/", album_items.AlbumThumbnail.as_view(), name="album-thumbnail"),
+    path(f"{ALBUM}{PHOTO}preview/", album_items.AlbumPreview.as_view(), name="album-preview"),
+    path(f"{ALBUM}{PHOTO}original/", album_items.AlbumOriginal.as_view(), name="album-original"),
+    path("album-items/", album_items.ItemList.as_view(), name="album-items"),
+    path("album-items/<uuid:item_id>/", album_items.ItemDetail.as_view(), name="album-item"),
+    path("notes/", notes.NoteList.as_view(), name="notes"),
+    path(NOTE, notes.NoteDetail.as_view(), name="note"),
+    path(f"{NOTE}restore/", notes.NoteRestore.as_view(), name="note-restore"),
+    path(f"{NOTE}media/<str:md5>/", notes.NoteMedia.as_view(), name="note-media"),
+    path("drafts/", notes.DraftList.as_view(), name="drafts"),
+    path(DRAFT, notes.DraftDetail.as_view(), name="draft"),
+    path(f"{DRAFT}restore/", notes.DraftRestore.as_view(), name="draft-restore"),
+    path(f"{DRAFT}publish/", notes.DraftPublish.as_view(), name="draft-publish"),
+    path("media/", media_store.MediaList.as_view(), name="media-store"),
+    path("media/<str:md5>/", media_store.MediaDetail.as_view(), name="media"),
     path("device-library/", assets.DeviceLibrary.as_view(), name="device-library"),
     path(f"{LIBRARY}assets/", assets.Assets.as_view(), name="assets"),
     path(f"{LIBRARY}assets/picture/", assets.AssetPicture.as_view(), name="asset-picture"),

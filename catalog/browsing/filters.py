@@ -15,6 +15,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import User
+from catalog.albums import access
 from catalog.models import Favourite, Library, Photo
 from catalog.models.photo import IS_SURE, UNDATED
 from photolala.lib.paths import unescape_path
@@ -44,6 +45,7 @@ NAMES = {
     "duplicates",
     "state",
     "favorite",
+    "album",
 }
 """The parameters that narrow; `catalog.api.filter_parameters` describes them."""
 
@@ -65,6 +67,7 @@ class PhotoFilters:
     words: tuple[str, ...] = field(default=())
     duplicates: bool = False
     state: str = ""
+    album: UUID | None = None
 
     @property
     def only_libraries(self) -> bool:
@@ -89,6 +92,7 @@ class PhotoFilters:
             words=tuple(_read_text(params, "q").split()[:MOST_WORDS]),
             duplicates=_flag(params, "duplicates") or False,
             state=_read_state(params.get("state", "")),
+            album=read_uuid(params.get("album", ""), "album") if params.get("album") else None,
         )
 
 
@@ -130,6 +134,8 @@ def narrow(photos: QuerySet[Photo], user: User, libraries: Iterable[UUID], filte
     if filters.favourite is not None:
         liked = Q(pk__in=Favourite.objects.filter(user=user).values("photo"))
         photos = photos.filter(liked if filters.favourite else ~liked)
+    if filters.album is not None:
+        photos = photos.filter(pk__in=access.items_of(user, filters.album).filter(photo__isnull=False).values("photo"))
     if filters.camera:
         photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
     if filters.has_gps is not None:

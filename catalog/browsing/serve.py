@@ -10,9 +10,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 
 from accounts.models import User
+from catalog.albums import access
 from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway, Cached
 from catalog.entries import read_here
@@ -75,6 +77,13 @@ class Stored:
     asset_id: str
     head_md5: str
     library: Library
+    is_in_album: bool = False
+    """It is seen through an album: where it is kept, and its name, are not told."""
+
+    @property
+    def told_path(self) -> str:
+        """What errors call it."""
+        return "of this photo" if self.is_in_album else self.path
 
     @property
     def path(self) -> str:
@@ -84,12 +93,21 @@ class Stored:
 
 def find(user: User, photo_id: UUID) -> Stored:
     """Return the photo if `user` may see it; Http404 otherwise. The one query that authorises."""
-    row = Photo.objects.visible_to(user).filter(pk=photo_id).values_list(*_COLUMNS).first()
+    return _stored(Photo.objects.visible_to(user), photo_id)
+
+
+def find_in_album(user: Any, album_id: UUID, photo_id: UUID) -> Stored:
+    """Return the photo if the album shows it to `user`; Http404 otherwise. The one query that authorises."""
+    return _stored(access.photos_in(user, album_id), photo_id, is_in_album=True)
+
+
+def _stored(photos: QuerySet[Photo], photo_id: UUID, *, is_in_album: bool = False) -> Stored:
+    row = photos.filter(pk=photo_id).values_list(*_COLUMNS).first()
     if row is None:
         raise Http404
     library_id, root, source, zone = row[-4:]
     library = Library(pk=library_id, root=root, source=source, time_zone=zone)
-    return Stored(**dict(zip(_COLUMNS[:-4], row, strict=False)), library=library)
+    return Stored(**dict(zip(_COLUMNS[:-4], row, strict=False)), library=library, is_in_album=is_in_album)
 
 
 def serve_thumbnail(request: HttpRequest, photo: Stored) -> HttpResponseBase:
@@ -351,12 +369,12 @@ def _open(source: Source, photo: Stored, *, as_known: bool = False) -> int:
                 wait_seconds=60,
             ) from None
         raise NotThere(
-            f"The file {photo.path} is not in its place. A scan of the library will find it if it was moved.",
+            f"The file {photo.told_path} is not in its place. A scan of the library will find it if it was moved.",
             "file_gone",
         ) from None
     except OSError as error:
         raise Unavailable(
-            f"The file {photo.path} cannot be read now: {error.strerror}.", "unreadable", wait_seconds=60
+            f"The file {photo.told_path} cannot be read now: {error.strerror}.", "unreadable", wait_seconds=60
         ) from None
 
 
@@ -387,7 +405,9 @@ def _path_here(photo: Stored) -> bytes | None:
 
 
 def _changed(photo: Stored) -> Conflict:
-    return Conflict(f"The file {photo.path} has changed since it was scanned. Scan the library again.", "file_changed")
+    return Conflict(
+        f"The file {photo.told_path} has changed since it was scanned. Scan the library again.", "file_changed"
+    )
 
 
 def _note_read(photo: Stored) -> None:
@@ -408,11 +428,16 @@ def _refuse_without_picture(photo: Stored) -> None:
 
 def _cache_control(request: HttpRequest, photo: Stored) -> str:
     """An address that names the version may be kept for ever; any other must be asked for again (and costs a 304)."""
+    if photo.is_in_album:
+        return ASK_AGAIN  # who may see it can change with each request
     version = request.GET.get("v", "")
     return FOR_EVER if len(version) >= 8 and photo.photo_md5.startswith(version) else ASK_AGAIN
 
 
 def _file_name(photo: Stored) -> str:
+    if photo.is_in_album:
+        extension = os.path.splitext(photo.filename)[1]
+        return f"{photo.pk}{extension if extension.isascii() else ''}"
     return unescape_path(photo.filename).decode("utf-8", "replace")
 
 

@@ -59,6 +59,7 @@ class Note(Numbered):
 
     class Meta:
         ordering = ["-noted_at", "id"]
+        permissions = [("see_content", "Can see what people write, in the admin")]
         indexes = [
             models.Index(fields=["owner", "-noted_at", "id"], name="note_of_owner"),
             models.Index(fields=["owner", "version"], name="note_by_version"),

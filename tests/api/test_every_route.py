@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from catalog.albums import albums, drafts, items, notes
 from catalog.models import Import, TrashItem
 from exports.models import Export, ExportDestination
 from operations.models import Operation
@@ -57,7 +58,13 @@ def ids(cast: Any, tmp_path: Any) -> dict[str, Any]:
     destination = ExportDestination.objects.create(owner=cast.alice, name="Disk", folder=str(tmp_path / "disk"))
     export = Export.objects.create(user=cast.alice, library=cast.library, format="json")
     wanted = Import.objects.create(library=cast.library, user=cast.alice, kind="upload")
+    album = albums.create(cast.alice, uuid4(), {"title": "Rome"})
+    item = items.add(cast.alice, album.pk, [items.Target("photo", photo.pk)]).items[0]
     return {
+        "album_id": album.pk,
+        "item_id": item.pk,
+        "note_id": notes.create(cast.alice, uuid4(), {"content": "x"}).pk,
+        "draft_id": drafts.create(cast.alice, uuid4(), {"blocks": []}).pk,
         "library_id": cast.library.pk,
         "photo_id": photo.pk,
         "film": make_photo(cast.library, "1.mp4", media_type="video/mp4").pk,

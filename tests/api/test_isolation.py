@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -11,7 +12,22 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from accounts.models import Device
-from catalog.models import Favourite, FileWrite, Import, ImportItem, Photo, PhotoMetadata, Snapshot, Upload
+from catalog.albums import albums, drafts, items, members, notes
+from catalog.models import (
+    Album,
+    AlbumItem,
+    AlbumMember,
+    Draft,
+    Favourite,
+    FileWrite,
+    Import,
+    ImportItem,
+    Note,
+    Photo,
+    PhotoMetadata,
+    Snapshot,
+    Upload,
+)
 from exports.models import Export, ExportDestination
 from operations.models import Operation
 from sync.models import Conflict
@@ -66,6 +82,7 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
         expires_at="2036-01-01T00:00:00Z",
     )
     return {
+        **albums_of(cast, photo),
         "import_id": str(imported.pk),
         "upload_id": str(upload.pk),
         "photo_id": str(photo.pk),
@@ -78,6 +95,18 @@ def things(cast: Cast, tmp_path: Path) -> dict[str, str]:
         "conflict_id": conflict_of(cast, photo),
         **exported_things(cast, tmp_path),
     }
+
+
+def albums_of(cast: Cast, photo: Photo) -> dict[str, str]:
+    """An album of alice's that bob sees, with a photo and a note in it, and a draft."""
+    album = albums.create(cast.alice, uuid4(), {"title": SECRET, "description": SECRET})
+    members.set_member(cast.alice, album.pk, cast.bob, "viewer")
+    note = notes.create(cast.alice, uuid4(), {"content": SECRET, "place": {"name": SECRET}})
+    targets = [items.Target("photo", photo.pk), items.Target("note", note.pk)]
+    item = items.add(cast.alice, album.pk, targets).items[0]
+    draft = drafts.create(cast.alice, uuid4(), {"blocks": [{"id": "1", "type": "text", "text": SECRET}]})
+    keys = {"album_id": album.pk, "item_id": item.pk, "note_id": note.pk, "draft_id": draft.pk}
+    return {name: str(key) for name, key in keys.items()}
 
 
 def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
@@ -113,7 +142,22 @@ def facts() -> list[Any]:
     """Everything of alice's that charlie's requests must not change."""
     return [
         list(model.objects.order_by("pk").values())
-        for model in (Photo, Favourite, Operation, Device, Snapshot, PhotoMetadata, Export, ExportDestination, Conflict)
+        for model in (
+            Album,
+            AlbumItem,
+            AlbumMember,
+            Note,
+            Draft,
+            Photo,
+            Favourite,
+            Operation,
+            Device,
+            Snapshot,
+            PhotoMetadata,
+            Export,
+            ExportDestination,
+            Conflict,
+        )
     ]
 
 

@@ -71,6 +71,12 @@ def main(root: Path) -> dict[str, Any]:
     device_library = alice.post("device-library/", {})["id"]
     asset = {"asset_id": "A/1", "filename": "IMG_1.HEIC", "media_type": "image/heic", "taken_at": "2024-05-17T12:00:00"}
     alice.post(f"libraries/{device_library}/assets/", {"assets": [asset]})
+    album = alice.post("albums/", {"title": "Rome"})["id"]
+    spare_album = alice.post("albums/", {"title": "Spare"})["id"]
+    added = {"items": [{"target_type": "photo", "target_id": key} for key in photos[:2]]}
+    items = [one["id"] for one in alice.post(f"albums/{album}/items/", added)["items"]]
+    note = alice.post("notes/", {"content": "Hello"})["id"]
+    draft = alice.post("drafts/", {"blocks": [{"id": "1", "type": "text", "text": "Hello"}]})["id"]
     batch = alice.post("imports/", {"library": library})["id"]
     exports = []
     for key in (library, spare):
@@ -91,6 +97,11 @@ def main(root: Path) -> dict[str, Any]:
             "photo": photos[0],
             "trash_item": trashed,
             "write": write,
+            "album": album,
+            "spare_album": spare_album,
+            "item": items[0],
+            "note": note,
+            "draft": draft,
             "import": batch,
             "upload": begin_upload(alice, library, "a.jpg"),
             "spare_upload": begin_upload(alice, library, "b.jpg"),

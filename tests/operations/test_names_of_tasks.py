@@ -5,6 +5,7 @@ from photolala.celery import app
 NAMES = {
     "catalog.tasks.assist_scan",
     "catalog.tasks.empty_trash",
+    "catalog.tasks.empty_trash_of_albums",
     "catalog.tasks.forget_old_uploads",
     "catalog.tasks.go_on",
     "catalog.tasks.import_what_waits",
