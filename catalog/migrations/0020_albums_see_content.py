@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0018_albums"),
+        ("catalog", "0019_captions"),
     ]
 
     operations = [
