@@ -26,6 +26,8 @@ from catalog.history.given_since import moment_of_a_wish
 from catalog.media.dates import ImpossibleDate, check_possible
 from catalog.media.tag_changes import IN_THE_FILE, date_problem
 from catalog.models import FileWrite, Library, Photo
+from changes.fields import touched_in
+from changes.types import scope_name
 from operations.passing import done_again
 
 MOST_AT_ONCE = 10_000
@@ -161,6 +163,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=now)
+    touched_in("photo", scope_name("library", library.pk), [photo.pk for photo in photos], ["takenAt"], user=user.pk)
     counts.bump_revision(library)
     FileWrite.objects.bulk_create(new)
     if into_files:
@@ -216,6 +219,7 @@ def undo_date(photo: Photo, user: User) -> dict[str, Any]:
         if wanted["taken"]:  # else the file's name or time will tell, when the file has been written
             told = _columns(datetime.fromisoformat(wanted["taken"]), wanted["offset"], library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=moment_of_a_wish(photo.library))
+        touched_in("photo", scope_name("library", library.pk), [photo.pk], ["takenAt"], user=user.pk)
         counts.bump_revision(library)
         transaction.on_commit(lambda: start_writing(library, user))
     return wanted

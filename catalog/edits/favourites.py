@@ -9,7 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.models import Favourite, Photo, Withdrawal
+from catalog.models import Favourite, Photo, Withdrawal, favourite_id
+from changes.fields import touched_in
+from changes.types import scope_name
 from operations.passing import done_again
 
 FULL = 5
@@ -48,6 +50,7 @@ def set_favourite(user: User, photo: Photo | UUID, rating: int) -> FavouriteAnsw
             _withdraw(user, [photo_id])
         else:
             Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
+        note_favourites(user.pk, [photo_id], user)
     return FavouriteAnswer(photo_id, rating)
 
 
@@ -57,6 +60,7 @@ def toggle_favourite(user: User, photo: Photo | UUID) -> FavouriteAnswer:
     photo_id = photo.pk if isinstance(photo, Photo) else photo
     with transaction.atomic():
         _hold(photo_id)
+        note_favourites(user.pk, [photo_id], user)
         removed, _ = Favourite.objects.filter(user=user, photo_id=photo_id).delete()
         if removed:
             _withdraw(user, [photo_id])
@@ -90,12 +94,19 @@ def set_favourites(user: User, photo_ids: Sequence[UUID], rating: int) -> dict[s
                 unique_fields=["user", "photo"],
                 update_fields=["rating", "changed_at"],
             )
+        note_favourites(user.pk, visible, user)
     errors = [
         {"photo_id": str(pk), "error": "There is no such photo, or none that you may see."}
         for pk in wanted
         if pk not in visible
     ]
     return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
+
+
+def note_favourites(owner_id: UUID, photo_ids: Iterable[UUID], user: User) -> None:
+    """Note that `user` gave or took the stars that these photos have for `owner_id`. Call it in the transaction."""
+    keys = [favourite_id(owner_id, key) for key in photo_ids]
+    touched_in("favourite", scope_name("user", owner_id), keys, ["rating"], user=user.pk)
 
 
 def _hold(photo_id: UUID) -> None:

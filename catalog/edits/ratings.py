@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.edits.favourites import FULL, FavouriteAnswer, check_stars
+from catalog.edits.favourites import FULL, FavouriteAnswer, check_stars, note_favourites
 from catalog.entries import counts
 from catalog.entries.last_read import stars_last_read
 from catalog.entries.listing import is_doubted
@@ -21,6 +21,8 @@ from catalog.entries.pending_writes import start_writing
 from catalog.files.queue import retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
 from catalog.models import Favourite, FileWrite, Library, Photo, QueuedStar
+from changes.fields import touched_in
+from changes.types import scope_name
 from operations.passing import done_again
 
 _OPEN = [state.value for state in FileWrite.OPEN]
@@ -101,10 +103,17 @@ def _rate(library: Library, photos: list[Photo], user: User, stars: int) -> None
     of_these.filter(pk__in=held).update(rating=stars or None, rating_held=True, rated_at=now)
     of_these.filter(pk__in=free).update(rating=stars or None, rating_held=False, rated_at=now)
     mirror_for_owner(library, [photo.pk for photo in photos])
+    note_stars(library, [photo.pk for photo in photos], user)
     counts.bump_revision(library)
     FileWrite.objects.bulk_create(new)
     if into_files:
         transaction.on_commit(lambda: start_writing(library, user))
+
+
+def note_stars(library: Library, photo_ids: Sequence[UUID], user: User) -> None:
+    """Note who gave the photos' stars last, which are their owner's favourites, too. Call it in the transaction."""
+    touched_in("photo", scope_name("library", library.pk), photo_ids, ["rating"], user=user.pk)
+    note_favourites(library.owner_id, photo_ids, user)
 
 
 def _intent(library: Library, photo: Photo, user: User, stars: int) -> FileWrite:

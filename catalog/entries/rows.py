@@ -149,7 +149,8 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     sql = (
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
-        f"claim_token = {PHOTO_TABLE}.claim_token + 1, seen_at = NULL, replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
+        f"version = NULL, claim_token = {PHOTO_TABLE}.claim_token + 1, seen_at = NULL, "
+        f"replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
         f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END, "
         f"replaced_image = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
         f"THEN {PHOTO_TABLE}.image_digest ELSE {PHOTO_TABLE}.replaced_image END"
@@ -215,7 +216,7 @@ def apply_digests(library: Library, rows: Sequence[Row]) -> int:
     columns = DIGEST_COLUMNS
     assignments = ", ".join(_ASSIGNMENTS.get(column, f"{column} = %s") for column in columns)
     sql = (
-        f"UPDATE {PHOTO_TABLE} SET {assignments}, needs_digest = %s, claimed_for = '', claimed_until = NULL "  # noqa: S608
+        f"UPDATE {PHOTO_TABLE} SET {assignments}, version = NULL, needs_digest = %s, claimed_for = '', claimed_until = NULL "  # noqa: S608
         "WHERE id = %s AND claim_token = %s"
     )
     finished = parameter("needs_digest", False)

@@ -217,7 +217,7 @@ def _update(rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Update rows by their ids with one prepared statement."""
     names = [name for name in columns if name != "id"]
     fields: list[Any] = [Photo._meta.get_field(name) for name in (*names, "id")]
-    sql = f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)} WHERE id = %s"  # noqa: S608
+    sql = f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)}, version = NULL WHERE id = %s"  # noqa: S608
     values = ([field.get_db_prep_save(row[field.attname], connection) for field in fields] for row in rows)
     with connection.cursor() as cursor:
         cursor.executemany(sql, list(values))

@@ -96,8 +96,8 @@ def _write(library: Library, rows: Sequence[dict[str, Any]], rewritten: Sequence
     names = [name for name in rows[0] if name not in ("id", "directory", "filename")]
     # A digest of the old version that is under way must not overwrite this.
     sql = (
-        f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)}, claim_token = claim_token + 1, "  # noqa: S608
-        "needs_digest = %s, claimed_for = '', claimed_until = NULL WHERE id = %s"
+        f"UPDATE {PHOTO_TABLE} SET {', '.join(f'{name} = %s' for name in names)}, version = NULL, "  # noqa: S608
+        "claim_token = claim_token + 1, needs_digest = %s, claimed_for = '', claimed_until = NULL WHERE id = %s"
     )
     finished = parameter("needs_digest", False)
     values = [[*(parameter(n, row[n]) for n in names), finished, parameter("id", row["id"])] for row in rows]

@@ -27,6 +27,7 @@ from catalog.models import (
     Import,
     ImportItem,
     Library,
+    Membership,
     Photo,
     PhotoMetadata,
     QueuedStar,
@@ -35,6 +36,7 @@ from catalog.models import (
     Upload,
     Withdrawal,
 )
+from changes import scopes
 from operations.kinds import operation_kind
 from operations.models import ACTIVE, UNFINISHED, Operation, State
 from operations.passing import done_again
@@ -63,6 +65,7 @@ def leave(sender: Any, user: User, **_: Any) -> None:
     for library in Library.objects.filter(pk__in=keys).exclude(owner=user).select_related("owner"):
         take_over(library, user, is_deleted=True)
     _hand_over_videos(user)
+    scopes.end(scopes.scope_name("user", user.pk))
 
 
 @receiver(waiting_work_of, dispatch_uid="work that waits")
@@ -184,6 +187,7 @@ def forget_library(library: Library) -> None:
     Work that is under way stops within its batch, and what waits ends, with the code `library_gone`; what people were told
     would be done is for the caller to name before (`waiting.waiting_in`). All or nothing.
     """
+    library_id = library.pk
     with transaction.atomic():
         of_library = Operation.objects.filter(Q(params__library=str(library.pk)) | Q(active_key=library.scan_key))
         of_library.filter(state=State.RUNNING).update(cancel_requested=True)
@@ -210,4 +214,6 @@ def forget_library(library: Library) -> None:
         of_it._raw_delete(of_it.db)
         Snapshot.objects.filter(library=library).delete()
         ImportItem.objects.filter(import_run__library=library).delete()
+        seen_by = [library.owner_id, *Membership.objects.filter(library=library).values_list("user", flat=True)]
         library.delete()
+        scopes.end(scopes.scope_name("library", library_id), seen_by)

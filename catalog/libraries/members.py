@@ -8,6 +8,7 @@ from catalog.albums.shown import refresh_library
 from catalog.libraries.forget import take_over
 from catalog.models import Library, Membership
 from catalog.roots.folders import LibraryRefused
+from changes import scopes
 from operations.models import Operation, State
 
 
@@ -23,6 +24,7 @@ def set_member(library: Library, user: User, role: str) -> Membership:
     ends = role != Membership.Role.EDITOR
     with transaction.atomic():
         membership, _ = Membership.objects.update_or_create(library=library, user=user, defaults={"role": role})
+        scopes.begin_for(scopes.scope_name("library", library.pk), [user])
         if ends:
             take_over(library, user)
             _end_rights(library, user)
@@ -38,6 +40,7 @@ def remove_member(library: Library, user: User) -> bool:
     with transaction.atomic():
         removed, _ = Membership.objects.filter(library=library, user=user).delete()
         if removed:
+            scopes.end_for(scopes.scope_name("library", library.pk), [user])
             take_over(library, user)
             _end_rights(library, user)
             refresh_library(library, user)

@@ -11,6 +11,7 @@ from catalog.edits.ratings import set_ratings
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.models import Favourite, Library, Membership, Photo
 from catalog.roots.folders import LibraryRefused
+from changes import scopes
 
 BATCH = 1000
 
@@ -30,6 +31,7 @@ def transfer(library: Library, user: User) -> Library:
         locked.owner = user
         locked.save(update_fields=["owner"])
         Membership.objects.filter(library=locked, user=user).delete()
+        scopes.begin_for(scopes.scope_name("library", locked.pk), [user])
         Membership.objects.update_or_create(library=locked, user=before, defaults={"role": Membership.Role.EDITOR})
         refresh_library(locked, user)
         _become_ratings(locked, user)

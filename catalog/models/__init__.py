@@ -2,7 +2,7 @@
 
 from .album import Album, AlbumItem, AlbumMember
 from .alias import Alias
-from .favourite import Favourite, Withdrawal
+from .favourite import Favourite, Withdrawal, favourite_id
 from .file_write import FileWrite
 from .hash_cache import HashCache
 from .importing import FinishedUpload, Import, ImportItem, Upload
@@ -37,4 +37,5 @@ __all__ = [
     "TrashItem",
     "Upload",
     "Withdrawal",
+    "favourite_id",
 ]

@@ -8,9 +8,10 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import User
+from changes.models import Numbered, NumberedQuerySet
 
 
-class LibraryQuerySet(models.QuerySet["Library"]):
+class LibraryQuerySet(NumberedQuerySet["Library"]):
     """Reads that say who may see."""
 
     def visible_to(self, user: User) -> Self:
@@ -24,7 +25,7 @@ class LibraryQuerySet(models.QuerySet["Library"]):
         return self.filter(Q(owner=user) | Q(pk__in=shared))
 
 
-class Library(models.Model):
+class Library(Numbered):
     """A root whose photos are catalogued; forgetting it never touches a photo."""
 
     class Ratings(models.TextChoices):

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import User
+from changes.models import Numbered, NumberedQuerySet
 from photolala.lib.paths import join_path
 
 from .conditions import is_given, state_in
@@ -28,7 +29,7 @@ def photo_id(library_id: uuid.UUID, path: str, fast_photo_key: str) -> uuid.UUID
     return uuid.uuid5(library_id, f"{path}{NAMESPACE_SEPARATOR}{fast_photo_key}")
 
 
-class PhotoQuerySet(models.QuerySet["Photo"]):
+class PhotoQuerySet(NumberedQuerySet["Photo"]):
     """Reads that say who may see."""
 
     def visible_to(self, user: User) -> Self:
@@ -68,7 +69,7 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         return self.filter(state=Photo.State.MISSING, trash_item=None)
 
 
-class Photo(models.Model):
+class Photo(Numbered):
     """A photo or video. Its id outlives moves and edits; its path is where it is now, relative to the root."""
 
     class State(models.TextChoices):
@@ -234,6 +235,7 @@ class Photo(models.Model):
             # whose MD5 is only told; none in a library that was scanned
             models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),
             models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
+            models.Index(fields=["library", "version"], name="photo_by_version"),  # what changed, and what is marked
             # few among very many: pages of them cost what they show, not what the library holds
             models.Index(
                 fields=["library", "state", "directory", "filename"],

@@ -1,15 +1,15 @@
 """TrashItem: a photo that somebody deleted, and where its file is until the trash is emptied."""
 
 import uuid
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 
 from photolala.lib.paths import join_path
 
 from .library import Library
-from .photo import Photo
+from .photo import Photo, PhotoQuerySet
 
 
 class TrashItemQuerySet(models.QuerySet["TrashItem"]):
@@ -18,6 +18,34 @@ class TrashItemQuerySet(models.QuerySet["TrashItem"]):
     def deleted(self) -> Self:
         """Those of photos that somebody deleted, without those that only pass on their way into another folder."""
         return self.exclude(state=TrashItem.State.FILING)
+
+    def update(self, **values: Any) -> int:
+        """As Django's; missing photos that are in the trash from now on, or no longer, are marked: devices see that."""
+        if not {"photo", "photo_id"} & values.keys():
+            return super().update(**values)
+        with transaction.atomic():
+            new = values.get("photo", values.get("photo_id"))
+            _mark_missing(Photo.objects.filter(trash_item__in=self.order_by().values("pk")))
+            if new is not None:
+                _mark_missing(Photo.objects.filter(pk=getattr(new, "pk", new)))
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """As Django's; photos that stay missing are marked."""
+        with transaction.atomic():
+            _mark_missing(Photo.objects.filter(trash_item__in=self.order_by().values("pk")))
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+def _mark_missing(photos: PhotoQuerySet) -> None:
+    keys = photos.filter(state=Photo.State.MISSING).order_by("pk").values_list("pk", flat=True)
+    if missing := list(keys):
+        Photo.objects.filter(pk__in=missing).mark()
 
 
 class TrashItem(models.Model):
@@ -84,6 +112,13 @@ class TrashItem(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; a missing photo that is in the trash from now on is marked."""
+        with transaction.atomic():
+            if self._state.adding and self.photo_id is not None:
+                _mark_missing(Photo.objects.filter(pk=self.photo_id))
+            super().save(*args, **kwargs)
 
     @property
     def path(self) -> str:

@@ -4,6 +4,7 @@ A mark is an empty `version`: "changed, not numbered yet". Who reads a scope num
 """
 
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -22,9 +23,16 @@ class NumberedQuerySet(models.QuerySet[_Row]):
 
     def update(self, **values: Any) -> int:
         """As Django's; rows whose change devices see are marked by the same statement."""
-        if marks_row(self.model, values):
-            values.setdefault("version", None)
-        return super().update(**values)
+        if not marks_row(self.model, values):
+            return super().update(**values)
+        values.setdefault("version", None)
+        moved = [kind for kind in kinds_of_model(self.model) if _names_key(kind, values)]
+        if not moved:
+            return super().update(**values)
+        with transaction.atomic(using=self.db):
+            for kind in moved:  # for devices it is another thing, or elsewhere
+                _bury(kind, self)
+            return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -62,7 +70,7 @@ class NumberedQuerySet(models.QuerySet[_Row]):
 
 
 class Numbered(models.Model):
-    """A row with a number in its home scope."""
+    """A row with a number in its home scope. Its managers are of `NumberedQuerySet`, or of a queryset built on it."""
 
     version = models.BigIntegerField(
         null=True,
@@ -70,8 +78,6 @@ class Numbered(models.Model):
         editable=False,
         help_text="In its home scope; empty: changed since, and not numbered yet.",
     )
-
-    objects = NumberedQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -106,12 +112,21 @@ def bury_rows(rows: models.QuerySet) -> None:
             bury_rows(model._base_manager.filter(**{f"{relation.field.name}__in": rows.order_by().values("pk")}))
 
 
+def _names_key(kind: Kind, values: Collection[str]) -> bool:
+    """True if these names of fields are of columns that say which thing a row is, or in which scope."""
+    field = kind.model._meta.get_field
+    said = {field(name).name for name in values}
+    return any(name != "pk" and field(name).name in said for name in (kind.scope_column, *kind.key_columns))
+
+
 def _bury(kind: Kind, rows: models.QuerySet) -> None:
-    columns = rows.order_by().values_list(kind.scope_column, *kind.key_columns)
-    buried = sorted((scope_name(kind.scope, scope), kind.key(*values)) for scope, *values in columns)
-    add_tombstones((scope, kind.name, key) for scope, key in buried)
-    if kind.shown_in:
-        hide_everywhere(kind.name, [key for _, key in buried])
+    columns = rows.order_by("pk").values_list(kind.scope_column, *kind.key_columns)
+    source = columns.iterator(chunk_size=_BATCH)
+    while some := list(islice(source, _BATCH)):
+        buried = [(scope_name(kind.scope, scope), kind.key(*values)) for scope, *values in some]
+        add_tombstones((scope, kind.name, key) for scope, key in buried)
+        if kind.shown_in:
+            hide_everywhere(kind.name, [key for _, key in buried])
 
 
 def add_tombstones(buried: Iterable[tuple[str, str, Any]]) -> None:

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 
 from changes import types
-from changes.models import Numbered
+from changes.models import Numbered, NumberedQuerySet
 
 
 class Thing(Numbered):
@@ -16,6 +16,8 @@ class Thing(Numbered):
     text = models.TextField(default="")
     private = models.TextField(default="")
     trashed_at = models.DateTimeField(null=True)
+
+    objects = NumberedQuerySet.as_manager()
 
     class Meta:
         app_label = "tests_of_changes"
