@@ -15,6 +15,8 @@ from catalog.entries.pending_writes import start_writing
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
 from catalog.models import FileWrite, Library, Photo
+from changes.fields import touched_in
+from changes.types import scope_name
 from operations.passing import done_again
 from photolala.lib.captions import tidy_caption
 
@@ -53,6 +55,7 @@ def _set(photo: Photo, user: User, caption: str) -> None:
     Photo.objects.filter(pk=photo.pk).update(
         caption=caption, caption_held=is_held, captioned_at=moment_of_a_wish(library)
     )
+    touched_in("photo", scope_name("library", library.pk), [photo.pk], ["caption"], user=user.pk)
     counts.bump_revision(library)
     if into_files:
         transaction.on_commit(lambda: start_writing(library, user))

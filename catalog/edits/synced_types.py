@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from catalog.edits import dates, ratings, stars
+from catalog.edits import captions, dates, ratings, stars
 from catalog.models import Favourite, Library, Photo, favourite_id
 from changes.types import Field, Kind, Refused, register
 
@@ -64,7 +64,7 @@ def _only_photo_columns(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 class PhotoVerbs:
-    """What devices may do with photos: say how many stars they have, and when they were taken."""
+    """What devices may do with photos: say how many stars they have, what they show, and when they were taken."""
 
     def create(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Refuse: photos come as files."""
@@ -75,10 +75,15 @@ class PhotoVerbs:
         photo = Photo.objects.editable_by(user).filter(pk=id).select_related("library").first()
         if photo is None:
             raise _no_such("photo")
-        if unknown := sorted(fields.keys() - {"rating", "takenAt"}):
+        if unknown := sorted(fields.keys() - {"rating", "caption", "takenAt"}):
             raise Refused("read_only", f"Devices cannot change {', '.join(unknown)} of a photo.")
         if "rating" in fields:
             ratings.set_rating(user, photo, _stars(fields["rating"]))
+        if "caption" in fields:
+            try:
+                captions.set_caption(user, photo, str(fields["caption"] or ""))
+            except ValueError as refused:
+                raise Refused("invalid", str(refused)) from None
         if "takenAt" in fields:
             (planned,) = dates.plan([photo], _setting(fields["takenAt"]))
             if planned.problem:

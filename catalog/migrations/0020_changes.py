@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0018_albums"),
+        ("catalog", "0019_captions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
