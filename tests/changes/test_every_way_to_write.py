@@ -31,6 +31,7 @@ SIGN_IN = "signs in or out; devices see nothing of it"
 EXPORTS = "writes exports and their lists only"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
+ALBUMS = "calls a verb of catalog.albums, whose rows are marked by their managers; no story here walks it yet"
 TOLD_LATER = "keeps bytes; what they are is written by the import"
 
 FILES = lives.test_what_scans_find_and_what_becomes_of_files
@@ -87,6 +88,31 @@ ROUTES = {
     "api/v1/export-destinations/<uuid:destination_id>/ patch": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/ delete": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/export/ post": EXPORTS,
+    "api/v1/album-items/ post": ALBUMS,
+    "api/v1/album-items/<uuid:item_id>/ delete": ALBUMS,
+    "api/v1/album-items/<uuid:item_id>/ patch": ALBUMS,
+    "api/v1/albums/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/ delete": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/ patch": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/hand-over/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/items/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/items/move/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/items/remove/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/items/restore/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/members/ delete": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/members/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/restore/ post": ALBUMS,
+    "api/v1/albums/<uuid:album_id>/trash/ post": ALBUMS,
+    "api/v1/drafts/ post": ALBUMS,
+    "api/v1/drafts/<uuid:draft_id>/ delete": ALBUMS,
+    "api/v1/drafts/<uuid:draft_id>/ patch": ALBUMS,
+    "api/v1/drafts/<uuid:draft_id>/publish/ post": ALBUMS,
+    "api/v1/drafts/<uuid:draft_id>/restore/ post": ALBUMS,
+    "api/v1/media/ post": ALBUMS,
+    "api/v1/notes/ post": ALBUMS,
+    "api/v1/notes/<uuid:note_id>/ delete": ALBUMS,
+    "api/v1/notes/<uuid:note_id>/ patch": ALBUMS,
+    "api/v1/notes/<uuid:note_id>/restore/ post": ALBUMS,
     "api/v1/sync/push/ post": PUSH,
     "api/v1/sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,
     "sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,

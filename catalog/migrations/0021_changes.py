@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("catalog", "0019_captions"),
+        ("catalog", "0020_albums_see_content"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
