@@ -116,7 +116,11 @@ export class InfoPanel {
   }
 
   async showFacts(id) {
-    if (this.wanted !== id) void this.caption.save();
+    if (this.wanted !== id) {
+      void this.caption.save();
+      // The viewer keeps a click from taking the focus out of the field; the next photo's keys are not its.
+      if (this.element.contains(document.activeElement)) this.element.focus();
+    }
     this.wanted = id;
     if (!this.isOpen) return;
     let photo;
