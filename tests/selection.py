@@ -11,6 +11,8 @@ import pytest
 from celery import Celery
 from django.core.files.storage.handler import StorageHandler
 
+from photolala.celery import app as site
+
 REPEATED_MARKERS = ("django_db", "servers", "repeated", "browser")
 REPEATED_FIXTURES = {"db", "transactional_db", "live_server", "postgres_url", "redis_url", "s3_environment"}
 
@@ -64,7 +66,10 @@ def no_servers_unawares(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     monkeypatch.setattr(
         StorageHandler, "__getitem__", lambda storages, alias: _refuse() if alias == "cache" else get(storages, alias)
     )
-    monkeypatch.setattr(Celery, "producer_or_acquire", lambda *arguments, **named: _refuse())
+    acquire = Celery.producer_or_acquire
+    monkeypatch.setattr(
+        Celery, "producer_or_acquire", lambda app, producer=None: _refuse() if app is site else acquire(app, producer)
+    )
 
 
 def _refuse() -> NoReturn:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpResponseBase
 from rest_framework import serializers
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,6 +59,8 @@ class MediaList(ApiView):
         if md5 and (len(md5) != 32 or set(md5) - set("0123456789abcdef")):
             raise BadRequest("md5 must be 32 hexadecimal digits.", "md5")
         kind = (request.content_type or "").partition(";")[0].strip().lower()
+        if kind not in media.TYPES:
+            raise UnsupportedMediaType(kind, f"The Content-Type must be one of {', '.join(sorted(media.TYPES))}.")
         with told():
             kept = media.keep(request.user, request._request.read, kind, md5)
         return made(_json(kept), "media", kept.md5)

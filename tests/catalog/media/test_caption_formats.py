@@ -13,7 +13,7 @@ from catalog.media.pool import DecoderPool
 from catalog.media.tag_changes import CaptionChange, escaped
 from catalog.sources.local import LocalSource
 from tests.catalog.browsing.test_renditions import make_film
-from tests.catalog.media.test_rewriting import Bench
+from tests.catalog.media.test_rewriting import Bench, tags_in
 
 WORDS = "Grüße aus «Bamberg»\nund 日本 😀 = <b>&amp;</b> -x"
 XMP, IPTC, EXIF, KEYS = "XMP-dc:Description", "IPTC:Caption-Abstract", "IFD0:ImageDescription", "Keys:Description"
@@ -48,7 +48,7 @@ class SmallBench(Bench):
 
     def said(self, *names: str) -> dict[str, dict[str, Any]]:
         """Return the captions in these files, field by field."""
-        rows = self.tags(list(names))
+        rows = tags_in(self.root, names)
         return {
             name: {field: row[field] for field in (XMP, IPTC, EXIF, KEYS) if field in row} for name, row in rows.items()
         }
