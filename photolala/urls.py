@@ -26,5 +26,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("operations.pages.urls")),
     path("", include("exports.pages.urls")),
     path("", include("sync.pages.urls")),
+    path("", include("catalog.pages.album_urls")),
     path("", include("catalog.pages.urls")),
 ]

@@ -61,13 +61,16 @@ export function get(path, params = {}, signal = undefined) {
   return send(`${BASE}${path}${text ? `?${text}` : ""}`, { signal, headers: { Accept: "application/json" } });
 }
 
-/** POST `body` as JSON. */
-export const post = (path, body) => change("POST", path, body);
-
 function change(method, path, body, options = {}) {
   const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
   return send(`${BASE}${path}`, { method, headers, body: JSON.stringify(body), ...options });
 }
+
+/** POST `body` as JSON. */
+export const post = (path, body) => change("POST", path, body);
+
+/** PATCH with `body` as JSON. */
+export const patch = (path, body) => change("PATCH", path, body);
 
 /** `[{bucket, count}]`, newest first. */
 export function fetchBuckets(filters, signal) {

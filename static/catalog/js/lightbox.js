@@ -2,7 +2,7 @@
 
 import PhotoSwipe from "photoswipe";
 
-import { errorOf, urls, wantRendition } from "photolala/api";
+import { errorOf, fetchPhoto, urls, wantRendition } from "photolala/api";
 import { formatNumber } from "photolala/dates";
 import { InfoPanel } from "photolala/panel";
 import { announce } from "photolala/toast";
@@ -17,6 +17,7 @@ const ICONS = {
   info: "M12 11v6M12 7.4v.2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
   trash: "M5 7h14M10 7V5h4v2m-7 0 1 12h8l1-12M10 10.5v5.5m4-5.5v5.5",
   download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
+  collect: "M4 6.5h11v13H4zM8 3.500h12v13M9.5 10v6m-3-3h6",
 };
 
 function icon(name) {
@@ -41,16 +42,17 @@ function takeOwnSize(slide) {
 
 /**
  * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, isFavourite,
- * takenText, problem}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`.
- * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id).
+ * takenText, problem, canStar, canDownload}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`; its `urls` and
+ * `fetchPhoto`, if it has them, say where the files and facts are (an album serves its own).
+ * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id);
+ * with `canCollect`, "collect" (`detail`: id).
  */
 export class Lightbox extends EventTarget {
-  constructor(photos, favourites, libraries, { canTrash = false } = {}) {
+  constructor(photos, favourites, libraries, { canTrash = false, canCollect = false } = {}) {
     super();
-    this.canTrash = canTrash;
-    this.photos = photos;
-    this.favourites = favourites;
-    this.panel = new InfoPanel(libraries);
+    Object.assign(this, { canTrash, canCollect, photos, favourites });
+    this.urls = photos.urls ?? urls;
+    this.panel = new InfoPanel(libraries, photos.fetchPhoto ?? fetchPhoto);
     this.tries = new Map();
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
@@ -90,6 +92,10 @@ export class Lightbox extends EventTarget {
     return this.photos.at(this.number);
   }
 
+  get canStar() {
+    return Boolean(this.current) && this.current.canStar !== false;
+  }
+
   close() {
     this.pswp.close();
   }
@@ -124,8 +130,8 @@ export class Lightbox extends EventTarget {
     }
     if (photo.problem) return { type: "reason", id: photo.id, reason: photo.problem };
     const size = previewSize(photo.ratio || 1.5);
-    const data = { id: photo.id, alt: photo.takenText, msrc: photo.hasThumbnail ? urls.thumbnail(photo.id, photo.version) : undefined, ...size };
-    return photo.isVideo ? { ...data, type: "video" } : { ...data, type: "image", src: urls.preview(photo.id, photo.version) };
+    const data = { id: photo.id, alt: photo.takenText, msrc: photo.hasThumbnail ? this.urls.thumbnail(photo.id, photo.version) : undefined, ...size };
+    return photo.isVideo && photo.canDownload !== false ? { ...data, type: "video" } : { ...data, type: "image", src: this.urls.preview(photo.id, photo.version) };
   }
 
   refresh(number) {
@@ -159,7 +165,7 @@ export class Lightbox extends EventTarget {
     video.addEventListener("error", refuse);
     // Of a video whose pictures it cannot decode a browser may play the sound alone, without a word.
     video.addEventListener("loadedmetadata", () => video.videoWidth === 0 && refuse());
-    video.src = isRendition ? urls.rendition(content.data.id) : urls.original(content.data.id);
+    video.src = isRendition ? this.urls.rendition(content.data.id) : this.urls.original(content.data.id);
     return video;
   }
 
@@ -248,6 +254,7 @@ export class Lightbox extends EventTarget {
           element.setAttribute("download", "");
         },
       });
+      if (this.canCollect) add("collect", 9, "Add to an album (a)", { onClick: () => this.collect() });
       if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onClick: () => this.askToTrash() });
       this.pswp.ui.registerElement({
         name: "taken", order: 6, appendTo: "bar", onInit: (element) => (this.title = element),
@@ -279,7 +286,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.editCaption(), d: () => this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.editCaption(), d: () => this.downloadLink.hidden || this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -292,7 +299,9 @@ export class Lightbox extends EventTarget {
     this.title.textContent = photo ? photo.takenText : "";
     this.showStar();
     if (!photo) return;
-    this.downloadLink.href = urls.original(photo.id);
+    this.downloadLink.href = this.urls.original(photo.id);
+    this.downloadLink.hidden = photo.canDownload === false;
+    this.starButton.hidden = photo.canStar === false;
     void this.panel.show(photo.id);
     const kind = photo.isVideo ? "Video" : "Photo";
     const star = this.favourites.has(photo.id, photo.isFavourite) ? ", starred" : "";
@@ -311,12 +320,16 @@ export class Lightbox extends EventTarget {
     if (this.canTrash && this.current) this.dispatchEvent(new CustomEvent("trash", { detail: { id: this.current.id } }));
   }
 
+  collect() {
+    if (this.canCollect && this.current) this.dispatchEvent(new CustomEvent("collect", { detail: { id: this.current.id } }));
+  }
+
   toggleStar() {
-    if (this.current) void this.favourites.toggle(this.current.id, this.current.isFavourite);
+    if (this.canStar) void this.favourites.toggle(this.current.id, this.current.isFavourite);
   }
 
   rate(stars) {
-    if (this.current) void this.favourites.rate(this.current.id, stars, this.current.isFavourite);
+    if (this.canStar) void this.favourites.rate(this.current.id, stars, this.current.isFavourite);
   }
 
   editCaption() {

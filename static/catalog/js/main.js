@@ -1,5 +1,6 @@
 /** Puts the timeline's page together: model, view, stars, keys, the open photo and the address. */
 
+import { AlbumDialog } from "photolala/album_dialog";
 import * as api from "photolala/api";
 import { takenTitle } from "photolala/dates";
 import { Favourites } from "photolala/favourite";
@@ -36,6 +37,7 @@ class TimelinePage {
     this.selection = new Selection();
     this.timeline = new Timeline(root, this.model, this.favourites, this.selection, this.hrefOf);
     this.control = new SelectionControl(this.timeline, this.favourites, this.selection, root);
+    this.albums = new AlbumDialog();
     this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile), (tile, stars) => this.rate(tile, stars));
     this.lightbox = null;
     this.mustRefresh = false;
@@ -45,6 +47,8 @@ class TimelinePage {
 
   listen() {
     this.root.addEventListener("click", (event) => this.onClick(event));
+    this.root.addEventListener("selection:collect", ({ detail }) => void this.albums.ask(detail.ids));
+    this.albums.dialog.addEventListener("added", () => this.selection.clear());
     this.root.addEventListener("selection:changed", ({ detail }) => void this.onMoved(detail));
     this.root.addEventListener("timeline:rest", () => this.notePlace());
     this.model.addEventListener("trouble", ({ detail }) => this.onTrouble(detail));
@@ -196,7 +200,8 @@ class TimelinePage {
     if (this.lightbox) return;
     const slides = single ?? new TimelineSlides(this.model, this.timeline);
     const { canTrash } = this.control;
-    this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries), { canTrash });
+    this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries), { canTrash, canCollect: true });
+    this.lightbox.addEventListener("collect", ({ detail }) => void this.albums.ask([detail.id]));
     this.lightbox.addEventListener("trash", ({ detail }) => this.control.ask([detail.id]));
     this.isOwnEntry = entry !== "page";
     if (entry === "new") history.pushState(stateOf(slides.at(number)), "", this.hrefOf(slides.at(number).id));

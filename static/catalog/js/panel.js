@@ -1,6 +1,5 @@
 /** What is known about a photo, in words, beside the open photo. */
 
-import { fetchPhoto } from "photolala/api";
 import { CaptionField } from "photolala/caption";
 import { formatNumber, sizeText, takenTitle } from "photolala/dates";
 
@@ -72,8 +71,8 @@ export function factsOf(photo, libraries = {}) {
 
 /** The side panel; `show(id)` fills it, the last asked for wins. */
 export class InfoPanel {
-  constructor(libraries) {
-    this.libraries = libraries;
+  constructor(libraries, fetchPhoto) {
+    Object.assign(this, { libraries, fetchPhoto });
     this.element = document.createElement("aside");
     this.element.className = "photo-panel";
     this.element.setAttribute("aria-label", "About this photo");
@@ -96,7 +95,7 @@ export class InfoPanel {
   /** All facts of a photo, asked for once. Throws the API's error. */
   async factsFor(id) {
     if (!this.cache.has(id)) {
-      const asked = fetchPhoto(id);
+      const asked = this.fetchPhoto(id);
       this.cache.set(id, asked);
       asked.catch(() => this.cache.delete(id));
       if (this.cache.size > 50) this.cache.delete(this.cache.keys().next().value);
@@ -130,7 +129,7 @@ export class InfoPanel {
       if (this.wanted === id) this.fill("This photo", [["Problem", error.message]]);
       return;
     }
-    if (this.wanted === id) this.fill(photo.filename, factsOf(photo, this.libraries), photo);
+    if (this.wanted === id) this.fill(photo.filename ?? "This photo", factsOf(photo, this.libraries), photo);
   }
 
   /** A link to the page that changes the date. */

@@ -154,7 +154,15 @@ export class SelectionControl {
     } else if (this.selection.size && event.key === "Delete") {
       this.stop(event);
       this.ask();
+    } else if (this.selection.size && event.key === "a") {
+      this.stop(event);
+      this.collect();
     }
+  }
+
+  /** Ask which album they go to. */
+  collect() {
+    this.root.dispatchEvent(new CustomEvent("selection:collect", { detail: { ids: [...this.selection.ids] } }));
   }
 
   onEscape(event) {
@@ -199,6 +207,7 @@ export class SelectionControl {
     if (act === "clear") this.selection.clear();
     else if (act === "rate") void this.rate(Number(button.value));
     else if (act === "trash") this.ask();
+    else if (act === "album") this.collect();
     else if (act === "dates") this.bar.querySelector("[name=photos]").value = [...this.selection.ids].join(",");
   }
 
