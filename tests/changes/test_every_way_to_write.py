@@ -23,6 +23,7 @@ from operations.kinds import KINDS
 
 from . import test_lives_of_libraries as lives
 
+pytestmark = pytest.mark.django_db  # the folder's own table is made in the tests' database
 UNSAFE = ("post", "put", "patch", "delete")
 APPS = ("accounts", "operations", "changes", "catalog", "exports", "sync")
 
@@ -115,6 +116,17 @@ ROUTES = {
     "api/v1/notes/<uuid:note_id>/restore/ post": ALBUMS,
     "api/v1/sync/push/ post": PUSH,
     "api/v1/sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,
+    "albums/ post": ALBUMS,
+    "albums/trash/ post": ALBUMS,
+    "albums/<uuid:album_id>/settings/ post": ALBUMS,
+    "albums/<uuid:album_id>/members/ post": ALBUMS,
+    "albums/<uuid:album_id>/members/remove/ post": ALBUMS,
+    "albums/<uuid:album_id>/hand-over/ post": ALBUMS,
+    "albums/<uuid:album_id>/delete/ post": ALBUMS,
+    "notes/<uuid:note_id>/ post": ALBUMS,
+    "notes/<uuid:note_id>/delete/ post": ALBUMS,
+    "drafts/new/ post": ALBUMS,
+    "drafts/<uuid:draft_id>/ post": ALBUMS,
     "sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,
     "sign-in/ post": SIGN_IN,
     "sign-out/ post": SIGN_IN,
