@@ -15,7 +15,7 @@ from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
 from catalog.browsing.filters import NAMES, PhotoFilters, narrow
-from catalog.models import Favourite, Photo
+from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
 from photolala.web.refusals import BadRequest
 
@@ -92,6 +92,11 @@ class PhotoRows:
         self._constants = (str(export.library.owner_id), str(export.library_id))
         self._likes = Favourite.objects.filter(user=export.user_id)
         self._has_likes = self._likes.filter(photo__library=export.library_id).exists()
+        albums = Album.objects.visible_to(export.user)
+        self._items = AlbumItem.objects.live().filter(album__in=albums.values("pk"))
+        self._has_items = self._items.filter(photo__library=export.library_id).exists()
+        self._attached = Attachment.objects.filter(note__in=Note.objects.of(export.user).values("pk"))
+        self._has_notes = self._attached.filter(photo__library=export.library_id).exists()
         self._media_path: Callable[[tuple[Any, ...]], str | None] | None = None
         self.last_key: Key | None = None
 
@@ -110,11 +115,14 @@ class PhotoRows:
         if not found:
             return []
         self.last_key = (_instant(found[-1][0]), found[-1][1])
-        liked: set[str] = set()
-        if self._has_likes:
-            ids = [row[1] for row in found]
-            liked = {str(photo) for photo in self._likes.filter(photo__in=ids).values_list("photo", flat=True)}
-        rows = [_row(row, self._constants, row[1] in liked) for row in found]
+        ids = [row[1] for row in found]
+        likes = _counts(self._likes, ids) if self._has_likes else {}
+        notes = _counts(self._attached, ids) if self._has_notes else {}
+        albums = _counts(self._items, ids) if self._has_items else {}
+        rows = [
+            _row(row, self._constants, (likes.get(row[1], 0), 0, notes.get(row[1], 0), albums.get(row[1], 0)))
+            for row in found
+        ]
         if self._media_path:
             for row, source in zip(rows, found, strict=True):
                 path = self._media_path(source)
@@ -172,7 +180,14 @@ def media_path(row: tuple[Any, ...]) -> str:
     return f"{clock[:4]}/{clock.replace(':', '-')}_{name}" if source else f"undated/{name}"
 
 
-def _row(row: tuple[Any, ...], constants: tuple[str, str], is_liked: bool) -> list[Any]:
+def _counts(rows: QuerySet[Any], ids: list[str]) -> dict[str, int]:
+    """Return how many of `rows` each of these photos has, by its id. One query."""
+    counted = rows.filter(photo__in=ids).order_by().values("photo").annotate(count=Count("pk"))
+    return {str(photo): count for photo, count in counted.values_list("photo", "count")}
+
+
+def _row(row: tuple[Any, ...], constants: tuple[str, str], counts: tuple[int, int, int, int]) -> list[Any]:
+    """Return a row of COLUMNS; `counts` are favourites, shares (there are none yet), notes and albums of the exporting user."""
     wall, source, offset, added = row[6:10]
     keywords, body = row[26], row[27]
     taken = None
@@ -182,7 +197,7 @@ def _row(row: tuple[Any, ...], constants: tuple[str, str], is_liked: bool) -> li
         *(row[1], row[2], *constants, row[3], row[4], row[5]),
         *(taken, source, added + "Z"),
         *row[10:25],
-        *(int(is_liked), 0, 0, 0),  # shares, notes and albums: there are none yet
+        *counts,
         *(row[25] != Photo.State.MISSING, False, None),
         json.loads(keywords) if keywords and keywords != "[]" else None,
         *(body, None, None),

@@ -8,10 +8,12 @@ from collections import namedtuple
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from catalog.albums import albums, items, members, notes
 from catalog.models import Favourite, Photo, PhotoMetadata
 from exports import catalog_export
 from exports.catalog_exports import ExportRefused, Wishes, delete_export, start_export
@@ -143,6 +145,32 @@ def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
 
 
 @pytest.mark.promise("S3-079", "S3-U07")
+def test_albums_and_notes_are_counted_as_far_as_the_exporting_user_sees_them(cast: Any) -> None:
+    photo, other = (make_photo(cast.library, f"{number}.jpg", on_disk=False) for number in range(2))
+
+    def album_of(user: Any, *photos: Photo) -> Any:
+        album = albums.create(user, uuid4(), {"title": "Rome"})
+        items.add(user, album.pk, [items.Target(items.PHOTO, one.pk) for one in photos])
+        return album
+
+    def note_of(user: Any) -> Any:
+        return notes.create(user, uuid4(), {"content": "x", "attachments": [{"photo": str(photo.pk)}]})
+
+    album_of(cast.alice, photo, other)
+    emptied = album_of(cast.alice, photo)
+    items.remove(cast.alice, emptied.pk, [item.pk for item in emptied.items.all()])
+    albums.delete(cast.alice, album_of(cast.alice, photo).pk)
+    album_of(cast.bob, photo)  # his own affair
+    shared = albums.create(cast.bob, uuid4(), {"title": "Shared"})
+    members.set_member(cast.bob, shared.pk, cast.alice, "editor")
+    items.add(cast.alice, shared.pk, [items.Target(items.PHOTO, photo.pk)])
+    note_of(cast.alice), note_of(cast.alice), note_of(cast.bob)
+    notes.delete(cast.alice, note_of(cast.alice).pk)
+    rows = {row["id"]: row for row in json.loads((exported(cast).folder / "photos.json").read_bytes())}
+    assert (rows[str(photo.pk)]["album_count"], rows[str(photo.pk)]["note_count"]) == (2, 2)
+    assert (rows[str(other.pk)]["album_count"], rows[str(other.pk)]["note_count"]) == (1, 0)
+
+
 def test_csv_holds_the_same_rows_in_the_same_order(cast: Any) -> None:
     make_many(cast.library, 1001, caption="-1")
     first, second = exported(cast), exported(cast, "csv")
