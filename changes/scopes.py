@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from changes.models import EndedScope, Epoch, FieldState, Scope, Shown, Tombstone
@@ -76,10 +76,17 @@ def current_epoch() -> int:
 
 
 def end(scope: str, users: Iterable[Any] = ()) -> None:
-    """Note that the scope is gone, with all that was in it, and for whom. Call it in the transaction that removes it."""
+    """Note that the scope is gone, with all that was in it, and for whom. Call it in the transaction that removes it.
+
+    An album or a library may be made again with the same id: the counter goes on, and who knew the scope before starts over.
+    """
     for model in (Tombstone, Shown, FieldState):
         model.objects.filter(scope=scope).delete()
-    Scope.objects.filter(name=scope).delete()
+    counter = Scope.objects.filter(name=scope)
+    if parse_scope(scope)[0] == "user":  # their ids are never given again
+        counter.delete()
+    else:
+        counter.update(version=F("version") + 1, floor=F("version") + 1)
     end_for(scope, users)
 
 

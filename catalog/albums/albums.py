@@ -47,6 +47,8 @@ def create(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     try:
         with transaction.atomic():
             album, made = Album.objects.get_or_create(pk=album_id, defaults={"owner": user, **_columns(given)})
+            if made:
+                field_states.touched("album", [album.pk], given, user=user.pk)
     except IntegrityError:
         raise id_taken() from None
     if not made and album.owner_id != user.pk:

@@ -72,6 +72,7 @@ def create(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
             attachments.check(user, held)
             draft = Draft.objects.create(pk=draft_id, owner=user, **given)
             attachments.remember(draft, held)
+            field_states.touched("draft", [draft.pk], given, user=user.pk)
     except IntegrityError:
         raise id_taken() from None
     return draft

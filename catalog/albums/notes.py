@@ -48,6 +48,7 @@ def written(user: Any, note_id: UUID, given: dict[str, Any]) -> Note:
             attachments.check(user, held)
             note = Note.objects.create(pk=note_id, owner=user, **_columns(given))
             attachments.remember(note, held)
+            field_states.touched("note", [note.pk], given, user=user.pk)
     except IntegrityError:  # at the same moment by another request
         raise id_taken() from None
     return note

@@ -1,7 +1,10 @@
 """Copies that follow what people and work do, compared with what a new device would read."""
 
+import pytest
+
 from changes import scopes
 from changes.digest import digest, sum_of
+from changes.reading import StartOver
 from changes.types import kinds_of
 
 from .readers import Copy, from_zero
@@ -27,6 +30,10 @@ class Followers:
         return came
 
     def forget(self, scope):
-        """Follow this one no longer: it is gone."""
-        assert not scopes.Scope.objects.filter(name=scope).exists()
-        del self.copies[scope]
+        """Follow this one no longer: it is gone. Where another may come with the same id, its copy would start over."""
+        copy = self.copies.pop(scope)
+        if scope.startswith("user:"):
+            assert not scopes.Scope.objects.filter(name=scope).exists()
+        else:
+            with pytest.raises(StartOver):
+                copy.pull()

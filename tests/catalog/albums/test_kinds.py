@@ -5,10 +5,10 @@ from uuid import uuid4, uuid5
 import pytest
 
 from catalog.albums import albums, items, members, notes, trash
-from changes import types
+from changes import scopes, types
 from changes.fields import states_of
-from changes.models import EndedScope, Shown
-from changes.reading import changes_since
+from changes.models import EndedScope, Scope, Shown
+from changes.reading import StartOver, changes_since
 from changes.types import Refused
 
 
@@ -47,10 +47,13 @@ def test_devices_create_patch_and_delete_by_the_verbs_of_the_kinds(cast):
 
 
 def test_field_states_say_who_changed_what(cast):
+    scopes.number(f"album:{cast.album.pk}")
     albums.patch(cast.alice, cast.album.pk, {"title": "Rome", "description": "New"})
     (item,) = cast.add(cast.photos[0])
     items.patch(cast.alice, item.pk, {"position": "b"})
-    assert set(states_of("album", [cast.album.pk])[cast.album.pk]) == {"description"}  # the title stayed as it was
+    said = states_of("album", [cast.album.pk])[cast.album.pk]
+    assert said.keys() == {"title", "description"}  # the title since the album was made
+    assert said["title"].version is not None and said["description"].version is None
     state = states_of("albumItem", [item.pk])[item.pk]["position"]
     assert (state.actor, state.device) == (cast.alice.pk, None)
 
@@ -91,6 +94,20 @@ def test_an_album_deleted_for_good_ends_its_scope_for_all(cast):
     trash.forget_album(cast.album)
     assert {one.user_id for one in EndedScope.objects.all()} == {cast.alice.pk, cast.bob.pk}
     assert not Shown.objects.exists()
+
+
+def test_whoever_knew_an_album_before_it_was_deleted_for_good_and_made_again_starts_over(cast):
+    key = cast.album.pk
+    scope = f"album:{key}"
+    _, cursor = read(scope)
+    highest = Scope.objects.get(name=scope).version
+    trash.forget_album(cast.album)
+    cast.album = albums.create(cast.alice, key, {"title": "Rome"})
+    cast.add(*cast.photos)  # it has more numbers than before
+    (row, *_) = changes_since(scope).changes
+    assert row.version > highest
+    with pytest.raises(StartOver):
+        changes_since(scope, cursor)
 
 
 def test_what_a_verb_refuses_is_a_refusal_for_devices(cast):
