@@ -5,6 +5,7 @@ from uuid import uuid4, uuid5
 import pytest
 
 from catalog.albums import albums, items, members, notes, trash
+from catalog.edits import captions, ratings
 from changes import scopes, types
 from changes.fields import states_of
 from changes.models import EndedScope, Scope, Shown
@@ -126,3 +127,23 @@ def test_deleting_a_user_leaves_nothing_of_theirs_in_others_albums(cast):
     assert found["album"][cast.album.pk]["members"] == []
     assert set(found["albumItem"].values()) == {None} and found["note"] == {note.pk: None}
     cast.alice.delete()
+
+
+def test_a_photo_in_an_album_tells_its_facts_and_their_changes_and_not_where_it_is(cast):
+    photo = cast.photos[0]
+    (item,) = cast.add(photo)
+    members.set_member(cast.alice, cast.album.pk, cast.charlie, "viewer")
+    scope = f"album:{cast.album.pk}"
+    found, cursor = read(scope)
+    told = found["photo"][photo.pk]
+    assert told["mediaType"] == photo.media_type and told["rating"] is None
+    assert not {"path", "library", "libraryId", "directory", "filename"} & told.keys()
+    assert photo.filename not in str(found) and str(photo.library_id) not in str(found)
+    ratings.set_rating(cast.alice, photo, 4)
+    captions.set_caption(cast.alice, photo, "By the river")
+    found, cursor = read(scope, cursor)
+    assert (found["photo"][photo.pk]["rating"], found["photo"][photo.pk]["caption"]) == (4, "By the river")
+    assert read(scope, cursor)[0] == {}
+    items.remove(cast.alice, cast.album.pk, [item.pk])
+    found, _ = read(scope, cursor)
+    assert found["photo"] == {photo.pk: None} and found["albumItem"] == {item.pk: None}
