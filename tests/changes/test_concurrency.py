@@ -18,13 +18,18 @@ WRITERS, ROUNDS = 8, 15
 
 
 @pytest.fixture
-def for_threads(tmp_path, monkeypatch):
-    """Let threads have connections of their own: to the test's database, or to a file with what SQLite has in memory."""
-    if connection.vendor == "sqlite":
-        file = tmp_path / "together.sqlite3"
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM INTO %s", [str(file)])
-        monkeypatch.setitem(connections.settings[DEFAULT_DB_ALIAS], "NAME", str(file))
+def for_threads(tmp_path):
+    """Let threads have connections of their own: to the test's database, or to a file with what SQLite has in memory.
+
+    The name is put back before the database's own fixture ends: it would close what it does not take for a database in memory.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if connection.vendor == "sqlite":
+            file = tmp_path / "together.sqlite3"
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM INTO %s", [str(file)])
+            patch.setitem(connections.settings[DEFAULT_DB_ALIAS], "NAME", str(file))
+        yield
 
 
 def together(*works):
