@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from changes import types
 from changes.fields import touched
-from changes.models import Numbered
+from changes.models import Numbered, NumberedQuerySet
 
 LONGEST_TITLE = 20
 
@@ -25,6 +25,8 @@ class Paper(Numbered):
     views = models.IntegerField(default=0)
     trashed_at = models.DateTimeField(null=True)
 
+    objects = NumberedQuerySet.as_manager()
+
     class Meta:
         app_label = "tests_of_sync"
         indexes = [models.Index(fields=["owner", "version"], name="paper_by_version")]
@@ -40,6 +42,8 @@ class Slip(Numbered):
     owner = models.UUIDField()
     paper = models.UUIDField()
     place = models.TextField(default="")
+
+    objects = NumberedQuerySet.as_manager()
 
     class Meta:
         app_label = "tests_of_sync"
