@@ -50,15 +50,19 @@ class MediaList(ApiView):
         "Content-Type. It counts in one's quota. What nothing holds for 30 days is removed.",
         {201: MediaBody},
         errors=(400, 401, 403, 413, 415, 422, 503, 507),
-        request=dict.fromkeys(sorted(media.TYPES), bytes),
-        parameters=[query("md5", "If given: the file must have it.", pattern="^[0-9a-f]{32}$", maxLength=32)],
+        request={"application/octet-stream": bytes},
+        parameters=[
+            query("media_type", "What it is, where the Content-Type cannot say it.", enum=sorted(media.TYPES)),
+            query("md5", "If given: the file must have it.", pattern="^[0-9a-f]{32}$", maxLength=32),
+        ],
     )
     def post(self, request: Request) -> Response:
         """Keep it."""
         md5 = request.query_params.get("md5", "")
         if md5 and (len(md5) != 32 or set(md5) - set("0123456789abcdef")):
             raise BadRequest("md5 must be 32 hexadecimal digits.", "md5")
-        kind = (request.content_type or "").partition(";")[0].strip().lower()
+        said = request.query_params.get("media_type") or request.content_type or ""
+        kind = said.partition(";")[0].strip().lower()
         if kind not in media.TYPES:
             raise UnsupportedMediaType(kind, f"The Content-Type must be one of {', '.join(sorted(media.TYPES))}.")
         with told():

@@ -13,7 +13,7 @@ from catalog.media.exiftool import exiftool_command
 from catalog.models import Favourite, HashCache, Library, Photo
 from catalog.scanning import rebuild as scanning_rebuild
 from catalog.scanning.rebuild import start_rebuild
-from catalog.scanning.rebuild_work import PRESENT, REMEMBERED, ReadEntry, RebuildWork
+from catalog.scanning.rebuild_work import PRESENT, REMEMBERED, Known, ReadEntry, RebuildWork
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import EntryRow
 from operations.models import Operation, State
@@ -280,7 +280,10 @@ def test_the_rows_word_goes_before_an_old_snapshots(tmp_path):
     row = EntryRow("a.jpg", "a.jpg", 1, 1, "0" * 32, "1" * 32, None, None, None, None, None, None, None, None, None)
     work.see(["a.jpg"])
     work.add([ReadEntry(row, "", None)])
-    known = [("z" * 36, "a.jpg", "2" * 32, None, None, PRESENT), ("a" * 36, "a.jpg", "3" * 32, None, None, REMEMBERED)]
+    known = [
+        Known("z" * 36, "a.jpg", "2" * 32, None, None, None, PRESENT),
+        Known("a" * 36, "a.jpg", "3" * 32, None, None, None, REMEMBERED),
+    ]
     assert work.identify(known) == {PRESENT: 1}
     assert next(work.entries())[-1] == "z" * 36
     work.close()
