@@ -26,7 +26,10 @@ _OF_OTHER_BODY = ("Content-Length", "Content-Disposition", "Content-Encoding", "
 
 def problem_response(status: int, sentence: str) -> HttpResponse:
     """Return a problem object, for code that no view of the web framework answers for."""
-    return HttpResponse(json.dumps(problem_body(status, sentence)), status=status, content_type=PROBLEM)
+    response = HttpResponse(json.dumps(problem_body(status, sentence)), status=status, content_type=PROBLEM)
+    if status == HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = "Token"
+    return response
 
 
 class ApiProblemsMiddleware:
