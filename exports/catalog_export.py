@@ -27,6 +27,7 @@ from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
 from .formats.sink import PARTIAL_PREFIX, ExportSink, remove_partial
 from .ledger.errors import advice_for
 from .models import Export
+from .moment import one_moment
 from .originals import Original, OriginalsList, OriginalUnreadable, Problems, SourceGuard, read_original
 from .rows import PhotoRows
 
@@ -63,19 +64,12 @@ class CatalogExport:
         self.clock = time.monotonic()
 
     def run_all(self) -> dict[str, Any]:
-        """Count, check the space, write rows and originals, publish; return the counts."""
+        """Write rows and originals, publish; return the counts."""
         parent = self.export.parent_folder
         parent.mkdir(parents=True, exist_ok=True)
         remove_partials(self.export, before=self.run.token)
         if self.export.folder.exists():  # the process ended between the last rename and telling so
             return self._finish()
-        ceiling = timezone.now()
-        try:
-            rows = PhotoRows(self.export, ceiling)
-        except BadRequest as error:
-            raise OperationFailed(f"{error.detail} Nothing was exported.", "bad_filter") from None
-        count, media_bytes = rows.count_and_size()
-        self._check_space(parent, count, media_bytes if self.export.include_media else 0)
         manifest = Manifest(
             self.export.format,
             self.export.created_at,
@@ -86,7 +80,7 @@ class CatalogExport:
         sink = ExportSink(parent, self.export.folder_name, f"{self.export.pk}-{self.run.token}", manifest)
         try:
             with sink:
-                self._write(sink, rows, count)
+                self._write(sink)
                 self._require_library()
                 if not self.run.still_mine():
                     raise LeaseLost
@@ -109,7 +103,7 @@ class CatalogExport:
                 "The library is not there any more, or not yours to see. Nothing was exported.", "gone"
             )
 
-    def _write(self, sink: ExportSink, rows: PhotoRows, count: int) -> None:
+    def _write(self, sink: ExportSink) -> None:
         with ExitStack() as stack:
             originals: OriginalsList | None = None
             source: Source | None = None
@@ -120,16 +114,27 @@ class CatalogExport:
                 self.guard.require()
                 spool = stack.enter_context(tempfile.TemporaryFile("w+", dir=sink.folder, encoding="utf-8"))
                 originals = stack.enter_context(OriginalsList(source, spool, self.problems, self.guard))
-                rows.with_media(originals)
-            self._write_rows(sink, rows, count)
+            with one_moment(sink.folder) as using:
+                self._write_rows(sink, self._rows(using, originals))
             if originals is not None and source is not None:
                 self._copy(sink, source, originals)
                 self.guard.settle()
         if self.problems.count:
             sink.manifest = replace(sink.manifest, missing_media=self.problems.count)
 
-    def _write_rows(self, sink: ExportSink, rows: PhotoRows, count: int) -> None:
-        """Write batch after batch; each is on its way to the disk before the next is fetched."""
+    def _rows(self, using: str, originals: OriginalsList | None) -> PhotoRows:
+        try:
+            rows = PhotoRows(self.export, using)
+        except BadRequest as error:
+            raise OperationFailed(f"{error.detail} Nothing was exported.", "bad_filter") from None
+        if originals is not None:
+            rows.with_media(originals)
+        return rows
+
+    def _write_rows(self, sink: ExportSink, rows: PhotoRows) -> None:
+        """Count, check the space, write batch after batch; each is on its way to the disk before the next is fetched."""
+        count, media_bytes = rows.count_and_size()
+        self._check_space(sink.parent, count, media_bytes if self.export.include_media else 0)
         self.run.metrics.update(photos_processed=0, photos_total=count)
         self.run.phase("Writing the catalog", total=count, unit="photos")
         sink.begin_data()

@@ -82,20 +82,20 @@ _SELECTED = (
 class PhotoRows:
     """The photos of one export, newest first, then by id, in batches by key.
 
-    The set is bounded by what was in the catalog at `ceiling`: what is added later is not part of it, and as each batch
-    starts after the last row of the one before, rows that come or go meanwhile are neither doubled nor lost.
+    Each batch starts after the last row of the one before. That no row is doubled or lost whose date is edited meanwhile
+    is the doing of `using`, the alias of a connection that shows one moment (`exports.moment`).
     """
 
-    def __init__(self, export: Export, ceiling: datetime) -> None:
+    def __init__(self, export: Export, using: str) -> None:
         assert export.library is not None
-        self._photos = photos_of(export).filter(added_at__lte=ceiling)
+        self._photos = photos_of(export).using(using)
         self._constants = (str(export.library.owner_id), str(export.library_id))
-        self._likes = Favourite.objects.filter(user=export.user_id)
+        self._likes = Favourite.objects.using(using).filter(user=export.user_id)
         self._has_likes = self._likes.filter(photo__library=export.library_id).exists()
         albums = Album.objects.visible_to(export.user)
-        self._items = AlbumItem.objects.live().filter(album__in=albums.values("pk"))
+        self._items = AlbumItem.objects.using(using).live().filter(album__in=albums.values("pk"))
         self._has_items = self._items.filter(photo__library=export.library_id).exists()
-        self._attached = Attachment.objects.filter(note__in=Note.objects.of(export.user).values("pk"))
+        self._attached = Attachment.objects.using(using).filter(note__in=Note.objects.of(export.user).values("pk"))
         self._has_notes = self._attached.filter(photo__library=export.library_id).exists()
         self._media_path: Callable[[tuple[Any, ...]], str | None] | None = None
         self.last_key: Key | None = None

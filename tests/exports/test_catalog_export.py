@@ -234,27 +234,6 @@ def test_an_exact_multiple_of_the_batch_ends_with_an_empty_query(cast: Any, monk
     assert sizes == [1000, 1000, 0]
 
 
-@pytest.mark.promise("S3-X05")
-def test_rows_that_come_or_go_meanwhile_are_neither_doubled_nor_lost(cast: Any) -> None:
-    make_many(cast.library, 2500)
-    order = [str(key) for key in Photo.objects.order_by("-taken_at", "id").values_list("pk", flat=True)]
-    newcomers: list[str] = []
-
-    def disturb(operation: Operation) -> None:
-        if operation.done != 1000:
-            return
-        for name, taken in (("first.jpg", START + timedelta(days=1)), ("last.jpg", START - timedelta(days=9))):
-            photo = make_photo(cast.library, name, taken=taken, added_at=timezone.now(), on_disk=False)
-            newcomers.append(str(photo.pk))
-        Photo.objects.filter(pk__in=[order[5], order[999], order[1000], order[2499]]).delete()
-
-    export = ask(cast)
-    run(export, disturb)
-    found = [row["id"] for row in rows_of(export)]
-    assert len(newcomers) == 2
-    assert found == [key for key in order if key not in (order[1000], order[2499])]
-
-
 @pytest.mark.promise("S2-035")
 def test_cancel_is_honoured_within_a_batch_and_leaves_nothing(cast: Any) -> None:
     make_many(cast.library, 3000)
