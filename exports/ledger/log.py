@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, Mutation, decode_mutation
-from photolala.lib.files import fsync_directory
+from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
 _READ_BYTES = 1 << 20
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -114,15 +114,47 @@ class AppendLog:
 
     def append(self, lines: bytes) -> None:
         """Write whole `lines` at the end and return when they are on the disk."""
-        written = os.write(self._descriptor, lines)
-        while written < len(lines):  # a nearly full disk takes a part; the next write tells why
-            written += os.write(self._descriptor, lines[written:])
+        _write_all(self._descriptor, lines)
         os.fsync(self._descriptor)
 
     def clear(self) -> None:
         """Empty the log, durably. Only to be called once a snapshot that holds all of it is on the disk."""
         os.ftruncate(self._descriptor, 0)
         os.fsync(self._descriptor)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long the log is now."""
+        return os.fstat(self._descriptor).st_size
+
+    def drop_head(self, count_bytes: int) -> None:
+        """Keep only what follows the first `count_bytes`, durably; same rule as for `clear`, of those bytes.
+
+        LogNotShortened if there is no room or no right to: then the log is as it was.
+        """
+        rest_bytes = self.size_bytes - count_bytes
+        if not rest_bytes:
+            self.clear()
+            return
+        temporary = self.path.parent / os.fsdecode(temporary_name(os.fsencode(self.path.name)))
+        fresh = -1
+        try:
+            fresh = os.open(temporary, _FLAGS | os.O_EXCL, 0o644)
+            while chunk := os.pread(self._descriptor, _READ_BYTES, count_bytes):
+                count_bytes += len(chunk)
+                _write_all(fresh, chunk)
+            os.fsync(fresh)
+            os.replace(temporary, self.path)
+        except BaseException as error:
+            if fresh >= 0:
+                os.close(fresh)
+            remove_if_there(temporary)
+            if isinstance(error, OSError):
+                raise LogNotShortened(error.errno, error.strerror, str(self.path)) from error
+            raise
+        self.close()
+        self._descriptor = fresh
+        fsync_directory(self.path.parent)
 
     def start_anew(self, aside: Path) -> None:
         """Keep the log, bad lines and all, as `aside` and continue with an empty one; same rule as for `clear`."""
@@ -137,3 +169,13 @@ class AppendLog:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+
+
+class LogNotShortened(OSError):
+    """The log could not be replaced by its later part; it is as it was."""
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):  # a nearly full disk takes a part; the next write tells why
+        written += os.write(descriptor, data[written:])

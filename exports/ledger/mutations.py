@@ -56,7 +56,7 @@ def decode_mutation(line: bytes) -> Mutation:
 def parse_json(text: bytes) -> Any:
     """Return the parsed JSON `text` (UTF-8, no NaN or Infinity); raise InvalidRecord if it is not JSON."""
     try:
-        return json.loads(text.decode(), parse_constant=_refuse_constant)
+        return _DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidRecord(f"This is not JSON: {error}") from error
 
@@ -70,5 +70,6 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, sort_keys=True)

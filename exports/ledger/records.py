@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from exports.ledger.errors import InvalidRecord
@@ -13,7 +14,7 @@ from exports.ledger.names import check_filename, check_rel_path
 INTERRUPTED = "Interrupted before completion"
 SWIFT_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # where Foundation's numeric dates start
 MAX_YEAR = 9999
-_KNOWN_KEYS = frozenset({"id", "year", "month", "relPath", "filename", "status", "exportDate", "lastError", "n"})
+_STATE_KEYS = ("filename", "status", "exportDate", "lastError")
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -70,8 +71,7 @@ def check_record(record: ExportRecord, *, is_placeless_allowed: bool = False) ->
     _check_text(record.id, "id")
     if not record.id:
         raise InvalidRecord("An export record needs the id of its asset, and this one has none.")
-    is_placeless = (record.year, record.month, record.rel_path, record.status) == (0, 0, "", RecordStatus.FAILED)
-    if not (is_placeless and is_placeless_allowed):
+    if not (is_placeless_allowed and not record.rel_path and _is_placeless(record)):
         _check_number(record.year, "year", 1, MAX_YEAR)
         _check_number(record.month, "month", 1, 12)
         check_rel_path(record.rel_path)
@@ -87,32 +87,47 @@ def check_record(record: ExportRecord, *, is_placeless_allowed: bool = False) ->
 
 
 def record_from_json(body: object) -> ExportRecord:
-    """Return the record that the parsed JSON `body` describes; raise InvalidRecord with the reason if it is none."""
+    """Return the record that the parsed JSON `body` describes; raise InvalidRecord with the reason if it is none.
+
+    Uses `body` up: half a million of them are read when a large ledger loads, and what is taken out need not be copied.
+    """
     if not isinstance(body, dict):
         raise InvalidRecord("The record is not a JSON object.")
+    variants = body.get("variants")
     state = body
-    if "status" not in body and isinstance(body.get("variants"), dict) and body["variants"]:
-        state = body["variants"].get(_leading_variant(body["variants"]))
+    if "status" not in body and isinstance(variants, dict) and variants:
+        state = variants.get(_leading_variant(variants))
         if not isinstance(state, dict):
             raise InvalidRecord("The record's variant is not a JSON object.")
-    status = _STATUS.get(state["status"]) if isinstance(state.get("status"), str) else None
-    if status is None:
-        raise InvalidRecord(f"The record's status {state.get('status')!r} is not one of {', '.join(RecordStatus)}.")
-    extra = {key: body[key] for key in body.keys() - _KNOWN_KEYS}
-    if "variants" in extra and not isinstance(extra["variants"], dict):
+        state = dict(state)
+    if not isinstance(variants, dict) and "variants" in body:
         raise InvalidRecord("The record's variants are not a JSON object.")
-    record = ExportRecord(
-        id=_text(body, "id"),
-        year=body.get("year"),  # type: ignore[arg-type]  # check_record looks
-        month=body.get("month"),  # type: ignore[arg-type]
-        rel_path=_text(body, "relPath"),
-        status=status,
-        export_date=parse_date(state.get("exportDate")),
-        filename=_optional_text(state, "filename"),
-        last_error=_optional_text(state, "lastError"),
-        extra=extra or _NOTHING,
-    )
+    word, date = state.pop("status", None), state.pop("exportDate", None)
+    filename, error = state.pop("filename", None), state.pop("lastError", None)
+    identifier, rel_path = body.pop("id", None), body.pop("relPath", None)
+    year, month = body.pop("year", None), body.pop("month", None)
+    body.pop("n", None)
+    if not isinstance(identifier, str):
+        raise InvalidRecord("The record's id is not text.")
+    if not isinstance(rel_path, str):
+        raise InvalidRecord("The record's relPath is not text.")
+    if filename is not None and not isinstance(filename, str):
+        raise InvalidRecord("The record's filename is not text.")
+    if error is not None and not isinstance(error, str):
+        raise InvalidRecord("The record's lastError is not text.")
+    status = _STATUS.get(word) if isinstance(word, str) else None
+    if status is None:
+        raise InvalidRecord(f"The record's status {word!r} is not one of {', '.join(RecordStatus)}.")
+    if state is not body:  # what else stands beside the variants says nothing
+        for key in _STATE_KEYS:
+            body.pop(key, None)
+    extra = dict(body) if body else _NOTHING
+    record = ExportRecord(identifier, year, month, rel_path, status, parse_date(date), filename, error, extra)
     return check_record(record, is_placeless_allowed=True)
+
+
+def _is_placeless(record: ExportRecord) -> bool:
+    return (record.year, record.month, record.rel_path, record.status) == (0, 0, "", RecordStatus.FAILED)
 
 
 def parse_date(value: object) -> datetime | None:
@@ -124,12 +139,17 @@ def parse_date(value: object) -> datetime | None:
         return None
     try:
         if isinstance(value, str):
-            return whole_seconds(datetime.fromisoformat(value))
+            return _parse_text_date(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return SWIFT_EPOCH + timedelta(seconds=math.floor(value))
     except (ValueError, OverflowError) as error:
         raise InvalidRecord(f"The record's exportDate {value!r} is not a date.") from error
     raise InvalidRecord(f"The record's exportDate {value!r} is not a date.")
+
+
+@lru_cache(maxsize=4096)  # photos are exported by the group, many within one second
+def _parse_text_date(text: str) -> datetime:
+    return whole_seconds(datetime.fromisoformat(text))
 
 
 def format_date(moment: datetime) -> str:
@@ -159,17 +179,6 @@ def _state_to_json(
 
 def _leading_variant(variants: Mapping[str, Any]) -> str:
     return "edited" if "edited" in variants and "original" not in variants else "original"
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str):
-        raise InvalidRecord(f"The record's {key} is not text.")
-    return value
-
-
-def _optional_text(body: Mapping[str, Any], key: str) -> str | None:
-    return None if body.get(key) is None else _text(body, key)
 
 
 def _check_text(value: object, what: str) -> None:

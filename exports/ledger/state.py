@@ -1,6 +1,6 @@
 """The state of a ledger in memory: records by asset id, and how many are done in each month."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,9 +41,9 @@ def summarize_month(year: int, month: int, exported_count: int, total_count: int
 class LedgerState:
     """All records, with the counts of done ones kept in step so that a month's summary costs one look-up."""
 
-    def __init__(self, records: Iterable[ExportRecord] = ()) -> None:
-        """Start with `records`, one for each id."""
-        self._records = {record.id: record for record in records}
+    def __init__(self, records: dict[str, ExportRecord] | None = None) -> None:
+        """Start with `records` by their ids; the dictionary is this object's from now on."""
+        self._records = {} if records is None else records
         self._done: dict[tuple[int, int], int] = {}
         for record in self._records.values():
             self._count(record, 1)
@@ -77,6 +77,14 @@ class LedgerState:
     def done_months(self) -> list[tuple[int, int, int]]:
         """Return (year, month, done records) of each month that has any, oldest first."""
         return sorted((year, month, count) for (year, month), count in self._done.items())
+
+    def ids(self) -> list[str]:
+        """Return all ids as of now, in no order."""
+        return list(self._records)
+
+    def with_status(self, status: RecordStatus) -> list[ExportRecord]:
+        """Return the records of that status by ascending id."""
+        return sorted((one for one in self._records.values() if one.status is status), key=lambda one: one.id)
 
     def sorted_records(self) -> Iterator[ExportRecord]:
         """Yield all records by ascending id."""

@@ -4,24 +4,28 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from exports.ledger.compaction import BackgroundSnapshot
 from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
 from exports.ledger.lock import take_lock
-from exports.ledger.log import AppendLog
+from exports.ledger.log import AppendLog, LogNotShortened
 from exports.ledger.mutations import Mutation, encode_mutation
+from exports.ledger.reads import RecordReads
 from exports.ledger.records import ExportRecord, RecordStatus, check_record, whole_seconds
 from exports.ledger.snapshot import SnapshotNotWritten, broken_name, keep_aside, remove_leftovers, write_snapshot
-from exports.ledger.state import LedgerState, MonthSummary, summarize_month
 from photolala.lib.files import fsync_directory
 
 COMPACT_EVERY_MUTATIONS = 1000
+"""At least; a larger ledger waits until the log holds half as many mutations as its snapshot holds records."""
+AT_ONCE_RECORDS = 4000
+"""A ledger up to this size is compacted within an append (some 40 ms), a larger one by a thread beside the appends."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +39,7 @@ class Place:
     rel_path: str
 
 
-class Ledger:
+class Ledger(RecordReads):
     """The export records in one folder, open for writing by this process alone.
 
     Each writer method returns when its change is on the disk, and raises LedgerFailed if it is not: the change is then
@@ -53,14 +57,17 @@ class Ledger:
         self._guard = threading.RLock()
         self._failure: LedgerFailed | None = None
         self._log: AppendLog | None = None
+        self._background: BackgroundSnapshot | None = None
         self._lock = -1
         try:
             self._make_directory()
             self._lock = take_lock(self.directory)
-            remove_leftovers(self.directory / SNAPSHOT_NAME)
+            for name in (SNAPSHOT_NAME, LOG_NAME):
+                remove_leftovers(self.directory / name)
             loaded = load_ledger(self.directory)
-            self._state: LedgerState = loaded.state
+            self._state = loaded.state
             self._number = loaded.last_number
+            self._snapshot_count = loaded.snapshot_count
             self._mutations_since_snapshot = loaded.report.replayed_lines + loaded.report.stale_lines
             self._log_is_damaged = bool(loaded.log.bad_lines)
             self.report: LoadReport = loaded.report
@@ -74,34 +81,6 @@ class Ledger:
             raise
         if loaded.snapshot.bad_records or self._log_is_damaged:
             self._compact_if_possible()
-
-    # -- reading
-
-    def is_exported(self, asset_id: str) -> bool:
-        """Tell whether the asset's export is done."""
-        record = self._state.get(asset_id)
-        return record is not None and record.status is RecordStatus.DONE
-
-    def export_info(self, asset_id: str) -> ExportRecord | None:
-        """Return the asset's record, or None if it has none."""
-        return self._state.get(asset_id)
-
-    def month_summary(self, year: int, month: int, total_assets: int) -> MonthSummary:
-        """Return how much of a month that has `total_assets` photos is exported; costs one look-up."""
-        return summarize_month(year, month, self._state.done_count(year, month), total_assets)
-
-    def done_months(self) -> list[tuple[int, int, int]]:
-        """Return (year, month, done records) of each month that has any, oldest first."""
-        with self._guard:
-            return self._state.done_months()
-
-    def records(self) -> Iterator[ExportRecord]:
-        """Yield all records by ascending id; the ledger must not be changed meanwhile."""
-        return self._state.sorted_records()
-
-    def __len__(self) -> int:
-        """Return the number of records."""
-        return len(self._state)
 
     # -- writing
 
@@ -199,8 +178,7 @@ class Ledger:
             self._state.apply(mutation)
         self._number += len(mutations)
         self._mutations_since_snapshot += len(mutations)
-        if self._mutations_since_snapshot >= COMPACT_EVERY_MUTATIONS:
-            self._compact_if_possible()
+        self._compact_when_due()
 
     # -- compaction and end
 
@@ -213,7 +191,8 @@ class Ledger:
             self.flush()
             log = self._opened_log()
             try:
-                write_snapshot(self.directory / SNAPSHOT_NAME, self._state.sorted_records(), self._number)
+                self._cancel_background()
+                count = write_snapshot(self.directory / SNAPSHOT_NAME, self._state.sorted_records(), self._number)
                 if self._log_is_damaged:
                     aside = broken_name(self.directory / LOG_NAME, self._now())
                     log.start_anew(aside)
@@ -230,7 +209,50 @@ class Ledger:
             except BaseException:
                 self._fail("compacted", OSError(errno.EINTR, "interrupted"))
                 raise
-            self._mutations_since_snapshot = 0
+            self._mutations_since_snapshot, self._snapshot_count = 0, count
+
+    def _compact_when_due(self) -> None:
+        """After an append: compact if the log is long enough, of a large ledger begin to, or end what was begun."""
+        if self._background is not None:
+            if self._background.is_ended:
+                self._end_background()
+            return
+        if self._mutations_since_snapshot < max(COMPACT_EVERY_MUTATIONS, self._snapshot_count // 2):
+            return
+        if len(self._state) <= AT_ONCE_RECORDS or self._log_is_damaged:
+            self._compact_if_possible()
+            return
+        path, log_bytes = self.directory / SNAPSHOT_NAME, self._opened_log().size_bytes
+        self._background = BackgroundSnapshot(path, self._state, self._number, log_bytes)
+        self._background.start()
+
+    def _end_background(self) -> None:
+        """Put the snapshot that was written beside the appends in place, then drop the lines from the log that are in it."""
+        assert self._background is not None
+        finished, self._background = self._background, None
+        try:
+            if finished.error is not None:
+                raise finished.error
+            finished.put_in_place()
+            self._snapshot_count = finished.count
+            self._opened_log().drop_head(finished.log_bytes)
+            self._mutations_since_snapshot = self._number - finished.last_number
+        except (SnapshotNotWritten, LogNotShortened) as error:
+            finished.cancel()
+            if error.errno == errno.EIO:
+                logger.error("%s", self._fail("compacted", error))
+            else:
+                logger.warning("%s The log keeps all; it is tried again.", refusal(self.directory, "compacted", error))
+        except OSError as error:
+            logger.error("%s", self._fail("compacted", error))
+        except BaseException:
+            self._fail("compacted", OSError(errno.EINTR, "interrupted"))
+            raise
+
+    def _cancel_background(self) -> None:
+        background, self._background = self._background, None
+        if background is not None:
+            background.cancel()
 
     def _compact_if_possible(self) -> None:
         """Compact; a failure is logged only, as all that was acknowledged is safe in the log."""
@@ -283,9 +305,12 @@ class Ledger:
         return self._failure
 
     def _release(self) -> None:
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        try:
+            self._cancel_background()
+        finally:
+            if self._log is not None:
+                self._log.close()
+                self._log = None
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports.ledger import store
+from exports.ledger import compaction, store
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME
 from exports.ledger.records import INTERRUPTED, ExportRecord, RecordStatus
@@ -46,6 +46,13 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger(folder, now=lambda: NOW)
 
 
+def write_in_pieces(ledger: Ledger) -> None:
+    """Do two pieces of the work of the thread that writes a snapshot, if there is one: always at the same moment."""
+    steps = getattr(ledger._background, "steps", None)
+    for _ in range(2 if steps else 0):
+        next(steps, None)
+
+
 class Story:
     """Runs a fixed series of changes and remembers the state before and after each acknowledged one."""
 
@@ -55,6 +62,7 @@ class Story:
         self.possible: Model = {}
 
     def step(self, ledger: Ledger, number: int) -> None:
+        write_in_pieces(ledger)
         identifier = f"asset-{number % 5}"
         now = [
             ExportRecord(identifier, 2025, 2, "2025/02/", RecordStatus.IN_PROGRESS, NOW),
@@ -97,9 +105,18 @@ def count_operations(folder: Path) -> int:
     return disk.count
 
 
-@pytest.fixture
-def often_compacted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["within an append", "beside the appends"])
+def often_compacted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 4)
+    if request.param == "beside the appends":
+        write_beside_appends(monkeypatch)
+
+
+def write_beside_appends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write each snapshot as that of a large ledger, record by record, between changes that `write_in_pieces` precedes."""
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", -1)
+    monkeypatch.setattr(compaction, "_PIECE_RECORDS", 1)
+    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: setattr(self, "steps", self.pieces()))
 
 
 def new_folder(path: Path) -> Path:
@@ -110,18 +127,18 @@ def new_folder(path: Path) -> Path:
 
 @pytest.mark.promise("S0-031", "S0-032", "S0-033", "S0-U14", "S0-X04", "S0-X07")
 @pytest.mark.usefixtures("often_compacted")
-def test_power_cut_at_every_operation_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    total = count_operations(new_folder(tmp_path / "count"))
+def test_power_cut_at_every_operation_loses_nothing_acknowledged(memory_disk: Path) -> None:
+    total = count_operations(new_folder(memory_disk / "count"))
     chance = random.Random(7)
     for at in range(total):
         for part in (0.0, 0.5, 1.0):
-            folder = new_folder(tmp_path / "ExportRecords")
+            folder = new_folder(memory_disk / "ExportRecords")
             disk, story = FaultyDisk(folder, at, part=part), Story(folder)
             with disk.mounted(), pytest.raises(PowerCut):
                 story.run()
             for _ in range(6):
-                disk.lose_power(tmp_path / "after", chance)
-                story.check(tmp_path / "after")
+                disk.lose_power(memory_disk / "after", chance)
+                story.check(memory_disk / "after")
             disk.close()
             story.check(folder)  # the process died, the machine did not: everything written is there
 
@@ -129,11 +146,11 @@ def test_power_cut_at_every_operation_loses_nothing_acknowledged(tmp_path: Path)
 @pytest.mark.promise("S0-X06", "S0-U12", "S0-U15")
 @pytest.mark.usefixtures("often_compacted")
 @pytest.mark.parametrize("error", [NO_SPACE, BAD_DISK])
-def test_error_at_every_operation_is_told_and_loses_nothing(tmp_path: Path, error: int) -> None:
-    total = count_operations(new_folder(tmp_path / "count"))
+def test_error_at_every_operation_is_told_and_loses_nothing(memory_disk: Path, error: int) -> None:
+    total = count_operations(new_folder(memory_disk / "count"))
     refused = 0
     for at in range(total):
-        folder = new_folder(tmp_path / "ExportRecords")
+        folder = new_folder(memory_disk / "ExportRecords")
         disk, story = FaultyDisk(folder, at, error=error), Story(folder)
         with disk.mounted():
             try:
@@ -186,15 +203,15 @@ def test_snapshot_without_room_is_tried_again_at_the_next_append(
 
 
 @pytest.mark.promise("S0-X05", "S0-032")
-def test_log_cut_at_every_byte_of_its_tail_keeps_every_whole_line(tmp_path: Path) -> None:
-    writing = tmp_path / "whole"
+def test_log_cut_at_every_byte_of_its_tail_keeps_every_whole_line(memory_disk: Path) -> None:
+    writing = memory_disk / "whole"
     ledger = open_ledger(writing)
     for number in range(3):
         ledger.mark_exported(f"é{number}", PLACE, f"{number}.JPG")
     log = (writing / LOG_NAME).read_bytes()
     ledger._release()  # as a kill would: no compaction
     for cut in range(len(log) + 1):
-        folder = new_folder(tmp_path / "cut")
+        folder = new_folder(memory_disk / "cut")
         (folder / LOG_NAME).write_bytes(log[:cut])
         # a line is good once its closing brace is there; its newline is added before the next append
         expected = [f"é{n}" for n in range(3) if len(b"".join(log.splitlines(keepends=True)[: n + 1])) - 1 <= cut]
@@ -210,9 +227,10 @@ def test_log_cut_at_every_byte_of_its_tail_keeps_every_whole_line(tmp_path: Path
 WRITER = """
 import sys
 from pathlib import Path
-from exports.ledger import store
+from exports.ledger import compaction, store
 from exports.ledger.store import Ledger, Place
 store.COMPACT_EVERY_MUTATIONS = 17
+store.AT_ONCE_RECORDS = 40  # the first ones within appends, all others by the thread
 start = int(sys.argv[2])
 ledger = Ledger(Path(sys.argv[1]))
 print("open", flush=True)

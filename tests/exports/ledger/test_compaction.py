@@ -1,0 +1,162 @@
+"""When a ledger is compacted, how much that writes, and that no append waits for a large snapshot."""
+
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from exports.ledger import compaction, store
+from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, view_ledger
+from exports.ledger.log import AppendLog
+from exports.ledger.records import ExportRecord, RecordStatus
+from exports.ledger.snapshot import NewSnapshot, SnapshotNotWritten
+from exports.ledger.store import Ledger, Place
+
+PLACE = Place(2025, 2, "2025/02/")
+NOW = datetime(2025, 2, 10, 10, tzinfo=UTC)
+
+
+def record(number: int, status: RecordStatus = RecordStatus.DONE) -> ExportRecord:
+    return ExportRecord(f"asset-{number:05}", 2025, 2, "2025/02/", status, NOW, f"IMG_{number}.JPG")
+
+
+def open_ledger(folder: Path) -> Ledger:
+    return Ledger(folder, now=lambda: NOW)
+
+
+def contents(ledger: Ledger) -> dict[str, ExportRecord]:
+    return {one.id: one for one in ledger.records()}
+
+
+def log_lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / LOG_NAME).read_bytes().splitlines()]
+
+
+def test_a_large_ledger_is_compacted_when_its_log_has_half_as_many_lines(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path)
+    ledger.put_all(record(number) for number in range(2200))
+    ledger.put_all(record(number) for number in range(1099))
+    assert len(log_lines(tmp_path)) == 1099
+    ledger.put_all([record(1099)])
+    assert log_lines(tmp_path) == []
+    ledger.put_all([record(7)])
+    ledger._release()
+    with open_ledger(tmp_path) as ledger:  # the rule knows the snapshot's size from the file, too
+        ledger.put_all(record(number) for number in range(1098))
+        assert len(log_lines(tmp_path)) == 1099
+        ledger.put_all([record(8)])
+        assert log_lines(tmp_path) == []
+
+
+def test_a_first_export_writes_few_bytes_for_each_byte_of_the_ledger(
+    memory_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+    append, put_in_place = AppendLog.append, NewSnapshot.put_in_place
+
+    def counted_append(log: AppendLog, lines: bytes) -> None:
+        nonlocal written
+        written += len(lines)
+        append(log, lines)
+
+    def counted_snapshot(new: NewSnapshot) -> None:
+        nonlocal written
+        put_in_place(new)
+        written += (memory_disk / SNAPSHOT_NAME).stat().st_size
+
+    monkeypatch.setattr(AppendLog, "append", counted_append)
+    monkeypatch.setattr(NewSnapshot, "put_in_place", counted_snapshot)
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 10)  # 3,000 records are then as 300,000 are
+    with open_ledger(memory_disk) as ledger:
+        for first in range(0, 3000, 16):
+            for status in (RecordStatus.IN_PROGRESS, RecordStatus.DONE):
+                ledger.put_all(record(number, status) for number in range(first, first + 16))
+    assert written <= 20 * (memory_disk / SNAPSHOT_NAME).stat().st_size
+
+
+def test_appends_go_on_while_a_thread_writes_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", 999)
+    is_waiting, may_finish = threading.Event(), threading.Event()
+    finish = compaction.NewSnapshot.finish
+
+    def held(new: NewSnapshot) -> None:
+        is_waiting.set()
+        assert may_finish.wait(60)
+        finish(new)
+
+    monkeypatch.setattr(NewSnapshot, "finish", held)
+    ledger = open_ledger(tmp_path)
+    ledger.put_all(record(number) for number in range(1000))
+    assert is_waiting.wait(60)
+    ledger.remove("asset-00000")
+    ledger.mark_failed("asset-00001", "Disk full")
+    ledger.mark_exported("new", PLACE, "N.JPG")
+    expected = contents(ledger)
+    assert not (tmp_path / SNAPSHOT_NAME).exists()
+    assert {one.id: one for one in view_ledger(tmp_path).state.sorted_records()} == expected
+    thread = ledger._background._thread  # type: ignore[union-attr]
+    may_finish.set()
+    thread.join()  # type: ignore[union-attr]
+    last = ledger.mark_exported("last", PLACE, "L.JPG")
+    assert list(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == [f"asset-{number:05}" for number in range(1000)]
+    assert [line["id"] for line in log_lines(tmp_path)] == ["asset-00000", "asset-00001", "new", "last"]
+    assert not list(tmp_path.glob(".*.tmp"))
+    ledger._release()
+    with open_ledger(tmp_path) as ledger:
+        assert ledger.report.problems == []
+        assert contents(ledger) == {**expected, "last": last}
+
+
+def test_closing_while_a_thread_writes_leaves_one_whole_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", 999)
+    with open_ledger(tmp_path) as ledger:
+        ledger.put_all(record(number) for number in range(1000))
+        assert ledger._background is not None
+    assert len(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == 1000
+    assert log_lines(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [SNAPSHOT_NAME, LOG_NAME, "export-records.lock"]
+
+
+@pytest.mark.promise("S0-U15")
+def test_a_large_snapshot_without_room_is_begun_again_at_the_next_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", 999)
+    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    finish = NewSnapshot.finish
+
+    def full(new: NewSnapshot) -> None:
+        new.abandon()
+        raise SnapshotNotWritten(28, "No space left on device")
+
+    ledger = open_ledger(tmp_path)
+    monkeypatch.setattr(NewSnapshot, "finish", full)
+    ledger.put_all(record(number) for number in range(1000))
+    ledger.put_all([record(1000)])  # finds that it failed
+    assert not (tmp_path / SNAPSHOT_NAME).exists()
+    assert len(log_lines(tmp_path)) == 1001
+    monkeypatch.setattr(NewSnapshot, "finish", finish)
+    ledger.put_all([record(1001)])
+    ledger.put_all([record(1002)])
+    assert len(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == 1002
+    assert [line["id"] for line in log_lines(tmp_path)] == ["asset-01002"]
+    ledger.close()
+
+
+@pytest.mark.promise("S0-X07")
+def test_lines_of_another_program_before_a_snapshot_bring_nothing_back(tmp_path: Path) -> None:
+    line = {"op": "upsert", "id": "A", "record": record(0).to_json() | {"id": "A"}}
+    (tmp_path / LOG_NAME).write_text(json.dumps(line) + "\n")
+    ledger = open_ledger(tmp_path)
+    ledger.put_all([record(1)])
+    ledger.remove("A")
+    whole = (tmp_path / LOG_NAME).read_bytes()
+    ledger.put_all([record(1)])
+    ledger.close()
+    (tmp_path / LOG_NAME).write_bytes(whole)  # a kill came after the snapshot, before the log was emptied
+    with open_ledger(tmp_path) as ledger:
+        assert contents(ledger) == {"asset-00001": record(1)}
