@@ -3,9 +3,8 @@
 import errno
 import logging
 import shutil
-import tempfile
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +18,19 @@ from catalog.roots.reach import source_for
 from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
 from operations.models import Operation, State
-from operations.running import LeaseLost, OperationFailed, Run
+from operations.passing import is_passing
+from operations.running import Interrupted, LeaseLost, OperationFailed, Run
 from photolala.web.refusals import BadRequest
 
+from .finished import ORIGINALS_NAME, SCRATCH_NAMES, FinishedFiles, FinishedRows, ListedFiles, sha256_of
 from .formats.batches import iterate_batches
 from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
-from .formats.sink import PARTIAL_PREFIX, ExportSink, remove_partial
+from .formats.sink import ExportSink, give_up_partial
 from .ledger.errors import advice_for
 from .models import Export
 from .moment import one_moment
-from .originals import Original, OriginalsList, OriginalUnreadable, Problems, SourceGuard, read_original
+from .originals import Original, OriginalsList, OriginalUnreadable, Problems, SourceGuard, read_list, read_original
+from .partials import partial_name, remove_partials, take_over_partial
 from .rows import PhotoRows
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ ROW_BYTES = 2_000  # what a row needs at most, as a rule; for the check of the f
 RESERVE_BYTES = 16 << 20
 
 
-@operation_kind("export", label="Export", queue="export", starts_over=True)
+@operation_kind("export", label="Export", queue="export")
 def run_export(run: Run) -> dict[str, Any]:
     """Write the export that names this operation; safe to run again after any end, also of the process."""
     export = Export.objects.select_related("library", "user").filter(pk=run.params["export"]).first()
@@ -56,19 +58,28 @@ def run_export(run: Run) -> dict[str, Any]:
 
 
 class CatalogExport:
-    """One run of an export: everything goes to a folder of its own, which is renamed at the very end."""
+    """One run of an export: everything goes to a folder of its own, which is renamed at the very end.
+
+    The rows are one file of one moment. Once that is finished, a run that is killed, shut down or gives way leaves its folder,
+    and the next one continues with the originals; one that fails, is cancelled or ended by Ctrl-C leaves nothing.
+    """
 
     def __init__(self, run: Run, export: Export, library: Library) -> None:
         self.run, self.export, self.library = run, export, library
         self.problems = Problems()
         self.clock = time.monotonic()
+        self.has_rows = False
+        self.stop_if_asked = partial(run.checkpoint, force=False, is_lasting=False)
 
     def run_all(self) -> dict[str, Any]:
-        """Write rows and originals, publish; return the counts."""
+        """Write rows and originals, or continue with what an earlier run left; publish; return the counts."""
         parent = self.export.parent_folder
         parent.mkdir(parents=True, exist_ok=True)
+        listed = take_over_partial(self.export, self.run.token)
         remove_partials(self.export, before=self.run.token)
         if self.export.folder.exists():  # the process ended between the last rename and telling so
+            if listed is not None:
+                give_up_partial(listed.folder)
             return self._finish()
         manifest = Manifest(
             self.export.format,
@@ -77,18 +88,29 @@ class CatalogExport:
             date_range=self.export.date_range,
             filter={"library": str(self.library.pk), **self.export.filter},
         )
-        sink = ExportSink(parent, self.export.folder_name, f"{self.export.pk}-{self.run.token}", manifest)
+        name = partial_name(self.export, self.run.token)
+        continues = listed is not None
+        sink = ExportSink(
+            parent, self.export.folder_name, name, manifest, continues=continues, keeps=self._is_to_continue
+        )
+        sink.scratch_names = SCRATCH_NAMES
         try:
             with sink:
-                self._write(sink)
+                self._write(sink, listed)
                 self._require_library()
                 if not self.run.still_mine():
                     raise LeaseLost
         except OSError as error:
+            if not self.run.still_mine():  # another run took the folder, or has published it
+                raise LeaseLost from error
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or not self.export.folder.exists():
                 raise
             logger.warning("Export %s was published by another worker meanwhile.", self.export.pk)
         return self._finish()
+
+    def _is_to_continue(self, error: BaseException) -> bool:
+        """Tell whether what is finished is kept, as the work ends with `error` only for now."""
+        return self.has_rows and (isinstance(error, Interrupted | SystemExit) or is_passing(error))
 
     def _hold(self) -> None:
         """Keep the operation this run's until the transaction ends. Raises LeaseLost if it is somebody else's."""
@@ -103,24 +125,62 @@ class CatalogExport:
                 "The library is not there any more, or not yours to see. Nothing was exported.", "gone"
             )
 
-    def _write(self, sink: ExportSink) -> None:
+    def _write(self, sink: ExportSink, listed: ListedFiles | None) -> None:
         with ExitStack() as stack:
-            originals: OriginalsList | None = None
             source: Source | None = None
             if self.export.include_media:
                 source = source_for(self.library)
                 stack.callback(source.close)
                 self.guard = SourceGuard(self.library, source)
                 self.guard.require()
-                spool = stack.enter_context(tempfile.TemporaryFile("w+", dir=sink.folder, encoding="utf-8"))
-                originals = stack.enter_context(OriginalsList(source, spool, self.problems, self.guard))
-            with one_moment(sink.folder) as using:
-                self._write_rows(sink, self._rows(using, originals))
-            if originals is not None and source is not None:
-                self._copy(sink, source, originals)
+            finished = self._continue(sink, listed) if listed is not None else None
+            if finished is None:
+                finished = self._write_rows(sink, source)
+            stack.callback(finished.close)
+            self.has_rows = True
+            if source is not None:
+                self._copy(sink, source, finished)
                 self.guard.settle()
         if self.problems.count:
             sink.manifest = replace(sink.manifest, missing_media=self.problems.count)
+
+    def _continue(self, sink: ExportSink, listed: ListedFiles) -> FinishedFiles | None:
+        """Add what an earlier run finished, if it is proven; None if all begins anew."""
+        self.has_rows = True
+        self.run.phase("Checking what is there", total=len(listed.media), unit="files")
+        finished = listed.prove(self.stop_if_asked, self.run.advance)
+        if finished is None:
+            logger.warning("Export %s begins anew: its files are not as they were finished.", self.export.pk)
+            self.has_rows = False
+            sink.empty()
+            return None
+        rows = finished.rows
+        self.run.metrics.update(photos_processed=rows.photo_count, photos_total=rows.photo_count)
+        self.problems = Problems(rows.problem_count, list(rows.problems))
+        sink.take([rows.file, *finished.media.values()], rows.photo_count)
+        return finished
+
+    def _write_rows(self, sink: ExportSink, source: Source | None) -> FinishedFiles:
+        """Write the rows of one moment, and the list of the originals to copy."""
+        originals: OriginalsList | None = None
+        spool_path = sink.folder / ORIGINALS_NAME
+        with ExitStack() as stack:
+            if source is not None:
+                spool = stack.enter_context(spool_path.open("x", encoding="utf-8"))
+                originals = OriginalsList(source, spool, self.problems, self.guard)
+            with one_moment(sink.folder) as using:
+                self._write_batches(sink, self._rows(using, originals))
+        file = sink.finish_data()
+        assert file is not None
+        rows = FinishedRows(
+            file,
+            sink.row_count,
+            original_count=originals.count if originals is not None else 0,
+            originals_sha256=sha256_of(spool_path) if originals is not None else "",
+            problem_count=self.problems.count,
+            problems=tuple(self.problems.listed),
+        )
+        return FinishedFiles(sink.folder, rows)
 
     def _rows(self, using: str, originals: OriginalsList | None) -> PhotoRows:
         try:
@@ -131,7 +191,7 @@ class CatalogExport:
             rows.with_media(originals)
         return rows
 
-    def _write_rows(self, sink: ExportSink, rows: PhotoRows) -> None:
+    def _write_batches(self, sink: ExportSink, rows: PhotoRows) -> None:
         """Count, check the space, write batch after batch; each is on its way to the disk before the next is fetched."""
         count, media_bytes = rows.count_and_size()
         self._check_space(sink.parent, count, media_bytes if self.export.include_media else 0)
@@ -141,24 +201,28 @@ class CatalogExport:
         for batch in iterate_batches(rows.fetch, lambda _: rows.last_key):
             self.run.advance(sink.write_batch(batch))
             self.run.metrics["photos_processed"] = self.run.operation.done
-            self.run.checkpoint()
+            self.run.checkpoint(is_lasting=False)  # a later claim reads another moment, all of it
             del batch  # only one batch is in memory while the next is fetched
 
-    def _copy(self, sink: ExportSink, source: Source, originals: OriginalsList) -> None:
-        self.run.metrics.update(media_copied=0, media_total=originals.count)
-        self.run.phase("Copying originals", total=originals.count, unit="files")
-        stop_if_asked = partial(self.run.checkpoint, force=False)
-        for original in originals:
+    def _copy(self, sink: ExportSink, source: Source, finished: FinishedFiles) -> None:
+        """Copy the originals that are not there yet; each is listed when it is whole."""
+        kept = len(finished.media)
+        self.run.metrics.update(media_copied=kept, media_total=finished.rows.original_count)
+        self.run.phase("Copying originals", total=finished.rows.original_count, unit="files")
+        self.run.advance(kept)
+        for original in read_list(sink.folder / ORIGINALS_NAME):
+            if f"media/{original.target}" in finished.media:
+                continue
             try:
-                sink.add_media(original.target, read_original(source, original, stop_if_asked))
+                finished.add(sink.add_media(original.target, read_original(source, original, self.stop_if_asked)))
                 self.run.metrics["media_copied"] += 1
                 self.guard.worked()
             except OriginalUnreadable as reason:
                 self.guard.failed(reason)
                 self._note(original, str(reason))
             self.run.advance()
-            self.run.checkpoint(force=False)
-        self.run.checkpoint()
+            self.run.checkpoint(force=False, is_lasting=len(finished.media) > kept)
+        self.run.checkpoint(is_lasting=len(finished.media) > kept)
 
     def _note(self, original: Original, reason: str) -> None:
         logger.warning("Export %s continues without %s: %s", self.export.pk, original.path, reason)
@@ -203,38 +267,6 @@ class CatalogExport:
             "problem_count": manifest.missing_media,
             "problems": self.problems.listed,
         }
-
-
-def remove_partials(export: Export, *, before: int | None = None) -> None:
-    """Delete what earlier runs of `export` left unfinished: those whose token is less than `before`, or all.
-
-    A folder loses its name first: a run that was frozen and wakes finds nothing that it could publish.
-    """
-    for folder in export.parent_folder.glob(f"{PARTIAL_PREFIX}{export.pk}*"):
-        token = folder.name.removeprefix(f"{PARTIAL_PREFIX}{export.pk}-")
-        if before is not None and token.isdecimal() and int(token) >= before:
-            continue
-        if token.isdecimal():
-            aside = folder.with_name(f"{folder.name}-given-up")
-            remove_partial(aside)
-            with suppress(FileNotFoundError):
-                folder.rename(aside)
-            folder = aside
-        remove_partial(folder)
-
-
-def remove_export_files(export: Export) -> bool:
-    """Delete the files of an export, whole or partial; return whether it had any. OSError if they cannot be.
-
-    The folder loses its name first, so that one deleted in part never looks complete.
-    """
-    doomed = export.parent_folder / f"{PARTIAL_PREFIX}{export.pk}-deleted"
-    was_there = export.folder.is_dir()
-    if was_there:
-        remove_partial(doomed)
-        export.folder.rename(doomed)
-    remove_partials(export)
-    return was_there
 
 
 def _explained(error: OSError, export: Export) -> OperationFailed:

@@ -18,8 +18,8 @@ from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder
 from photolala.lib.paths import escape_path
 
-from .catalog_export import remove_export_files
 from .models import Export
+from .partials import remove_export_files
 from .rows import read_filters
 
 FURTHEST_ZONE = timedelta(hours=14)

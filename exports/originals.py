@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import IO, Any, Self
+from pathlib import Path
+from typing import IO, Any
 
 from catalog.entries.read_failures import MOST_IN_A_ROW
 from catalog.models import Library
@@ -96,7 +96,7 @@ class Original:
 
 
 class OriginalsList:
-    """The originals of an export, in a nameless file while the rows are written: memory does not grow with their number.
+    """The originals of an export, in a file that is written with the rows: memory does not grow with their number.
 
     Called with a database row of exports.rows it answers the original's path in the export, or None (and notes why) if
     there is no file to copy.
@@ -108,15 +108,6 @@ class OriginalsList:
         self._spool = spool
         self._problems = problems
         self.count = 0
-        self.size_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._spool.close()
 
     def __call__(self, row: tuple[Any, ...]) -> str | None:
         """Note the original of `row` and return its path in the export."""
@@ -131,12 +122,13 @@ class OriginalsList:
         facts = [original.path, original.target, original.size_bytes, original.mtime_ns, original.photo_md5]
         self._spool.write(json.dumps(facts) + "\n")
         self.count += 1
-        self.size_bytes += original.size_bytes
         return f"media/{original.target}"
 
-    def __iter__(self) -> Iterator[Original]:
-        self._spool.seek(0)
-        for line in self._spool:
+
+def read_list(path: Path) -> Iterator[Original]:
+    """Yield the originals that an OriginalsList noted in the file `path`."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
             yield Original(*json.loads(line))
 
 

@@ -4,7 +4,8 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -63,8 +64,24 @@ class ExportSink:
     rows there is no data file, only a manifest that says so, unless `begin_data` was called.
     """
 
-    def __init__(self, parent: Path, name: str, export_id: str, manifest: Manifest) -> None:
-        """Prepare an export to `parent/name`. `manifest` gives format, dates and filter; the rest is filled in."""
+    scratch_names: Collection[str] = ()
+    """Files of the partial folder that are no part of the export: removed right before it is published."""
+
+    def __init__(
+        self,
+        parent: Path,
+        name: str,
+        export_id: str,
+        manifest: Manifest,
+        *,
+        continues: bool = False,
+        keeps: Callable[[BaseException], bool] = lambda error: False,
+    ) -> None:
+        """Prepare an export to `parent/name`. `manifest` gives format, dates and filter; the rest is filled in.
+
+        With `continues` the partial folder is there, and what it has is added by `take`. An exception for which `keeps`
+        answers True leaves the folder for a later run.
+        """
         if manifest.format not in FORMATS:
             raise ValueError(f"{manifest.format!r} is no export format; choose json or csv.")
         self.parent, self.name = parent, _one_component(name)
@@ -75,6 +92,7 @@ class ExportSink:
         self._folders: set[Path] = {self.folder}
         self._data: MeasuredFile | None = None
         self._writer: JsonWriter | CsvWriter | None = None
+        self._continues, self._keeps = continues, keeps
 
     @property
     def published_folder(self) -> Path:
@@ -85,9 +103,15 @@ class ExportSink:
         """Make the partial folder, in place of one that a killed run of the same export left."""
         if self.published_folder.exists():
             raise FileExistsError(f"The export {self.published_folder} exists already; nothing was changed.")
-        remove_partial(self.folder)
-        self.folder.mkdir(parents=True)
+        if not self._continues:
+            remove_partial(self.folder)
+            self.folder.mkdir(parents=True)
         return self
+
+    def empty(self) -> None:
+        """Begin anew, as what the folder has cannot be continued."""
+        remove_partial(self.folder)
+        self.folder.mkdir()
 
     def write_batch(self, rows: Iterable[Row]) -> int:
         """Write `rows` to the data file and return how many they were."""
@@ -110,6 +134,7 @@ class ExportSink:
         An error while it is read or written removes that one file, so that the caller may note it as missing and continue.
         """
         target = self.folder / "media" / check_export_path(path)
+        (self.folder / "media").mkdir(exist_ok=True)  # FileNotFoundError if another run has taken the folder
         target.parent.mkdir(parents=True, exist_ok=True)
         self._folders.update({self.folder / "media", target.parent})
         file = MeasuredFile(target)
@@ -119,10 +144,28 @@ class ExportSink:
             entry = file.finish(f"media/{path}")
         except BaseException:
             file.close()
-            target.unlink()
+            target.unlink(missing_ok=True)
             raise
         self._files.append(entry)
         return entry
+
+    def finish_data(self) -> ManifestFile | None:
+        """Finish the data file, wait for the disk, and return its entry; None if there is none, or it is finished."""
+        if self._writer is None or self._data is None:
+            return None
+        self._writer.finish()
+        entry = self._data.finish(f"photos.{self.manifest.format}")
+        self._files.append(entry)
+        self._writer = self._data = None
+        return entry
+
+    def take(self, files: Iterable[ManifestFile], row_count: int) -> None:
+        """Add files that an earlier run has finished in the folder, its data file with `row_count` rows among them."""
+        self.row_count = row_count
+        for file in files:
+            self._files.append(file)
+            if "/" in file.path:
+                self._folders.update({self.folder / "media", (self.folder / file.path).parent})
 
     def note_missing_media(self) -> None:
         """Count one photo whose file could not be exported; the manifest tells how many there were."""
@@ -131,20 +174,18 @@ class ExportSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Publish, or after an exception (or one while publishing) remove everything."""
-        if kind is not None:
-            self._abort()
+        """Publish, or after an exception (or one while publishing) remove everything, unless it is kept for later."""
+        if error is not None:
+            self._abort(error)
             return
         try:
             self._publish()
-        except BaseException:
-            self._abort()
+        except BaseException as reason:
+            self._abort(reason)
             raise
 
     def _publish(self) -> None:
-        if self._writer and self._data:
-            self._writer.finish()
-            self._files.append(self._data.finish(f"photos.{self.manifest.format}"))
+        self.finish_data()
         self.manifest = replace(
             self.manifest,
             photo_count=self.row_count,
@@ -153,15 +194,28 @@ class ExportSink:
             files=tuple(self._files),
         )
         atomic_write(self.folder / MANIFEST_NAME, encode_manifest(self.manifest))
-        for folder in sorted(self._folders, reverse=True):  # the deepest first
+        for folder in sorted(self._folders - {self.folder}, reverse=True):  # the deepest first
             fsync_directory(folder)
+        for name in self.scratch_names:
+            (self.folder / name).unlink(missing_ok=True)
+        fsync_directory(self.folder)
         os.rename(self.folder, self.published_folder)  # refuses to replace a folder that has something in it
         fsync_directory(self.parent)
 
-    def _abort(self) -> None:
+    def _abort(self, error: BaseException) -> None:
         if self._data:
             self._data.close()
-        remove_partial(self.folder)
+        if not self._keeps(error):
+            give_up_partial(self.folder)
+
+
+def give_up_partial(folder: Path) -> None:
+    """Delete a partial export folder, which loses its name first: so either this or a run that takes it over has it."""
+    aside = folder.with_name(f"{folder.name}-given-up")
+    remove_partial(aside)
+    with suppress(FileNotFoundError):
+        folder.rename(aside)
+    remove_partial(aside)
 
 
 def remove_partial(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from catalog.sources.local import LocalSource
 from exports import catalog_export, folders, originals
 from exports.catalog_exports import Wishes, start_export
 from exports.destinations import add_destination, start_folder_export
+from exports.formats import sink
 from exports.formats.sink import PARTIAL_PREFIX, ExportSink
 from exports.ledger import copying
 from exports.ledger.load import INTERRUPTED, view_ledger
@@ -221,8 +222,8 @@ def test_a_successor_takes_the_name_away_before_it_removes(library: Library, mon
     left = export.parent_folder / f"{PARTIAL_PREFIX}{export.pk}-0"
     (left / "media").mkdir(parents=True)
     removed: list[str] = []
-    remove = catalog_export.remove_partial
-    monkeypatch.setattr(catalog_export, "remove_partial", lambda path: (removed.append(path.name), remove(path))[1])
+    remove = sink.remove_partial
+    monkeypatch.setattr(sink, "remove_partial", lambda path: (removed.append(path.name), remove(path))[1])
     assert run(export.operation_id).state == "completed"
     assert left.name not in removed
     assert not left.exists()
