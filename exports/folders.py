@@ -28,6 +28,7 @@ from .originals import OriginalUnreadable, Problems, SourceGuard, open_original
 
 logger = logging.getLogger(__name__)
 GROUP_FILES = 16
+MOST_RECORD_PROBLEMS = 20
 GROUP_BYTES = 64 << 20
 LOCK_PATIENCE_SECONDS = 30.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -110,6 +111,7 @@ class FolderExport:
             "seconds": round(time.monotonic() - self.clock, 3),
             "problem_count": self.problems.count,
             "problems": self.problems.listed,
+            "record_problems": self.ledger.report.problems[:MOST_RECORD_PROBLEMS],
         }
 
     def _plan(self, row: PhotoRow) -> Item | None:

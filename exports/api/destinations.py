@@ -97,6 +97,25 @@ class MonthList(serializers.Serializer[Any]):
     results = MonthBody(many=True)
 
 
+class FoundDamageBody(serializers.Serializer[Any]):
+    """What was wrong with the records when they were opened."""
+
+    found_at = serializers.DateTimeField()
+    bad_lines = serializers.IntegerField(help_text="Lines of the log that could not be used.")
+    missing_numbers = serializers.IntegerField(help_text="Changes that are in neither file.")
+    problems = serializers.ListField(child=serializers.CharField(), help_text="A sentence for each, up to a hundred.")
+
+
+class DamageBody(serializers.Serializer[Any]):
+    """The condition of a destination's records."""
+
+    record_count = serializers.IntegerField()
+    is_whole = serializers.BooleanField(help_text="Nothing is known to be wrong.")
+    now = FoundDamageBody(allow_null=True)
+    before = FoundDamageBody(many=True, help_text="What exports found earlier, newest first.")
+    set_aside = serializers.ListField(child=serializers.CharField(), help_text="Names of broken files that were kept.")
+
+
 DestinationPage = page_body("DestinationPage", DestinationBody)
 
 
@@ -284,3 +303,37 @@ class Months(ApiView):
             for month in months
         ]
         return Response({"results": rows})
+
+
+class Damage(ApiView):
+    """What is wrong with the records of a destination."""
+
+    @documented(
+        "export_destinations_damage",
+        "What is wrong with the records of a destination, now and as exports found it earlier. 503 if they cannot be read.",
+        {200: DamageBody},
+        errors=(401, 404, 503),
+    )
+    def get(self, request: Request, destination_id: UUID) -> Response:
+        with _saying_refusals():
+            condition = verbs.condition_of(_own(request, destination_id))
+        return Response(
+            {
+                "record_count": condition.record_count,
+                "is_whole": condition.is_whole,
+                "now": condition.now.to_json() if condition.now else None,
+                "before": [found.to_json() for found in condition.before],
+                "set_aside": condition.set_aside,
+            }
+        )
+
+    @documented(
+        "export_destinations_damage_dismiss",
+        "Tell no more what exports found earlier. The broken files and the note of it stay in the destination.",
+        {204: "It is told no more."},
+        errors=(401, 403, 404, 422),
+    )
+    def delete(self, request: Request, destination_id: UUID) -> Response:
+        with _saying_refusals():
+            verbs.dismiss(_own(request, destination_id))
+        return Response(status=204)

@@ -14,5 +14,6 @@ urlpatterns = [
     path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
     path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
+    path(f"{DESTINATION}damage/", destinations.Damage.as_view(), name="export-damage"),
     path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),
 ]

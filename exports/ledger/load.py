@@ -11,6 +11,7 @@ from exports.ledger.errors import LedgerFailed
 from exports.ledger.log import LogContent, read_log
 from exports.ledger.mutations import Mutation
 from exports.ledger.records import INTERRUPTED, RecordStatus
+from exports.ledger.regular import NotAFile
 from exports.ledger.snapshot import SnapshotContent, read_snapshot
 from exports.ledger.state import LedgerState
 
@@ -31,6 +32,7 @@ class LoadReport:
     replayed_lines: int = 0
     stale_lines: int = 0
     bad_lines: int = 0
+    missing_numbers: int = 0
     torn_bytes: int = 0
     interrupted: int = 0
     problems: list[str] = field(default_factory=list)
@@ -59,6 +61,10 @@ def load_ledger(directory: Path) -> LoadedLedger:
         with _without_collections():
             snapshot = read_snapshot(directory / SNAPSHOT_NAME)
             log = read_log(directory / LOG_NAME)
+    except NotAFile as error:
+        raise LedgerFailed(
+            f"The export records in {directory} cannot be read: {error.strerror}. Nothing was changed."
+        ) from error
     except OSError as error:
         raise LedgerFailed(
             f"The export records in {directory} cannot be read ({error.strerror or error}). "
@@ -67,6 +73,8 @@ def load_ledger(directory: Path) -> LoadedLedger:
     snapshot_count = len(snapshot.records)
     state = LedgerState(snapshot.records)
     report = LoadReport(bad_lines=len(log.bad_lines), torn_bytes=log.torn_bytes)
+    gap = _gap(snapshot, log)
+    report.missing_numbers = log.missing_numbers + gap
     last_number = snapshot.last_number
     report.stale_lines = _count_stale(log.mutations, snapshot.last_number)
     for mutation in log.mutations[report.stale_lines :]:
@@ -75,7 +83,7 @@ def load_ledger(directory: Path) -> LoadedLedger:
         last_number = max(last_number, mutation.number)
     report.interrupted = _fail_interrupted(state)
     report.record_count = len(state)
-    report.problems = _describe(directory, snapshot, log)
+    report.problems = _describe(directory, snapshot, log, gap)
     for problem in report.problems:
         logger.warning(problem)
     return LoadedLedger(state, snapshot, snapshot_count, log, last_number, report)
@@ -119,10 +127,16 @@ def _count_stale(mutations: list[Mutation], snapshot_number: int) -> int:
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
     try:
-        status = path.stat()
-    except FileNotFoundError:
+        status = path.stat(follow_symlinks=False)
+    except OSError:  # of anything but a missing file the reading itself tells
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _gap(snapshot: SnapshotContent, log: LogContent) -> int:
+    """Return how many changes are in neither file, between the snapshot and the first line of the log."""
+    first = next((mutation.number for mutation in log.mutations if mutation.number), 0)
+    return max(0, first - snapshot.last_number - 1) if snapshot.last_number else 0
 
 
 def _fail_interrupted(state: LedgerState) -> int:
@@ -134,7 +148,7 @@ def _fail_interrupted(state: LedgerState) -> int:
     return len(leftover)
 
 
-def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent) -> list[str]:
+def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent, gap: int) -> list[str]:
     problems = []
     if snapshot.problem:
         problems.append(
@@ -151,6 +165,12 @@ def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent) -> li
     if log.missing_numbers > len(log.bad_lines):
         problems.append(
             f"{log.missing_numbers:,} running numbers are missing in {directory / LOG_NAME}: lines are gone from it."
+        )
+    if gap > len(log.bad_lines):  # lines that cannot be read may be those that are missing
+        problems.append(
+            f"{gap:,} changes are missing between the snapshot {directory / SNAPSHOT_NAME} and the log, which starts at "
+            f"change {snapshot.last_number + gap + 1:,}: the snapshot is an older one. Put the newest back from a backup if "
+            "there is one. What was exported meanwhile is not known here; an export finds those files again by their content."
         )
     numbers = [mutation.number for mutation in log.mutations if mutation.number]
     if not snapshot.is_there and numbers and numbers[0] > 1 and not log.bad_lines:

@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 from exports.ledger.errors import LedgerBusy
+from exports.ledger.regular import open_regular
 
 LOCK_NAME = "export-records.lock"
 
 
 def take_lock(directory: Path) -> int:
     """Return the descriptor that holds the writer's lock until it is closed, by whatever end of the process."""
-    descriptor = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = open_regular(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -1,5 +1,6 @@
 """The append-only log of a ledger: reads it with any damage, and appends so that nothing acknowledged is lost."""
 
+import codecs
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import BinaryIO
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, Mutation, decode_mutation
+from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
 _READ_BYTES = 1 << 20
@@ -43,7 +45,7 @@ def read_log(path: Path) -> LogContent:
     """Read the log at `path`; no file counts as an empty log. Raises OSError if the disk does not give it."""
     content = LogContent()
     try:
-        file = path.open("rb")
+        file = open(open_regular(path), "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:
         return content
     with file:
@@ -69,6 +71,7 @@ def read_log(path: Path) -> LogContent:
 
 
 def _decode(line: bytes) -> tuple[Mutation | None, str | None]:
+    line = line.removeprefix(codecs.BOM_UTF8)  # editors put one before the first line; it says nothing
     if not line.strip():
         return None, None  # an empty line says nothing and harms nothing
     if len(line) > MAX_LINE_BYTES:
@@ -99,7 +102,7 @@ class AppendLog:
         """Open `path` (made if missing) and mend its end as `content` tells: cut a torn line, add a newline."""
         self.path = path
         is_new = not path.exists()
-        self._descriptor = os.open(path, _FLAGS, 0o644)
+        self._descriptor = open_regular(path, _FLAGS)
         try:
             if content.torn_bytes:
                 os.ftruncate(self._descriptor, content.size_bytes)

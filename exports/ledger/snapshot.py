@@ -1,5 +1,6 @@
 """The snapshot of a ledger: one JSON object from asset id to record, replaced as a whole; broken ones are kept."""
 
+import codecs
 import json
 import os
 import shutil
@@ -8,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, parse_json
 from exports.ledger.records import ExportRecord, record_from_json
+from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
 _CHUNK_RECORDS = 500
@@ -35,13 +37,21 @@ class SnapshotContent:
 
 def read_snapshot(path: Path) -> SnapshotContent:
     """Read the snapshot at `path`; damage is described in the answer, OSError means that the disk did not give it."""
-    if not path.exists():
+    try:
+        descriptor = open_regular(path)
+    except FileNotFoundError:
         return SnapshotContent()
+    with open(descriptor, "rb") as file:
+        return _read(file)
+
+
+def _read(file: BinaryIO) -> SnapshotContent:
     try:  # line by line takes a third of the memory
-        return _collect(_own_lines(path))
+        return _collect(_own_lines(file))
     except InvalidRecord:  # not in this program's layout, or damaged: the whole of it tells which
+        file.seek(0)
         try:
-            body = parse_json(path.read_bytes())
+            body = parse_json(file.read().removeprefix(codecs.BOM_UTF8))
             if not isinstance(body, dict):
                 raise InvalidRecord("The file is not a JSON object.")
         except InvalidRecord as error:
@@ -49,23 +59,22 @@ def read_snapshot(path: Path) -> SnapshotContent:
         return _collect(body.items())
 
 
-def _own_lines(path: Path) -> Iterator[tuple[str, Any]]:
+def _own_lines(file: BinaryIO) -> Iterator[tuple[str, Any]]:
     """Yield id and record of each line as `write_snapshot` lays them out; InvalidRecord for any other layout."""
-    with path.open("rb") as file:
-        line = file.readline(3)
-        is_last = line != b"{\n"
-        while not is_last:
-            lines: list[bytes] = []
-            while not is_last and len(lines) < _CHUNK_RECORDS:  # parsed together: a call for each takes twice the time
-                line = file.readline(MAX_LINE_BYTES)
-                is_last = not line.endswith(b",\n")
-                lines.append(line)
-            body = parse_json(b"{" + b"".join(lines).rstrip(b",\n") + b"}")
-            if len(body) != len(lines):
-                raise InvalidRecord("The lines do not hold one record each.")
-            yield from body.items()
-        if not line.endswith(b"}\n") or file.read() != b"}\n":
-            raise InvalidRecord("The file does not end as a snapshot does.")
+    line = file.readline(3)
+    is_last = line != b"{\n"
+    while not is_last:
+        lines: list[bytes] = []
+        while not is_last and len(lines) < _CHUNK_RECORDS:  # parsed together: a call for each takes twice the time
+            line = file.readline(MAX_LINE_BYTES)
+            is_last = not line.endswith(b",\n")
+            lines.append(line)
+        body = parse_json(b"{" + b"".join(lines).rstrip(b",\n") + b"}")
+        if len(body) != len(lines):
+            raise InvalidRecord("The lines do not hold one record each.")
+        yield from body.items()
+    if not line.endswith(b"}\n") or file.read() != b"}\n":
+        raise InvalidRecord("The file does not end as a snapshot does.")
 
 
 def _collect(items: Iterable[tuple[str, Any]]) -> SnapshotContent:

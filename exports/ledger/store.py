@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Self
 
 from exports.ledger.compaction import BackgroundSnapshot
+from exports.ledger.damage import FoundDamage, note_damage
 from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
 from exports.ledger.lock import take_lock
 from exports.ledger.log import AppendLog, LogNotShortened
 from exports.ledger.mutations import Mutation, encode_mutation
 from exports.ledger.reads import RecordReads
-from exports.ledger.records import ExportRecord, RecordStatus, check_record, whole_seconds
+from exports.ledger.records import ExportRecord, RecordStatus, check_record, format_date, whole_seconds
 from exports.ledger.snapshot import SnapshotNotWritten, broken_name, keep_aside, remove_leftovers, write_snapshot
 from photolala.lib.files import fsync_directory
 
@@ -72,6 +73,7 @@ class Ledger(RecordReads):
             self._log_is_damaged = bool(loaded.log.bad_lines)
             self.report: LoadReport = loaded.report
             self._set_broken_snapshot_aside(loaded)
+            self._note_damage()
             self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
         except OSError as error:
             self._release()
@@ -294,6 +296,14 @@ class Ledger(RecordReads):
         keep_aside(path, aside, is_moved=loaded.snapshot.problem is not None)
         self.report.set_aside.append(aside.name)
         logger.warning("The broken snapshot %s is kept as %s.", path, aside.name)
+
+    def _note_damage(self) -> None:
+        """Note what was found where it stays to be seen, before a compaction removes its traces."""
+        report = self.report
+        if report.problems:
+            date = format_date(self._now())
+            found = FoundDamage(date, report.problems, report.bad_lines, report.missing_numbers)
+            note_damage(self.directory, found)
 
     def _opened_log(self) -> AppendLog:
         self.flush()

@@ -80,10 +80,24 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     return redirect("exports:list")
 
 
+@login_required
+@require_POST
+def dismiss(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Show the damage that exports found earlier no more."""
+    destination = _destination(request, destination_id)
+    try:
+        verbs.dismiss(destination)
+    except ExportRefused as refused:
+        return _page(request, destination, str(refused), 422)
+    return redirect("exports:destination", destination.pk)
+
+
 def _page(request: HttpRequest, destination: ExportDestination, error: str = "", status: int = 200) -> HttpResponse:
     months: list[tuple[MonthSummary, str, str]] = []
     ledger_error = ""
+    condition = None
     try:
+        condition = verbs.condition_of(destination)
         for month in verbs.month_summaries(destination, request.user):
             months.append((month, *STATUS_WORDS[month.status]))
     except LedgerFailed as failed:
@@ -93,6 +107,7 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
         "libraries": list(Library.objects.visible_to(request.user)),
         "operation": _running(destination),
         "months": months,
+        "condition": condition,
         "error": error,
         "ledger_error": ledger_error,
     }

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from exports.ledger.load import LOG_NAME
 from exports.models import Export, ExportDestination
 from operations.models import Operation, State
 from operations.running import execute
@@ -207,8 +209,9 @@ def test_destinations_are_added_changed_and_forgotten(cast: Any, api: Any) -> No
     assert bob.get(DESTINATIONS).json()["results"] == []
     for verb in (bob.get, bob.patch, bob.delete):
         assert verb(address).status_code == 404
-    for part in ("months/", "records/x/"):
+    for part in ("months/", "records/x/", "damage/"):
         assert bob.get(f"{address}{part}").status_code == 404
+    assert bob.delete(f"{address}damage/").status_code == 404
     assert bob.post(f"{address}export/", {"library": str(cast.library.pk)}).status_code == 404
     path = ExportDestination.objects.get().path
     assert alice.delete(address).status_code == 204
@@ -243,6 +246,34 @@ def test_records_and_months_tell_what_has_left(cast: Any, api: Any) -> None:
     assert alice.get(f"{address}records/{may[0].pk}/?exported").json() == {"exported": True}
     assert alice.get(f"{address}records/ABC/L0/001/?exported").json() == {"exported": False}
     assert alice.get(f"{address}records/ABC/L0/001/").status_code == 404
+
+
+def test_damage_of_the_records_is_told_and_dismissed(cast: Any, api: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    alice = api(cast.alice)
+    address = f"{DESTINATIONS}{add(alice)['id']}/"
+    whole = {"record_count": 0, "is_whole": True, "now": None, "before": [], "set_aside": []}
+    assert alice.get(f"{address}damage/").json() == whole
+    folder = ExportDestination.objects.get().records_folder
+    folder.mkdir()
+    (folder / LOG_NAME).write_bytes(b"garbage\n")
+    found = alice.get(f"{address}damage/").json()["now"]
+    assert (found["bad_lines"], found["missing_numbers"], len(found["problems"])) == (1, 0, 1)
+    operation = alice.post(f"{address}export/", {"library": str(cast.library.pk)}).json()["id"]
+    ended = execute(operation)
+    assert ended.result["record_problems"] == found["problems"]
+    after = alice.get(f"{address}damage/").json()
+    assert (after["record_count"], after["is_whole"], after["now"]) == (1, False, None)
+    assert after["before"] == [{**found, "found_at": after["before"][0]["found_at"]}]
+    assert [name.partition("-2")[0] for name in after["set_aside"]] == [f"{LOG_NAME}.broken"]
+    assert alice.delete(f"{address}damage/").status_code == 204
+    assert alice.get(f"{address}damage/").json()["is_whole"]
+    (folder / LOG_NAME).unlink()
+    os.mkfifo(folder / LOG_NAME)
+    for part in ("damage/", "months/", "records/x/"):
+        refused = alice.get(f"{address}{part}")
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:photolala:problem:records_unreadable")
+        assert "pipe" in refused.json()["detail"]
 
 
 def test_an_export_needs_a_library_that_one_may_see_and_a_folder_that_one_may_use(

@@ -65,6 +65,7 @@ def test_strangers_see_and_do_nothing(cast: Any, browser: Any) -> None:
         f"/exports/{export.pk}/delete/",
         f"/destinations/{destination.pk}/export/",
         f"/destinations/{destination.pk}/remove/",
+        f"/destinations/{destination.pk}/dismiss/",
     ):
         assert charlie.post(address, {"library": str(cast.library.pk)}).status_code == 404
         assert alice.get(address).status_code == 405
@@ -91,6 +92,25 @@ def test_photos_are_copied_to_a_destination_month_by_month(cast: Any, browser: A
     destination = ExportDestination.objects.get()
     assert alice.post(f"{added['Location']}remove/").status_code == 302
     assert (destination.path / "2024/05/a.jpg").is_file()
+
+
+def test_damage_of_the_records_is_shown_until_somebody_has_read_it(cast: Any, browser: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    alice = browser(cast.alice)
+    address = alice.post("/destinations/add/", {"folder": "disk", "name": "", "template": "{year}/"})["Location"]
+    destination = ExportDestination.objects.get()
+    destination.records_folder.mkdir()
+    (destination.records_folder / "export-records.jsonl").write_bytes(b"garbage\nmore\n")
+    for _ in range(2):  # before and after an export that repairs the files
+        page = alice.get(address).content.decode()
+        assert "The records there are damaged" in page
+        assert "2 bad lines" in page
+        assert "Line 1 of" in page
+        alice.post(f"{address}export/", {"library": str(cast.library.pk)})
+        execute(Operation.objects.latest("created_at").pk)
+    assert "export-records.jsonl.broken-" in page
+    assert alice.post(f"{address}dismiss/").status_code == 302
+    assert "damaged" not in alice.get(address).content.decode()
 
 
 def test_a_failed_export_waits_to_be_tried_again_or_given_up(cast: Any, browser: Any) -> None:

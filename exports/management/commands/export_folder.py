@@ -60,4 +60,6 @@ def describe(result: dict[str, Any]) -> str:
         f"{result['copied'] + result['adopted']:,} photos copied to {result['destination']}, "
         f"{result['skipped']:,} were there already"
     )
-    return f"{text}; {result['failed']:,} could not be copied" if result["failed"] else text
+    if result["failed"]:
+        text += f"; {result['failed']:,} could not be copied"
+    return "\n".join([text, *(f"The records are damaged: {one}" for one in result.get("record_problems", []))])
