@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,19 @@ def own_folders(settings, tmp_path_factory):
     known_entries.clear()
     settings.EXPORTS_DIR = folder / "exports"
     settings.UPLOADS_DIR = folder / "uploads"
+    return folder
+
+
+@pytest.fixture
+def folder_cache(settings, own_folders) -> Path:
+    """A cache in a folder, also where the run has one in a bucket: for what only folders have, such as half-written files."""
+    cache = {
+        "BACKEND": "catalog.cache.storage.AtomicFolderStorage",
+        "OPTIONS": {"location": str(own_folders / "cache")},
+    }
+    settings.STORAGES = {**settings.STORAGES, "cache": cache}
+    folder = own_folders / "cache"
+    folder.mkdir()
     return folder
 
 

@@ -48,16 +48,10 @@ def is_folder() -> bool:
     return isinstance(tree.cache(), FileSystemStorage)
 
 
-needs_folder = pytest.mark.usefixtures("folder")
-
-
 @pytest.fixture
-def folder() -> Path:
-    if not is_folder():
-        pytest.skip("This is about files and their times; the cache is a bucket here.")
-    top = Path(tree.cache().path(""))
-    top.mkdir(parents=True, exist_ok=True)
-    return top
+def folder(folder_cache) -> Path:
+    """For tests about files and their times: the folder of the cache."""
+    return folder_cache
 
 
 def there(names):
@@ -103,7 +97,6 @@ def test_what_has_another_name_is_never_touched():
     assert photo_md5_of("apple/metadata/x.json") is None
 
 
-@needs_folder
 def test_reading_counts_as_use_and_links_are_left_alone(folder, tmp_path):
     read, unread = (tree.thumbnail_name(md5(number)) for number in (1, 2))
     for name in (read, unread):
@@ -119,7 +112,6 @@ def test_reading_counts_as_use_and_links_are_left_alone(folder, tmp_path):
     assert there([read, unread]) == [read] and link.is_symlink() and outside.exists()
 
 
-@needs_folder
 def test_what_is_written_or_read_after_the_listing_stays(folder, monkeypatch):
     names = [store(tree.thumbnail_name(md5(number)), used=number) for number in range(3)]
     remove = cache_objects.FolderObjects.remove
@@ -136,7 +128,6 @@ def test_what_is_written_or_read_after_the_listing_stays(folder, monkeypatch):
     assert there(names) == names[:2]
 
 
-@needs_folder
 def test_unfinished_files_of_killed_writers_go_and_those_of_living_ones_stay(folder, settings):
     aside = folder / ".writing"
     root = folder / md5(1)
@@ -250,7 +241,6 @@ def test_the_command_prints_what_went_and_takes_a_quota(settings):
     assert refused.value.returncode == 2
 
 
-@needs_folder
 def test_what_cannot_be_removed_is_said_and_ends(folder, monkeypatch):
     name = store(tree.thumbnail_name(md5(1)))
 

@@ -11,7 +11,6 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from catalog.cache import tree
 from catalog.entries import known
 from catalog.entries import rows as entries_rows
 from catalog.entries.decoders import scan_decoders
@@ -112,11 +111,8 @@ def test_the_leader_waits_for_an_assistant_and_takes_over_when_its_claim_runs_ou
     assert operation.metrics["files_read"] == PHOTOS
 
 
-def test_the_half_written_thumbnail_of_an_assistant_that_died_goes_before_the_scan_ends(library, called):
-    storage = tree.cache()
-    if not hasattr(storage, "remove_abandoned_writes"):
-        pytest.skip("an object store leaves nothing half-written")
-    aside = Path(storage.path(".writing"))
+def test_the_half_written_thumbnail_of_an_assistant_that_died_goes_before_the_scan_ends(library, called, folder_cache):
+    aside = folder_cache / ".writing"
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     dead = identity(process.pid)
     drafts = []
