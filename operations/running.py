@@ -214,7 +214,7 @@ def _put_off(run: Run, error: Exception, state: State, *, is_last_try: bool) -> 
     logger.warning("Operation %s (%s) continues in a moment: %s", run.operation.pk, run.operation.kind, words)
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
-    # Rung at once where it is left; else the sweep need not know of it for a while.
+    # Claimed again at once where it is left; else the sweep need not know of it for a while.
     enqueued_at = None if is_last_try else timezone.now()
     sentence = f"The database was busy ({words[:200]}). What was done stays; it continues from there."
     mine = Operation.objects.filter(pk=run.operation.pk, token=run.token, stop_requested=True)

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 APPS = "accounts|operations|catalog|changes|exports|sync|photolala"
 DOTTED = re.compile(rf"`((?:{APPS})(?:\.(?![EW]\d)\w+)+)`")
 # (`photolala.E008` is the number of a system check.)
-PATHS = re.compile(rf"`((?:{APPS})/[\w/]+\.py)`")
+PATHS = re.compile(rf"`((?:{APPS}|tests|scripts|benchmarks)/[\w/]+\.py)`")
 
 
 def is_there(name: str) -> bool:
@@ -26,9 +26,9 @@ def is_there(name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("page", sorted(page.name for page in (ROOT / "docs").glob("*.md")))
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
 def test_modules_that_the_documentation_names_are_there(page):
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / page).read_text()
     assert [name for name in DOTTED.findall(text) if not is_there(name)] == []
     assert [path for path in PATHS.findall(text) if not (ROOT / path).is_file()] == []
 

@@ -34,12 +34,12 @@ ASK_AGAIN_WHO_EVERY_SECONDS = 60.0
 MOST_LISTENERS = 1_000
 
 
-class Bell:
-    """Knows whether anything changed: asks the database once a second while somebody listens."""
+class ChangeCounter:
+    """Counts how often anything was seen to have changed: asks the database once a second while somebody listens."""
 
     def __init__(self) -> None:
         self.listeners = 0
-        self.rung = 0
+        self.changes = 0
         self._seen: Any = None
         self._looked = 0.0
         self._lock = asyncio.Lock()
@@ -60,11 +60,11 @@ class Bell:
                 self._looked = time.monotonic()
                 if seen != self._seen:
                     self._seen = seen
-                    self.rung += 1
-        return self.rung
+                    self.changes += 1
+        return self.changes
 
 
-bell = Bell()
+counter = ChangeCounter()
 
 
 async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
@@ -74,7 +74,7 @@ async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     user = await sync_to_async(person_behind)(request)
     if user is None:
         return problem_response(401, "Sign in, or send `Authorization: Token …` of a device.")
-    if bell.listeners >= MOST_LISTENERS:
+    if counter.listeners >= MOST_LISTENERS:
         return problem_response(503, "Too many listen already; use events/poll.")
     cursor = request.headers.get("Last-Event-ID", "") or request.GET.get("after", "")
     try:
@@ -88,30 +88,30 @@ async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 
 
 async def _events(request: HttpRequest, user: User, first: dict[str, Any]) -> AsyncIterator[bytes]:
-    bell.listeners += 1
+    counter.listeners += 1
     try:
-        rung = await bell.look()
+        known = await counter.look()
         yield _event(first)
-        cursor, breathed, asked = first["cursor"], time.monotonic(), time.monotonic()
+        cursor, sent, asked = first["cursor"], time.monotonic(), time.monotonic()
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-            now = await bell.look()
+            now = await counter.look()
             if time.monotonic() - asked > ASK_AGAIN_WHO_EVERY_SECONDS:
                 if await sync_to_async(person_behind)(request) != user:
                     return  # signed out, or the device was revoked
                 asked = time.monotonic()
-            if now != rung:
-                rung = now
+            if now != known:
+                known = now
                 changes = await sync_to_async(_changes)(user, cursor)
                 cursor = changes["cursor"]
                 if any(changes[name] for name in ("libraries", "gone", "favorites_changed", "operations")):
-                    breathed = time.monotonic()
+                    sent = time.monotonic()
                     yield _event(changes)
-            if time.monotonic() - breathed > KEEPALIVE_EVERY_SECONDS:
-                breathed = time.monotonic()
+            if time.monotonic() - sent > KEEPALIVE_EVERY_SECONDS:
+                sent = time.monotonic()
                 yield b": still there\n\n"
     finally:
-        bell.listeners -= 1
+        counter.listeners -= 1
 
 
 def _event(changes: dict[str, Any]) -> bytes:

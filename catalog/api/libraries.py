@@ -332,7 +332,7 @@ class ScanBody(RequestBody):
     """What is special about this scan."""
 
     confirm_gone = serializers.BooleanField(
-        required=False, default=False, help_text="A person's word that what is gone was really taken away."
+        required=False, default=False, help_text="A person's confirmation that what is gone was really taken away."
     )
     verify_heads = serializers.BooleanField(
         required=False, default=False, help_text="Also read the first 4 KB of files that look unchanged."

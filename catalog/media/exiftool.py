@@ -90,7 +90,7 @@ class ExifTool:
 
         Arguments are printable ASCII, one line each: names of strangers' files never get here, only paths of ours.
         Raises ValueError for others, ExifToolMissing, ExifToolTimeout, or ExifToolFailed if it died, which one more
-        try may mend.
+        try may get around.
         """
         for argument in arguments:
             if not argument or not argument.isascii() or not argument.isprintable() or argument == "--":

@@ -99,7 +99,7 @@ class AppendLog:
     """The log, open for appending. Every error of a write or fsync is final: the owner must stop and open anew."""
 
     def __init__(self, path: Path, content: LogContent) -> None:
-        """Open `path` (made if missing) and mend its end as `content` tells: cut a torn line, add a newline."""
+        """Open `path` (made if missing) and repair its end as `content` tells: cut a torn line, add a newline."""
         self.path = path
         is_new = not path.exists()
         self._descriptor = open_regular(path, _FLAGS)

@@ -18,7 +18,7 @@ class Timetable(PersistentScheduler):
     _offset: float | None = None
 
     def tick(self, *args: Any, **named: Any) -> float:
-        """Ring what is due; return the seconds until the next is."""
+        """Send what is due; return the seconds until the next is."""
         offset = time.time() - time.monotonic()
         if self._offset is not None and abs(offset - self._offset) > SET_SECONDS:
             self._heap = None

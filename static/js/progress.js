@@ -98,17 +98,17 @@ function schedule(delay) {
   if (!document.hidden) timer = setTimeout(poll, delay);
 }
 
-// Where an events process runs, it rings when something has changed; without it, or when it goes away, asking goes on.
+// Where an events process runs, it tells when something has changed; without it, or when it goes away, polling continues.
 function listen() {
   const address = document.body.dataset.eventsUrl;
   if (!address || !("EventSource" in window)) return;
-  let bell = null;
+  let events = null;
   const open = () => {
-    bell ??= Object.assign(new EventSource(address), { onmessage: () => void poll() });
+    events ??= Object.assign(new EventSource(address), { onmessage: () => void poll() });
   };
   const close = () => {
-    bell?.close();
-    bell = null;
+    events?.close();
+    events = null;
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   if (!document.hidden) open();

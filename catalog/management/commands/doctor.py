@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare --full, --heal and --json."""
         parser.add_argument("--full", action="store_true", help="All thumbnails and snapshots, not only some.")
-        parser.add_argument("--heal", action="store_true", help="Also mend what can be mended without a loss.")
+        parser.add_argument("--heal", action="store_true", help="Also fix what can be fixed without a loss.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object last, and nothing else.")
 
     def handle(self, *args: Any, **options: Any) -> None:
