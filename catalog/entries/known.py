@@ -76,11 +76,4 @@ def _mark(photos: PhotoQuerySet, now: datetime, seen_at: datetime | None) -> int
     seen = Greatest(F("added_at"), Value(seen_at, DateTimeField())) if seen_at else F("added_at")
     photos = photos.exclude(state=Photo.State.MISSING)
     hold_rows_of([photos])
-    return photos.update(
-        state=Photo.State.MISSING,
-        is_shown=False,
-        needs_digest=False,
-        missing_since=now,
-        seen_at=seen,
-        claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
-    )
+    return photos.mark_missing(now, seen_at=seen)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Value
+from django.db.models import Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -38,7 +38,7 @@ def free_places(rows: Sequence[dict[str, Any]]) -> None:
             for photo in _gone(library_id, folders)
             if not _is_likely_same(photo, folders[photo.directory][photo.filename])
         ]
-        _mark_gone(others)
+        Photo.objects.filter(pk__in=others).mark_missing(timezone.now())
         leave_places(others)
 
 
@@ -66,16 +66,6 @@ def _gone(library_id: UUID, folders: dict[str, dict[str, Any]]) -> Iterator[Phot
             yield from missing.filter(directory=directory, filename__in=names[start : start + _MOST_NAMED]).only(
                 *columns
             )
-
-
-def _mark_gone(keys: list[UUID]) -> None:
-    Photo.objects.filter(pk__in=keys).exclude(state=Photo.State.MISSING).update(
-        state=Photo.State.MISSING,
-        is_shown=False,
-        needs_digest=False,
-        missing_since=timezone.now(),
-        claim_token=F("claim_token") + 1,
-    )
 
 
 def _is_likely_same(photo: Photo, row: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -129,13 +129,7 @@ def write_trashed(library: Library, items: Sequence[TrashItem], mover: Mover) ->
             if item.photo_id is None:
                 continue
             there = Photo.objects.filter(pk=item.photo_id, directory=item.directory, filename=item.filename)
-            there.exclude(state=Photo.State.MISSING).update(
-                state=Photo.State.MISSING,
-                is_shown=False,
-                needs_digest=False,
-                missing_since=now,
-                claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
-            )
+            there.mark_missing(now)
         counts.bump_revision(library)
         counts.refresh_counts(library)  # with the rows, so that no kill in between leaves old ones
     return done

@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
-from django.db.models import F, Value
+from django.db.models import Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -135,13 +135,7 @@ class Switch:
             for ids in _batches(self.plan.displaced()):
                 _leave_places(ids)
             for ids in _batches(self.plan.gone()):
-                counts["gone"] += Photo.objects.filter(pk__in=ids).update(
-                    state=Photo.State.MISSING,
-                    is_shown=False,
-                    needs_digest=False,
-                    missing_since=self.started_at,
-                    claim_token=F("claim_token") + 1,
-                )
+                counts["gone"] += Photo.objects.filter(pk__in=ids).mark_missing(self.started_at)
             for batch in _batches(self.plan.changed()):
                 added = self._write(batch)
                 counts["added"] += added

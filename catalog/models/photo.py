@@ -7,6 +7,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
 
 from accounts.models import User
 from changes.models import Numbered, NumberedQuerySet
@@ -30,7 +31,7 @@ def photo_id(library_id: uuid.UUID, path: str, fast_photo_key: str) -> uuid.UUID
 
 
 class PhotoQuerySet(NumberedQuerySet["Photo"]):
-    """Reads that say who may see."""
+    """Reads that say who may see, and the one way to say that photos are gone."""
 
     def visible_to(self, user: User) -> Self:
         """The photos of the libraries that `user` may see."""
@@ -67,6 +68,20 @@ class PhotoQuerySet(NumberedQuerySet["Photo"]):
     def gone(self) -> Self:
         """Those that are missing and are not in the trash."""
         return self.filter(state=Photo.State.MISSING, trash_item=None)
+
+    def mark_missing(self, since: datetime, *, seen_at: Combinable | None = None) -> int:
+        """Mark those that are not missing yet as gone from the root; nothing of them is deleted. Returns how many.
+
+        `seen_at` says when they were last seen there if nobody saw them until `since`. Call it in a transaction.
+        """
+        return self.exclude(state=Photo.State.MISSING).update(
+            state=Photo.State.MISSING,
+            is_shown=False,
+            needs_digest=False,
+            missing_since=since,
+            seen_at=seen_at,
+            claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
+        )
 
 
 class Photo(Numbered):
