@@ -90,6 +90,12 @@ def remember(holder: Note | Draft, held: Iterable[Held]) -> None:
     mark_use([*let_go, *stored.values()])
 
 
+def photos_of(note: Note) -> set[UUID]:
+    """Return the photos that a note holds."""
+    held = Attachment.objects.filter(note=note, photo__isnull=False)
+    return set(held.values_list("photo", flat=True))
+
+
 def mark_use(media_ids: Iterable[int]) -> None:
     """Note of these files since when nothing holds them, or that something does."""
     of_these = Media.objects.filter(pk__in=set(media_ids)).annotate(

@@ -67,8 +67,9 @@ def patch(user: Any, note_id: UUID, fields: Mapping[str, Any]) -> Note:
             _write(note, **_columns(changed))
             field_states.touched("note", [note.pk], changed, user=user.pk)
         if "attachments" in changed:
+            before = attachments.photos_of(note)
             attachments.remember(note, note.attachments)
-            refresh_note(note)
+            refresh_note(note, before)
     return note
 
 
@@ -79,6 +80,7 @@ def delete(user: Any, note_id: UUID) -> Note:
         note = _held(user, note_id)
         if note.trashed_at is None:
             _write(note, trashed_at=timezone.now())
+            refresh_note(note)
     return note
 
 
@@ -89,6 +91,7 @@ def restore(user: Any, note_id: UUID) -> Note:
         note = _held(user, note_id)
         if note.trashed_at is not None:
             _write(note, trashed_at=None)
+            refresh_note(note)
     return note
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from catalog.models import AlbumItem, Attachment, Library, Membership, Note
+from catalog.models import Album, AlbumItem, Attachment, Library, Membership, Note
 from changes import shown, types
 from changes.models import Shown
 
+_MOST_NAMED = 5_000
+"""Where more photos are concerned, all of the album are looked at: a statement names no more."""
 PHOTO, NOTE = AlbumItem.TargetType.PHOTO, AlbumItem.TargetType.NOTE
 
 
@@ -31,36 +33,46 @@ def refresh(album_id: UUID, photos: Collection[UUID] | None = None, notes: Colle
         _set(scope, NOTE, kept, before - kept)
     attached = None if is_all else set(_attached_to(notes or ()).values_list("photo", flat=True))
     wanted = None if attached is None else attached | set(photos or ())
+    if wanted is not None and len(wanted) > _MOST_NAMED:
+        wanted = None
     if wanted is None or wanted:
         kept = _granted_photos(held, wanted)
         _set(scope, PHOTO, kept, (_shown(scope, PHOTO) if wanted is None else wanted) - kept)
 
 
-def refresh_note(note: Note) -> None:
-    """Do so in all albums that hold the note, whose attachments were changed."""
-    for album_id in AlbumItem.objects.live().filter(note=note).values_list("album", flat=True):
-        refresh(album_id)
+def refresh_note(note: Note, photos: Collection[UUID] = ()) -> None:
+    """Do so in all albums that hold the note: it is in the trash or back, or holds others than `photos`, which it held.
+
+    Locks the albums. Call it in the transaction that changes the note.
+    """
+    of_it = AlbumItem.objects.live().filter(note=note).values("album")
+    held = Album.objects.filter(pk__in=of_it).select_for_update(of=("self",)).order_by("pk")
+    for album_id in list(held.values_list("pk", flat=True)):
+        refresh(album_id, photos=photos, notes=[note.pk])
 
 
 def refresh_library(library: Library, user: Any) -> None:
     """Do so where `user` shares photos of the library: they may do so from now on, or no longer. Call it in a transaction."""
-    held = AlbumItem.objects.live().filter(photo__library=library).filter(Q(added_by=user) | Q(album__owner=user))
+    live = AlbumItem.objects.live().order_by()
+    held = live.filter(photo__library=library).filter(Q(added_by=user) | Q(album__owner=user))
+    attached = live.filter(note__owner=user, note__held__photo__library=library)
     by_album: dict[UUID, set[UUID]] = defaultdict(set)
-    for album_id, photo_id in held.order_by().values_list("album", "photo"):
+    for album_id, photo_id in held.values_list("album", "photo").union(
+        attached.values_list("album", "note__held__photo")
+    ):
         by_album[album_id].add(photo_id)
-    attached = Attachment.objects.filter(note__owner=user, photo__library=library).values("note")
-    for album_id in AlbumItem.objects.live().filter(note__in=attached).values_list("album", flat=True).distinct():
-        by_album[album_id] |= set()
     for album_id, photos in sorted(by_album.items()):
-        refresh(album_id, photos=photos) if photos else refresh(album_id)
+        refresh(album_id, photos=photos)
 
 
 def _granted_photos(held: Any, among: Collection[UUID] | None) -> set[UUID]:
-    """Return the photos that are granted as items, or as attachments of notes that are."""
+    """Return the photos that are granted as items, or as attachments of notes that are, and are not in the trash."""
     items = held.filter(photo__isnull=False)
     editors = Membership.objects.filter(library=OuterRef("photo__library"), role=Membership.Role.EDITOR)
-    attached = _attached_to(held.filter(note__isnull=False).values("note")).filter(
-        Q(photo__library__owner=F("note__owner")) | Q(Exists(editors.filter(user=OuterRef("note__owner"))))
+    attached = (
+        _attached_to(held.filter(note__isnull=False).values("note"))
+        .filter(note__trashed_at=None)
+        .filter(Q(photo__library__owner=F("note__owner")) | Q(Exists(editors.filter(user=OuterRef("note__owner")))))
     )
     if among is not None:
         items, attached = items.filter(photo__in=among), attached.filter(photo__in=among)

@@ -6,6 +6,7 @@ from uuid import UUID
 from catalog.models import Album, AlbumItem, Attachment, Draft, Note
 from catalog.models.album import album_item_id
 from catalog.models.photo import PhotoQuerySet
+from changes import shown
 
 PHOTO = AlbumItem.TargetType.PHOTO
 
@@ -39,6 +40,7 @@ def lead_items(new: UUID, old: UUID) -> None:
     AlbumItem.objects.bulk_create(made)
     Album.objects.filter(cover=new).update(cover=old)
     _lead_attachments(new, old)
+    shown.lead(PHOTO, new, old)  # both are of one library: who may share the one, may share the other
 
 
 def forget_items(photo_ids: Collection[UUID] | PhotoQuerySet) -> None:
@@ -48,6 +50,7 @@ def forget_items(photo_ids: Collection[UUID] | PhotoQuerySet) -> None:
     """
     Album.objects.filter(cover__in=photo_ids).update(cover=None)
     AlbumItem.objects.filter(photo__in=photo_ids).delete()
+    shown.hide_those(PHOTO, photo_ids)
 
 
 def _lead_attachments(new: UUID, old: UUID) -> None:

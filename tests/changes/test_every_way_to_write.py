@@ -1,8 +1,8 @@
 """No way to write what devices see is forgotten: they are found by looking, and each is a step of a test, or has a reason.
 
 A new route, admin action, command, kind of operation or statement in SQL that is not in these tables fails here. Whoever
-adds one says which test of `test_lives_of_libraries` does what it does (the verb that it calls), or why it writes nothing
-that devices see.
+adds one says which test of `test_lives_of_libraries` or `test_lives_of_albums` does what it does (the verb that it calls),
+or why it writes nothing that devices see.
 """
 
 import inspect
@@ -21,6 +21,7 @@ from changes.models import Numbered, NumberedQuerySet
 from changes.types import kinds, kinds_of_model
 from operations.kinds import KINDS
 
+from . import test_lives_of_albums as album_lives
 from . import test_lives_of_libraries as lives
 
 pytestmark = pytest.mark.django_db  # the folder's own table is made in the tests' database
@@ -32,7 +33,7 @@ SIGN_IN = "signs in or out; devices see nothing of it"
 EXPORTS = "writes exports and their lists only"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
-ALBUMS = "calls a verb of catalog.albums, whose rows are marked by their managers; no story here walks it yet"
+MEDIA = "keeps a file; devices are told of it by the note or draft that holds it"
 TOLD_LATER = "keeps bytes; what they are is written by the import"
 
 FILES = lives.test_what_scans_find_and_what_becomes_of_files
@@ -40,6 +41,9 @@ IMPORTS = lives.test_what_comes_in
 PEOPLE = lives.test_what_people_say
 MEMBERS = lives.test_who_sees_it
 PHONE = lives.test_what_lies_on_a_phone
+ALBUM = album_lives.test_what_is_said_of_an_album_and_what_becomes_of_its_items
+NOTES = album_lives.test_what_is_written_in_notes_and_drafts
+SHARED = album_lives.test_who_is_in_it
 LEAVING = lives.test_a_person_who_leaves_takes_their_scopes_along
 
 ROUTES = {
@@ -90,44 +94,44 @@ ROUTES = {
     "api/v1/export-destinations/<uuid:destination_id>/ delete": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/export/ post": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/damage/ delete": EXPORTS,
-    "api/v1/album-items/ post": ALBUMS,
-    "api/v1/album-items/<uuid:item_id>/ delete": ALBUMS,
-    "api/v1/album-items/<uuid:item_id>/ patch": ALBUMS,
-    "api/v1/albums/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/ delete": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/ patch": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/hand-over/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/items/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/items/move/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/items/remove/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/items/restore/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/members/ delete": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/members/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/restore/ post": ALBUMS,
-    "api/v1/albums/<uuid:album_id>/trash/ post": ALBUMS,
-    "api/v1/drafts/ post": ALBUMS,
-    "api/v1/drafts/<uuid:draft_id>/ delete": ALBUMS,
-    "api/v1/drafts/<uuid:draft_id>/ patch": ALBUMS,
-    "api/v1/drafts/<uuid:draft_id>/publish/ post": ALBUMS,
-    "api/v1/drafts/<uuid:draft_id>/restore/ post": ALBUMS,
-    "api/v1/media/ post": ALBUMS,
-    "api/v1/notes/ post": ALBUMS,
-    "api/v1/notes/<uuid:note_id>/ delete": ALBUMS,
-    "api/v1/notes/<uuid:note_id>/ patch": ALBUMS,
-    "api/v1/notes/<uuid:note_id>/restore/ post": ALBUMS,
+    "api/v1/album-items/ post": ALBUM,
+    "api/v1/album-items/<uuid:item_id>/ delete": ALBUM,
+    "api/v1/album-items/<uuid:item_id>/ patch": ALBUM,
+    "api/v1/albums/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/ delete": ALBUM,
+    "api/v1/albums/<uuid:album_id>/ patch": ALBUM,
+    "api/v1/albums/<uuid:album_id>/hand-over/ post": SHARED,
+    "api/v1/albums/<uuid:album_id>/items/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/items/move/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/items/remove/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/items/restore/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/members/ delete": SHARED,
+    "api/v1/albums/<uuid:album_id>/members/ post": SHARED,
+    "api/v1/albums/<uuid:album_id>/restore/ post": ALBUM,
+    "api/v1/albums/<uuid:album_id>/trash/ post": ALBUM,
+    "api/v1/drafts/ post": NOTES,
+    "api/v1/drafts/<uuid:draft_id>/ delete": NOTES,
+    "api/v1/drafts/<uuid:draft_id>/ patch": NOTES,
+    "api/v1/drafts/<uuid:draft_id>/publish/ post": NOTES,
+    "api/v1/drafts/<uuid:draft_id>/restore/ post": NOTES,
+    "api/v1/media/ post": MEDIA,
+    "api/v1/notes/ post": NOTES,
+    "api/v1/notes/<uuid:note_id>/ delete": NOTES,
+    "api/v1/notes/<uuid:note_id>/ patch": NOTES,
+    "api/v1/notes/<uuid:note_id>/restore/ post": NOTES,
     "api/v1/sync/push/ post": PUSH,
     "api/v1/sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,
-    "albums/ post": ALBUMS,
-    "albums/trash/ post": ALBUMS,
-    "albums/<uuid:album_id>/settings/ post": ALBUMS,
-    "albums/<uuid:album_id>/members/ post": ALBUMS,
-    "albums/<uuid:album_id>/members/remove/ post": ALBUMS,
-    "albums/<uuid:album_id>/hand-over/ post": ALBUMS,
-    "albums/<uuid:album_id>/delete/ post": ALBUMS,
-    "notes/<uuid:note_id>/ post": ALBUMS,
-    "notes/<uuid:note_id>/delete/ post": ALBUMS,
-    "drafts/new/ post": ALBUMS,
-    "drafts/<uuid:draft_id>/ post": ALBUMS,
+    "albums/ post": ALBUM,
+    "albums/trash/ post": NOTES,
+    "albums/<uuid:album_id>/settings/ post": ALBUM,
+    "albums/<uuid:album_id>/members/ post": SHARED,
+    "albums/<uuid:album_id>/members/remove/ post": SHARED,
+    "albums/<uuid:album_id>/hand-over/ post": SHARED,
+    "albums/<uuid:album_id>/delete/ post": ALBUM,
+    "notes/<uuid:note_id>/ post": NOTES,
+    "notes/<uuid:note_id>/delete/ post": NOTES,
+    "drafts/new/ post": NOTES,
+    "drafts/<uuid:draft_id>/ post": NOTES,
     "sync/conflicts/<uuid:conflict_id>/decide/ post": PUSH,
     "sign-in/ post": SIGN_IN,
     "sign-out/ post": SIGN_IN,
@@ -287,7 +291,7 @@ def compare(found, table):
     assert found - table.keys() == set(), "Say which test walks these ways, or why they write nothing that devices see."
     assert table.keys() - found == set(), "These ways are gone."
     for said in table.values():
-        assert said if isinstance(said, str) else said.__name__ in dir(lives)
+        assert said if isinstance(said, str) else said.__name__ in {*dir(lives), *dir(album_lives)}
 
 
 def test_every_route_that_can_change_something_is_walked():
