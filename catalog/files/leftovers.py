@@ -18,12 +18,11 @@ from catalog.sources.base import Source
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.hidden import OF_SIDECARS, remove_hidden, take_aside
 from catalog.sources.local import LocalSource
-from catalog.sources.placing import content_of, numbered
+from catalog.sources.placing import content_of, numbered_names
 from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import escape_path, unescape_path
 
-_MOST_NAMES = 1000
 _MOST_COPIES = 10
 
 
@@ -126,8 +125,7 @@ def _is_known(write: FileWrite, photo: Photo) -> bool:
 
 
 def _show(folder: int, hidden: bytes, name: str) -> None:
-    for number in range(1, _MOST_NAMES):
-        free = name if number == 1 else numbered(name, number)
+    for free in numbered_names(name):
         with suppress(FileExistsError):
             rename_to_free_name(folder, hidden, folder, unescape_path(free))
             break

@@ -18,12 +18,11 @@ from catalog.files.trash_movers import Mover
 from catalog.models import TrashItem
 from catalog.roots.trash_folder import FOLDER, TAKEN, folder_of_item, opened
 from catalog.sources.kinds import Companions, Folder, companions_in
-from catalog.sources.placing import content_of, move_between, numbered, open_folder
+from catalog.sources.placing import content_of, move_between, numbered_names, open_folder
 from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.files import fsync_directory, remove_if_there
 from photolala.lib.paths import escape_path, unescape_path
 
-MOST_NUMBERS = 10_000
 _MOST_TRIES = 10
 
 
@@ -168,8 +167,7 @@ def _free_names(folder: int, bin_folder: int, item: TrashItem) -> Iterator[str]:
     """Yield names for the photo under which neither it nor a sidecar of it meets another file."""
     there = set(_names_in(folder))
     names = _names_in(bin_folder)
-    for number in range(1, MOST_NUMBERS):
-        name = item.filename if number == 1 else numbered(item.filename, number)
+    for name in numbered_names(item.filename):
         if name not in there and there.isdisjoint(_sidecar_targets(names, item, name).values()):
             yield name
 
@@ -204,8 +202,7 @@ def sidecars_back(root: int, item: TrashItem, photo: str, mover: Mover, director
 
 
 def _move_to_free_name(bin_folder: int, sidecar: str, folder: int, name: str) -> None:
-    for number in range(1, MOST_NUMBERS):
-        target = name if number == 1 else numbered(name, number)
+    for target in numbered_names(name):
         with suppress(FileExistsError):
             move_between(bin_folder, unescape_path(sidecar), folder, unescape_path(target))
             return
@@ -223,8 +220,7 @@ def name_of_restored(root: int, item: TrashItem) -> str:
     try:
         if item.restored_as and _is_restored(folder, item.restored_as, item):
             return item.restored_as
-        for number in range(1, MOST_NUMBERS):
-            name = item.filename if number == 1 else numbered(item.filename, number)
+        for name in numbered_names(item.filename):
             os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
             if _is_restored(folder, name, item):
                 return name

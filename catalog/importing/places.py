@@ -6,16 +6,16 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from itertools import islice
 
 from catalog.importing.claims import HiddenNames
 from catalog.importing.origins import Origin
-from catalog.importing.planner import MOST_NUMBERS
 from catalog.importing.reads import SPEAKING, FileFacts, PlacedSidecar, Read
 from catalog.importing.reasons import reason_for_failure, reject, root_unavailable
 from catalog.models import ImportItem
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
-from catalog.sources.placing import content_of, copy_into, numbered, open_folder
+from catalog.sources.placing import content_of, copy_into, numbered_names, open_folder
 from photolala.lib.files import fsync_directory
 from photolala.lib.paths import unescape_path
 
@@ -209,8 +209,8 @@ class Placer:
 
     def _copy_under_another_name(self, item: ImportItem, copying: "_Copying") -> os.stat_result:
         wanted = item.target_filename
-        for number in range(2, MOST_NUMBERS):
-            item.target_filename = numbered(wanted, number)
+        for name in islice(numbered_names(wanted), 1, None):
+            item.target_filename = name
             self._hidden.reserve(copying.folder, self._hidden.word_for(item))
             self._confirm([item])
             with suppress(FileExistsError):

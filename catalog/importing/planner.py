@@ -12,12 +12,11 @@ from catalog.importing.reads import Read, names_beside, stem_of
 from catalog.importing.reasons import reject
 from catalog.models import Import, ImportItem, Library, Photo
 from catalog.sources.names import skipped_part
-from catalog.sources.placing import numbered, open_folder
+from catalog.sources.placing import MOST_NUMBERS, numbered, open_folder
 from photolala.lib.paths import escape_path
 
 TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
-MOST_NUMBERS = 10_000
 MOST_KEPT_FOLDERS = 64
 
 State = ImportItem.State

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 
 from catalog.sources.hidden import PREFIX, remove_hidden, require_room_beside
@@ -17,6 +18,7 @@ from photolala.lib.paths import unescape_path
 
 CHUNK_BYTES = 1024 * 1024
 LONGEST_NAME_BYTES = 255
+MOST_NUMBERS = 10_000
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -130,6 +132,13 @@ def numbered(name: str, number: int) -> str:
     while len(f"{stem}{addition}{extension}".encode()) > LONGEST_NAME_BYTES and len(stem) > 1:
         stem = stem[:-1].rstrip("\\")  # half an escape is no name
     return f"{stem}{addition}{extension}"
+
+
+def numbered_names(name: str) -> Iterator[str]:
+    """Yield `NAME.EXT`, then `NAME (2).EXT` and so on, up to the number MOST_NUMBERS: for whoever looks for a free one."""
+    yield name
+    for number in range(2, MOST_NUMBERS + 1):
+        yield numbered(name, number)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,5 @@
 """`scan`: make a folder a library if it is none yet, and scan it in the foreground, without a worker."""
 
-import os
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,12 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.models import User
 from catalog.checks import SETTINGS
 from catalog.libraries.adding import add_library
+from catalog.management.targets import root_of
 from catalog.models import Library
 from catalog.roots.folders import LibraryRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.models import Operation
 from operations.running import AlreadyActive, start
-from photolala.lib.paths import escape_path
 
 
 class Command(BaseCommand):
@@ -70,7 +69,7 @@ class Command(BaseCommand):
         if by_id:
             return by_id
         folder = Path(target).expanduser()
-        known = Library.objects.filter(root=escape_path(os.path.realpath(os.fsencode(folder)))).first()
+        known = Library.objects.filter(root=root_of(target)).first()
         user = User.objects.filter(username=username).first() if username else None
         if username and user is None:
             raise CommandError(f"There is no user called {username!r}.", returncode=2)

@@ -1,23 +1,20 @@
 """`snapshots`: list, verify, compare, prune and restore the published catalogs of a library."""
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.history import compare, verify
 from catalog.history.copies import SnapshotNotKept
 from catalog.history.restore import start_restore
+from catalog.management.targets import known_library
 from catalog.models import Library, Snapshot
 from catalog.snapshots.publish import KEEP_COUNT
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 from operations.templatetags.figures import counted, file_size
-from photolala.lib.paths import escape_path
 from photolala.web.parameters import utc_text
 
 
@@ -48,7 +45,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it, print the result, and exit 0 (done), 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
-        library = _find(options["library"])
+        library = known_library(options["library"])
         try:
             getattr(self, f"_{options['action']}")(library, options)
         except SnapshotNotKept as error:
@@ -128,15 +125,3 @@ def describe(result: dict[str, Any]) -> str:
 def _kept(row: dict[str, Any]) -> str:
     places = [name for name, is_there in (("folder", row["in_root"]), ("cache", row["in_cache"])) if is_there]
     return "in " + " and ".join(places) if places else "no longer kept"
-
-
-def _find(target: str) -> Library:
-    """Return the library with this id or folder. Raises CommandError."""
-    try:
-        found = Library.objects.filter(pk=UUID(target)).first()
-    except ValueError:
-        root = escape_path(os.path.realpath(os.fsencode(Path(target).expanduser())))
-        found = Library.objects.filter(root__in=[root, target]).first()
-    if found is None:
-        raise CommandError(f"There is no library {target}. Give its folder or its id.", returncode=2)
-    return found
