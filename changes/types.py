@@ -61,7 +61,8 @@ class Kind:
     - `parents`: types that a device applies before this one.
     - `live`: the rows that are there for devices; the others (in the trash) are told as deleted until they are back.
     - `select(queryset)`: which columns and relations `data` needs.
-    - `key(*values of key_columns)`: the id on the wire. Types whose id is their primary key need no other.
+    - `key(*values of key_columns)`: the id on the wire. Types whose id is their primary key need no other; others name
+      in `lookup` the indexed column that holds it.
     - `shown_in`: families of scopes in which `changes.shown` may show it besides its home.
     """
 
@@ -78,6 +79,7 @@ class Kind:
     select: Callable[[QuerySet], QuerySet] = _as_it_is
     key_columns: tuple[str, ...] = ("pk",)
     key: Callable[..., uuid.UUID] = _own_key
+    lookup: str = "pk"
     shown_in: frozenset[str] = frozenset()
 
     @property
@@ -101,6 +103,8 @@ def register(kind: Kind) -> Kind:
         raise ValueError(f"The type {kind.name} names a scope that there is not, or its own as a further one.")
     if kind.shown_in and not kind.has_own_key:
         raise ValueError(f"The type {kind.name} can be shown elsewhere only by its primary key.")
+    if not kind.has_own_key and kind.lookup == "pk":
+        raise ValueError(f"The type {kind.name} has ids of its own, and no column to find them by.")
     for name in kind.marks:
         kind.model._meta.get_field(name)
     _kinds[kind.name] = kind

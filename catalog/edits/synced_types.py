@@ -30,6 +30,7 @@ _PHOTO_COLUMNS = (
     "rating",
     "caption",
 )
+_WRITABLE = ("rating", "caption", "takenAt")
 _LIBRARY_COLUMNS = ("name", "source", "ratings", "file_times", "time_zone", "trash_days", "owner")
 
 
@@ -71,17 +72,20 @@ class PhotoVerbs:
         raise Refused("read_only", "Photos are added by sending their files.")
 
     def patch(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
-        """Change rating or date of a photo that the user may edit."""
+        """Change rating, caption or date of a photo that the user may edit."""
         photo = Photo.objects.editable_by(user).filter(pk=id).select_related("library").first()
         if photo is None:
             raise _no_such("photo")
-        if unknown := sorted(fields.keys() - {"rating", "caption", "takenAt"}):
+        if unknown := sorted(fields.keys() - set(_WRITABLE)):
             raise Refused("read_only", f"Devices cannot change {', '.join(unknown)} of a photo.")
         if "rating" in fields:
             ratings.set_rating(user, photo, _stars(fields["rating"]))
         if "caption" in fields:
+            caption = fields["caption"] or ""
+            if not isinstance(caption, str):
+                raise Refused("invalid", "A caption is a text.")
             try:
-                captions.set_caption(user, photo, str(fields["caption"] or ""))
+                captions.set_caption(user, photo, caption)
             except ValueError as refused:
                 raise Refused("invalid", str(refused)) from None
         if "takenAt" in fields:
@@ -97,16 +101,16 @@ class PhotoVerbs:
 
 def favourite_data(rows: Sequence[Favourite], scope: str) -> list[dict[str, Any]]:
     """Return whose photos they are, and with how many stars."""
-    return [{"photo": str(row.photo_id), "rating": row.rating} for row in rows]
+    return [{"photoId": str(row.photo_id), "rating": row.rating} for row in rows]
 
 
 class FavouriteVerbs:
-    """What devices may do with their user's own stars. `photo` names the photo; the id follows from it."""
+    """What devices may do with their user's own stars. `photoId` names the photo; the id follows from it."""
 
     def create(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Give a photo that the user sees stars."""
         try:
-            photo_id = uuid.UUID(str(fields.get("photo")))
+            photo_id = uuid.UUID(str(fields.get("photoId")))
         except ValueError:
             raise Refused("invalid", "A favourite names its photo by id.") from None
         if favourite_id(user.pk, photo_id) != id:
@@ -115,10 +119,10 @@ class FavouriteVerbs:
 
     def patch(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Change how many stars there are; 0 takes the favourite away."""
-        if unknown := sorted(fields.keys() - {"rating", "photo"}):
+        if unknown := sorted(fields.keys() - {"rating", "photoId"}):
             raise Refused("read_only", f"Devices cannot change {', '.join(unknown)} of a favourite.")
         photo_id = self._photo_of(user, id)
-        if "photo" in fields and str(photo_id) != str(fields["photo"]):
+        if "photoId" in fields and str(photo_id) != str(fields["photoId"]):
             raise Refused("invalid", "A favourite stays with its photo.")
         if "rating" in fields:
             self._star(user, photo_id, _stars(fields["rating"]))
@@ -134,11 +138,11 @@ class FavouriteVerbs:
             raise _no_such("photo") from None
 
     def _photo_of(self, user: Any, id: uuid.UUID) -> uuid.UUID:
-        """Return the photo of a favourite of the user's: the id says it only to who compares."""
-        for photo_id in Favourite.objects.filter(user=user).order_by("pk").values_list("photo", flat=True).iterator():
-            if favourite_id(user.pk, photo_id) == id:
-                return photo_id
-        raise _no_such("favourite")
+        """Return the photo of a favourite of the user's."""
+        photo_id = Favourite.objects.filter(user=user, wire_id=id).values_list("photo", flat=True).first()
+        if photo_id is None:
+            raise _no_such("favourite")
+        return photo_id
 
 
 def library_data(rows: Sequence[Library], scope: str) -> list[dict[str, Any]]:
@@ -192,7 +196,6 @@ LIBRARY = register(
         marks=frozenset(_LIBRARY_COLUMNS),
     )
 )
-_WRITABLE = ("rating", "caption", "takenAt", "place")
 _READ_ONLY = (
     "path",
     "md5",
@@ -204,6 +207,7 @@ _READ_ONLY = (
     "state",
     "placeholder",
     "takenSource",
+    "place",
 )
 PHOTO = register(
     Kind(
@@ -227,12 +231,13 @@ FAVOURITE = register(
         model=Favourite,
         scope="user",
         scope_column="user_id",
-        fields=(Field("rating"), Field("photo", writable=False)),
+        fields=(Field("rating"), Field("photoId")),
         parents=("photo",),
         data=favourite_data,
         marks=frozenset({"user", "photo", "rating"}),
         verbs=FavouriteVerbs(),
         key_columns=("user_id", "photo_id"),
         key=favourite_id,
+        lookup="wire_id",
     )
 )

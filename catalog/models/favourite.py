@@ -1,18 +1,46 @@
 """Favourite: what a user likes; a person's own, never another's. Withdrawal: what a user likes no longer."""
 
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 
 from changes.models import Numbered, NumberedQuerySet
 
 from .photo import Photo
 
+_OF = frozenset({"user", "user_id", "photo", "photo_id"})
+
 
 def favourite_id(user_id: uuid.UUID, photo_id: uuid.UUID) -> uuid.UUID:
     """Return the id of a user's favourite on the wire: two devices that like the same photo make the same one."""
     return uuid.uuid5(user_id, str(photo_id))
+
+
+class FavouriteQuerySet(NumberedQuerySet["Favourite"]):
+    """Writes the ids on the wire along with whose favourites of which photos they are."""
+
+    def update(self, **values: Any) -> int:
+        """As `NumberedQuerySet.update`; one that becomes another photo's or user's is another favourite for devices."""
+        if _OF.isdisjoint(values):
+            return super().update(**values)
+        with transaction.atomic(using=self.db):
+            keys = list(self.order_by("pk").values_list("pk", flat=True))
+            count = super().update(**values)
+            for key, user_id, photo_id in self.model.objects.filter(pk__in=keys).values_list("pk", "user", "photo"):
+                self.model.objects.filter(pk=key).update(wire_id=favourite_id(user_id, photo_id))
+        return count
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable["Favourite"], *args: Any, **kwargs: Any) -> list["Favourite"]:
+        """As `NumberedQuerySet.bulk_create`."""
+        objs = list(objs)
+        for row in objs:
+            row.wire_id = favourite_id(row.user_id, row.photo_id)
+        return super().bulk_create(objs, *args, **kwargs)
 
 
 class Favourite(Numbered):
@@ -26,7 +54,11 @@ class Favourite(Numbered):
         auto_now=True, null=True, help_text="When these stars were given; empty in rows of earlier versions."
     )
 
-    objects = NumberedQuerySet.as_manager()
+    wire_id = models.UUIDField(
+        null=True, editable=False, db_index=True, help_text="`favourite_id` of user and photo: devices name it so."
+    )
+
+    objects = FavouriteQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -41,6 +73,14 @@ class Favourite(Numbered):
 
     def __str__(self) -> str:
         return f"{self.user} likes {self.photo_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As `Numbered.save`."""
+        self.wire_id = favourite_id(self.user_id, self.photo_id)
+        fields = kwargs.get("update_fields")
+        if fields is not None and not _OF.isdisjoint(fields):
+            kwargs["update_fields"] = [*fields, "wire_id"]
+        super().save(*args, **kwargs)
 
 
 class Withdrawal(models.Model):

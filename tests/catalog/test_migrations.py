@@ -8,6 +8,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from catalog.models import favourite_id
+
 OLD = [("catalog", "0001_initial")]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -61,5 +63,9 @@ def test_rows_of_the_first_version_stay_as_they_were(latest):
         assert {name: rows[key][name] for name in kept} == kept
     held = {key: (rows[key]["rating"], rows[key]["rating_held"]) for key in keys}
     assert held == {keys[0]: (4, True), keys[1]: (2, False), keys[2]: (None, False)}
-    assert migrate(latest).get_model("catalog", "Favourite").objects.count() == 2
+    favourites = migrate(latest).get_model("catalog", "Favourite").objects.order_by("rating")
+    assert list(favourites.values_list("wire_id", flat=True)) == [
+        favourite_id(alice.pk, keys[0]),
+        favourite_id(bob.pk, keys[1]),
+    ]
     assert migrate(latest).get_model("catalog", "Library").objects.get().file_times == "update"

@@ -27,7 +27,7 @@ from catalog.libraries.adding import add_library
 from catalog.libraries.forget import forget_library
 from catalog.libraries.members import remove_member, set_member
 from catalog.libraries.transfer import transfer
-from catalog.models import FileWrite, Photo, TrashItem
+from catalog.models import Favourite, FileWrite, Photo, TrashItem, favourite_id
 from catalog.scanning.rebuild import start_rebuild
 from changes.models import EndedScope, FieldState
 from changes.types import scope_name
@@ -71,6 +71,8 @@ class Life:
         """Compare the copies, which have to have heard of changes of these types."""
         came = self.followers.pull()
         assert came >= set(expected), (expected, came)
+        for wire_id, *of in Favourite.objects.values_list("wire_id", "user", "photo"):
+            assert wire_id == favourite_id(*of)  # devices' edits find them by it
 
     def photo(self, name):
         return Photo.objects.get(library=self.library, filename=name)
@@ -262,8 +264,6 @@ def test_a_wish_that_is_led_to_where_the_photo_is_now_is_another_favourite(life)
     life.step("photo")
     star(life.bob, life.photo("elsewhere.jpg").pk, 2)
     life.step("favourite")
-    from catalog.models import Favourite
-
     Favourite.objects.filter(user=life.bob).update(photo=life.photo("0.jpg"))
     life.step("favourite", "-favourite")
     assert Path(moved).exists()
