@@ -96,7 +96,8 @@ class Client:
             if op is not Op.CREATE and self.view.get(type, id) is None:
                 raise KeyError(f"There is no {type} {id}.")
             clock = self._clock()
-            edit = Pending(op, fields, self.view.base_version(type, id))
+            names = fields if op is Op.PATCH else None  # the others are about the thing as a whole
+            edit = Pending(op, fields, self.view.seen_version(type, id, names))
             self._outbox.add(type, id, edit, self._whole(type, id), clock.tick())
             self.store.remember(stamp=str(clock.last))
             self.store.drop_data_of_deleted(type, id)

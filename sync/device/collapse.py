@@ -1,6 +1,6 @@
 """What two edits of one thing become, while neither of them has been sent."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sync.protocol.messages import Op
 from sync.protocol.values import JsonObject
@@ -22,8 +22,8 @@ class Apart(Exception):
 def collapse(first: Pending, second: Pending, whole: JsonObject) -> Pending | None:
     """Return the one edit that does what `first` and then `second` do; None if nothing is left to do.
 
-    `whole` has all fields of the thing as it was before it was deleted. Raises Apart for two patches that were made on different
-    versions: what the author of the second had seen, the author of the first had not.
+    `whole` has all fields of the thing as it was before it was deleted. Raises Apart for two patches of which the second was made
+    on a newer version: what its author had seen, the author of the first had not.
 
     C+U=C, C+D=nothing, U+D=D, U+C=C, D+C=C, D+U=C, and same with same is the same. A creation of something that the server has
     shown before (it was deleted and made again) is not undone by nothing, but by a deletion.
@@ -37,7 +37,8 @@ def collapse(first: Pending, second: Pending, whole: JsonObject) -> Pending | No
         return Pending(Op.CREATE, {**whole, **second.fields}, newest)
     fields = {**first.fields, **second.fields}
     if first.op is Op.PATCH and second.op is Op.PATCH:
-        if first.base_version != second.base_version:
+        if (second.base_version or 0) > (first.base_version or 0):
             raise Apart
-        return replace(first, fields=fields)
+        older = min(first.base_version, second.base_version, key=lambda version: version or 0)
+        return Pending(Op.PATCH, fields, older)
     return Pending(Op.CREATE, fields, first.base_version if first.op is Op.CREATE else newest)

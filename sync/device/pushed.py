@@ -60,9 +60,10 @@ def _send_whole(store: Store, outbox: Outbox, view: View, entry: Entry) -> None:
     fields = {name: value for name, value in known.items() if kind is None or name in kind.writable}
     fields.update(entry.fields)
     stamp = entry.hlc
-    for edit in [edit for edit in later if edit.mid is None]:
+    for edit in later:  # those that were sent, too: the thing that is made anew comes after them
         fields.update(edit.fields)
         stamp = max(stamp, edit.hlc)
-        outbox.remove(edit)
+        if edit.mid is None:
+            outbox.remove(edit)
     base = entry.base_version if entry.base_version is not None else 0
     outbox.add(entry.type, entry.id, Pending(Op.CREATE, fields, base), {}, Stamp(stamp.ms, stamp.count, stamp.node))

@@ -192,6 +192,11 @@ class Store:
         rows = self.db.execute("SELECT scope, version, deleted, data FROM row WHERE type = ? AND id = ?", (type, id))
         return [(scope, version, bool(deleted), _object(data)) for scope, version, deleted, data in rows]
 
+    def field_versions(self, scope: str, type: str, id: str) -> dict[str, int]:
+        """Return the versions at which people last changed the fields of a row, as the server said."""
+        rows = self.db.execute("SELECT fields FROM row WHERE scope = ? AND type = ? AND id = ?", (scope, type, id))
+        return {name: int(str(version)) for (fields,) in rows for name, version in object_from(fields).items()}
+
     def drop_data_of_deleted(self, type: str, id: str) -> None:
         """Let go of what was kept of a deleted thing, if no edits of it wait any more."""
         self.db.execute(

@@ -1,6 +1,6 @@
 """What a person sees: what the server said, with the edits that wait on top."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from sync.protocol.messages import Op
 from sync.protocol.ordering import references
@@ -41,6 +41,25 @@ class View:
         """Return the version of a thing in its home scope, deleted or not; None if the server never showed it."""
         rows = self._rows(type, id)
         return rows[0][1] if rows else None
+
+    def seen_version(self, type: str, id: str, names: Collection[str] | None = None) -> int | None:
+        """Return the version up to which a person has seen these fields (None: all) of a thing; None as for `base_version`.
+
+        That is the row's, unless an edit that waits hides what was written into one of the fields since the edit was made: then
+        it is the version that the edit was made on.
+        """
+        rows = self._rows(type, id)
+        if not rows:
+            return None
+        scope, seen = rows[0][:2]
+        waiting = self._outbox.of(type, id)
+        changed = self._store.field_versions(scope, type, id) if waiting else {}
+        for edit in waiting:
+            base = edit.base_version or 0
+            hidden = changed.keys() if edit.op is Op.DELETE else changed.keys() & edit.fields.keys()
+            if any(changed[name] > base for name in hidden if names is None or name in names):
+                seen = min(seen, base)
+        return seen
 
     def ids(self, type: str) -> Iterator[str]:
         """Return the ids of all things of a kind that are there, dangling ones too. Memory: the ids."""

@@ -157,10 +157,13 @@ class SyncMachine(RuleBasedStateMachine):
     def append_to_note(self, number, pick):
         client = self.clients[number]
         if id := self._pick(client, "note", pick):
-            token = self._token()
-            client.patch("note", id, {"content": f"{client.get('note', id)['content']} {token}"})
-            self.tokens[token] = id
-            self._touched("note", id, number)
+            self._append(number, id)
+
+    def _append(self, number, id):
+        client, token = self.clients[number], self._token()
+        client.patch("note", id, {"content": f"{client.get('note', id)['content']} {token}"})
+        self.tokens[token] = id
+        self._touched("note", id, number)
 
     @rule(number=devices, pick=picks)
     def prepend_and_rename_note(self, number, pick):
@@ -170,6 +173,27 @@ class SyncMachine(RuleBasedStateMachine):
             client.patch("note", id, {"content": f"{token} {client.get('note', id)['content']}", "caption": token})
             self.tokens[token] = id
             self._touched("note", id, number)
+
+    @rule(number=devices, pick=picks, is_short=st.booleans())
+    def rewrite_note(self, number, pick, is_short):
+        """Take away what is in a note, but for its first word perhaps, and write another one."""
+        client = self.clients[number]
+        if id := self._pick(client, "note", pick):
+            self._rewrite(number, id, is_short)
+
+    def _rewrite(self, number, id, is_short):
+        """`is_short` leaves the first word alone; else a new word takes the place of all."""
+        words = self.clients[number].get("note", id)["content"].split()
+        self._forget_words(id, words[1:] if is_short else words)
+        word = words[0] if is_short else self._token()
+        self.clients[number].patch("note", id, {"content": word})
+        if not is_short:
+            self.tokens[word] = id
+        self._touched("note", id, number)
+
+    def _forget_words(self, id, words):
+        """Words that somebody takes away who sees them need not be found."""
+        self.tokens = {token: note for token, note in self.tokens.items() if note != id or token not in words}
 
     @rule(number=devices, pick=picks)
     def name_note(self, number, pick):
@@ -190,10 +214,14 @@ class SyncMachine(RuleBasedStateMachine):
         self.tokens = {token: note for token, note in self.tokens.items() if note != id or token not in text}
         self.made -= {(type, id), *self.items_of.get(id, ())}
         others = any(Outbox(other.store).of(type, id) for other in self.clients if other is not client)
-        has_seen_all = client.view.base_version(type, id) == self.world.version_of(type, id)
+        version = client.view.base_version(type, id)
+        is_hidden = any(edit.base_version != version for edit in Outbox(client.store).of(type, id))
+        has_seen_all = version == self.world.version_of(type, id) and not is_hidden
+        # After a restore a device does not know any more which of the server's versions are its own edits.
+        has_written_all = self.authors.get((type, id)) == {number} and not (self.restores and is_hidden)
         client.delete(type, id)
         late = any(transport._late for transport in self.transports)
-        if (has_seen_all or self.authors.get((type, id)) == {number}) and not others and not late:
+        if (has_seen_all or has_written_all) and not others and not late:
             self.doomed.add((type, id))
 
     @rule(number=devices, pick=picks)
@@ -282,6 +310,40 @@ class SyncMachine(RuleBasedStateMachine):
         self._sync(number, [], {"changes": ["meanwhile"]})
         self.name_note(number, pick)
 
+    @rule(
+        number=devices,
+        pick=picks,
+        before=st.sampled_from(["append", "shorten", "delete"]),
+        after=st.sampled_from(["append", "rewrite", "delete", "make_again"]),
+    )
+    def go_on_without_seeing_what_came(self, number, pick, before, after):
+        """A person writes while pages are on their way, and goes on with the same note: the first edit hides what came."""
+        id = self._pick(self.clients[number], "note", pick)
+        if id:
+            self._sync(number, [])
+            if ("note", id) in self.world.live():
+                self._append_on_page(id)
+            self.transports[number].meanwhile = lambda: self._do(before, number, id)
+            self._sync(number, [], {"changes": ["meanwhile"]})
+            self._do(after, number, id)
+
+    def _do(self, what, number, id):
+        client = self.clients[number]
+        if what == "make_again":
+            token = self._token()
+            self._forget_words(id, (client.get("note", id) or {}).get("content", "").split())
+            client.create("note", {"content": token, "caption": token}, id)
+            self.tokens[token] = id
+            self._touched("note", id, number)
+        elif client.get("note", id) is None:
+            return
+        elif what == "append":
+            self._append(number, id)
+        elif what == "delete":
+            self._delete(number, "note", id)
+        else:
+            self._rewrite(number, id, what == "shorten")
+
     def _sync(self, number, faults, faults_of=None):
         self.transports[number].faults = list(faults)
         self.transports[number].faults_of = faults_of or {}
@@ -311,10 +373,13 @@ class SyncMachine(RuleBasedStateMachine):
     def append_on_page(self, pick):
         notes = sorted(id for type, id in self.world.live() if type == "note")
         if notes:
-            id, token = notes[pick % len(notes)], self._token()
-            self.world.edit("note", id, {"content": f"{self.world.live()['note', id].get('content', '')} {token}"})
-            self.tokens[token] = id
-            self._touched("note", id, "page")
+            self._append_on_page(notes[pick % len(notes)])
+
+    def _append_on_page(self, id):
+        token = self._token()
+        self.world.edit("note", id, {"content": f"{self.world.live()['note', id].get('content', '')} {token}"})
+        self.tokens[token] = id
+        self._touched("note", id, "page")
 
     @rule(pick=picks)
     def change_by_machine(self, pick):
@@ -401,6 +466,7 @@ class SyncMachine(RuleBasedStateMachine):
         assert all({"content", "caption"} <= set(data) for (type, _), data in live.items() if type == "note"), (
             "not whole"
         )
+        self.world.purge()  # a text in the trash counts as lost, unless somebody deleted it who had seen it
         refused = " ".join(str(edit["fields"]) for client in self.clients for edit in client.refused())
         texts = [*self.world.live_texts(), refused]
         lost = [token for token in self.tokens if not any(token in text for text in texts)]
