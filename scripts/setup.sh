@@ -42,12 +42,12 @@ provide_exiftool() {
     "As root run \`apt-get install perl\`."
 }
 
-# The tools of the test of the generated TypeScript client, unless just these are there.
+# The tools that tests take from npm, unless just these are there.
 provide_typescript() {
   local folder=tests/contract/clients/typescript want
   want=$(sha256sum "$folder/package-lock.json")
   if [ "$(cat "$folder/node_modules/.installed" 2>/dev/null)" = "$want" ]; then return; fi
-  say "Fetching the tools of the TypeScript client's test ..."
+  say "Fetching the tools that tests take from npm ..."
   .venv/bin/python -c "
 import sys; sys.path.insert(0, 'scripts'); import fetch_frontend as fetch
 sys.exit(fetch.install('$folder'))" || fail "They could not be fetched; is the network there? Nothing else was changed."

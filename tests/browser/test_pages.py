@@ -2,18 +2,21 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from catalog.models import Library
+from catalog.albums import albums, drafts, items, members, notes
+from catalog.models import Album, Draft, Library, Note
 from operations.models import Operation
 from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
 
 from .conftest import DESK, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+AXE = Path(__file__).parents[1] / "contract/clients/typescript/node_modules/axe-core/axe.min.js"
 CLIPPED = """
 [...document.querySelectorAll("main *, nav a, nav summary")]
   .filter((element) => !element.children.length && element.textContent.trim() && element.clientWidth > 0)
@@ -44,6 +47,13 @@ def alice(transactional_db, settings, tmp_path, monkeypatch):
         missing_count=1,
         warning="It is read-only. " * 5,
     )
+    album = albums.create(alice, uuid4(), {"title": "A fortnight of " + "walks " * 20, "description": "Word " * 60})
+    note = notes.create(alice, uuid4(), {"content": "x" * 200 + " and some words. " * 20, "place": {"name": "Bamberg"}})
+    shown = [items.Target(items.PHOTO, photo.pk) for photo in library.photos.filter(is_shown=True)]
+    items.add(alice, album.pk, [*shown, items.Target(items.NOTE, note.pk)])
+    members.set_member(alice, album.pk, bob, "editor")
+    drafts.create(alice, uuid4(), {"albums": [str(album.pk)]})
+    albums.delete(alice, albums.create(alice, uuid4(), {"title": "y" * 200}).pk)
     return alice
 
 
@@ -80,6 +90,13 @@ def addresses(operations):
         "/operations/",
         *[f"/operations/{operation.pk}/" for operation in operations.values()],
         "/me/",
+        "/sync/",
+        "/albums/",
+        "/albums/trash/",
+        *[f"/albums/{album.pk}/{page}" for album in Album.objects.filter(trashed_at=None) for page in ("", "settings/")],
+        "/notes/",
+        *[f"/notes/{note.pk}/" for note in Note.objects.all()],
+        *[f"/drafts/{draft.pk}/" for draft in Draft.objects.all()],
     ]
 
 
@@ -95,6 +112,31 @@ def test_every_page_fits_and_nothing_is_refused(visit, alice, operations, width,
         assert visitor.page.evaluate(CLIPPED) == [], address
         # Pictures of the made-up rows cannot all be drawn; everything else must be without a complaint.
         assert [line for line in visitor.wrong() if "Failed to load resource" not in line] == [], address
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_every_page_is_for_those_who_hear_it_or_see_little(visit, alice, operations, width, scheme):
+    visitor = visit(alice, width, scheme)
+    for address in addresses(operations):
+        visitor.go(address)
+        visitor.page.wait_for_load_state("load")
+        assert barriers(visitor) == [], address
+    visitor.go("/")
+    visitor.page.locator(".tile-link").first.focus()
+    visitor.page.keyboard.press("Space")
+    expect(visitor.page.locator("#selection-bar")).to_be_visible()
+    assert barriers(visitor) == []
+    visitor.page.get_by_role("button", name="Add to an album").click()
+    expect(visitor.page.locator("#album-dialog .album-choices button")).to_have_count(1)
+    assert barriers(visitor) == []
+
+
+def barriers(visitor) -> list[str]:
+    """Return what axe-core finds on the page as it is now: rule, and the first place."""
+    visitor.page.evaluate(AXE.read_text())
+    found = visitor.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}" for one in found]
 
 
 def test_the_sign_in_page_works_by_keyboard_alone(visit, alice):

@@ -10,7 +10,7 @@ class DraftPage {
   constructor(form) {
     this.form = form;
     this.id = form.dataset.draft;
-    this.key = `photolala-draft-${document.body.dataset.user ?? ""}-${this.id}`;
+    this.key = `photolala-draft-${this.id}`;
     this.status = document.querySelector("[data-saved]");
     this.holder = form.querySelector("[data-blocks]");
     this.blocks = JSON.parse(document.getElementById("draft-blocks").textContent);

@@ -14,6 +14,8 @@ export class Scrubber {
     this.current = 0;
     this.element = document.createElement("div");
     this.element.className = "scrubber";
+    this.element.setAttribute("role", "navigation");
+    this.element.setAttribute("aria-label", "Dates");
     this.element.innerHTML = `<div class="scrubber-years" aria-hidden="true"></div><div class="scrubber-thumb" role="slider"
 tabindex="0" aria-orientation="vertical" aria-label="Date"></div><div class="scrubber-bubble" aria-hidden="true"></div>`;
     [this.years, this.thumb, this.bubble] = this.element.children;
