@@ -19,7 +19,7 @@ def known_library(target: str) -> Library:
     try:
         found = Library.objects.filter(pk=UUID(target))
     except ValueError:
-        found = Library.objects.filter(root__in=[root_of(target), target])
+        found = Library.objects.filter(root__in=[root_of(target), escape_path(os.fsencode(target))])
     library = found.select_related("owner").first()
     if library is None:
         raise CommandError(f"{target} is no library. Scan the folder first. Nothing was changed.", returncode=2)
