@@ -93,7 +93,11 @@ def addresses(operations):
         "/sync/",
         "/albums/",
         "/albums/trash/",
-        *[f"/albums/{album.pk}/{page}" for album in Album.objects.filter(trashed_at=None) for page in ("", "settings/")],
+        *[
+            f"/albums/{album.pk}/{page}"
+            for album in Album.objects.filter(trashed_at=None)
+            for page in ("", "settings/")
+        ],
         "/notes/",
         *[f"/notes/{note.pk}/" for note in Note.objects.all()],
         *[f"/drafts/{draft.pk}/" for draft in Draft.objects.all()],
