@@ -14,19 +14,26 @@ pytest_plugins = ["tests.promises", "tests.selection", "tests.slowest", "tests.w
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
 
 
+FOLDER_STORAGE = "catalog.cache.storage.AtomicFolderStorage"
+
+
 @pytest.fixture(autouse=True)
-def own_folders(settings, tmp_path_factory):
-    """Give every test its own cache (a folder, or a prefix in the bucket of the run), data and exports folders."""
+def own_folders(request, settings, tmp_path_factory):
+    """Give every test its own cache, data and exports folders.
+
+    The cache is a folder; a prefix in the bucket of the run, if it has one, for a test that is marked `cache_in_bucket`.
+    """
     folder = tmp_path_factory.getbasetemp() / "own" / uuid.uuid4().hex  # a numbered name would list thousands each time
     folder.mkdir(parents=True)
     own = {}
     for name in ("cache", "media"):
-        options = settings.STORAGES[name]["OPTIONS"]
-        if "bucket_name" in options:
+        storage = settings.STORAGES[name]
+        options = storage["OPTIONS"]
+        if "bucket_name" in options and request.node.get_closest_marker("cache_in_bucket"):
             location = f"{options.get('location', '')}/{uuid.uuid4().hex}".lstrip("/")
+            own[name] = {**storage, "OPTIONS": {**options, "location": location}}
         else:
-            location = str(folder / name)
-        own[name] = {**settings.STORAGES[name], "OPTIONS": {**options, "location": location}}
+            own[name] = {"BACKEND": FOLDER_STORAGE, "OPTIONS": {"location": str(folder / name)}}
     settings.STORAGES = {**settings.STORAGES, **own}
     settings.DATA_DIR = folder
     known_entries.clear()
@@ -39,7 +46,7 @@ def own_folders(settings, tmp_path_factory):
 def folder_cache(settings, own_folders) -> Path:
     """A cache in a folder, also where the run has one in a bucket: for what only folders have, such as half-written files."""
     cache = {
-        "BACKEND": "catalog.cache.storage.AtomicFolderStorage",
+        "BACKEND": FOLDER_STORAGE,
         "OPTIONS": {"location": str(own_folders / "cache")},
     }
     settings.STORAGES = {**settings.STORAGES, "cache": cache}

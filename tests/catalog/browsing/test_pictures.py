@@ -18,7 +18,7 @@ from tests.catalog.importing.test_imports import (
 from tests.catalog.scanning.test_scan import counts, scan
 from tests.photos import make_jpeg
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.cache_in_bucket]
 
 
 def edit(path: Path, *arguments: str) -> None:

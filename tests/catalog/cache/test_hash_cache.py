@@ -16,7 +16,7 @@ from operations.running import execute, start
 from tests.factories import make_library, make_photo
 from tests.photos import make_library as make_files
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.cache_in_bucket]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.photos import make_library as make_files
 NOW = 1_700_000_000
 DAY = 24 * 3600
 
-pytestmark = pytest.mark.repeated
+pytestmark = [pytest.mark.repeated, pytest.mark.cache_in_bucket]
 
 
 def md5(number: int) -> str:

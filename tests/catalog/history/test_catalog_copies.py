@@ -21,7 +21,7 @@ from photolala.lib.paths import escape_path
 from tests.catalog.history.test_restore import restore, rows, scan
 from tests.photos import make_jpeg, make_library
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.cache_in_bucket]
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ def facts(library):
 
 
 @pytest.mark.promise("S4-013", "S4-014", "S4-037", "S4-038", "S4-042", "S4-043", "S4-034", "S4-035", "S4-X06", "X-07")
+@pytest.mark.cache_in_bucket
 def test_a_first_scan_knows_everything_of_a_photo(library, root, monkeypatch):
     real, opened = LocalSource.open, []
     monkeypatch.setattr(
@@ -106,6 +107,7 @@ def test_a_first_scan_knows_everything_of_a_photo(library, root, monkeypatch):
 
 
 @pytest.mark.promise("S4-010", "S4-015", "S4-016", "S4-029", "S4-039", "S4-041")
+@pytest.mark.cache_in_bucket
 def test_picture_and_metadata_lie_in_the_cache_under_the_hash(library, root):
     make_jpeg(root / "2024" / "IMG_1.JPG", size=(800, 600))
     scan(library)
@@ -329,6 +331,7 @@ def test_same_head_and_size_with_other_content_is_another_photo(library, root):
 
 
 @pytest.mark.promise("S4-002", "S4-021", "S4-022", "S4-023", "S4-024", "S4-045", "S4-047")
+@pytest.mark.cache_in_bucket
 def test_snapshot_and_pointer_are_published_in_root_and_cache(library, root):
     make_library(root, 5)
     md5 = scan(library).result["snapshot_md5"]
@@ -350,6 +353,7 @@ def test_snapshot_and_pointer_are_published_in_root_and_cache(library, root):
     assert entry.taken_at == photo.taken_text == "2000-01-01T00:30:00"
 
 
+@pytest.mark.cache_in_bucket
 def test_a_scan_without_changes_keeps_the_snapshot_and_one_with_changes_keeps_history(library, root):
     make_library(root, 10)
     first = scan(library).result["snapshot_md5"]

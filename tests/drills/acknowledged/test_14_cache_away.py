@@ -24,7 +24,7 @@ from operations.running import execute
 from tests.drills.acknowledged.faulty_cache import ENDPOINT, MODE
 from tests.factories import make_jpeg, make_library
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.cache_in_bucket]
 ILL = ("away", "refusing", "cut")
 
 

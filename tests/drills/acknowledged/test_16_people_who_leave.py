@@ -191,10 +191,10 @@ def test_the_page_names_what_waits_before_a_library_is_forgotten(library: Librar
     page = Client()
     page.force_login(alice)
     shown = page.get(reverse("catalog:library-settings", args=[library.pk])).content.decode()
-    assert "4 ratings and dates" in shown and "2 files that were sent" in shown
+    assert "4 ratings, dates and captions" in shown and "2 files that were sent" in shown
     address = reverse("catalog:library-forget", args=[library.pk])
     refused = page.post(address, {"name": library.name, "waiting": "0"})
-    assert refused.status_code == 422 and "4 ratings and dates" in refused.content.decode()
+    assert refused.status_code == 422 and "4 ratings, dates and captions" in refused.content.decode()
     assert Library.objects.exists()
     assert page.post(address, {"name": library.name, "waiting": "6"}).status_code == 302
     assert not Library.objects.exists()

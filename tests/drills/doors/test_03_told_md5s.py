@@ -35,7 +35,7 @@ from photolala.lib.paths import escape_path
 from tests.api.conftest import API, client_of
 from tests.api.test_media import body_of
 from tests.catalog.browsing.test_renditions import make_film
-from tests.catalog.history.test_seeding import entry, plant
+from tests.catalog.history.test_adopt import entry, plant
 from tests.factories import make_jpeg, make_library
 
 pytestmark = pytest.mark.django_db
