@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from catalog.albums import drafts
 from catalog.albums.refusals import Refused
 from catalog.models import Album, Draft
+from photolala.web.parameters import utc_text
 
 from .album_frame import missing_is_404
 
@@ -76,6 +77,7 @@ def _page(request: HttpRequest, draft: Draft, status: int = 200, **words: str) -
     albums = Album.objects.editable_by(request.user).annotate(member_count=Count("memberships")).order_by("title", "pk")
     context: dict[str, Any] = {
         "draft": draft,
+        "updated": utc_text(draft.updated_at),
         "blocks": draft.blocks,
         "text": "\n\n".join(block["text"] for block in draft.blocks if block["type"] == "text"),
         "media_url": "/api/v1/media/",

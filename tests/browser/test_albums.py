@@ -121,7 +121,7 @@ def test_a_member_opens_photos_with_addresses_of_their_own(visit, alice, album, 
     assert visitor.wrong() == []
 
 
-def test_what_was_typed_survives_a_server_that_cannot_be_reached(visit, alice, album):
+def test_what_was_typed_survives_a_server_that_cannot_be_reached_and_another_device(visit, alice, album):
     draft = drafts.create(alice, uuid.uuid4(), {})
     visitor = visit(alice)
     visitor.go(f"/drafts/{draft.pk}/")
@@ -135,6 +135,19 @@ def test_what_was_typed_survives_a_server_that_cannot_be_reached(visit, alice, a
     expect(page.get_by_label("Text, block 1")).to_have_value("Never lose this.")
     expect(page.locator("[data-saved]")).to_have_text("Saved")
     assert Draft.objects.get().blocks[0]["text"] == "Never lose this."
+    page.route("**/api/v1/drafts/**", lambda route: route.abort())
+    page.get_by_label("Text, block 1").fill("Never lose this, here.")
+    expect(page.locator("[data-saved]")).to_contain_text("It is kept in this browser.")
+    elsewhere = [{**Draft.objects.get().blocks[0], "text": "Nor that, of another device."}]
+    drafts.patch(alice, draft.pk, {"blocks": elsewhere})
+    page.unroute("**/api/v1/drafts/**")
+    visitor.complaints.clear()
+    page.reload()
+    expect(page.get_by_label("Text, block 1")).to_have_value("Nor that, of another device.")
+    expect(page.get_by_label("Text, block 2")).to_have_value("Never lose this, here.")
+    page.locator("[data-act=remove]").last.click()
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.get_by_label("Text, block 1").fill("Never lose this.")
     page.get_by_label("Rome").check()
     page.get_by_role("button", name="Publish").click()
     page.wait_for_url("**/notes/*/")

@@ -14,6 +14,7 @@ class DraftPage {
     this.status = document.querySelector("[data-saved]");
     this.holder = form.querySelector("[data-blocks]");
     this.blocks = JSON.parse(document.getElementById("draft-blocks").textContent);
+    this.base = form.dataset.updated;
     this.isDirty = false;
     this.saving = null;
     this.takeKept();
@@ -40,13 +41,29 @@ class DraftPage {
     return { id: crypto.randomUUID(), type, text: "", attachment, caption: "", place: null };
   }
 
-  /** What a closed tab had not sent yet is there still, and is sent now. */
+  /**
+   * What a closed tab had not sent yet is there still, and is sent now. If the draft was changed elsewhere meanwhile, both
+   * stay: blocks that were kept and differ follow those of the server.
+   */
   takeKept() {
     const kept = JSON.parse(localStorage.getItem(this.key) ?? "null");
     if (!kept) return;
-    this.blocks = kept.blocks;
-    for (const box of this.albumBoxes) box.checked = kept.albums.includes(box.value);
+    const isNewest = kept.base === this.base;
+    if (isNewest) this.blocks = kept.blocks;
+    else for (const block of kept.blocks) this.addKept(block);
+    for (const box of this.albumBoxes) {
+      if (isNewest || kept.albums.includes(box.value)) box.checked = kept.albums.includes(box.value);
+    }
     this.changed();
+  }
+
+  /** Go on with the same block if this one only adds to its text; else put it last, unless it is empty or there already. */
+  addKept(block) {
+    const own = this.blocks.find((one) => one.id === block.id);
+    const isSame = own?.attachment?.media_md5 === block.attachment?.media_md5 && own?.caption === block.caption;
+    if (own && isSame && block.text.startsWith(own.text)) own.text = block.text;
+    else if (own) this.blocks.push({ ...block, id: crypto.randomUUID() });
+    else if (block.text || block.attachment) this.blocks.push(block);
   }
 
   get albumBoxes() {
@@ -153,7 +170,7 @@ class DraftPage {
   changed() {
     this.isDirty = true;
     try {
-      localStorage.setItem(this.key, JSON.stringify(this.content));
+      localStorage.setItem(this.key, JSON.stringify({ ...this.content, base: this.base }));
     } catch {
       // A full or forbidden store: the server gets it in a second anyway.
     }
@@ -179,7 +196,7 @@ class DraftPage {
     const sent = JSON.stringify(this.content);
     this.isDirty = false;
     try {
-      await patch(`/drafts/${this.id}/`, this.content);
+      ({ updated_at: this.base } = await patch(`/drafts/${this.id}/`, this.content));
       if (JSON.stringify(this.content) === sent) {
         localStorage.removeItem(this.key);
         this.status.textContent = "Saved";
