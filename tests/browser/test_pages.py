@@ -114,7 +114,7 @@ def test_every_page_fits_and_is_for_those_who_hear_it_or_see_little(visit, alice
         assert visitor.go(address).status == 200
         visitor.page.wait_for_load_state("load")
         for scheme in ("light", "dark"):
-            visitor.page.emulate_media(color_scheme=scheme)
+            visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # colours at once
             assert visitor.page.evaluate(TOO_WIDE) <= 0, (address, scheme)
             assert visitor.page.evaluate(CLIPPED) == [], (address, scheme)
             if width != 768:
