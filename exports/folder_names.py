@@ -27,6 +27,9 @@ class OpenFolder:
         owned = set(recorded)
         self._owned = {collision_key(name) for name in owned}
         self._taken = TakenNames([*names, *owned])
+        self._there: defaultdict[str, list[str]] = defaultdict(list)
+        for name in names:
+            self._there[collision_key(name)].append(name)
 
     def size_of(self, name: str) -> int | None:
         """Return the size of the regular file `name`, or None."""
@@ -49,12 +52,21 @@ class OpenFolder:
             return md5_of_file(file) == md5
 
     def find_unowned(self, name: str, size_bytes: int, md5: str) -> str | None:
-        """Return `name` or a numbered form of it that holds these bytes and is nobody's by the records; or None."""
+        """Return `name` or a numbered form of it that holds these bytes and is nobody's by the records; or None.
+
+        A name that a careless disk takes for the same counts, too: the twin of a name in another Unicode form got a number.
+        """
         for candidate in numbered_names(name):
-            if not self.is_there(candidate):
+            key = collision_key(candidate)
+            there = self._there.get(key, [])
+            if candidate not in there and self.is_there(candidate):  # came since the folder was opened
+                there = [*there, candidate]
+            if not there and key not in self._owned:
                 return None
-            if collision_key(candidate) not in self._owned and self.holds(candidate, size_bytes, md5):
-                return candidate
+            if key not in self._owned:
+                for found in there:
+                    if self.holds(found, size_bytes, md5):
+                        return found
         return None
 
     def own(self, name: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,35 @@ def test_copies_that_lost_their_records_are_taken_for_what_they_are(cast: Any, d
     assert "Is its disk" in refused.error or "not mounted" in refused.error
     ExportDestination.objects.update(has_records=False)
     assert counts(export(cast, destination)) == {"copied": 0, "skipped": 0, "adopted": 2, "failed": 0}
+    assert files_in(destination) == before
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [unicodedata.normalize(form, f"{folder}/\u00e9.jpg") for form, folder in (("NFC", "a"), ("NFD", "b"))],
+        ["a/x.jpg", "b/X.JPG", "c/x.jpg"],
+        ["a/x.jpg", "b/x (1).jpg", "c/x.jpg"],
+    ],
+    ids=["Unicode forms", "case", "numbers"],
+)
+@pytest.mark.parametrize("is_same", [True, False], ids=["same bytes", "other bytes"])
+def test_twins_of_a_name_are_found_again_without_their_records(
+    cast: Any, destination: Any, names: list[str], is_same: bool
+) -> None:
+    for number, name in enumerate(names):
+        make_photo(
+            cast.library,
+            name,
+            data=b"the same bytes" if is_same else name.encode(),
+            taken=datetime(2024, 5, 1 + number, tzinfo=UTC),
+        )
+    export(cast, destination)
+    before = files_in(destination)
+    assert len(before) == len(names)
+    shutil.rmtree(destination.records_folder)
+    ExportDestination.objects.update(has_records=False)
+    assert counts(export(cast, destination)) == {"copied": 0, "skipped": 0, "adopted": len(names), "failed": 0}
     assert files_in(destination) == before
 
 
