@@ -10,4 +10,4 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the kinds of operations, and which folders are taken."""
-        from . import catalog_export, destinations, folders  # noqa: F401
+        from . import catalog_export, destinations, folders, verifying  # noqa: F401

@@ -135,6 +135,18 @@ def start_folder_export(
     return operation
 
 
+def start_verification(user: User, destination: ExportDestination, *, repair: bool, enqueue: bool = True) -> Operation:
+    """Start reading every copy in the destination; `repair` copies bad ones again. AlreadyActive (with the operation)."""
+    return start(
+        "verify_destination",
+        user,
+        subject=destination.name,
+        active_key=destination.active_key,
+        params={"destination": str(destination.pk), "repair": repair},
+        enqueue=enqueue,
+    )
+
+
 # -- what the records say
 
 

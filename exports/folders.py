@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from catalog.models import Library, Photo
+from catalog.models.photo import PhotoQuerySet
 from catalog.roots.reach import source_for
 from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
@@ -50,7 +51,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
         try:
             guard = SourceGuard(library, source)
             guard.require()
-            ledger = stack.enter_context(_open_ledger(run, destination))
+            ledger = stack.enter_context(open_ledger(run, destination))
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
             folders = OpenFolders(destination.path, ledger.records())
             stack.callback(folders.close)
@@ -81,9 +82,10 @@ class FolderExport:
         for problem in target.ledger.report.problems:
             logger.warning("Records of the destination %s: %s", target.destination.pk, problem)
 
-    def run_all(self) -> dict[str, Any]:
-        """Go through the photos, newest first, and export group after group; return the counts."""
-        photos = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING)
+    def run_all(self, photos: PhotoQuerySet | None = None) -> dict[str, Any]:
+        """Go through the library's photos (those among `photos`), newest first, group after group; return the counts."""
+        photos = Photo.objects.all() if photos is None else photos
+        photos = photos.filter(library=self.library).exclude(state=Photo.State.MISSING)
         self.run.phase("Copying photos", total=photos.count(), unit="photos")
         group: list[Item] = []
         for row in photo_rows(photos):
@@ -221,7 +223,7 @@ class FolderExport:
         return self._record(item, RecordStatus.FAILED, error=reason)
 
 
-def _open_ledger(run: Run, destination: ExportDestination) -> Ledger:
+def open_ledger(run: Run, destination: ExportDestination) -> Ledger:
     """Open the ledger; a worker that lost this operation may hold it for a moment more."""
     deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     while True:

@@ -161,6 +161,28 @@ class FolderExportResult(ProblemsResult):
     failed = _count()
     size_bytes = _count()
     seconds = _seconds()
+    record_problems = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="What was wrong with the records there."
+    )
+
+
+class VerificationResult(serializers.Serializer[Any]):
+    """Of reading all copies in a destination."""
+
+    operation = serializers.UUIDField(required=False)
+    destination = serializers.CharField(required=False)
+    whole = _count("Copies that are as they were exported.")
+    missing = _count("Copies that are not there any more.")
+    damaged = _count("Copies whose bytes differ from those that were exported.")
+    unreadable = _count()
+    without_digest = _count("Copies of other programs, which recorded no digest: they could be read.")
+    repaired = _count("Photos that were copied again.")
+    failed = _count("Bad copies that were not copied again.")
+    size_bytes = _count("What was read.")
+    seconds = _seconds()
+    problem_count = _count()
+    problems = FileProblem(many=True, required=False)
+    record_problems = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 class StageBody(serializers.Serializer[Any]):
@@ -203,6 +225,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "rendition": RenditionResult,
     "export": ExportResult,
     "export_folder": FolderExportResult,
+    "verify_destination": VerificationResult,
 }
 
 

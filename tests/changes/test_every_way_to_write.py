@@ -195,6 +195,7 @@ COMMANDS = {
     "writes": STATE,
     "export": EXPORTS,
     "export_folder": EXPORTS,
+    "records": EXPORTS,
 }
 OPERATIONS = {
     "scan": FILES,
@@ -207,6 +208,7 @@ OPERATIONS = {
     "import": IMPORTS,
     "rendition": "makes films playable, in the cache",
     "taken_over": "does nothing",
+    "verify_destination": EXPORTS,
 }
 STATEMENTS = {
     "catalog/entries/rows.py": FILES,

@@ -1,0 +1,218 @@
+"""The operation `verify_destination`: reads every copy in a destination, and copies again what is not as it was exported."""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from catalog.models import Library, Photo
+from catalog.roots.reach import source_for
+from catalog.sources.base import SourceUnavailable
+from operations.kinds import operation_kind
+from operations.running import OperationFailed, Run
+from photolala.lib.files import open_real_folder
+from photolala.lib.paths import unescape_path
+
+from .destination_guard import DestinationGuard
+from .folder_names import OpenFolders, file_name
+from .folder_plan import MD5_KEY, SIZE_KEY, Target
+from .folders import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
+from .ledger.errors import LedgerFailed
+from .ledger.load import view_ledger
+from .ledger.records import ExportRecord, RecordStatus
+from .ledger.store import Ledger
+from .models import ExportDestination
+from .originals import Problems, SourceGuard
+
+FOUND_BAD = "The copy is not as it was exported: "
+"""How the error of a record begins whose copy was found bad: these are copied again by a repair, and by any export."""
+_READ_BYTES = 1 << 20
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PHOTOS_AT_ONCE = 500
+
+
+class _Bad(Exception):
+    """A copy is not what was exported; the text says how, `kind` under which count."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+@operation_kind("verify_destination", label="Check of a destination", queue="export")
+def run_verification(run: Run) -> dict[str, Any]:
+    """Compare each copy with its record; with the parameter `repair` copy the bad ones again, beside what is there."""
+    destination = ExportDestination.objects.filter(pk=run.params["destination"]).first()
+    if destination is None:
+        raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
+    guard = DestinationGuard(destination)
+    with ExitStack() as stack:
+        try:
+            if not run.params.get("repair"):
+                loaded = view_ledger(destination.records_folder)
+                check = Verification(run, destination, guard)
+                check.read_all(loaded.state.sorted_records())
+                return check.result(loaded.report.problems)
+            ledger = stack.enter_context(open_ledger(run, destination))
+            check = Verification(run, destination, guard, ledger)
+            check.read_all(ledger.records())
+            check.repaired = _copy_again(run, destination, guard, ledger, check.problems)
+            return check.result(ledger.report.problems)
+        except LedgerFailed as error:
+            raise OperationFailed(str(error), "destination") from error
+
+
+class Verification:
+    """Reads the copies of one destination; notes what is bad in `ledger`, if there is one."""
+
+    def __init__(
+        self, run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger | None = None
+    ) -> None:
+        self._run, self._destination, self._guard, self._ledger = run, destination, guard, ledger
+        done_before = run.operation.checkpoint  # of a claim that was interrupted
+        self._after = tuple(done_before.get("after", ()))
+        self.counts = done_before.get("counts") or dict.fromkeys(
+            ("whole", "missing", "damaged", "unreadable", "without_digest"), 0
+        )
+        self.problems = Problems(done_before.get("problem_count", 0), done_before.get("problems", []))
+        self.repaired = 0
+        self._size_bytes = 0
+        self._clock = time.monotonic()
+
+    def read_all(self, records: Iterator[ExportRecord]) -> None:
+        """Read the copy of each record that is done, folder by folder."""
+        done = [one for one in records if one.status is RecordStatus.DONE and one.filename]
+        done.sort(key=_order)
+        self._run.phase("Reading the copies", total=len(done), unit="files")
+        for record in done:
+            if _order(record) <= self._after:
+                self._run.advance()
+                continue
+            try:
+                self.counts["whole" if self._read(record) else "without_digest"] += 1
+            except _Bad as bad:
+                self._guard.require()  # a disk that was unplugged has no bad copies
+                self.counts[bad.kind] += 1
+                self.problems.add(f"{record.rel_path}{record.filename}", str(bad))
+                if self._ledger is not None:
+                    failed = replace(record, status=RecordStatus.FAILED, last_error=f"{FOUND_BAD}{bad}")
+                    self._ledger.put_all([failed])
+            self._run.advance()
+            self._run.checkpoint(
+                force=False,
+                after=_order(record),
+                counts=self.counts,
+                problem_count=self.problems.count,
+                problems=self.problems.listed,
+            )
+        self._guard.require()
+
+    def _read(self, record: ExportRecord) -> bool:
+        """Return whether the copy could be compared with a digest and is the same; False if only its size is known."""
+        try:
+            folder = open_real_folder(
+                os.fsencode(self._destination.path) + b"/" + unescape_path(record.rel_path.rstrip("/"))
+            )
+            try:
+                descriptor = os.open(file_name(record.filename or ""), _FLAGS, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise _Bad("missing", "It is not there any more.") from None
+        except OSError as error:
+            raise _Bad("unreadable", f"It cannot be opened: {error.strerror}.") from None
+        try:
+            return self._compare(descriptor, record)
+        except OSError as error:
+            raise _Bad("unreadable", f"It cannot be read: {error.strerror}.") from None
+        finally:
+            os.close(descriptor)
+
+    def _compare(self, descriptor: int, record: ExportRecord) -> bool:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _Bad("missing", "Something else than a file has its name.")
+        size, md5 = record.extra.get(SIZE_KEY), record.extra.get(MD5_KEY)
+        if isinstance(size, int) and facts.st_size != size:
+            raise _Bad("damaged", f"It has {facts.st_size:,} bytes, not {size:,}.")
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # read what the disk has, not the memory
+        digest, position = hashlib.md5(usedforsecurity=False), 0
+        while chunk := os.pread(descriptor, _READ_BYTES, position):
+            digest.update(chunk)
+            position += len(chunk)
+            self._run.checkpoint(force=False)
+        self._size_bytes += position
+        if isinstance(md5, str) and digest.hexdigest() != md5:
+            raise _Bad("damaged", "Its bytes are not those that were exported.")
+        return isinstance(md5, str)
+
+    def result(self, record_problems: list[str]) -> dict[str, Any]:
+        """Return the counts; `failed` are the bad copies that were not copied again."""
+        bad = sum(self.counts[kind] for kind in ("missing", "damaged", "unreadable"))
+        return {
+            "operation": str(self._run.operation.pk),
+            "destination": str(self._destination.path),
+            **self.counts,
+            "repaired": self.repaired,
+            "failed": max(0, bad - self.repaired),
+            "size_bytes": self._size_bytes,
+            "seconds": round(time.monotonic() - self._clock, 3),
+            "problem_count": self.problems.count,
+            "problems": self.problems.listed,
+            "record_problems": record_problems[:MOST_RECORD_PROBLEMS],
+        }
+
+
+def _order(record: ExportRecord) -> tuple[str, ...]:
+    return record.rel_path, record.filename or "", record.id
+
+
+def _is_photo_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False  # of another program
+    return True
+
+
+def _copy_again(
+    run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger, problems: Problems
+) -> int:
+    """Copy the photos whose copies were found bad, now or by a run that was killed; return how many are there again."""
+    bad = [
+        one.id
+        for one in ledger.records()
+        if one.status is RecordStatus.FAILED and (one.last_error or "").startswith(FOUND_BAD)
+    ]
+    photos = [one for one in bad if _is_photo_id(one)]
+    for library in destination.libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
+        source = source_for(library)
+        folders = OpenFolders(destination.path, ledger.records())
+        try:
+            source_guard = SourceGuard(library, source)
+            source_guard.require()
+            target = Target(destination, guard, ledger, folders)
+            export = FolderExport(run, library, source, source_guard, target)
+            for first in range(0, len(photos), _PHOTOS_AT_ONCE):
+                export.run_all(Photo.objects.filter(pk__in=photos[first : first + _PHOTOS_AT_ONCE]))
+        except SourceUnavailable as error:
+            problems.add(library.name, f"Nothing of this library was copied again: {error}")
+        finally:
+            folders.close()
+            source.close()
+    repaired = 0
+    for identifier in bad:
+        record = ledger.export_info(identifier)
+        if record is not None and record.status is RecordStatus.DONE:
+            repaired += 1
+        elif record is not None and (record.last_error or "").startswith(FOUND_BAD):
+            reason = "It cannot be copied again: its photo is in none of the libraries that were exported here."
+            problems.add(f"{record.rel_path}{record.filename}", reason)
+        elif record is not None:
+            problems.add(f"{record.rel_path}{record.filename}", f"It was not copied again: {record.last_error}")
+    return repaired

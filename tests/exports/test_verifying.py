@@ -1,0 +1,208 @@
+"""Reading the copies of a destination: every kind of damage is found, and repaired beside what is there."""
+
+import json
+import os
+import shutil
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from catalog.models import Photo
+from exports import verifying
+from exports.destinations import add_destination, start_folder_export, start_verification
+from exports.ledger.load import LOG_NAME, view_ledger
+from exports.ledger.records import RecordStatus
+from exports.ledger.store import Ledger, Place
+from exports.models import ExportDestination
+from operations import control
+from operations.models import Operation, State
+from operations.running import execute
+from tests.factories import make_library, make_photo
+
+NAMES = ("whole", "rotten", "short", "gone", "swapped")
+
+
+@pytest.fixture
+def destination(cast: Any) -> ExportDestination:
+    """One with five copies, and a record of another program whose copy has no digest."""
+    made = add_destination(cast.alice, "Backup", "backup", "{year}/{month}/")
+    for name in NAMES:
+        make_photo(cast.library, f"{name}.jpg", data=name.encode())
+    execute(start_folder_export(cast.alice, cast.library, made).pk)
+    with Ledger(made.records_folder) as ledger:
+        ledger.mark_exported("ABC/L0/001", Place(2020, 1, "2020/01/"), "MAC.HEIC")
+    (made.path / "2020/01").mkdir(parents=True)
+    (made.path / "2020/01/MAC.HEIC").write_bytes(b"apple")
+    return made
+
+
+def spoil(destination: ExportDestination) -> None:
+    """Damage all but the first: one byte, its length, its being there, its being a file."""
+    folder = destination.path / "2024/05"
+    facts = (folder / "rotten.jpg").stat()
+    (folder / "rotten.jpg").write_bytes(b"rotteN")
+    os.utime(folder / "rotten.jpg", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    (folder / "short.jpg").write_bytes(b"shor")
+    (folder / "gone.jpg").unlink()
+    (folder / "swapped.jpg").unlink()
+    (folder / "swapped.jpg").symlink_to("whole.jpg")
+
+
+def verify(cast: Any, destination: ExportDestination, *, repair: bool = False) -> Operation:
+    ended = execute(start_verification(cast.alice, destination, repair=repair).pk)
+    assert ended is not None
+    return ended
+
+
+def counts(operation: Operation) -> dict[str, int]:
+    assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
+    names = ("whole", "missing", "damaged", "unreadable", "without_digest", "repaired", "failed")
+    return {name: operation.result[name] for name in names if operation.result[name]}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_bad_copy_is_found_and_nothing_is_changed(cast: Any, destination: ExportDestination) -> None:
+    assert counts(verify(cast, destination)) == {"whole": 5, "without_digest": 1}
+    spoil(destination)
+    before = contents(destination.path)
+    operation = verify(cast, destination)
+    assert counts(operation) == {
+        "whole": 1, "missing": 1, "damaged": 2, "unreadable": 1, "without_digest": 1, "failed": 4,
+    }  # fmt: skip
+    assert {problem["path"]: problem["reason"].split()[1] for problem in operation.result["problems"]} == {
+        "2024/05/gone.jpg": "is",
+        "2024/05/rotten.jpg": "bytes",
+        "2024/05/short.jpg": "has",
+        "2024/05/swapped.jpg": "cannot",
+    }
+    assert contents(destination.path) == before
+
+
+def test_a_repair_copies_again_beside_what_is_there(cast: Any, destination: ExportDestination) -> None:
+    spoil(destination)
+    operation = verify(cast, destination, repair=True)
+    assert counts(operation) == {
+        "whole": 1, "missing": 1, "damaged": 2, "unreadable": 1, "without_digest": 1, "repaired": 4,
+    }  # fmt: skip
+    folder = destination.path / "2024/05"
+    assert (folder / "rotten.jpg").read_bytes() == b"rotteN"
+    assert (folder / "short.jpg").read_bytes() == b"shor"
+    assert (folder / "swapped.jpg").is_symlink()
+    assert {path.name: path.read_bytes() for path in folder.glob("* (1).jpg")} == {
+        "rotten (1).jpg": b"rotten",
+        "short (1).jpg": b"short",
+        "swapped (1).jpg": b"swapped",
+    }
+    assert (folder / "gone.jpg").read_bytes() == b"gone"
+    assert counts(verify(cast, destination)) == {"whole": 5, "without_digest": 1}
+    again = execute(start_folder_export(cast.alice, cast.library, destination).pk)
+    assert (again.result["copied"], again.result["skipped"]) == (0, 5)
+
+
+def test_what_no_library_has_any_more_is_told(cast: Any, destination: ExportDestination) -> None:
+    spoil(destination)
+    Photo.objects.get(filename="gone.jpg").delete()
+    (cast.root / "short.jpg").unlink()
+    other = make_library(cast.charlie, cast.root.parent / "foreign")
+    Photo.objects.filter(filename="rotten.jpg").update(library=other)
+    destination.libraries.add(other)  # charlie's, whatever the destination says
+    operation = verify(cast, destination, repair=True)
+    assert counts(operation)["repaired"] == 1
+    assert counts(operation)["failed"] == 3
+    last = {problem["path"]: problem["reason"] for problem in operation.result["problems"][-3:]}
+    assert "none of the libraries" in last["2024/05/gone.jpg"]
+    assert "none of the libraries" in last["2024/05/rotten.jpg"]
+    assert "not copied again" in last["2024/05/short (1).jpg"]
+
+
+def test_an_unplugged_disk_has_no_bad_copies(cast: Any, destination: ExportDestination) -> None:
+    away = destination.path.with_name("away")
+    destination.path.rename(away)
+    destination.path.mkdir()
+    stopped = verify(cast, destination, repair=True)
+    assert (stopped.state, stopped.error_code) == (State.FAILED, "destination")
+    destination.path.rmdir()
+    away.rename(destination.path)
+    statuses = {record.status for record in view_ledger(destination.records_folder).state.sorted_records()}
+    assert statuses == {RecordStatus.DONE}
+
+
+def test_a_check_goes_on_where_it_was_stopped(
+    cast: Any, destination: ExportDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(destination)
+    read, seen = verifying.Verification._read, []
+
+    def counted(self: verifying.Verification, record: Any) -> bool:
+        seen.append(record.filename)
+        return read(self, record)
+
+    monkeypatch.setattr(verifying.Verification, "_read", counted)
+    monkeypatch.setattr("operations.runs.PROGRESS_EVERY_SECONDS", 0)
+    operation = start_verification(cast.alice, destination, repair=False)
+
+    def stop(at_work: Operation) -> None:
+        if at_work.done == 3:
+            control.cancel(Operation.objects.get(pk=at_work.pk))
+
+    stopped = execute(operation.pk, on_progress=stop)
+    assert stopped is not None and stopped.state == State.CANCELLED
+    control.resume(stopped)
+    ended = execute(operation.pk)
+    assert ended is not None
+    assert counts(ended)["failed"] == 4
+    assert len(ended.result["problems"]) == 4
+    assert sorted(seen) == ["MAC.HEIC", *(f"{name}.jpg" for name in sorted(NAMES))]
+
+
+# -- the command
+
+
+def command(*words: str) -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command("records", *words, stdout=out, stderr=StringIO())
+    except SystemExit as end:
+        return int(end.code or 0), out.getvalue()
+    except CommandError as refused:
+        return refused.returncode, str(refused)
+    return 0, out.getvalue()
+
+
+def test_the_command_verifies_and_repairs(cast: Any, destination: ExportDestination, tmp_path: Path) -> None:
+    where = ("--destination", str(destination.path))
+    assert command("verify", *where)[0] == 0
+    spoil(destination)
+    code, out = command("verify", *where)
+    assert code == 1
+    assert "exported: 1 copies; " in out and "2024/05/rotten.jpg: Its bytes" in out
+    code, out = command("verify", *where, "--repair", "--json")
+    assert (code, json.loads(out)["repaired"]) == (1, 4)
+    assert command("verify", *where)[0] == 0
+    assert command("verify", "--destination", str(tmp_path))[0] == 2
+    start_folder_export(cast.alice, cast.library, destination)
+    code, out = command("verify", *where)
+    assert code == 1
+    assert "Other work" in out
+
+
+def test_the_command_compacts_and_tells_what_was_wrong(destination: ExportDestination, tmp_path: Path) -> None:
+    where = ("--destination", str(destination.path))
+    with (destination.records_folder / LOG_NAME).open("ab") as log:
+        log.write(b"garbage\n")
+    code, out = command("compact", *where, "--json")
+    body = json.loads(out)
+    assert (code, body["records"], body["bad_lines"], len(body["record_problems"])) == (0, 6, 1, 1)
+    assert command("compact", *where) == (0, "6 records in one snapshot.\n")
+    with Ledger(destination.records_folder):
+        code, out = command("compact", *where)
+    assert (code, "Another export" in out) == (1, True)
+    shutil.rmtree(destination.records_folder)
+    assert command("compact", *where)[0] == 2
+    assert not destination.records_folder.exists()
