@@ -10,8 +10,6 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "photolala.settings")
     from django.core.management import execute_from_command_line
 
-    import photolala.celery  # noqa: F401  (tasks are sent through our application, not Celery's default one)
-
     try:
         execute_from_command_line(sys.argv)
     except Exception as error:

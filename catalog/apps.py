@@ -4,18 +4,19 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
-KINDS_OF_OPERATIONS = (
-    "browsing.renditions",
-    "files.filing",
-    "files.purge",
-    "files.trash_empty",
-    "files.write",
-    "history.restore",
-    "importing.importer",
-    "scanning.rebuild",
-    "scanning.scan",
-)
-"""The modules that register one each."""
+KINDS_OF_OPERATIONS = {
+    "empty_trash": "files.trash_empty",
+    "filing": "files.filing",
+    "import": "importing.importer",
+    "purge": "files.purge",
+    "rebuild": "scanning.rebuild",
+    "rendition": "browsing.renditions",
+    "restore": "history.restore",
+    "scan": "scanning.scan",
+    "taken_over": "libraries.forget",
+    "write": "files.write",
+}
+"""The module that registers each."""
 SYNCED_TYPES = ("edits.synced_types",)
 """The modules that register what devices keep copies of."""
 
@@ -26,12 +27,13 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self) -> None:
-        """Register the synced types, the kinds of operations, the system checks, and what follows when a user is deleted."""
+        """Register synced types, system checks, what follows when a user is deleted, and where the kinds of operations are."""
         from catalog import checks  # noqa: F401
         from catalog.albums import kinds, leaving  # noqa: F401
         from catalog.libraries import forget  # noqa: F401
         from catalog.roots import told  # noqa: F401
+        from operations.kinds import KINDS
 
-        for name in (*SYNCED_TYPES, *KINDS_OF_OPERATIONS):
+        for name in SYNCED_TYPES:
             import_module(f"catalog.{name}")
-        import_module("catalog.libraries.gone").guard_all_kinds()
+        KINDS.declare({kind: f"catalog.{module}" for kind, module in KINDS_OF_OPERATIONS.items()})

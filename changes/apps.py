@@ -8,7 +8,3 @@ class ChangesConfig(AppConfig):
 
     name = "changes"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        """Let every process know the tasks."""
-        from . import tasks  # noqa: F401

@@ -7,14 +7,12 @@ from django.db.models.signals import post_migrate
 
 
 class OperationsConfig(AppConfig):
-    """Registers the signals, checks and kinds of long work."""
+    """The one way in which long work runs."""
 
     name = "operations"
 
     def ready(self) -> None:
-        """Connect the worker's shutdown to the operations it runs, and let every process know the tasks."""
-        from . import signals, tasks  # noqa: F401
-
+        """Note the time whenever the tables are made."""
         post_migrate.connect(_look_at_the_clock, sender=self)
 
 

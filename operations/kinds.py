@@ -1,7 +1,9 @@
-"""The kinds of operations: each module that does long work registers its own."""
+"""The kinds of operations: each module that does long work registers its own, and each app says which modules these are."""
 
-from collections.abc import Callable
+from collections import UserDict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from operations.models import Operation
@@ -21,7 +23,44 @@ class Kind:
     """A later claim begins anew, so that stopping it in between loses what it has done."""
 
 
-KINDS: dict[str, Kind] = {}
+class Kinds(UserDict[str, Kind]):
+    """All kinds by name. The module of a kind is imported when that kind is first asked for, or all are listed.
+
+    A command or a page needs one kind or none, and the work of all of them is a third of the program.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modules: dict[str, str] = {}
+
+    def declare(self, modules: Mapping[str, str]) -> None:
+        """Say which module registers which kind. Called while apps get ready."""
+        self._modules.update(modules)
+
+    def load(self) -> None:
+        """Import the modules of all kinds that were declared."""
+        for module in self._modules.values():
+            import_module(module)
+
+    def __missing__(self, name: str) -> Kind:
+        if name not in self._modules:
+            raise KeyError(name)
+        import_module(self._modules[name])
+        return self.data[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data or name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        self.load()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.load()
+        return super().__len__()
+
+
+KINDS = Kinds()
 
 
 def operation_kind(

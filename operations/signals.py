@@ -1,11 +1,18 @@
-"""When a worker is told to stop, its operations are told to pause within their batch."""
+"""What happens as a worker starts, forks and stops: its kinds of work are there, and its operations pause within their batch."""
 
 from typing import Any
 
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from django.db import connections
 
+from operations.kinds import KINDS
 from photolala.lib.process import identity
+
+
+@worker_init.connect
+def load_kinds(**_: Any) -> None:
+    """Import the work of all kinds before the worker forks, so that its children share the memory and start at once."""
+    KINDS.load()
 
 
 @worker_shutting_down.connect

@@ -4,17 +4,17 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from celery import shared_task
 from django.db import Error
 from django.utils import timezone
 
-from operations import clock, turns, wake_up
+from operations import clock, signals, turns, wake_up  # noqa: F401  (workers hear the signals)
 from operations.hearing import note_sweep
 from operations.kinds import KINDS
 from operations.models import Operation, State, lease_length
 from operations.purging import forget_old_answers, purge_finished
 from operations.resuming import resume_what_may_go_on
 from operations.running import execute
+from photolala.celery import app
 from photolala.lib.process import boot_seconds
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _leases: dict[UUID, tuple[tuple[int, datetime | None], float]] = {}
 """The leases that this process has seen, and when (boot clock) it saw each first."""
 
 
-@shared_task(name="operations.run")
+@app.task(name="operations.run")
 def run_operation(operation_id: str) -> None:
     """Run the operation whose turn it is; quietly nothing if that one is not there or not free. Safe to deliver any number
     of times.
@@ -62,7 +62,7 @@ def _enqueue_or_keep(operation_id: UUID, waiting: list[UUID]) -> None:
         waiting.append(operation_id)
 
 
-@shared_task(name="operations.tasks.sweep", ignore_result=True)
+@app.task(name="operations.tasks.sweep", ignore_result=True)
 def sweep() -> int:
     """Enqueue again the work that nobody does: lost messages, dead workers. Returns how many messages were sent."""
     try:
@@ -111,7 +111,7 @@ def _stands_still(operation: Operation) -> bool:
     return bool(same.filter(state=State.RUNNING).update(lease_until=None))
 
 
-@shared_task(name="operations.tasks.purge", ignore_result=True)
+@app.task(name="operations.tasks.purge", ignore_result=True)
 def purge() -> int:
     """Forget operations that ended long ago, and answers that were kept for a day. Returns how many operations."""
     forget_old_answers()

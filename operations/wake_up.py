@@ -2,7 +2,6 @@
 
 import logging
 
-from celery import current_app
 from django.db import Error
 from django.utils import timezone
 
@@ -14,8 +13,10 @@ logger = logging.getLogger(__name__)
 
 def enqueue(operation: Operation) -> int:
     """Send the message for `operation`; a broker that is away is no error, because the sweep sends it again."""
+    from photolala.celery import app  # here, so that commands which send nothing start without Celery
+
     try:
-        current_app.tasks["operations.run"].apply_async((str(operation.pk),), queue=queue_of(operation))
+        app.send_task("operations.run", (str(operation.pk),), queue=queue_of(operation), ignore_result=True)
     except Exception as error:  # noqa: BLE001  (kombu raises many kinds; the operation is safe in the database)
         logger.warning("Operation %s could not be enqueued: %s", operation.pk, error)
         return 0

@@ -7,8 +7,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from photolala.broker import broker_url
-from photolala.broker.every import Every
+from photolala.lib.broker_url import broker_url
 from photolala.lib.env import BadSetting, Environment, database_from_url
 from photolala.lib.secret_key import secret_key_in
 from photolala.web import cors
@@ -305,70 +304,70 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "photolala.broker.timetable:Timetable"
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE = {  # in seconds
     "enqueue unfinished operations again": {
         "task": "operations.tasks.sweep",
-        "schedule": Every(20.0),
+        "schedule": 20.0,
         "options": {"expires": 19.0},  # without a worker the messages would pile up
     },
     "forget operations that ended long ago": {
         "task": "operations.tasks.purge",
-        "schedule": Every(6 * 3600.0),
+        "schedule": 6 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "collect old tombstones": {
         "task": "changes.tasks.collect_tombstones",
-        "schedule": Every(24 * 3600.0),
+        "schedule": 24 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "keep the cache in its quota": {
         "task": "catalog.tasks.keep_quota",
-        "schedule": Every(6 * 3600.0),
+        "schedule": 6 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "forget the hashes of files that are gone": {
         "task": "catalog.tasks.prune_hashes",
-        "schedule": Every(24 * 3600.0),
+        "schedule": 24 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "start the scans for which it is time": {
         "task": "catalog.tasks.scan_what_is_due",
-        "schedule": Every(60.0),
+        "schedule": 60.0,
         "options": {"expires": 59.0},
     },
     "import what waits": {
         "task": "catalog.tasks.import_what_waits",
-        "schedule": Every(60.0),
+        "schedule": 60.0,
         "options": {"expires": 59.0},
     },
     "empty the trash of what has been there long enough": {
         "task": "catalog.tasks.empty_trash",
-        "schedule": Every(600.0),
+        "schedule": 600.0,
         "options": {"expires": 599.0},
     },
     "delete albums and notes that lie in the trash long enough": {
         "task": "catalog.tasks.empty_trash_of_albums",
-        "schedule": Every(3600.0),
+        "schedule": 3600.0,
         "options": {"expires": 3600.0},
     },
     "remove uploads that were given up": {
         "task": "catalog.tasks.forget_old_uploads",
-        "schedule": Every(3600.0),
+        "schedule": 3600.0,
         "options": {"expires": 3600.0},
     },
     "go on with what stopped because the cache was away": {
         "task": "catalog.tasks.go_on",
-        "schedule": Every(60.0),
+        "schedule": 60.0,
         "options": {"expires": 59.0},
     },
     "forget what devices pushed long ago": {
         "task": "sync.tasks.forget_old_mutations",
-        "schedule": Every(24 * 3600.0),
+        "schedule": 24 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "write into files what waited for its time": {
         "task": "catalog.tasks.write_what_is_due",
-        "schedule": Every(60.0),
+        "schedule": 60.0,
         "options": {"expires": 59.0},
     },
 }

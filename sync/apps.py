@@ -9,5 +9,5 @@ class SyncConfig(AppConfig):
     name = "sync"
 
     def ready(self) -> None:
-        """Register the checks, and let every process know the tasks."""
-        from . import checks, tasks  # noqa: F401
+        """Register the checks."""
+        from . import checks  # noqa: F401

@@ -6,12 +6,15 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from changes.types import kinds
-from sync.protocol.resolvers import resolver_named
 
 
 @register
 def resolvers_are_known(**_: Any) -> list[CheckMessage]:
     """Return an error for every pair of PHOTOLALA_SYNC_RESOLVERS that means nothing."""
+    if not settings.SYNC_RESOLVERS:
+        return []
+    from sync.protocol.resolvers import resolver_named  # here, so that commands start without the protocol
+
     fields = {f"{kind.name}.{field.name}" for kind in kinds() for field in kind.fields if field.writable}
     errors: list[CheckMessage] = []
     for name, resolver in settings.SYNC_RESOLVERS.items():

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from uuid import UUID
 
-from celery import shared_task
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
@@ -200,15 +199,12 @@ def _led(operation_id: UUID, token: int) -> QuerySet[Operation]:
 
 
 def _enqueue_helper(operation_id: UUID, token: int, zone: str) -> bool:
+    from photolala.celery import app  # here, so that a scan without helpers needs no Celery
+
+    arguments = (str(operation_id), token, zone)
     try:
-        assist_scan.apply_async((str(operation_id), token, zone), queue="scan")
+        app.send_task("catalog.tasks.assist_scan", arguments, queue="scan", ignore_result=True)
     except Exception as error:  # noqa: BLE001 - kombu raises many kinds; the leader does it all alone then
         logger.warning("No helper could be enqueued for the scan %s: %s", operation_id, error)
         return False
     return True
-
-
-@shared_task(name="catalog.tasks.assist_scan", ignore_result=True)
-def assist_scan(operation_id: str, token: int, zone: str) -> int:
-    """Read photos for a scan that another worker leads. Returns how many. Safe to deliver any number of times."""
-    return run_helper(UUID(operation_id), token, zone)

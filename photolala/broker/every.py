@@ -1,4 +1,4 @@
-"""When something is due again, by a clock that may be set. Apart from Celery's beat, which settings need not load."""
+"""When something is due again, by a clock that may be set."""
 
 from typing import Any
 

@@ -11,6 +11,7 @@ from operations.models import ClockMark, ClockReading, Operation, State, new_lea
 from operations.purging import purge_finished
 from operations.running import claim
 from photolala.broker.timetable import Every, Timetable
+from photolala.celery import app
 from photolala.lib.process import worker_identity
 
 pytestmark = pytest.mark.django_db
@@ -157,7 +158,7 @@ def test_a_lease_elsewhere_that_is_not_renewed_ends_whatever_the_clock_says(alic
         owner=alice, kind="scan", state=State.RUNNING, worker="other|1:2", lease_until=far
     )
     rung, at = [], [100.0]
-    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **_: rung.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, **_: rung.append(args[0]))
     monkeypatch.setattr(tasks, "boot_seconds", lambda: at[0])
     assert tasks.sweep() == 0
     at[0] += 100.0
@@ -169,7 +170,7 @@ def test_a_lease_elsewhere_that_is_not_renewed_ends_whatever_the_clock_says(alic
 
 def test_work_that_was_rung_for_in_the_future_is_rung_for(alice, monkeypatch):
     Operation.objects.create(owner=alice, kind="scan", enqueued_at=timezone.now() + timedelta(hours=1))
-    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **_: None)
+    monkeypatch.setattr(app, "send_task", lambda name, args, **_: None)
     assert tasks.sweep() == 1
 
 
@@ -177,8 +178,6 @@ def test_work_that_was_rung_for_in_the_future_is_rung_for(alice, monkeypatch):
 
 
 def test_the_schedule_goes_on_when_the_clock_was_ahead_for_a_moment(monkeypatch):
-    from photolala.celery import app
-
     rung = []
     monkeypatch.setattr(Timetable, "setup_schedule", lambda self: None)
     monkeypatch.setattr(Timetable, "apply_entry", lambda self, entry, producer=None: rung.append(entry.name))
@@ -208,6 +207,16 @@ def test_the_schedule_goes_on_when_the_clock_was_ahead_for_a_moment(monkeypatch)
     assert "often" in ticks(start + timedelta(seconds=75))
     assert "seldom" in ticks(start - timedelta(hours=1))
     assert "often" in ticks(start - timedelta(hours=1) + timedelta(seconds=25))
+
+
+def test_what_the_settings_give_in_seconds_is_due_every_so_many_seconds(settings, monkeypatch):
+    monkeypatch.setattr(Timetable, "setup_schedule", lambda self: None)
+    timetable = Timetable(app, schedule_filename="unused")
+    entries = [timetable._maybe_entry(name, entry) for name, entry in settings.CELERY_BEAT_SCHEDULE.items()]
+    assert all(isinstance(entry.schedule, Every) for entry in (*entries, *(next(entry) for entry in entries)))
+    assert [entry.schedule.seconds for entry in entries] == [
+        entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()
+    ]
 
 
 def test_doctor_tells_of_jumps(machine):

@@ -8,6 +8,7 @@ from django.utils import timezone
 from operations import tasks
 from operations.models import Operation, State
 from operations.resuming import resume_what_may_go_on
+from photolala.celery import app
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ def failed(alice, code, minutes_ago=0.0, age=None, **fields):
 
 def test_what_failed_for_a_full_disk_goes_on_after_a_while(alice, django_capture_on_commit_callbacks, monkeypatch):
     rung = []
-    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **_: rung.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, **_: rung.append(args[0]))
     early, due = failed(alice, "no_space", 4), failed(alice, "no_space", 6)
     with django_capture_on_commit_callbacks(execute=True):
         tasks.sweep()

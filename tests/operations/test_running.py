@@ -19,6 +19,7 @@ from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
 from operations.running import AlreadyActive, LeaseLost, OperationFailed, Run, claim, execute, start
 from operations.signals import pause_operations
+from photolala.celery import app
 from photolala.lib.process import identity, worker_identity
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def quiet_heartbeats(monkeypatch):
 @pytest.fixture
 def bell(monkeypatch):
     rung = []
-    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **options: rung.append((args[0], options)))
+    monkeypatch.setattr(app, "send_task", lambda name, args, **options: rung.append((args[0], options)))
     return rung
 
 
@@ -138,7 +139,7 @@ def test_broker_that_is_away_does_not_fail_the_start(alice, monkeypatch, django_
     def broken(*_, **__):
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(tasks.run_operation, "apply_async", broken)
+    monkeypatch.setattr(app, "send_task", broken)
     with django_capture_on_commit_callbacks(execute=True):
         operation = start("count", alice)
     operation.refresh_from_db()

@@ -11,6 +11,7 @@ from operations.hearing import unheard
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
 from operations.running import Run, claim, execute, start
+from photolala.celery import app
 from photolala.lib.process import worker_identity
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,7 @@ def at_once(monkeypatch):
 def broker(monkeypatch):
     """What was rung for and not heard yet."""
     rung = []
-    monkeypatch.setattr(tasks.run_operation, "apply_async", lambda args, **_: rung.append(args[0]))
+    monkeypatch.setattr(app, "send_task", lambda name, args, **_: rung.append(args[0]))
     return rung
 
 
@@ -278,7 +279,7 @@ def test_while_the_broker_is_away_the_worker_sees_to_both_itself(alice, bob, kin
     def away(*_, **__):
         raise ConnectionError("no broker")
 
-    monkeypatch.setattr(tasks.run_operation, "apply_async", away)
+    monkeypatch.setattr(app, "send_task", away)
     tasks.run_operation(str(make(alice, metrics=LONG).pk))
     assert [name for name, _ in log] == ["alice"] * 2 + ["bob"] * 5 + ["alice"] * 3
 

@@ -19,6 +19,7 @@ from catalog.scanning import digest, helpers, queue
 from operations.control import cancel
 from operations.kinds import KINDS
 from operations.models import Operation, State
+from photolala.celery import app
 from photolala.lib.paths import escape_path
 from photolala.lib.process import identity
 from tests.catalog.scanning.test_scan import counts, facts, scan
@@ -271,7 +272,7 @@ def test_a_broker_that_is_away_leaves_it_all_to_the_leader(library, settings, mo
     def refuse(*_, **__):
         raise OSError("Connection refused")
 
-    monkeypatch.setattr(helpers.assist_scan, "apply_async", refuse)
+    monkeypatch.setattr(app, "send_task", refuse)
     settings.SCAN_WORKERS = 3
     assert helpers.request_helpers(Operation(owner=library.owner, kind="scan"), 10_000, "UTC") == 0
 

@@ -294,7 +294,7 @@ class World:
         from photolala.celery import app
 
         entries = settings.CELERY_BEAT_SCHEDULE.values()
-        rhythm = [(entry["task"], entry["schedule"].run_every.total_seconds()) for entry in entries]
+        rhythm = [(entry["task"], entry["schedule"]) for entry in entries]
         while True:
             for name, seconds in rhythm:
                 if seconds <= 600 or self.shared.offset:
