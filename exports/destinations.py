@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F
-from django.utils import timezone
 
 from accounts.models import User
 from catalog.models import Library, Photo
@@ -29,7 +27,6 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from .catalog_exports import ExportRefused
-from .ledger.damage import FoundDamage, dismiss_damage, kept_aside, read_damage
 from .ledger.errors import InvalidRecord
 from .ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, view_ledger
 from .ledger.placement import DEFAULT_TEMPLATE, place_for
@@ -135,18 +132,6 @@ def start_folder_export(
     return operation
 
 
-def start_verification(user: User, destination: ExportDestination, *, repair: bool, enqueue: bool = True) -> Operation:
-    """Start reading every copy in the destination; `repair` copies bad ones again. AlreadyActive (with the operation)."""
-    return start(
-        "verify_destination",
-        user,
-        subject=destination.name,
-        active_key=destination.active_key,
-        params={"destination": str(destination.pk), "repair": repair},
-        enqueue=enqueue,
-    )
-
-
 # -- what the records say
 
 
@@ -174,42 +159,6 @@ _last_view = _LastView()
 def ledger_of(destination: ExportDestination) -> LoadedLedger:
     """Return the destination's records as they are now; none if nothing was exported yet. Raises LedgerFailed."""
     return _last_view.of(destination.records_folder)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordsCondition:
-    """What is wrong with the records of a destination: now, and when exports opened them earlier."""
-
-    record_count: int
-    now: FoundDamage | None
-    before: list[FoundDamage]
-    set_aside: list[str]
-
-    @property
-    def is_whole(self) -> bool:
-        """True if nothing is known to be wrong."""
-        return self.now is None and not self.before
-
-
-def condition_of(destination: ExportDestination) -> RecordsCondition:
-    """Return what is wrong with the destination's records, by their files. LedgerFailed if they cannot be read at all."""
-    loaded = ledger_of(destination)
-    report, before = loaded.report, read_damage(destination.records_folder)
-    now = None
-    if report.problems and not (before and before[0].problems == report.problems):
-        date = timezone.now().isoformat(timespec="seconds")
-        now = FoundDamage(date, report.problems, report.bad_lines, report.missing_numbers)
-    return RecordsCondition(len(loaded.state), now, before, kept_aside(destination.records_folder))
-
-
-def dismiss(destination: ExportDestination) -> None:
-    """Show what was found earlier no more: somebody has read it. It stays in the folder. ExportRefused."""
-    try:
-        dismiss_damage(destination.records_folder, timezone.now())
-    except OSError as error:
-        raise ExportRefused(
-            f"The note of the damage cannot be renamed ({error.strerror}). Nothing was changed."
-        ) from None
 
 
 def month_summaries(destination: ExportDestination, user: User, year: int | None = None) -> list[MonthSummary]:

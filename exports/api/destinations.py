@@ -97,25 +97,6 @@ class MonthList(serializers.Serializer[Any]):
     results = MonthBody(many=True)
 
 
-class FoundDamageBody(serializers.Serializer[Any]):
-    """What was wrong with the records when they were opened."""
-
-    found_at = serializers.DateTimeField()
-    bad_lines = serializers.IntegerField(help_text="Lines of the log that could not be used.")
-    missing_numbers = serializers.IntegerField(help_text="Changes that are in neither file.")
-    problems = serializers.ListField(child=serializers.CharField(), help_text="A sentence for each, up to a hundred.")
-
-
-class DamageBody(serializers.Serializer[Any]):
-    """The condition of a destination's records."""
-
-    record_count = serializers.IntegerField()
-    is_whole = serializers.BooleanField(help_text="Nothing is known to be wrong.")
-    now = FoundDamageBody(allow_null=True)
-    before = FoundDamageBody(many=True, help_text="What exports found earlier, newest first.")
-    set_aside = serializers.ListField(child=serializers.CharField(), help_text="Names of broken files that were kept.")
-
-
 DestinationPage = page_body("DestinationPage", DestinationBody)
 
 
@@ -129,7 +110,8 @@ def _destination_json(destination: ExportDestination) -> dict[str, Any]:
     }
 
 
-def _own(request: Request, destination_id: UUID) -> ExportDestination:
+def own_destination(request: Request, destination_id: UUID) -> ExportDestination:
+    """Return the user's destination of that id; Http404 if there is none."""
     destination = ExportDestination.objects.visible_to(request.user).filter(pk=destination_id).first()
     if destination is None:
         raise Http404
@@ -137,7 +119,8 @@ def _own(request: Request, destination_id: UUID) -> ExportDestination:
 
 
 @contextmanager
-def _saying_refusals() -> Iterator[None]:
+def saying_refusals() -> Iterator[None]:
+    """Answer 422 for what is refused, 503 for records that cannot be read."""
     try:
         yield
     except ExportRefused as refused:
@@ -172,7 +155,7 @@ class DestinationList(ApiView):
         body = NewDestination(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = {"name": "", "template": DEFAULT_TEMPLATE, **body.validated_data}
-        with _saying_refusals():
+        with saying_refusals():
             destination = verbs.add_destination(request.user, wanted["name"], wanted["folder"], wanted["template"])
         return made(_destination_json(destination), "export-destination", destination.pk)
 
@@ -182,7 +165,7 @@ class DestinationDetail(ApiView):
 
     @documented("export_destinations_retrieve", "One destination.", {200: DestinationBody}, errors=(401, 404))
     def get(self, request: Request, destination_id: UUID) -> Response:
-        return Response(_destination_json(_own(request, destination_id)))
+        return Response(_destination_json(own_destination(request, destination_id)))
 
     @documented(
         "export_destinations_update",
@@ -192,10 +175,10 @@ class DestinationDetail(ApiView):
         request=DestinationChange,
     )
     def patch(self, request: Request, destination_id: UUID) -> Response:
-        destination = _own(request, destination_id)
+        destination = own_destination(request, destination_id)
         body = DestinationChange(data=request.data)
         body.is_valid(raise_exception=True)
-        with _saying_refusals():
+        with saying_refusals():
             verbs.check_template(body.validated_data.get("template", destination.template))
         for name, value in body.validated_data.items():
             setattr(destination, name, value)
@@ -210,7 +193,7 @@ class DestinationDetail(ApiView):
         errors=(401, 403, 404, 409),
     )
     def delete(self, request: Request, destination_id: UUID) -> Response:
-        destination = _own(request, destination_id)
+        destination = own_destination(request, destination_id)
         running = Operation.objects.filter(active_key=destination.active_key, state__in=ACTIVE).first()
         if running is not None:
             raise Conflict(
@@ -235,12 +218,12 @@ class StartFolderExport(ApiView):
     )
     @idempotent()
     def post(self, request: Request, destination_id: UUID) -> Response:
-        destination = _own(request, destination_id)
+        destination = own_destination(request, destination_id)
         body = FolderExportRequest(data=request.data)
         body.is_valid(raise_exception=True)
         library = find_library(request, body.validated_data["library"])
         try:
-            with _saying_refusals():
+            with saying_refusals():
                 verbs.check_folder(request.user, destination.folder, but=destination)
                 operation = verbs.start_folder_export(request.user, library, destination)
         except AlreadyActive as running:
@@ -265,8 +248,8 @@ class Record(ApiView):
         check_parameters(request.query_params, {"exported"})
         if len(asset_id) > LONGEST_ASSET_ID:
             raise BadRequest(f"An asset's id has at most {LONGEST_ASSET_ID} characters.", "bad_text")
-        with _saying_refusals():
-            record = verbs.ledger_of(_own(request, destination_id)).state.get(asset_id)
+        with saying_refusals():
+            record = verbs.ledger_of(own_destination(request, destination_id)).state.get(asset_id)
         is_exported = record is not None and record.status is RecordStatus.DONE
         if is_present(request.query_params, "exported"):
             return Response({"exported": is_exported})
@@ -290,8 +273,10 @@ class Months(ApiView):
         text = request.query_params.get("year", "")
         if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):
             raise BadRequest("year must be a number such as 2024.", "bad_year")
-        with _saying_refusals():
-            months = verbs.month_summaries(_own(request, destination_id), request.user, int(text) if text else None)
+        with saying_refusals():
+            months = verbs.month_summaries(
+                own_destination(request, destination_id), request.user, int(text) if text else None
+            )
         rows = [
             {
                 "year": month.year,
@@ -303,37 +288,3 @@ class Months(ApiView):
             for month in months
         ]
         return Response({"results": rows})
-
-
-class Damage(ApiView):
-    """What is wrong with the records of a destination."""
-
-    @documented(
-        "export_destinations_damage",
-        "What is wrong with the records of a destination, now and as exports found it earlier. 503 if they cannot be read.",
-        {200: DamageBody},
-        errors=(401, 404, 503),
-    )
-    def get(self, request: Request, destination_id: UUID) -> Response:
-        with _saying_refusals():
-            condition = verbs.condition_of(_own(request, destination_id))
-        return Response(
-            {
-                "record_count": condition.record_count,
-                "is_whole": condition.is_whole,
-                "now": condition.now.to_json() if condition.now else None,
-                "before": [found.to_json() for found in condition.before],
-                "set_aside": condition.set_aside,
-            }
-        )
-
-    @documented(
-        "export_destinations_damage_dismiss",
-        "Tell no more what exports found earlier. The broken files and the note of it stay in the destination.",
-        {204: "It is told no more."},
-        errors=(401, 403, 404, 422),
-    )
-    def delete(self, request: Request, destination_id: UUID) -> Response:
-        with _saying_refusals():
-            verbs.dismiss(_own(request, destination_id))
-        return Response(status=204)

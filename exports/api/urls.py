@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import destinations, exports
+from . import destination_checks, destinations, exports
 
 DESTINATION = "export-destinations/<uuid:destination_id>/"
 
@@ -13,7 +13,8 @@ urlpatterns = [
     path("export-destinations/", destinations.DestinationList.as_view(), name="export-destinations"),
     path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
+    path(f"{DESTINATION}verify/", destination_checks.StartVerification.as_view(), name="export-verify"),
     path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
-    path(f"{DESTINATION}damage/", destinations.Damage.as_view(), name="export-damage"),
+    path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
     path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),
 ]

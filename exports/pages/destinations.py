@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
 from catalog.models import Library
+from exports import destination_checks as checks
 from exports import destinations as verbs
 from exports.catalog_exports import ExportRefused
 from exports.ledger.errors import LedgerFailed
@@ -20,6 +21,7 @@ from operations.running import AlreadyActive
 
 from .exports import render_list
 
+AT_WORK = "An export to this destination, or a check of it, is at work already."
 STATUS_WORDS = {
     MonthStatus.NOT_EXPORTED: ("not exported", ""),
     MonthStatus.PARTIAL: ("in part", "is-warning"),
@@ -64,7 +66,7 @@ def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     except ExportRefused as refused:
         return _page(request, destination, str(refused), 422)
     except AlreadyActive:
-        return _page(request, destination, "An export to this destination is at work already.", 409)
+        return _page(request, destination, AT_WORK, 409)
     return redirect("exports:destination", destination.pk)
 
 
@@ -82,11 +84,26 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+def verify(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Read every copy there; copy bad ones again if that is wished."""
+    destination = _destination(request, destination_id)
+    try:
+        verbs.check_folder(request.user, destination.folder, but=destination)
+        checks.start_verification(request.user, destination, repair=bool(request.POST.get("repair")))
+    except ExportRefused as refused:
+        return _page(request, destination, str(refused), 422)
+    except AlreadyActive:
+        return _page(request, destination, AT_WORK, 409)
+    return redirect("exports:destination", destination.pk)
+
+
+@login_required
+@require_POST
 def dismiss(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Show the damage that exports found earlier no more."""
     destination = _destination(request, destination_id)
     try:
-        verbs.dismiss(destination)
+        checks.dismiss(destination)
     except ExportRefused as refused:
         return _page(request, destination, str(refused), 422)
     return redirect("exports:destination", destination.pk)
@@ -97,7 +114,7 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
     ledger_error = ""
     condition = None
     try:
-        condition = verbs.condition_of(destination)
+        condition = checks.condition_of(destination)
         for month in verbs.month_summaries(destination, request.user):
             months.append((month, *STATUS_WORDS[month.status]))
     except LedgerFailed as failed:
@@ -108,6 +125,7 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
         "operation": _running(destination),
         "months": months,
         "condition": condition,
+        "last_check": checks.last_verification(destination),
         "error": error,
         "ledger_error": ledger_error,
     }

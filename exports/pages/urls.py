@@ -13,6 +13,7 @@ urlpatterns = [
     path("destinations/add/", destinations.add, name="destination-add"),
     path("destinations/<uuid:destination_id>/", destinations.show, name="destination"),
     path("destinations/<uuid:destination_id>/export/", destinations.export, name="destination-export"),
+    path("destinations/<uuid:destination_id>/verify/", destinations.verify, name="destination-verify"),
     path("destinations/<uuid:destination_id>/dismiss/", destinations.dismiss, name="destination-dismiss"),
     path("destinations/<uuid:destination_id>/remove/", destinations.remove, name="destination-remove"),
 ]

@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 
 from catalog.models import Photo
 from exports import verifying
-from exports.destinations import add_destination, start_folder_export, start_verification
+from exports.destination_checks import start_verification
+from exports.destinations import add_destination, start_folder_export
 from exports.ledger.load import LOG_NAME, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
@@ -159,6 +160,43 @@ def test_a_check_goes_on_where_it_was_stopped(
     assert counts(ended)["failed"] == 4
     assert len(ended.result["problems"]) == 4
     assert sorted(seen) == ["MAC.HEIC", *(f"{name}.jpg" for name in sorted(NAMES))]
+
+
+# -- the page and the API
+
+
+def test_the_page_checks_and_shows_the_last_result(cast: Any, browser: Any, destination: ExportDestination) -> None:
+    address = f"/destinations/{destination.pk}/"
+    alice, charlie = browser(cast.alice), browser(cast.charlie)
+    assert charlie.post(f"{address}verify/").status_code == 404
+    spoil(destination)
+    assert alice.post(f"{address}verify/").status_code == 302
+    assert alice.post(f"{address}verify/").status_code == 409
+    assert "Read every copy" not in alice.get(address).content.decode()
+    operation = Operation.objects.get(kind="verify_destination")
+    execute(operation.pk)
+    page = alice.get(address).content.decode()
+    assert "4 bad copies" in page
+    assert f"/operations/{operation.pk}/" in page
+    assert "2024/05/rotten.jpg" in alice.get(f"/operations/{operation.pk}/").content.decode()
+    alice.post(f"{address}verify/", {"repair": "1"})
+    execute(Operation.objects.get(kind="verify_destination", state=State.PENDING).pk)
+    assert "all whole" in alice.get(address).content.decode()
+
+
+def test_the_api_starts_a_check(cast: Any, api: Any, settings: Any, destination: ExportDestination) -> None:
+    address = f"/api/v1/export-destinations/{destination.pk}/verify/"
+    assert api(cast.charlie).post(address).status_code == 404
+    assert api(None).post(address).status_code == 401
+    alice = api(cast.alice)
+    assert alice.post(address, {"repair": "perhaps"}).status_code == 400
+    spoil(destination)
+    started = alice.post(address, {"repair": True})
+    assert started.status_code == 202
+    assert alice.post(address).status_code == 409
+    execute(started.json()["id"])
+    result = alice.get(f"/api/v1/operations/{started.json()['id']}/").json()["result"]
+    assert (result["damaged"], result["repaired"], result["failed"]) == (2, 4, 0)
 
 
 # -- the command

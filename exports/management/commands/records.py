@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from exports.destinations import start_verification
+from exports.destination_checks import start_verification
 from exports.ledger.errors import LedgerError
 from exports.ledger.load import FOLDER_NAME
 from exports.ledger.store import Ledger
