@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from catalog.models import Library
 from catalog.roots.told import THE_FOLDER
-from operations.models import Operation
+from operations.models import ACTIVE, Operation
 from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder
 from photolala.lib.paths import escape_path
@@ -23,6 +23,8 @@ from .partials import remove_export_files
 from .rows import read_filters
 
 FURTHEST_ZONE = timedelta(hours=14)
+MOST_WAITING = 20
+"""So many exports of one user are at work and wait at most."""
 
 
 class ExportRefused(Exception):
@@ -53,12 +55,18 @@ class Wishes:
 
 
 def start_export(user: User, library: Library, wishes: Wishes) -> Export:
-    """Ask for an export of `library`, which `user` may see; a worker makes it.
+    """Ask for an export of `library`, which `user` may see; a worker makes it, after those asked for before by this user.
 
-    Raises ExportRefused for a format or range that cannot be, BadRequest for a filter that is none, and AlreadyActive
-    (with the operation) if an export of this user is under way.
+    Raises ExportRefused for a format or range that cannot be, or if too many wait, BadRequest for a filter that is none, and
+    AlreadyActive (with the operation) if the same export is under way or waits.
     """
-    return _start(user, library, wishes, key=f"export:{user.pk}")
+    line = f"export:{user.pk}"
+    if Operation.objects.filter(line=line, state__in=ACTIVE).count() >= MOST_WAITING:
+        raise ExportRefused(
+            f"{MOST_WAITING} exports of yours are at work or wait. Wait until one is done, or cancel one. Nothing was started.",
+            "queue_full",
+        )
+    return _start(user, library, wishes, key=f"{line}:{_mark(library, wishes)}", line=line)
 
 
 def start_export_to(folder: Path, user: User, library: Library, wishes: Wishes) -> Export:
@@ -67,11 +75,25 @@ def start_export_to(folder: Path, user: User, library: Library, wishes: Wishes) 
     Raises AlreadyActive if the same export to the same folder is under way (or its process has died).
     """
     parent = escape_path(os.path.realpath(os.fsencode(folder)))
-    mark = hashlib.sha256(f"{parent}\n{library.pk}\n{wishes}".encode()).hexdigest()[:40]
+    mark = _mark(library, wishes, parent)
     return _start(user, library, wishes, key=f"export-to:{mark}", parent=parent, enqueue=False)
 
 
-def _start(user: User, library: Library, wishes: Wishes, *, key: str, parent: str = "", enqueue: bool = True) -> Export:
+def _mark(library: Library, wishes: Wishes, parent: str = "") -> str:
+    """Return what is the same for the same wish."""
+    return hashlib.sha256(f"{parent}\n{library.pk}\n{wishes}".encode()).hexdigest()[:40]
+
+
+def _start(
+    user: User,
+    library: Library,
+    wishes: Wishes,
+    *,
+    key: str,
+    line: str = "",
+    parent: str = "",
+    enqueue: bool = True,
+) -> Export:
     _check(wishes)
     with transaction.atomic():
         export = Export(
@@ -86,7 +108,13 @@ def _start(user: User, library: Library, wishes: Wishes, *, key: str, parent: st
             parent=parent,
         )
         export.operation = start(
-            "export", user, subject=library.name, active_key=key, params={"export": str(export.pk)}, enqueue=enqueue
+            "export",
+            user,
+            subject=library.name,
+            active_key=key,
+            line=line,
+            params={"export": str(export.pk)},
+            enqueue=enqueue,
         )
         export.save(force_insert=True)
     return export

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Count, OuterRef, Subquery
 from django.utils import timezone
 
 from accounts.models import User
 from catalog.models import Library
-from operations.models import EXPORT_JOB_WORDS, Operation
+from operations.models import EXPORT_JOB_WORDS, Operation, State, before_in_line
 from photolala.lib.paths import unescape_path
 
 from .ledger.load import FOLDER_NAME
@@ -24,6 +25,13 @@ class ExportQuerySet(models.QuerySet["Export"]):
     def visible_to(self, user: User) -> Self:
         """Only the exports that `user` asked for."""
         return self.filter(user=user)
+
+    def with_place(self) -> Self:
+        """Each with its operation, and `ahead`: how many exports of its line come before it."""
+        before = before_in_line(lambda name: OuterRef(f"operation__{name}")).values("line")
+        return self.select_related("operation").annotate(
+            ahead=Subquery(before.annotate(number=Count("pk")).values("number"))
+        )
 
 
 class Export(models.Model):
@@ -100,6 +108,14 @@ class Export(models.Model):
     def can_be_downloaded(self) -> bool:
         """True if it is complete and kept here."""
         return self.completed_at is not None and self.is_kept_here
+
+    @property
+    def place(self) -> int | None:
+        """How many exports of its user come before it while it waits, else None. A query, unless read `with_place`."""
+        operation = self.operation
+        if operation is None or operation.state != State.PENDING or not operation.line:
+            return None
+        return (self.__dict__["ahead"] or 0) if "ahead" in self.__dict__ else operation.ahead
 
     @property
     def word(self) -> str:

@@ -34,10 +34,11 @@ def unheard() -> list[Operation]:
     """Return the pending operations, oldest first, that have waited for three minutes although a worker should be free.
 
     None is free while as many work as this server has worker processes, or while one works for the same queue and others are
-    heard of. What is held back so that a worker stays free does not count.
+    heard of. What is held back so that a worker stays free, or waits in line, does not count.
     """
     now = timezone.now()
-    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER).order_by("updated_at")
+    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER).first_in_line()
+    waiting = waiting.order_by("updated_at")
     pending = list(waiting.defer("checkpoint", "metrics", "result"))
     if not pending:
         return []

@@ -1,11 +1,13 @@
 """Operation: the one way in which long work runs."""
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from accounts.models import User
@@ -48,6 +50,15 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Those that still want work, or a person's decision."""
         return self.filter(state__in=UNFINISHED, superseded=False)
 
+    def first_in_line(self) -> Self:
+        """Those that no other one of their line precedes, which may run."""
+        return self.filter(Q(line="") | ~Exists(before_in_line(OuterRef)))
+
+    def with_place(self) -> Self:
+        """Each with what its `ahead` needs, so that a list of them costs no query for each."""
+        before = before_in_line(OuterRef).values("line").annotate(number=Count("pk")).values("number")
+        return self.annotate(ahead_count=Subquery(before))
+
 
 class Operation(models.Model):
     """One piece of long work: visible, cancellable, resumable by claiming it again, safe to run twice.
@@ -72,6 +83,13 @@ class Operation(models.Model):
     kind = models.CharField(max_length=40)
     subject = models.CharField(max_length=200, blank=True, help_text="What it works on, in words for people.")
     active_key = models.CharField(max_length=100, blank=True, help_text="Only one active operation may hold a key.")
+    line = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of those that name the same line one runs at a time, in the order in which they were made.",
+    )
     params = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     superseded = models.BooleanField(default=False, help_text="A later operation did or does the same work.")
@@ -116,12 +134,20 @@ class Operation(models.Model):
                 condition=models.Q(state__in=["pending", "running"]) & ~models.Q(active_key=""),
                 name="one_active_operation_per_key",
             ),
+            models.UniqueConstraint(
+                fields=["line"], condition=Q(state="running") & ~Q(line=""), name="one_running_operation_per_line"
+            ),
             models.CheckConstraint(condition=models.Q(state__in=State.values), name="operation_state_is_known"),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="operation_by_owner"),  # the operations page
             models.Index(fields=["state", "updated_at"], name="operation_by_state"),  # the sweep
             models.Index(fields=["kind"], name="operation_by_kind"),
+            models.Index(  # whose turn it is in a line
+                fields=["line", "created_at"],
+                condition=Q(state__in=["pending", "running"]) & ~Q(line=""),
+                name="operation_line",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -131,6 +157,15 @@ class Operation(models.Model):
     def is_active(self) -> bool:
         """True while it waits or runs."""
         return self.state in ACTIVE
+
+    @property
+    def ahead(self) -> int | None:
+        """How many of its line come first, while it waits for its turn in one; else None. A query, unless read `with_place`."""
+        if self.state != State.PENDING or not self.line:
+            return None
+        if "ahead_count" in self.__dict__:
+            return self.__dict__["ahead_count"] or 0
+        return before_in_line(lambda name: getattr(self, name)).count()
 
     @property
     def eta_seconds(self) -> float | None:
@@ -166,6 +201,18 @@ class Operation(models.Model):
             # By the boot clock, which both have: the wall clock may have been set meanwhile.
             return self.lease_until.timestamp() - self.lease_offset < boot_seconds()
         return self.lease_until < (now or timezone.now())
+
+
+def before_in_line(value_of: Callable[[str], Any]) -> models.QuerySet[Operation]:
+    """Return what precedes an operation in its line: what runs, and what waits and was made earlier.
+
+    `value_of` answers for the operation's columns: with their values, or with references to them.
+    """
+    earlier = Q(created_at__lt=value_of("created_at")) | Q(created_at=value_of("created_at"), pk__lt=value_of("pk"))
+    others = (
+        Operation.objects.filter(line=value_of("line"), state__in=ACTIVE).exclude(line="").exclude(pk=value_of("pk"))
+    )
+    return others.filter(Q(state=State.RUNNING) | earlier).order_by()
 
 
 def lease_length() -> timedelta:

@@ -61,15 +61,17 @@ def start(
     *,
     subject: str = "",
     active_key: str = "",
+    line: str = "",
     params: dict[str, Any] | None = None,
     unit: str = "photos",
     enqueue: bool = True,
 ) -> Operation:
     """Create a pending operation and enqueue it for a worker once the transaction is committed.
 
+    Of those of the same `line` one runs at a time, in the order in which they were made.
     Raises AlreadyActive if `active_key` is held. An earlier one of that key that waits for a person is superseded.
     """
-    new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "unit": unit}
+    new = {"kind": kind, "owner": owner, "subject": subject[:200], "active_key": active_key, "line": line, "unit": unit}
     # Who runs it without a message has as long to claim it as a worker that got one, and is named; then the sweep enqueues it.
     enqueued_at = None if enqueue else timezone.now()
     new |= {} if enqueue else {"worker": worker_identity()}
@@ -94,7 +96,7 @@ def start(
 
 
 def claim(operation_id: Any, worker: str | None = None) -> Run | None:
-    """Take the operation for this process; None if it is finished, cancelled, gone or someone else's."""
+    """Take the operation for this process; None if it is finished, cancelled, gone, someone else's or not yet its turn."""
     operation = Operation.objects.filter(pk=operation_id).first()
     now = timezone.now()
     if operation is None or operation.state not in ACTIVE:
@@ -111,20 +113,27 @@ def claim(operation_id: Any, worker: str | None = None) -> Run | None:
             error_code="worker_died",
         )
         return None
-    claimed = mine.update(
-        state=State.RUNNING,
-        token=F("token") + 1,
+    if operation.state == State.PENDING and not mine.first_in_line().exists():
+        return None
+    claim_of_it = {
+        "state": State.RUNNING,
+        "token": F("token") + 1,
         **new_lease(),
-        worker=worker or worker_identity(),
-        attempts=F("attempts") + 1,
-        stop_requested=False,
-        started_at=Coalesce("started_at", now),
-        finished_at=None,
-        error="",
-        error_code="",
-        error_detail="",
-        updated_at=now,
-    )
+        "worker": worker or worker_identity(),
+        "attempts": F("attempts") + 1,
+        "stop_requested": False,
+        "started_at": Coalesce("started_at", now),
+        "finished_at": None,
+        "error": "",
+        "error_code": "",
+        "error_detail": "",
+        "updated_at": now,
+    }
+    try:
+        with transaction.atomic():
+            claimed = mine.update(**claim_of_it)
+    except IntegrityError:  # another one of its line was quicker
+        return None
     if not claimed:
         return None
     operation.refresh_from_db()

@@ -47,8 +47,9 @@ def run_operation(operation_id: str) -> None:
         kind = KINDS.get(operation.kind)
         if operation.state != State.PENDING:
             held_back = turns.next_held_back() if kind is not None and kind.starts_over else None
-            if held_back is not None:
-                wake_up.enqueue(held_back)
+            for follower in (held_back, turns.next_in_line(operation)):
+                if follower is not None:
+                    wake_up.enqueue(follower)
         elif turn.gave_way:
             _enqueue_or_keep(operation.pk, waiting)
         else:
@@ -73,7 +74,7 @@ def sweep() -> int:
         logger.warning("The time could not be noted: %s", error)
     now = timezone.now()
     sent = 0
-    for operation in Operation.objects.filter(state=State.PENDING).iterator():
+    for operation in Operation.objects.filter(state=State.PENDING).first_in_line().iterator():
         # The longer it waits, the likelier is a long queue: more messages would only make that longer.
         pause = min(ENQUEUE_SELDOM, max(ENQUEUE_AGAIN, (now - operation.updated_at) / 4))
         if _is_enqueued_before(operation, now - pause, now):

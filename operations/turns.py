@@ -135,6 +135,14 @@ def next_held_back() -> Operation | None:
     return Operation.objects.filter(state=State.PENDING, kind__in=names).order_by("updated_at").first()
 
 
+def next_in_line(operation: Operation) -> Operation | None:
+    """Return what comes next in the line of one that is not at work any more."""
+    if not operation.line:
+        return None
+    waiting = Operation.objects.filter(line=operation.line, state=State.PENDING)
+    return waiting.first_in_line().order_by("created_at", "pk").first()
+
+
 def held_back_kinds() -> set[str]:
     """Return the kinds that wait just now although a worker may be free: the last one is for other work."""
     full = _starting_over_is_full(timezone.now())
@@ -150,7 +158,7 @@ def _waiting(queues: Collection[str], now: datetime) -> QuerySet[Operation]:
     """Return what waits for a worker of these queues, without what a command is about to run itself."""
     full = _starting_over_is_full(now)
     names = [name for name, kind in KINDS.items() if kind.queue in queues and not (full and kind.starts_over)]
-    pending = Operation.objects.filter(state=State.PENDING, kind__in=names)
+    pending = Operation.objects.filter(state=State.PENDING, kind__in=names).first_in_line()
     return pending.exclude(started_at=None, worker__gt="", created_at__gt=now - LEFT_TO_A_COMMAND)
 
 

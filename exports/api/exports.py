@@ -77,6 +77,9 @@ class ExportBody(serializers.Serializer[Any]):
     include_media = serializers.BooleanField()
     folder = serializers.CharField(help_text="The name of its folder in the ZIP.")
     progress = ExportProgress()
+    queue_place = serializers.IntegerField(
+        allow_null=True, help_text="While it is queued: how many exports of this user come before it. Else null."
+    )
     error = serializers.CharField(help_text="A sentence for people.")
     photo_count = serializers.IntegerField()
     media_count = serializers.IntegerField()
@@ -104,6 +107,7 @@ def export_json(export: Export) -> dict[str, Any]:
         "include_media": export.include_media,
         "folder": export.folder_name,
         "progress": _progress(export),
+        "queue_place": export.place,
         "error": export.operation.error if export.operation else "",
         "photo_count": export.photo_count,
         "media_count": export.media_count,
@@ -133,7 +137,7 @@ def _progress(export: Export) -> dict[str, Any]:
 
 
 def _own(request: Request, export_id: UUID) -> Export:
-    export = Export.objects.visible_to(request.user).select_related("operation").filter(pk=export_id).first()
+    export = Export.objects.visible_to(request.user).with_place().filter(pk=export_id).first()
     if export is None:
         raise Http404
     return export
@@ -152,13 +156,14 @@ class ExportList(ApiView):
     def get(self, request: Request) -> Response:
         """Return a page. One query."""
         check_parameters(request.query_params, {"limit", "cursor"})
-        own = Export.objects.visible_to(request.user).select_related("operation")
+        own = Export.objects.visible_to(request.user).with_place()
         page = paginate(own, NEWEST_FIRST, request.query_params)
         return Response(envelope(page, [export_json(row) for row in page.rows], request))
 
     @documented(
         "exports_create",
-        "Start an export. 409 with the running operation's id if one of this user is under way.",
+        "Ask for an export. One of a user is at work, the others wait in order: `queue_place`. 409 with the operation's "
+        "id if the same export is at work or waits, and 409 `queue_full` if twenty are.",
         {202: ExportBody},
         errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=NewExport,
@@ -180,7 +185,8 @@ class ExportList(ApiView):
         try:
             export = verbs.start_export(request.user, _library(request, wanted.get("library")), wishes)
         except verbs.ExportRefused as refused:
-            raise Unprocessable(str(refused), refused.code) from None
+            kind = Conflict if refused.code == "queue_full" else Unprocessable
+            raise kind(str(refused), refused.code) from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(export_json(export), "export", export.pk, 202)

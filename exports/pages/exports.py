@@ -56,7 +56,7 @@ def start(request: HttpRequest) -> HttpResponse:
     except verbs.ExportRefused as refused:
         return render_list(request, 422, export_error=str(refused))
     except AlreadyActive:
-        sentence = "An export of yours is at work already. Wait until it is done, or cancel it."
+        sentence = "This export is at work or waits already. Wait until it is done, or cancel it."
         return render_list(request, 409, export_error=sentence)
     return redirect("exports:list")
 
@@ -88,7 +88,9 @@ def delete(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
 def render_list(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
     """Return the page; `more` goes into its context (what a person sent, and what was wrong with it)."""
     mine = Operation.objects.visible_to(request.user).filter(kind__in=KINDS)
-    unfinished = list(mine.unfinished().select_related("export").defer("checkpoint", "error_detail")[:MOST_SHOWN])
+    unfinished = list(
+        mine.unfinished().with_place().select_related("export").defer("checkpoint", "error_detail")[:MOST_SHOWN]
+    )
     ended = Export.objects.visible_to(request.user).filter(
         Q(completed_at__isnull=False)
         | Q(operation=None)

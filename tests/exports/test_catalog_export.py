@@ -16,7 +16,7 @@ from django.utils import timezone
 from catalog.albums import albums, items, members, notes
 from catalog.models import Favourite, Photo, PhotoMetadata
 from exports import catalog_export
-from exports.catalog_exports import ExportRefused, Wishes, delete_export, start_export
+from exports.catalog_exports import MOST_WAITING, ExportRefused, Wishes, delete_export, start_export
 from exports.formats.columns import NAMES, format_time
 from exports.formats.csv_writer import parse_csv
 from exports.formats.sink import ExportSink
@@ -379,17 +379,37 @@ def test_originals_are_copied_verified_and_missing_ones_are_told(cast: Any) -> N
     assert export.size_bytes == on_disk
 
 
-@pytest.mark.promise("S3-U12", "S3-X07")
-def test_one_export_of_a_user_at_a_time(cast: Any) -> None:
-    first = ask(cast)
-    with pytest.raises(AlreadyActive) as refused:
-        ask(cast, "csv")
-    assert refused.value.operation.pk == first.operation_id
-    assert Export.objects.count() == 1
+@pytest.mark.promise("S3-X07")
+def test_one_export_of_a_user_runs_and_the_others_wait_in_order(cast: Any) -> None:
+    make_many(cast.library, 2)
+    first, second, third = ask(cast), ask(cast, "csv"), ask(cast, end_date=date(2024, 5, 17))
     other = ask(cast, user=cast.bob)
     assert first.folder_name != other.folder_name
-    run(first)
-    assert ask(cast, "csv")
+    assert [export.place for export in Export.objects.with_place().order_by("created_at")] == [0, 1, 2, 0]
+    running = claim(first.operation_id)
+    assert running is not None
+    assert [export.place for export in Export.objects.order_by("created_at")] == [None, 1, 2, 0]
+    assert claim(second.operation_id) is None and claim(third.operation_id) is None
+    assert run(other).state == State.COMPLETED  # nobody waits for another person's
+    running.finish(State.PENDING)
+    assert claim(second.operation_id) is None
+    control.cancel(Operation.objects.get(pk=first.operation_id))
+    assert claim(third.operation_id) is None
+    assert run(second).state == run(third).state == State.COMPLETED
+
+
+def test_the_same_export_is_not_asked_for_twice_and_no_more_wait_than_twenty(cast: Any) -> None:
+    first = ask(cast)
+    with pytest.raises(AlreadyActive) as refused:
+        ask(cast)
+    assert refused.value.operation.pk == first.operation_id
+    for day in range(1, MOST_WAITING):
+        ask(cast, start_date=date(2024, 5, day))
+    with pytest.raises(ExportRefused, match="20 exports of yours") as full:
+        ask(cast, "csv")
+    assert full.value.code == "queue_full"
+    assert Export.objects.count() == Operation.objects.count() == MOST_WAITING
+    assert ask(cast, "csv", user=cast.bob)
 
 
 def test_who_lost_the_library_gets_nothing_of_it(cast: Any) -> None:

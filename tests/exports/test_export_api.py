@@ -61,15 +61,22 @@ def finish_of(client: Any, started: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.promise("S3-U12")
-def test_a_second_export_meets_409_with_the_id_of_the_first(cast: Any, api: Any) -> None:
+def test_the_same_export_again_meets_409_and_another_one_waits_and_says_its_place(cast: Any, api: Any) -> None:
     alice = api(cast.alice)
     first = start(alice)
-    second = alice.post(EXPORTS, {"format": "csv"})
-    assert (second.status_code, second.json()["operation"]) == (409, first["operation"])
-    assert second["Content-Type"] == "application/problem+json"
+    again = alice.post(EXPORTS, {"format": "json"})
+    assert (again.status_code, again.json()["operation"]) == (409, first["operation"])
+    assert again["Content-Type"] == "application/problem+json"
+    second = start(alice, format="csv")
+    assert (first["queue_place"], second["queue_place"], second["status"]) == (0, 1, "queued")
+    assert execute(second["operation"]) is None
+    assert [row["queue_place"] for row in alice.get(EXPORTS).json()["results"]] == [1, 0]
     assert alice.delete(f"{EXPORTS}{first['id']}/").status_code == 409
     assert alice.get(f"{EXPORTS}{first['id']}/download/").status_code == 409
-    assert api(cast.bob).post(EXPORTS, {"format": "csv"}).status_code == 202
+    assert start(api(cast.bob), format="csv")["queue_place"] == 0
+    assert finish_of(alice, first)["queue_place"] is None
+    assert alice.get(f"{EXPORTS}{second['id']}/").json()["queue_place"] == 0
+    assert finish_of(alice, second)["status"] == "completed"
 
 
 @pytest.mark.promise("S3-U15", "X-10")

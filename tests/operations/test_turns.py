@@ -4,9 +4,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from operations import runs, tasks, turns
+from operations import control, runs, tasks, turns
 from operations.hearing import unheard
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
@@ -291,3 +292,24 @@ def test_a_message_for_what_is_gone_or_done_takes_nothing(alice, bob, kind, brok
     tasks.run_operation(str(uuid4()))
     tasks.run_operation(str(make(alice, state=State.COMPLETED).pk))
     assert not log
+
+
+def test_of_a_line_one_runs_and_its_end_calls_the_next(alice, bob, kind, broker, django_capture_on_commit_callbacks):
+    log = []
+    kind("count", Counting(log))
+    first, second, third = (make(alice, "count", line="alice") for _ in range(3))
+    broker.clear()
+    tasks.run_operation(str(third.pk))  # whatever message comes first
+    assert Operation.objects.get(pk=first.pk).state == State.COMPLETED
+    assert broker[-1] == str(second.pk)
+    with django_capture_on_commit_callbacks(execute=True):
+        control.cancel(second)
+    assert broker[-1] == str(third.pk)
+    Operation.objects.filter(pk=third.pk).update(state=State.RUNNING, lease_until=None)  # its worker died
+    fourth = make(alice, "count", line="alice")
+    assert choose(fourth) is None
+    assert not turns.is_waited_for(third, 1000, QUEUES)
+    assert claim(fourth.pk) is None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Operation.objects.filter(pk=fourth.pk).update(state=State.RUNNING)
+    assert choose(make(bob, "count", line="bob")) is not None
