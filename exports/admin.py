@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from photolala.web.admin import FactsAdmin, PathsForSuperusers
 
-from .models import Export, ExportDestination
+from .models import Export, ExportDestination, ExportDownload
 
 
 @admin.register(Export)
@@ -26,3 +26,22 @@ class ExportDestinationAdmin(PathsForSuperusers, FactsAdmin):
     list_display = ["name", "folder", "owner", "template", "created_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "folder", "owner__username"]
+
+
+@admin.register(ExportDownload)
+class ExportDownloadAdmin(FactsAdmin):
+    """Who downloaded what, and how far."""
+
+    list_display = [
+        "started_at",
+        "export_name",
+        "user",
+        "address",
+        "first_byte",
+        "sent_bytes",
+        "size_bytes",
+        "ended_at",
+    ]
+    list_select_related = ["user"]
+    search_fields = ["export_name", "user__username", "address"]
+    date_hierarchy = "started_at"

@@ -1,6 +1,7 @@
 """Ask for an export of a catalog, and delete one; who may do so is the caller's to check."""
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -22,6 +23,7 @@ from .models import Export
 from .partials import remove_export_files
 from .rows import read_filters
 
+logger = logging.getLogger(__name__)
 FURTHEST_ZONE = timedelta(hours=14)
 MOST_WAITING = 20
 """So many exports of one user are at work and wait at most."""
@@ -138,6 +140,7 @@ def delete_export(export: Export) -> None:
         remove_export_files(export)
     if export.operation_id:
         Operation.objects.filter(pk=export.operation_id).update(superseded=True)
+    logger.info("Export %s of user %s is deleted.", export.pk, export.user_id)
     export.delete()
 
 

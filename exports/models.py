@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -106,8 +107,20 @@ class Export(models.Model):
 
     @property
     def can_be_downloaded(self) -> bool:
-        """True if it is complete and kept here."""
-        return self.completed_at is not None and self.is_kept_here
+        """True if it is complete and kept here, still."""
+        return self.completed_at is not None and self.is_kept_here and not self.is_expired
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When its files are deleted; None if they are not."""
+        if self.completed_at is None or not self.is_kept_here or not settings.EXPORT_DAYS:
+            return None
+        return self.completed_at + timedelta(days=settings.EXPORT_DAYS)
+
+    @property
+    def is_expired(self) -> bool:
+        """True once nobody gets its files any more."""
+        return self.expires_at is not None and self.expires_at < timezone.now()
 
     @property
     def place(self) -> int | None:
@@ -129,6 +142,36 @@ class Export(models.Model):
         """The range of days, as manifests and the API write it; None for all."""
         days = {"start_date": self.start_date, "end_date": self.end_date}
         return {name: day.isoformat() for name, day in days.items() if day} or None
+
+
+class ExportDownload(models.Model):
+    """A download of an export, or of a part of it: who got what, and what is under way. Stays when the export is deleted."""
+
+    export = models.ForeignKey(Export, on_delete=models.SET_NULL, null=True, related_name="downloads")
+    export_name = models.CharField(max_length=100, help_text="The name of its folder.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="export_downloads")
+    address = models.CharField(max_length=64, blank=True, help_text="Where it was sent to.")
+    first_byte = models.PositiveBigIntegerField(default=0, help_text="Where in the ZIP it began.")
+    sent_bytes = models.PositiveBigIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(help_text="Of the whole ZIP.")
+    server = models.CharField(max_length=200, blank=True, help_text="The process that sends it.")
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            models.Index(fields=["user"], condition=models.Q(ended_at=None), name="export_download_under_way"),
+            models.Index(fields=["started_at"], name="export_download_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.export_name} from byte {self.first_byte:,}: {self.sent_bytes:,} of {self.size_bytes:,}"
+
+    @property
+    def reached_the_end(self) -> bool:
+        """True if the last byte was sent."""
+        return self.ended_at is not None and self.first_byte + self.sent_bytes >= self.size_bytes
 
 
 class DestinationQuerySet(models.QuerySet["ExportDestination"]):

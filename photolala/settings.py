@@ -53,6 +53,7 @@ try:
     MEDIA_LOCATION = env.text("PHOTOLALA_MEDIA", str(DATA_DIR / "media"))  # what people attach to notes
     CATALOG_COPIES = env.text("PHOTOLALA_CATALOG_COPIES")  # a folder, or s3://bucket/prefix
     CACHE_QUOTA_BYTES = env.size_bytes("PHOTOLALA_CACHE_QUOTA", 10 * 10**9)  # of each shard, for `cache prune`
+    EXPORT_DAYS = env.integer("PHOTOLALA_EXPORT_DAYS", 30, least=0, most=36500)  # 0: until they are deleted
     EXPORTS_DIR = env.folder("PHOTOLALA_EXPORTS", DATA_DIR / "exports")
     UPLOADS_DIR = env.folder("PHOTOLALA_UPLOADS", DATA_DIR / "uploads")
     UPLOAD_QUOTA_BYTES = env.size_bytes("PHOTOLALA_UPLOAD_QUOTA", 100 * 10**9)  # of one person's files under way
@@ -299,7 +300,9 @@ CELERY_WORKER_REDIRECT_STDOUTS = False  # a traceback would come a character to 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker may be away for a night
 CELERY_TASK_DEFAULT_QUEUE = "files"
-CELERY_TASK_ROUTES = {name: {"queue": "files"} for name in ("operations.*", "changes.*", "catalog.*", "sync.*")}
+CELERY_TASK_ROUTES = {
+    name: {"queue": "files"} for name in ("operations.*", "changes.*", "catalog.*", "exports.*", "sync.*")
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -313,6 +316,11 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
     "forget operations that ended long ago": {
         "task": "operations.tasks.purge",
         "schedule": 6 * 3600.0,
+        "options": {"expires": 3600.0},
+    },
+    "delete the files of expired exports": {
+        "task": "exports.tasks.purge_exports",
+        "schedule": Every(6 * 3600.0),
         "options": {"expires": 3600.0},
     },
     "collect old tombstones": {

@@ -89,6 +89,9 @@ class ExportBody(serializers.Serializer[Any]):
     download = serializers.CharField(allow_null=True, help_text="Where to get it, once it is complete.")
     created_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="When its files are deleted; null if they are not."
+    )
 
 
 ExportPage = page_body("ExportPage", ExportBody)
@@ -117,6 +120,7 @@ def export_json(export: Export) -> dict[str, Any]:
         "download": reverse("api:export-download", args=[export.pk]) if export.can_be_downloaded else None,
         "created_at": utc_text(export.created_at),
         "completed_at": utc_text(export.completed_at),
+        "expires_at": utc_text(export.expires_at),
     }
 
 
@@ -223,13 +227,14 @@ class ExportDownload(ApiView):
 
     @documented(
         "exports_download",
-        "All its files as one ZIP, streamed; `Range` and `If-Range` let a broken download go on.",
+        "All its files as one ZIP, streamed; `Range` and `If-Range` let a broken download go on. Ten of a user at once at "
+        "most; 429 says when to try again.",
         {
             200: bytes,
             206: bytes,
             304: "The client has it already (If-None-Match).",
         },
-        errors=(401, 404, 409, 416, 503),
+        errors=(401, 404, 409, 416, 429, 503),
         parameters=CONDITIONS,
         binary="application/zip",
     )

@@ -135,6 +135,9 @@ TYPES: dict[str, ProblemType] = {
     "not_finished": _type("The export is not finished", 409),
     "elsewhere": _type("The export was written to another folder", 409),
     "at_work": _type("It is at work; cancel that first", 409),
+    "queue_full": _type("Too many exports are at work or wait", 409),
+    "too_many_downloads": _type("Too many downloads of exports are under way", 429),
+    "expired": _type("The export has expired; its files are deleted", 404),
     "not_deleted": _type("Its files cannot be deleted now", 503),
     # Sync
     "start_over": _type("Pull again from the beginning; what waits to be pushed stays", 410),

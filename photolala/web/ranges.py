@@ -3,7 +3,7 @@
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote
@@ -41,6 +41,8 @@ class Download:
     """Whether parts may be asked for; an answer whose body has a schema is always whole."""
     server_path: bytes | None = None
     """Where nginx finds the file, if it may send it."""
+    ended: Callable[[], None] | None = None
+    """Called when the body has been sent or the client has left; not for an answer that was dropped before it was sent."""
 
 
 def serve(request: HttpRequest, download: Download, file: BinaryIO) -> HttpResponseBase:
@@ -68,7 +70,7 @@ def serve(request: HttpRequest, download: Download, file: BinaryIO) -> HttpRespo
             file.close()
         else:
             file.seek(start)
-            blocks = _Blocks(file, end - start)
+            blocks = _Blocks(file, end - start, download.ended)
             response = StreamingHttpResponse(blocks, content_type=download.content_type)
         if wanted is not None:
             response.status_code = 206
@@ -98,9 +100,10 @@ class _Blocks:
     the number of files being sent that are too large for the buffers on the way is bounded.
     """
 
-    def __init__(self, file: BinaryIO, length: int) -> None:
+    def __init__(self, file: BinaryIO, length: int, ended: Callable[[], None] | None = None) -> None:
         self._file = file
         self._left = length
+        self._ended = ended
         self._has_place = False
         if length > BLOCK_BYTES:
             if not _PLACES.acquire(blocking=False):
@@ -113,7 +116,7 @@ class _Blocks:
     def __next__(self) -> bytes:
         block = self._file.read(min(BLOCK_BYTES, self._left)) if self._left > 0 else b""
         if not block:
-            self.close()
+            self._release()
             if self._left > 0:
                 # Content-Length promised more: only a broken connection tells the client that it has not got it all.
                 raise OSError(f"The file ended {self._left:,} bytes too early; it became shorter while it was sent.")
@@ -123,6 +126,12 @@ class _Blocks:
 
     def close(self) -> None:
         """Close the file; Django calls it when the response is over."""
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
+        self._release()
+
+    def _release(self) -> None:
         self._file.close()
         if self._has_place:
             self._has_place = False
@@ -130,7 +139,7 @@ class _Blocks:
 
     def __del__(self) -> None:
         """Close the file of an answer that was never sent."""
-        self.close()
+        self._release()
 
 
 def _described(response: HttpResponseBase, download: Download, file: BinaryIO | None = None) -> HttpResponseBase:

@@ -1,5 +1,6 @@
 """Exports and export destinations through the API."""
 
+import gc
 import io
 import json
 import os
@@ -9,12 +10,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.signals import request_finished
+from django.db import close_old_connections
 from django.utils import timezone
 
+from exports.downloads import MOST_DOWNLOADS
 from exports.ledger.load import LOG_NAME
-from exports.models import Export, ExportDestination
+from exports.models import Export, ExportDestination, ExportDownload
+from exports.tasks import purge_exports
 from operations.models import Operation, State
 from operations.running import execute
+from photolala.web.problem_types import PREFIX
 from tests.factories import make_library, make_photo, make_photos
 
 EXPORTS = "/api/v1/exports/"
@@ -61,7 +67,9 @@ def finish_of(client: Any, started: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.promise("S3-U12")
-def test_the_same_export_again_meets_409_and_another_one_waits_and_says_its_place(cast: Any, api: Any) -> None:
+def test_the_same_export_again_meets_409_and_another_one_waits_and_says_its_place(
+    cast: Any, api: Any, monkeypatch: Any
+) -> None:
     alice = api(cast.alice)
     first = start(alice)
     again = alice.post(EXPORTS, {"format": "json"})
@@ -77,6 +85,10 @@ def test_the_same_export_again_meets_409_and_another_one_waits_and_says_its_plac
     assert finish_of(alice, first)["queue_place"] is None
     assert alice.get(f"{EXPORTS}{second['id']}/").json()["queue_place"] == 0
     assert finish_of(alice, second)["status"] == "completed"
+    monkeypatch.setattr("exports.catalog_exports.MOST_WAITING", 1)
+    start(alice)
+    full = alice.post(EXPORTS, {"format": "csv"})
+    assert (full.status_code, full.json()["type"]) == (409, f"{PREFIX}queue_full")
 
 
 @pytest.mark.promise("S3-U15", "X-10")
@@ -165,6 +177,84 @@ def test_the_download_is_one_zip_that_can_be_taken_in_pieces(cast: Any, api: Any
     assert alice.get(address, HTTP_RANGE=f"bytes={len(data)}-").status_code == 416
     assert alice.get(address, HTTP_IF_NONE_MATCH=whole["ETag"]).status_code == 304
     assert body_of(alice.get(address, HTTP_RANGE="bytes=5-", HTTP_IF_RANGE='"older"')) == data
+
+
+def test_ten_downloads_of_a_user_are_under_way_at_most_and_each_is_recorded(cast: Any, api: Any) -> None:
+    make_photos(cast.library, 2)
+    alice, bob = api(cast.alice), api(cast.bob)
+    address = finish(alice)["download"]
+    others = finish(bob)["download"]
+    under_way = [alice.get(address, HTTP_RANGE=f"bytes={number}-") for number in range(MOST_DOWNLOADS)]
+    refused = alice.get(address)
+    assert (refused.status_code, refused.json()["type"], refused["Retry-After"]) == (
+        429,
+        f"{PREFIX}too_many_downloads",
+        "30",
+    )
+    assert "Wait until one has ended" in refused.json()["detail"]
+    assert alice.head(address).status_code == 200
+    assert len(body_of(bob.get(others))) > 0
+    request_finished.disconnect(close_old_connections)  # that would be the test's own
+    under_way[3].close()  # the client left
+    request_finished.connect(close_old_connections)
+    assert body_of(under_way[4])
+    whole = alice.get(address)
+    assert whole.status_code == 200
+    size = int(whole["Content-Length"])
+    of_alice = ExportDownload.objects.filter(user=cast.alice)
+    assert of_alice.count() == MOST_DOWNLOADS + 1
+    left, done = of_alice.get(first_byte=3), of_alice.get(first_byte=4)
+    assert (left.sent_bytes, left.reached_the_end, left.ended_at is None) == (0, False, False)
+    assert (done.sent_bytes, done.reached_the_end, done.size_bytes) == (size - 4, True, size)
+    assert (done.export_name, done.address) == (Export.objects.get(user=cast.alice).folder_name, "127.0.0.1")
+    tenth = alice.get(address, HTTP_RANGE="bytes=0-0")
+    assert tenth.status_code == 206
+    assert alice.get(address).status_code == 429
+    del tenth, whole  # answers that are never sent
+    gc.collect()
+    tenth = alice.get(address)
+    assert tenth.status_code == 200
+    assert of_alice.filter(ended_at=None).count() == MOST_DOWNLOADS - 1
+    under_way.append(alice.get(address))
+    of_alice.update(server="")  # it cannot be told whether that process is alive
+    assert alice.get(address).status_code == 429
+    of_alice.update(started_at=timezone.now() - timedelta(hours=2))
+    assert alice.get(address).status_code == 200
+    assert alice.delete(f"{EXPORTS}{Export.objects.get(user=cast.alice).pk}/").status_code == 204
+    assert of_alice.filter(export=None).count() == of_alice.count()
+
+
+def test_an_export_expires_and_its_files_are_deleted(cast: Any, api: Any, settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("exports.tasks.time_ago", lambda length: timezone.now() - length)
+    make_photos(cast.library, 2)
+    alice = api(cast.alice)
+    old, new = finish(alice), finish(alice, format="csv")
+    settings.EXPORT_DAYS = 7
+    Export.objects.filter(pk=old["id"]).update(completed_at=timezone.now() - timedelta(days=8))
+    expired = alice.get(old["download"])
+    assert (expired.status_code, expired.json()["type"]) == (404, f"{PREFIX}expired")
+    body = alice.get(f"{EXPORTS}{old['id']}/").json()
+    assert (body["status"], body["download"], body["expires_at"] > body["completed_at"]) == ("completed", None, True)
+    folders = {key: Export.objects.get(pk=key).folder for key in (old["id"], new["id"])}
+    settings.EXPORT_DAYS = 0
+    assert (purge_exports(), folders[old["id"]].is_dir()) == (0, True)
+    assert alice.get(f"{EXPORTS}{old['id']}/").json()["expires_at"] is None
+    settings.EXPORT_DAYS = 7
+    assert (purge_exports(), purge_exports()) == (1, 0)
+    assert [folder.is_dir() for folder in folders.values()] == [False, True]
+    assert alice.get(new["download"]).status_code == 200
+    assert alice.delete(f"{EXPORTS}{old['id']}/").status_code == 204
+
+
+def test_partial_folders_that_nobody_continues_are_deleted(cast: Any, api: Any) -> None:
+    keys = [start(api(cast.alice), format=format)["id"] for format in ("json", "csv")]
+    waits, cancelled = (Export.objects.get(pk=key) for key in keys)
+    Operation.objects.filter(pk=cancelled.operation_id).update(state=State.CANCELLED)
+    partials = [waits.parent_folder / f".partial-{key}-1" for key in (waits.pk, cancelled.pk, uuid4())]
+    for folder in partials:
+        (folder / "media").mkdir(parents=True)
+    purge_exports()
+    assert [folder.exists() for folder in partials] == [True, False, False]
 
 
 @pytest.mark.promise("S3-X09")

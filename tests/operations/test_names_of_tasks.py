@@ -14,6 +14,7 @@ NAMES = {
     "catalog.tasks.scan_what_is_due",
     "catalog.tasks.write_what_is_due",
     "changes.tasks.collect_tombstones",
+    "exports.tasks.purge_exports",
     "operations.run",
     "operations.tasks.purge",
     "operations.tasks.sweep",

@@ -1,0 +1,65 @@
+"""Celery tasks of exports: delete the files of those that expired, and what abandoned runs left."""
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+
+from operations.clock import time_ago
+from operations.models import State
+
+from .formats.sink import PARTIAL_PREFIX, remove_partial
+from .models import Export, ExportDownload
+from .partials import remove_export_files, remove_partials
+
+logger = logging.getLogger(__name__)
+DOWNLOAD_DAYS = 365
+"""For so long it is kept who downloaded what."""
+MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
+
+
+@shared_task(name="exports.tasks.purge_exports", ignore_result=True)
+def purge_exports() -> int:
+    """Delete the files of expired exports, those of runs that nobody continues, and old records of downloads.
+
+    Return how many exports' files were deleted.
+    """
+    count = _remove_expired(time_ago(timedelta(days=settings.EXPORT_DAYS))) if settings.EXPORT_DAYS else 0
+    _remove_abandoned()
+    ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
+    return count
+
+
+def _remove_expired(before: datetime) -> int:
+    count = 0
+    for export in Export.objects.filter(completed_at__lt=before, parent="").iterator():
+        if not export.is_expired or not export.folder.exists():
+            continue
+        try:
+            remove_export_files(export)
+        except OSError as error:
+            logger.warning("The files of the expired export %s cannot be deleted: %s", export.pk, error)
+            continue
+        logger.info("Export %s of user %s expired; its files are deleted.", export.pk, export.user_id)
+        count += 1
+    return count
+
+
+def _remove_abandoned() -> None:
+    """Delete partial folders of exports that were cancelled while they waited, have failed, or are gone."""
+    for folder in Path(settings.EXPORTS_DIR).glob(f"*/{PARTIAL_PREFIX}*"):
+        try:
+            key = UUID(folder.name.removeprefix(PARTIAL_PREFIX)[:36])
+        except ValueError:
+            continue
+        export = Export.objects.select_related("operation").filter(pk=key).first()
+        operation = export.operation if export is not None else None
+        if operation is not None and operation.state in MAY_CONTINUE and not operation.superseded:
+            continue
+        try:
+            remove_partials(export) if export is not None else remove_partial(folder)
+        except OSError as error:
+            logger.warning("The partial export %s cannot be deleted: %s", folder.name, error)
