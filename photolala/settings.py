@@ -320,7 +320,7 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
     },
     "delete the files of expired exports": {
         "task": "exports.tasks.purge_exports",
-        "schedule": Every(6 * 3600.0),
+        "schedule": 6 * 3600.0,
         "options": {"expires": 3600.0},
     },
     "collect old tombstones": {
