@@ -24,12 +24,21 @@ from photolala.web.refusals import BadRequest
 
 from .finished import ORIGINALS_NAME, SCRATCH_NAMES, FinishedFiles, FinishedRows, ListedFiles, sha256_of
 from .formats.batches import iterate_batches
-from .formats.manifest import MANIFEST_NAME, Manifest, decode_manifest
+from .formats.manifest import MANIFEST_NAME, Manifest, ManifestFile, decode_manifest
 from .formats.sink import ExportSink, give_up_partial
 from .ledger.errors import advice_for
 from .models import Export
 from .moment import one_moment
-from .originals import Original, OriginalsList, OriginalUnreadable, Problems, SourceGuard, read_list, read_original
+from .originals import (
+    Original,
+    OriginalsList,
+    OriginalUnreadable,
+    Problems,
+    SourceGuard,
+    as_it_is_now,
+    read_list,
+    read_original,
+)
 from .partials import partial_name, remove_partials, take_over_partial
 from .rows import PhotoRows
 
@@ -214,7 +223,7 @@ class CatalogExport:
             if f"media/{original.target}" in finished.media:
                 continue
             try:
-                finished.add(sink.add_media(original.target, read_original(source, original, self.stop_if_asked)))
+                finished.add(self._copy_one(sink, source, original))
                 self.run.metrics["media_copied"] += 1
                 self.guard.worked()
             except OriginalUnreadable as reason:
@@ -223,6 +232,16 @@ class CatalogExport:
             self.run.advance()
             self.run.checkpoint(force=False, is_lasting=len(finished.media) > kept)
         self.run.checkpoint(is_lasting=len(finished.media) > kept)
+
+    def _copy_one(self, sink: ExportSink, source: Source, original: Original) -> ManifestFile:
+        """Copy an original, from where it is by now if it is not where it was."""
+        try:
+            return sink.add_media(original.target, read_original(source, original, self.stop_if_asked))
+        except OriginalUnreadable:
+            now = as_it_is_now(original, self.library)
+            if now is None:
+                raise
+        return sink.add_media(now.target, read_original(source, now, self.stop_if_asked))
 
     def _note(self, original: Original, reason: str) -> None:
         logger.warning("Export %s continues without %s: %s", self.export.pk, original.path, reason)

@@ -97,7 +97,7 @@ class Planner:
     def plan(self, row: PhotoRow) -> Item | None:
         """Return what is to be done with a photo; None if it is there as it is now. Raises Unplannable."""
         identifier = str(row.id)
-        original = Original(row.path, "", row.size_bytes, row.mtime_ns, row.photo_md5)
+        original = Original(row.path, "", row.size_bytes, row.mtime_ns, row.photo_md5, identifier)
         shown = row.taken_local if row.taken_source else datetime.fromtimestamp(max(0, row.mtime_ns) / 1e9, UTC)
         place: Place | None = None
         try:

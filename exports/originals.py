@@ -5,12 +5,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from catalog.entries.read_failures import MOST_IN_A_ROW
-from catalog.models import Library
+from catalog.models import Library, Photo
 from catalog.roots.guard import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
@@ -38,14 +38,14 @@ class SourceGuard:
     """
 
     def __init__(self, library: Library, source: Source) -> None:
-        self._library, self._source = library, source
+        self.library, self._source = library, source
         self._looked_at = float("-inf")
         self._in_a_row = 0
         self._is_failing = self._is_due = False
 
     def require(self) -> None:
         """Raise SourceUnavailable if the root is away, empty all at once, or another one."""
-        require_root(self._library, self._source, may_be_empty=not self._library.photo_count)
+        require_root(self.library, self._source, may_be_empty=not self.library.photo_count)
         self._looked_at, self._is_due = time.monotonic(), False
 
     def settle(self) -> None:
@@ -93,6 +93,7 @@ class Original:
     size_bytes: int
     mtime_ns: int
     photo_md5: str
+    photo_id: str
 
 
 class OriginalsList:
@@ -111,18 +112,43 @@ class OriginalsList:
 
     def __call__(self, row: tuple[Any, ...]) -> str | None:
         """Note the original of `row` and return its path in the export."""
-        original = Original(row[3], media_path(row), row[10], row[28], row[2])
+        original = Original(row[3], media_path(row), row[10], row[28], row[2], row[1])
         try:
-            os.close(open_original(self._source, original))
+            original = self._found(original)
         except OriginalUnreadable as reason:
             self._guard.failed(reason)
             self._problems.add(original.path, str(reason))
             return None
         self._guard.worked()
-        facts = [original.path, original.target, original.size_bytes, original.mtime_ns, original.photo_md5]
-        self._spool.write(json.dumps(facts) + "\n")
+        self._spool.write(json.dumps(astuple(original)) + "\n")
         self.count += 1
         return f"media/{original.target}"
+
+    def _found(self, original: Original) -> Original:
+        """Return the original where it is; raises OriginalUnreadable if it is nowhere."""
+        try:
+            os.close(open_original(self._source, original))
+        except OriginalUnreadable:
+            now = as_it_is_now(original, self._guard.library)
+            if now is None:
+                raise
+            os.close(open_original(self._source, now))
+            return now
+        return original
+
+
+def as_it_is_now(original: Original, library: Library) -> Original | None:
+    """Return where and what the original is by now; None if the catalog knows nothing newer of it. One query.
+
+    The moment of the rows passes: a photo that is filed elsewhere meanwhile, or gets a star written into its file, is still
+    that photo.
+    """
+    photo = Photo.objects.filter(pk=original.photo_id, library=library).first()
+    if photo is None:
+        return None
+    facts = (photo.path, photo.size_bytes, photo.mtime_ns, photo.photo_md5)
+    now = Original(facts[0], original.target, *facts[1:], photo_id=original.photo_id)
+    return now if now != original else None
 
 
 def read_list(path: Path) -> Iterator[Original]:

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from celery import shared_task
 from django.conf import settings
 
 from operations.clock import time_ago
 from operations.models import State
+from photolala.celery import app
 
 from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
@@ -21,7 +21,7 @@ DOWNLOAD_DAYS = 365
 MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 
 
-@shared_task(name="exports.tasks.purge_exports", ignore_result=True)
+@app.task(name="exports.tasks.purge_exports", ignore_result=True)
 def purge_exports() -> int:
     """Delete the files of expired exports, those of runs that nobody continues, and old records of downloads.
 

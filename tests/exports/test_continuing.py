@@ -1,5 +1,6 @@
 """A catalog export that was killed keeps what is finished, as far as that is proven, and continues with the originals."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -182,3 +183,28 @@ def test_an_original_that_kills_each_worker_is_given_up(cast: Any, export: Expor
         kill_at(export, 2)
     assert execute(export.operation_id) is None
     assert Operation.objects.get(pk=export.operation_id).error_code == "worker_died"
+
+
+def test_an_original_that_was_filed_or_rated_meanwhile_is_copied_from_where_it_is(
+    cast: Any, export: Export, monkeypatch: Any
+) -> None:
+    left = kill_at(export, 3)
+    waits = [json.loads(line)[0] for line in (left / ".originals.jsonl").read_text().splitlines()[2:]]
+    filed, rated, gone = (Photo.objects.get(filename=name) for name in waits)
+    (cast.root / "new").mkdir()
+    (cast.root / filed.filename).rename(cast.root / "new" / filed.filename)
+    Photo.objects.filter(pk=filed.pk).update(directory="new")
+    starred = (cast.root / rated.filename).read_bytes() + b"star"
+    (cast.root / rated.filename).write_bytes(starred)
+    status = (cast.root / rated.filename).stat()
+    digest = hashlib.md5(starred, usedforsecurity=False).hexdigest()
+    Photo.objects.filter(pk=rated.pk).update(
+        size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, photo_md5=digest, read_md5=digest
+    )
+    (cast.root / gone.filename).unlink()
+    go_on(export, monkeypatch)
+    assert (export.media_count, export.missing_count) == (COUNT - 1, 1)
+    copies = {source: (export.folder / "media" / path) for path, source in media(export).items()}
+    assert copies[filed.filename].read_bytes() == (cast.root / "new" / filed.filename).read_bytes()
+    assert copies[rated.filename].read_bytes() == starred
+    assert not copies[gone.filename].exists()
