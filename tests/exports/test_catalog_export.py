@@ -114,7 +114,8 @@ def unbatched(cast: Any) -> bytes:
 
 
 @pytest.mark.promise(
-    *("S3-077", "S3-078", "S3-X02", "S3-048", "S3-049", "S3-054", "S3-056", "S3-073", "S3-U06", "S3-002", "S3-004"),
+    *("S3-077", "S3-078", "S3-X02", "S3-048", "S3-049", "S3-054", "S3-056", "S3-073", "S3-U06", "S3-002", "S3-003"),
+    *("S3-004", "S3-005", "S3-006", "S3-007", "S3-008", "S3-009", "S3-010", "S3-013", "S3-015", "S3-016", "S3-017"),
 )
 def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
     make_many(cast.library, 2494, rating=3)
@@ -144,7 +145,7 @@ def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
     assert export.photo_count == 2500
 
 
-@pytest.mark.promise("S3-079", "S3-U07")
+@pytest.mark.promise("S3-079", "S3-U07", "S3-011", "S3-012")
 def test_albums_and_notes_are_counted_as_far_as_the_exporting_user_sees_them(cast: Any) -> None:
     photo, other = (make_photo(cast.library, f"{number}.jpg", on_disk=False) for number in range(2))
 
@@ -421,7 +422,6 @@ def test_who_lost_the_library_gets_nothing_of_it(cast: Any) -> None:
     assert not export.parent_folder.exists()
 
 
-@pytest.mark.promise("S3-U18")
 def test_deleting_takes_the_files_and_waits_for_no_one(cast: Any) -> None:
     make_many(cast.library, 3)
     running = ask(cast)

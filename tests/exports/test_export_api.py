@@ -148,7 +148,7 @@ def test_today_is_a_last_day_and_a_range_narrows(cast: Any, api: Any) -> None:
     assert (done["photo_count"], done["date_range"]) == (1, {"start_date": today, "end_date": today})
 
 
-@pytest.mark.promise("S3-U18", "S3-025")
+@pytest.mark.promise("S3-025")
 def test_the_download_is_one_zip_that_can_be_taken_in_pieces(cast: Any, api: Any) -> None:
     for number in range(3):
         make_photo(cast.library, f"{number}.jpg")

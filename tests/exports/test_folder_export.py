@@ -306,7 +306,6 @@ def test_records_that_the_macos_app_wrote_are_known_and_kept(cast: Any, destinat
 # -- which folders may be destinations
 
 
-@pytest.mark.promise("S0-U18")
 def test_destinations_lie_where_their_owner_may_write_and_nowhere_else(
     cast: Any, settings: Any, tmp_path: Path
 ) -> None:

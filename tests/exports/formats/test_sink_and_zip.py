@@ -33,7 +33,6 @@ def row(number: int) -> list:
     return row_from_mapping({"id": f"{number:05}", "filename": f"{number}.jpg"})
 
 
-@pytest.mark.promise("S3-U09")
 @pytest.mark.parametrize("format", ["json", "csv"])
 def test_finished_export_has_data_media_and_a_true_manifest(tmp_path: Path, format: str) -> None:
     with sink(tmp_path, format) as export:
@@ -212,7 +211,7 @@ def test_changed_or_shorter_file_stops_the_download(export_folder: Path, tmp_pat
     assert fingerprint != stream_export_folder(export_folder).fingerprint  # another folder name is another archive
 
 
-@pytest.mark.promise("S3-044", "S3-045", "S3-046", "S3-052", "S3-053", "S3-054", "S3-055", "S3-056", "S3-057", "S3-074")
+@pytest.mark.promise("S3-045", "S3-046", "S3-052", "S3-054", "S3-055", "S3-056", "S3-057", "S3-074")
 @pytest.mark.parametrize(
     ("total", "sizes"),
     [(0, []), (1, [1]), (999, [999]), (1000, [1000]), (2000, [1000, 1000]), (2500, [1000, 1000, 500])],

@@ -107,7 +107,7 @@ def sample() -> list:
     return row_from_mapping(values)
 
 
-@pytest.mark.promise("S3-U06", "S3-078", "S3-016", "S3-017")
+@pytest.mark.promise("S3-U06", "S3-078")
 def test_json_example_byte_for_byte() -> None:
     expected = """[
   {
@@ -203,8 +203,6 @@ def test_deep_metadata_is_written() -> None:
     assert json.loads(encode_indented(value, 2)) == value
 
 
-@pytest.mark.promise("S3-002", "S3-003", "S3-004", "S3-005", "S3-006", "S3-007", "S3-008", "S3-009", "S3-010")
-@pytest.mark.promise("S3-011", "S3-012", "S3-013", "S3-014", "S3-015", "S3-016", "S3-017", "S3-018")
 def test_columns_stand_for_every_field_of_the_specification_in_order() -> None:
     expected = (
         "id photo_md5 owner_id library_id path filename caption taken_at taken_at_source added_at size_bytes "

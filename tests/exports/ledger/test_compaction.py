@@ -1,6 +1,7 @@
 """When a ledger is compacted, how much that writes, and that no append waits for a large snapshot."""
 
 import json
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,47 @@ def contents(ledger: Ledger) -> dict[str, ExportRecord]:
 
 def log_lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / LOG_NAME).read_bytes().splitlines()]
+
+
+@pytest.mark.promise("S0-026", "S0-027")
+@pytest.mark.parametrize("at_once", [4000, -1], ids=["within an append", "by the thread"])
+def test_the_whole_new_snapshot_is_on_the_disk_before_it_takes_the_place_of_the_old_one_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 1)
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    path = tmp_path / SNAPSHOT_NAME
+    synced: set[int] = set()
+    replaced: list[dict[str, object]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        if Path(target) == path:
+            assert (Path(source).parent, Path(source).stat().st_ino in synced) == (tmp_path, True)
+            old, new = path.read_bytes(), json.loads(Path(source).read_bytes())
+            assert replaced or old == before
+            inode = Path(source).stat().st_ino
+            replace(source, target)
+            assert path.stat().st_ino == inode
+            replaced.append(new)
+        else:
+            replace(source, target)
+
+    with open_ledger(tmp_path) as ledger:
+        ledger.put_all([record(0)])
+        ledger.compact()
+        before = path.read_bytes()
+        monkeypatch.setattr(os, "fsync", noted_fsync)
+        monkeypatch.setattr(os, "replace", noted_replace)
+        ledger.put_all([record(1)])
+        ledger.put_all([record(2)])
+        monkeypatch.undo()
+    assert list(replaced[0])[:2] == ["asset-00000", "asset-00001"]
 
 
 def test_a_large_ledger_is_compacted_when_its_log_has_half_as_many_lines(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from exports.ledger.errors import InvalidRecord, LedgerBusy, LedgerFailed
 from exports.ledger.load import FOLDER_NAME, LOG_NAME, SNAPSHOT_NAME, view_ledger
 from exports.ledger.mutations import decode_mutation
+from exports.ledger.placement import DestinationFolder, UnsafeFolder
 from exports.ledger.records import INTERRUPTED, SWIFT_EPOCH, ExportRecord, RecordStatus, format_date, parse_date
 from exports.ledger.snapshot import read_snapshot, write_snapshot
 from exports.ledger.state import MonthStatus, summarize_month
@@ -65,7 +66,7 @@ def test_records_survive_into_a_fresh_process(tmp_path: Path) -> None:
     assert output.stdout.strip() == str([RECORD, failed])
 
 
-@pytest.mark.promise("S0-006", "S0-007", "S0-008", "S0-009", "S0-010", "S0-011", "S0-012", "S0-013", "S0-014", "S0-015")
+@pytest.mark.promise("S0-006", "S0-007", "S0-008", "S0-009", "S0-010", "S0-011", "S0-012", "S0-014", "S0-015")
 @pytest.mark.promise("S0-016", "S0-017", "S0-018", "S0-019", "S0-024", "S0-U02", "S0-U03")
 def test_lines_and_snapshot_have_exactly_the_keys_of_the_format(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
@@ -132,7 +133,7 @@ def test_what_is_no_date_is_refused(value: object) -> None:
         parse_date(value)
 
 
-@pytest.mark.promise("S0-025", "S0-026", "S0-027", "S0-028", "S0-U01", "S0-U22")
+@pytest.mark.promise("S0-025", "S0-028", "S0-U01", "S0-U22")
 def test_compaction_comes_at_exactly_one_thousand(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path)
     for number in range(999):
@@ -254,7 +255,7 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.promise("S0-039", "S0-040", "S0-041", "S0-U18", "S0-U22")
+@pytest.mark.promise("S0-039", "S0-040", "S0-041", "S0-U22")
 @pytest.mark.parametrize("bad", BAD_LINES, ids=range(len(BAD_LINES)))
 def test_bad_line_is_skipped_logged_and_kept_and_the_rest_is_used(
     tmp_path: Path, bad: bytes, caplog: pytest.LogCaptureFixture
@@ -391,7 +392,7 @@ def test_one_writer_at_a_time_and_one_store_for_each_destination(tmp_path: Path)
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.promise("S0-U18", "S0-X02")
+@pytest.mark.promise("S0-X02")
 @pytest.mark.parametrize(
     "place",
     [
@@ -420,6 +421,46 @@ def test_unsafe_places_are_refused_and_nothing_is_written(tmp_path: Path, place:
         for identifier in ("", "\ud800"):
             with pytest.raises(InvalidRecord):
                 ledger.mark_exported(identifier, PLACE, "A.JPG")
+
+
+@pytest.mark.promise("S0-U18")
+def test_no_place_leads_out_of_the_destination_or_out_of_the_calendar(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "2025").mkdir(parents=True)
+    outside.mkdir()
+    (root / "2025" / "02").symlink_to(outside)
+    paths = ["", "/2025/02/", "./2025/", "2025/./02/", "../2025/", "2025/../02/", "2025//02/", "x" * 1000 + "/"]
+    places = [Place(2025, 2, path) for path in paths]
+    places += [Place(year, month, "2025/03/") for year, month in ((0, 3), (-1, 3), (2025, 0), (2025, 13))]
+    with open_ledger(root / FOLDER_NAME) as ledger:
+        for place in places:
+            with pytest.raises(InvalidRecord):
+                ledger.mark_exported("A", place, "A.JPG")
+        longest = Place(1, 12, "/".join(["x" * 199] * 5) + "/")
+        assert len(longest.rel_path) == 1000
+        ledger.mark_exported("B", longest, "B.JPG")
+        assert [record.id for record in ledger.records()] == ["B"]
+    for place in places[:8]:
+        with pytest.raises(InvalidRecord):
+            DestinationFolder(root, place.rel_path)
+    with pytest.raises(UnsafeFolder):
+        DestinationFolder(root, "2025/02/")
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.promise("S0-013")
+def test_a_status_is_one_of_four_words(tmp_path: Path) -> None:
+    words = ["pending", "inProgress", "done", "failed"]
+    ledger = open_ledger(tmp_path)
+    ledger.put_all(replace(RECORD, id=word, status=RecordStatus(word)) for word in words)
+    assert [line["record"]["status"] for line in log_lines(tmp_path)] == words
+    ledger.close()
+    snapshot = json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())
+    assert {key: record["status"] for key, record in snapshot.items()} == dict(zip(words, words, strict=True))
+    assert [str(status) for status in RecordStatus] == words
+    for other in ("Done", "in_progress", "inprogress", "PENDING", "cancelled", "", None, 1, True, ["done"]):
+        (tmp_path / LOG_NAME).write_text(upsert("X", status=other))
+        assert view_ledger(tmp_path).report.bad_lines == 1, other
 
 
 @pytest.mark.promise("S0-U13")
