@@ -127,5 +127,8 @@ class OpenFolders:
 
 
 def file_name(recorded: str) -> str:
-    """Return the name on disk that a record's filename means."""
-    return os.fsdecode(unescape_path(recorded))
+    """Return the name on disk, or the folder's path, that a record means."""
+    try:
+        return os.fsdecode(unescape_path(recorded))
+    except ValueError:  # another program wrote it, which does not escape a backslash
+        return recorded

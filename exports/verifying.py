@@ -16,7 +16,6 @@ from catalog.sources.base import SourceUnavailable
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 from photolala.lib.files import open_real_folder
-from photolala.lib.paths import unescape_path
 
 from .destination_guard import DestinationGuard
 from .folder_names import OpenFolders, file_name
@@ -51,6 +50,8 @@ def run_verification(run: Run) -> dict[str, Any]:
     if destination is None:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
     guard = DestinationGuard(destination)
+    if not destination.records_folder.is_dir():
+        raise OperationFailed("Nothing was exported to this destination yet: there is nothing to read.", "no_records")
     with ExitStack() as stack:
         try:
             if not run.params.get("repair"):
@@ -115,9 +116,7 @@ class Verification:
     def _read(self, record: ExportRecord) -> bool:
         """Return whether the copy could be compared with a digest and is the same; False if only its size is known."""
         try:
-            folder = open_real_folder(
-                os.fsencode(self._destination.path) + b"/" + unescape_path(record.rel_path.rstrip("/"))
-            )
+            folder = open_real_folder(os.fsencode(self._destination.path / file_name(record.rel_path)))
             try:
                 descriptor = os.open(file_name(record.filename or ""), _FLAGS, dir_fd=folder)
             finally:

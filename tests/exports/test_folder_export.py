@@ -14,6 +14,7 @@ import pytest
 from catalog.identity.aliases import note_aliases
 from exports import folders
 from exports.catalog_exports import ExportRefused
+from exports.destination_checks import start_verification
 from exports.destinations import add_destination, check_folder, destination_for_command, start_folder_export
 from exports.ledger.copying import CopyFailed
 from exports.ledger.load import view_ledger
@@ -301,6 +302,18 @@ def test_records_that_the_macos_app_wrote_are_known_and_kept(cast: Any, destinat
     shutil.copy(cast.root / "a.jpg", destination.path / "2024/05/a.jpg")
     assert counts(export(cast, destination))["skipped"] == 1
     assert records_of(destination)["ABC/L0/001"].filename == "MAC.HEIC"
+
+
+def test_a_name_that_another_program_did_not_escape_stops_no_export(cast: Any, destination: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    with Ledger(destination.records_folder) as ledger:
+        ledger.mark_exported("ABC/L0/001", Place(2024, 5, "2024/05/"), "A\\B.HEIC")
+    (destination.path / "2024/05").mkdir(parents=True)
+    (destination.path / "2024/05" / "A\\B.HEIC").write_bytes(b"apple")
+    assert counts(export(cast, destination))["copied"] == 1
+    ended = execute(start_verification(cast.alice, destination, repair=False).pk)
+    assert ended is not None
+    assert (ended.result["whole"], ended.result["without_digest"], ended.result["failed"]) == (1, 1, 0)
 
 
 # -- which folders may be destinations

@@ -122,6 +122,12 @@ def test_what_no_library_has_any_more_is_told(cast: Any, destination: ExportDest
     assert "not copied again" in last["2024/05/short (1).jpg"]
 
 
+def test_a_destination_without_records_has_nothing_to_read(cast: Any) -> None:
+    ended = verify(cast, add_destination(cast.alice, "New", "new", "{year}/"))
+    assert (ended.state, ended.error_code) == (State.FAILED, "no_records")
+    assert "Nothing was exported" in ended.error
+
+
 def test_an_unplugged_disk_has_no_bad_copies(cast: Any, destination: ExportDestination) -> None:
     away = destination.path.with_name("away")
     destination.path.rename(away)
