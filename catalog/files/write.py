@@ -3,45 +3,37 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from catalog.entries import counts
 from catalog.entries.decoders import writing_decoder
-from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.pending_writes import KIND, ended_with_leftovers, is_due
-from catalog.entries.taken import taken_columns
 from catalog.files.claims import MOST_DEATHS, Claims
+from catalog.files.intents import change_of, needs_its_time, way_from
+from catalog.files.landing import Landing
 from catalog.files.leftovers import clear_other_folder
 from catalog.files.recovery import Announced, Recovered, recover
 from catalog.files.trash_movers import photos_under_way
-from catalog.files.writer import FileWriter, Prepared, Task, Way
-from catalog.identity.rekey import Rekeyed, cache_new_version, forget_readings, rekey
-from catalog.media.results import DigestResult
+from catalog.files.writer import FileWriter, Prepared, Task
+from catalog.identity.rekey import cache_new_version
 from catalog.media.rewriting import NotWritten, reason_of
-from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, TagChange, date_said
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
 from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import held_source
 from catalog.sources.base import Source, SourceUnavailable
-from operations.running import LeaseLost, OperationFailed, Run
+from operations.running import OperationFailed, Run
 from photolala.lib.paths import unescape_path
 
 logger = logging.getLogger(__name__)
 THREADS = 2
 LANDED = 8
 """So many new versions take their places together."""
-_XMP_APPEARED = "An XMP file appeared beside the photo just now; it is tried again."
 _NOT_AS_KNOWN = "The file was changed by another program since it was moved. It is written after the next scan."
 _REPLACED = "Another file took the photo's place. It is written when a scan has found out where the photo lies now."
-_VERSIONS = ("old_md5", "new_md5", "xmp_old_md5", "xmp_new_md5")
 
 
 @library_operation(KIND, label="Writing into files", queue="files", when_gone="there is nothing to write")
@@ -65,6 +57,7 @@ class Writing:
         self.library = library
         self._source = source
         self.claims = Claims(run, library)
+        self.landing = Landing(run, library, source, self.claims)
         self._stack = ExitStack()
         self._local = threading.local()
         self._root = os.fsdecode(unescape_path(library.root))
@@ -132,10 +125,10 @@ class Writing:
                 except NotWritten as reason:
                     self.claims.settle(write, reason)
                 if len(ready) >= LANDED:
-                    self._land(ready)
+                    self.landing.land(ready)
                     ready = []
                     self.run.raise_if_stopped()
-            self._land(ready)
+            self.landing.land(ready)
             ready = []
         finally:
             for future in futures:
@@ -221,7 +214,7 @@ class Writing:
 
     def _task(self, write: FileWrite, photo: Photo) -> Task:
         way = way_from(write, photo)
-        is_kept = self.library.file_times == Library.FileTimes.KEEP or _needs_its_time(write, photo)
+        is_kept = self.library.file_times == Library.FileTimes.KEEP or needs_its_time(write, photo)
         return Task(
             family=f"{write.pk.hex}-",
             claim=write.claim_token,
@@ -237,247 +230,3 @@ class Writing:
             way=way,
             is_way_wanted=way is not None and way.said == write.wanted,
         )
-
-    # -- taking places ------------------------------------------------------------------------------------------------
-
-    def _land(self, ready: list[tuple[FileWrite, Prepared]]) -> None:
-        """Let new versions take their places and tell the catalog. Killed anywhere, `recover` finds out what was done."""
-        swapped: list[tuple[FileWrite, Prepared]] = []
-        try:
-            for write, prepared in self._announced(ready):
-                if self._swap(write, prepared):
-                    swapped.append((write, prepared))
-            if swapped:  # what the catalog is told lies on the library's disk
-                self._source.check()
-                guard.check_pointer_is_there(self.library)
-            self._tell(swapped)
-            for _, prepared in swapped:
-                prepared.is_told = True
-        except BaseException as error:
-            if not isinstance(error, LeaseLost) and self._is_untold(swapped):
-                for _, prepared in swapped:
-                    prepared.swap_back()  # where that fails the new version stays, and the next writer tells of it
-            raise
-        finally:
-            for _, prepared in ready:
-                prepared.close()
-        told = [write.pk for write, _ in swapped]
-        done = FileWrite.objects.filter(pk__in=told, state=FileWrite.State.DONE, claimed_for=self.claims.name)
-        done.update(claimed_for="", claimed_path="")
-
-    def _swap(self, write: FileWrite, prepared: Prepared) -> bool:
-        """Let one file's new versions take their places; False if that could not be, and is noted. Raises LeaseLost."""
-        try:
-            prepared.swap()
-        except OSError as error:
-            prepared.swap_back()
-            if not prepared.is_unclear:
-                write.new_md5 = write.xmp_new_md5 = ""
-            is_there = isinstance(error, FileExistsError)
-            self.claims.settle(write, NotWritten(_XMP_APPEARED, "busy") if is_there else reason_of(error))
-            return False
-        return True
-
-    def _is_untold(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> bool:
-        """True if these are surely still ours and the catalog knows nothing of them; else `recover` decides later."""
-        try:
-            if not self.run.still_mine():
-                return False
-            keys = [write.pk for write, _ in swapped]
-            held = FileWrite.objects.filter(pk__in=keys, state=FileWrite.State.WRITING, claimed_for=self.claims.name)
-            return held.count() == len(keys)
-        except Exception:  # the database is away
-            logger.exception("What became of %d writes is left to the next writer", len(swapped))
-            return False
-
-    def _announced(self, ready: list[tuple[FileWrite, Prepared]]) -> Iterator[tuple[FileWrite, Prepared]]:
-        """Note in the rows which versions are about to take their places; yield those that are still ours."""
-        if not ready:
-            return
-        ours = []
-        with transaction.atomic():
-            self.claims.prove()
-            for write, prepared in ready:
-                if prepared.rewritten is not None:
-                    if write.old_md5 != prepared.old.photo_md5:
-                        write.base_md5 = ""  # its own way back led from another version
-                    write.old_md5, write.new_md5 = prepared.old.photo_md5, prepared.rewritten.facts.photo_md5
-                    write.new_key = f"{prepared.rewritten.facts.head_md5}:{prepared.rewritten.size_bytes}"
-                if prepared.sidecar is not None:
-                    write.xmp_old_md5, write.xmp_new_md5 = prepared.sidecar.old_md5, prepared.sidecar.new_md5
-                if prepared.rewritten is not None or prepared.sidecar is not None:
-                    write.previous = said_before(write, prepared)
-                mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
-                values = {name: getattr(write, name) for name in (*_VERSIONS, "new_key", "previous", "base_md5")}
-                if mine.update(**values):
-                    ours.append((write, prepared))
-        yield from ours
-
-    def _tell(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> None:
-        """Tell the catalog of all these new versions in one transaction."""
-        if not swapped:
-            return
-        keys = [write.photo_id for write, _ in swapped]
-        with transaction.atomic():
-            self.claims.prove()
-            # Photos are locked before writes, as by those who ask for something.
-            list(Photo.objects.select_for_update().filter(pk__in=keys).order_by("pk").values_list("pk"))
-            rekey(self.library, [_rekeyed(write, prepared) for write, prepared in swapped if _is_new(prepared)])
-            for write, prepared in swapped:
-                if prepared.sidecars is not None and not _is_new(prepared):
-                    Photo.objects.filter(pk=write.photo_id).update(sidecars=prepared.sidecars)
-            forget_readings(keys)
-            written = self._finish(swapped)
-            self.claims.counts["written"] += written
-            mirror_for_owner(self.library, keys)
-            counts.bump_revision(self.library)
-            self.run.advance(written)
-            self.claims.prove()
-
-    def _finish(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> int:
-        """Close the intents, but for those that want something else by now: they go back into the queue.
-
-        Those keep the way back from the version that lies there to an earlier one. Returns how many are done.
-        """
-        now = timezone.now()
-        rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped]).order_by("pk")
-        stored = {row.pk: row for row in rows.only("claim_token", "wanted")}
-        done, again = [], []
-        for write, prepared in swapped:
-            row = stored.get(write.pk)
-            if row is None or row.claim_token != write.claim_token:
-                continue
-            write.xmp_old_md5 = write.xmp_new_md5 = ""
-            if _is_new(prepared):
-                write.way_back, write.base_md5, write.base = prepared.way_back, *_base_of(write, prepared)
-            elif not keeps_way(write, prepared.old.photo_md5):
-                write.way_back, write.base_md5, write.base = None, "", {}
-            if row.wanted != write.wanted or prepared.is_other:
-                write.state, write.previous = FileWrite.State.PENDING, says_now(write, prepared)
-                write.wanted, write.claimed_for = row.wanted, ""
-                write.old_md5, write.new_md5 = (write.new_md5 or write.old_md5 if write.base_md5 else ""), ""
-                write.attempts = write.deaths = 0
-                again.append(write)
-                continue
-            write.state, write.finished_at, write.deaths = FileWrite.State.DONE, now, 0
-            if not _is_new(prepared):
-                write.old_md5 = write.base_md5
-                if write.base_md5:  # an earlier try wrote it
-                    write.new_md5, write.previous = prepared.old.photo_md5, write.base
-            write.previous = write.previous or said_before(write, prepared)
-            done.append(write)
-        both = ["state", "way_back", "base_md5", "base", "previous", *_VERSIONS, "deaths"]
-        FileWrite.objects.bulk_update([_without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
-        FileWrite.objects.bulk_update(again, [*both, "claimed_for", "attempts"])
-        self._show(done, [prepared for write, prepared in swapped if write in done])
-        FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
-        return len(done)
-
-    def _show(self, done: Sequence[FileWrite], prepared: Sequence[Prepared]) -> None:
-        """Let the catalog say what the files say, and hold it no longer."""
-        rated: dict[int, list[Any]] = {}
-        for write, one in zip(done, prepared, strict=True):
-            if write.kind == FileWrite.Kind.RATING:
-                rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
-                continue
-            if write.kind == FileWrite.Kind.CAPTION:
-                caption = write.wanted["caption"]
-                Photo.objects.filter(pk=write.photo_id).update(caption=caption, caption_held=False)
-                continue
-            facts = _facts_now(one)
-            told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
-            Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
-        for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
-            Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
-
-
-def way_from(write: FileWrite, photo: Photo) -> Way | None:
-    """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's."""
-    if keeps_way(write, photo.photo_md5):
-        return Way(bytes(write.way_back or b""), write.base_md5, write.base)
-    done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
-    last = done.exclude(new_md5="").order_by("-finished_at").first()
-    if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
-        return None
-    return Way(bytes(last.way_back), last.base_md5, last.base)
-
-
-def keeps_way(write: FileWrite, photo_md5: str) -> bool:
-    """True if an open intent has a way back of its own that leads from the version `photo_md5`."""
-    return bool(write.base_md5) and write.old_md5 == photo_md5
-
-
-def _base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
-    """Return the MD5 of the version that the way back leads to, and what that version says."""
-    if prepared.way_back is None:
-        return "", {}
-    if prepared.way is not None:
-        return prepared.way.md5, prepared.way.said
-    said: dict[str, dict[str, Any]] = {
-        FileWrite.Kind.RATING: {"rating": prepared.old_rating},
-        FileWrite.Kind.DATE: prepared.old_date,
-        FileWrite.Kind.CAPTION: {"caption": prepared.old_caption},
-    }
-    return prepared.old_md5, said[write.kind]
-
-
-def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
-    """Return what an intent wants to have in the file."""
-    if write.kind == FileWrite.Kind.RATING:
-        return RatingChange(int(write.wanted["rating"]))
-    if write.kind == FileWrite.Kind.CAPTION:
-        return CaptionChange(write.wanted["caption"])
-    taken = write.wanted["taken"]
-    local = datetime.fromisoformat(taken) if taken else None
-    return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video)
-
-
-def _needs_its_time(write: FileWrite, photo: Photo) -> bool:
-    """True if the file's time is what tells when it was taken, or may have to tell it again."""
-    if photo.taken_held:  # then the row does not say what the file says
-        return not (write.previous.get("taken") and write.wanted.get("taken"))
-    return photo.taken_source in ("file", "")
-
-
-def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
-    """Return what the file, or its sidecar, said before it was written."""
-    before: dict[str, dict[str, Any]] = {
-        FileWrite.Kind.RATING: {"rating": prepared.rating_before},
-        FileWrite.Kind.DATE: prepared.old_date,
-        FileWrite.Kind.CAPTION: {"caption": prepared.caption_before},
-    }
-    return before[write.kind]
-
-
-def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
-    """Return what the file, or its sidecar, says since it was written."""
-    if not prepared.is_recovered:
-        return write.wanted
-    now: dict[str, dict[str, Any]] = {
-        FileWrite.Kind.RATING: {"rating": prepared.old.embedded_rating or 0},
-        FileWrite.Kind.DATE: date_said(prepared.old),
-        FileWrite.Kind.CAPTION: {"caption": prepared.old.caption},
-    }
-    return now[write.kind]
-
-
-def _facts_now(prepared: Prepared) -> DigestResult:
-    return prepared.rewritten.facts if prepared.rewritten else prepared.old
-
-
-def _is_new(prepared: Prepared) -> bool:
-    """True if the file has other bytes than the catalog says."""
-    return prepared.rewritten is not None or prepared.is_recovered
-
-
-def _rekeyed(write: FileWrite, prepared: Prepared) -> Rekeyed:
-    columns = {} if prepared.sidecars is None else {"sidecars": prepared.sidecars}
-    new = prepared.rewritten
-    facts = new.facts if new else prepared.old
-    size, mtime = (new.size_bytes, new.mtime_ns) if new else (facts.size_bytes, facts.mtime_ns)
-    return Rekeyed(write.photo_id, write.old_md5, size, mtime, facts, columns)
-
-
-def _without_reason(write: FileWrite) -> FileWrite:
-    write.code = write.reason = ""
-    return write

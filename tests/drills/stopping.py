@@ -1,6 +1,6 @@
 """Run a management command in a process that stops at one very step: killed, or frozen as by SIGSTOP.
 
-    python -m tests.drills.stopping catalog.files.write:Writing._tell before kill 1 -- writes run --library ID
+    python -m tests.drills.stopping catalog.files.landing:Landing._tell before kill 1 -- writes run --library ID
 
 The step is a function or method by its dotted name; the process stops right `before` or right `after` its n-th call. It
 loads Django as `manage.py` does, so settings come from the environment.

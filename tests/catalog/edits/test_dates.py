@@ -190,10 +190,12 @@ def test_a_writer_that_dies_leaves_the_old_or_the_new_version_and_the_next_one_f
 
     with monkeypatch.context() as patch:
         patch.setattr("catalog.files.write.Writing._release", lambda self: None)
-        patch.setattr("catalog.files.write.Writing._is_untold", lambda self, write: False)
+        patch.setattr("catalog.files.landing.Landing._is_untold", lambda self, write: False)
         patch.setattr("catalog.files.writer.Prepared.close", lambda self: None)
         where = (
-            "catalog.sources.replacing.Replacement.swap" if "before" in killed else "catalog.files.write.Writing._tell"
+            "catalog.sources.replacing.Replacement.swap"
+            if "before" in killed
+            else "catalog.files.landing.Landing._tell"
         )
         patch.setattr(where, die)
         operation = pending_writes.start_writing(library, library.owner)

@@ -225,7 +225,7 @@ def test_an_error_of_the_database_puts_the_old_version_back(library, file, monke
     before = file.read_bytes()
     give_stars(library)
     with monkeypatch.context() as patch:
-        patch.setattr("catalog.files.write.rekey", lambda *_: 1 / 0)
+        patch.setattr("catalog.files.landing.rekey", lambda *_: 1 / 0)
         operation = execute(pending_writes.start_writing(library, library.owner).pk)
         assert operation.state == State.FAILED
     assert file.read_bytes() == before
@@ -253,7 +253,7 @@ def test_a_writer_that_died_is_followed_by_one_that_finishes(library, file, monk
         if moment == "before the exchange":
             patch.setattr(replacing.Replacement, "swap", die)
         else:
-            patch.setattr("catalog.files.write.Writing._tell", die)
+            patch.setattr("catalog.files.landing.Landing._tell", die)
         operation = pending_writes.start_writing(library, library.owner)
         with pytest.raises(Killed):
             execute(operation.pk)
@@ -300,10 +300,10 @@ def test_a_wish_that_comes_while_the_file_is_written_is_written_next(library, fi
             star(library.owner, pk, 2)
         return original(self, *arguments)
 
-    from catalog.files.write import Writing
+    from catalog.files.landing import Landing
 
-    original = Writing._announced
-    monkeypatch.setattr(Writing, "_announced", wish)
+    original = Landing._announced
+    monkeypatch.setattr(Landing, "_announced", wish)
     give_stars(library, 5)
     write_all(library)
     assert tags_of(file)["XMP-xmp:Rating"] == 2
@@ -409,7 +409,7 @@ def test_a_writer_that_is_asked_to_stop_counts_as_no_death(library, monkeypatch)
 
     for _ in range(9):
         with monkeypatch.context() as patch:
-            patch.setattr("catalog.files.write.Writing._land", stop)
+            patch.setattr("catalog.files.landing.Landing.land", stop)
             with pytest.raises(Stopped):
                 execute(pending_writes.start_writing(library, library.owner).pk)
         Operation.objects.update(state=State.FAILED)
@@ -482,7 +482,7 @@ def test_after_a_crash_the_way_back_is_kept(library, file, monkeypatch):  # noqa
         patch.setattr(writer.Prepared, "close", lambda self: None)
         patch.setattr("catalog.files.write.Writing._release", lambda self: None)
         patch.setattr(replacing.Replacement, "swap_back", lambda self: None)
-        patch.setattr("catalog.files.write.Writing._tell", die)
+        patch.setattr("catalog.files.landing.Landing._tell", die)
         with pytest.raises(Killed):
             execute(pending_writes.start_writing(library, library.owner).pk)
     Operation.objects.update(state=State.FAILED)

@@ -9,7 +9,7 @@ import pytest
 from catalog.edits import undo
 from catalog.files import queue
 from catalog.files.claims import Claims
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.media.delta import apply_delta
 from catalog.media.rewriting import NotWritten
 from catalog.models import FileWrite, Library
@@ -32,8 +32,8 @@ from tests.drills.acknowledged.writers import (
 pytestmark = pytest.mark.django_db
 STEPS = {
     "before the exchange": (Replacement, "swap", "before"),
-    "after the exchange": (Writing, "_tell", "before"),
-    "told": (Writing, "_tell", "after"),
+    "after the exchange": (Landing, "_tell", "before"),
+    "told": (Landing, "_tell", "after"),
 }
 
 
@@ -150,7 +150,7 @@ def test_what_was_wanted_before_is_told_as_what_was_there(library, file):  # noq
 
 def test_a_wish_while_the_file_is_written_keeps_the_way_back(library, file, monkeypatch):  # noqa: F811
     before, wished = file.read_bytes(), []
-    original = Writing._announced
+    original = Landing._announced
 
     def wish(self, ready):
         if not wished:
@@ -158,7 +158,7 @@ def test_a_wish_while_the_file_is_written_keeps_the_way_back(library, file, monk
             rate(library, 2)
         return original(self, ready)
 
-    monkeypatch.setattr(Writing, "_announced", wish)
+    monkeypatch.setattr(Landing, "_announced", wish)
     rate(library, 5)
     write_all(library)
     agrees(library, file, 2)

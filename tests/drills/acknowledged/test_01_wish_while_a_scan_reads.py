@@ -15,7 +15,7 @@ from catalog.edits.stars import star
 from catalog.entries import rows as entries_rows
 from catalog.entries.listing import doubted
 from catalog.entries.owner_stars import mirror_read_stars
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots.reach import source_for
 from catalog.scanning import verify
@@ -62,7 +62,7 @@ def test_a_scan_that_read_the_old_version_does_not_tell_of_it_after_the_writer(l
             scan(library)
 
     star(alice, photo.pk, 1)
-    with frozen_at(Writing, "_land", "before", read_but_not_told):
+    with frozen_at(Landing, "land", "before", read_but_not_told):
         write_all(library)
     assert [row["id"] for row in read] == [photo.pk] and not FileWrite.objects.filter(state__in=FileWrite.OPEN).exists()
     entries_rows.apply_digests(library, read)
@@ -100,7 +100,7 @@ def test_a_file_that_was_changed_between_the_writer_s_two_steps_is_read_again(
             scan(library)
 
     star(alice, photo.pk, 1)
-    with frozen_at(Writing, "_tell", "before", changed_and_read):
+    with frozen_at(Landing, "_tell", "before", changed_and_read):
         write_all(library)
     if is_scan_still_at_it:
         with closing(source_for(library)) as source:

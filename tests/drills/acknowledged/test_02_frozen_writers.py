@@ -139,7 +139,7 @@ def test_the_last_stars_stand_after_a_frozen_writer_wakes(writers):
 def test_the_last_stars_stand_after_a_frozen_successor_of_a_killed_writer_wakes(writers):
     for number, step in enumerate(RECOVERING.values()):
         writers.rate(number % 4 + 1)
-        killed = writers.start(("catalog.files.write:Writing._tell", "before"), "kill")
+        killed = writers.start(("catalog.files.landing:Landing._tell", "before"), "kill")
         killed.communicate(timeout=90)
         assert killed.returncode == -signal.SIGKILL
         late = writers.freeze(step)
@@ -158,7 +158,7 @@ def test_the_last_stars_stand_after_a_frozen_successor_of_a_killed_writer_wakes(
 
 def test_a_frozen_writer_that_is_killed_at_last_leaves_all_to_its_successor(writers):
     writers.rate(5)
-    late = writers.freeze(("catalog.files.write:Writing._tell", "before"))
+    late = writers.freeze(("catalog.files.landing:Landing._tell", "before"))
     writers.rate(2)
     kill(late.pid)
     late.communicate(timeout=90)

@@ -8,6 +8,7 @@ from django.utils import timezone
 from catalog.entries import pending_writes
 from catalog.files import recovery, writer
 from catalog.files.claims import Claims
+from catalog.files.landing import Landing
 from catalog.files.write import Writing
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots.reach import held_source
@@ -39,13 +40,13 @@ pytestmark = pytest.mark.django_db
 STEPS = {
     "before it claims": (Claims, "take", "before"),
     "claimed": (Claims, "take", "after"),
-    "before it announces": (Writing, "_announced", "before"),
+    "before it announces": (Landing, "_announced", "before"),
     "before the exchange": (Replacement, "swap", "before"),
     "within the exchange": (renaming, "exchange", "before"),
     "exchanged, not looked at": (renaming, "exchange", "after"),
     "after the exchange": (Replacement, "swap", "after"),
-    "before it tells": (Writing, "_tell", "before"),
-    "told": (Writing, "_tell", "after"),
+    "before it tells": (Landing, "_tell", "before"),
+    "told": (Landing, "_tell", "after"),
     "before it gives back": (Claims, "give_back", "before"),
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from catalog.entries import pending_writes
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.files.writer import FileWriter
 from catalog.models import FileWrite, Library
 from catalog.sources.replacing import Replacement
@@ -19,7 +19,7 @@ STEPS = {
     "before it reads": (FileWriter, "prepare", "before"),
     "before the exchange": (Replacement, "swap", "before"),
     "exchanged": (Replacement, "swap", "after"),
-    "before it tells": (Writing, "_announced", "before"),
+    "before it tells": (Landing, "_announced", "before"),
 }
 
 

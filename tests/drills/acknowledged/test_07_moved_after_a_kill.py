@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from catalog.edits.stars import star
 from catalog.files import queue
+from catalog.files.landing import Landing
 from catalog.files.trash import restore_items, trash_photos
 from catalog.files.trash_empty import start_emptying
 from catalog.files.write import Writing
@@ -27,8 +28,8 @@ from .writers import stars_in, write_and_die
 pytestmark = pytest.mark.django_db
 STEPS = {
     "before the exchange": (Replacement, "swap", "before"),
-    "after the exchange": (Writing, "_tell", "before"),
-    "told": (Writing, "_tell", "after"),
+    "after the exchange": (Landing, "_tell", "before"),
+    "told": (Landing, "_tell", "after"),
 }
 EXCHANGED = STEPS["after the exchange"]
 OLD, NEW = "a/1.jpg", "z/1.jpg"

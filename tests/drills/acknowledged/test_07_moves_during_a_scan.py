@@ -239,7 +239,7 @@ def test_moved_after_a_star_was_written_that_the_catalog_does_not_know_of(librar
     photo = at(library, "a/1.jpg")
     star(alice, photo.pk, 5)
     with monkeypatch.context() as patch:
-        patch.setattr("catalog.files.write.Writing._tell", lambda *_: None)
+        patch.setattr("catalog.files.landing.Landing._tell", lambda *_: None)
         write_all(library)
     write = FileWrite.objects.get()
     assert write.new_md5 and write.state == FileWrite.State.WRITING

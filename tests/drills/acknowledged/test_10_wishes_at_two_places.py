@@ -7,7 +7,7 @@ import pytest
 
 from catalog.edits import stars
 from catalog.edits.stars import star, star_many
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.models import FileWrite, Library, Photo
 from catalog.sources.replacing import Replacement
 
@@ -18,7 +18,7 @@ from .writers import write_and_die
 
 pytestmark = pytest.mark.django_db
 OLD, NEW = "a/1.jpg", "z/1.jpg"
-BEFORE = {"file": (Replacement, "swap", "before"), "sidecar": (Writing, "_swap", "before")}
+BEFORE = {"file": (Replacement, "swap", "before"), "sidecar": (Landing, "_swap", "before")}
 
 
 @pytest.fixture(params=["file", "sidecar"])
@@ -56,7 +56,7 @@ def test_a_later_wish_for_what_the_old_row_says_already(library, monkeypatch, al
     elif at_new == "killed before":
         write_and_die(library, *BEFORE[library.ratings])
     elif at_new == "killed after":
-        write_and_die(library, Writing, "_tell", "before")
+        write_and_die(library, Landing, "_tell", "before")
     star(alice, photo.pk, count)  # somebody still looks at a page with the photo as it lay before
     assert not FileWrite.objects.filter(photo=photo, state__in=FileWrite.OPEN).exists()
     scan(library)

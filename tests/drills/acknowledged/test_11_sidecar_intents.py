@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from catalog.entries import pending_writes
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.files.writer import FileWriter, SidecarVersion
 from catalog.media.exiftool import ExifTool, ExifToolFailed
 from catalog.models import FileWrite, Library
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.django_db
 STEPS = {
     "before the exchange": (Replacement, "swap", "before"),
     "in the exchange": (renaming, "exchange", "after"),
-    "after the exchange": (Writing, "_tell", "before"),
-    "told": (Writing, "_tell", "after"),
+    "after the exchange": (Landing, "_tell", "before"),
+    "told": (Landing, "_tell", "after"),
 }
 OTHERS = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -99,7 +99,7 @@ def test_the_star_is_taken_back_after_an_orderly_stop(library, beside, policy, m
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writing, "_tell", stop)
+        patch.setattr(Landing, "_tell", stop)
         assert execute(pending_writes.start_writing(library, library.owner).pk).state == State.PENDING
     Operation.objects.update(state=State.FAILED)
     rate(library, back)
@@ -157,7 +157,7 @@ def test_another_programs_xmp_that_a_killed_writer_displaced_is_put_back(library
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        die_at(patch, Writing, "_tell", "before")
+        die_at(patch, Landing, "_tell", "before")
         patch.setattr(renaming, "exchange", displace)
         operation = pending_writes.start_writing(library, library.owner)
         with pytest.raises(Killed):

@@ -6,7 +6,7 @@ import pytest
 
 from catalog.edits import undo
 from catalog.edits.captions import set_caption
-from catalog.files.write import Writing
+from catalog.files.landing import Landing
 from catalog.history import restore
 from catalog.history.switch import Switch
 from catalog.models import FileWrite, Library, Photo
@@ -26,8 +26,8 @@ from .moving import before_the_end
 pytestmark = pytest.mark.django_db
 STEPS = {
     "before the exchange": (Replacement, "swap", "before"),
-    "after the exchange": (Writing, "_tell", "before"),
-    "told": (Writing, "_tell", "after"),
+    "after the exchange": (Landing, "_tell", "before"),
+    "told": (Landing, "_tell", "after"),
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from catalog.edits.ratings import set_ratings
 from catalog.entries import pending_writes
 from catalog.files.claims import MOST_DEATHS
+from catalog.files.landing import Landing
 from catalog.files.write import Writing
 from catalog.files.writer import FileWriter
 from catalog.models import FileWrite, Library, Photo
@@ -37,7 +38,7 @@ def test_many_kills_of_many_files_in_hand_blame_none_of_them(library):  # noqa: 
 
 def test_who_dies_with_others_in_hand_is_not_counted(library):  # noqa: F811
     set_ratings(library.owner, list(Photo.objects.values_list("pk", flat=True)), 4)
-    write_and_die(library, Writing, "_land", "before")
+    write_and_die(library, Landing, "land", "before")
     assert set(FileWrite.objects.values_list("state", "deaths", "attempts")) == {("writing", 0, 0)}
 
 
@@ -47,7 +48,7 @@ def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F81
 
     rate(library, 5)
     for _ in range(MOST_DEATHS - 1):
-        write_and_die(library, Writing, "_land", "before")
+        write_and_die(library, Landing, "land", "before")
     monkeypatch.setattr(hidden, "_ROOM_BYTES", 1 << 60)
     execute(pending_writes.start_writing(library, library.owner).pk)
     waiting = FileWrite.objects.get()
@@ -103,7 +104,7 @@ def test_an_editor_deleted_while_a_writer_has_their_files_in_hand(library, bob):
     library.memberships.create(user=bob, role="editor")
     set_ratings(bob, list(Photo.objects.filter(library=library).values_list("pk", flat=True)), 4)
     operation = pending_writes.start_writing(library, bob)
-    original = Writing._announced
+    original = Landing._announced
 
     def leave(self, ready):
         if operation.pk and Operation.objects.filter(pk=operation.pk).exists():
@@ -111,7 +112,7 @@ def test_an_editor_deleted_while_a_writer_has_their_files_in_hand(library, bob):
         return original(self, ready)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Writing, "_announced", leave)
+        patch.setattr(Landing, "_announced", leave)
         execute(operation.pk)
     write_all(library)
     assert list(FileWrite.objects.values_list("state", "user")) == [("done", None)] * 3

@@ -13,6 +13,7 @@ from django.utils import timezone
 from catalog.edits import dates
 from catalog.edits.ratings import set_rating
 from catalog.entries import pending_writes
+from catalog.files.landing import Landing
 from catalog.files.write import Writing
 from catalog.files.writer import Prepared
 from catalog.models import FileWrite, Library, Photo
@@ -69,7 +70,7 @@ def die_at(patch: pytest.MonkeyPatch, owner: Any, step: str, when: str, number: 
     patch.setattr(owner, step, dying)
     patch.setattr(Prepared, "close", lambda self: None)
     patch.setattr(Writing, "_release", lambda self: None)
-    patch.setattr(Writing, "_is_untold", lambda self, swapped: False)
+    patch.setattr(Landing, "_is_untold", lambda self, swapped: False)
 
 
 def write_and_die(library: Library, owner: Any, step: str, when: str, number: int = 1) -> None:

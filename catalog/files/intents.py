@@ -1,0 +1,105 @@
+"""What an intent wants of a file, what that said before and says since it was written, and which delta leads back."""
+
+from datetime import datetime
+from typing import Any
+
+from catalog.files.writer import Prepared, Way
+from catalog.identity.rekey import Rekeyed
+from catalog.media.results import DigestResult
+from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, TagChange, date_said
+from catalog.models import FileWrite, Library, Photo
+
+
+def way_from(write: FileWrite, photo: Photo) -> Way | None:
+    """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's."""
+    if keeps_way(write, photo.photo_md5):
+        return Way(bytes(write.way_back or b""), write.base_md5, write.base)
+    done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
+    last = done.exclude(new_md5="").order_by("-finished_at").first()
+    if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
+        return None
+    return Way(bytes(last.way_back), last.base_md5, last.base)
+
+
+def keeps_way(write: FileWrite, photo_md5: str) -> bool:
+    """True if an open intent has a way back of its own that leads from the version `photo_md5`."""
+    return bool(write.base_md5) and write.old_md5 == photo_md5
+
+
+def base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
+    """Return the MD5 of the version that the way back leads to, and what that version says."""
+    if prepared.way_back is None:
+        return "", {}
+    if prepared.way is not None:
+        return prepared.way.md5, prepared.way.said
+    said: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.old_rating},
+        FileWrite.Kind.DATE: prepared.old_date,
+        FileWrite.Kind.CAPTION: {"caption": prepared.old_caption},
+    }
+    return prepared.old_md5, said[write.kind]
+
+
+def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
+    """Return what an intent wants to have in the file."""
+    if write.kind == FileWrite.Kind.RATING:
+        return RatingChange(int(write.wanted["rating"]))
+    if write.kind == FileWrite.Kind.CAPTION:
+        return CaptionChange(write.wanted["caption"])
+    taken = write.wanted["taken"]
+    local = datetime.fromisoformat(taken) if taken else None
+    return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video)
+
+
+def needs_its_time(write: FileWrite, photo: Photo) -> bool:
+    """True if the file's time is what tells when it was taken, or may have to tell it again."""
+    if photo.taken_held:  # then the row does not say what the file says
+        return not (write.previous.get("taken") and write.wanted.get("taken"))
+    return photo.taken_source in ("file", "")
+
+
+def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
+    """Return what the file, or its sidecar, said before it was written."""
+    before: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.rating_before},
+        FileWrite.Kind.DATE: prepared.old_date,
+        FileWrite.Kind.CAPTION: {"caption": prepared.caption_before},
+    }
+    return before[write.kind]
+
+
+def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
+    """Return what the file, or its sidecar, says since it was written."""
+    if not prepared.is_recovered:
+        return write.wanted
+    now: dict[str, dict[str, Any]] = {
+        FileWrite.Kind.RATING: {"rating": prepared.old.embedded_rating or 0},
+        FileWrite.Kind.DATE: date_said(prepared.old),
+        FileWrite.Kind.CAPTION: {"caption": prepared.old.caption},
+    }
+    return now[write.kind]
+
+
+def facts_now(prepared: Prepared) -> DigestResult:
+    """Return what the decoder read of the file as it is since it was written."""
+    return prepared.rewritten.facts if prepared.rewritten else prepared.old
+
+
+def is_new(prepared: Prepared) -> bool:
+    """True if the file has other bytes than the catalog says."""
+    return prepared.rewritten is not None or prepared.is_recovered
+
+
+def rekeyed(write: FileWrite, prepared: Prepared) -> Rekeyed:
+    """Return what the photo's row is told of its new version."""
+    columns = {} if prepared.sidecars is None else {"sidecars": prepared.sidecars}
+    new = prepared.rewritten
+    facts = new.facts if new else prepared.old
+    size, mtime = (new.size_bytes, new.mtime_ns) if new else (facts.size_bytes, facts.mtime_ns)
+    return Rekeyed(write.photo_id, write.old_md5, size, mtime, facts, columns)
+
+
+def without_reason(write: FileWrite) -> FileWrite:
+    """Return the intent as one that no error holds up."""
+    write.code = write.reason = ""
+    return write
