@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.albums import access, albums, items
-from catalog.browsing import album_lists, serve
+from catalog.browsing import album_lists, serve, stored
 from catalog.models import Album, AlbumItem
 from catalog.models.album import album_item_id
 from photolala.web.bulk import BulkBody, bulk_answer
@@ -260,7 +260,7 @@ class AlbumThumbnail(ApiView):
     )
     def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serve.serve_thumbnail(request._request, serve.find_in_album(request.user, album_id, photo_id))
+        return serve.serve_thumbnail(request._request, stored.find_in_album(request.user, album_id, photo_id))
 
 
 @answers_head
@@ -277,7 +277,7 @@ class AlbumPreview(ApiView):
     )
     def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        return serve.serve_preview(request._request, serve.find_in_album(request.user, album_id, photo_id))
+        return serve.serve_preview(request._request, stored.find_in_album(request.user, album_id, photo_id))
 
 
 @answers_head
@@ -298,7 +298,7 @@ class AlbumOriginal(ApiView):
     )
     def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
         """Send it."""
-        photo = serve.find_in_album(request.user, album_id, photo_id)
+        photo = stored.find_in_album(request.user, album_id, photo_id)
         with told():
             access.check_original(request.user, album_id, photo_id)
         return serve.serve_original(request._request, photo)

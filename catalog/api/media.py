@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from catalog.browsing import renditions, serve
+from catalog.browsing import renditions, serve, stored
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, answers_head, documented, query
@@ -31,7 +31,7 @@ class Thumbnail(ApiView):
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        return serve.serve_thumbnail(request._request, serve.find(request.user, photo_id))
+        return serve.serve_thumbnail(request._request, stored.find(request.user, photo_id))
 
 
 @answers_head
@@ -47,7 +47,7 @@ class Preview(ApiView):
         binary="image/jpeg",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        return serve.serve_preview(request._request, serve.find(request.user, photo_id))
+        return serve.serve_preview(request._request, stored.find(request.user, photo_id))
 
 
 @answers_head
@@ -67,7 +67,7 @@ class Original(ApiView):
         binary="*/*",
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
-        return serve.serve_original(request._request, serve.find(request.user, photo_id))
+        return serve.serve_original(request._request, stored.find(request.user, photo_id))
 
 
 class RenditionStatus(serializers.Serializer[Any]):
@@ -113,8 +113,8 @@ class Rendition(ApiView):
         status = renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
         return Response({"state": status.state, "progress": status.progress, "reason": status.reason})
 
-    def _video(self, request: Request, photo_id: UUID) -> serve.Stored:
-        photo = serve.find(request.user, photo_id)
+    def _video(self, request: Request, photo_id: UUID) -> stored.Stored:
+        photo = stored.find(request.user, photo_id)
         if photo.asset_id:
             raise NotThere("This is on the phone only. Upload it into a library to see it here.", "on_the_device")
         if not photo.media_type.startswith("video/") or not photo.photo_md5:

@@ -18,7 +18,8 @@ from django.conf import settings
 from django.core.files.base import File
 
 from accounts.models import User
-from catalog.browsing.serve import Stored, find, open_as_known
+from catalog.browsing.make import open_as_known
+from catalog.browsing.stored import Stored, find
 from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway
 from catalog.entries import read_here

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from catalog.files.writer import Prepared, Way
+from catalog.files.prepared import Prepared, Way
 from catalog.identity.rekey import Rekeyed
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, TagChange, date_said

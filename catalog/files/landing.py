@@ -12,7 +12,7 @@ from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.taken import taken_columns
 from catalog.files.claims import Claims
 from catalog.files.intents import base_of, facts_now, is_new, keeps_way, rekeyed, said_before, says_now, without_reason
-from catalog.files.writer import Prepared
+from catalog.files.prepared import Prepared
 from catalog.identity.rekey import forget_readings, rekey
 from catalog.media.rewriting import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo

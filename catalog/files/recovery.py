@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from catalog.entries.listing import sidecar_signature
-from catalog.files.writer import FileWriter, Prepared, Task
+from catalog.files.prepared import Prepared, Task
+from catalog.files.writer import FileWriter
 from catalog.media.delta import FileBytes
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import NotWritten, reasons, way_between

@@ -15,9 +15,10 @@ from catalog.files.claims import MOST_DEATHS, Claims
 from catalog.files.intents import change_of, needs_its_time, way_from
 from catalog.files.landing import Landing
 from catalog.files.leftovers import clear_other_folder
+from catalog.files.prepared import Prepared, Task
 from catalog.files.recovery import Announced, Recovered, recover
 from catalog.files.trash_movers import photos_under_way
-from catalog.files.writer import FileWriter, Prepared, Task
+from catalog.files.writer import FileWriter
 from catalog.identity.rekey import cache_new_version
 from catalog.media.rewriting import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 from rest_framework.test import APIClient
 
-from catalog.browsing import serve
+from catalog.browsing import make, serve
 from catalog.entries import previews
 from catalog.media.task import Job
 from catalog.models import Photo, PhotoMetadata
@@ -121,7 +121,7 @@ def test_a_preview_is_made_once(cast: Cast, alice: APIClient, tmp_path: Path, mo
     data = body_of(alice.get(at(photo, "preview")))
     assert Image.open(io.BytesIO(data)).size == (1600, 800)
     assert cached(tmp_path, "previews", photo.photo_md5).read_bytes() == data
-    monkeypatch.setattr(serve, "_make_preview", lambda photo: pytest.fail("made again"))
+    monkeypatch.setattr(serve, "make_preview", lambda photo: pytest.fail("made again"))
     assert body_of(alice.get(at(photo, "preview"))) == data
 
 
@@ -139,7 +139,7 @@ def test_nobody_puts_another_picture_into_the_cache_of_all(
     os.utime(path, ns=(times, times))
     assert charlie.get(at(copy, "preview")).status_code == 409
     assert not cached(tmp_path, "previews", mine.photo_md5).exists()
-    monkeypatch.setattr(serve, "LARGEST_HASHED_BYTES", 10)  # too large to be hashed while a person waits
+    monkeypatch.setattr(make, "LARGEST_HASHED_BYTES", 10)  # too large to be hashed while a person waits
     answer = charlie.get(at(copy, "preview"))
     assert answer.status_code == 200
     assert not cached(tmp_path, "previews", mine.photo_md5).exists()

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from catalog.browsing import renditions
-from catalog.browsing.serve import find
+from catalog.browsing.stored import find
 from catalog.cache import tree
 from catalog.media import transcode
 from catalog.media.transcode import fitted

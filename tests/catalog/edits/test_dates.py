@@ -191,7 +191,7 @@ def test_a_writer_that_dies_leaves_the_old_or_the_new_version_and_the_next_one_f
     with monkeypatch.context() as patch:
         patch.setattr("catalog.files.write.Writing._release", lambda self: None)
         patch.setattr("catalog.files.landing.Landing._is_untold", lambda self, write: False)
-        patch.setattr("catalog.files.writer.Prepared.close", lambda self: None)
+        patch.setattr("catalog.files.prepared.Prepared.close", lambda self: None)
         where = (
             "catalog.sources.replacing.Replacement.swap"
             if "before" in killed

@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog.edits import undo
 from catalog.edits.stars import star, star_many
 from catalog.entries import pending_writes
-from catalog.files import queue, writer
+from catalog.files import prepared, queue, writer
 from catalog.files.write import THREADS
 from catalog.identity import aliases
 from catalog.libraries import forget
@@ -247,7 +247,7 @@ def test_a_writer_that_died_is_followed_by_one_that_finishes(library, file, monk
     give_stars(library)
     with monkeypatch.context() as patch:
         # As after kill -9: nothing is cleaned up behind it.
-        patch.setattr(writer.Prepared, "close", lambda self: None)
+        patch.setattr(prepared.Prepared, "close", lambda self: None)
         patch.setattr("catalog.files.write.Writing._release", lambda self: None)
         patch.setattr(replacing.Replacement, "swap_back", lambda self: None)
         if moment == "before the exchange":
@@ -279,7 +279,7 @@ def test_what_a_writer_left_that_died_after_telling_is_removed(library, file, mo
 
     give_stars(library)
     with monkeypatch.context() as patch:
-        patch.setattr(writer.Prepared, "close", die)
+        patch.setattr(prepared.Prepared, "close", die)
         with pytest.raises(Killed):
             execute(pending_writes.start_writing(library, library.owner).pk)
     assert (only_write().state, len(hidden_in(library.root))) == ("done", 1)
@@ -479,7 +479,7 @@ def test_after_a_crash_the_way_back_is_kept(library, file, monkeypatch):  # noqa
     before = file.read_bytes()
     give_stars(library)
     with monkeypatch.context() as patch:
-        patch.setattr(writer.Prepared, "close", lambda self: None)
+        patch.setattr(prepared.Prepared, "close", lambda self: None)
         patch.setattr("catalog.files.write.Writing._release", lambda self: None)
         patch.setattr(replacing.Replacement, "swap_back", lambda self: None)
         patch.setattr("catalog.files.landing.Landing._tell", die)

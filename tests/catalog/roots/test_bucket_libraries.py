@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from PIL import Image
 
-from catalog.browsing import serve
+from catalog.browsing import serve, stored
 from catalog.cache.tree import cache, metadata_name, thumbnail_name
 from catalog.history.copies import opened
 from catalog.libraries import adding, forget
@@ -94,7 +94,7 @@ def test_a_bucket_whose_keys_expire_costs_no_photo(library, settings):
 @pytest.mark.promise("S4-009")
 def test_pictures_of_a_bucket_are_served(library, alice, rf, settings):
     scan(library)
-    photo = serve.find(alice, Photo.objects.get(filename="4.jpg").pk)
+    photo = stored.find(alice, Photo.objects.get(filename="4.jpg").pk)
     original = b"".join(serve.serve_original(rf.get("/"), photo))
     assert Image.open(io.BytesIO(original)).size == (1600, 1200)
     part = serve.serve_original(rf.get("/", headers={"range": "bytes=10-19"}), photo)

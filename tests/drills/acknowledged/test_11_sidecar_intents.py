@@ -6,7 +6,8 @@ import pytest
 
 from catalog.entries import pending_writes
 from catalog.files.landing import Landing
-from catalog.files.writer import FileWriter, SidecarVersion
+from catalog.files.prepared import SidecarVersion
+from catalog.files.writer import FileWriter
 from catalog.media.exiftool import ExifTool, ExifToolFailed
 from catalog.models import FileWrite, Library
 from catalog.sources import renaming

@@ -14,8 +14,8 @@ from catalog.edits import dates
 from catalog.edits.ratings import set_rating
 from catalog.entries import pending_writes
 from catalog.files.landing import Landing
+from catalog.files.prepared import Prepared
 from catalog.files.write import Writing
-from catalog.files.writer import Prepared
 from catalog.models import FileWrite, Library, Photo
 from catalog.sources import hidden
 from operations.models import Operation, State

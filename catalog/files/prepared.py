@@ -1,0 +1,125 @@
+"""A file to be written as the catalog knows it, and its proven new version that waits to take its place."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.media.results import DigestResult
+from catalog.media.rewriting import Rewritten
+from catalog.media.tag_changes import TagChange
+from catalog.sources.hidden import HiddenVersions
+from catalog.sources.new_files import NewFile
+from catalog.sources.replacing import Replacement
+from photolala.lib.paths import join_path
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What leads from one version of a file to the bytes of an earlier one: `md5`, which says `said`."""
+
+    delta: bytes
+    md5: str
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One file to be written, as the catalog knows it. `family` names all tries of the same write, `claim` this one."""
+
+    family: str
+    claim: int
+    directory: str
+    filename: str
+    size_bytes: int
+    mtime_ns: int
+    photo_md5: str
+    zone: str
+    change: TagChange
+    is_sidecar: bool = False
+    keep_mtime: bool = False
+    way: Way | None = None
+    """What leads from the present version to an earlier one."""
+    is_way_wanted: bool = False
+    """That earlier version says what is wanted; else the new version's way back should lead there."""
+
+    @property
+    def token(self) -> str:
+        """What the hidden names of this try carry."""
+        return f"{self.family}{self.claim}"
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, relative to the root."""
+        return join_path(self.directory, self.filename)
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarVersion:
+    """A new XMP file that waits to take its place; MD5s of the bytes there now ("" for none) and then."""
+
+    place: Replacement | NewFile
+    old_md5: str
+    new_md5: str
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A new version that waits to take its place, or `rewritten` None if the file says already what it should."""
+
+    task: Task
+    old: DigestResult
+    replacement: Replacement | None = None
+    rewritten: Rewritten | None = None
+    sidecar: SidecarVersion | None = None
+    way_back: bytes | None = None
+    way: Way | None = None
+    """`way_back` leads where this leads; None: to the version that lay there before."""
+    sidecars: str | None = None
+    """The signature of the sidecars if one was written."""
+    is_recovered: bool = False
+    """A writer that died put the new version into its place; `old` are its facts."""
+    leftover: HiddenVersions | None = None
+    """What that writer left, until the catalog is told."""
+    old_md5: str = ""
+    old_rating: int = 0
+    """What the file itself said before, of no rating 0."""
+    rating_before: int = 0
+    """What counted before: the file's own stars, or its sidecar's."""
+    old_date: dict[str, Any] = field(default_factory=dict)
+    """The date that the file itself said before (`date_said`)."""
+    old_caption: str = ""
+    """The caption before: the file's own or, if it had none, that of a sidecar."""
+    caption_before: str = ""
+    """The one that counted before: where they are written into XMP files, those go first."""
+    is_unclear: bool = False
+    """It is not known which version lies in its place: the next writer finds out."""
+    is_told: bool = False
+    """The catalog knows of it."""
+
+    @property
+    def is_other(self) -> bool:
+        """True if the version that was recovered says something else than what is wanted by now."""
+        return self.is_recovered and not self.task.change.is_done(self.old)
+
+    def swap(self) -> None:
+        """Let the new versions take their places. Raises OSError."""
+        if self.sidecar:
+            self.sidecar.place.swap()
+        if self.replacement:
+            self.replacement.swap()
+
+    def swap_back(self) -> None:
+        """Put the old versions back into their places where that can be done; else this `is_unclear`."""
+        places = [self.replacement, self.sidecar.place if self.sidecar else None]
+        for place in [place for place in places if place]:
+            with suppress(OSError):
+                place.swap_back()
+            self.is_unclear |= place.is_in_place
+
+    def close(self) -> None:
+        """Remove what is left beside the file; what a new version has displaced only when the catalog has been told."""
+        for place in (self.replacement, self.sidecar.place if self.sidecar else None):
+            if place:
+                place.leave() if place.is_in_place and not self.is_told else place.close()
+        if self.leftover:
+            self.leftover.close() if self.is_told else self.leftover.leave()
