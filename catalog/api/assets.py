@@ -22,7 +22,7 @@ from photolala.web.refusals import BadRequest, TooLarge, Unavailable, Unprocessa
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body, query
 
 from .dates import WallClock
-from .libraries import LibraryBody, library_json
+from .library_json import LibraryBody, library_json
 
 ORDER = ("asset_id", "id")
 

@@ -18,7 +18,7 @@ from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import NotThere
 from photolala.web.views import PAGE_PARAMETERS, ApiView, answers_head, documented, in_path, page_body, query
 
-from .libraries import find_library
+from .found_libraries import find_library
 from .photo_json import LIST_COLUMNS, PhotoBody, photo_json
 
 NEWEST_FIRST = ("-published_at", "id")

@@ -1,17 +1,15 @@
-"""Libraries: list, add, change, forget, scan, members."""
+"""Libraries: list, add, change, forget, scan."""
 
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from django.http import Http404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
 
-from accounts.models import User
 from accounts.requests import Request
 from catalog.libraries import adding as verbs
 from catalog.libraries import forget
@@ -21,16 +19,17 @@ from catalog.libraries.settings import SettingRefused, change, check_settings
 from catalog.libraries.waiting import waiting_in
 from catalog.models import Library, Membership
 from catalog.roots import folders
-from catalog.roots.told import told
 from catalog.scanning import requests
-from catalog.scanning.requests import SOURCE_TROUBLES, last_scans, stopped_json
+from catalog.scanning.requests import last_scans
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, started
-from operations.models import Operation
 from photolala.web.keyset import envelope, paginate
-from photolala.web.parameters import check_parameters, read_number, read_uuid, utc_text
-from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
+from photolala.web.parameters import check_parameters, read_number
+from photolala.web.refusals import Conflict, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body, query
+
+from .found_libraries import find_library, find_own_library
+from .library_json import LibraryBody, library_json
 
 BY_NAME = ("name", "id")
 
@@ -94,123 +93,7 @@ class NewLibrary(LibraryChange):
     )
 
 
-class StoppedBody(serializers.Serializer[Any]):
-    """Why the last scan stopped at the library's root and changed nothing."""
-
-    code = serializers.ChoiceField(SOURCE_TROUBLES, help_text="`confirm_gone`: scan again with that confirmation.")
-    sentence = serializers.CharField()
-    gone = serializers.IntegerField(allow_null=True)
-    known = serializers.IntegerField(allow_null=True)
-    at = serializers.DateTimeField()
-
-
-class LibraryBody(serializers.Serializer[Any]):
-    """A library as the user may see it."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")
-    owner = serializers.CharField(help_text="The owner's user name.")
-    root = serializers.CharField(  # type: ignore[assignment]
-        allow_null=True, help_text="The folder; only its owner is told."
-    )
-    source = serializers.CharField()  # type: ignore[assignment]
-    ratings = serializers.ChoiceField(Library.Ratings.choices)
-    file_times = serializers.ChoiceField(Library.FileTimes.choices)
-    time_zone = serializers.CharField()
-    scan_every_hours = serializers.ChoiceField(Library.ScanEvery.choices)
-    verify_every_days = serializers.ChoiceField(Library.VerifyEvery.choices)
-    trash_days = serializers.ChoiceField(Library.TrashDays.choices)
-    is_watched = serializers.BooleanField()
-    photo_count = serializers.IntegerField()
-    problem_count = serializers.IntegerField()
-    missing_count = serializers.IntegerField()
-    size_bytes = serializers.IntegerField()
-    revision = serializers.IntegerField(help_text="Grows with every change of its photos.")
-    snapshot_md5 = serializers.CharField(allow_null=True)
-    warning = serializers.CharField()
-    stopped = StoppedBody(allow_null=True)
-    cover_ids = serializers.ListField(child=serializers.CharField())
-    created_at = serializers.DateTimeField()
-    scanned_at = serializers.DateTimeField(allow_null=True)
-    verified_at = serializers.DateTimeField(allow_null=True, help_text="The last scan that compared heads.")
-
-
-class MemberBody(serializers.Serializer[Any]):
-    """Who else may see a library."""
-
-    id = serializers.UUIDField(help_text="The user's.")
-    username = serializers.CharField()
-    role = serializers.ChoiceField(Membership.Role.choices)
-    added_at = serializers.DateTimeField()
-
-
-class NewMember(RequestBody):
-    """The user to admit, and in what role."""
-
-    username = serializers.CharField(max_length=150)
-    role = serializers.ChoiceField(Membership.Role.choices, default=Membership.Role.VIEWER)
-
-
 LibraryPage = page_body("LibraryPage", LibraryBody)
-MemberPage = page_body("MemberPage", MemberBody)
-
-
-def library_json(library: Library, user: User, role: str, last: dict[str, Operation] | None = None) -> dict[str, Any]:
-    """Return a library as the API writes it; `last` holds the last scans where they are known already."""
-    last = last_scans([library]) if last is None else last
-    stopped = stopped_json(library, last.get(library.scan_key), role)
-    return {
-        "id": str(library.pk),
-        "name": library.name,
-        "role": role,
-        "owner": library.owner.get_username(),
-        "root": library.root if role == "owner" else None,
-        "source": library.source,
-        "ratings": library.ratings,
-        "file_times": library.file_times,
-        "time_zone": library.time_zone,
-        "scan_every_hours": library.scan_every_hours,
-        "verify_every_days": library.verify_every_days,
-        "trash_days": library.trash_days,
-        "is_watched": library.is_watched,
-        "photo_count": library.photo_count,
-        "problem_count": library.problem_count,
-        "missing_count": library.missing_count,
-        "size_bytes": library.size_bytes,
-        "revision": library.revision,
-        "snapshot_md5": library.snapshot_md5 or None,
-        "warning": told(library, user, library.warning),
-        "stopped": {**stopped, "at": utc_text(stopped["at"])} if stopped else None,
-        "cover_ids": library.cover_ids,
-        "created_at": utc_text(library.created_at),
-        "scanned_at": utc_text(library.scanned_at),
-        "verified_at": utc_text(library.verified_at),
-    }
-
-
-def find_library(request: Request, library_id: UUID) -> Library:
-    """Return the library if the user may see it, its owner loaded too; Http404 otherwise."""
-    library = Library.objects.visible_to(request.user).select_related("owner").filter(pk=library_id).first()
-    if library is None:
-        raise Http404
-    return library
-
-
-def find_own_library(request: Request, library_id: UUID) -> Library:
-    """Return the user's own library; 404 if it is not visible, 403 if it is somebody else's."""
-    library = find_library(request, library_id)
-    if library.owner_id != request.user.pk:
-        raise PermissionDenied("Only the owner of a library may do that.")
-    return library
-
-
-def find_changeable_library(request: Request, library_id: UUID) -> Library:
-    """Return a library whose photos the user may change; 404 if it is not visible, 403 to those who may only look."""
-    library = find_library(request, library_id)
-    if not Library.objects.editable_by(request.user).filter(pk=library_id).exists():
-        raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
-    return library
 
 
 class LibraryList(ApiView):
@@ -363,69 +246,3 @@ class Scan(ApiView):
         if library.source == "device":
             raise Unprocessable("What is on a phone is told by the phone itself; there is nothing to scan.", "device")
         return started(request, lambda: requests.start_scan(library, request.user, **body.validated_data))
-
-
-class Members(ApiView):
-    """Who else may see it."""
-
-    @documented(
-        "libraries_members",
-        "The members of a library. The owner's alone.",
-        {200: MemberPage},
-        errors=(400, 401, 403, 404),
-        parameters=PAGE_PARAMETERS,
-    )
-    def get(self, request: Request, library_id: UUID) -> Response:
-        check_parameters(request.query_params, {"limit", "cursor"})
-        members = Membership.objects.filter(library=find_own_library(request, library_id)).select_related("user")
-        page = paginate(members, ("id",), request.query_params)
-        return Response(envelope(page, [_member_json(row) for row in page.rows], request))
-
-    @documented(
-        "libraries_add_member",
-        "Let somebody see the library (viewer) or also change its photos (editor); or change that. The owner's alone.",
-        {201: MemberBody},
-        errors=(400, 401, 403, 404, 415, 422),
-        request=NewMember,
-    )
-    def post(self, request: Request, library_id: UUID) -> Response:
-        library = find_own_library(request, library_id)
-        body = NewMember(data=request.data)
-        body.is_valid(raise_exception=True)
-        user = User.objects.filter(username=body.validated_data["username"], is_active=True).first()
-        if user is None:
-            raise Unprocessable("There is no user of that name. Nothing was changed.", "no_such_user")
-        try:
-            membership = libraries_members.set_member(library, user, body.validated_data["role"])
-        except folders.LibraryRefused as refused:
-            raise Unprocessable(str(refused), "member_refused") from None
-        return made(_member_json(membership), "members", library.pk)
-
-    @documented(
-        "libraries_remove_member",
-        "Take a membership away: the owner anybody's, a member one's own.",
-        {204: "That user sees the library no longer."},
-        errors=(400, 401, 403, 404),
-        parameters=[query("user", "The user's id.", UUID, required=True)],
-    )
-    def delete(self, request: Request, library_id: UUID) -> Response:
-        library = find_library(request, library_id)
-        text = request.query_params.get("user", "")
-        if not text:
-            raise BadRequest("Say who: ?user=<id>.", "bad_id")
-        user_id = read_uuid(text, "user")
-        if library.owner_id != request.user.pk and user_id != request.user.pk:
-            raise PermissionDenied("Only the owner of a library may do that.")
-        user = User.objects.filter(pk=user_id).first()
-        if user is None or not libraries_members.remove_member(library, user):
-            raise NotThere("That user is no member of this library.", "no_member")
-        return Response(status=204)
-
-
-def _member_json(membership: Membership) -> dict[str, Any]:
-    return {
-        "id": str(membership.user_id),
-        "username": membership.user.get_username(),
-        "role": membership.role,
-        "added_at": utc_text(membership.added_at),
-    }

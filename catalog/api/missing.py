@@ -11,7 +11,7 @@ from catalog.importing.contents import IN_TRASH, MOST_AT_ONCE, known_contents
 from catalog.models import Photo
 from photolala.web.views import ApiView, RequestBody, documented
 
-from .libraries import find_changeable_library
+from .found_libraries import find_changeable_library
 
 
 class ContentsBody(RequestBody):

@@ -21,7 +21,7 @@ from photolala.web.refusals import Conflict, NotThere, Unprocessable
 from photolala.web.views import ApiView, RequestBody, documented, query
 
 from .entries import SNAPSHOT, find_snapshot
-from .libraries import find_library, find_own_library
+from .found_libraries import find_library, find_own_library
 
 MD5 = "^[0-9a-f]{32}$"
 

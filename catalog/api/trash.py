@@ -19,7 +19,7 @@ from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, page_body
 
-from .libraries import find_changeable_library, find_own_library
+from .found_libraries import find_changeable_library, find_own_library
 
 ORDER = ("-trashed_at", "id")
 
