@@ -19,7 +19,17 @@ from django.utils import timezone
 from changes.models import EndedScope, Epoch, FieldState, Scope, Shown, Tombstone
 from changes.types import Kind, kinds_of, parse_scope, scope_name, shown_kinds_of
 
-__all__ = ["Counter", "begin_for", "end", "end_for", "number", "parse_scope", "raise_epoch", "scope_name"]
+__all__ = [
+    "Counter",
+    "begin_for",
+    "end",
+    "end_for",
+    "number",
+    "number_together",
+    "parse_scope",
+    "raise_epoch",
+    "scope_name",
+]
 
 PIECE = 5_000
 """As many rows are numbered by one transaction: a second at most."""
@@ -51,6 +61,38 @@ def number(scope: str, most: int = PIECE) -> Counter:
     _number_sources(scope)
     with transaction.atomic():
         return _number(scope, most, None)
+
+
+def number_together(scopes: Collection[str]) -> None:
+    """Give numbers to all that is marked in several scopes. For one transaction, which holds their counters until it ends.
+
+    First come those where things are at home, also what albums among `scopes` show, then the albums, each in the order of
+    their names: of two who do this with the same scopes one waits for the other.
+    """
+    albums = sorted(name for name in set(scopes) if _shows(name))
+    whole = set(scopes) - set(albums)
+    parts: dict[str, dict[str, list[Any]]] = {}
+    for name in albums:
+        for home, kind, keys in _marked_sources(name):
+            parts.setdefault(home, {}).setdefault(kind, []).extend(keys)
+    for home in sorted(whole | parts.keys()):
+        if home in whole:
+            _number_all(home)
+        else:
+            with transaction.atomic():
+                _number(home, PIECE, parts[home])
+    for name in albums:
+        _number_all(name)
+
+
+def _number_all(scope: str) -> None:
+    while not number(scope).is_complete:
+        pass
+
+
+def _shows(scope: str) -> bool:
+    """Return whether things of other scopes are shown in it."""
+    return bool(shown_kinds_of(scope))
 
 
 def raise_epoch() -> int:
@@ -149,15 +191,22 @@ def _any(conditions: Iterable[Any]) -> Q:
 
 def _number_sources(scope: str) -> None:
     """Number what is shown in `scope` at home first, each home by a transaction of its own."""
+    for home, kind, keys in _marked_sources(scope):
+        with transaction.atomic():
+            _number(home, PIECE, {kind: keys})
+
+
+def _marked_sources(scope: str) -> list[tuple[str, str, list[Any]]]:
+    """Return what is shown in `scope` and marked at home: the home's name, the kind, and the keys; a piece of a kind at most."""
+    found: list[tuple[str, str, list[Any]]] = []
     for kind in shown_kinds_of(scope):
         shown = Shown.objects.filter(scope=scope, kind=kind.name).values("object_id")
         marked = kind.model._base_manager.filter(pk__in=shown, version__isnull=True).order_by(kind.scope_column)
         homes: dict[Any, list[Any]] = {}
         for pk, home in marked.values_list("pk", kind.scope_column)[:PIECE]:
             homes.setdefault(home, []).append(pk)
-        for home, keys in homes.items():
-            with transaction.atomic():
-                _number(scope_name(kind.scope, home), PIECE, {kind.name: keys})
+        found += [(scope_name(kind.scope, home), kind.name, keys) for home, keys in homes.items()]
+    return found
 
 
 def _number(scope: str, most: int, only: Mapping[str, Collection[Any]] | None) -> Counter:

@@ -84,9 +84,9 @@ class OrmRepository:
                 raise MutationRefused("deleted", "It is in the trash. Bring it back first.")
             restore(self._user, UUID(id))
 
-    def number(self, names: Iterable[str]) -> dict[str, int]:
+    def number(self, names: Iterable[str]) -> None:
         """Give numbers to what was changed in these scopes."""
-        return {name: _numbered(name) for name in sorted(set(names))}
+        scopes.number_together(set(names))
 
     def changes(self, scope: str, cursor: str, kinds: Collection[str], limit: int) -> tuple[ChangesReply, int]:
         """Return a page of changes, and the version up to which whoever asks has all."""
@@ -147,12 +147,6 @@ class _Verb:
     def __exit__(self, _type: Any, error: BaseException | None, _traceback: Any) -> None:
         if isinstance(error, registry.Refused):
             raise MutationRefused(error.reason, error.detail, is_reference=error.reason in REFERENCES) from error
-
-
-def _numbered(scope: str) -> int:
-    while not (counter := scopes.number(scope)).is_complete:
-        pass
-    return counter.version
 
 
 def _info(kind: registry.Kind) -> KindInfo:

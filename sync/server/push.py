@@ -95,7 +95,7 @@ def _as_they_are(
             ids[row.kind].add(str(row.target))
     known = [kind.name for kind in repository.kinds() if kind.name in ids]
     scopes = {thing.scope for kind in known for thing in repository.read(kind, ids[kind]).values()}
-    repository.number(sorted(scopes))
+    repository.number(scopes)
     things: dict[tuple[str, str], Thing] = {}
     rows: list[Row] = []
     for kind in known:

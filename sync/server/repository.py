@@ -86,8 +86,8 @@ class SyncRepository(Protocol):
     def restore(self, kind: str, id: str) -> None:
         """Take it out of the trash. Raises MutationRefused."""
 
-    def number(self, scopes: Iterable[str]) -> dict[str, int]:
-        """Give numbers to what was changed in these scopes; return their versions."""
+    def number(self, scopes: Iterable[str]) -> None:
+        """Give numbers to what was changed in these scopes, with the counters locked in one order for all."""
 
     def changes(self, scope: str, cursor: str, kinds: Collection[str], limit: int) -> tuple[ChangesReply, int]:
         """Return a page of changes, and the version up to which whoever asks has all before it.
