@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.albums import values
@@ -124,7 +125,7 @@ def visible(user: Any, album_id: UUID) -> Album:
 
 def held_for_editing(user: Any, album_id: UUID) -> Album:
     """Return the album, locked until the transaction ends. Raises Refused if `user` may not change what is in it."""
-    album = Album.objects.select_for_update(of=("self",)).filter(pk=album_id).first()
+    album = _locked(user, album_id)
     if album is None or not Album.objects.visible_to(user).filter(pk=album_id).exists():
         raise not_found("album")
     if not Album.objects.editable_by(user).filter(pk=album_id).exists():
@@ -140,12 +141,18 @@ def held_or_refused(user: Any, album_id: UUID) -> None:
 
 def held_of_owner(user: Any, album_id: UUID) -> Album:
     """Return the album, also one in the trash, locked until the transaction ends. Raises Refused unless `user` owns it."""
-    album = Album.objects.select_for_update(of=("self",)).filter(pk=album_id).first()
+    album = _locked(user, album_id)
     if album is not None and album.owner_id == user.pk:
         return album
     if album is None or not Album.objects.visible_to(user).filter(pk=album_id).exists():
         raise not_found("album")
     raise forbidden("Only the owner of an album shares it, deletes it, or hands it over.")
+
+
+def _locked(user: Any, album_id: UUID) -> Album | None:
+    """Return an album that is the user's or shown to them, locked. Whether others exist shows by nothing: they hold up nobody."""
+    mine = Q(owner=user) | Q(pk__in=Album.objects.visible_to(user).values("pk"))
+    return Album.objects.select_for_update(of=("self",)).filter(mine, pk=album_id).first()
 
 
 def is_shared(album: Album) -> bool:

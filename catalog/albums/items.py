@@ -275,7 +275,8 @@ def _refresh(album: Album, items: Sequence[AlbumItem]) -> None:
 
 def _held_item(user: Any, item_id: UUID, *, is_trashed: bool | None = False) -> tuple[AlbumItem, Album]:
     """Return an item and its album, both as they are while the album is locked. Raises Refused."""
-    album_id = AlbumItem.objects.filter(pk=item_id).values_list("album", flat=True).first()
+    visible = Album.objects.visible_to(user).values("pk")
+    album_id = AlbumItem.objects.filter(pk=item_id, album__in=visible).values_list("album", flat=True).first()
     if album_id is None:
         raise not_found("album item")
     try:
