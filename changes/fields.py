@@ -49,7 +49,7 @@ def _write(kind: str, things: list[tuple[str, uuid.UUID]], names: list[str], use
         for scope, key in things
         for name in names
     ]
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         FieldState.objects.bulk_create(
             states,
             update_conflicts=True,

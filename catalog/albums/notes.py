@@ -13,6 +13,7 @@ from catalog.albums.refusals import id_taken, not_found
 from catalog.albums.shown import refresh_note
 from catalog.models import Note
 from changes import fields as field_states
+from changes.types import scope_name
 from operations.passing import done_again
 
 LONGEST_CONTENT = 100_000
@@ -47,8 +48,9 @@ def written(user: Any, note_id: UUID, given: dict[str, Any]) -> Note:
                 return there
             attachments.check(user, held)
             note = Note.objects.create(pk=note_id, owner=user, **_columns(given))
-            attachments.remember(note, held)
-            field_states.touched("note", [note.pk], given, user=user.pk)
+            if held:
+                attachments.remember(note, held)
+            field_states.touched_in("note", scope_name("user", user.pk), [note.pk], given, user=user.pk)
     except IntegrityError:  # at the same moment by another request
         raise id_taken() from None
     return note
@@ -65,7 +67,7 @@ def patch(user: Any, note_id: UUID, fields: Mapping[str, Any]) -> Note:
         changed = {name: value for name, value in given.items() if _differs(note, name, value)}
         if changed:
             _write(note, **_columns(changed))
-            field_states.touched("note", [note.pk], changed, user=user.pk)
+            field_states.touched_in("note", scope_name("user", user.pk), [note.pk], changed, user=user.pk)
         if "attachments" in changed:
             before = attachments.photos_of(note)
             attachments.remember(note, note.attachments)
