@@ -58,7 +58,21 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
         )
     ],
     "patches on different versions become one on the newer": [
-        ("device/collapse.py", "            raise Apart\n", "            return replace(second, fields=fields)\n")
+        (
+            "device/collapse.py",
+            "            raise Apart\n",
+            "            return Pending(Op.PATCH, fields, second.base_version)\n",
+        )
+    ],
+    "what an edit that waits hides counts as seen": [
+        ("device/client.py", "self.view.seen_version(type, id, names)", "self.view.base_version(type, id)")
+    ],
+    "what was deleted for good comes back without the later edits that were sent": [
+        (
+            "device/pushed.py",
+            "    for edit in later:  #",
+            "    for edit in (one for one in later if one.mid is None):  #",
+        )
     ],
     "waiting edits are rebased on what the reply says": [
         (
