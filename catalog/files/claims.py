@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from catalog.entries.pending_writes import is_due, wait_before
 from catalog.files.trash_movers import photos_under_way
-from catalog.media.rewriting import NotWritten
+from catalog.media.not_written import NotWritten
 from catalog.models import FileWrite, Library, Photo
 from operations.running import LeaseLost, Run
 

@@ -14,7 +14,7 @@ from catalog.files.claims import Claims
 from catalog.files.intents import base_of, facts_now, is_new, keeps_way, rekeyed, said_before, says_now, without_reason
 from catalog.files.prepared import Prepared
 from catalog.identity.rekey import forget_readings, rekey
-from catalog.media.rewriting import NotWritten, reason_of
+from catalog.media.not_written import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
 from catalog.sources.base import Source

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from django.db import transaction
 from django.db.models import F
 
-from catalog.media.rewriting import reasons
+from catalog.media.not_written import reasons
 from catalog.media.sidecar_files import sidecar_name
 from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
 from catalog.models.conditions import is_given

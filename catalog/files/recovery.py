@@ -12,8 +12,9 @@ from catalog.entries.listing import sidecar_signature
 from catalog.files.prepared import Prepared, Task
 from catalog.files.writer import FileWriter
 from catalog.media.delta import FileBytes
+from catalog.media.not_written import NotWritten, reasons
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import NotWritten, reasons, way_between
+from catalog.media.rewriting import way_between
 from catalog.media.tag_changes import date_said
 from catalog.sources.hidden import (
     OF_SIDECARS,

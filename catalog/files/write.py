@@ -20,7 +20,7 @@ from catalog.files.recovery import Announced, Recovered, recover
 from catalog.files.trash_movers import photos_under_way
 from catalog.files.writer import FileWriter
 from catalog.identity.rekey import cache_new_version
-from catalog.media.rewriting import NotWritten, reason_of
+from catalog.media.not_written import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
 from catalog.roots.library_operations import library_operation

@@ -11,9 +11,10 @@ from typing import Any
 from catalog.entries.listing import sidecar_signature
 from catalog.files.prepared import Prepared, SidecarVersion, Task
 from catalog.media.exiftool import ExifTool
+from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import NotWritten, Rewritten, reasons, rewrite, rewrite_back, way_back
+from catalog.media.rewriting import Rewritten, rewrite, rewrite_back, way_back
 from catalog.media.sidecar_files import SidecarChange, sidecar_name
 from catalog.media.tag_changes import EXTENSIONS, CaptionChange, RatingChange, date_said
 from catalog.media.task import Job

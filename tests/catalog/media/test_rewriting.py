@@ -18,9 +18,10 @@ import pytest
 
 from catalog.media.delta import BadDelta, apply_delta, make_delta
 from catalog.media.exiftool import ExifTool, exiftool_command
+from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import NotWritten, reasons, rewrite, rewrite_back, way_back
+from catalog.media.rewriting import rewrite, rewrite_back, way_back
 from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, DateChange, RatingChange, TagChange, date_said
 from catalog.media.task import Job
 from catalog.sources.kinds import extension_of, is_media_name

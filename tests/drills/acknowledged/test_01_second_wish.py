@@ -11,7 +11,7 @@ from catalog.files import queue
 from catalog.files.claims import Claims
 from catalog.files.landing import Landing
 from catalog.media.delta import apply_delta
-from catalog.media.rewriting import NotWritten
+from catalog.media.not_written import NotWritten
 from catalog.models import FileWrite, Library
 from catalog.sources.replacing import Replacement
 from tests.catalog.edits.test_ratings import library  # noqa: F401
