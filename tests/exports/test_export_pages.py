@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,28 @@ def test_what_cannot_be_is_said_and_the_form_keeps_what_was_sent(cast: Any, brow
     assert not Export.objects.exists()
     start(alice, cast)
     assert start(alice, cast).status_code == 409
+
+
+def test_the_page_says_how_many_come_first_and_when_an_export_expires(cast: Any, browser: Any, settings: Any) -> None:
+    make_photo(cast.library, "a.jpg")
+    alice = browser(cast.alice)
+    for more in ({}, {"format": "csv"}, {"include_media": "on"}):
+        assert start(alice, cast, **more).status_code == 302
+    page = alice.get("/exports/").content.decode()
+    assert [words in page for words in ("in line, 1 other first", "in line, 2 others first")] == [True, True]
+    assert page.count("Waiting for a worker") == 1
+    settings.EXPORT_DAYS = 7
+    first = Export.objects.order_by("created_at")[0]
+    execute(first.operation_id)
+    first.refresh_from_db()
+    page = alice.get("/exports/").content.decode()
+    assert f"until {first.expires_at:%Y-%m-%d}" in page
+    assert "in line, 2 others first" not in page
+    Export.objects.filter(pk=first.pk).update(completed_at=first.completed_at - timedelta(days=8))
+    page = alice.get("/exports/").content.decode()
+    assert "expired" in page
+    assert f"/exports/{first.pk}/download/" not in page
+    assert alice.get(f"/exports/{first.pk}/download/").status_code == 404
 
 
 @pytest.mark.promise("S3-U15")
