@@ -140,3 +140,13 @@ def test_two_edits_of_what_was_deleted_for_good_both_come_back(phone, tablet, sh
     server.purge()
     settle(phone, tablet)
     assert server.live()["note", shared] == {"content": "a b one two", "caption": "both"}
+
+
+def test_a_pull_from_zero_keeps_what_an_edit_that_waits_needs_to_come_back_whole(phone, shared, server):
+    server.trash("note", shared)
+    server.purge()
+    server.collect()
+    meets(phone, "changes", lambda: phone.write(shared, content="a b phone"))
+    assert phone.client.get("note", shared) == {"content": "a b phone", "caption": "c"}
+    settle(phone)
+    assert server.live()["note", shared] == {"content": "a b phone", "caption": "c"}
