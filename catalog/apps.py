@@ -29,7 +29,7 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         """Register synced types, system checks, what follows when a user is deleted, and where the kinds of operations are."""
         from catalog import checks  # noqa: F401
-        from catalog.albums import kinds, leaving  # noqa: F401
+        from catalog.albums import kinds, user_deletion  # noqa: F401
         from catalog.libraries import forget  # noqa: F401
         from catalog.roots import told  # noqa: F401
         from operations.kinds import KINDS

@@ -150,7 +150,7 @@ def execute(
     """Claim and run an operation to one of its ends; return it, or None if it was not ours to run.
 
     In the foreground (a command) Ctrl-C leaves it `interrupted`; a worker that shuts down leaves it `pending`. What meets a
-    trouble of the database that passes is gone on with here; if it stays, it is left as at a shutdown.
+    trouble of the database that passes is handled here, by trying again; if it stays, it is left as at a shutdown.
     `on_progress` is called after each written checkpoint; `turn` says when it is to give way, and be `pending` again.
     """
     run = claim(operation_id)

@@ -31,11 +31,11 @@ def pause_operations(**_: Any) -> None:
 
 
 @worker_ready.connect
-def watch_hearing(sender: Any = None, **_: Any) -> None:
-    """End this worker when it turns out to be deaf."""
-    from operations.hearing import Watch, end_this_process
+def watch_for_overdue_work(sender: Any = None, **_: Any) -> None:
+    """End this worker when it stays idle although work is overdue."""
+    from operations.overdue import OverdueWatch, end_this_process
 
-    Watch({str(name) for name in sender.app.amqp.queues.consume_from}, end_this_process).start()
+    OverdueWatch({str(name) for name in sender.app.amqp.queues.consume_from}, end_this_process).start()
 
 
 @worker_process_init.connect

@@ -8,9 +8,9 @@ from django.db import Error
 from django.utils import timezone
 
 from operations import clock, signals, turns, wake_up  # noqa: F401  (workers hear the signals)
-from operations.hearing import note_sweep
 from operations.kinds import KINDS
 from operations.models import Operation, State, lease_length
+from operations.overdue import note_sweep
 from operations.purging import forget_old_answers, purge_finished
 from operations.resuming import resume_what_may_go_on
 from operations.running import execute

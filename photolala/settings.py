@@ -123,7 +123,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "photolala.web.busy.BusyDatabaseMiddleware",
+    "photolala.web.outage_middleware.OutageMiddleware",
 ]
 ROOT_URLCONF = "photolala.urls"
 WSGI_APPLICATION = "photolala.wsgi.application"
@@ -138,7 +138,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "operations.context.running_operations",
+                "operations.context_processors.running_operations",
             ]
         },
     }
@@ -353,7 +353,7 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
         "schedule": 600.0,
         "options": {"expires": 599.0},
     },
-    "delete albums and notes that lie in the trash long enough": {
+    "delete albums and notes that have been in the trash long enough": {
         "task": "catalog.tasks.empty_trash_of_albums",
         "schedule": 3600.0,
         "options": {"expires": 3600.0},
@@ -363,7 +363,7 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
         "schedule": 3600.0,
         "options": {"expires": 3600.0},
     },
-    "go on with what stopped because the cache was away": {
+    "resume what stopped because the cache was away": {
         "task": "catalog.tasks.go_on",
         "schedule": 60.0,
         "options": {"expires": 59.0},

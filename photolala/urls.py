@@ -15,7 +15,7 @@ def sign_in_to_admin(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(reverse("admin:index"))
 
 
-handler500 = "photolala.web.busy.failed"
+handler500 = "photolala.web.outage_middleware.server_error_or_outage"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", sign_in_to_admin),  # Django's own form does not count failures
     # Django's own form checks the old password without counting failures.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import photolala.celery  # noqa: F401
-from catalog.scanning.memory import known_entries
+from catalog.scanning.entry_cache import known_entries
 from operations.running import Run
 
 pytest_plugins = ["tests.promises", "tests.selection", "tests.slowest", "tests.warm_decoders", "tests.servers.fixtures"]

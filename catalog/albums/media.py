@@ -24,7 +24,7 @@ from photolala.web.refusals import NotThere, Unavailable
 
 logger = logging.getLogger(__name__)
 LARGEST_BYTES = 32 * 1024 * 1024
-"""What the server takes as one body. A larger film is put into a library and attached as a photo."""
+"""What the server takes as one body. A larger video is put into a library and attached as a photo."""
 KEPT_FOR = timedelta(days=30)
 TYPES = frozenset(
     {
@@ -50,10 +50,10 @@ def keep(user: Any, read: Callable[[int], bytes], media_type: str, md5: str = ""
     """Keep a file that `user` sends, read by `read(bytes)`; the same content again is the same file.
 
     It counts in the user's quota. Nothing holds it yet: unless something does, it is removed after 30 days. Raises Refused
-    if it is empty, too large, no picture, film or sound, not the content of `md5`, or if there is no room.
+    if it is empty, too large, no picture, video or sound, not the content of `md5`, or if there is no room.
     """
     if media_type not in TYPES:
-        raise Refused("invalid", f"Attached can be pictures, films and sounds: one of {', '.join(sorted(TYPES))}.")
+        raise Refused("invalid", f"Pictures, videos and sound can be attached: one of {', '.join(sorted(TYPES))}.")
     with _spooled(read) as (file, size_bytes, found):
         if md5 and md5 != found:
             raise Refused("invalid", "The file was damaged on its way: its MD5 is another. Send it again.", field="md5")

@@ -21,8 +21,8 @@ from rest_framework.response import Response
 
 from catalog.cache import tree
 from catalog.models import Library
-from operations.hearing import unheard
 from operations.models import ClockReading, Operation, State
+from operations.overdue import overdue
 from photolala.web.outages import outage_of
 from photolala.web.proxies import IS_UNNAMED, client_address
 from photolala.web.views import ApiView, documented
@@ -126,12 +126,12 @@ def _database() -> str:
 
 def _worker() -> str:
     try:
-        waiting = unheard()
+        waiting = overdue()
     except Error:
         logger.exception("The operations cannot be read")
         return "The operations cannot be read; see the log."
     if waiting:
-        return "Work has waited for more than three minutes, and no worker hears it: start the worker again."
+        return "Work has waited for more than three minutes, and no worker takes it: start the worker again."
     return "ok"
 
 

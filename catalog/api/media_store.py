@@ -46,8 +46,8 @@ class MediaList(ApiView):
 
     @documented(
         "media_create",
-        f"Send a file of at most {media.LARGEST_BYTES // 2**20} MiB for notes and drafts: a picture, film or sound, named by the "
-        "Content-Type. It counts in one's quota. What nothing holds for 30 days is removed.",
+        f"Send a file of at most {media.LARGEST_BYTES // 2**20} MiB for notes and drafts: a picture, video or sound, named by "
+        "the Content-Type. It counts in one's quota. What nothing holds for 30 days is removed.",
         {201: MediaBody},
         errors=(400, 401, 403, 413, 415, 422, 503, 507),
         request={"application/octet-stream": bytes},

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from accounts.requests import Request
 from catalog.importing import uploads
-from catalog.importing.finished_uploads import Fate, fate_of
+from catalog.importing.finished_uploads import UploadStatus, status_of
 from catalog.models import FinishedUpload, Import, ImportItem, Upload
 from photolala.web.parameters import utc_text
 from photolala.web.problems import problem
@@ -64,7 +64,7 @@ DONE = (200, 201, 204)
 LOCATION = _answered("Location", "Where the pieces go.", [201])
 ANSWERED = [
     _answered("Tus-Resumable", "`1.0.0`.", DONE),
-    _answered("Upload-Expires", "Until when it can be gone on with, and answers.", DONE),
+    _answered("Upload-Expires", "Until when it can be continued, and answers.", DONE),
     _answered("Photolala-Upload", "Its id.", DONE, OpenApiTypes.UUID),
     _answered("Photolala-Import", "The import that takes it in.", DONE, OpenApiTypes.UUID),
     _answered("Photolala-Path", "The path as it was sent, as UTF-8 with percent signs.", DONE),
@@ -167,8 +167,8 @@ class UploadList(TusView):
             md5=md5,
         )
         location = reverse("api:upload", args=[upload.pk])
-        fate = fate_of(uploads.find(request.user, upload.pk) or upload)
-        return Response(_json(fate, upload), status=201, headers={**_headers(upload, fate), "Location": location})
+        status = status_of(uploads.find(request.user, upload.pk) or upload)
+        return Response(_json(status, upload), status=201, headers={**_headers(upload, status), "Location": location})
 
 
 class UploadDetail(TusView):
@@ -187,11 +187,11 @@ class UploadDetail(TusView):
         if isinstance(upload, Upload):
             upload = uploads.find_any(request.user, uploads.settle(upload).pk) or upload
         if isinstance(upload, FinishedUpload):
-            return HttpResponse(status=200, headers=_headers(upload, fate_of(upload), upload.size_bytes))
+            return HttpResponse(status=200, headers=_headers(upload, status_of(upload), upload.size_bytes))
         offset = uploads.offset_of(upload)
         if offset == upload.size_bytes and upload.completed_at is None:  # complete is what will be imported, not before
             raise uploads.UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
-        return HttpResponse(status=200, headers=_headers(upload, fate_of(upload), offset))
+        return HttpResponse(status=200, headers=_headers(upload, status_of(upload), offset))
 
     @documented(
         "uploads_append",
@@ -214,7 +214,7 @@ class UploadDetail(TusView):
         if isinstance(upload, FinishedUpload):
             if int(offset) != upload.size_bytes or request._request.read(1):
                 raise _over(upload)
-            return HttpResponse(status=204, headers=_headers(upload, fate_of(upload), upload.size_bytes))
+            return HttpResponse(status=204, headers=_headers(upload, status_of(upload), upload.size_bytes))
         arrived = uploads.append(
             upload,
             int(offset),
@@ -223,7 +223,7 @@ class UploadDetail(TusView):
             _checksum(request.headers.get("Upload-Checksum", "")),
         )
         now = uploads.find_any(request.user, upload.pk) or upload
-        return HttpResponse(status=204, headers=_headers(now, fate_of(now), arrived))
+        return HttpResponse(status=204, headers=_headers(now, status_of(now), arrived))
 
     @documented(
         "uploads_delete",
@@ -255,43 +255,43 @@ def _find(request: Request, upload_id: UUID) -> Upload | FinishedUpload:
 
 def _over(upload: FinishedUpload) -> uploads.UploadRefused:
     """Return why nothing can be done to an upload that is over, naming what became of it."""
-    fate = fate_of(upload)
+    status = status_of(upload)
     return uploads.UploadRefused(
         "The file has arrived whole, and what became of it is decided. Delete the photo if you do not want it.",
         "complete",
         409,
-        photo_id=str(fate.photo) if fate.photo else None,
-        state=fate.state,
-        **{"import": str(fate.import_id)},
+        photo_id=str(status.photo) if status.photo else None,
+        state=status.state,
+        **{"import": str(status.import_id)},
     )
 
 
-def _headers(upload: Upload | FinishedUpload, fate: Fate, offset: int | None = None) -> dict[str, str]:
+def _headers(upload: Upload | FinishedUpload, status: UploadStatus, offset: int | None = None) -> dict[str, str]:
     """Return what every answer about an upload says in headers, for clients that read no body."""
     said = {
         **BASIC,
         "Upload-Expires": http_date(upload.expires_at.timestamp()),
-        "Photolala-Upload": str(fate.upload),
-        "Photolala-Import": str(fate.import_id),
-        "Photolala-Path": quote(fate.sent_path),
-        "Photolala-State": fate.state,
+        "Photolala-Upload": str(status.upload),
+        "Photolala-Import": str(status.import_id),
+        "Photolala-Path": quote(status.sent_path),
+        "Photolala-State": status.state,
     }
-    if fate.photo:
-        said["Photolala-Photo"] = str(fate.photo)
+    if status.photo:
+        said["Photolala-Photo"] = str(status.photo)
     if offset is not None:
         said |= {"Upload-Offset": str(offset), "Upload-Length": str(upload.size_bytes)}
     return said
 
 
-def _json(fate: Fate, upload: Upload) -> dict[str, Any]:
+def _json(status: UploadStatus, upload: Upload) -> dict[str, Any]:
     return {
-        "id": str(fate.upload),
-        "import": str(fate.import_id),
+        "id": str(status.upload),
+        "import": str(status.import_id),
         "library": str(upload.import_run.library_id),
-        "path": fate.sent_path,
+        "path": status.sent_path,
         "size_bytes": upload.size_bytes,
-        "state": fate.state,
-        "photo": str(fate.photo) if fate.photo else None,
+        "state": status.state,
+        "photo": str(status.photo) if status.photo else None,
         "expires_at": utc_text(upload.expires_at),
     }
 

@@ -1,8 +1,9 @@
 """The one order in which transactions lock rows, so that no two wait for each other.
 
-Photos by their keys first, all that will be written; then what hangs on them, each kind by its keys: drafts and notes,
-albums, trash items, writes into files, stars in the queue. Then the libraries by their keys, and the operation in whose
-name it is done last. An operation's own row may also be locked first, by who works on it.
+People for whom room is reserved first (`catalog.entries.quota.holding`), then photos by their keys, all that will be
+written; then what hangs on them, each kind by its keys: drafts and notes, albums, trash items, writes into files, stars in
+the queue. Then the libraries by their keys, and the operation in whose name it is done last. An operation's own row may
+also be locked first, by who works on it.
 """
 
 from collections.abc import Iterable

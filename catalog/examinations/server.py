@@ -18,8 +18,8 @@ from catalog.cache.tree import cache
 from catalog.entries.decoders import writing_decoder
 from catalog.media.exiftool import ExifToolMissing, exiftool_command
 from catalog.media.sandbox import REQUIRED
-from operations.hearing import UNHEARD_AFTER, unheard
 from operations.models import Operation, State
+from operations.overdue import OVERDUE_AFTER, overdue
 from operations.templatetags.figures import duration_words, file_size
 from photolala.broker.store import open_store
 
@@ -196,12 +196,12 @@ def examine_operations() -> Iterator[Finding]:
                 f"The worker of {operation.kind} “{operation.subject}” is gone. What it did is kept.",
                 "Start a worker (`make run` does): it continues within a minute.",
             )
-    nobody_hears = {operation.pk for operation in unheard()}
-    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - UNHEARD_AFTER)
+    is_overdue = {operation.pk for operation in overdue()}
+    waiting = Operation.objects.filter(state=State.PENDING, updated_at__lt=now - OVERDUE_AFTER)
     for operation in waiting.order_by("updated_at")[:20]:
         words = duration_words((now - operation.updated_at).total_seconds())
         text = f"{operation.kind} “{operation.subject}” has waited for a worker for {words}"
-        if operation.pk in nobody_hears:
-            yield error("operation.waiting", f"{text}, and none hears it.", "Start a worker again (`make run` does).")
+        if operation.pk in is_overdue:
+            yield error("operation.waiting", f"{text}, and none takes it.", "Start a worker again (`make run` does).")
         else:
             yield note("operation.waiting", f"{text}; the workers are busy.", "It starts when one is free.")

@@ -8,7 +8,7 @@ from django.utils import timezone
 from catalog.models import Alias, Library
 
 MOST_STEPS = 10_000
-"""So many writes into one photo are followed; a ring ends earlier."""
+"""So many writes into one photo are followed; a cycle ends earlier."""
 
 
 def note_aliases(library: Library, changes: Iterable[tuple[str, str]]) -> None:

@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce
 from catalog.entries import known as entries_known
 from catalog.entries.listing import Entry, compare
 from catalog.identity.aliases import current_md5, earlier_md5s
+from catalog.identity.apply_moves import apply_moves, place_of
 from catalog.identity.pairing import Move, Place, pairs
 from catalog.identity.swaps import follow_replaced
-from catalog.identity.taking import place_of, take_places
 from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
 from catalog.models.conditions import is_given
 from catalog.models.photo import PhotoQuerySet
@@ -143,7 +143,7 @@ class Following:
             moves: list[Move] = []
             for md5 in some:
                 moves += self._clear(olds[md5], news[md5])
-            self._take_places(moves)
+            self._apply(moves)
 
     def _places(self, photos: PhotoQuerySet, md5s: Sequence[str]) -> dict[str, list[Place]]:
         columns = ("pk", "photo_md5", *_PLACE, "added_at", "seen_at", "missing_since", "trash_item__state")
@@ -158,12 +158,12 @@ class Following:
         """Return who moved where; of several candidates those that are gone from the disk by now are none."""
         moves = pairs(olds, news, self.started_at, is_far=self.source.is_far)
         if len(news) > len(moves) > 0 and not self.source.is_far:
-            lying = {new.key for new in news if self._lies(new)}
-            olds = [*olds, *(new for new in news if new.key not in lying)]  # that is where it was in between
-            moves = pairs(olds, [new for new in news if new.key in lying], self.started_at, is_far=False)
+            present = {new.key for new in news if self._is_there(new)}
+            olds = [*olds, *(new for new in news if new.key not in present)]  # that is where it was in between
+            moves = pairs(olds, [new for new in news if new.key in present], self.started_at, is_far=False)
         return moves
 
-    def _lies(self, place: Place) -> bool:
+    def _is_there(self, place: Place) -> bool:
         return any(name == place.filename for name, _, _ in self.source.list_directory(place.directory).files)
 
     # -- what the content became --------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class Following:
                 if len(news) == 1:
                     between = [stop for stop in between if stop not in stops]
                     move = Move(old.key, news[0].key, tuple(stop.key for stop in stops))
-                    self._take_places([move], is_edit=True)
+                    self._apply([move], is_edit=True)
 
     def aliases(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
         """Follow photos whose files got other words from Photolala, or have those again that they had before."""
@@ -191,7 +191,7 @@ class Following:
         for md5 in sorted(wanted):
             olds = self._places(untrashed, [md5])[md5]
             found = self._places(there, sorted(wanted[md5]))
-            self._take_places(
+            self._apply(
                 pairs(olds, [new for news in found.values() for new in news], self.started_at, is_far=False),
                 is_edit=True,
             )
@@ -209,7 +209,7 @@ class Following:
                 olds, found = self._places(untrashed, [md5])[md5], self._places(in_trash, sorted(md5s))
                 news = [new for some in found.values() for new in some]
                 moves = pairs(olds, news, self.started_at, is_far=False)
-                self._take_places([replace(move, stops=(), into_trash=True) for move in moves], is_edit=is_edit)
+                self._apply([replace(move, stops=(), into_trash=True) for move in moves], is_edit=is_edit)
 
     def _later_or_earlier(self, untrashed: PhotoQuerySet) -> dict[str, set[str]]:
         """Return for the MD5s of missing photos what their content became since, or was before.
@@ -253,23 +253,23 @@ class Following:
                 if new is not None:
                     news.remove(new)
                     moves.append(Move(old.pk, new.pk))
-            self._take_places(moves, is_edit=True)
+            self._apply(moves, is_edit=True)
 
     def _may_be(self, old: Photo, new: Photo) -> bool:
         return place_of(old).may_have_moved_to(place_of(new), self.started_at)
 
     # -- taking the places --------------------------------------------------------------------------------------------
 
-    def _take_places(self, moves: Sequence[Move], *, is_edit: bool = False) -> None:
+    def _apply(self, moves: Sequence[Move], *, is_edit: bool = False) -> None:
         # What a writer has in hand is not given to somebody else meanwhile.
         moves = [move for move in moves if self._postponed_keys.isdisjoint(_keys_of(move))]
         for start in range(0, len(moves), BATCH):
             with transaction.atomic():
-                taken = take_places(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
-                self.postponed += len(taken.postponed)
-                self._postponed_keys.update(key for move in taken.postponed for key in _keys_of(move))
-                if taken.counts["moved"]:
-                    self.count(**taken.counts)
+                applied = apply_moves(self.library, moves[start : start + BATCH], self.started_at, is_edit=is_edit)
+                self.postponed += len(applied.postponed)
+                self._postponed_keys.update(key for move in applied.postponed for key in _keys_of(move))
+                if applied.counts["moved"]:
+                    self.count(**applied.counts)
 
 
 def _keys_of(move: Move) -> tuple[UUID, ...]:

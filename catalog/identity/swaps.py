@@ -116,9 +116,9 @@ def follow_replaced(
                 for _, _, key, md5 in sorted(found.values_list(*_PLACE, "pk", "photo_md5")):
                     if key not in own:
                         groups[md5].append(key)
-        for chain, is_ring in chains(holders, places, set(own)):
+        for chain, is_cycle in chains(holders, places, set(own)):
             with transaction.atomic():
-                done = _shift(library, chain, is_ring, started_at)
+                done = _shift(library, chain, is_cycle, started_at)
                 if done is None:
                     postponed.append(chain)
                 else:
@@ -192,7 +192,7 @@ def note_edits(library: Library, changes: Sequence[tuple[str, str]]) -> None:
 def chains(
     holders: dict[str, list[UUID]], places: dict[str, list[UUID]], replaced: set[UUID]
 ) -> Iterable[tuple[list[UUID], bool]]:
-    """Return lists of photos, each of which takes the place of the next; the last of a ring that of the first. Pure.
+    """Return lists of photos, each of which takes the place of the next; the last of a cycle that of the first. Pure.
 
     `holders` and `places` give the photos that had, and the places that now have, the content of an MD5. A photo of
     `replaced` gives up its place only if it finds another.
@@ -221,7 +221,7 @@ def _walk(next_of: dict[UUID, UUID], first: UUID) -> list[UUID]:
     return chain
 
 
-def _shift(library: Library, keys: list[UUID], is_ring: bool, started_at: datetime) -> dict[str, int] | None:
+def _shift(library: Library, keys: list[UUID], is_cycle: bool, started_at: datetime) -> dict[str, int] | None:
     """Let each photo of a chain take the place of the next; return what to count, None if a writer has one in hand.
 
     What people gave to a photo that was found, and is new, they gave to the one that takes its place.
@@ -238,7 +238,7 @@ def _shift(library: Library, keys: list[UUID], is_ring: bool, started_at: dateti
     place_of = dict(pairwise(keys))
     own: dict[UUID, dict[str, Any]] = {}
     counts = {"moved": len(keys) - 1, "moved_changed": sum(bool(photo.replaced_md5) for photo in photos.values())}
-    if is_ring:
+    if is_cycle:
         counts["moved"] = len(keys)
         place_of[last.pk] = first.pk
     else:

@@ -16,19 +16,19 @@ from catalog.entries.listing import Entry, doubted, is_racy, sidecar_signature
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
-from catalog.importing.reads import Read
+from catalog.importing.read_file import ReadFile
 from catalog.models import Import, Library, Photo
 
 
 class _Surveyed(NamedTuple):
     """A file in the library, and its row as a scan that saw it would write it."""
 
-    read: Read
+    read: ReadFile
     row: Row
     entry: Entry
 
 
-def write_derived(library: Library, placed: Sequence[Read]) -> None:
+def write_derived(library: Library, placed: Sequence[ReadFile]) -> None:
     """Write thumbnails and metadata to the cache; call it before the rows that name them are written."""
     with tree.writing():
         for one in placed:
@@ -39,7 +39,7 @@ def write_derived(library: Library, placed: Sequence[Read]) -> None:
                 tree.write_metadata(one.result.photo_md5, one.result.metadata_body, library.source)
 
 
-def catalog_files(library: Library, wanted: Import, placed: Sequence[Read]) -> None:
+def catalog_files(library: Library, wanted: Import, placed: Sequence[ReadFile]) -> None:
     """Write the rows of what is in the library now, and name them in the items. Call it in a transaction."""
     surveyed = _surveyed(library, placed)
     if not surveyed:
@@ -65,7 +65,7 @@ def catalog_files(library: Library, wanted: Import, placed: Sequence[Read]) -> N
     counts.bump_revision(library)
 
 
-def _surveyed(library: Library, placed: Sequence[Read]) -> list[_Surveyed]:
+def _surveyed(library: Library, placed: Sequence[ReadFile]) -> list[_Surveyed]:
     now = timezone.now()
     surveyed = []
     for one in placed:

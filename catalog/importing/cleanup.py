@@ -1,4 +1,4 @@
-"""Remove what nobody went on sending."""
+"""Remove uploads that nobody continued."""
 
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from operations import clock
 
 
 def forget_old_uploads(now: datetime | None = None) -> int:
-    """Remove what was sent in part and not gone on with, and what could not be imported for a week. Returns how many.
+    """Remove what was sent in part and not continued, and what could not be imported for a week. Returns how many.
 
     What arrived whole and waits for its import is kept, however long that takes. Staged files that no upload knows go, too.
     Days are those of being there; nothing is removed while the clock is suspect. Give `now` where the time is known.

@@ -12,8 +12,8 @@ from catalog.models import FinishedUpload, Import, ImportItem, Library, Upload
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became, or becomes, of an upload: the import that has it now, the item's state and the photo."""
+class UploadStatus:
+    """How far an upload has come: the import that has it now, the item's state and the photo."""
 
     upload: UUID
     import_id: UUID
@@ -49,21 +49,23 @@ def find_finished(user: User, upload_id: UUID) -> FinishedUpload | None:
     return FinishedUpload.objects.filter(user=user, pk=upload_id, import_run__library__in=visible).first()
 
 
-def fate_of(upload: Upload | FinishedUpload) -> Fate:
+def status_of(upload: Upload | FinishedUpload) -> UploadStatus:
     """Return what became of an upload, as far as that is decided. Two queries at most."""
     sent = upload.sent_path or getattr(upload, "filename", "")
     whole = isinstance(upload, FinishedUpload) or upload.completed_at is not None
     if not whole:
-        return Fate(upload.pk, upload.import_run_id, sent, "receiving")
+        return UploadStatus(upload.pk, upload.import_run_id, sent, "receiving")
     item = ImportItem.objects.filter(upload=upload.pk).first()
     if item is not None:
-        return Fate(upload.pk, item.import_run_id, item.sent_path or sent, str(item.state), item.photo, item.code)
+        return UploadStatus(
+            upload.pk, item.import_run_id, item.sent_path or sent, str(item.state), item.photo, item.code
+        )
     archive = Import.objects.filter(archive=upload.pk).first()
     if archive is None:
-        return Fate(upload.pk, upload.import_run_id, sent, str(ImportItem.State.WAITING))
+        return UploadStatus(upload.pk, upload.import_run_id, sent, str(ImportItem.State.WAITING))
     ended = ImportItem.State.REJECTED if archive.error else ImportItem.State.IMPORTED
     state = ImportItem.State.WAITING if archive.finished_at is None and not archive.error else ended
-    return Fate(upload.pk, archive.pk, sent, str(state))
+    return UploadStatus(upload.pk, archive.pk, sent, str(state))
 
 
 def close_if_done(imports: QuerySet[Import]) -> int:

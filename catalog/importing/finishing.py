@@ -10,7 +10,7 @@ from django.utils import timezone
 from catalog.importing import finished_uploads
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
-from catalog.importing.places import Placer
+from catalog.importing.placer import Placer
 from catalog.importing.reasons import reject
 from catalog.importing.staging import forget_uploads
 from catalog.models import Import, ImportItem, Upload

@@ -19,16 +19,16 @@ from catalog.entries.decoders import scan_decoders
 from catalog.entries.quota import holding
 from catalog.importing import cataloguing
 from catalog.importing.claims import HiddenNames
+from catalog.importing.earlier_imports import EarlierImports
 from catalog.importing.finishing import Finishing
 from catalog.importing.known import Duplicates
 from catalog.importing.listing import list_files
-from catalog.importing.memory import Memory
 from catalog.importing.origins import Origin, origin_of
 from catalog.importing.outcomes import Outcomes
-from catalog.importing.places import Placer
+from catalog.importing.placer import Placer
 from catalog.importing.planner import Planner
+from catalog.importing.read_file import ReadFile
 from catalog.importing.reading import Reading
-from catalog.importing.reads import Read
 from catalog.importing.reasons import Reason, reject, root_unavailable, what_is_wrong
 from catalog.importing.requests import KIND
 from catalog.importing.reservations import room_of, without_room
@@ -76,7 +76,7 @@ class Importer:
         self.outcomes = Outcomes(run, self.planner)
         hidden = HiddenNames(library.pk, run.operation.pk, run.token)
         self.placer = Placer(held, hidden, self.outcomes.confirm, self._require_target)
-        self.duplicates = Duplicates(library, self.placer.lies_there)
+        self.duplicates = Duplicates(library, self.placer.is_in_place)
         self.finishing = Finishing(run, self.placer, self.outcomes)
         self.room: int | None = None
         """How many bytes the owner of the library has left; None without a quota."""
@@ -124,7 +124,7 @@ class Importer:
             self._give_up(wanted, "Who began this import may not change the library any more. What was imported stays.")
             return
         self.planner.begin(wanted)
-        self.memory = Memory(wanted)
+        self.earlier = EarlierImports(wanted)
         self.room = room_of(self.library)
         origin = origin_of(wanted, partial(self.run.checkpoint, force=False, is_lasting=False))
         try:
@@ -157,7 +157,7 @@ class Importer:
         for item in window:
             shots[shot_key(item)].append(item)
         waiting_shots = list(shots.values())[::-1]
-        read: dict[int, Read | None] = {}
+        read: dict[int, ReadFile | None] = {}
         ready: list[ImportItem] = []
         good: set[int] = set()
         for item, one in reading.read(pool, window):
@@ -175,7 +175,7 @@ class Importer:
 
     def _told_before(self, origin: Origin, window: list[ImportItem]) -> list[ImportItem]:
         """Close those files of a window that an earlier import read and the library still has; return the others."""
-        md5s = self.memory.md5s([item for item in window if item.state == State.WAITING], origin.head_md5)
+        md5s = self.earlier.md5s([item for item in window if item.state == State.WAITING], origin.head_md5)
         told = []
         for item, there in self.duplicates.match_contents([item for item in window if item.pk in md5s], md5s):
             item.state, (item.code, item.reason, item.photo) = State.DUPLICATE, there
@@ -188,7 +188,7 @@ class Importer:
             self.run.raise_if_stopped()
         return [item for item in window if item.state in ImportItem.OPEN]
 
-    def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, Read | None]) -> None:
+    def _bring(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, ReadFile | None]) -> None:
         """Decide what becomes of files that were read, put them into the library, write the rows."""
         kept = self._decide([one for item in items if (one := read[item.pk]) is not None])
         if not kept:
@@ -216,7 +216,7 @@ class Importer:
         self.run.raise_if_stopped()
         self.turns.raise_if_over()
 
-    def _close(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, Read | None]) -> None:
+    def _close(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, ReadFile | None]) -> None:
         """Write what became of files none of which comes into the library."""
         with transaction.atomic():
             self.outcomes.write(items)
@@ -226,7 +226,7 @@ class Importer:
         self.run.raise_if_stopped()
         self.turns.raise_if_over()
 
-    def _forget(self, origin: Origin, items: list[ImportItem], read: dict[int, Read | None]) -> None:
+    def _forget(self, origin: Origin, items: list[ImportItem], read: dict[int, ReadFile | None]) -> None:
         """Keep nothing of files longer than needed: no thumbnails, no copies unpacked of them and their sidecars."""
         for item in items:
             one = read[item.pk]
@@ -253,15 +253,17 @@ class Importer:
                 self.outcomes.write(closed)
         return [item for item in window if item.state in ImportItem.OPEN]
 
-    def _decide(self, read: list[Read]) -> list[Read]:
+    def _decide(self, read: list[ReadFile]) -> list[ReadFile]:
         """Return what is to be imported; the rest is rejected, or there already."""
-        kept: list[Read] = []
+        kept: list[ReadFile] = []
         for one in read:
             one.item.photo_md5, one.item.head_md5 = one.result.photo_md5, one.result.head_md5
         self.duplicates.prefetch(read)
         for one in read:
             item, result = one.item, one.result
-            one.was_placed = item.state == State.PLACING and bool(item.target_filename) and self.placer.lies_there(item)
+            one.was_placed = (
+                item.state == State.PLACING and bool(item.target_filename) and self.placer.is_in_place(item)
+            )
             if one.was_placed:
                 kept.append(one)  # a killed import had put it there
             elif (there := self.duplicates.match(one)) is not None:
@@ -277,7 +279,7 @@ class Importer:
                 self.duplicates.reserve(one)
         return kept
 
-    def _write_plan(self, wanted: Import, kept: list[Read]) -> None:
+    def _write_plan(self, wanted: Import, kept: list[ReadFile]) -> None:
         """Say what is about to be done before any file is put into the library, under the fencing number."""
         items = [one.item for one in kept]
         with holding(self.library.owner):

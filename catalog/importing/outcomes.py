@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from catalog.importing import finished_uploads
 from catalog.importing.planner import Planner
-from catalog.importing.reads import Read
+from catalog.importing.read_file import ReadFile
 from catalog.importing.rows import ENDS, write_items
 from catalog.importing.staging import forget_uploads, remove_staged
 from catalog.models import Import, ImportItem
@@ -33,7 +33,7 @@ class Outcomes:
             write_items(items, ["target_filename"])
             self._run.checkpoint(stop=False)
 
-    def write(self, items: Sequence[ImportItem], placed: Sequence[Read] = ()) -> None:
+    def write(self, items: Sequence[ImportItem], placed: Sequence[ReadFile] = ()) -> None:
         """Write what became of the files; `placed` are in the library now. Call it in a transaction."""
         for one in placed:
             one.item.state = State.IMPORTED

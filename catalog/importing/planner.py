@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from catalog.entries.listing import LONGEST_PATH_BYTES
 from catalog.files.layouts import folder_of
-from catalog.importing.reads import Read, names_beside, stem_of
+from catalog.importing.read_file import ReadFile, names_beside, stem_of
 from catalog.importing.reasons import reject
 from catalog.models import Import, ImportItem, Library, Photo
 from catalog.sources.names import skipped_part
@@ -34,16 +34,16 @@ class Planner:
         self.taken: dict[str, set[str]] = {}
         """The lower-case names in folders of the library, as of this window; a name that is taken meanwhile is no harm."""
 
-    def plan(self, wanted: Import, kept: list[Read]) -> None:
+    def plan(self, wanted: Import, kept: list[ReadFile]) -> None:
         """Choose folder and names, for all files of one shot together, and note them in the items."""
-        groups: dict[tuple[str, str], list[Read]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[ReadFile]] = defaultdict(list)
         for one in kept:
             groups[one.item.directory, stem_of(one.item.filename).lower()].append(one)
         for (directory, _), group in groups.items():
             for shot in _shots(group):
                 self._plan_shot(wanted, directory, shot)
 
-    def _plan_shot(self, wanted: Import, directory: str, shot: list[Read]) -> None:
+    def _plan_shot(self, wanted: Import, directory: str, shot: list[ReadFile]) -> None:
         placed = [one for one in shot if one.item.target_filename]
         fresh = [one for one in shot if not one.item.target_filename]
         sibling = placed[0].item if placed else self._sibling(directory, shot[0])
@@ -82,7 +82,7 @@ class Planner:
         if item.directory in self._imported:
             self._imported[item.directory].setdefault(stem_of(item.filename).lower(), item)
 
-    def _sibling(self, directory: str, one: Read) -> ImportItem | None:
+    def _sibling(self, directory: str, one: ReadFile) -> ImportItem | None:
         """Return what was imported before of the same shot (the picture of a Live Photo, the RAW of a JPEG), if anything."""
         if directory not in self._imported:
             if len(self._imported) > MOST_KEPT_FOLDERS:
@@ -112,7 +112,7 @@ class Planner:
         return set()
 
 
-def _names(one: Read, number: int) -> tuple[str, dict[str, str]]:
+def _names(one: ReadFile, number: int) -> tuple[str, dict[str, str]]:
     photo = one.item.filename if number == 1 else numbered(one.item.filename, number)
     return photo, names_beside(one, photo)
 
@@ -125,7 +125,7 @@ def _number_of(sibling: ImportItem) -> int:
     return 1
 
 
-def _shots(group: list[Read]) -> Iterator[list[Read]]:
+def _shots(group: list[ReadFile]) -> Iterator[list[ReadFile]]:
     """Split files of one name into shots: what was taken more than a day apart only shares its name."""
     rest = sorted(group, key=lambda one: (one.is_video, one.columns["taken_source"] in ("", "file")))
     while rest:
@@ -140,7 +140,7 @@ def _shots(group: list[Read]) -> Iterator[list[Read]]:
         rest = [one for one in rest if one not in shot]
 
 
-def _folder_for(wanted: Import, directory: str, shot: list[Read]) -> str:
+def _folder_for(wanted: Import, directory: str, shot: list[ReadFile]) -> str:
     """Return the folder of the library for a shot, by its first dated file."""
     if wanted.layout == Import.Layout.KEEP:
         return directory

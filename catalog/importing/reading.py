@@ -5,7 +5,7 @@ from functools import partial
 
 from catalog.entries.columns import digest_columns
 from catalog.importing.origins import Origin
-from catalog.importing.reads import SPEAKING, Read
+from catalog.importing.read_file import SPEAKING, ReadFile
 from catalog.importing.reasons import reason_for_failure, reject
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
@@ -28,7 +28,7 @@ class Reading:
         self.zone = zone
         self._companions: dict[str, dict[str, dict[str, str]]] = {}
 
-    def read(self, pool: DecoderPool, window: list[ImportItem]) -> Iterator[tuple[ImportItem, Read | None]]:
+    def read(self, pool: DecoderPool, window: list[ImportItem]) -> Iterator[tuple[ImportItem, ReadFile | None]]:
         """Yield the items with what was read; None for one that could not be, which says why by then."""
         opened: dict[int, OSError] = {}
         beside_of = self._sidecar_items(window)
@@ -62,7 +62,7 @@ class Reading:
                 reject(item, *reason_for_failure(error, result))
                 yield item, None
             else:
-                yield item, Read(item, result, digest_columns(result), beside_of[item.pk])
+                yield item, ReadFile(item, result, digest_columns(result), beside_of[item.pk])
 
     def _sidecar_items(self, window: list[ImportItem]) -> dict[int, dict[str, ImportItem]]:
         """Return the sidecars, by kind, of each item of the window."""

@@ -60,7 +60,7 @@ def start_folder_import(library: Library, user: User, folder: str, layout: str, 
     root = _real_root(library)
     if real == root or root in real.parents or real in root.parents:
         raise ImportRefused(
-            "That folder is the library's own, lies in it, or holds it. What lies there is catalogued by a scan. "
+            "That folder is the library's own, is inside it, or contains it. What is there is catalogued by a scan. "
             "Nothing was changed."
         )
     with transaction.atomic():

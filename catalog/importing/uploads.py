@@ -211,7 +211,7 @@ def _complete() -> UploadRefused:
 
 
 def _gone(upload: Upload) -> UploadRefused:
-    """Return why an upload that was just there cannot be gone on with: it was taken in meanwhile, or removed."""
+    """Return why an upload that was just there cannot be continued: it was taken in meanwhile, or removed."""
     if find_finished(upload.user, upload.pk) is not None:
         return _complete()
     return UploadRefused("What was sent of this file is gone; begin again.", "gone", 410)
@@ -247,7 +247,7 @@ def _refuse_known(library: Library, md5: str) -> None:
         return
     sentence = f"The library has this file already: {known.path}."
     if known.is_in_trash:
-        sentence = f"It was deleted here and lies in the trash ({known.path}); restore it there if you want it."
+        sentence = f"It was deleted here and is in the trash ({known.path}); restore it there if you want it."
     raise UploadRefused(
         sentence, "duplicate", 422, photo_id=str(known.photo) if known.photo else None, state=known.state
     )

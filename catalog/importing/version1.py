@@ -109,7 +109,7 @@ def _take_over(library: Library, user: User, batch: Sequence[OldPhoto], done: Im
         if photo is None:
             done.unknown += 1
             done.note(
-                row.path, "No photo of this library lies there. Scan it first; a photo that was moved is not found."
+                row.path, "This library has no photo at that path. Scan it first; a photo that was moved is not found."
             )
         elif photo.rating or photo.rating_held or photo.pk in spoken:
             done.already += 1

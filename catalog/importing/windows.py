@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db.models import Q, QuerySet
 
-from catalog.importing.reads import stem_of
+from catalog.importing.read_file import stem_of
 from catalog.models import ImportItem
 
 WINDOW = 400

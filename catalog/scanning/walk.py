@@ -14,7 +14,7 @@ from catalog.models import Library
 from catalog.roots import guard
 from catalog.scanning import verify
 from catalog.scanning.contradicted import Contradictions
-from catalog.scanning.memory import known_entries
+from catalog.scanning.entry_cache import known_entries
 from catalog.scanning.opened_root import OpenedRoot
 from catalog.scanning.plan import Totals, too_many_gone, under
 from catalog.scanning.tally import Tally

@@ -179,7 +179,7 @@ def _root_sentence(error: Exception, bucket: str, uri: str) -> str:
     if code == "RequestTimeTooSkewed":
         return "The S3 server refuses the request, since this machine's clock is wrong. Set it."
     if code in _OTHER_REGION or status in (301, 307):
-        return f"The bucket {bucket} lies in another region ({code}). Set PHOTOLALA_S3_REGION to it."
+        return f"The bucket {bucket} is in another region ({code}). Set PHOTOLALA_S3_REGION to it."
     if status in (401, 403):
         return f"Photolala may not list {uri} ({code}). Give its keys the rights to list and to read there."
     if isinstance(error, SSLError):

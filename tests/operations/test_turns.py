@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from operations import control, runs, tasks, turns
-from operations.hearing import unheard
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
+from operations.overdue import overdue
 from operations.running import Run, claim, execute, start
 from photolala.celery import app
 from photolala.lib.process import worker_identity
@@ -262,15 +262,15 @@ def test_what_cannot_give_way_without_beginning_again_leaves_a_worker_to_others(
     assert broker == [str(second.pk)]
 
 
-def test_what_is_held_back_is_no_sign_of_a_deaf_worker(alice, kind, monkeypatch, settings):
+def test_what_is_held_back_is_not_overdue(alice, kind, monkeypatch, settings):
     settings.WORKER_PROCESSES = 2
     kind("convert", Counting([]), starts_over=True)
     monkeypatch.setitem(KINDS, "export", Kind("export", "export", "export", Counting([]), starts_over=True))
     first = running_one(alice, "export")
     waiting = make(alice, "convert", waited=600)
-    assert unheard() == []
+    assert overdue() == []
     first.delete()
-    assert unheard() == [waiting]
+    assert overdue() == [waiting]
 
 
 def test_while_the_broker_is_away_the_worker_sees_to_both_itself(alice, bob, kind, monkeypatch):

@@ -96,7 +96,7 @@ def test_folders_offer_it_to_those_who_may(alice, bob, cast, photos):
 
 def test_a_date_can_be_taken_back_on_its_page(alice, cast, photos):
     address = f"/dates/?photo={photos[0].pk}"
-    assert "Take the last date back" not in text(alice.get(address))
+    assert "Undo the last change of date" not in text(alice.get(address))
     FileWrite.objects.create(
         library=cast.library,
         photo=photos[0],
@@ -109,7 +109,7 @@ def test_a_date_can_be_taken_back_on_its_page(alice, cast, photos):
         try_at=photos[0].added_at,
         finished_at=photos[0].added_at,
     )
-    assert "Take the last date back" in text(alice.get(address))
+    assert "Undo the last change of date" in text(alice.get(address))
     assert alice.post(f"/photos/{photos[0].pk}/date/undo/").status_code == 302
     photos[0].refresh_from_db()
     assert photos[0].taken_text == "2015-06-01T12:00:00"

@@ -182,7 +182,7 @@ def test_media_are_kept_once_each_persons_apart_within_the_quota(cast):
     assert Media.objects.filter(owner=cast.alice).count() == 1
     for content, kind, sentence in (
         (b"", "image/jpeg", "empty"),
-        (b"<svg/>", "image/svg+xml", "pictures, films and sounds"),
+        (b"<svg/>", "image/svg+xml", "Pictures, videos and sound"),
         (b"x" * (media.LARGEST_BYTES + 1), "image/jpeg", "at most"),
     ):
         assert sentence in refusal(send, cast.bob, content, kind).detail

@@ -15,7 +15,7 @@ from django.utils import timezone
 from catalog.edits.ratings import set_rating
 from catalog.entries.pending_writes import start_writing
 from catalog.files.trash import trash_photos
-from catalog.importing import cataloguing, cleanup, importer, listing, places, requests, windows
+from catalog.importing import cataloguing, cleanup, importer, listing, placer, requests, windows
 from catalog.importing.origins import FolderOrigin
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.requests import ImportRefused, open_batch, start_folder_import, start_importing
@@ -248,7 +248,7 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
         inner.open = open_one
         return inner
 
-    real_copy = places.copy_into
+    real_copy = placer.copy_into
 
     def copy(folder, name, *args, **more):
         if name == slow.name.encode():
@@ -256,7 +256,7 @@ def test_each_file_that_cannot_come_in_has_its_reason(library, card, monkeypatch
         return real_copy(folder, name, *args, **more)
 
     monkeypatch.setattr(importer, "origin_of", origin)
-    monkeypatch.setattr(places, "copy_into", copy)
+    monkeypatch.setattr(placer, "copy_into", copy)
     wanted = take(library, card)
     assert {path: end[1] for path, end in ends(wanted).items()} == {
         "good.jpg": "",
@@ -291,7 +291,7 @@ def test_killed_anywhere_it_goes_on_and_nothing_comes_in_twice(library, card, mo
         raise Killed
 
     copied = []
-    real = places.copy_into
+    real = placer.copy_into
 
     def copy(*args, **more):
         if moment == "first copied" and copied:
@@ -300,9 +300,9 @@ def test_killed_anywhere_it_goes_on_and_nothing_comes_in_twice(library, card, mo
         return real(*args, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(places, "copy_into", copy)
+        patch.setattr(placer, "copy_into", copy)
         if moment == "planned":
-            patch.setattr(places.Placer, "place", die)
+            patch.setattr(placer.Placer, "place", die)
         if moment == "all copied":
             patch.setattr(cataloguing, "write_derived", die)
         if moment == "catalogued":
@@ -589,14 +589,14 @@ def slow_digest(pool, jobs, in_flight):
 def test_the_second_of_two_comes_in_if_the_first_cannot(library, card, monkeypatch):
     make_jpeg(card / "a.jpg", seed=1)
     shutil.copy2(card / "a.jpg", card / "b.jpg")
-    real = places.copy_into
+    real = placer.copy_into
 
     def copy(folder, name, *args, **more):
         if name == b"a.jpg":
             raise OSError(errno.EACCES, "Permission denied")
         return real(folder, name, *args, **more)
 
-    monkeypatch.setattr(places, "copy_into", copy)
+    monkeypatch.setattr(placer, "copy_into", copy)
     assert {path: end[:2] for path, end in ends(take(library, card)).items()} == {
         "a.jpg": ("rejected", "permission"),
         "b.jpg": ("imported", ""),
@@ -606,7 +606,7 @@ def test_the_second_of_two_comes_in_if_the_first_cannot(library, card, monkeypat
 def test_a_library_that_is_unplugged_in_the_middle_gets_nothing_elsewhere(library, card, tmp_path, monkeypatch):
     for number in range(24):
         make_jpeg(card / f"{number:02}.jpg", seed=number, taken="2024:05:17 12:00:00")
-    root, away, real = Path(library.root), tmp_path / "away", places.copy_into
+    root, away, real = Path(library.root), tmp_path / "away", placer.copy_into
     copied = []
 
     def copy(*args, **more):
@@ -618,7 +618,7 @@ def test_a_library_that_is_unplugged_in_the_middle_gets_nothing_elsewhere(librar
 
     wanted = start_folder_import(library, library.owner, str(card), "month")
     with monkeypatch.context() as patch:
-        patch.setattr(places, "copy_into", copy)
+        patch.setattr(placer, "copy_into", copy)
         operation = execute(Operation.objects.get(kind="import").pk)
     assert (operation.state, operation.error_code) == (State.FAILED, "root_unavailable")
     assert "Was its disk or share unplugged? Mount it, then retry. What was imported stays." in operation.error

@@ -6,7 +6,7 @@ from django.utils import timezone
 from catalog.entries import counts as entries_counts
 from catalog.entries import known as entries_known
 from catalog.models import Library, Photo
-from catalog.scanning.memory import LONGEST_SECONDS, KnownEntries, known_entries
+from catalog.scanning.entry_cache import LONGEST_SECONDS, KnownEntries, known_entries
 from tests.catalog.scanning.test_helpers import (
     PHOTOS,
     library,  # noqa: F401

@@ -37,11 +37,11 @@ def everything(bench):
 @pytest.mark.parametrize(
     ("step", "when", "number"),
     [
-        ("catalog.importing.places:Placer.reserve", "after", 1),  # the hidden names are made
-        ("catalog.importing.places:Placer.place", "before", 1),  # the claim is checked
+        ("catalog.importing.placer:Placer.reserve", "after", 1),  # the hidden names are made
+        ("catalog.importing.placer:Placer.place", "before", 1),  # the claim is checked
         ("catalog.sources.placing:rename_to_free_name", "before", 3),  # copied, not renamed
-        ("catalog.importing.places:Placer.place", "after", 1),  # all lie there, without rows
-        ("catalog.importing.places:Placer.settle", "after", 1),
+        ("catalog.importing.placer:Placer.place", "after", 1),  # all lie there, without rows
+        ("catalog.importing.placer:Placer.settle", "after", 1),
         ("catalog.importing.outcomes:Outcomes.discard", "before", 1),
         ("catalog.importing.finishing:Finishing._bring_late", "after", 1),
     ],

@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[Any, str, int]] = {
     "before it trusts fresh files": (verify, "_trust", 1),
     "before it fills later columns": (Filling, "_apply", 1),
     "before it finishes": (Scan, "finish", 1),
-    "before it follows moves": (Following, "_take_places", 1),
+    "before it follows moves": (Following, "_apply", 1),
     "before it publishes": (publish, "publish_if_due", 1),
     "before it writes how it ended": (Scan, "_note_end", 1),
 }

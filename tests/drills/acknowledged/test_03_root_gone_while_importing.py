@@ -18,9 +18,9 @@ def bench(tmp_path, request):
 @pytest.mark.parametrize(
     ("step", "when", "number"),
     [
-        ("catalog.importing.places:Placer.place", "before", 2),
-        ("catalog.importing.places:copy_into", "after", 15),
-        ("catalog.importing.places:Placer.settle", "before", 2),
+        ("catalog.importing.placer:Placer.place", "before", 2),
+        ("catalog.importing.placer:copy_into", "after", 15),
+        ("catalog.importing.placer:Placer.settle", "before", 2),
     ],
 )
 def test_an_unplugged_disk_ends_the_import_and_nothing_lies_elsewhere(bench, step, when, number):

@@ -1,4 +1,4 @@
-"""Let missing photos be where they were found, with the later of what people gave to either row."""
+"""Apply moves: missing photos get the places where they were found, with the later edits of either row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ def _is_as_first_seen(old: Photo, new: Photo, started_at: datetime, written: set
 
 
 @dataclass(slots=True)
-class Taken:
-    """What became of some moves."""
+class Applied:
+    """What became of the moves of one batch."""
 
     counts: dict[str, int] = field(default_factory=lambda: {"moved": 0, "moved_added": 0, "moved_gone": 0})
     """As the result of a scan counts them."""
@@ -47,23 +47,23 @@ class Taken:
     """Those that are left to the next scan, because a writer has a file in hand."""
 
 
-def take_places(library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool) -> Taken:
+def apply_moves(library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool) -> Applied:
     """Carry out the moves of one batch, as far as they still hold; what changed since they were planned is left as it is.
 
     `is_edit` says that the content is another one at the new place. Call it in a transaction.
     """
-    taking = _Taking(library, moves, started_at, is_edit=is_edit)
+    applying = _Applying(library, moves, started_at, is_edit=is_edit)
     for move in moves:
-        taking.add(move)
-    taking.write()
-    return taking.taken
+        applying.add(move)
+    applying.write()
+    return applying.applied
 
 
-class _Taking:
+class _Applying:
     """One batch: all of its rows are locked and read first, then each move is decided, then all are written."""
 
     def __init__(self, library: Library, moves: Sequence[Move], started_at: datetime, *, is_edit: bool) -> None:
-        self.taken = Taken()
+        self.applied = Applied()
         self._library = library
         self._started_at = started_at
         self._is_edit = is_edit
@@ -88,7 +88,7 @@ class _Taking:
             return
         stops = [self._photos[key] for key in move.stops if key in self._photos and key not in self._trashed]
         if any(self._wishes.is_being_written(photo) for photo in (new, *stops)):
-            self.taken.postponed.append(move)
+            self.applied.postponed.append(move)
             return
         if self._is_edit:
             note_edits(self._library, [(old.photo_md5, new.photo_md5)])
@@ -121,7 +121,7 @@ class _Taking:
         return not move.only_bare or self._wishes.are_none(new)
 
     def _count(self, old: Photo, new: Photo, stops: Sequence[Photo]) -> None:
-        counts, started_at = self.taken.counts, self._started_at
+        counts, started_at = self.applied.counts, self._started_at
         counts["moved"] += 1
         counts["moved_added"] += new.added_at == started_at
         counts["moved_gone"] += old.missing_since == started_at

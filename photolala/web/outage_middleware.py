@@ -18,7 +18,7 @@ PROBLEM_TYPE = "application/problem+json"
 logger = logging.getLogger(__name__)
 
 
-class BusyDatabaseMiddleware(MiddlewareMixin):
+class OutageMiddleware(MiddlewareMixin):
     """Answers 503 or 507 with a sentence and Retry-After for what views raise."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -30,7 +30,7 @@ class BusyDatabaseMiddleware(MiddlewareMixin):
         return answer_for(request, outage)
 
 
-def failed(request: HttpRequest) -> HttpResponse:
+def server_error_or_outage(request: HttpRequest) -> HttpResponse:
     """Answer for what went wrong anywhere, also before and after the view: in sessions, in templates."""
     error = sys.exc_info()[1]
     outage = outage_of(error) if error is not None else None

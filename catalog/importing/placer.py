@@ -10,7 +10,7 @@ from itertools import islice
 
 from catalog.importing.claims import HiddenNames
 from catalog.importing.origins import Origin
-from catalog.importing.reads import SPEAKING, FileFacts, PlacedSidecar, Read
+from catalog.importing.read_file import SPEAKING, FileFacts, PlacedSidecar, ReadFile
 from catalog.importing.reasons import reason_for_failure, reject, root_unavailable
 from catalog.models import ImportItem
 from catalog.sources.base import SourceUnavailable
@@ -71,8 +71,8 @@ class Placer:
         self._looked_through: set[str] = set()
         self._threads = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="import")
 
-    def lies_there(self, item: ImportItem) -> bool:
-        """True if the file lies where its item says, with the content that was read."""
+    def is_in_place(self, item: ImportItem) -> bool:
+        """True if the file is where its item says, with the content that was read."""
         with suppress(OSError, ValueError):
             folder = open_folder(self.root, item.target_directory)
             try:
@@ -93,7 +93,7 @@ class Placer:
                 finally:
                     os.close(folder)
 
-    def reserve(self, read: Sequence[Read]) -> None:
+    def reserve(self, read: Sequence[ReadFile]) -> None:
         """Make folders and hidden names for files and their sidecars. What goes wrong is in the items then."""
         for one in read:
             if one.item.state != State.PLACING:
@@ -121,7 +121,7 @@ class Placer:
                 self._looked_through.add(directory)
         return self._folders[directory]
 
-    def place(self, read: Sequence[Read], origin: Origin) -> None:
+    def place(self, read: Sequence[ReadFile], origin: Origin) -> None:
         """Put files and their sidecars into the library, several at once. What goes wrong is in the items then, and nothing
         of it is left."""
         begun = [(one, self._begin(one, origin)) for one in read if one.item.state == State.PLACING]
@@ -153,7 +153,7 @@ class Placer:
         """End the threads that copy."""
         self._threads.shutdown()
 
-    def _begin(self, one: Read, origin: Origin) -> "_Copying":
+    def _begin(self, one: ReadFile, origin: Origin) -> "_Copying":
         """Open what is needed, here, for an origin serves one thread; the copying itself is a thread's."""
         copying = _Copying()
         item = one.item
@@ -178,7 +178,7 @@ class Placer:
             is_reserved=True,
         )
 
-    def _end(self, one: Read, copying: "_Copying", origin: Origin) -> None:
+    def _end(self, one: ReadFile, copying: "_Copying", origin: Origin) -> None:
         item = one.item
         try:
             facts = copying.result()
@@ -199,7 +199,7 @@ class Placer:
         finally:
             copying.close()
 
-    def _refuse(self, one: Read, error: OSError | ValueError) -> None:
+    def _refuse(self, one: ReadFile, error: OSError | ValueError) -> None:
         """Note why a file could not be put into the library; raises if that is because the library is not there."""
         known = error if isinstance(error, OSError) else None
         one.item.target_directory = one.item.target_filename = ""

@@ -28,8 +28,8 @@ class PlacedSidecar(NamedTuple):
 
 
 @dataclass(slots=True)
-class Read:
-    """One file of a window, what was read of it, and where it is to go."""
+class ReadFile:
+    """One file of a window, what was read of it, and its place in the library."""
 
     item: ImportItem
     result: DigestResult
@@ -56,7 +56,7 @@ def stem_of(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def names_beside(one: Read, photo: str) -> dict[str, str]:
+def names_beside(one: ReadFile, photo: str) -> dict[str, str]:
     """Return what the sidecars of a file are called in the library, by kind, if the file itself is called `photo`."""
     return {
         kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()

@@ -14,7 +14,7 @@ MOST_IMPORTS = 20
 State = ImportItem.State
 
 
-class Memory:
+class EarlierImports:
     """Knows the MD5s of files by place, size, time and first 4 kB, from earlier imports of one folder into one library.
 
     Another card of the same camera, in the same reader, has other files under the same names, now and then of the very size
