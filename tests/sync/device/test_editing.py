@@ -16,10 +16,17 @@ C, U, D = Op.CREATE, Op.PATCH, Op.DELETE
 def test_what_is_written_is_there_at_once_and_after_a_restart(phone):
     id = phone.note("milk")
     phone.write(id, content="milk, bread")
+    other, album = phone.note("other"), phone.client.create("album", {"title": "t", "description": ""}, id)
     phone.restart()
-    assert phone.notes() == {id: "milk, bread"}
-    assert phone.pending() == {"note": 1}
-    assert [(edit.type, edit.id) for edit in Outbox(phone.client.store).of("note", id)] == [("note", id)]
+    assert phone.notes() == {id: "milk, bread", other: "other"}
+    assert phone.pending() == {"album": 1, "note": 2}
+    for type, key, texts in (
+        ("note", id, {"content": "milk, bread", "caption": ""}),
+        ("note", other, {"content": "other", "caption": ""}),
+        ("album", album, {"title": "t", "description": ""}),  # of the same id as a note
+    ):
+        edits = Outbox(phone.client.store).of(type, key)
+        assert [(edit.type, edit.id, edit.op, edit.fields) for edit in edits] == [(type, key, C, texts)]
 
 
 def test_an_edit_needs_no_server(phones, server):
@@ -84,7 +91,6 @@ def test_texts_are_composed(phone):
     assert phone.text(id) == "Caf\u00e9"
 
 
-@pytest.mark.promise("S1-U06")
 @pytest.mark.parametrize(
     ("first", "second", "outcome"),
     [(C, U, C), (C, D, None), (U, D, D), (U, C, C), (D, C, C), (D, U, C), (C, C, C), (U, U, U), (D, D, D)],

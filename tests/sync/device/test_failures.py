@@ -10,6 +10,7 @@ import pytest
 
 from sync.device.client import Client
 from sync.device.retry import STEPS_MS, delay_ms
+from sync.device.status import ErrorType
 from sync.device.store import StoreProblem
 from sync.device.transport import NotAllowed, ServerFault, Unavailable
 from sync.protocol.messages import MutationResult, Status
@@ -34,7 +35,9 @@ def test_a_result_says_what_was_done_and_what_was_not(phone, tablet, server):
         "success": True, "uploadedItems": 1, "downloadedItems": 1, "conflictsResolved": 0, "refusedItems": 0,
         "heldDeletions": 0, "errors": [], "lastSyncTime": server.now,
     }  # fmt: skip
-    assert phone.sync("lose_request").to_wire()["errors"] == [
+    failed = phone.sync("lose_request").to_wire()
+    assert (failed["success"], failed["uploadedItems"], failed["downloadedItems"]) == (False, 0, 0)
+    assert failed["errors"] == [
         {
             "type": "NETWORK_ERROR",
             "message": "The server cannot be reached. Edits are kept and sent later.",
@@ -42,6 +45,9 @@ def test_a_result_says_what_was_done_and_what_was_not(phone, tablet, server):
             "retryable": True,
         }
     ]
+    assert {kind.value for kind in ErrorType} == {
+        f"{name}_ERROR" for name in ("NETWORK", "AUTHENTICATION", "SERVER", "CONFLICT", "STORAGE", "UNKNOWN")
+    }
     assert phone.client.status().to_wire() == {
         "isEnabled": True, "lastSyncTime": server.now, "pendingUploads": {}, "refused": 0, "heldDeletions": 0,
         "isSyncing": False, "nextTryTime": server.now + 1000, "hasErrors": True,
@@ -260,6 +266,8 @@ def test_an_edit_is_in_the_file_before_anything_is_sent(phone, server, monkeypat
 
     monkeypatch.setattr(server, "push", look)
     id = phone.note("a")
+    with sqlite3.connect(phone.path) as other:  # before a synchronisation runs
+        assert other.execute("SELECT id, json_extract(fields, '$.content') FROM outbox").fetchall() == [(id, "a")]
     phone.sync()
     assert found == [(id, 1)]
 
