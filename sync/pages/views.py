@@ -61,6 +61,8 @@ def show(request: HttpRequest) -> HttpResponse:
 def decide(request: HttpRequest, conflict_id: uuid.UUID) -> HttpResponse:
     """Let one side of a conflict count, or both."""
     user = cast(User, request.user)
+    if not Conflict.objects.visible_to(user).filter(pk=conflict_id).exists():
+        raise Http404
     decision = request.POST.get("decision", "")
     if decision not in Conflict.Decision.values:
         messages.warning(request, "Choose which side is to count. Nothing was changed.")

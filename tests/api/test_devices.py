@@ -40,7 +40,6 @@ def test_a_device_signs_in_is_listed_and_signs_out(cast: Cast, anonymous: APICli
     assert not Device.objects.exists()
 
 
-@pytest.mark.promise("X-10")
 def test_devices_of_others(cast: Cast, alice: APIClient, charlie: APIClient, anonymous: APIClient) -> None:
     device = sign_in(anonymous).json()["id"]
     assert charlie.get(DEVICES).json()["results"] == []

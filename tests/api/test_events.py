@@ -38,7 +38,6 @@ def test_poll_tells_what_changed(cast: Cast, bob: APIClient, anonymous: APIClien
     assert bob.post(POLL).status_code == 405
 
 
-@pytest.mark.promise("X-10")
 def test_poll_shows_only_ones_own_operations(cast: Cast, alice: APIClient, bob: APIClient) -> None:
     Operation.objects.create(owner=cast.alice, kind="scan", state="running", done=3)
     Operation.objects.create(owner=cast.alice, kind="scan", state="completed")

@@ -181,7 +181,6 @@ def test_the_outsider_learns_and_changes_nothing(cast: Cast, things: dict[str, s
     assert facts() == before
 
 
-@pytest.mark.promise("X-10")
 @pytest.mark.parametrize("route", [route for route in api_routes() if route not in PUBLIC])
 def test_nobody_gets_nothing(cast: Cast, things: dict[str, str], route: str) -> None:
     before = facts()

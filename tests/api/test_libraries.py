@@ -125,7 +125,7 @@ def test_members(cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClien
     assert alice.delete(f"{members}?user={cast.charlie.pk}").status_code == 404
 
 
-@pytest.mark.promise("X-10", "S4-032")
+@pytest.mark.promise("S4-032")
 def test_scan_is_for_owner_and_editors_and_one_at_a_time(
     cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClient, anonymous: APIClient
 ) -> None:

@@ -53,7 +53,7 @@ def make_shown(cast: Cast, path: str = "2024/IMG 1.JPG", **fields: Any) -> Photo
     return photo
 
 
-@pytest.mark.promise("X-10", "S4-069", "S4-070")
+@pytest.mark.promise("S4-069", "S4-070")
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_gets_what(
     cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClient, anonymous: APIClient, kind: str

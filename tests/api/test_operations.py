@@ -17,7 +17,6 @@ def make(cast: Cast, state: State = State.RUNNING, **fields: Any) -> Operation:
     return Operation.objects.create(owner=cast.alice, kind="scan", subject="Holidays", state=state, **fields)
 
 
-@pytest.mark.promise("X-10")
 def test_only_ones_own(cast: Cast, alice: APIClient, bob: APIClient, anonymous: APIClient) -> None:
     operation = make(cast, done=50, total=200, rate=10.0)
     row = alice.get(OPERATIONS).json()["results"][0]

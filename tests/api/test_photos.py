@@ -206,7 +206,7 @@ def test_facts_of_one(cast: Cast, alice: APIClient, charlie: APIClient, anonymou
         assert verb(f"{PHOTOS}{photo.pk}/", {}).status_code == 405
 
 
-@pytest.mark.promise("S2-042", "S2-U14")
+@pytest.mark.promise("S2-042")
 def test_a_star_toggles_between_none_and_five(cast: Cast, alice: APIClient) -> None:
     photo = make_photo(cast.library)
     address = f"{PHOTOS}{photo.pk}/favorite/"
@@ -219,7 +219,6 @@ def test_a_star_toggles_between_none_and_five(cast: Cast, alice: APIClient) -> N
     assert not Favourite.objects.exists()
 
 
-@pytest.mark.promise("S2-U14")
 @pytest.mark.parametrize("body", [{"rating": 6}, {"rating": -1}, {"rating": "many"}, {"rating": None}, [1]])
 def test_a_bad_rating_is_refused_and_changes_nothing(cast: Cast, alice: APIClient, body: Any) -> None:
     photo = make_photo(cast.library)
@@ -229,7 +228,6 @@ def test_a_bad_rating_is_refused_and_changes_nothing(cast: Cast, alice: APIClien
     assert not Favourite.objects.exists()
 
 
-@pytest.mark.promise("X-10")
 def test_stars_are_everyones_own(cast: Cast, alice: APIClient, bob: APIClient, charlie: APIClient) -> None:
     photo = make_photo(cast.library)
     address = f"{PHOTOS}{photo.pk}/favorite/"
@@ -263,7 +261,7 @@ def test_favourites_of_a_library_one_left_are_gone(cast: Cast, bob: APIClient) -
     assert bob.get(f"{PHOTOS}favorites/").json()["count"] == 0
 
 
-@pytest.mark.promise("S2-044", "S2-U14")
+@pytest.mark.promise("S2-044")
 def test_many_stars_at_once_tell_what_was_not_possible(cast: Cast, alice: APIClient, tmp_path: Any) -> None:
     mine = [make_photo(cast.library) for _ in range(3)]
     hidden = make_photo(make_library(cast.charlie, tmp_path / "secret", name="Secret"))

@@ -91,7 +91,7 @@ def test_rows_that_lean_on_nothing_are_refused() -> None:
             assert cursor.execute("PRAGMA foreign_keys").fetchone() == (1,)
 
 
-@pytest.mark.promise("S2-010", "S2-075", "S4-060")
+@pytest.mark.promise("S2-010", "S2-075")
 def test_an_installation_is_migrated_by_a_command_into_a_journal_that_survives(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "PHOTOLALA_DATA": str(tmp_path)}
     words = [sys.executable, str(PROJECT / "manage.py"), "migrate", "-v0"]

@@ -235,7 +235,6 @@ def test_an_exact_multiple_of_the_batch_ends_with_an_empty_query(cast: Any, monk
     assert sizes == [1000, 1000, 0]
 
 
-@pytest.mark.promise("S2-035")
 def test_cancel_is_honoured_within_a_batch_and_leaves_nothing(cast: Any) -> None:
     make_many(cast.library, 3000)
     export = ask(cast)

@@ -261,7 +261,6 @@ def test_progress_gives_rate_and_time_left(alice, monkeypatch):
     assert operation.fraction == pytest.approx(0.1)
 
 
-@pytest.mark.promise("X-10")
 def test_others_see_nothing_of_it(alice):
     charlie = User.objects.create_user("charlie")
     make(alice)

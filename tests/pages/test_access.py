@@ -11,22 +11,45 @@ from knox.models import AuthToken
 
 import accounts.pages.urls
 import catalog.pages.urls
+import exports.pages.urls
 import operations.pages.urls
+import sync.pages.urls
 from accounts.models import Device
 from catalog.models import Favourite, FileWrite, Import, ImportItem, Library, Membership, Photo, Snapshot
+from exports.models import Export, ExportDestination
 from operations.models import Operation
+from sync.models import Conflict
 from tests.factories import make_photo
 
 OPEN = {"accounts:login", "accounts:logout", "accounts:theme"}
 ROUTES = [
     (f"{module.app_name}:{pattern.name}", set(pattern.pattern.converters))
-    for module in (accounts.pages.urls, catalog.pages.urls, operations.pages.urls)
+    for module in (
+        accounts.pages.urls,
+        catalog.pages.urls,
+        operations.pages.urls,
+        exports.pages.urls,
+        sync.pages.urls,
+    )
     for pattern in module.urlpatterns
     if isinstance(pattern, URLPattern)
 ]
 CLOSED = [route for route in ROUTES if route[0] not in OPEN]
 WITH_ID = [route for route in ROUTES if route[1]]
-TABLES = (Library, Membership, Photo, Favourite, Operation, Device, FileWrite, Import, ImportItem)
+TABLES = (
+    Library,
+    Membership,
+    Photo,
+    Favourite,
+    Operation,
+    Device,
+    FileWrite,
+    Import,
+    ImportItem,
+    Export,
+    ExportDestination,
+    Conflict,
+)
 
 
 @pytest.fixture
@@ -39,7 +62,11 @@ def ids(cast: Any) -> dict[str, Any]:
     photo = make_photo(cast.library)
     wanted = {"kind": "rating", "wanted": {"rating": 5}, "try_at": timezone.now()}
     write = FileWrite.objects.create(library=cast.library, photo=photo, user=cast.alice, **wanted)
+    about = {"kind": "photo", "object_id": photo.pk, "scope": f"library:{cast.library.pk}", "field": "caption"}
     return {
+        "export_id": Export.objects.create(user=cast.alice, library=cast.library, format="json").pk,
+        "destination_id": ExportDestination.objects.create(owner=cast.alice, name="Disk", folder="/exported").pk,
+        "conflict_id": Conflict.objects.create(user=cast.alice, mine="a", theirs="b", **about).pk,
         "md5": snapshot.md5,
         "library_id": cast.library.pk,
         "photo_id": photo.pk,

@@ -54,7 +54,6 @@ def test_the_chooser_walks_from_the_roots_down(cast, alice):
     assert "2024" in alice.get("/libraries/add/", {"folder": str(cast.folder / "weddings & more")}).content.decode()
 
 
-@pytest.mark.promise("X-10")
 @pytest.mark.parametrize("folder", ["/etc", "/", "relative", "/no/such", "\0", "{root}/../..", "{root}/holidays"])
 def test_the_chooser_never_shows_what_may_not_be_added(cast, charlie, folder):
     secret = cast.library.root + "/private"

@@ -120,7 +120,6 @@ def test_a_finished_operation_lists_counts_and_problems_with_markup_as_text(cast
     assert "<torn>" not in page
 
 
-@pytest.mark.promise("X-10")
 def test_operations_of_others_are_not_listed(cast, bob):
     running(cast.alice)
     make(cast.alice, state="failed", error="The disk was full.")

@@ -52,7 +52,6 @@ def test_another_picture_under_its_name_is_no_edit_of_it(library, photo):  # noq
     assert not Alias.objects.exists()
 
 
-@pytest.mark.promise("X-01")
 def test_edited_and_moved_at_once_it_keeps_all_that_hangs_on_it(library, photo, bob):  # noqa: F811
     Favourite.objects.create(user=bob, photo=photo, rating=4)
     old = Path(library.root) / photo.path

@@ -180,7 +180,6 @@ def test_what_the_library_lost_since_is_read_and_imported_again(library, card):
     assert wanted.items.get(filename="b.jpg").detail == ""
 
 
-@pytest.mark.promise("X-01")
 def test_a_file_that_got_stars_here_is_known_by_what_it_was_before(library, card):
     """Its bytes are others since; the alias from its old MD5 leads to the photo."""
     photo = Photo.objects.get(library=library)

@@ -101,7 +101,6 @@ def test_overlapping_with_ones_own_says_with_which(top: Path, alice: User, folde
         add_library(alice, str(top / folder))
 
 
-@pytest.mark.promise("X-10")
 @pytest.mark.parametrize("folder", ["2024", "2024/may", ""])
 def test_overlapping_with_anothers_tells_nothing_of_it(top: Path, alice: User, charlie: User, folder: str) -> None:
     make_library(alice, top / "2024", name="Years")

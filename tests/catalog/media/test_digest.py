@@ -140,7 +140,6 @@ def swapped_profile() -> bytes:
     return bytes(profile).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be")).replace(b"sRGB", b"swap")
 
 
-@pytest.mark.promise("S4-U05")
 def test_colour_profiles_become_srgb(tmp_path: Path) -> None:
     red = Image.new("RGB", (64, 64), (220, 20, 20))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

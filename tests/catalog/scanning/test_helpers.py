@@ -244,7 +244,6 @@ def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, cal
     assert counts(operation)["failed"] == 0 and not Photo.objects.filter(needs_digest=True).exists()
 
 
-@pytest.mark.promise("S4-057")
 def test_scans_run_in_the_background_with_as_many_decoders_as_are_set(library, settings):
     settings.DECODER_PROCESSES = 3
     with scan_decoders() as pool:

@@ -113,7 +113,7 @@ def test_an_emptied_table_is_rebuilt_from_files_and_snapshot(library):
     assert ids(library) == before
 
 
-@pytest.mark.promise("S2-070")
+@pytest.mark.promise("S2-070", "S2-X07")
 def test_the_stars_in_the_files_are_read_again(library):
     file = put(library, "starred.jpg", make_jpeg(seed=50))
     words = [*exiftool_command(), "-q", "-overwrite_original", "-XMP-xmp:Rating=4", str(file)]
@@ -125,7 +125,6 @@ def test_the_stars_in_the_files_are_read_again(library):
     assert Photo.objects.filter(library=library, rating=None).count() == 6
 
 
-@pytest.mark.promise("S2-X07")
 def test_what_moved_was_edited_added_or_removed_since(library):
     before = ids(library)
     root = Path(library.root)

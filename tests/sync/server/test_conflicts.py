@@ -96,6 +96,8 @@ def page(alice: User) -> Client:
 def test_the_page_shows_both_sides_and_takes_the_decision(page: Client, phone: Phone, conflict: Conflict) -> None:
     text = page.get("/sync/").content.decode()
     assert "To decide" in text and "sad" in text and "glad" in text and "Keep both" in text
+    answer = page.post(f"/sync/conflicts/{conflict.pk}/decide/", {"decision": "x"}, follow=True)
+    assert "Choose which side is to count" in answer.content.decode() and Paper.objects.get().mood == "glad"
     answer = page.post(f"/sync/conflicts/{conflict.pk}/decide/", {"decision": "mine"}, follow=True)
     assert "What the device sent counts now." in answer.content.decode()
     assert "To decide" not in answer.content.decode() and "Decided" in answer.content.decode()
@@ -111,7 +113,7 @@ def test_the_page_of_others(conflict: Conflict, charlie: User) -> None:
     text = client.get("/sync/").content.decode()
     assert "No device syncs yet" in text and "glad" not in text
     assert client.post(f"/sync/conflicts/{conflict.pk}/decide/", {"decision": "mine"}).status_code == 404
-    assert client.post(f"/sync/conflicts/{conflict.pk}/decide/", {"decision": "x"}).status_code == 302
+    assert client.post(f"/sync/conflicts/{conflict.pk}/decide/", {"decision": "x"}).status_code == 404
 
 
 def test_the_page_names_devices_and_what_was_refused(page: Client, phone: Phone) -> None:
