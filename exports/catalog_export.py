@@ -271,7 +271,9 @@ class CatalogExport:
         }
         with transaction.atomic():  # who lost the operation meanwhile says nothing of it
             self._hold()
-            Export.objects.filter(pk=export.pk).update(**counts, completed_at=timezone.now())
+            now = timezone.now()
+            expires_at = export.expiry_from(now)
+            Export.objects.filter(pk=export.pk).update(**counts, completed_at=now, expires_at=expires_at)
         return {
             "export": str(export.pk),
             "library": str(self.library.pk),

@@ -66,6 +66,9 @@ class Export(models.Model):
     size_bytes = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     completed_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its files are deleted; empty: by hand only."
+    )
 
     objects = ExportQuerySet.as_manager()
 
@@ -110,12 +113,11 @@ class Export(models.Model):
         """True if it is complete and kept here, still."""
         return self.completed_at is not None and self.is_kept_here and not self.is_expired
 
-    @property
-    def expires_at(self) -> datetime | None:
-        """When its files are deleted; None if they are not."""
-        if self.completed_at is None or not self.is_kept_here or not settings.EXPORT_DAYS:
+    def expiry_from(self, completed_at: datetime) -> datetime | None:
+        """Return when its files are to be deleted if it is finished then; None: by hand only."""
+        if not self.is_kept_here or not settings.EXPORT_DAYS:
             return None
-        return self.completed_at + timedelta(days=settings.EXPORT_DAYS)
+        return completed_at + timedelta(days=settings.EXPORT_DAYS)
 
     @property
     def is_expired(self) -> bool:

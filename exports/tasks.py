@@ -27,7 +27,7 @@ def purge_exports() -> int:
 
     Return how many exports' files were deleted.
     """
-    count = _remove_expired(time_ago(timedelta(days=settings.EXPORT_DAYS))) if settings.EXPORT_DAYS else 0
+    count = _remove_expired(time_ago(timedelta()))
     _remove_abandoned()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
     return count
@@ -35,7 +35,7 @@ def purge_exports() -> int:
 
 def _remove_expired(before: datetime) -> int:
     count = 0
-    for export in Export.objects.filter(completed_at__lt=before, parent="").iterator():
+    for export in Export.objects.filter(expires_at__lt=before, parent="").iterator():
         if not export.is_expired or not export.folder.exists():
             continue
         try:

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from catalog.albums import albums, drafts, items, members, notes
 from catalog.models import Album, Draft, Library, Note
+from exports.models import Export, ExportDestination
 from operations.models import Operation
 from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
 
@@ -57,6 +58,25 @@ def alice(transactional_db, settings, tmp_path, monkeypatch):
     members.set_member(alice, album.pk, bob, "editor")
     drafts.create(alice, uuid4(), {"albums": [str(album.pk)]})
     albums.delete(alice, albums.create(alice, uuid4(), {"title": "y" * 200}).pk)
+    for state in ("pending", "completed", "failed"):
+        operation = Operation.objects.create(
+            owner=alice, kind="export", subject=name, state=state, error="The disk is full. " * 9
+        )
+        Export.objects.create(
+            user=alice,
+            library=library,
+            library_name=name,
+            format="json",
+            operation=operation,
+            photo_count=8,
+            completed_at=timezone.now() if state == "completed" else None,
+        )
+    destination = ExportDestination.objects.create(
+        owner=alice, name="The disk in the cellar, " + "shelf " * 20, folder=str(tmp_path / "disk"), has_records=True
+    )
+    records = Path(destination.folder) / "ExportRecords"
+    records.mkdir(parents=True)
+    (records / "export-records.jsonl").write_text("torn\n" * 3)
     return alice
 
 
@@ -104,6 +124,8 @@ def addresses(operations):
         "/notes/",
         *[f"/notes/{note.pk}/" for note in Note.objects.all()],
         *[f"/drafts/{draft.pk}/" for draft in Draft.objects.all()],
+        "/exports/",
+        f"/destinations/{ExportDestination.objects.get().pk}/",
     ]
 
 

@@ -228,22 +228,33 @@ def test_an_export_expires_and_its_files_are_deleted(cast: Any, api: Any, settin
     monkeypatch.setattr("exports.tasks.time_ago", lambda length: timezone.now() - length)
     make_photos(cast.library, 2)
     alice = api(cast.alice)
-    old, new = finish(alice), finish(alice, format="csv")
     settings.EXPORT_DAYS = 7
-    Export.objects.filter(pk=old["id"]).update(completed_at=timezone.now() - timedelta(days=8))
+    old, new = finish(alice), finish(alice, format="csv")
+    assert new["expires_at"] > (timezone.now() + timedelta(days=6)).isoformat()
+    Export.objects.filter(pk=old["id"]).update(
+        completed_at=timezone.now() - timedelta(days=8), expires_at=timezone.now() - timedelta(days=1)
+    )
     expired = alice.get(old["download"])
     assert (expired.status_code, expired.json()["type"]) == (404, f"{PREFIX}expired")
     body = alice.get(f"{EXPORTS}{old['id']}/").json()
     assert (body["status"], body["download"], body["expires_at"] > body["completed_at"]) == ("completed", None, True)
     folders = {key: Export.objects.get(pk=key).folder for key in (old["id"], new["id"])}
-    settings.EXPORT_DAYS = 0
-    assert (purge_exports(), folders[old["id"]].is_dir()) == (0, True)
-    assert alice.get(f"{EXPORTS}{old['id']}/").json()["expires_at"] is None
-    settings.EXPORT_DAYS = 7
+    settings.EXPORT_DAYS = 1  # holds for those that are made from now on
     assert (purge_exports(), purge_exports()) == (1, 0)
     assert [folder.is_dir() for folder in folders.values()] == [False, True]
     assert alice.get(new["download"]).status_code == 200
     assert alice.delete(f"{EXPORTS}{old['id']}/").status_code == 204
+
+
+def test_an_export_of_before_there_was_an_end_is_kept(cast: Any, api: Any, settings: Any) -> None:
+    make_photos(cast.library, 1)
+    settings.EXPORT_DAYS = 0
+    kept = finish(api(cast.alice))
+    assert kept["expires_at"] is None
+    settings.EXPORT_DAYS = 1
+    Export.objects.update(completed_at=timezone.now() - timedelta(days=900))
+    assert purge_exports() == 0
+    assert api(cast.alice).get(kept["download"]).status_code == 200
 
 
 def test_partial_folders_that_nobody_continues_are_deleted(cast: Any, api: Any) -> None:

@@ -67,7 +67,7 @@ def test_the_page_says_how_many_come_first_and_when_an_export_expires(cast: Any,
     page = alice.get("/exports/").content.decode()
     assert f"until {first.expires_at:%Y-%m-%d}" in page
     assert "in line, 2 others first" not in page
-    Export.objects.filter(pk=first.pk).update(completed_at=first.completed_at - timedelta(days=8))
+    Export.objects.filter(pk=first.pk).update(expires_at=first.expires_at - timedelta(days=8))
     page = alice.get("/exports/").content.decode()
     assert "expired" in page
     assert f"/exports/{first.pk}/download/" not in page
