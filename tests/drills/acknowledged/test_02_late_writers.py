@@ -187,8 +187,8 @@ def test_no_row_is_changed_once_the_operation_is_somebody_elses(library, file, s
         steps = {
             "take": late.claims.take,
             "settle": lambda: late.claims.settle(write, writer.NotWritten("No.", "no", is_lasting=True)),
-            "announce": lambda: list(late._announced([(write, prepared)])),
-            "tell": lambda: late._tell([(write, prepared)]),
+            "announce": lambda: list(late.landing._announced([(write, prepared)])),
+            "tell": lambda: late.landing._tell([(write, prepared)]),
         }
         if step == "give back":
             late.claims.give_back()
