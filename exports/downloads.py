@@ -7,10 +7,11 @@ import io
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import BinaryIO, cast
 
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
@@ -29,7 +30,7 @@ MOST_DOWNLOADS = 10
 BELIEVED_FOR = timedelta(hours=1)
 """How long a download counts as under way if it cannot be told whether the process that sends it is alive."""
 _dropped: deque[ExportDownload] = deque()
-"""Records of answers that were dropped before they were sent; the next download notes their end."""
+"""Records of downloads whose end is not noted yet: answers that were dropped unsent, or the database was away."""
 
 
 class ZipReader(io.RawIOBase):
@@ -68,12 +69,11 @@ class ZipReader(io.RawIOBase):
     def end(self) -> None:
         """End the download: note how far it came, and close."""
         record, self._record = self._record, None
-        if record is not None:
-            try:
+        try:
+            if record is not None:
                 _note_end(record)
-            except DatabaseError as error:  # what was sent was sent; the record ends with this process
-                logger.warning("The end of the download %s could not be noted: %s", record.pk, error)
-        self.close()
+        finally:
+            self.close()
 
     def __del__(self) -> None:
         """Leave the end of an answer that was never sent to be noted: garbage collection may use no database."""
@@ -108,8 +108,9 @@ def serve_export(request: HttpRequest, export: Export) -> HttpResponseBase:
     )
 
     def begin(offset: int) -> ExportDownload:
-        while _dropped:
-            _note_end(_dropped.popleft())
+        for _ in range(len(_dropped)):
+            with suppress(IndexError):  # another thread took it
+                _note_end(_dropped.popleft())
         return _begin(export, offset, archive.total_size, str(request.META.get("REMOTE_ADDR") or ""))
 
     reader = ZipReader(archive, begin)
@@ -142,7 +143,17 @@ def _begin(export: Export, offset: int, size_bytes: int, address: str) -> Export
 
 
 def _note_end(record: ExportDownload) -> None:
-    ExportDownload.objects.filter(pk=record.pk).update(ended_at=timezone.now(), sent_bytes=record.sent_bytes)
+    """Note how far a download came; if the database cannot be written now, the next download does it."""
+    try:
+        ExportDownload.objects.filter(pk=record.pk).update(ended_at=timezone.now(), sent_bytes=record.sent_bytes)
+    except Error as error:
+        logger.warning("The end of the download %s could not be noted yet: %s", record.pk, error)
+        _dropped.append(record)
+
+
+def is_being_sent(export: Export) -> bool:
+    """Tell whether somebody still downloads it: its files have to stay until then."""
+    return any(_is_under_way(one) for one in ExportDownload.objects.filter(export=export, ended_at=None))
 
 
 def _is_under_way(download: ExportDownload) -> bool:

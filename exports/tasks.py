@@ -6,11 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
-from operations.clock import time_ago
+from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
+from .downloads import is_being_sent
 from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
 from .partials import remove_export_files, remove_partials
@@ -25,18 +27,22 @@ MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 def purge_exports() -> int:
     """Delete the files of expired exports, those of runs that nobody continues, and old records of downloads.
 
-    Return how many exports' files were deleted.
+    Return how many exports' files were deleted: none for a day after the clock was set.
     """
-    count = _remove_expired(time_ago(timedelta()))
+    count = 0 if is_suspect() else _remove_expired()
     _remove_abandoned()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
     return count
 
 
-def _remove_expired(before: datetime) -> int:
+def _remove_expired() -> int:
+    before: dict[timedelta, datetime] = {}
     count = 0
-    for export in Export.objects.filter(expires_at__lt=before, parent="").iterator():
-        if not export.is_expired or not export.folder.exists():
+    for export in Export.objects.filter(expires_at__lt=timezone.now(), parent="").iterator():
+        kept_for = export.expires_at - export.completed_at
+        if kept_for not in before:
+            before[kept_for] = time_ago(kept_for)
+        if export.completed_at >= before[kept_for] or not export.folder.exists() or is_being_sent(export):
             continue
         try:
             remove_export_files(export)

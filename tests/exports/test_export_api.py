@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.signals import request_finished
-from django.db import close_old_connections
+from django.db import InterfaceError, close_old_connections
 from django.utils import timezone
 
 from exports.downloads import MOST_DOWNLOADS
@@ -20,6 +20,7 @@ from exports.models import Export, ExportDestination, ExportDownload
 from exports.tasks import purge_exports
 from operations.models import Operation, State
 from operations.running import execute
+from photolala.lib.process import identity
 from photolala.web.problem_types import PREFIX
 from tests.factories import make_library, make_photo, make_photos
 
@@ -225,25 +226,50 @@ def test_ten_downloads_of_a_user_are_under_way_at_most_and_each_is_recorded(cast
 
 
 def test_an_export_expires_and_its_files_are_deleted(cast: Any, api: Any, settings: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("exports.tasks.time_ago", lambda length: timezone.now() - length)
     make_photos(cast.library, 2)
     alice = api(cast.alice)
     settings.EXPORT_DAYS = 7
     old, new = finish(alice), finish(alice, format="csv")
     assert new["expires_at"] > (timezone.now() + timedelta(days=6)).isoformat()
-    Export.objects.filter(pk=old["id"]).update(
-        completed_at=timezone.now() - timedelta(days=8), expires_at=timezone.now() - timedelta(days=1)
-    )
+    now = timezone.now()
+    Export.objects.filter(pk=old["id"]).update(completed_at=now - timedelta(days=8), expires_at=now - timedelta(days=1))
     expired = alice.get(old["download"])
     assert (expired.status_code, expired.json()["type"]) == (404, f"{PREFIX}expired")
     body = alice.get(f"{EXPORTS}{old['id']}/").json()
     assert (body["status"], body["download"], body["expires_at"] > body["completed_at"]) == ("completed", None, True)
     folders = {key: Export.objects.get(pk=key).folder for key in (old["id"], new["id"])}
     settings.EXPORT_DAYS = 1  # holds for those that are made from now on
+    # This installation has to have been there for the week that was promised, whatever the clock says.
+    monkeypatch.setattr("exports.tasks.time_ago", lambda length: now - (length + timedelta(days=2)))
+    assert purge_exports() == 0
+    monkeypatch.setattr("exports.tasks.time_ago", lambda length: now - length)
+    with monkeypatch.context() as set_clock:
+        set_clock.setattr("exports.tasks.is_suspect", lambda: True)
+        assert purge_exports() == 0
+    sent = ExportDownload.objects.create(export_id=old["id"], user=cast.alice, size_bytes=1, server=identity())
+    assert purge_exports() == 0
+    ExportDownload.objects.filter(pk=sent.pk).update(ended_at=timezone.now())
     assert (purge_exports(), purge_exports()) == (1, 0)
     assert [folder.is_dir() for folder in folders.values()] == [False, True]
     assert alice.get(new["download"]).status_code == 200
     assert alice.delete(f"{EXPORTS}{old['id']}/").status_code == 204
+
+
+def test_the_end_of_a_download_is_noted_when_the_database_is_back(cast: Any, api: Any, monkeypatch: Any) -> None:
+    make_photos(cast.library, 1)
+    alice = api(cast.alice)
+    address = finish(alice)["download"]
+    answer = alice.get(address)
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise InterfaceError("connection already closed")
+
+    with monkeypatch.context() as away:
+        away.setattr(ExportDownload.objects.get_queryset().__class__, "update", fail)
+        assert body_of(answer)
+    assert ExportDownload.objects.get().ended_at is None
+    assert body_of(alice.get(address))
+    assert not ExportDownload.objects.filter(ended_at=None).exists()
 
 
 def test_an_export_of_before_there_was_an_end_is_kept(cast: Any, api: Any, settings: Any) -> None:
