@@ -40,6 +40,8 @@ class FavouriteQuerySet(NumberedQuerySet["Favourite"]):
         objs = list(objs)
         for row in objs:
             row.wire_id = favourite_id(row.user_id, row.photo_id)
+        if kwargs.get("update_conflicts"):
+            kwargs["update_fields"] = [*kwargs["update_fields"], "wire_id"]
         return super().bulk_create(objs, *args, **kwargs)
 
 
@@ -77,9 +79,8 @@ class Favourite(Numbered):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """As `Numbered.save`."""
         self.wire_id = favourite_id(self.user_id, self.photo_id)
-        fields = kwargs.get("update_fields")
-        if fields is not None and not _OF.isdisjoint(fields):
-            kwargs["update_fields"] = [*fields, "wire_id"]
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = [*kwargs["update_fields"], "wire_id"]
         super().save(*args, **kwargs)
 
 

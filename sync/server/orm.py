@@ -114,6 +114,8 @@ class OrmRepository:
     def _rows(self, name: str, ids: Collection[str]) -> QuerySet[Any]:
         kind = registry.kind(name)
         rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": visible_keys(kind.scope, self._user)})
+        if not kind.has_own_key:
+            _fill_lookups(kind, rows)
         return rows.filter(**{f"{kind.lookup}__in": {UUID(id) for id in ids}})
 
     def _things(self, name: str, rows: QuerySet[Any]) -> dict[str, Thing]:
@@ -169,3 +171,9 @@ def _mark(state: Any) -> Mark:
         stamp = None
     version = NOT_NUMBERED if state.version is None else state.version
     return Mark(FieldState(version, stamp, str(state.device or "")), state.actor, state.device)
+
+
+def _fill_lookups(kind: registry.Kind, rows: QuerySet[Any]) -> None:
+    """Give rows their ids on the wire that have none: a process of an earlier version made them while it was replaced."""
+    for pk, *columns in rows.filter(**{kind.lookup: None}).order_by().values_list("pk", *kind.key_columns):
+        kind.model._base_manager.filter(pk=pk).update(**{kind.lookup: kind.key(*columns)})

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 
 from accounts.models import User
 from catalog.edits.stars import star_many
@@ -69,6 +70,22 @@ def test_nobody_gives_stars_to_what_they_do_not_see_nor_changes_anothers(phone: 
     assert {**foreign, "mid": 0} == {**unknown, "mid": 0} and foreign["status"] == "rejected"
     assert charlie.result(charlie.edit("delete", theirs, "1", type="favourite"))["status"] == "noop"
     assert Favourite.objects.values_list("user", "rating").get() == (phone.user.pk, 4)
+
+
+def test_a_star_that_an_earlier_version_gave_meanwhile_can_be_taken_away(phone: Phone, library: Library) -> None:
+    photos = make_photos(library, 3)
+    star_many(phone.user, [photo.pk for photo in photos], 4)
+    QuerySet(Favourite).update(wire_id=None)
+    first, second, third = (favourite_id(phone.user.pk, photo.pk) for photo in photos)
+    assert (
+        phone.result(phone.edit("delete", first, phone.row(str(first))["version"], type="favourite"))["status"]
+        == "applied"
+    )
+    assert not Favourite.objects.filter(photo=photos[0]).exists()
+    QuerySet(Favourite).update(wire_id=None)
+    star_many(phone.user, [photos[1].pk], 2)
+    Favourite.objects.update_or_create(user=phone.user, photo=photos[2], defaults={"rating": 2})
+    assert set(Favourite.objects.values_list("wire_id", flat=True)) == {second, third}
 
 
 def test_a_push_looks_at_the_stars_that_it_names_only(
