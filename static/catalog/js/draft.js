@@ -6,6 +6,9 @@ import { showToast } from "photolala/toast";
 const SAVE_AFTER_MS = 1000;
 const RETRY_MS = 5000;
 
+const pictureIn = ({ attachment }) => attachment?.media_md5 ?? attachment?.photo;
+const addsTo = (longer, shorter) => longer.text.startsWith(shorter.text) && longer.caption.startsWith(shorter.caption);
+
 class DraftPage {
   constructor(form) {
     this.form = form;
@@ -57,13 +60,17 @@ class DraftPage {
     this.changed();
   }
 
-  /** Go on with the same block if this one only adds to its text; else put it last, unless it is empty or there already. */
+  /** Go on with the same block if one of the two only adds to the other; else put this one last, unless it is empty. */
   addKept(block) {
     const own = this.blocks.find((one) => one.id === block.id);
-    const isSame = own?.attachment?.media_md5 === block.attachment?.media_md5 && own?.caption === block.caption;
-    if (own && isSame && block.text.startsWith(own.text)) own.text = block.text;
-    else if (own) this.blocks.push({ ...block, id: crypto.randomUUID() });
-    else if (block.text || block.attachment) this.blocks.push(block);
+    if (own && pictureIn(own) === pictureIn(block)) {
+      if (addsTo(own, block)) return;
+      if (addsTo(block, own)) {
+        Object.assign(own, { text: block.text, caption: block.caption });
+        return;
+      }
+    }
+    if (block.text || block.attachment) this.blocks.push(own ? { ...block, id: crypto.randomUUID() } : block);
   }
 
   get albumBoxes() {
@@ -168,15 +175,19 @@ class DraftPage {
 
   /** Keep it here at once, and send it when nothing was typed for a second. */
   changed() {
+    this.keep();
+    this.status.textContent = "Not saved yet";
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.save(), SAVE_AFTER_MS);
+  }
+
+  keep() {
     this.isDirty = true;
     try {
       localStorage.setItem(this.key, JSON.stringify({ ...this.content, base: this.base }));
     } catch {
       // A full or forbidden store: the server gets it in a second anyway.
     }
-    this.status.textContent = "Not saved yet";
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.save(), SAVE_AFTER_MS);
   }
 
   /** Send what there is; one request at a time, the newest last. Returns whether the server has it. */
@@ -200,7 +211,7 @@ class DraftPage {
       if (JSON.stringify(this.content) === sent) {
         localStorage.removeItem(this.key);
         this.status.textContent = "Saved";
-      } else this.isDirty = true;
+      } else this.keep();
       return true;
     } catch (error) {
       this.isDirty = true;
