@@ -39,6 +39,8 @@ def _remove_expired() -> int:
     before: dict[timedelta, datetime] = {}
     count = 0
     for export in Export.objects.filter(expires_at__lt=timezone.now(), parent="").iterator():
+        if export.expires_at is None or export.completed_at is None:
+            continue
         kept_for = export.expires_at - export.completed_at
         if kept_for not in before:
             before[kept_for] = time_ago(kept_for)
