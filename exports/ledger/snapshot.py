@@ -4,7 +4,7 @@ import codecs
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -162,10 +162,16 @@ class NewSnapshot:
             raise
 
 
-def write_snapshot(path: Path, records: Iterable[ExportRecord], last_number: int) -> int:
+def write_snapshot(
+    path: Path,
+    records: Iterable[ExportRecord],
+    last_number: int,
+    *,
+    before_replacing: Callable[[], None] = lambda: None,
+) -> int:
     """Replace the snapshot at `path` durably: temporary file, fsync, rename, fsync of the folder. Errors as above.
 
-    `records` must come sorted by id; returns how many they are.
+    `records` must come sorted by id; returns how many they are. `before_replacing` may raise to leave the old one.
     """
     count = 0
 
@@ -177,6 +183,11 @@ def write_snapshot(path: Path, records: Iterable[ExportRecord], last_number: int
     new = NewSnapshot(path, last_number)
     new.add(counted())
     new.finish()
+    try:
+        before_replacing()
+    except BaseException:
+        new.abandon()
+        raise
     new.put_in_place()
     return count
 

@@ -15,7 +15,7 @@ from exports.ledger.compaction import BackgroundSnapshot
 from exports.ledger.damage import FoundDamage, note_damage
 from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
-from exports.ledger.lock import take_lock
+from exports.ledger.lock import require_same_folder, take_lock
 from exports.ledger.log import AppendLog, LogNotShortened
 from exports.ledger.mutations import Mutation, encode_mutation
 from exports.ledger.reads import RecordReads
@@ -194,7 +194,9 @@ class Ledger(RecordReads):
             log = self._opened_log()
             try:
                 self._cancel_background()
-                count = write_snapshot(self.directory / SNAPSHOT_NAME, self._state.sorted_records(), self._number)
+                self._require_same_folder()
+                path, records = self.directory / SNAPSHOT_NAME, self._state.sorted_records()
+                count = write_snapshot(path, records, self._number, before_replacing=self._require_same_folder)
                 if self._log_is_damaged:
                     aside = broken_name(self.directory / LOG_NAME, self._now())
                     log.start_anew(aside)
@@ -224,6 +226,11 @@ class Ledger(RecordReads):
         if len(self._state) <= AT_ONCE_RECORDS or self._log_is_damaged:
             self._compact_if_possible()
             return
+        try:
+            self._require_same_folder()
+        except OSError as error:
+            logger.error("%s", self._fail("compacted", error))
+            return
         path, log_bytes = self.directory / SNAPSHOT_NAME, self._opened_log().size_bytes
         self._background = BackgroundSnapshot(path, self._state, self._number, log_bytes)
         self._background.start()
@@ -235,6 +242,7 @@ class Ledger(RecordReads):
         try:
             if finished.error is not None:
                 raise finished.error
+            self._require_same_folder()
             finished.put_in_place()
             self._snapshot_count = finished.count
             self._opened_log().drop_head(finished.log_bytes)
@@ -304,6 +312,9 @@ class Ledger(RecordReads):
             date = format_date(self._now())
             found = FoundDamage(date, report.problems, report.bad_lines, report.missing_numbers)
             note_damage(self.directory, found)
+
+    def _require_same_folder(self) -> None:
+        require_same_folder(self.directory, self._lock)
 
     def _opened_log(self) -> AppendLog:
         self.flush()

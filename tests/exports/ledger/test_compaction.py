@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exports.ledger import compaction, store
+from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, view_ledger
 from exports.ledger.log import AppendLog
 from exports.ledger.records import ExportRecord, RecordStatus
@@ -202,3 +203,45 @@ def test_lines_of_another_program_before_a_snapshot_bring_nothing_back(tmp_path:
     (tmp_path / LOG_NAME).write_bytes(whole)  # a kill came after the snapshot, before the log was emptied
     with open_ledger(tmp_path) as ledger:
         assert contents(ledger) == {"asset-00001": record(1)}
+
+
+@pytest.mark.parametrize("at_once", [4000, -1], ids=["within an append", "by the thread"])
+@pytest.mark.parametrize("is_swapped_late", [False, True], ids=["before it is begun", "while it is written"])
+def test_a_folder_that_came_in_place_of_the_ledgers_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, is_swapped_late: bool
+) -> None:
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    ours, theirs = tmp_path / "ExportRecords", tmp_path / "other"
+    with open_ledger(theirs) as other:
+        other.mark_exported("theirs", PLACE, "T.JPG")
+        other.compact()
+        other.mark_exported("theirs, too", PLACE, "U.JPG")
+        other._release()
+    before = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    ledger = open_ledger(ours)
+    ledger.put_all([record(0)])
+    finish = NewSnapshot.finish
+
+    def swap() -> None:
+        ours.rename(tmp_path / "moved")
+        theirs.rename(ours)
+
+    def late(new: NewSnapshot) -> None:
+        finish(new)
+        swap()
+
+    if is_swapped_late:
+        monkeypatch.setattr(NewSnapshot, "finish", late)
+    else:
+        swap()
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 1)
+    ledger.put_all([record(1)])
+    if at_once < 0 and is_swapped_late:
+        ledger.put_all([record(2)])  # finds the finished snapshot
+    with pytest.raises(LedgerFailed, match="another folder is in its place"):
+        ledger.flush()
+    ledger.close()
+    assert {path.name: path.read_bytes() for path in ours.iterdir() if not path.name.endswith(".tmp")} == before
+    with open_ledger(tmp_path / "moved") as ledger:
+        assert set(contents(ledger)) >= {"asset-00000", "asset-00001"}
