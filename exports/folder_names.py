@@ -1,5 +1,6 @@
 """The open folders of a folder export, and the names in them: which file is whose, and which name is free."""
 
+import logging
 import os
 import stat
 from collections import OrderedDict, defaultdict
@@ -15,6 +16,8 @@ from .ledger.placement import DestinationFolder
 from .ledger.records import ExportRecord
 
 MOST_OPEN_FOLDERS = 32
+
+logger = logging.getLogger(__name__)
 
 
 class OpenFolder:
@@ -44,12 +47,16 @@ class OpenFolder:
         return os.access(name, os.F_OK, dir_fd=self.folder.descriptor, follow_symlinks=False)
 
     def holds(self, name: str, size_bytes: int, md5: str) -> bool:
-        """Tell whether the file `name` has exactly these bytes; reads it if its size fits."""
+        """Tell whether the file `name` has exactly these bytes; reads it if its size fits. What cannot be read has not."""
         if not md5 or self.size_of(name) != size_bytes:
             return False
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder.descriptor)
-        with open(descriptor, "rb", buffering=0) as file:
-            return md5_of_file(file) == md5
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder.descriptor)
+            with open(descriptor, "rb", buffering=0) as file:
+                return md5_of_file(file) == md5
+        except OSError as error:  # a bad sector, or no right to read: another copy is made beside it
+            logger.warning("%s in %s cannot be read: %s", name, self.folder, error.strerror)
+            return False
 
     def find_unowned(self, name: str, size_bytes: int, md5: str) -> str | None:
         """Return `name` or a numbered form of it that holds these bytes and is nobody's by the records; or None.

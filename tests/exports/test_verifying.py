@@ -1,5 +1,6 @@
 """Reading the copies of a destination: every kind of damage is found, and repaired beside what is there."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog.models import Photo
-from exports import verifying
+from exports import folder_names, verifying
 from exports.destination_checks import start_verification
 from exports.destinations import add_destination, start_folder_export
 from exports.ledger.load import LOG_NAME, view_ledger
@@ -104,6 +105,32 @@ def test_a_repair_copies_again_beside_what_is_there(cast: Any, destination: Expo
     assert counts(verify(cast, destination)) == {"whole": 5, "without_digest": 1}
     again = execute(start_folder_export(cast.alice, cast.library, destination).pk)
     assert (again.result["copied"], again.result["skipped"]) == (0, 5)
+
+
+def test_a_copy_of_the_right_size_that_the_disk_does_not_give_is_copied_beside(
+    cast: Any, destination: ExportDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = destination.path / "2024/05/rotten.jpg"
+    inode, real_pread, real_md5 = copy.stat().st_ino, os.pread, folder_names.md5_of_file
+
+    def refuse(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def pread(descriptor: int, size: int, position: int) -> bytes:
+        refuse(descriptor)
+        return real_pread(descriptor, size, position)
+
+    def md5_of_file(file: Any) -> str:
+        refuse(file.fileno())
+        return real_md5(file)
+
+    monkeypatch.setattr(os, "pread", pread)
+    monkeypatch.setattr(folder_names, "md5_of_file", md5_of_file)
+    assert counts(verify(cast, destination, repair=True)) == {
+        "whole": 4, "unreadable": 1, "without_digest": 1, "repaired": 1,
+    }  # fmt: skip
+    assert copy.with_name("rotten (1).jpg").read_bytes() == b"rotten"
 
 
 def test_what_no_library_has_any_more_is_told(cast: Any, destination: ExportDestination) -> None:
