@@ -9,6 +9,7 @@ from operations.models import Operation, State
 from operations.running import start
 
 from .catalog_exports import ExportRefused
+from .destination_guard import is_behind_link
 from .destinations import ledger_of
 from .ledger.damage import FoundDamage, dismiss_damage, kept_aside, read_damage
 from .models import ExportDestination
@@ -42,6 +43,8 @@ def condition_of(destination: ExportDestination) -> RecordsCondition:
 
 def dismiss(destination: ExportDestination) -> None:
     """Show what was found earlier no more: somebody has read it. It stays in the folder. ExportRefused."""
+    if is_behind_link(destination):
+        raise ExportRefused("A link is in place of the destination's folder. Nothing was changed.")
     try:
         dismiss_damage(destination.records_folder, timezone.now())
     except OSError as error:

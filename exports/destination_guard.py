@@ -1,10 +1,11 @@
 """Tell whether a folder destination is there, and is still the same folder: nothing is written below an unplugged disk."""
 
+import errno
 import os
 from typing import NamedTuple
 
 from operations.running import OperationFailed
-from photolala.lib.files import open_real_folder
+from photolala.lib.files import is_real_folder, open_real_folder
 
 from .models import ExportDestination
 
@@ -25,7 +26,7 @@ class DestinationGuard:
         self._began = _folder_id(destination)
         if self._began is None:
             raise self._unplugged()
-        if destination.has_records and not destination.records_folder.is_dir():
+        if destination.has_records and not is_real_folder(destination.records_folder):
             raise OperationFailed(
                 f"The records of earlier exports are not in {destination.folder}. If its disk is not mounted, mount it and "
                 "try again; nothing was changed. If they were removed on purpose, remove the destination and add it again.",
@@ -40,7 +41,7 @@ class DestinationGuard:
     def require(self) -> None:
         """Raise OperationFailed if the folder is not the one any more that it was at the start, with its records."""
         self.require_same()
-        if not self._destination.records_folder.is_dir():
+        if not is_real_folder(self._destination.records_folder):
             raise self._unplugged()
 
     def _unplugged(self) -> OperationFailed:
@@ -49,6 +50,15 @@ class DestinationGuard:
             "mounted? What was exported is recorded there; connect it and try again: the export continues where it stopped.",
             "destination",
         )
+
+
+def is_behind_link(destination: ExportDestination) -> bool:
+    """Tell whether a link is in place of the destination's folder, or on the way to it: it may lead to somebody else's."""
+    try:
+        os.close(open_real_folder(os.fsencode(destination.path)))
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _folder_id(destination: ExportDestination) -> _FolderId | None:

@@ -27,7 +27,8 @@ from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
 from .catalog_exports import ExportRefused
-from .ledger.errors import InvalidRecord
+from .destination_guard import is_behind_link
+from .ledger.errors import InvalidRecord, LedgerFailed
 from .ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, view_ledger
 from .ledger.placement import DEFAULT_TEMPLATE, place_for
 from .ledger.state import MonthSummary, summarize_month
@@ -158,6 +159,10 @@ _last_view = _LastView()
 
 def ledger_of(destination: ExportDestination) -> LoadedLedger:
     """Return the destination's records as they are now; none if nothing was exported yet. Raises LedgerFailed."""
+    if is_behind_link(destination):
+        raise LedgerFailed(
+            f"A link is in place of the destination {destination.folder}. Put the folder back; nothing was read or changed."
+        )
     return _last_view.of(destination.records_folder)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import parse_json
-from exports.ledger.regular import open_regular
-from photolala.lib.files import fsync_directory
+from exports.ledger.regular import open_regular, refuse_link
+from photolala.lib.files import fsync_directory, is_real_folder
 
 DAMAGE_NAME = "export-records.damage.jsonl"
 _SEEN_NAME = "export-records.damage-seen"
@@ -64,6 +64,7 @@ def note_damage(directory: Path, found: FoundDamage) -> None:
 def read_damage(directory: Path) -> list[FoundDamage]:
     """Return what was found and not dismissed, newest first, the latest twenty. What cannot be read is passed over."""
     try:
+        refuse_link(directory)
         with open(open_regular(directory / DAMAGE_NAME), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - _MAX_READ_BYTES))
@@ -77,6 +78,7 @@ def read_damage(directory: Path) -> list[FoundDamage]:
 def dismiss_damage(directory: Path, now: datetime) -> bool:
     """Keep what was found under another name, as somebody has read it; return whether there was any. OSError."""
     target = directory / f"{_SEEN_NAME}-{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.jsonl"
+    refuse_link(directory)
     try:
         os.rename(directory / DAMAGE_NAME, target)
     except (FileNotFoundError, NotADirectoryError):
@@ -87,6 +89,8 @@ def dismiss_damage(directory: Path, now: datetime) -> bool:
 
 def kept_aside(directory: Path) -> list[str]:
     """Return the names of the broken files that were kept, oldest first, at most a hundred."""
+    if not is_real_folder(directory):
+        return []
     try:
         names = os.listdir(directory)
     except OSError:

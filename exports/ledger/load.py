@@ -11,7 +11,7 @@ from exports.ledger.errors import LedgerFailed
 from exports.ledger.log import LogContent, read_log
 from exports.ledger.mutations import Mutation
 from exports.ledger.records import INTERRUPTED, RecordStatus
-from exports.ledger.regular import NotAFile
+from exports.ledger.regular import NotAFile, refuse_link
 from exports.ledger.snapshot import SnapshotContent, read_snapshot
 from exports.ledger.state import LedgerState
 
@@ -58,6 +58,7 @@ def load_ledger(directory: Path) -> LoadedLedger:
     no reason to continue as if it were empty.
     """
     try:
+        refuse_link(directory)
         with _without_collections():
             snapshot = read_snapshot(directory / SNAPSHOT_NAME)
             log = read_log(directory / LOG_NAME)

@@ -25,6 +25,15 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
     return descriptor
 
 
+def refuse_link(directory: Path) -> None:
+    """Raise NotAFile if the folder of a ledger is a link: it would lead to the records of somebody else."""
+    if directory.is_symlink():
+        raise NotAFile(
+            errno.ELOOP,
+            f"{directory.name} is a link, not a folder: move it away, then put the folder back if there is one",
+        )
+
+
 def _not_a_file(path: Path, code: int) -> NotAFile:
     what = {errno.EISDIR: "a folder", errno.ELOOP: "a link"}.get(code, "a device, pipe or socket")
     return NotAFile(code, f"{path.name} is {what}, not a file: move it away, then put the file back if there is one")

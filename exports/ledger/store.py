@@ -20,6 +20,7 @@ from exports.ledger.log import AppendLog, LogNotShortened
 from exports.ledger.mutations import Mutation, encode_mutation
 from exports.ledger.reads import RecordReads
 from exports.ledger.records import ExportRecord, RecordStatus, check_record, format_date, whole_seconds
+from exports.ledger.regular import refuse_link
 from exports.ledger.snapshot import SnapshotNotWritten, broken_name, keep_aside, remove_leftovers, write_snapshot
 from photolala.lib.files import fsync_directory
 
@@ -292,6 +293,7 @@ class Ledger(RecordReads):
         self.close()
 
     def _make_directory(self) -> None:
+        refuse_link(self.directory)
         if not self.directory.is_dir():
             self.directory.mkdir(parents=True, exist_ok=True)
             fsync_directory(self.directory.parent)

@@ -107,6 +107,14 @@ def _set_mode(descriptor: int, mode: int) -> None:
             raise
 
 
+def is_real_folder(path: AnyPath) -> bool:
+    """Tell whether `path` is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def open_real_folder(path: bytes) -> int:
     """Return a read-only descriptor of the folder at the absolute `path`, for the caller to close; no link is followed to it.
 

@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +15,10 @@ from django.core.signals import request_finished
 from django.db import InterfaceError, close_old_connections
 from django.utils import timezone
 
+from exports.destination_checks import start_verification
 from exports.downloads import MOST_DOWNLOADS
-from exports.ledger.load import LOG_NAME
+from exports.ledger.load import FOLDER_NAME, LOG_NAME
+from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination, ExportDownload
 from exports.tasks import purge_exports
 from operations.models import Operation, State
@@ -420,3 +423,31 @@ def test_an_export_needs_a_library_that_one_may_see_and_a_folder_that_one_may_us
     assert alice.post(address, {}).status_code == 400
     settings.PHOTO_ROOTS = []  # the administrator thought again
     assert alice.post(address, {"library": str(cast.library.pk)}).status_code == 422
+
+
+@pytest.mark.parametrize("linked", ["folder", "records_folder"])
+def test_a_link_in_place_of_a_destination_or_of_its_records_shows_and_changes_nothing(
+    cast: Any, api: Any, tmp_path: Path, linked: str
+) -> None:
+    alice = api(cast.alice)
+    address = f"{DESTINATIONS}{add(alice)['id']}/"
+    destination = ExportDestination.objects.get()
+    theirs = tmp_path / "theirs"
+    records = theirs / FOLDER_NAME
+    records.mkdir(parents=True)
+    (records / LOG_NAME).write_bytes(b"garbage\n")
+    Ledger(records).close()  # notes the damage
+    before = sorted(path.name for path in records.iterdir())
+    if linked == "folder":
+        destination.path.rmdir()
+        destination.path.symlink_to(theirs)
+    else:
+        destination.records_folder.symlink_to(records)
+    for path in ("damage/", "months/", "records/x/"):
+        answer = alice.get(f"{address}{path}")
+        assert (answer.status_code, "link" in answer.json()["detail"]) == (503, True)
+    assert alice.delete(f"{address}damage/").status_code == 422
+    ended = execute(start_verification(cast.alice, destination, repair=True).pk)
+    assert ended is not None
+    assert (ended.state, ended.error_code) == (State.FAILED, "destination")
+    assert sorted(path.name for path in records.iterdir()) == before

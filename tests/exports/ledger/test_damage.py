@@ -118,3 +118,19 @@ def test_a_file_in_place_of_the_folder_is_told_too(tmp_path: Path) -> None:
     for read in (open_ledger, view_ledger):
         with pytest.raises(LedgerError, match="ExportRecords"):
             read(tmp_path / "ExportRecords")
+
+
+def test_a_link_in_place_of_the_folder_shows_and_changes_nothing_of_another_ledger(tmp_path: Path) -> None:
+    theirs, link = tmp_path / "theirs", tmp_path / "ExportRecords"
+    export(theirs, "a")
+    (theirs / LOG_NAME).write_bytes(b"garbage\n")
+    export(theirs, "b")
+    before = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    link.symlink_to(theirs)
+    for read in (open_ledger, view_ledger):
+        with pytest.raises(LedgerFailed, match="ExportRecords is a link, not a folder"):
+            read(link)
+    assert (read_damage(link), kept_aside(link)) == ([], [])
+    with pytest.raises(OSError, match="is a link"):
+        dismiss_damage(link, NOW)
+    assert {path.name: path.read_bytes() for path in theirs.iterdir()} == before
