@@ -19,7 +19,6 @@ FOLDER_NAME = "ExportRecords"
 LOG_NAME = "export-records.jsonl"
 SNAPSHOT_NAME = "export-records.json"
 _MAX_READS = 20
-_MAX_PROBLEMS_LISTED = 100
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ def load_ledger(directory: Path) -> LoadedLedger:
         ) from error
     snapshot_count = len(snapshot.records)
     state = LedgerState(snapshot.records)
-    report = LoadReport(bad_lines=len(log.bad_lines), torn_bytes=log.torn_bytes)
+    report = LoadReport(bad_lines=log.bad_count, torn_bytes=log.torn_bytes)
     gap = _gap(snapshot, log)
     report.missing_numbers = log.missing_numbers + gap
     last_number = snapshot.last_number
@@ -156,25 +155,25 @@ def _describe(directory: Path, snapshot: SnapshotContent, log: LogContent, gap: 
             f"The snapshot {directory / SNAPSHOT_NAME} cannot be used: {snapshot.problem} "
             "The ledger continues from its log alone; the broken file is kept under another name."
         )
-    for identifier, reason in list(snapshot.bad_records.items())[:_MAX_PROBLEMS_LISTED]:
-        problems.append(f"The record of {identifier[:80]!r} in {directory / SNAPSHOT_NAME} was skipped: {reason}")
-    for line in log.bad_lines[:_MAX_PROBLEMS_LISTED]:
+    for identifier, reason in snapshot.bad_records.items():
+        problems.append(f"The record of {identifier!r} in {directory / SNAPSHOT_NAME} was skipped: {reason}")
+    for line in log.bad_lines:
         problems.append(f"Line {line.line_number} of {directory / LOG_NAME} was skipped: {line.reason}")
-    hidden = sum(max(0, len(bad) - _MAX_PROBLEMS_LISTED) for bad in (snapshot.bad_records, log.bad_lines))
+    hidden = snapshot.bad_count - len(snapshot.bad_records) + log.bad_count - len(log.bad_lines)
     if hidden:
         problems.append(f"{hidden:,} more records or lines in {directory} were skipped.")
-    if log.missing_numbers > len(log.bad_lines):
+    if log.missing_numbers > log.bad_count:
         problems.append(
             f"{log.missing_numbers:,} running numbers are missing in {directory / LOG_NAME}: lines are gone from it."
         )
-    if gap > len(log.bad_lines):  # lines that cannot be read may be those that are missing
+    if gap > log.bad_count:  # lines that cannot be read may be those that are missing
         problems.append(
             f"{gap:,} changes are missing between the snapshot {directory / SNAPSHOT_NAME} and the log, which starts at "
             f"change {snapshot.last_number + gap + 1:,}: the snapshot is an older one. Put the newest back from a backup if "
             "there is one. What was exported meanwhile is not known here; an export finds those files again by their content."
         )
     numbers = [mutation.number for mutation in log.mutations if mutation.number]
-    if not snapshot.is_there and numbers and numbers[0] > 1 and not log.bad_lines:
+    if not snapshot.is_there and numbers and numbers[0] > 1 and not log.bad_count:
         problems.append(
             f"The snapshot {directory / SNAPSHOT_NAME} is missing although the log starts at change {numbers[0]:,}: "
             "earlier exports are not known here. Put the file back from a backup if there is one."

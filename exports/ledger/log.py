@@ -12,6 +12,7 @@ from exports.ledger.mutations import MAX_LINE_BYTES, Mutation, decode_mutation
 from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
+MOST_BAD_KEPT = 100
 _READ_BYTES = 1 << 20
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -27,7 +28,7 @@ class BadLine:
 
 @dataclass(slots=True)
 class LogContent:
-    """What a log holds: its mutations in order, the bad lines among them, and what to do about its end.
+    """What a log holds: its mutations in order, the first hundred of `bad_count` bad lines, what to do about its end.
 
     `size_bytes` is the end of the last good line; beyond it are `torn_bytes` of an append that never finished.
     `lacks_newline`: the last line is good but its newline is missing.
@@ -35,6 +36,7 @@ class LogContent:
 
     mutations: list[Mutation] = field(default_factory=list)
     bad_lines: list[BadLine] = field(default_factory=list)
+    bad_count: int = 0
     size_bytes: int = 0
     torn_bytes: int = 0
     lacks_newline: bool = False
@@ -64,7 +66,9 @@ def read_log(path: Path) -> LogContent:
                 content.torn_bytes = length_bytes
                 break
             elif reason:
-                content.bad_lines.append(BadLine(line_number, offset, reason))
+                content.bad_count += 1
+                if content.bad_count <= MOST_BAD_KEPT:
+                    content.bad_lines.append(BadLine(line_number, offset, reason))
             offset += length_bytes
             content.size_bytes = offset
     return content

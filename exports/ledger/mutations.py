@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from exports.ledger.errors import InvalidRecord
-from exports.ledger.records import ExportRecord, record_from_json
+from exports.ledger.records import MAX_REASON_CHARACTERS, ExportRecord, record_from_json
 
+MAX_RUNNING_NUMBER = 1 << 53  # what any reader of JSON can hold; more is damage
 MAX_LINE_BYTES = 1 << 20  # no record comes near: a longer line is damage, and must not cost memory
 
 
@@ -32,6 +33,13 @@ def encode_mutation(mutation: Mutation) -> bytes:
 
 def decode_mutation(line: bytes) -> Mutation:
     """Return the mutation in `line` (its newline may be missing); raise InvalidRecord with the reason if it is none."""
+    try:
+        return _decode(line)
+    except (ValueError, RecursionError) as error:  # also of what is JSON, but could not be written again
+        raise InvalidRecord(str(error)[:MAX_REASON_CHARACTERS]) from error
+
+
+def _decode(line: bytes) -> Mutation:
     body = parse_json(line)
     if not isinstance(body, dict):
         raise InvalidRecord("The line is not a JSON object.")
@@ -41,8 +49,8 @@ def decode_mutation(line: bytes) -> Mutation:
     identifier, number = body.get("id"), body.get("n", 0)
     if not isinstance(identifier, str) or not identifier:
         raise InvalidRecord("The line has no id.")
-    if type(number) is not int or number < 0:
-        raise InvalidRecord("The line's running number is not a whole number.")
+    if type(number) is not int or not 0 <= number <= MAX_RUNNING_NUMBER:
+        raise InvalidRecord("The line's running number is not a whole number up to 2 to the power of 53.")
     if body.get("op") == "delete":
         return Mutation(identifier, None, number)
     if body.get("op") != "upsert":

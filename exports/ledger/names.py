@@ -9,6 +9,7 @@ from exports.ledger.errors import InvalidRecord
 
 MAX_REL_PATH_BYTES = 1000
 MAX_NAME_BYTES = 255
+MAX_ESCAPED_NAME_BYTES = 4 * MAX_NAME_BYTES
 MAX_NUMBER = 10_000
 _FORBIDDEN_IN_COMPONENTS = frozenset('/\\<>:"|?*')
 
@@ -48,9 +49,11 @@ def check_filename(filename: str) -> None:
     if not filename or filename in (".", "..") or "/" in filename or "\0" in filename:
         raise InvalidRecord(f"{filename[:200]!r} is not the name of a file.")
     try:
-        filename.encode()
+        size_bytes = len(filename.encode())
     except UnicodeEncodeError:
-        raise InvalidRecord(f"The file name {filename!r} is not valid Unicode; escape it first.") from None
+        raise InvalidRecord(f"The file name {filename[:200]!r} is not valid Unicode; escape it first.") from None
+    if size_bytes > MAX_ESCAPED_NAME_BYTES:
+        raise InvalidRecord(f"The file name {filename[:200]!r} is longer than {MAX_ESCAPED_NAME_BYTES:,} bytes.")
 
 
 def sanitize_component(name: str) -> str:

@@ -1,5 +1,6 @@
 """One export record: its fields, its rules, and its JSON as both this program and the macOS app write it."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from exports.ledger.names import check_filename, check_rel_path
 INTERRUPTED = "Interrupted before completion"
 SWIFT_EPOCH = datetime(2001, 1, 1, tzinfo=UTC)  # where Foundation's numeric dates start
 MAX_YEAR = 9999
+MAX_REASON_CHARACTERS = 300  # of why a record cannot be used: it may quote what is as long as the file
+_SPARE_DEPTH = 200  # of brackets: whoever writes the record again may be that much deeper in calls than who reads it
 _STATE_KEYS = ("filename", "status", "exportDate", "lastError")
 _NOTHING: Mapping[str, Any] = {}
 
@@ -117,11 +120,13 @@ def record_from_json(body: object) -> ExportRecord:
         raise InvalidRecord("The record's lastError is not text.")
     status = _STATUS.get(word) if isinstance(word, str) else None
     if status is None:
-        raise InvalidRecord(f"The record's status {word!r} is not one of {', '.join(RecordStatus)}.")
+        raise InvalidRecord(f"The record's status {_shown(word)} is not one of {', '.join(RecordStatus)}.")
     if state is not body:  # what else stands beside the variants says nothing
         for key in _STATE_KEYS:
             body.pop(key, None)
     extra = dict(body) if body else _NOTHING
+    if extra:
+        _check_extra(extra)
     record = ExportRecord(identifier, year, month, rel_path, status, parse_date(date), filename, error, extra)
     return check_record(record, is_placeless_allowed=True)
 
@@ -143,8 +148,8 @@ def parse_date(value: object) -> datetime | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return SWIFT_EPOCH + timedelta(seconds=math.floor(value))
     except (ValueError, OverflowError) as error:
-        raise InvalidRecord(f"The record's exportDate {value!r} is not a date.") from error
-    raise InvalidRecord(f"The record's exportDate {value!r} is not a date.")
+        raise InvalidRecord(f"The record's exportDate {_shown(value)} is not a date.") from error
+    raise InvalidRecord(f"The record's exportDate {_shown(value)} is not a date.")
 
 
 @lru_cache(maxsize=4096)  # photos are exported by the group, many within one second
@@ -181,6 +186,29 @@ def _leading_variant(variants: Mapping[str, Any]) -> str:
     return "edited" if "edited" in variants and "original" not in variants else "original"
 
 
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:80]
+    except (ValueError, RecursionError):  # digits or brackets without end
+        return "that it has"
+
+
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord if the keys of others could not be written again: a compaction would fail for ever."""
+    for key, value in extra.items():
+        if not (key.isascii() and (type(value) is int or (type(value) is str and value.isascii()))):
+            break
+    else:
+        return  # a third of the time, for half a million records
+    wrapped: Any = extra
+    for _ in range(_SPARE_DEPTH):
+        wrapped = [wrapped]
+    try:
+        _ENCODER.encode(wrapped).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecord(f"A key of the record that others wrote cannot be kept: {error}") from error
+
+
 def _check_text(value: object, what: str) -> None:
     if not isinstance(value, str):
         raise InvalidRecord(f"The record's {what} is not text.")
@@ -188,9 +216,14 @@ def _check_text(value: object, what: str) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidRecord(f"The record's {what} {value!r} is not valid Unicode; escape the path first.") from None
+            raise InvalidRecord(
+                f"The record's {what} {_shown(value)} is not valid Unicode; escape the path first."
+            ) from None
 
 
 def _check_number(value: object, what: str, least: int, most: int) -> None:
     if type(value) is not int or not least <= value <= most:
-        raise InvalidRecord(f"The record's {what} {value!r} is not a whole number from {least} to {most}.")
+        raise InvalidRecord(f"The record's {what} {_shown(value)} is not a whole number from {least} to {most}.")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)

@@ -1,6 +1,7 @@
 """The snapshot of a ledger: one JSON object from asset id to record, replaced as a whole; broken ones are kept."""
 
 import codecs
+import errno
 import json
 import os
 import shutil
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from exports.ledger.errors import InvalidRecord
-from exports.ledger.mutations import MAX_LINE_BYTES, parse_json
-from exports.ledger.records import ExportRecord, record_from_json
+from exports.ledger.mutations import MAX_LINE_BYTES, MAX_RUNNING_NUMBER, parse_json
+from exports.ledger.records import MAX_REASON_CHARACTERS, ExportRecord, record_from_json
 from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
+MOST_BAD_KEPT = 100
 _CHUNK_RECORDS = 500
+_MOST_BYTES = 2 << 30  # some five million records; read line by line
+_MOST_BYTES_AT_ONCE = 512 << 20  # in another layout, which is read as a whole and takes several times its size
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -25,7 +29,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 class SnapshotContent:
     """What a snapshot holds. `last_number`: all mutations up to this running number are in it (0: unknown).
 
-    `problem`: why nothing of it could be read. `bad_records`: why single records could not, by asset id.
+    `problem`: why nothing of it could be read. `bad_records`: why single records could not, by asset id (cut), of the
+    first hundred of `bad_count`.
     """
 
     records: dict[str, ExportRecord] = field(default_factory=dict)
@@ -33,10 +38,14 @@ class SnapshotContent:
     is_there: bool = False
     problem: str | None = None
     bad_records: dict[str, str] = field(default_factory=dict)
+    bad_count: int = 0
 
 
 def read_snapshot(path: Path) -> SnapshotContent:
-    """Read the snapshot at `path`; damage is described in the answer, OSError means that the disk did not give it."""
+    """Read the snapshot at `path`; damage is described in the answer, OSError means that the disk did not give it.
+
+    Also of a file that is larger than any ledger: it must not take the memory of the server.
+    """
     try:
         descriptor = open_regular(path)
     except FileNotFoundError:
@@ -46,17 +55,25 @@ def read_snapshot(path: Path) -> SnapshotContent:
 
 
 def _read(file: BinaryIO) -> SnapshotContent:
+    _require_size(file, _MOST_BYTES)
     try:  # line by line takes a third of the memory
         return _collect(_own_lines(file))
     except InvalidRecord:  # not in this program's layout, or damaged: the whole of it tells which
         file.seek(0)
+        _require_size(file, _MOST_BYTES_AT_ONCE)
         try:
-            body = parse_json(file.read().removeprefix(codecs.BOM_UTF8))
+            body = parse_json(file.read(_MOST_BYTES_AT_ONCE + 1).removeprefix(codecs.BOM_UTF8))
             if not isinstance(body, dict):
                 raise InvalidRecord("The file is not a JSON object.")
         except InvalidRecord as error:
-            return SnapshotContent(is_there=True, problem=str(error))
+            return SnapshotContent(is_there=True, problem=str(error)[:MAX_REASON_CHARACTERS])
         return _collect(body.items())
+
+
+def _require_size(file: BinaryIO, most_bytes: int) -> None:
+    size_bytes = os.fstat(file.fileno()).st_size
+    if size_bytes > most_bytes:
+        raise OSError(errno.EFBIG, f"the snapshot has {size_bytes:,} bytes, and at most {most_bytes:,} of it are read")
 
 
 def _own_lines(file: BinaryIO) -> Iterator[tuple[str, Any]]:
@@ -65,15 +82,19 @@ def _own_lines(file: BinaryIO) -> Iterator[tuple[str, Any]]:
     is_last = line != b"{\n"
     while not is_last:
         lines: list[bytes] = []
-        while not is_last and len(lines) < _CHUNK_RECORDS:  # parsed together: a call for each takes twice the time
+        size_bytes = 0
+        while (
+            not is_last and len(lines) < _CHUNK_RECORDS and size_bytes < MAX_LINE_BYTES
+        ):  # parsed together: a call for each takes twice the time
             line = file.readline(MAX_LINE_BYTES)
             is_last = not line.endswith(b",\n")
             lines.append(line)
+            size_bytes += len(line)
         body = parse_json(b"{" + b"".join(lines).rstrip(b",\n") + b"}")
         if len(body) != len(lines):
             raise InvalidRecord("The lines do not hold one record each.")
         yield from body.items()
-    if not line.endswith(b"}\n") or file.read() != b"}\n":
+    if not line.endswith(b"}\n") or file.read(3) != b"}\n":
         raise InvalidRecord("The file does not end as a snapshot does.")
 
 
@@ -85,8 +106,12 @@ def _collect(items: Iterable[tuple[str, Any]]) -> SnapshotContent:
             record = record_from_json(value)
             if record.id != identifier:
                 raise InvalidRecord(f"It is listed under {identifier[:80]!r}, but is for {record.id[:80]!r}.")
-        except InvalidRecord as error:
-            content.bad_records[identifier] = str(error)
+            if type(number) is int and number > MAX_RUNNING_NUMBER:
+                raise InvalidRecord("Its running number is more than 2 to the power of 53.")
+        except (ValueError, RecursionError) as error:
+            content.bad_count += 1
+            if content.bad_count <= MOST_BAD_KEPT:
+                content.bad_records[identifier[:80]] = str(error)[:MAX_REASON_CHARACTERS]
             continue
         content.records[identifier] = record
         if type(number) is int and number > content.last_number:

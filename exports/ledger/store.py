@@ -17,7 +17,7 @@ from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
 from exports.ledger.lock import require_same_folder, take_lock
 from exports.ledger.log import AppendLog, LogNotShortened
-from exports.ledger.mutations import Mutation, encode_mutation
+from exports.ledger.mutations import MAX_RUNNING_NUMBER, Mutation, encode_mutation
 from exports.ledger.reads import RecordReads
 from exports.ledger.records import ExportRecord, RecordStatus, check_record, format_date, whole_seconds
 from exports.ledger.regular import refuse_link
@@ -28,6 +28,8 @@ COMPACT_EVERY_MUTATIONS = 1000
 """At least; a larger ledger waits until the log holds half as many mutations as its snapshot holds records."""
 AT_ONCE_RECORDS = 4000
 """A ledger up to this size is compacted within an append (some 40 ms), a larger one by a thread beside the appends."""
+RENUMBERED_ABOVE = MAX_RUNNING_NUMBER // 2
+"""Only damage gives changes such numbers; those that follow would soon be too large to be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,19 +73,22 @@ class Ledger(RecordReads):
             self._number = loaded.last_number
             self._snapshot_count = loaded.snapshot_count
             self._mutations_since_snapshot = loaded.report.replayed_lines + loaded.report.stale_lines
-            self._log_is_damaged = bool(loaded.log.bad_lines)
+            self._log_is_damaged = bool(loaded.log.bad_count)
             self.report: LoadReport = loaded.report
             self._set_broken_snapshot_aside(loaded)
             self._note_damage()
             self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
+            if self._number > RENUMBERED_ABOVE:
+                self._number = 0  # the snapshot then tells no number, and the log begins anew with 1
+                self.compact()
+            elif loaded.snapshot.bad_count or self._log_is_damaged:
+                self._compact_if_possible()
         except OSError as error:
             self._release()
             raise LedgerFailed(refusal(self.directory, "opened", error)) from error
         except BaseException:
             self._release()
             raise
-        if loaded.snapshot.bad_records or self._log_is_damaged:
-            self._compact_if_possible()
 
     # -- writing
 
@@ -299,7 +304,7 @@ class Ledger(RecordReads):
             fsync_directory(self.directory.parent)
 
     def _set_broken_snapshot_aside(self, loaded: LoadedLedger) -> None:
-        if not loaded.snapshot.problem and not loaded.snapshot.bad_records:
+        if not loaded.snapshot.problem and not loaded.snapshot.bad_count:
             return
         path = self.directory / SNAPSHOT_NAME
         aside = broken_name(path, self._now())

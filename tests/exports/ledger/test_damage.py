@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +135,83 @@ def test_a_link_in_place_of_the_folder_shows_and_changes_nothing_of_another_ledg
     with pytest.raises(OSError, match="is a link"):
         dismiss_damage(link, NOW)
     assert {path.name: path.read_bytes() for path in theirs.iterdir()} == before
+
+
+def upsert(identifier: str, **changes: object) -> dict[str, Any]:
+    record = {"id": identifier, "year": 2025, "month": 2, "relPath": "2025/02/", "filename": "A.JPG", "status": "done"}
+    return {"op": "upsert", "id": identifier, "record": record | changes}
+
+
+def line(body: dict[str, Any]) -> bytes:
+    return json.dumps(body).encode() + b"\n"
+
+
+HOSTILE = {
+    "a lone surrogate in a key of others": line(upsert("X", other="\ud800")),
+    "a number without end in a key of others": line(upsert("X", other=0)).replace(b'"other": 0', b'"other": 1e999'),
+    "the same in variants": line(upsert("X", variants={"original": {"other": "\udfff"}})),
+    "a number without end under a checksum": line(upsert("X") | {"crc": "0" * 8, "other": 0}).replace(
+        b'"other": 0', b'"other": 1e999'
+    ),
+    "a running number of thousands of digits": line(upsert("X") | {"n": 0}).replace(b'"n": 0', b'"n": ' + b"9" * 4300),
+    "brackets as a date": line(upsert("X", exportDate=0)).replace(b" 0}", b"[" * 900 + b"]" * 900 + b"}"),
+    "brackets in a key of others": line(upsert("X", other=0)).replace(b" 0}", b"[" * 780 + b"]" * 780 + b"}"),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("name", [LOG_NAME, SNAPSHOT_NAME])
+def test_what_cannot_be_written_again_is_one_bad_line_and_stops_nothing(
+    tmp_path: Path, hostile: bytes, name: str
+) -> None:
+    whole = line(upsert("A"))
+    if name == LOG_NAME:
+        (tmp_path / LOG_NAME).write_bytes(whole + b"garbage\n" + hostile)
+    else:
+        records = [(each[each.index(b'"record": ') + 10 : each.rindex(b"}")]) for each in (whole, hostile)]
+        if b'"n"' in hostile or b'"crc"' in hostile:  # stands in the record itself there
+            records[1] = b'{"n": ' + b"9" * 4300 + b", " + records[1].split(b"}")[0][1:] + b"}"
+        (tmp_path / SNAPSHOT_NAME).write_bytes(b'{"A": ' + records[0] + b', "X": ' + records[1] + b"}")
+    with open_ledger(tmp_path) as ledger:
+        assert [record.id for record in ledger.records()] == ["A"]
+        ledger.mark_exported("B", PLACE, "B.JPG")
+        ledger.compact()
+    with open_ledger(tmp_path) as ledger:
+        assert [record.id for record in ledger.records()] == ["A", "B"]
+        assert ledger.report.problems == []
+
+
+def test_numbers_of_damage_do_not_make_those_of_later_changes_too_large(tmp_path: Path) -> None:
+    (tmp_path / LOG_NAME).write_bytes(line(upsert("A") | {"n": 1 << 53}))
+    with open_ledger(tmp_path) as ledger:
+        ledger.mark_exported("B", PLACE, "B.JPG")
+        ledger._release()
+    [mutation] = (tmp_path / LOG_NAME).read_bytes().splitlines()
+    assert json.loads(mutation)["n"] == 1
+    with open_ledger(tmp_path) as ledger:
+        assert [record.id for record in ledger.records()] == ["A", "B"]
+
+
+def test_what_is_said_and_kept_of_bad_lines_is_bounded(tmp_path: Path) -> None:
+    long = line(upsert("X", status="\\" * 100_000))
+    (tmp_path / LOG_NAME).write_bytes(long * 2 + line(upsert("A" * 1000, filename="é" * 600)) + b"garbage\n" * 200)
+    loaded = view_ledger(tmp_path)
+    assert (loaded.report.bad_lines, len(loaded.log.bad_lines), len(loaded.report.problems)) == (203, 100, 101)
+    assert max(map(len, loaded.report.problems)) < 500
+    assert "103 more records or lines" in loaded.report.problems[-1]
+    (tmp_path / LOG_NAME).unlink()
+    bad = {f"{number:03}" + "x" * 1000: {"status": "y" * 1000} for number in range(203)}
+    (tmp_path / SNAPSHOT_NAME).write_bytes(json.dumps(bad).encode())
+    loaded = view_ledger(tmp_path)
+    assert (loaded.snapshot.bad_count, len(loaded.snapshot.bad_records)) == (203, 100)
+    assert "103 more records or lines" in loaded.report.problems[-1]
+
+
+@pytest.mark.parametrize("first", [b"{\n", b"["])
+def test_a_snapshot_that_would_take_the_memory_is_not_read(tmp_path: Path, first: bytes) -> None:
+    with (tmp_path / SNAPSHOT_NAME).open("wb") as file:
+        file.write(first)
+        file.truncate(3 << 30 if first == b"{\n" else 600 << 20)  # holes: no byte of the disk
+    for read in (open_ledger, view_ledger):
+        with pytest.raises(LedgerFailed, match="at most"):
+            read(tmp_path)
