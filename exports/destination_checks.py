@@ -35,7 +35,7 @@ def condition_of(destination: ExportDestination) -> RecordsCondition:
     loaded = ledger_of(destination)
     report, before = loaded.report, read_damage(destination.records_folder)
     now = None
-    if report.problems and not (before and before[0].problems == report.problems):
+    if report.problems and not (before and before[0].tells(report.problems)):
         date = timezone.now().isoformat(timespec="seconds")
         now = FoundDamage(date, report.problems, report.bad_lines, report.missing_numbers)
     return RecordsCondition(len(loaded.state), now, before, kept_aside(destination.records_folder))

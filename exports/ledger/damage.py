@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from exports.ledger.errors import InvalidRecord
-from exports.ledger.mutations import parse_json
+from exports.ledger.mutations import MAX_RUNNING_NUMBER, parse_json
 from exports.ledger.regular import open_regular, refuse_link
 from photolala.lib.files import fsync_directory, is_real_folder
+from photolala.lib.paths import escape_path
 
 DAMAGE_NAME = "export-records.damage.jsonl"
 _SEEN_NAME = "export-records.damage-seen"
 _MAX_READ_BYTES = 1 << 20
 _MAX_ENTRIES = 20
 _MAX_PROBLEMS = 100
+_MAX_PROBLEM_CHARACTERS = 1000
 _MAX_NAMES = 100
+_DATE_CHARACTERS = len("2025-02-10T10:00:00Z")
 
 logger = logging.getLogger(__name__)
 
@@ -41,18 +44,24 @@ class FoundDamage:
             "problems": self.problems,
         }
 
+    def tells(self, problems: list[str]) -> bool:
+        """Tell whether these are the problems that were noted."""
+        return self.problems == _cut(problems)
+
 
 def note_damage(directory: Path, found: FoundDamage) -> None:
     """Add `found` to what is known, unless that ends with the same; an error is logged only: the records matter more."""
     known = read_damage(directory)
-    if known and known[0].problems == found.problems[:_MAX_PROBLEMS]:
+    if known and known[0].tells(found.problems):
         return
-    body = found.to_json() | {"problems": found.problems[:_MAX_PROBLEMS]}
-    line = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    body = found.to_json() | {"problems": _cut(found.problems)}
+    # Begins with a line end: the note before it may be torn, and would be glued to it.
+    line = b"\n" + json.dumps(body, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
     try:
         descriptor = open_regular(directory / DAMAGE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            os.write(descriptor, line)
+            while line:
+                line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -95,7 +104,8 @@ def kept_aside(directory: Path) -> list[str]:
         names = os.listdir(directory)
     except OSError:
         return []
-    return sorted(name for name in names if name.startswith("export-records.") and ".broken-" in name)[:_MAX_NAMES]
+    kept = sorted(name for name in names if name.startswith("export-records.") and ".broken-" in name)
+    return [escape_path(name) for name in kept[:_MAX_NAMES]]
 
 
 def _parse(line: bytes) -> FoundDamage | None:
@@ -105,7 +115,17 @@ def _parse(line: bytes) -> FoundDamage | None:
         return None
     if not isinstance(body, dict) or not isinstance(body.get("problems"), list):
         return None
+    # Whoever may write into the destination may have written it.
     bad_lines, missing = (
-        value if type(value := body.get(key)) is int else 0 for key in ("bad_lines", "missing_numbers")
+        value if type(value := body.get(key)) is int and 0 <= value <= MAX_RUNNING_NUMBER else 0
+        for key in ("bad_lines", "missing_numbers")
     )
-    return FoundDamage(str(body.get("found_at", "")), [str(one) for one in body["problems"]], bad_lines, missing)
+    return FoundDamage(_text(body.get("found_at"), _DATE_CHARACTERS), _cut(body["problems"]), bad_lines, missing)
+
+
+def _cut(problems: list[Any]) -> list[str]:
+    return [_text(one, _MAX_PROBLEM_CHARACTERS) for one in problems[:_MAX_PROBLEMS]]
+
+
+def _text(value: object, most_characters: int) -> str:
+    return value[:most_characters].encode("utf-8", "replace").decode() if isinstance(value, str) else ""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, MAX_RUNNING_NUMBER, parse_json
 from exports.ledger.records import MAX_REASON_CHARACTERS, ExportRecord, record_from_json
 from exports.ledger.regular import open_regular
-from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
+from photolala.lib.files import fsync_directory, remove_if_there, set_mode, temporary_name
 
 MOST_BAD_KEPT = 100
 _CHUNK_RECORDS = 500
@@ -130,8 +130,10 @@ class NewSnapshot:
         self._path, self._number = path, last_number
         self._temporary = path.parent / os.fsdecode(temporary_name(os.fsencode(path.name)))
         self._separator = "{\n"
-        with self._explaining():
+        try:
             self._file = self._temporary.open("xb")
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def add(self, records: Iterable[ExportRecord]) -> None:
         """Write records, which must come sorted by id."""
@@ -154,7 +156,7 @@ class NewSnapshot:
         with self._explaining():
             self._file.write(b"{}\n" if self._separator == "{\n" else b"\n}\n")
             self._file.flush()
-            os.fchmod(self._file.fileno(), 0o644)
+            set_mode(self._file.fileno(), 0o644)
             os.fsync(self._file.fileno())
             self._file.close()
 
@@ -168,9 +170,14 @@ class NewSnapshot:
         fsync_directory(self._path.parent)
 
     def abandon(self) -> None:
-        """Remove what was written; does nothing once it is in place."""
-        self._file.close()
-        remove_if_there(self._temporary)
+        """Remove what was written, and give its room on the disk back; does nothing once it is in place.
+
+        What cannot be removed now is a leftover, for who opens the ledger next.
+        """
+        with suppress(OSError):  # writes what is in the buffer, for which there may be no room
+            self._file.close()
+        with suppress(OSError):
+            remove_if_there(self._temporary)
 
     def _put(self, lines: list[str]) -> None:
         self._file.write((self._separator + ",\n".join(lines)).encode())
@@ -181,10 +188,13 @@ class NewSnapshot:
         try:
             yield
         except BaseException as error:
-            remove_if_there(self._temporary)
+            self.abandon()
             if isinstance(error, OSError):
-                raise SnapshotNotWritten(error.errno, error.strerror, str(self._path)) from error
+                raise self._not_written(error) from error
             raise
+
+    def _not_written(self, error: OSError) -> "SnapshotNotWritten":
+        return SnapshotNotWritten(error.errno, error.strerror, str(self._path))
 
 
 def write_snapshot(
@@ -224,7 +234,8 @@ class SnapshotNotWritten(OSError):
 def remove_leftovers(path: Path) -> None:
     """Delete what processes killed while replacing the file `path` left; only for who holds the lock."""
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        remove_if_there(leftover)
+        if leftover.is_symlink() or not leftover.is_dir():  # a folder of that name is nothing that was left
+            remove_if_there(leftover)
 
 
 def broken_name(path: Path, now: datetime) -> Path:

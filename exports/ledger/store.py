@@ -75,8 +75,8 @@ class Ledger(RecordReads):
             self._mutations_since_snapshot = loaded.report.replayed_lines + loaded.report.stale_lines
             self._log_is_damaged = bool(loaded.log.bad_count)
             self.report: LoadReport = loaded.report
+            self._note_damage()  # first: a kill after the next line would leave no trace of it but a name
             self._set_broken_snapshot_aside(loaded)
-            self._note_damage()
             self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
             if self._number > RENUMBERED_ABOVE:
                 self._number = 0  # the snapshot then tells no number, and the log begins anew with 1
@@ -238,8 +238,13 @@ class Ledger(RecordReads):
             logger.error("%s", self._fail("compacted", error))
             return
         path, log_bytes = self.directory / SNAPSHOT_NAME, self._opened_log().size_bytes
-        self._background = BackgroundSnapshot(path, self._state, self._number, log_bytes)
-        self._background.start()
+        background = BackgroundSnapshot(path, self._state, self._number, log_bytes)
+        try:
+            background.start()
+        except RuntimeError as error:  # no thread is to be had
+            logger.warning("The export records in %s are compacted later: %s", self.directory, error)
+            return
+        self._background = background
 
     def _end_background(self) -> None:
         """Put the snapshot that was written beside the appends in place, then drop the lines from the log that are in it."""

@@ -32,7 +32,7 @@ def atomic_write(path: AnyPath, data: bytes | Iterable[bytes], *, mode: int = 0o
             for chunk in (data,) if isinstance(data, bytes | bytearray | memoryview) else data:
                 file.write(chunk)
             file.flush()
-            _set_mode(file.fileno(), mode)
+            set_mode(file.fileno(), mode)
             if durable:
                 os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -99,7 +99,8 @@ def remove_if_there(path: AnyPath) -> bool:
     return True
 
 
-def _set_mode(descriptor: int, mode: int) -> None:
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give the open file `mode`, whatever the umask says; silently not where the file system has no modes. OSError."""
     try:
         os.fchmod(descriptor, mode)
     except OSError as error:

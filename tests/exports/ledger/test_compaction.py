@@ -1,5 +1,6 @@
 """When a ledger is compacted, how much that writes, and that no append waits for a large snapshot."""
 
+import errno
 import json
 import os
 import threading
@@ -245,3 +246,49 @@ def test_a_folder_that_came_in_place_of_the_ledgers_is_left_alone(
     assert {path.name: path.read_bytes() for path in ours.iterdir() if not path.name.endswith(".tmp")} == before
     with open_ledger(tmp_path / "moved") as ledger:
         assert set(contents(ledger)) >= {"asset-00000", "asset-00001"}
+
+
+@pytest.mark.parametrize("end", ["finish", "abandon"])
+def test_a_snapshot_without_room_gives_back_what_it_took_at_once(tmp_path: Path, end: str) -> None:
+    new = NewSnapshot(tmp_path / SNAPSHOT_NAME, 0)
+    new._file.close()
+    new._file = open("/dev/full", "wb")  # noqa: SIM115 - what is written fails when the buffer is emptied
+    new.add([record(0)])
+    if end == "finish":
+        with pytest.raises(SnapshotNotWritten):
+            new.finish()
+    else:
+        new.abandon()
+    assert new._file.closed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_without_a_thread_for_its_snapshot_goes_on_and_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 1)
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", -1)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ledger = open_ledger(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        for number in range(3):
+            ledger.put_all([record(number)])
+    ledger.put_all([record(3)])
+    assert ledger._background is not None
+    ledger.close()
+    assert len(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == 4
+
+
+def test_a_disk_without_modes_takes_a_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, mode: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with open_ledger(tmp_path) as ledger:
+        ledger.put_all([record(0)])
+        ledger.compact()
+    assert len(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == 1

@@ -1,5 +1,6 @@
 """Damage of a ledger's files: told with numbers and reasons, noted where it stays, and never a reason to wait for ever."""
 
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -8,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from exports.ledger.damage import DAMAGE_NAME, dismiss_damage, kept_aside, read_damage
+from exports.ledger import store
+from exports.ledger.damage import (
+    DAMAGE_NAME,
+    FoundDamage,
+    dismiss_damage,
+    kept_aside,
+    note_damage,
+    read_damage,
+)
 from exports.ledger.errors import LedgerError, LedgerFailed
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, view_ledger
 from exports.ledger.lock import LOCK_NAME
@@ -215,3 +224,53 @@ def test_a_snapshot_that_would_take_the_memory_is_not_read(tmp_path: Path, first
     for read in (open_ledger, view_ledger):
         with pytest.raises(LedgerFailed, match="at most"):
             read(tmp_path)
+
+
+def test_damage_is_noted_before_the_broken_file_gets_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / SNAPSHOT_NAME).write_bytes(b"{")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "bad disk")
+
+    with monkeypatch.context() as broken, pytest.raises(LedgerFailed):
+        broken.setattr(store, "keep_aside", refuse)
+        open_ledger(tmp_path)
+    assert len(read_damage(tmp_path)) == 1
+    open_ledger(tmp_path).close()
+    assert (len(read_damage(tmp_path)), len(kept_aside(tmp_path))) == (1, 1)
+
+
+def test_a_note_is_written_whole_and_not_glued_to_a_torn_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / DAMAGE_NAME).write_bytes(b'{"found_at":"2025')
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    note_damage(tmp_path, FoundDamage("2025-02-10T10:00:00Z", ["Line 1 was skipped."], 1))
+    assert read_damage(tmp_path) == [FoundDamage("2025-02-10T10:00:00Z", ["Line 1 was skipped."], 1)]
+
+
+def test_a_note_that_somebody_else_wrote_is_bounded_and_can_be_shown(tmp_path: Path) -> None:
+    problems = ["\ud800", "x" * 5000, {"a": 1}, *("more",) * 1000]
+    note = {"found_at": "\ud800" * 100, "bad_lines": 0, "missing_numbers": -1, "problems": problems}
+    (tmp_path / DAMAGE_NAME).write_bytes(json.dumps(note).encode().replace(b": 0,", b": " + b"9" * 4300 + b","))
+    [found] = read_damage(tmp_path)
+    assert found.problems[:4] == ["?", "x" * 1000, "", "more"]
+    assert (len(found.problems), found.found_at, found.bad_lines, found.missing_numbers) == (100, "?" * 20, 0, 0)
+    (tmp_path / os.fsdecode(b"export-records.jsonl.broken-\xff")).touch()
+    assert kept_aside(tmp_path) == ["export-records.jsonl.broken-\\xff"]
+
+
+def test_damage_with_more_problems_than_a_note_holds_is_noted_once(tmp_path: Path) -> None:
+    found = FoundDamage("2025-02-10T10:00:00Z", ["x" * 2000] * 150, 150)
+    note_damage(tmp_path, found)
+    note_damage(tmp_path, found)
+    [noted] = read_damage(tmp_path)
+    assert noted.tells(found.problems)
+
+
+def test_a_folder_with_the_name_of_a_leftover_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / f".{SNAPSHOT_NAME}.x.tmp").mkdir()
+    (tmp_path / f".{SNAPSHOT_NAME}.y.tmp").write_bytes(b"{")
+    export(tmp_path, "a")
+    assert [path.name for path in tmp_path.glob(".*.tmp")] == [f".{SNAPSHOT_NAME}.x.tmp"]
