@@ -136,6 +136,7 @@ class OpenFolders:
 def file_name(recorded: str) -> str:
     """Return the name on disk, or the folder's path, that a record means."""
     try:
-        return os.fsdecode(unescape_path(recorded))
+        name = os.fsdecode(unescape_path(recorded))
     except ValueError:  # another program wrote it, which does not escape a backslash
         return recorded
+    return recorded if "\0" in name else name  # no name holds a NUL: that program means a backslash here, too

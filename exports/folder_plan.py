@@ -107,7 +107,7 @@ class Planner:
                 return None
             folder = self._folder(place.rel_path)
             name, is_copied = _choose_name(folder, known, place, file_name(row.filename), original)
-        except (InvalidRecord, OSError) as error:
+        except (ValueError, OSError) as error:  # InvalidRecord is a ValueError
             self._target.guard.require()
             raise Unplannable(str(error), place) from error
         mtime_ns = (row.taken_at - _EPOCH) // timedelta(microseconds=1) * 1000 if row.taken_source else row.mtime_ns
@@ -129,7 +129,10 @@ class Planner:
                 return False
             # Only words were written into the file since, a star: that is no new photo.
             size_bytes = record.extra.get(SIZE_KEY, size_bytes)
-        folder = self._folder(record.rel_path)
+        try:
+            folder = self._folder(record.rel_path)
+        except InvalidRecord:  # another program wrote it, and it means no folder
+            return False
         return folder.size_of(file_name(record.filename)) == size_bytes
 
     def _folder(self, rel_path: str) -> OpenFolder:

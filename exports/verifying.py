@@ -77,10 +77,9 @@ class Verification:
         self._run, self._destination, self._guard, self._ledger = run, destination, guard, ledger
         done_before = run.operation.checkpoint  # of a claim that was interrupted
         self._after = tuple(done_before.get("after", ()))
-        self.counts = done_before.get("counts") or dict.fromkeys(
-            ("whole", "missing", "damaged", "unreadable", "without_digest"), 0
-        )
-        self.problems = Problems(done_before.get("problem_count", 0), done_before.get("problems", []))
+        self.counts = dict.fromkeys(("whole", "missing", "damaged", "unreadable", "without_digest"), 0)
+        self.counts |= done_before.get("counts") or {}
+        self.problems = Problems(done_before.get("problem_count", 0), list(done_before.get("problems", ())))
         self.repaired = 0
         self._size_bytes = 0
         self._clock = time.monotonic()
@@ -107,9 +106,9 @@ class Verification:
             self._run.checkpoint(
                 force=False,
                 after=_order(record),
-                counts=self.counts,
+                counts=dict(self.counts),  # as of this record: what is counted later is counted again after a kill
                 problem_count=self.problems.count,
-                problems=self.problems.listed,
+                problems=list(self.problems.listed),
             )
         self._guard.require()
 

@@ -48,6 +48,7 @@ def place_for(
     if not rel_path.endswith("/"):
         rel_path += "/"
     check_rel_path(rel_path)
+    _folder_bytes(rel_path)
     return Place(taken_local.year, taken_local.month, rel_path)
 
 
@@ -59,6 +60,17 @@ def choose_filename(name: str, taken: TakenNames) -> str:
 def recorded_name(filename: str) -> str:
     """Return the text by which a record names the file `filename` of the file system."""
     return escape_path(filename)
+
+
+def _folder_bytes(rel_path: str) -> bytes:
+    """Return the path that `rel_path` (escaped text) means; InvalidRecord if it means none."""
+    try:
+        path = unescape_path(rel_path.rstrip("/"))
+    except ValueError as error:
+        raise InvalidRecord(f"The export folder {rel_path[:200]!r} cannot be used: {error}"[:500]) from error
+    if b"\0" in path:
+        raise InvalidRecord(f"The export folder {rel_path[:200]!r} stands for a NUL character, which no name can hold.")
+    return path
 
 
 class DestinationFolder:
@@ -74,7 +86,7 @@ class DestinationFolder:
         self.descriptor = -1
         try:
             self.descriptor = open_real_folder(os.fsencode(root))
-            for part in unescape_path(rel_path.rstrip("/")).split(b"/"):
+            for part in _folder_bytes(rel_path).split(b"/"):
                 self._enter(part)
         except BaseException as error:
             self.close()

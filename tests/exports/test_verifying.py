@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 from catalog.models import Photo
 from exports import folder_names, verifying
 from exports.destination_checks import start_verification
+from exports.destination_guard import DestinationGuard
 from exports.destinations import add_destination, start_folder_export
 from exports.ledger.load import LOG_NAME, view_ledger
 from exports.ledger.records import RecordStatus
@@ -193,6 +195,49 @@ def test_a_check_goes_on_where_it_was_stopped(
     assert counts(ended)["failed"] == 4
     assert len(ended.result["problems"]) == 4
     assert sorted(seen) == ["MAC.HEIC", *(f"{name}.jpg" for name in sorted(NAMES))]
+
+
+def test_what_was_counted_after_a_checkpoint_is_not_in_it(cast: Any, destination: ExportDestination) -> None:
+    spoil(destination)
+    saved: list[dict[str, Any]] = []
+
+    class Frozen:
+        """A run whose progress was written once, and which was killed later."""
+
+        operation = Operation(checkpoint={})
+
+        def checkpoint(self, *, force: bool, **checkpoint: Any) -> None:
+            if checkpoint:
+                saved.append(checkpoint)
+
+        def phase(self, *_: Any, **__: Any) -> None: ...
+
+        def advance(self) -> None: ...
+
+    check = verifying.Verification(Frozen(), destination, DestinationGuard(destination))  # type: ignore[arg-type]
+    check.read_all(view_ledger(destination.records_folder).state.sorted_records())
+    for number, checkpoint in enumerate(saved, start=1):
+        assert sum(checkpoint["counts"].values()) == number
+        assert len(checkpoint["problems"]) == checkpoint["problem_count"]
+    assert len(saved) == 6
+
+
+def test_names_of_another_program_that_mean_no_file_end_no_check_and_no_export(
+    cast: Any, destination: ExportDestination
+) -> None:
+    with Ledger(destination.records_folder) as ledger:
+        first, second = [one for one in ledger.records() if one.extra][:2]
+        ledger.put_all(
+            [
+                replace(first, filename="a\\x00b.jpg"),
+                replace(second, rel_path="2024\\x00/05/"),
+                replace(first, id="other", rel_path="2024\\05/"),
+            ]
+        )
+    assert counts(verify(cast, destination)) == {"whole": 3, "missing": 3, "without_digest": 1, "failed": 3}
+    again = execute(start_folder_export(cast.alice, cast.library, destination).pk)
+    assert again is not None
+    assert (again.state, again.result["failed"]) == (State.COMPLETED, 0)
 
 
 # -- the page and the API

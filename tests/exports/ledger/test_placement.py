@@ -53,6 +53,16 @@ def test_templates_use_clean_values_and_stay_inside() -> None:
             place_for(TAKEN, template)
 
 
+def test_a_folder_whose_text_means_no_path_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    for template in ("{year}\\{month}/", "{year}\\x00/"):
+        with pytest.raises(InvalidRecord, match="The export folder"):
+            place_for(TAKEN, template)
+    for rel_path in ("2025\\02/", "2025/\\x00/"):
+        with pytest.raises(InvalidRecord, match="The export folder"):
+            DestinationFolder(tmp_path, rel_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.promise("S0-U19")
 @pytest.mark.parametrize(
     ("name", "clean"),
