@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from catalog.models import Library
 from catalog.roots.reach import source_for
+from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
 from operations.models import Operation, State
@@ -59,8 +60,9 @@ def run_export(run: Run) -> dict[str, Any]:
     try:
         return CatalogExport(run, export, library).run_all()
     except SourceUnavailable as error:
+        reason = told(library, run.owner, str(error))
         raise OperationFailed(
-            f"{error} Nothing was exported; resume it when the originals can be read.", "root_unavailable"
+            f"{reason} Nothing was exported; resume it when the originals can be read.", "root_unavailable"
         ) from None
     except OSError as error:
         raise _explained(error, export) from error

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from catalog.roots.taken_folders import (
     lock_taken_folders,
     of_others,
 )
+from catalog.roots.told import THE_FOLDER
 from operations.models import Operation
-from operations.running import start
+from operations.running import Words, start, words_for_owners
+from photolala.lib.hiding import hide_folder
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
@@ -35,6 +38,7 @@ from .ledger.state import MonthSummary, summarize_month
 from .models import ExportDestination, own_folder
 
 FOLDERS = "folders"
+KINDS_OF_DESTINATIONS = ("export_folder", "verify_destination")
 _OUTSIDE = (
     "That folder is not free, or not among those that you may export to. Give a plain name for a folder kept by this server, "
     "or the path of one below the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
@@ -131,6 +135,19 @@ def start_folder_export(
         )
         destination.libraries.add(library)
     return operation
+
+
+@words_for_owners
+def words_of_destination(operation: Operation) -> Words | None:
+    """Return how to say what an operation on a destination says of other people's libraries that were exported to it."""
+    if operation.kind not in KINDS_OF_DESTINATIONS:
+        return None
+    destination = ExportDestination.objects.filter(pk=operation.params.get("destination")).first()
+    if destination is None:
+        return None
+    foreign = destination.libraries.exclude(owner=operation.owner_id)
+    roots = sorted(foreign.values_list("root", flat=True), key=len, reverse=True)  # the inner one first
+    return lambda value: reduce(lambda hidden, root: hide_folder(hidden, root, THE_FOLDER), roots, value)
 
 
 # -- what the records say

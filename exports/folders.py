@@ -12,6 +12,7 @@ from django.utils import timezone
 from catalog.models import Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from catalog.roots.reach import source_for
+from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
 from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
@@ -58,7 +59,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
             target = Target(destination, destination_guard, ledger, folders)
             return FolderExport(run, library, source, guard, target).run_all()
         except SourceUnavailable as error:
-            raise OperationFailed(str(error), "root_unavailable") from None
+            raise OperationFailed(told(library, run.owner, str(error)), "root_unavailable") from None
         except LedgerFailed as error:
             raise OperationFailed(str(error), "destination") from error
 

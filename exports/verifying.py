@@ -12,6 +12,7 @@ from uuid import UUID
 
 from catalog.models import Library, Photo
 from catalog.roots.reach import source_for
+from catalog.roots.told import told
 from catalog.sources.base import SourceUnavailable
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
@@ -199,7 +200,8 @@ def _copy_again(
             for first in range(0, len(photos), _PHOTOS_AT_ONCE):
                 export.run_all(Photo.objects.filter(pk__in=photos[first : first + _PHOTOS_AT_ONCE]))
         except SourceUnavailable as error:
-            problems.add(library.name, f"Nothing of this library was copied again: {error}")
+            reason = told(library, run.owner, str(error))
+            problems.add(library.name, f"Nothing of this library was copied again: {reason}")
         finally:
             folders.close()
             source.close()
