@@ -79,6 +79,7 @@ class FolderExport:
         self.problems = Problems()
         self.counts = {"copied": 0, "skipped": 0, "adopted": 0}
         self.size_bytes = 0
+        self.failure_prefix = ""  # how the error of a record begins
         self.clock = time.monotonic()
         for problem in target.ledger.report.problems:
             logger.warning("Records of the destination %s: %s", target.destination.pk, problem)
@@ -125,7 +126,7 @@ class FolderExport:
             logger.warning("%s was not exported: %s", row.path, reason)
             self.problems.add(row.path, str(reason))
             if reason.place is not None:
-                self.ledger.mark_failed(str(row.id), str(reason), reason.place)
+                self.ledger.mark_failed(str(row.id), f"{self.failure_prefix}{reason}", reason.place)
             return None
         if item is None:
             self.counts["skipped"] += 1
@@ -221,7 +222,7 @@ class FolderExport:
         logger.warning("%s was not exported: %s", item.original.path, reason)
         self.problems.add(item.original.path, reason)
         self.folders.remember(item.place.rel_path, recorded_name(item.name))
-        return self._record(item, RecordStatus.FAILED, error=reason)
+        return self._record(item, RecordStatus.FAILED, error=f"{self.failure_prefix}{reason}")
 
 
 def open_ledger(run: Run, destination: ExportDestination) -> Ledger:

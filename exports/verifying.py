@@ -24,13 +24,15 @@ from .folder_plan import MD5_KEY, SIZE_KEY, Target
 from .folders import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
 from .ledger.errors import LedgerFailed
 from .ledger.load import view_ledger
-from .ledger.records import ExportRecord, RecordStatus
+from .ledger.records import INTERRUPTED, ExportRecord, RecordStatus
 from .ledger.store import Ledger
 from .models import ExportDestination
 from .originals import Problems, SourceGuard
 
 FOUND_BAD = "The copy is not as it was exported: "
 """How the error of a record begins whose copy was found bad: these are copied again by a repair, and by any export."""
+NOT_COPIED = f"{FOUND_BAD}it was not copied again: "
+"""How it begins if a repair could not do that."""
 _READ_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PHOTOS_AT_ONCE = 500
@@ -59,11 +61,12 @@ def run_verification(run: Run) -> dict[str, Any]:
                 loaded = view_ledger(destination.records_folder)
                 check = Verification(run, destination, guard)
                 check.read_all(loaded.state.sorted_records())
+                check.failed = check.bad_count + check.note_known(loaded.state.sorted_records())
                 return check.result(loaded.report.problems)
             ledger = stack.enter_context(open_ledger(run, destination))
             check = Verification(run, destination, guard, ledger)
             check.read_all(ledger.records())
-            check.repaired = _copy_again(run, destination, guard, ledger, check.problems)
+            check.repaired, check.failed = _copy_again(run, destination, guard, ledger, check.problems)
             return check.result(ledger.report.problems)
         except LedgerFailed as error:
             raise OperationFailed(str(error), "destination") from error
@@ -81,7 +84,7 @@ class Verification:
         self.counts = dict.fromkeys(("whole", "missing", "damaged", "unreadable", "without_digest"), 0)
         self.counts |= done_before.get("counts") or {}
         self.problems = Problems(done_before.get("problem_count", 0), list(done_before.get("problems", ())))
-        self.repaired = 0
+        self.repaired = self.failed = 0
         self._size_bytes = 0
         self._clock = time.monotonic()
 
@@ -112,6 +115,18 @@ class Verification:
                 problems=list(self.problems.listed),
             )
         self._guard.require()
+
+    @property
+    def bad_count(self) -> int:
+        """How many copies were found bad."""
+        return sum(self.counts[kind] for kind in ("missing", "damaged", "unreadable"))
+
+    def note_known(self, records: Iterator[ExportRecord]) -> int:
+        """List the bad copies that an earlier repair found and could not replace; return how many they are."""
+        known = [one for one in records if _is_known_bad(one)]
+        for record in known:
+            self.problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
+        return len(known)
 
     def _read(self, record: ExportRecord) -> bool:
         """Return whether the copy could be compared with a digest and is the same; False if only its size is known."""
@@ -151,14 +166,13 @@ class Verification:
         return isinstance(md5, str)
 
     def result(self, record_problems: list[str]) -> dict[str, Any]:
-        """Return the counts; `failed` are the bad copies that were not copied again."""
-        bad = sum(self.counts[kind] for kind in ("missing", "damaged", "unreadable"))
+        """Return the counts; `failed` are the bad copies that were not copied again, also those of earlier repairs."""
         return {
             "operation": str(self._run.operation.pk),
             "destination": str(self._destination.path),
             **self.counts,
             "repaired": self.repaired,
-            "failed": max(0, bad - self.repaired),
+            "failed": self.failed,
             "size_bytes": self._size_bytes,
             "seconds": round(time.monotonic() - self._clock, 3),
             "problem_count": self.problems.count,
@@ -171,6 +185,14 @@ def _order(record: ExportRecord) -> tuple[str, ...]:
     return record.rel_path, record.filename or "", record.id
 
 
+def _is_known_bad(record: ExportRecord) -> bool:
+    """Tell whether the copy was found bad and is not replaced, also if a repair was killed while it copied."""
+    if record.status is not RecordStatus.FAILED or record.last_error is None:
+        return False
+    was_there = MD5_KEY in record.extra
+    return record.last_error.startswith(FOUND_BAD) or (record.last_error == INTERRUPTED and was_there)
+
+
 def _is_photo_id(text: str) -> bool:
     try:
         UUID(text)
@@ -181,14 +203,11 @@ def _is_photo_id(text: str) -> bool:
 
 def _copy_again(
     run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger, problems: Problems
-) -> int:
-    """Copy the photos whose copies were found bad, now or by a run that was killed; return how many are there again."""
-    bad = [
-        one.id
-        for one in ledger.records()
-        if one.status is RecordStatus.FAILED and (one.last_error or "").startswith(FOUND_BAD)
-    ]
+) -> tuple[int, int]:
+    """Copy the photos whose copies were found bad, now or earlier; return how many are there again, and how many are not."""
+    bad = [one.id for one in ledger.records() if _is_known_bad(one)]
     photos = [one for one in bad if _is_photo_id(one)]
+    why_not = "its photo is in none of the libraries that were exported here."
     for library in destination.libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
         source = source_for(library)
         folders = OpenFolders(destination.path, ledger.records())
@@ -197,10 +216,12 @@ def _copy_again(
             source_guard.require()
             target = Target(destination, guard, ledger, folders)
             export = FolderExport(run, library, source, source_guard, target)
+            export.failure_prefix = NOT_COPIED
             for first in range(0, len(photos), _PHOTOS_AT_ONCE):
                 export.run_all(Photo.objects.filter(pk__in=photos[first : first + _PHOTOS_AT_ONCE]))
         except SourceUnavailable as error:
             reason = told(library, run.owner, str(error))
+            why_not = "not all libraries that were exported here can be read now."
             problems.add(library.name, f"Nothing of this library was copied again: {reason}")
         finally:
             folders.close()
@@ -210,9 +231,8 @@ def _copy_again(
         record = ledger.export_info(identifier)
         if record is not None and record.status is RecordStatus.DONE:
             repaired += 1
-        elif record is not None and (record.last_error or "").startswith(FOUND_BAD):
-            reason = "It cannot be copied again: its photo is in none of the libraries that were exported here."
-            problems.add(f"{record.rel_path}{record.filename}", reason)
+        elif record is not None and (record.last_error or "").startswith(NOT_COPIED):
+            problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
         elif record is not None:
-            problems.add(f"{record.rel_path}{record.filename}", f"It was not copied again: {record.last_error}")
-    return repaired
+            problems.add(f"{record.rel_path}{record.filename}", f"It cannot be copied again: {why_not}")
+    return repaired, len(bad) - repaired

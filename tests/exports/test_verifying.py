@@ -151,6 +151,41 @@ def test_what_no_library_has_any_more_is_told(cast: Any, destination: ExportDest
     assert "not copied again" in last["2024/05/short (1).jpg"]
 
 
+def test_what_a_repair_could_not_replace_stays_bad_until_one_can(cast: Any, destination: ExportDestination) -> None:
+    spoil(destination)
+    away = cast.root.with_name("away")
+    cast.root.rename(away)
+    bad = {"whole": 1, "without_digest": 1, "failed": 4}
+    found = {"missing": 1, "damaged": 2, "unreadable": 1}
+    assert counts(verify(cast, destination, repair=True)) == bad | found
+    later = verify(cast, destination, repair=True)
+    assert counts(later) == bad
+    assert "can be read now" in later.result["problems"][-1]["reason"]
+    (destination.path / "2024/05/whole.jpg").unlink()
+    assert counts(verify(cast, destination)) == {"missing": 1, "without_digest": 1, "failed": 5}
+
+    away.rename(cast.root)
+    (cast.root / "gone.jpg").rename(cast.root / ".hidden")
+    in_vain = verify(cast, destination, repair=True)
+    assert counts(in_vain) == {"missing": 1, "without_digest": 1, "repaired": 4, "failed": 1}
+    assert "not copied again: The file is not in its place" in in_vain.result["problems"][-1]["reason"]
+    checked = verify(cast, destination)
+    assert (counts(checked)["failed"], checked.result["problems"]) == (1, in_vain.result["problems"][-1:])
+    (cast.root / ".hidden").rename(cast.root / "gone.jpg")
+    assert counts(verify(cast, destination, repair=True)) == {"whole": 4, "without_digest": 1, "repaired": 1}
+    assert counts(verify(cast, destination)) == {"whole": 5, "without_digest": 1}
+
+
+def test_a_repair_that_is_killed_while_it_copies_is_done_by_the_next(cast: Any, destination: ExportDestination) -> None:
+    (destination.path / "2024/05/gone.jpg").unlink()
+    with Ledger(destination.records_folder) as ledger:
+        record = ledger.export_info(str(Photo.objects.get(filename="gone.jpg").pk))
+        assert record is not None
+        ledger.put_all([replace(record, status=RecordStatus.IN_PROGRESS)])
+    assert counts(verify(cast, destination))["failed"] == 1
+    assert counts(verify(cast, destination, repair=True)) == {"whole": 4, "without_digest": 1, "repaired": 1}
+
+
 def test_a_destination_without_records_has_nothing_to_read(cast: Any) -> None:
     ended = verify(cast, add_destination(cast.alice, "New", "new", "{year}/"))
     assert (ended.state, ended.error_code) == (State.FAILED, "no_records")
