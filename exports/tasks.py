@@ -68,6 +68,10 @@ def _remove_abandoned() -> None:
         if operation is not None and operation.state in MAY_CONTINUE and not operation.superseded:
             continue
         try:
-            remove_partials(export) if export is not None else remove_partial(folder)
+            if export is None:
+                remove_partial(folder)
+            else:
+                # If it was resumed meanwhile, the run that claimed it has a greater token, and perhaps this very folder.
+                remove_partials(export, before=operation.token + 1 if operation is not None else None)
         except OSError as error:
             logger.warning("The partial export %s cannot be deleted: %s", folder.name, error)

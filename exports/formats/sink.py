@@ -219,13 +219,23 @@ def give_up_partial(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> bool:
-    """Delete a partial export folder; return whether there was one. ValueError for a folder of another name."""
+    """Delete a partial export folder; return whether there was one. ValueError for a folder of another name.
+
+    Another run may be deleting it at the same time, such as one that was frozen and wakes.
+    """
     if not folder.name.startswith(PARTIAL_PREFIX):
         raise ValueError(f"{folder} is not a partial export; nothing was deleted.")
     if not folder.exists():
         return False
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, onerror=_pass_over_what_is_gone)
     return True
+
+
+def _pass_over_what_is_gone(
+    function: Callable[..., object], path: str, raised: tuple[type[BaseException], BaseException, TracebackType]
+) -> None:
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 def _one_component(name: str) -> str:

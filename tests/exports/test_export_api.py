@@ -15,11 +15,13 @@ from django.core.signals import request_finished
 from django.db import InterfaceError, close_old_connections
 from django.utils import timezone
 
+from exports import tasks
 from exports.destination_checks import start_verification
 from exports.downloads import MOST_DOWNLOADS
 from exports.ledger.load import FOLDER_NAME, LOG_NAME
 from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination, ExportDownload
+from exports.partials import remove_partials
 from exports.tasks import purge_exports
 from operations.models import Operation, State
 from operations.running import execute
@@ -289,12 +291,43 @@ def test_an_export_of_before_there_was_an_end_is_kept(cast: Any, api: Any, setti
 def test_partial_folders_that_nobody_continues_are_deleted(cast: Any, api: Any) -> None:
     keys = [start(api(cast.alice), format=format)["id"] for format in ("json", "csv")]
     waits, cancelled = (Export.objects.get(pk=key) for key in keys)
-    Operation.objects.filter(pk=cancelled.operation_id).update(state=State.CANCELLED)
+    Operation.objects.filter(pk=cancelled.operation_id).update(state=State.CANCELLED, token=1)
     partials = [waits.parent_folder / f".partial-{key}-1" for key in (waits.pk, cancelled.pk, uuid4())]
     for folder in partials:
         (folder / "media").mkdir(parents=True)
     purge_exports()
     assert [folder.exists() for folder in partials] == [True, False, False]
+
+
+def test_what_is_resumed_while_the_schedule_looks_keeps_its_folder(cast: Any, api: Any, monkeypatch: Any) -> None:
+    export = Export.objects.get(pk=start(api(cast.alice))["id"])
+    Operation.objects.filter(pk=export.operation_id).update(state=State.FAILED, token=2)
+    first, second, third = (export.parent_folder / f".partial-{export.pk}-{token}" for token in (1, 2, 3))
+    for folder in (first, second):
+        (folder / "media").mkdir(parents=True)
+    remove = tasks.remove_partials
+
+    def after_the_next_run_took_it_over(*words: Any, **named: Any) -> None:
+        if second.exists():
+            second.rename(third)
+        remove(*words, **named)
+
+    monkeypatch.setattr(tasks, "remove_partials", after_the_next_run_took_it_over)
+    purge_exports()
+    assert [folder.exists() for folder in (first, second, third)] == [False, False, True]
+
+
+def test_a_folder_that_two_delete_at_once_is_no_error(cast: Any, api: Any, monkeypatch: Any) -> None:
+    export = Export.objects.get(pk=start(api(cast.alice))["id"])
+    partials = [export.parent_folder / f".partial-{export.pk}-{name}" for name in ("1", "1-given-up")]
+    for folder in partials:
+        (folder / "media").mkdir(parents=True)
+        (folder / "media/0.jpg").touch()
+    for name in ("unlink", "rmdir"):
+        delete = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *what, delete=delete, **where: [delete(*what, **where) for _ in range(2)])
+    remove_partials(export, before=2)
+    assert list(export.parent_folder.iterdir()) == []
 
 
 @pytest.mark.promise("S3-X09")
