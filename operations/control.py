@@ -6,7 +6,6 @@ from django.utils import timezone
 from operations import wake_up
 from operations.kinds import KINDS
 from operations.running import AlreadyActive
-from operations.turns import next_in_line
 
 from .models import ACTIVE, Operation, State
 
@@ -20,9 +19,7 @@ def cancel(operation: Operation) -> None:
     waiting = Operation.objects.filter(pk=operation.pk, state__in=[State.PENDING, State.INTERRUPTED])
     if waiting.update(state=State.CANCELLED, finished_at=timezone.now(), updated_at=timezone.now()):
         operation.refresh_from_db()
-        follower = next_in_line(operation)
-        if follower is not None:
-            transaction.on_commit(lambda: wake_up.enqueue(follower))
+        wake_up.enqueue_next_in_line(operation)
         return
     if not Operation.objects.filter(pk=operation.pk, state=State.RUNNING).update(cancel_requested=True):
         operation.refresh_from_db()

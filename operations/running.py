@@ -105,13 +105,15 @@ def claim(operation_id: Any, worker: str | None = None) -> Run | None:
         return None
     mine = Operation.objects.filter(pk=operation.pk, token=operation.token, state=operation.state)
     if operation.attempts >= MOST_ATTEMPTS:
-        mine.update(
+        given_up = mine.update(
             state=State.FAILED,
             finished_at=now,
             error=f"The worker died {MOST_ATTEMPTS} times at this without getting further. Nothing is lost: see the "
             "log for the reason, then retry.",
             error_code="worker_died",
         )
+        if given_up:
+            wake_up.enqueue_next_in_line(operation)
         return None
     if operation.state == State.PENDING and not mine.first_in_line().exists():
         return None
@@ -169,7 +171,10 @@ def execute(
         if again is None:
             break
         run = again
-    return Operation.objects.filter(pk=run.operation.pk).first()
+    ended = Operation.objects.filter(pk=run.operation.pk).first()
+    if ended is None:  # deleted meanwhile: nobody else knows in which line it was
+        wake_up.enqueue_next_in_line(run.operation)
+    return ended
 
 
 def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:

@@ -47,7 +47,7 @@ def run_operation(operation_id: str) -> None:
         kind = KINDS.get(operation.kind)
         if operation.state != State.PENDING:
             held_back = turns.next_held_back() if kind is not None and kind.starts_over else None
-            for follower in (held_back, turns.next_in_line(operation)):
+            for follower in (held_back, wake_up.next_in_line(operation)):
                 if follower is not None:
                     wake_up.enqueue(follower)
         elif turn.gave_way:

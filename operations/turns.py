@@ -135,14 +135,6 @@ def next_held_back() -> Operation | None:
     return Operation.objects.filter(state=State.PENDING, kind__in=names).order_by("updated_at").first()
 
 
-def next_in_line(operation: Operation) -> Operation | None:
-    """Return what comes next in the line of one that is not at work any more."""
-    if not operation.line:
-        return None
-    waiting = Operation.objects.filter(line=operation.line, state=State.PENDING)
-    return waiting.first_in_line().order_by("created_at", "pk").first()
-
-
 def held_back_kinds() -> set[str]:
     """Return the kinds that wait just now although a worker may be free: the last one is for other work."""
     full = _starting_over_is_full(timezone.now())

@@ -2,11 +2,11 @@
 
 import logging
 
-from django.db import Error
+from django.db import Error, transaction
 from django.utils import timezone
 
 from operations.kinds import queue_of
-from operations.models import Operation
+from operations.models import Operation, State
 
 logger = logging.getLogger(__name__)
 
@@ -25,3 +25,18 @@ def enqueue(operation: Operation) -> int:
     except Error as error:
         logger.warning("It could not be noted that operation %s was enqueued: %s", operation.pk, error)
     return 1
+
+
+def next_in_line(operation: Operation) -> Operation | None:
+    """Return what comes next in the line of one that is not at work any more, or deleted."""
+    if not operation.line:
+        return None
+    waiting = Operation.objects.filter(line=operation.line, state=State.PENDING)
+    return waiting.first_in_line().order_by("created_at", "pk").first()
+
+
+def enqueue_next_in_line(operation: Operation) -> None:
+    """Send the message for what comes next in its line, once the transaction is committed."""
+    follower = next_in_line(operation)
+    if follower is not None:
+        transaction.on_commit(lambda: enqueue(follower))

@@ -11,7 +11,7 @@ from operations import control, runs, tasks, turns
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State, new_lease
 from operations.overdue import overdue
-from operations.running import Run, claim, execute, start
+from operations.running import MOST_ATTEMPTS, Run, claim, execute, start
 from photolala.celery import app
 from photolala.lib.process import worker_identity
 
@@ -313,3 +313,18 @@ def test_of_a_line_one_runs_and_its_end_calls_the_next(alice, bob, kind, broker,
     with pytest.raises(IntegrityError), transaction.atomic():
         Operation.objects.filter(pk=fourth.pk).update(state=State.RUNNING)
     assert choose(make(bob, "count", line="bob")) is not None
+
+
+def test_what_is_given_up_or_deleted_calls_the_next_of_its_line(
+    alice, kind, broker, django_capture_on_commit_callbacks
+):
+    kind("delete", lambda run: Operation.objects.filter(pk=run.operation.pk).delete())
+    killer = running_one(alice, line="alice", attempts=MOST_ATTEMPTS)
+    Operation.objects.filter(pk=killer.pk).update(lease_until=None)  # its worker died
+    deleted, last = (make(alice, name, line="alice") for name in ("delete", "count"))
+    with django_capture_on_commit_callbacks(execute=True):
+        assert claim(killer.pk) is None
+    assert broker == [str(deleted.pk)]
+    with django_capture_on_commit_callbacks(execute=True):
+        assert execute(deleted.pk) is None
+    assert broker == [str(deleted.pk), str(last.pk)]
