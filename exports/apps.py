@@ -2,6 +2,13 @@
 
 from django.apps import AppConfig
 
+KINDS_OF_OPERATIONS = {
+    "export": "catalog_export",
+    "export_folder": "folders",
+    "verify_destination": "verifying",
+}
+"""The module that registers each."""
+
 
 class ExportsConfig(AppConfig):
     """Registers the kinds of exports and the folders that they take."""
@@ -9,5 +16,8 @@ class ExportsConfig(AppConfig):
     name = "exports"
 
     def ready(self) -> None:
-        """Register the kinds of operations, and which folders are taken."""
-        from . import catalog_export, destinations, folders, verifying  # noqa: F401
+        """Register where the kinds of operations are, which folders are taken, and what members are told of them."""
+        from exports import destinations  # noqa: F401
+        from operations.kinds import KINDS
+
+        KINDS.declare({kind: f"exports.{module}" for kind, module in KINDS_OF_OPERATIONS.items()})

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from catalog.apps import KINDS_OF_OPERATIONS
+import catalog.apps
+import exports.apps
 from operations import kinds, signals
 from operations.kinds import KINDS, Kinds
 
@@ -45,8 +46,10 @@ def test_who_lists_the_kinds_or_starts_a_worker_gets_all(declared, ask):
     assert imported() == {"sowing", "reaping"} and sorted(declared) == ["reaping", "sowing"]
 
 
-def test_every_kind_of_the_catalog_is_registered_by_the_module_that_the_app_names():
+@pytest.mark.parametrize("app", [catalog.apps, exports.apps])
+def test_every_kind_of_an_app_is_registered_by_the_module_that_the_app_names(app):
+    package = app.__package__
     registered = {
-        name: kind.run.__module__ for name, kind in KINDS.items() if kind.run.__module__.startswith("catalog.")
+        name: kind.run.__module__ for name, kind in KINDS.items() if kind.run.__module__.startswith(f"{package}.")
     }
-    assert registered == {name: f"catalog.{module}" for name, module in KINDS_OF_OPERATIONS.items()}
+    assert registered == {name: f"{package}.{module}" for name, module in app.KINDS_OF_OPERATIONS.items()}
