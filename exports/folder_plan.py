@@ -16,13 +16,17 @@ from .folder_names import OpenFolder, OpenFolders, file_name
 from .formats.batches import iterate_batches
 from .ledger.errors import InvalidRecord
 from .ledger.placement import place_for
-from .ledger.records import ExportRecord, RecordStatus
+from .ledger.records import INTERRUPTED, ExportRecord, RecordStatus
 from .ledger.store import Ledger, Place
 from .models import ExportDestination
 from .originals import Original
 from .rows import Key, after_key
 
 MD5_KEY, SIZE_KEY = "photoMD5", "sizeBytes"  # keys of ours in the records, which other readers ignore
+FOUND_BAD = "The copy is not as it was exported: "
+"""How the error of a record begins whose copy was found bad: these are copied again by a repair, and by any export."""
+NOT_COPIED = f"{FOUND_BAD}it was not copied again: "
+"""How it begins if that could not be done."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +79,14 @@ class Unplannable(Exception):
     def __init__(self, reason: str, place: Place | None) -> None:
         super().__init__(reason)
         self.place = place
+
+
+def is_known_bad(record: ExportRecord) -> bool:
+    """Tell whether the copy was found bad and is not replaced, also if what copied it again was killed."""
+    if record.status not in (RecordStatus.FAILED, RecordStatus.IN_PROGRESS) or record.last_error is None:
+        return False
+    was_there = MD5_KEY in record.extra
+    return record.last_error.startswith(FOUND_BAD) or (record.last_error == INTERRUPTED and was_there)
 
 
 def photo_rows(photos: PhotoQuerySet) -> Iterator[PhotoRow]:

@@ -19,7 +19,18 @@ from operations.running import LeaseLost, OperationFailed, Run
 
 from .destination_guard import DestinationGuard
 from .folder_names import OpenFolders
-from .folder_plan import MD5_KEY, SIZE_KEY, Item, PhotoRow, Planner, Target, Unplannable, photo_rows
+from .folder_plan import (
+    MD5_KEY,
+    NOT_COPIED,
+    SIZE_KEY,
+    Item,
+    PhotoRow,
+    Planner,
+    Target,
+    Unplannable,
+    is_known_bad,
+    photo_rows,
+)
 from .ledger.copying import NameTaken, copy_original
 from .ledger.errors import LedgerBusy, LedgerFailed
 from .ledger.placement import recorded_name
@@ -79,7 +90,6 @@ class FolderExport:
         self.problems = Problems()
         self.counts = {"copied": 0, "skipped": 0, "adopted": 0}
         self.size_bytes = 0
-        self.failure_prefix = ""  # how the error of a record begins
         self.clock = time.monotonic()
         for problem in target.ledger.report.problems:
             logger.warning("Records of the destination %s: %s", target.destination.pk, problem)
@@ -126,7 +136,7 @@ class FolderExport:
             logger.warning("%s was not exported: %s", row.path, reason)
             self.problems.add(row.path, str(reason))
             if reason.place is not None:
-                self.ledger.mark_failed(str(row.id), f"{self.failure_prefix}{reason}", reason.place)
+                self.ledger.mark_failed(str(row.id), self._failure(str(row.id), str(reason)), reason.place)
             return None
         if item is None:
             self.counts["skipped"] += 1
@@ -206,6 +216,8 @@ class FolderExport:
         self, item: Item, status: RecordStatus, extra: dict[str, Any] | None = None, error: str | None = None
     ) -> ExportRecord:
         known = self.ledger.export_info(item.id)
+        if status is RecordStatus.IN_PROGRESS and known is not None and is_known_bad(known):
+            error = known.last_error
         return ExportRecord(
             id=item.id,
             year=item.place.year,
@@ -222,7 +234,12 @@ class FolderExport:
         logger.warning("%s was not exported: %s", item.original.path, reason)
         self.problems.add(item.original.path, reason)
         self.folders.remember(item.place.rel_path, recorded_name(item.name))
-        return self._record(item, RecordStatus.FAILED, error=f"{self.failure_prefix}{reason}")
+        return self._record(item, RecordStatus.FAILED, error=self._failure(item.id, reason))
+
+    def _failure(self, identifier: str, reason: str) -> str:
+        """Return the error for a record; that of a bad copy still tells a check that the copy is bad."""
+        known = self.ledger.export_info(identifier)
+        return f"{NOT_COPIED}{reason}" if known is not None and is_known_bad(known) else reason
 
 
 def open_ledger(run: Run, destination: ExportDestination) -> Ledger:

@@ -20,19 +20,15 @@ from photolala.lib.files import open_real_folder
 
 from .destination_guard import DestinationGuard
 from .folder_names import OpenFolders, file_name
-from .folder_plan import MD5_KEY, SIZE_KEY, Target
+from .folder_plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
 from .folders import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
 from .ledger.errors import LedgerFailed
 from .ledger.load import view_ledger
-from .ledger.records import INTERRUPTED, ExportRecord, RecordStatus
+from .ledger.records import ExportRecord, RecordStatus
 from .ledger.store import Ledger
 from .models import ExportDestination
 from .originals import Problems, SourceGuard
 
-FOUND_BAD = "The copy is not as it was exported: "
-"""How the error of a record begins whose copy was found bad: these are copied again by a repair, and by any export."""
-NOT_COPIED = f"{FOUND_BAD}it was not copied again: "
-"""How it begins if a repair could not do that."""
 _READ_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PHOTOS_AT_ONCE = 500
@@ -123,7 +119,7 @@ class Verification:
 
     def note_known(self, records: Iterator[ExportRecord]) -> int:
         """List the bad copies that an earlier repair found and could not replace; return how many they are."""
-        known = [one for one in records if _is_known_bad(one)]
+        known = [one for one in records if is_known_bad(one)]
         for record in known:
             self.problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
         return len(known)
@@ -185,14 +181,6 @@ def _order(record: ExportRecord) -> tuple[str, ...]:
     return record.rel_path, record.filename or "", record.id
 
 
-def _is_known_bad(record: ExportRecord) -> bool:
-    """Tell whether the copy was found bad and is not replaced, also if a repair was killed while it copied."""
-    if record.status is not RecordStatus.FAILED or record.last_error is None:
-        return False
-    was_there = MD5_KEY in record.extra
-    return record.last_error.startswith(FOUND_BAD) or (record.last_error == INTERRUPTED and was_there)
-
-
 def _is_photo_id(text: str) -> bool:
     try:
         UUID(text)
@@ -205,7 +193,7 @@ def _copy_again(
     run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger, problems: Problems
 ) -> tuple[int, int]:
     """Copy the photos whose copies were found bad, now or earlier; return how many are there again, and how many are not."""
-    bad = [one.id for one in ledger.records() if _is_known_bad(one)]
+    bad = [one.id for one in ledger.records() if is_known_bad(one)]
     photos = [one for one in bad if _is_photo_id(one)]
     why_not = "its photo is in none of the libraries that were exported here."
     for library in destination.libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
@@ -216,7 +204,6 @@ def _copy_again(
             source_guard.require()
             target = Target(destination, guard, ledger, folders)
             export = FolderExport(run, library, source, source_guard, target)
-            export.failure_prefix = NOT_COPIED
             for first in range(0, len(photos), _PHOTOS_AT_ONCE):
                 export.run_all(Photo.objects.filter(pk__in=photos[first : first + _PHOTOS_AT_ONCE]))
         except SourceUnavailable as error:

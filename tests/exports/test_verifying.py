@@ -176,6 +176,18 @@ def test_what_a_repair_could_not_replace_stays_bad_until_one_can(cast: Any, dest
     assert counts(verify(cast, destination)) == {"whole": 5, "without_digest": 1}
 
 
+def test_an_export_that_fails_leaves_a_bad_copy_known_as_bad(cast: Any, destination: ExportDestination) -> None:
+    spoil(destination)
+    (cast.root / "gone.jpg").rename(cast.root / ".hidden")
+    assert counts(verify(cast, destination, repair=True))["failed"] == 1
+    exported = execute(start_folder_export(cast.alice, cast.library, destination).pk)
+    assert exported is not None
+    assert exported.result["failed"] == 1
+    checked = verify(cast, destination)
+    assert counts(checked)["failed"] == 1
+    assert checked.result["problems"][-1]["reason"].count("not copied again") == 1
+
+
 def test_a_repair_that_is_killed_while_it_copies_is_done_by_the_next(cast: Any, destination: ExportDestination) -> None:
     (destination.path / "2024/05/gone.jpg").unlink()
     with Ledger(destination.records_folder) as ledger:
