@@ -58,19 +58,6 @@ def alice(transactional_db, settings, tmp_path, monkeypatch):
     members.set_member(alice, album.pk, bob, "editor")
     drafts.create(alice, uuid4(), {"albums": [str(album.pk)]})
     albums.delete(alice, albums.create(alice, uuid4(), {"title": "y" * 200}).pk)
-    for state in ("pending", "completed", "failed"):
-        operation = Operation.objects.create(
-            owner=alice, kind="export", subject=name, state=state, error="The disk is full. " * 9
-        )
-        Export.objects.create(
-            user=alice,
-            library=library,
-            library_name=name,
-            format="json",
-            operation=operation,
-            photo_count=8,
-            completed_at=timezone.now() if state == "completed" else None,
-        )
     destination = ExportDestination.objects.create(
         owner=alice, name="The disk in the cellar, " + "shelf " * 20, folder=str(tmp_path / "disk"), has_records=True
     )
@@ -96,6 +83,23 @@ def operations(alice):
         state: Operation.objects.create(**common, state=state, lease_until=lease, **more)
         for state, more in values.items()
     }
+
+
+@pytest.fixture
+def exports(alice):
+    """One that waits, one to be downloaded and one that failed."""
+    library = Library.objects.get()
+    for state in ("pending", "completed", "failed"):
+        operation = Operation.objects.create(owner=alice, kind="export", state=state, error="The disk is full. " * 9)
+        Export.objects.create(
+            user=alice,
+            library=library,
+            library_name=library.name,
+            format="json",
+            operation=operation,
+            photo_count=8,
+            completed_at=timezone.now() if state == "completed" else None,
+        )
 
 
 def addresses(operations):
@@ -130,7 +134,7 @@ def addresses(operations):
 
 
 @pytest.mark.parametrize("width", [PHONE, 768, DESK])
-def test_every_page_fits_and_is_for_those_who_hear_it_or_see_little(visit, alice, operations, width):
+def test_every_page_fits_and_is_for_those_who_hear_it_or_see_little(visit, alice, operations, exports, width):
     visitor = visit(alice, width)
     for address in addresses(operations):
         assert visitor.go(address).status == 200
