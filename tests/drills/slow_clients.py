@@ -1,6 +1,6 @@
 """Many slow clients at once, and how long others wait meanwhile.
 
-By hand, against a running site: `python -m tests.drills.slow_clients --port 8000 --file /api/v1/photos/ID/file/ --token TOKEN
+By hand, against a running site: `python -m tests.drills.slow_clients --port 8000 --file /api/v1/photos/ID/original/ --token TOKEN
 [--bodies 200 --readers 200 --pollers 200 --seconds 30]`. Prints the waiting times of `health/live` and of the sign-in page.
 """
 
