@@ -17,12 +17,13 @@ from django.db import Error, close_old_connections
 from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
 
 from accounts.authentication import person_behind
 from accounts.models import User
 from catalog.models import Favourite, Library, Membership
 from operations.models import ACTIVE, Operation
-from photolala.web.answers import only, problem_response
+from photolala.web.answers import problem_response
 from photolala.web.outages import outage_of
 from photolala.web.refusals import BadRequest
 
@@ -69,10 +70,9 @@ counter = ChangeCounter()
 
 
 @csrf_exempt  # nothing is changed here, and every other verb is refused
+@require_GET
 async def stream(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Tell what changed as long as somebody listens: `data:` holds what `events/poll?after=` would answer."""
-    if request.method != "GET":
-        return only("GET")
     user = await sync_to_async(person_behind)(request)
     if user is None:
         return problem_response(401, "Sign in, or send `Authorization: Token …` of a device.")

@@ -1,6 +1,7 @@
 """The page of one export destination: its months, exporting to it, forgetting it; and adding one."""
 
 import uuid
+from collections.abc import Callable
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -60,14 +61,7 @@ def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     except ValueError:
         return _page(request, destination, "Choose a library.", 422)
     library = get_object_or_404(Library.objects.visible_to(request.user), pk=library_id)
-    try:
-        verbs.check_folder(request.user, destination.folder, but=destination)
-        verbs.start_folder_export(request.user, library, destination)
-    except ExportRefused as refused:
-        return _page(request, destination, str(refused), 422)
-    except AlreadyActive:
-        return _page(request, destination, AT_WORK, 409)
-    return redirect("exports:destination", destination.pk)
+    return _started(request, destination, lambda: verbs.start_folder_export(request.user, library, destination))
 
 
 @login_required
@@ -76,7 +70,7 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Forget the destination; its files and records stay in the folder."""
     destination = _destination(request, destination_id)
     if _running(destination) is not None:
-        return _page(request, destination, "An export to this destination is at work. Cancel it first.", 409)
+        return _page(request, destination, f"{AT_WORK} Cancel it first.", 409)
     destination.delete()
     messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.")
     return redirect("exports:list")
@@ -87,14 +81,8 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 def verify(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Read every copy there; copy bad ones again if that is wished."""
     destination = _destination(request, destination_id)
-    try:
-        verbs.check_folder(request.user, destination.folder, but=destination)
-        checks.start_verification(request.user, destination, repair=bool(request.POST.get("repair")))
-    except ExportRefused as refused:
-        return _page(request, destination, str(refused), 422)
-    except AlreadyActive:
-        return _page(request, destination, AT_WORK, 409)
-    return redirect("exports:destination", destination.pk)
+    repair = bool(request.POST.get("repair"))
+    return _started(request, destination, lambda: checks.start_verification(request.user, destination, repair=repair))
 
 
 @login_required
@@ -106,6 +94,18 @@ def dismiss(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
         checks.dismiss(destination)
     except ExportRefused as refused:
         return _page(request, destination, str(refused), 422)
+    return redirect("exports:destination", destination.pk)
+
+
+def _started(request: HttpRequest, destination: ExportDestination, begin: Callable[[], Operation]) -> HttpResponse:
+    """Begin work on the destination; say why if that is refused."""
+    try:
+        verbs.check_folder(request.user, destination.folder, but=destination)
+        begin()
+    except ExportRefused as refused:
+        return _page(request, destination, str(refused), 422)
+    except AlreadyActive:
+        return _page(request, destination, AT_WORK, 409)
     return redirect("exports:destination", destination.pk)
 
 

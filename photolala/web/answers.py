@@ -32,15 +32,6 @@ def problem_response(status: int, sentence: str) -> HttpResponse:
     return response
 
 
-def only(*methods: str) -> HttpResponse:
-    """Return the problem object for a verb that an address does not know, which names those that it knows."""
-    response = problem_response(
-        405, f"Only {' and '.join(methods)} {'is' if len(methods) == 1 else 'are'} answered here."
-    )
-    response["Allow"] = ", ".join(methods)
-    return response
-
-
 class ApiProblemsMiddleware:
     """Turns errors below `/api/` that no view described (wrong host, unknown version, 416, 500) into problem details.
 

@@ -11,10 +11,11 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
 
 from accounts.authentication import person_behind
 from accounts.models import User
-from photolala.web.answers import only, problem_response
+from photolala.web.answers import problem_response
 from photolala.web.refusals import BadRequest
 from sync.server.hints import Hints, hints_for
 
@@ -28,10 +29,9 @@ _listeners = 0
 
 
 @csrf_exempt  # nothing is changed here, and every other verb is refused
+@require_GET
 async def stream(request: HttpRequest) -> HttpResponseBase:
     """Answer as `sync.api.events` does; with `Accept: text/event-stream` go on telling as long as somebody listens."""
-    if request.method != "GET":
-        return only("GET")
     user = await sync_to_async(person_behind)(request)
     if user is None:
         return problem_response(401, "Sign in, or send `Authorization: Token …` of a device.")

@@ -147,6 +147,17 @@ def test_what_was_typed_survives_a_server_that_cannot_be_reached_and_another_dev
     expect(page.get_by_label("Text, block 2")).to_have_value("Never lose this, here.")
     page.locator("[data-act=remove]").last.click()
     expect(page.locator("[data-saved]")).to_have_text("Saved")
+    page.route("**/api/v1/drafts/**", lambda route: route.abort())
+    page.get_by_label("Text, block 1").fill("Nor that, of another device. And more.")
+    expect(page.locator("[data-saved]")).to_contain_text("It is kept in this browser.")
+    part = [{**Draft.objects.get().blocks[0], "text": "Nor that, of another device. And"}]
+    drafts.patch(alice, draft.pk, {"blocks": part})  # a part was sent, and the answer was lost
+    page.unroute("**/api/v1/drafts/**")
+    visitor.complaints.clear()
+    page.reload()
+    expect(page.get_by_label("Text, block 1")).to_have_value("Nor that, of another device. And more.")
+    expect(page.locator(".draft-block")).to_have_count(1)
+    expect(page.locator("[data-saved]")).to_have_text("Saved")
     page.get_by_label("Text, block 1").fill("Never lose this.")
     page.get_by_label("Rome").check()
     page.get_by_role("button", name="Publish").click()
