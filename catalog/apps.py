@@ -10,7 +10,7 @@ KINDS_OF_OPERATIONS = {
     "import": "importing.importer",
     "purge": "files.purge",
     "rebuild": "scanning.rebuild",
-    "rendition": "browsing.renditions",
+    "rendition": "browsing.video_renditions",
     "restore": "history.restore",
     "scan": "scanning.scan",
     "taken_over": "libraries.forget",

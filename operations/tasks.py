@@ -12,7 +12,7 @@ from operations.kinds import KINDS
 from operations.models import Operation, State, lease_length
 from operations.overdue import note_sweep
 from operations.purging import forget_old_answers, purge_finished
-from operations.resuming import resume_what_may_go_on
+from operations.retry_failed import resume_what_may_go_on
 from operations.running import execute
 from photolala.celery import app
 from photolala.lib.process import boot_seconds

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from catalog.browsing import renditions, serve, stored
+from catalog.browsing import serve, stored, video_renditions
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, answers_head, documented, query
@@ -110,7 +110,7 @@ class Rendition(ApiView):
         photo = self._video(request, photo_id)
         body = RenditionWish(data=request.data)
         body.is_valid(raise_exception=True)
-        status = renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
+        status = video_renditions.want(photo, photo_id, request.user, again=body.validated_data["again"])
         return Response({"state": status.state, "progress": status.progress, "reason": status.reason})
 
     def _video(self, request: Request, photo_id: UUID) -> stored.Stored:

@@ -1,6 +1,6 @@
 """Turn a film into one that every browser plays: H.264 and AAC in an MP4 of at most 1,920 x 1,920 pixels, upright.
 
-Run by `catalog.browsing.renditions` as `python -m catalog.media.transcode <parent> <limits as JSON> <in> <out>
+Run by `catalog.browsing.video_renditions` as `python -m catalog.media.transcode <parent> <limits as JSON> <in> <out>
 <largest bytes>`, the videos being open descriptors: like a decoder, this process can open, connect and start nothing. On the
 standard output it writes lines of JSON: `{"done_ms", "total_ms", "frames"}`, at the end `{"width", "height"}` or `{"problem"}`.
 """

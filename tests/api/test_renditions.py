@@ -3,7 +3,7 @@
 from catalog.models import Photo
 from operations.models import Operation
 from operations.running import execute
-from tests.catalog.browsing.test_renditions import make_film
+from tests.catalog.browsing.test_video_renditions import make_film
 from tests.factories import make_photo
 
 from .conftest import API

@@ -14,7 +14,7 @@ from accounts.models import User
 from catalog.models import Favourite, Library, Membership, Photo, TrashItem
 from operations.models import Operation
 from operations.running import execute
-from tests.catalog.browsing.test_renditions import make_film
+from tests.catalog.browsing.test_video_renditions import make_film
 from tests.factories import make_jpeg, make_library, make_photo, make_user
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -12,7 +12,7 @@ from catalog.media.exiftool import ExifTool
 from catalog.media.pool import DecoderPool
 from catalog.media.tag_changes import CaptionChange, escaped
 from catalog.sources.local import LocalSource
-from tests.catalog.browsing.test_renditions import make_film
+from tests.catalog.browsing.test_video_renditions import make_film
 from tests.catalog.media.test_rewriting import Bench, tags_in
 
 WORDS = "Grüße aus «Bamberg»\nund 日本 😀 = <b>&amp;</b> -x"

@@ -34,7 +34,7 @@ from operations.running import execute, start
 from photolala.lib.paths import escape_path
 from tests.api.conftest import API, client_of
 from tests.api.test_media import body_of
-from tests.catalog.browsing.test_renditions import make_film
+from tests.catalog.browsing.test_video_renditions import make_film
 from tests.catalog.history.test_adopt import entry, plant
 from tests.factories import make_jpeg, make_library
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catalog.browsing import renditions
+from catalog.browsing import video_renditions
 from catalog.media import pool as pools
 from catalog.media import task
 from catalog.media.decoder import Decoder
@@ -18,7 +18,7 @@ from catalog.models import Photo
 from operations.control import cancel
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.browsing.test_renditions import (
+from tests.catalog.browsing.test_video_renditions import (
     film,  # noqa: F401
     make_film,
 )
@@ -51,15 +51,15 @@ time.sleep(600)
 
 def converting(photo: Photo, script: str, monkeypatch: pytest.MonkeyPatch) -> Operation:
     """Let a converter that is this script be at work on a photo; return the operation, which waits for a worker."""
-    monkeypatch.setattr(renditions, "_CONVERTER", [sys.executable, "-c", script])
-    renditions.want(renditions.find(photo.library.owner, photo.pk), photo.pk, photo.library.owner)
+    monkeypatch.setattr(video_renditions, "_CONVERTER", [sys.executable, "-c", script])
+    video_renditions.want(video_renditions.find(photo.library.owner, photo.pk), photo.pk, photo.library.owner)
     return Operation.objects.get(kind="rendition", state=State.PENDING)
 
 
 @pytest.mark.parametrize("frames", ["0", "3", '"many"'])
 def test_what_a_film_claims_buys_it_no_time(film: Photo, monkeypatch: pytest.MonkeyPatch, frames: str) -> None:  # noqa: F811
-    monkeypatch.setattr(renditions, "SECONDS", 1.0)
-    monkeypatch.setattr(renditions, "SECONDS_FOR_EACH_FRAME", 0.1)
+    monkeypatch.setattr(video_renditions, "SECONDS", 1.0)
+    monkeypatch.setattr(video_renditions, "SECONDS_FOR_EACH_FRAME", 0.1)
     ended = execute(converting(film, CLAIM % frames, monkeypatch).pk)
     assert ended is not None and (ended.state, ended.error_code) == (State.FAILED, "no_rendition")
     assert "took too long" in ended.error
@@ -69,13 +69,13 @@ def test_frames_made_once_do_not_let_it_hang_for_as_long_as_they_allow(
     film: Photo,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(renditions, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(video_renditions, "SILENT_SECONDS", 1.0)
     ended = execute(converting(film, CLAIM % "10**9", monkeypatch).pk)
     assert ended is not None and (ended.state, ended.error_code) == (State.FAILED, "no_rendition")
 
 
 def test_no_conversion_takes_more_than_a_day(film: Photo, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(renditions, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(video_renditions, "MOST_SECONDS", 1.0)
     growing = CLAIM.replace("%s", "int(time.monotonic() * 1000)")
     ended = execute(converting(film, growing, monkeypatch).pk)
     assert ended is not None and (ended.state, ended.error_code) == (State.FAILED, "no_rendition")
@@ -94,23 +94,25 @@ def test_who_cancels_does_not_wait_for_what_the_converter_says(
             cancel(Operation.objects.get(pk=operation.pk))
         return False
 
-    monkeypatch.setattr(renditions._Clock, "is_over", property(cancelled_when_it_has_fallen_silent))
+    monkeypatch.setattr(video_renditions._Clock, "is_over", property(cancelled_when_it_has_fallen_silent))
     ended = execute(operation.pk)
     assert ended is not None and ended.state == State.CANCELLED
     assert not late.exists()
 
 
 def test_a_converter_that_closes_its_output_and_stays_is_ended(film: Photo, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr(renditions, "_LAST_SECONDS", 0.5)
+    monkeypatch.setattr(video_renditions, "_LAST_SECONDS", 0.5)
     ended = execute(converting(film, CLOSES_ITS_OUTPUT, monkeypatch).pk)
     assert ended is not None and (ended.state, ended.error_code) == (State.FAILED, "no_rendition")
 
 
 def test_a_film_that_is_converted_says_how_many_frames_were_made(film: Photo, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     said = []
-    show = renditions._show_progress
-    monkeypatch.setattr(renditions, "_show_progress", lambda run, words: (said.append(dict(words)), show(run, words)))
-    renditions.want(renditions.find(film.library.owner, film.pk), film.pk, film.library.owner)
+    show = video_renditions._show_progress
+    monkeypatch.setattr(
+        video_renditions, "_show_progress", lambda run, words: (said.append(dict(words)), show(run, words))
+    )
+    video_renditions.want(video_renditions.find(film.library.owner, film.pk), film.pk, film.library.owner)
     assert execute(Operation.objects.get(kind="rendition").pk).state == State.COMPLETED  # type: ignore[union-attr]
     assert [words["frames"] for words in said if "frames" in words][-1] >= 30
 

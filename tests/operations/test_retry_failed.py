@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from operations import tasks
 from operations.models import Operation, State
-from operations.resuming import resume_what_may_go_on
+from operations.retry_failed import resume_what_may_go_on
 from photolala.celery import app
 
 pytestmark = pytest.mark.django_db

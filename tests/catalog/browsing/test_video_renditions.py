@@ -8,7 +8,7 @@ import av
 import numpy
 import pytest
 
-from catalog.browsing import renditions
+from catalog.browsing import video_renditions
 from catalog.browsing.stored import find
 from catalog.cache import tree
 from catalog.media import transcode
@@ -62,7 +62,7 @@ def film(library, root):  # noqa: F811
 
 
 def convert(library, photo):  # noqa: F811
-    status = renditions.want(find(library.owner, photo.pk), photo.pk, library.owner)
+    status = video_renditions.want(find(library.owner, photo.pk), photo.pk, library.owner)
     assert status.state == "converting"
     return execute(Operation.objects.get(kind="rendition", state=State.PENDING).pk)
 
@@ -82,14 +82,14 @@ def test_a_film_is_converted_once_and_kept(library, film):  # noqa: F811
     assert (codec, width, height, sound) == ("h264", 320, 180, "aac")
     assert abs(duration - 3_000_000) < 200_000 and len(frames) == 45
     assert frames[10][20, 20].min() > 180 and frames[10][100, 200].max() < 60
-    assert renditions.want(find(library.owner, film.pk), film.pk, library.owner).state == "ready"
+    assert video_renditions.want(find(library.owner, film.pk), film.pk, library.owner).state == "ready"
     assert not list(Path(os.fspath(library.root)).glob("*.mp4"))
 
 
 def test_a_second_asker_learns_how_far_it_is_and_no_more(library, film, bob):  # noqa: F811
     photo = find(library.owner, film.pk)
-    renditions.want(photo, film.pk, library.owner)
-    status = renditions.want(photo, film.pk, bob)
+    video_renditions.want(photo, film.pk, library.owner)
+    status = video_renditions.want(photo, film.pk, bob)
     assert (status.state, status.reason) == ("converting", "") and Operation.objects.filter(
         kind="rendition"
     ).count() == 1
@@ -104,14 +104,16 @@ def test_damaged_and_hostile_films_fail_with_a_sentence_and_are_not_tried_for_ev
     Photo.objects.update(state="ready", is_shown=True, media_type="video/x-msvideo")
     operation = convert(library, photo)
     assert (operation.state, operation.error_code) == (State.FAILED, "no_rendition")
-    again = renditions.want(find(library.owner, photo.pk), photo.pk, library.owner)
+    again = video_renditions.want(find(library.owner, photo.pk), photo.pk, library.owner)
     assert again.state == "failed" and again.reason.endswith("can be downloaded.")
-    assert renditions.want(find(library.owner, photo.pk), photo.pk, library.owner, again=True).state == "converting"
+    assert (
+        video_renditions.want(find(library.owner, photo.pk), photo.pk, library.owner, again=True).state == "converting"
+    )
 
 
 def test_the_converter_writes_no_more_than_it_may(library, film, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(renditions, "LARGEST_BYTES", 4096)
-    monkeypatch.setattr(renditions, "LEAST_BYTES", 4096)
+    monkeypatch.setattr(video_renditions, "LARGEST_BYTES", 4096)
+    monkeypatch.setattr(video_renditions, "LEAST_BYTES", 4096)
     operation = convert(library, film)
     assert (operation.state, operation.error_code) == (State.FAILED, "no_rendition")
     assert not tree.cache().exists(tree.rendition_name(film.photo_md5))
@@ -125,7 +127,7 @@ def test_stopped_in_the_middle_it_begins_again(library, film, monkeypatch):  # n
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(renditions, "_convert", die)
+        patch.setattr(video_renditions, "_convert", die)
         convert(library, film)
     operation = Operation.objects.get(kind="rendition")
     Operation.objects.update(lease_until="2020-01-01T00:00:00Z")
