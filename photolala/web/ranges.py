@@ -127,9 +127,11 @@ class _Blocks:
     def close(self) -> None:
         """Close the file; Django calls it when the response is over."""
         ended, self._ended = self._ended, None
-        if ended is not None:
-            ended()
-        self._release()
+        try:
+            if ended is not None:
+                ended()
+        finally:
+            self._release()
 
     def _release(self) -> None:
         self._file.close()
