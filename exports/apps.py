@@ -3,9 +3,9 @@
 from django.apps import AppConfig
 
 KINDS_OF_OPERATIONS = {
-    "export": "catalog_export",
-    "export_folder": "folders",
-    "verify_destination": "verifying",
+    "export": "catalogs.run",
+    "export_folder": "originals.run",
+    "verify_destination": "originals.verify",
 }
 """The module that registers each."""
 
@@ -17,7 +17,9 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register where the kinds of operations are, which folders are taken, and what members are told of them."""
-        from exports import destinations  # noqa: F401
+        from exports.catalogs import requests as catalog_requests  # noqa: F401
+        from exports.destinations import folders  # noqa: F401
+        from exports.originals import requests as original_requests  # noqa: F401
         from operations.kinds import KINDS
 
         KINDS.declare({kind: f"exports.{module}" for kind, module in KINDS_OF_OPERATIONS.items()})

@@ -12,10 +12,10 @@ from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
-from .downloads import is_being_sent
+from .catalogs.downloads import is_being_sent
+from .catalogs.partials import remove_export_files, remove_partials
 from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
-from .partials import remove_export_files, remove_partials
 
 logger = logging.getLogger(__name__)
 DOWNLOAD_DAYS = 365

@@ -7,8 +7,8 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from exports import destination_checks as verbs
-from exports.destinations import check_folder
+from exports.destinations.folders import check_folder
+from exports.originals import checks as verbs
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, already_active, operation_json
 from operations.running import AlreadyActive

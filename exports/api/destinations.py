@@ -10,13 +10,16 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from exports import destinations as verbs
-from exports.catalog_exports import ExportRefused
+from exports.destinations import folders as verbs
+from exports.destinations.records import ledger_of
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.ledger.records import RecordStatus
 from exports.ledger.state import MonthStatus
 from exports.models import ExportDestination
+from exports.originals.months import month_summaries
+from exports.originals.requests import start_folder_export
+from exports.refusals import ExportRefused
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, already_active, operation_json
 from operations.models import ACTIVE, Operation
@@ -225,7 +228,7 @@ class StartFolderExport(ApiView):
         try:
             with saying_refusals():
                 verbs.check_folder(request.user, destination.folder, but=destination)
-                operation = verbs.start_folder_export(request.user, library, destination)
+                operation = start_folder_export(request.user, library, destination)
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(operation_json(operation), "operation", operation.pk, 202)
@@ -249,7 +252,7 @@ class Record(ApiView):
         if len(asset_id) > LONGEST_ASSET_ID:
             raise BadRequest(f"An asset's id has at most {LONGEST_ASSET_ID} characters.", "bad_text")
         with saying_refusals():
-            record = verbs.ledger_of(own_destination(request, destination_id)).state.get(asset_id)
+            record = ledger_of(own_destination(request, destination_id)).state.get(asset_id)
         is_exported = record is not None and record.status is RecordStatus.DONE
         if is_present(request.query_params, "exported"):
             return Response({"exported": is_exported})
@@ -274,7 +277,7 @@ class Months(ApiView):
         if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):
             raise BadRequest("year must be a number such as 2024.", "bad_year")
         with saying_refusals():
-            months = verbs.month_summaries(
+            months = month_summaries(
                 own_destination(request, destination_id), request.user, int(text) if text else None
             )
         rows = [

@@ -12,9 +12,10 @@ from rest_framework.response import Response
 
 from accounts.requests import Request
 from catalog.models import Library
-from exports import catalog_exports as verbs
-from exports.downloads import serve_export
+from exports.catalogs import requests as verbs
+from exports.catalogs.downloads import serve_export
 from exports.models import Export
+from exports.refusals import ExportRefused
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
@@ -188,7 +189,7 @@ class ExportList(ApiView):
         )
         try:
             export = verbs.start_export(request.user, _library(request, wanted.get("library")), wishes)
-        except verbs.ExportRefused as refused:
+        except ExportRefused as refused:
             kind = Conflict if refused.code == "queue_full" else Unprocessable
             raise kind(str(refused), refused.code) from None
         except AlreadyActive as running:
@@ -212,7 +213,7 @@ class ExportDetail(ApiView):
     def delete(self, request: Request, export_id: UUID) -> Response:
         try:
             verbs.delete_export(_own(request, export_id))
-        except verbs.ExportRefused as refused:
+        except ExportRefused as refused:
             raise Conflict(str(refused), refused.code) from None
         except OSError as error:
             raise Unavailable(

@@ -11,12 +11,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
 from catalog.models import Library
-from exports import destination_checks as checks
-from exports import destinations as verbs
-from exports.catalog_exports import ExportRefused
+from exports.destinations import folders as verbs
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.state import MonthStatus, MonthSummary
 from exports.models import ExportDestination
+from exports.originals import checks
+from exports.originals.months import month_summaries
+from exports.originals.requests import start_folder_export
+from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 
@@ -61,7 +63,7 @@ def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     except ValueError:
         return _page(request, destination, "Choose a library.", 422)
     library = get_object_or_404(Library.objects.visible_to(request.user), pk=library_id)
-    return _started(request, destination, lambda: verbs.start_folder_export(request.user, library, destination))
+    return _started(request, destination, lambda: start_folder_export(request.user, library, destination))
 
 
 @login_required
@@ -115,7 +117,7 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
     condition = None
     try:
         condition = checks.condition_of(destination)
-        for month in verbs.month_summaries(destination, request.user):
+        for month in month_summaries(destination, request.user):
             months.append((month, *STATUS_WORDS[month.status]))
     except LedgerFailed as failed:
         ledger_error = str(failed)

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.requests import HttpRequest
 from catalog.models import Library
-from exports import catalog_exports as verbs
-from exports.downloads import serve_export
+from exports.catalogs import requests as verbs
+from exports.catalogs.downloads import serve_export
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import Export, ExportDestination
+from exports.refusals import ExportRefused
 from operations.models import Operation
 from operations.running import AlreadyActive
 from photolala.web.problem_pages import say_problems
@@ -53,7 +54,7 @@ def start(request: HttpRequest) -> HttpResponse:
     library = get_object_or_404(Library.objects.visible_to(request.user), pk=wanted.pop("library"))
     try:
         verbs.start_export(request.user, library, verbs.Wishes(**wanted))
-    except verbs.ExportRefused as refused:
+    except ExportRefused as refused:
         return render_list(request, 422, export_error=str(refused))
     except AlreadyActive:
         sentence = "This export is at work or waits already. Wait until it is done, or cancel it."
@@ -76,7 +77,7 @@ def delete(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
     export = _export(request, export_id)
     try:
         verbs.delete_export(export)
-    except verbs.ExportRefused as refused:
+    except ExportRefused as refused:
         messages.warning(request, str(refused))
     except OSError as error:
         messages.error(request, f"The files of this export cannot be deleted now: {error.strerror}.")

@@ -16,12 +16,12 @@ from django.db import InterfaceError, close_old_connections
 from django.utils import timezone
 
 from exports import tasks
-from exports.destination_checks import start_verification
-from exports.downloads import MOST_DOWNLOADS
+from exports.catalogs.downloads import MOST_DOWNLOADS
+from exports.catalogs.partials import remove_partials
 from exports.ledger.load import FOLDER_NAME, LOG_NAME
 from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination, ExportDownload
-from exports.partials import remove_partials
+from exports.originals.checks import start_verification
 from exports.tasks import purge_exports
 from operations.models import Operation, State
 from operations.running import execute
@@ -91,7 +91,7 @@ def test_the_same_export_again_meets_409_and_another_one_waits_and_says_its_plac
     assert finish_of(alice, first)["queue_place"] is None
     assert alice.get(f"{EXPORTS}{second['id']}/").json()["queue_place"] == 0
     assert finish_of(alice, second)["status"] == "completed"
-    monkeypatch.setattr("exports.catalog_exports.MOST_WAITING", 1)
+    monkeypatch.setattr("exports.catalogs.requests.MOST_WAITING", 1)
     start(alice)
     full = alice.post(EXPORTS, {"format": "csv"})
     assert (full.status_code, full.json()["type"]) == (409, f"{PREFIX}queue_full")

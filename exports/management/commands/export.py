@@ -8,9 +8,10 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.models import Library
-from exports.catalog_exports import ExportRefused, Wishes, start_export_to
-from exports.destinations import refuse_output
+from exports.catalogs.requests import Wishes, start_export_to
+from exports.destinations.folders import refuse_output
 from exports.models import Export
+from exports.refusals import ExportRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from exports.catalog_exports import ExportRefused
-from exports.destinations import destination_for_command, start_folder_export
+from exports.destinations.folders import destination_for_command
 from exports.models import ExportDestination
+from exports.originals.requests import start_folder_export
+from exports.refusals import ExportRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from exports.destination_checks import start_verification
 from exports.ledger.errors import LedgerError
 from exports.ledger.load import FOLDER_NAME
 from exports.ledger.store import Ledger
 from exports.models import ExportDestination
+from exports.originals.checks import start_verification
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 from photolala.lib.paths import escape_path

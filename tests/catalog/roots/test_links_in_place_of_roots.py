@@ -11,8 +11,9 @@ from catalog.entries.pending_writes import start_writing
 from catalog.files import trash
 from catalog.models import FileWrite, Library, Photo, TrashItem
 from catalog.scanning.requests import start_scan
-from exports.destinations import add_destination, start_folder_export
+from exports.destinations.folders import add_destination
 from exports.ledger.placement import DEFAULT_TEMPLATE
+from exports.originals.requests import start_folder_export
 from operations.control import resume
 from operations.models import State
 from operations.running import execute

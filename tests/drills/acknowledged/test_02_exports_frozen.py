@@ -11,9 +11,9 @@ from catalog.entries import counts
 from catalog.libraries.forget import forget_library
 from catalog.models import Library, Photo
 from catalog.sources.local import LocalSource
-from exports import catalog_export, folders, originals
-from exports.catalog_exports import Wishes, start_export
-from exports.destinations import add_destination, start_folder_export
+from exports.catalogs import run as catalog_export
+from exports.catalogs.requests import Wishes, start_export
+from exports.destinations.folders import add_destination
 from exports.formats import sink
 from exports.formats.sink import PARTIAL_PREFIX, ExportSink
 from exports.ledger import copying
@@ -21,6 +21,9 @@ from exports.ledger.load import INTERRUPTED, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination
+from exports.originals import run as folders
+from exports.originals.requests import start_folder_export
+from exports.reading import originals
 from operations.control import resume
 from operations.models import Operation
 from operations.running import execute

@@ -23,10 +23,11 @@ from catalog.libraries.members import set_member
 from catalog.models import FileWrite, Import, ImportItem, Library, Photo
 from catalog.scanning.requests import start_scan
 from catalog.sources.local import LocalSource
-from exports.catalog_exports import Wishes, start_export
-from exports.destinations import add_destination, start_folder_export
+from exports.catalogs.requests import Wishes, start_export
+from exports.destinations.folders import add_destination
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import Export, ExportDestination
+from exports.originals.requests import start_folder_export
 from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.running import AlreadyActive, OperationFailed, execute, start

@@ -25,10 +25,10 @@ from catalog.roots import taken_folders
 from catalog.roots.folders import LibraryRefused, checked_folder, folder_choices
 from catalog.roots.taken_folders import Taken, TakenFolders
 from catalog.sources.s3_keys import parse_uri
-from exports.catalog_exports import ExportRefused
-from exports.destinations import add_destination, check_folder, destination_for_command
+from exports.destinations.folders import add_destination, check_folder, destination_for_command
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import ExportDestination, own_folder
+from exports.refusals import ExportRefused
 from photolala.lib.mounts import Mounts, is_inside, overlap
 from tests.factories import make_library, make_user
 

@@ -264,7 +264,8 @@ def begin_export(one: Round) -> None:
     one.number += 1
 
     def ask() -> None:
-        from exports.destinations import destination_for_command, start_folder_export
+        from exports.destinations.folders import destination_for_command
+        from exports.originals.requests import start_folder_export
 
         library, user = _the()
         destination = destination_for_command(user, one.world.exported)

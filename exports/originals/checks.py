@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from accounts.models import User
+from exports.destinations.guard import is_behind_link
+from exports.destinations.records import ledger_of
+from exports.ledger.damage import FoundDamage, dismiss_damage, kept_aside, read_damage
+from exports.models import ExportDestination
+from exports.refusals import ExportRefused
 from operations.models import Operation, State
 from operations.running import start
-
-from .catalog_exports import ExportRefused
-from .destination_guard import is_behind_link
-from .destinations import ledger_of
-from .ledger.damage import FoundDamage, dismiss_damage, kept_aside, read_damage
-from .models import ExportDestination
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,16 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from catalog.models import Photo
-from exports import folder_names, verifying
-from exports.destination_checks import start_verification
-from exports.destination_guard import DestinationGuard
-from exports.destinations import add_destination, start_folder_export
+from exports.destinations.folders import add_destination
+from exports.destinations.guard import DestinationGuard
 from exports.ledger.load import LOG_NAME, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
+from exports.originals import names as folder_names
+from exports.originals import verify as verifying
+from exports.originals.checks import start_verification
+from exports.originals.requests import start_folder_export
 from operations import control
 from operations.models import Operation, State
 from operations.running import execute

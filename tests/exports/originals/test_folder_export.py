@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from catalog.identity.aliases import note_aliases
-from exports import folders
-from exports.catalog_exports import ExportRefused
-from exports.destination_checks import start_verification
-from exports.destinations import add_destination, check_folder, destination_for_command, start_folder_export
+from exports.destinations.folders import add_destination, check_folder, destination_for_command
 from exports.ledger.copying import CopyFailed
 from exports.ledger.load import view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
+from exports.originals import run as folders
+from exports.originals.checks import start_verification
+from exports.originals.requests import start_folder_export
+from exports.refusals import ExportRefused
 from operations import control
 from operations.models import Operation, State
 from operations.running import AlreadyActive, execute

@@ -14,35 +14,20 @@ from django.utils import timezone
 from accounts.models import User
 from catalog.models import Library
 from catalog.roots.told import THE_FOLDER
+from exports.models import Export
+from exports.reading.rows import read_filters
+from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder
 from photolala.lib.paths import escape_path
 
-from .models import Export
 from .partials import remove_export_files
-from .rows import read_filters
 
 logger = logging.getLogger(__name__)
 FURTHEST_ZONE = timedelta(hours=14)
 MOST_WAITING = 20
 """So many exports of one user are at work and wait at most."""
-
-
-class ExportRefused(Exception):
-    """The export or destination is not possible; the text is a sentence for the person who asked.
-
-    `for_operator` says what is in the way, where the person who asked may not know it.
-    """
-
-    def __init__(self, sentence: str, code: str = "export_refused", for_operator: str = "") -> None:
-        super().__init__(sentence)
-        self.code, self.for_operator = code, for_operator
-
-    @property
-    def operators_sentence(self) -> str:
-        """The sentence for who has the server's shell, and so may know all of it."""
-        return f"{self} In the way: {self.for_operator}." if self.for_operator else str(self)
 
 
 @dataclass(frozen=True)

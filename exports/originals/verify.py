@@ -14,20 +14,20 @@ from catalog.models import Library, Photo
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import SourceUnavailable
+from exports.destinations.guard import DestinationGuard
+from exports.ledger.errors import LedgerFailed
+from exports.ledger.load import view_ledger
+from exports.ledger.records import ExportRecord, RecordStatus
+from exports.ledger.store import Ledger
+from exports.models import ExportDestination
+from exports.reading.originals import Problems, SourceGuard
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 from photolala.lib.files import open_real_folder
 
-from .destination_guard import DestinationGuard
-from .folder_names import OpenFolders, file_name
-from .folder_plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
-from .folders import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
-from .ledger.errors import LedgerFailed
-from .ledger.load import view_ledger
-from .ledger.records import ExportRecord, RecordStatus
-from .ledger.store import Ledger
-from .models import ExportDestination
-from .originals import Problems, SourceGuard
+from .names import OpenFolders, file_name
+from .plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
+from .run import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
 
 _READ_BYTES = 1 << 20
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -14,12 +14,19 @@ from catalog.models.photo import PhotoQuerySet
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
+from exports.destinations.guard import DestinationGuard
+from exports.ledger.copying import NameTaken, copy_original
+from exports.ledger.errors import LedgerBusy, LedgerFailed
+from exports.ledger.placement import recorded_name
+from exports.ledger.records import ExportRecord, RecordStatus
+from exports.ledger.store import Ledger
+from exports.models import ExportDestination
+from exports.reading.originals import OriginalUnreadable, Problems, SourceGuard, open_original
 from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
 
-from .destination_guard import DestinationGuard
-from .folder_names import OpenFolders
-from .folder_plan import (
+from .names import OpenFolders
+from .plan import (
     MD5_KEY,
     NOT_COPIED,
     SIZE_KEY,
@@ -31,13 +38,6 @@ from .folder_plan import (
     is_known_bad,
     photo_rows,
 )
-from .ledger.copying import NameTaken, copy_original
-from .ledger.errors import LedgerBusy, LedgerFailed
-from .ledger.placement import recorded_name
-from .ledger.records import ExportRecord, RecordStatus
-from .ledger.store import Ledger
-from .models import ExportDestination
-from .originals import OriginalUnreadable, Problems, SourceGuard, open_original
 
 logger = logging.getLogger(__name__)
 GROUP_FILES = 16

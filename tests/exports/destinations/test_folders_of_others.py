@@ -7,11 +7,12 @@ import pytest
 from catalog.libraries.forget import forget_library
 from catalog.models import Library
 from catalog.sources.base import SourceUnavailable
-from exports.catalog_exports import Wishes, start_export
-from exports.destination_checks import start_verification
-from exports.destinations import add_destination, start_folder_export
-from exports.folders import FolderExport
+from exports.catalogs.requests import Wishes, start_export
+from exports.destinations.folders import add_destination
 from exports.models import ExportDestination
+from exports.originals.checks import start_verification
+from exports.originals.requests import start_folder_export
+from exports.originals.run import FolderExport
 from operations.models import Operation, State
 from operations.running import execute
 from tests.factories import make_photo
@@ -61,7 +62,7 @@ def test_nor_an_export_whose_library_is_forgotten_meanwhile(
         forget_library(Library.objects.get(pk=library.pk))
         raise SourceUnavailable(f"The folder {library.root} is not there.")
 
-    monkeypatch.setattr("exports.originals.require_root", forget)
+    monkeypatch.setattr("exports.reading.originals.require_root", forget)
     if kind == "export":
         operation = start_export(cast.bob, cast.library, Wishes(format="json", include_media=True)).operation
     else:

@@ -7,13 +7,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from exports.ledger.copying import remove_partial_copies
+from exports.ledger.names import TakenNames, collision_key, numbered_names
+from exports.ledger.placement import DestinationFolder
+from exports.ledger.records import ExportRecord
 from photolala.lib.digests import md5_of_file
 from photolala.lib.paths import unescape_path
-
-from .ledger.copying import remove_partial_copies
-from .ledger.names import TakenNames, collision_key, numbered_names
-from .ledger.placement import DestinationFolder
-from .ledger.records import ExportRecord
 
 MOST_OPEN_FOLDERS = 32
 

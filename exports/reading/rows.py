@@ -17,10 +17,9 @@ from django.http import QueryDict
 from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
+from exports.formats.columns import COLUMNS
+from exports.models import Export
 from photolala.web.refusals import BadRequest
-
-from .formats.columns import COLUMNS
-from .models import Export
 
 Key = tuple[datetime, str]
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}")
@@ -83,7 +82,7 @@ class PhotoRows:
     """The photos of one export, newest first, then by id, in batches by key.
 
     Each batch starts after the last row of the one before. That no row is doubled or lost whose date is edited meanwhile
-    is the doing of `using`, the alias of a connection that shows one moment (`exports.moment`).
+    is the doing of `using`, the alias of a connection that shows one moment (`exports.reading.moment`).
     """
 
     def __init__(self, export: Export, using: str) -> None:

@@ -17,20 +17,13 @@ from catalog.models import Library
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
-from operations.kinds import operation_kind
-from operations.models import Operation, State
-from operations.passing import is_passing
-from operations.running import Interrupted, LeaseLost, OperationFailed, Run
-from photolala.web.refusals import BadRequest
-
-from .finished import ORIGINALS_NAME, SCRATCH_NAMES, FinishedFiles, FinishedRows, ListedFiles, sha256_of
-from .formats.batches import iterate_batches
-from .formats.manifest import MANIFEST_NAME, Manifest, ManifestFile, decode_manifest
-from .formats.sink import ExportSink, give_up_partial
-from .ledger.errors import advice_for
-from .models import Export
-from .moment import one_moment
-from .originals import (
+from exports.formats.batches import iterate_batches
+from exports.formats.manifest import MANIFEST_NAME, Manifest, ManifestFile, decode_manifest
+from exports.formats.sink import ExportSink, give_up_partial
+from exports.ledger.errors import advice_for
+from exports.models import Export
+from exports.reading.moment import one_moment
+from exports.reading.originals import (
     Original,
     OriginalsList,
     OriginalUnreadable,
@@ -40,8 +33,15 @@ from .originals import (
     read_list,
     read_original,
 )
+from exports.reading.rows import PhotoRows
+from operations.kinds import operation_kind
+from operations.models import Operation, State
+from operations.passing import is_passing
+from operations.running import Interrupted, LeaseLost, OperationFailed, Run
+from photolala.web.refusals import BadRequest
+
+from .finished import ORIGINALS_NAME, SCRATCH_NAMES, FinishedFiles, FinishedRows, ListedFiles, sha256_of
 from .partials import partial_name, remove_partials, take_over_partial
-from .rows import PhotoRows
 
 logger = logging.getLogger(__name__)
 ROW_BYTES = 2_000  # what a row needs at most, as a rule; for the check of the free space only

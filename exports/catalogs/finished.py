@@ -14,14 +14,13 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any, Self
 
+from exports.formats.manifest import ManifestFile, check_export_path
 from photolala.lib.files import atomic_write
 from photolala.lib.process import boot_id
 
-from .formats.manifest import ManifestFile, check_export_path
-
 LIST_NAME = ".finished.jsonl"
 ORIGINALS_NAME = ".originals.jsonl"
-"""The originals to copy, as the moment of the rows had them (`exports.originals`)."""
+"""The originals to copy, as the moment of the rows had them (`exports.reading.originals`)."""
 SCRATCH_NAMES = (LIST_NAME, ORIGINALS_NAME)
 VERSION = 1
 READ_BYTES = 1 << 20

@@ -1,19 +1,15 @@
 """Folders that originals are exported to: who may have which, and what their records say."""
 
 import os
-import threading
 from collections.abc import Iterator
 from datetime import datetime
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F
 
 from accounts.models import User
-from catalog.models import Library, Photo
 from catalog.roots.taken_folders import (
     Taken,
     TakenFolders,
@@ -22,20 +18,12 @@ from catalog.roots.taken_folders import (
     lock_taken_folders,
     of_others,
 )
-from catalog.roots.told import THE_FOLDER
-from operations.models import Operation
-from operations.running import Words, start, words_for_owners
-from photolala.lib.hiding import hide_folder
+from exports.ledger.errors import InvalidRecord
+from exports.ledger.placement import DEFAULT_TEMPLATE, place_for
+from exports.models import ExportDestination, own_folder
+from exports.refusals import ExportRefused
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
-
-from .catalog_exports import ExportRefused
-from .destination_guard import is_behind_link
-from .ledger.errors import InvalidRecord, LedgerFailed
-from .ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, view_ledger
-from .ledger.placement import DEFAULT_TEMPLATE, place_for
-from .ledger.state import MonthSummary, summarize_month
-from .models import ExportDestination, own_folder
 
 FOLDERS = "folders"
 KINDS_OF_DESTINATIONS = ("export_folder", "verify_destination")
@@ -118,100 +106,6 @@ def check_template(template: str) -> None:
         place_for(datetime(2024, 2, 29), template, {"library": "x"})  # noqa: DTZ001 - a wall clock's
     except InvalidRecord as error:
         raise ExportRefused(f"{error} Nothing was changed.", "bad_template") from None
-
-
-def start_folder_export(
-    user: User, library: Library, destination: ExportDestination, *, enqueue: bool = True
-) -> Operation:
-    """Start the export of a library's originals to the destination. Raises AlreadyActive (with the operation)."""
-    with transaction.atomic():
-        operation = start(
-            "export_folder",
-            user,
-            subject=f"{library.name} to {destination.name}",
-            active_key=destination.active_key,
-            params={"library": str(library.pk), "destination": str(destination.pk)},
-            enqueue=enqueue,
-        )
-        destination.libraries.add(library)
-    return operation
-
-
-@words_for_owners
-def words_of_destination(operation: Operation) -> Words | None:
-    """Return how to say what an operation on a destination says of other people's libraries that were exported to it."""
-    if operation.kind not in KINDS_OF_DESTINATIONS:
-        return None
-    destination = ExportDestination.objects.filter(pk=operation.params.get("destination")).first()
-    if destination is None:
-        return None
-    foreign = destination.libraries.exclude(owner=operation.owner_id)
-    roots = sorted(foreign.values_list("root", flat=True), key=len, reverse=True)  # the inner one first
-    return lambda value: reduce(lambda hidden, root: hide_folder(hidden, root, THE_FOLDER), roots, value)
-
-
-# -- what the records say
-
-
-class _LastView:
-    """The ledger looked at last, kept while its files stay as they are: the pages of one destination ask for it often."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._known: tuple[Any, LoadedLedger] | None = None
-
-    def of(self, directory: Path) -> LoadedLedger:
-        signature = (directory, *(_facts(directory / name) for name in (SNAPSHOT_NAME, LOG_NAME)))
-        with self._guard:
-            if self._known is not None and self._known[0] == signature:
-                return self._known[1]
-        loaded = view_ledger(directory)
-        with self._guard:
-            self._known = (signature, loaded)
-        return loaded
-
-
-_last_view = _LastView()
-
-
-def ledger_of(destination: ExportDestination) -> LoadedLedger:
-    """Return the destination's records as they are now; none if nothing was exported yet. Raises LedgerFailed."""
-    if is_behind_link(destination):
-        raise LedgerFailed(
-            f"A link is in place of the destination {destination.folder}. Put the folder back; nothing was read or changed."
-        )
-    return _last_view.of(destination.records_folder)
-
-
-def month_summaries(destination: ExportDestination, user: User, year: int | None = None) -> list[MonthSummary]:
-    """Return how much of each month's photos is in the destination, newest first; of `year` only, if given.
-
-    Counts the libraries exported to it that `user` may see. LedgerFailed if the records cannot be read.
-    """
-    libraries = destination.libraries.filter(pk__in=Library.objects.visible_to(user).values("pk"))
-    photos = Photo.objects.filter(library__in=libraries.values("pk")).exclude(state=Photo.State.MISSING)
-    if year is not None:
-        photos = photos.filter(taken_day__range=(year * 10_000, year * 10_000 + 9_999))
-    months = photos.values(month=F("taken_day") / 100).annotate(count=Count("pk")).order_by()
-    totals = {divmod(row["month"], 100): row["count"] for row in months if row["month"]}
-    done = {(y, m): count for y, m, count in ledger_of(destination).state.done_months() if year in (None, y)}
-    return [
-        summarize_month(year, month, done.get((year, month), 0), totals.get((year, month), 0))
-        for year, month in sorted({*totals, *done}, reverse=True)
-    ]
-
-
-def _facts(path: Path) -> tuple[int, int, int] | None:
-    try:
-        facts = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return (0, 0, 0)
-    return facts.st_ino, facts.st_mtime_ns, facts.st_size
-
-
-# -- which folders are free
 
 
 @knows_taken_folders

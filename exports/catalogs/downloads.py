@@ -16,13 +16,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from accounts.models import User
+from exports.formats.manifest import InvalidManifest
+from exports.formats.zip_stream import ZipStream, stream_export_folder
+from exports.models import Export, ExportDownload
 from photolala.lib.process import identity, is_alive, is_dead
 from photolala.web.ranges import Download, serve
 from photolala.web.refusals import Conflict, NotThere, TooManyRequests
-
-from .formats.manifest import InvalidManifest
-from .formats.zip_stream import ZipStream, stream_export_folder
-from .models import Export, ExportDownload
 
 logger = logging.getLogger(__name__)
 MOST_DOWNLOADS = 10

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from catalog.models import Photo
-from exports import finished, originals
-from exports.catalog_exports import Wishes, start_export
+from exports.catalogs import finished
+from exports.catalogs.requests import Wishes, start_export
 from exports.formats.sink import ExportSink
 from exports.models import Export
-from exports.rows import PhotoRows
+from exports.reading import originals
+from exports.reading.rows import PhotoRows
 from operations import control
 from operations.models import Operation, State
 from operations.running import MOST_ATTEMPTS, Interrupted, execute
@@ -67,7 +68,7 @@ def go_on(export: Export, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fetch, read = PhotoRows.fetch, originals.read_original
     monkeypatch.setattr(PhotoRows, "fetch", lambda *words: (did.append("rows"), fetch(*words))[1])
     monkeypatch.setattr(
-        "exports.catalog_export.read_original", lambda *words: (did.append(words[1].path), read(*words))[1]
+        "exports.catalogs.run.read_original", lambda *words: (did.append(words[1].path), read(*words))[1]
     )
     done = execute(export.operation_id)
     assert done is not None
@@ -166,7 +167,7 @@ def test_a_cancelled_or_failed_export_leaves_nothing_also_of_what_it_continued(
 ) -> None:
     kill_at(export, 3)
     monkeypatch.setattr(
-        "exports.catalog_export.read_original",
+        "exports.catalogs.run.read_original",
         lambda *_: control.cancel(Operation.objects.get(pk=export.operation_id)) or [],
     )
     monkeypatch.setattr("operations.runs.PROGRESS_EVERY_SECONDS", 0)

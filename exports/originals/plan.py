@@ -9,18 +9,18 @@ from uuid import UUID
 from catalog.identity.aliases import current_md5
 from catalog.models import Library
 from catalog.models.photo import PhotoQuerySet
+from exports.destinations.guard import DestinationGuard
+from exports.formats.batches import iterate_batches
+from exports.ledger.errors import InvalidRecord
+from exports.ledger.placement import place_for
+from exports.ledger.records import INTERRUPTED, ExportRecord, RecordStatus
+from exports.ledger.store import Ledger, Place
+from exports.models import ExportDestination
+from exports.reading.originals import Original
+from exports.reading.rows import Key, after_key
 from photolala.lib.paths import join_path
 
-from .destination_guard import DestinationGuard
-from .folder_names import OpenFolder, OpenFolders, file_name
-from .formats.batches import iterate_batches
-from .ledger.errors import InvalidRecord
-from .ledger.placement import place_for
-from .ledger.records import INTERRUPTED, ExportRecord, RecordStatus
-from .ledger.store import Ledger, Place
-from .models import ExportDestination
-from .originals import Original
-from .rows import Key, after_key
+from .names import OpenFolder, OpenFolders, file_name
 
 MD5_KEY, SIZE_KEY = "photoMD5", "sizeBytes"  # keys of ours in the records, which other readers ignore
 FOUND_BAD = "The copy is not as it was exported: "

@@ -99,7 +99,7 @@ class Original:
 class OriginalsList:
     """The originals of an export, in a file that is written with the rows: memory does not grow with their number.
 
-    Called with a database row of exports.rows it answers the original's path in the export, or None (and notes why) if
+    Called with a database row of exports.reading.rows it answers the original's path in the export, or None (and notes why) if
     there is no file to copy.
     """
 

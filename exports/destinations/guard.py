@@ -4,10 +4,9 @@ import errno
 import os
 from typing import NamedTuple
 
+from exports.models import ExportDestination
 from operations.running import OperationFailed
 from photolala.lib.files import is_real_folder, open_real_folder
-
-from .models import ExportDestination
 
 
 class _FolderId(NamedTuple):

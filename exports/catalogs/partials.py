@@ -2,9 +2,10 @@
 
 from contextlib import suppress
 
+from exports.formats.sink import PARTIAL_PREFIX, give_up_partial, remove_partial
+from exports.models import Export
+
 from .finished import ListedFiles
-from .formats.sink import PARTIAL_PREFIX, give_up_partial, remove_partial
-from .models import Export
 
 
 def partial_name(export: Export, token: int) -> str:

@@ -1,4 +1,4 @@
-"""Export: the catalog of a library as files, asked for once; ExportDestination: a folder that originals are copied to."""
+"""Export: the catalog of a library as files, asked for once; ExportDownload: who got what of it."""
 
 import os
 import uuid
@@ -15,9 +15,6 @@ from accounts.models import User
 from catalog.models import Library
 from operations.models import EXPORT_JOB_WORDS, Operation, State, before_in_line
 from photolala.lib.paths import unescape_path
-
-from .ledger.load import FOLDER_NAME
-from .ledger.placement import DEFAULT_TEMPLATE
 
 
 class ExportQuerySet(models.QuerySet["Export"]):
@@ -174,50 +171,6 @@ class ExportDownload(models.Model):
     def reached_the_end(self) -> bool:
         """True if the last byte was sent."""
         return self.ended_at is not None and self.first_byte + self.sent_bytes >= self.size_bytes
-
-
-class DestinationQuerySet(models.QuerySet["ExportDestination"]):
-    """Reads that say who may see."""
-
-    def visible_to(self, user: User) -> Self:
-        """Only the destinations of `user`."""
-        return self.filter(owner=user)
-
-
-class ExportDestination(models.Model):
-    """A folder of the server that originals are exported to, with the records of what has left in `ExportRecords/`."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="export_destinations")
-    name = models.CharField(max_length=200)
-    folder = models.TextField(unique=True, help_text="The folder's absolute path, in escaped form.")
-    template = models.CharField(max_length=200, default=DEFAULT_TEMPLATE, help_text="The folders below it.")
-    libraries = models.ManyToManyField(Library, related_name="+", blank=True, help_text="Those exported to it.")
-    has_records = models.BooleanField(default=False, help_text="An export has left records there.")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = DestinationQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["name", "id"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def path(self) -> Path:
-        """Path of the destination's folder."""
-        return Path(os.fsdecode(unescape_path(self.folder)))
-
-    @property
-    def records_folder(self) -> Path:
-        """Folder of the export records (the ledger)."""
-        return self.path / FOLDER_NAME
-
-    @property
-    def active_key(self) -> str:
-        """The operations' key: one export to a destination at a time."""
-        return f"export_folder:{self.pk}"
 
 
 def own_folder(user_id: Any) -> Path:

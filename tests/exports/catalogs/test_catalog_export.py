@@ -15,13 +15,14 @@ from django.utils import timezone
 
 from catalog.albums import albums, items, members, notes
 from catalog.models import Favourite, Photo, PhotoMetadata
-from exports import catalog_export
-from exports.catalog_exports import MOST_WAITING, ExportRefused, Wishes, delete_export, start_export
+from exports.catalogs import run as catalog_export
+from exports.catalogs.requests import MOST_WAITING, Wishes, delete_export, start_export
 from exports.formats.columns import NAMES, format_time
 from exports.formats.csv_writer import parse_csv
 from exports.formats.sink import ExportSink
 from exports.models import Export
-from exports.rows import PhotoRows
+from exports.reading.rows import PhotoRows
+from exports.refusals import ExportRefused
 from operations import control
 from operations.models import Operation, State
 from operations.running import AlreadyActive, claim, execute

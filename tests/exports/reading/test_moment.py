@@ -11,9 +11,9 @@ from django.db import connection, connections
 from django.utils.connection import ConnectionDoesNotExist
 
 from catalog.models import Photo
-from exports.catalog_exports import Wishes, start_export
+from exports.catalogs.requests import Wishes, start_export
 from exports.models import Export
-from exports.moment import ALIAS
+from exports.reading.moment import ALIAS
 from operations import control
 from operations.models import Operation, State
 from operations.running import execute

@@ -1,0 +1,1 @@
+"""Originals copied to a destination, one record each: plan, copy, verify, months."""
