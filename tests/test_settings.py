@@ -45,7 +45,8 @@ def test_database_url_is_unquoted():
 
 
 def test_every_variable_is_documented_and_none_else():
-    used = set(re.findall(r'"(PHOTOLALA_[A-Z0-9_]+)"', (PROJECT / "photolala/settings.py").read_text()))
+    text = "".join(module.read_text() for module in (PROJECT / "photolala/settings").glob("*.py"))
+    used = set(re.findall(r'"(PHOTOLALA_[A-Z0-9_]+)"', text))
     page = (PROJECT / "docs/settings.md").read_text()
     documented = set(re.findall(r"`(PHOTOLALA_[A-Z0-9_]+)`", page)) | {
         f"PHOTOLALA_S3{suffix}" for suffix in ("_REGION", "_ACCESS_KEY", "_SECRET_KEY") if f"`{suffix}`" in page
@@ -58,6 +59,7 @@ def test_every_variable_is_documented_and_none_else():
     [
         ("PHOTOLALA_DATABASE", "mysql://x", "PHOTOLALA_DATABASE must begin with"),
         ("PHOTOLALA_WORKERS", "none", "PHOTOLALA_WORKERS='none' is not a whole number"),
+        ("PHOTOLALA_LEASE_SECONDS", "1", "ImproperlyConfigured: PHOTOLALA_LEASE_SECONDS"),
         ("PHOTOLALA_ROOTS", "photos", "photolala.E002"),
         ("PHOTOLALA_TIME_ZONE", "Mars/Olympus", "PHOTOLALA_TIME_ZONE"),
         ("PHOTOLALA_BROKER", "carrier-pigeon://x", "photolala.E005"),
