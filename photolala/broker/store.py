@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from photolala.broker import tables
 from photolala.broker.broker_file import BrokerFile
 from photolala.broker.owners import current_owner, is_alive
 
@@ -17,42 +18,6 @@ logger = logging.getLogger(__name__)
 MAX_DELIVERIES = 5
 SWEEP_SECONDS = 2.0
 SIGN_OF_LIFE_SECONDS = 20.0
-TRANSIENT_MESSAGE_SECONDS = 300.0
-DEAD_MESSAGES_KEPT = 1000
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (file_id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS message (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    deliveries INTEGER NOT NULL DEFAULT 0,
-    owner TEXT,              -- the process that took it; NULL while it waits
-    seen_at REAL,            -- last sign of life of the owner, seconds since the epoch
-    expires_at REAL          -- only in queues that belong to one process (remote control and its replies)
-);
-CREATE INDEX IF NOT EXISTS message_waiting ON message (queue, priority DESC, id) WHERE owner IS NULL;
-CREATE INDEX IF NOT EXISTS message_taken ON message (owner) WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS message_expiring ON message (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE IF NOT EXISTS binding (
-    exchange TEXT NOT NULL,
-    routing_key TEXT NOT NULL,
-    pattern TEXT NOT NULL,
-    queue TEXT NOT NULL,
-    owner TEXT,              -- the process whose queue this is; NULL for a lasting queue
-    seen_at REAL,
-    PRIMARY KEY (exchange, routing_key, pattern, queue)
-);
-CREATE TABLE IF NOT EXISTS dead (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue TEXT NOT NULL,
-    body TEXT NOT NULL,
-    deliveries INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    buried_at REAL NOT NULL  -- seconds since the epoch
-);
-"""
 
 _NEXT = """
 SELECT id, body, deliveries FROM message WHERE queue = ? AND owner IS NULL ORDER BY priority DESC, id LIMIT 1
@@ -101,7 +66,7 @@ class MessageStore:
     def __init__(self, path: Path, max_deliveries: int = MAX_DELIVERIES) -> None:
         self.path = path
         self.max_deliveries = max_deliveries
-        self._file = BrokerFile(path, SCHEMA)
+        self._file = BrokerFile(path, tables.SCHEMA)
         self._swept_at = 0.0
         self._signed_at = 0.0
         self._unsettled: dict[str, tuple[bool, bool]] = {}
@@ -111,7 +76,7 @@ class MessageStore:
 
     def put(self, queue: str, body: str, priority: int = 0, expires_at: float | None = None) -> None:
         """Append `body` to `queue`; higher priorities leave first. `expires_at` is in seconds since the epoch."""
-        self._file.write(lambda db: _insert_message(db, queue, body, priority, expires_at))
+        self._file.write(lambda db: tables.insert_message(db, queue, body, priority, expires_at))
 
     def put_to_bound(self, exchange: str, body: str, priority: int = 0, expires_at: float | None = None) -> int:
         """Append a copy of `body` to every queue bound to `exchange`; return how many."""
@@ -119,7 +84,7 @@ class MessageStore:
         def insert(db: sqlite3.Connection) -> int:
             rows = db.execute("SELECT DISTINCT queue FROM binding WHERE exchange = ?", (exchange,)).fetchall()
             for (queue,) in rows:
-                _insert_message(db, queue, body, priority, expires_at)
+                tables.insert_message(db, queue, body, priority, expires_at)
             return len(rows)
 
         return self._file.write(insert)
@@ -185,7 +150,7 @@ class MessageStore:
             row = db.execute("SELECT queue, body, deliveries FROM message WHERE id = ?", identity[:1]).fetchone()
             if row:
                 queue, body, deliveries = row
-                _bury(db, identity[0], queue, body, deliveries, reason)
+                tables.bury(db, identity[0], queue, body, deliveries, reason)
 
         self._file.write(move)
         logger.error("A message was set aside as dead: %s", reason)
@@ -278,7 +243,7 @@ class MessageStore:
             ).fetchall()
         )
         gone = [(owner,) for owner, seen_at in owners if not is_alive(owner, now - (seen_at or 0.0))]
-        returned = self._file.write(lambda db: _release_owners(db, gone)) if gone else 0
+        returned = self._file.write(lambda db: tables.release_owners(db, gone)) if gone else 0
         if returned:
             logger.warning("%d messages of %d dead processes were given back to their queues.", returned, len(gone))
         if self._file.read(lambda db: db.execute("SELECT 1 FROM message WHERE expires_at < ?", (now,)).fetchone()):
@@ -297,7 +262,7 @@ class MessageStore:
         self._settle_what_waits()
         if clock - self._signed_at >= SIGN_OF_LIFE_SECONDS:
             self._signed_at = clock
-            self._file.write(_sign_of_life)
+            self._file.write(tables.sign_of_life)
         self.sweep()
 
     def _take_or_bury(self, db: sqlite3.Connection, queue: str, keep: bool) -> tuple[TakenMessage | None, list[str]]:
@@ -306,7 +271,7 @@ class MessageStore:
             row_id, body, deliveries = row
             if deliveries >= self.max_deliveries:
                 reason = f"it was delivered {deliveries} times and never finished; its worker may have crashed on it"
-                _bury(db, row_id, queue, body, deliveries, reason)
+                tables.bury(db, row_id, queue, body, deliveries, reason)
                 buried.append(reason)
                 continue
             if keep:
@@ -332,33 +297,3 @@ class MessageStore:
             return False
         where = "WHERE id = ? AND deliveries = ? AND owner = ?"
         return self._file.write(lambda db: db.execute(f"{verb} {where}", (*identity, current_owner())).rowcount) > 0
-
-
-def _insert_message(db: sqlite3.Connection, queue: str, body: str, priority: int, expires_at: float | None) -> None:
-    # A message for a queue of one process never outlives its use: the asker is gone after a while.
-    db.execute(
-        "INSERT INTO message (queue, body, priority, expires_at) VALUES (?, ?, ?, coalesce(?, CASE WHEN EXISTS"
-        " (SELECT 1 FROM binding WHERE binding.queue = ? AND owner IS NOT NULL) THEN ? END))",
-        (queue, body, priority, expires_at, queue, time.time() + TRANSIENT_MESSAGE_SECONDS),
-    )
-
-
-def _bury(db: sqlite3.Connection, row_id: int, queue: str, body: str, deliveries: int, reason: str) -> None:
-    db.execute(
-        "INSERT INTO dead (queue, body, deliveries, reason, buried_at) VALUES (?, ?, ?, ?, ?)",
-        (queue, body, deliveries, reason, time.time()),
-    )
-    db.execute("DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - ?", (DEAD_MESSAGES_KEPT,))
-    db.execute("DELETE FROM message WHERE id = ?", (row_id,))
-
-
-def _sign_of_life(db: sqlite3.Connection) -> None:
-    db.execute("UPDATE message SET seen_at = ? WHERE owner = ?", (time.time(), current_owner()))
-    db.execute("UPDATE binding SET seen_at = ? WHERE owner = ?", (time.time(), current_owner()))
-
-
-def _release_owners(db: sqlite3.Connection, owners: list[tuple[str]]) -> int:
-    """Delete the own queues of the dead `owners`, give back what else they held; return how many came back."""
-    db.executemany("DELETE FROM message WHERE queue IN (SELECT queue FROM binding WHERE owner = ?)", owners)
-    db.executemany("DELETE FROM binding WHERE owner = ?", owners)
-    return db.executemany("UPDATE message SET owner = NULL, seen_at = NULL WHERE owner = ?", owners).rowcount
