@@ -1,26 +1,24 @@
-"""What is in an album: list, add, place, remove, bring back; and the pictures of its photos."""
+"""What is in an album: list, add, place, remove, bring back."""
 
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpResponseBase
+from django.http import Http404
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.albums import access, albums, items
-from catalog.browsing import album_lists, serve, stored
-from catalog.models import Album, AlbumItem
+from catalog.albums import access, items
+from catalog.browsing import album_lists
+from catalog.models import AlbumItem
 from catalog.models.album import album_item_id
 from photolala.web.bulk import BulkBody, bulk_answer
-from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope
 from photolala.web.parameters import check_parameters
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, answers_head, documented, made, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made
 
-from .album_json import AlbumItemBody, AlbumItemPage, AlbumPhotoBody, album_photo_json, item_json
-from .albums import TRASHED, is_trashed
-from .media import ANSWERS, VERSION
+from .album_json import AlbumItemBody, AlbumItemPage, item_json
+from .albums import TRASHED, is_trashed, visible_album
 from .refusals import told
 
 POSITION = r"^[0-9A-Za-z]{0,199}[1-9A-Za-z]\Z"
@@ -92,7 +90,7 @@ class Items(ApiView):
         """Return a page."""
         params = request.query_params
         check_parameters(params, {"limit", "cursor", "trashed"})
-        album = _visible(request, album_id)
+        album = visible_album(request, album_id)
         page = album_lists.item_page(request.user, album, params, trashed=is_trashed(params))
         return Response(envelope(page, [item_json(row) for row in page.rows], request))
 
@@ -106,7 +104,7 @@ class Items(ApiView):
     )
     def post(self, request: Request, album_id: UUID) -> Response:
         """Add them; what is there already stays where it is."""
-        _visible(request, album_id)
+        visible_album(request, album_id)
         body = NewItems(data=request.data)
         body.is_valid(raise_exception=True)
         said = body.validated_data
@@ -129,7 +127,7 @@ class ItemsPlace(ApiView):
     )
     def post(self, request: Request, album_id: UUID) -> Response:
         """Place them."""
-        _visible(request, album_id)
+        visible_album(request, album_id)
         body = ItemsMove(data=request.data)
         body.is_valid(raise_exception=True)
         with told():
@@ -229,92 +227,12 @@ class ItemDetail(ApiView):
         return Response(status=204)
 
 
-class AlbumPhoto(ApiView):
-    """A photo seen in an album."""
-
-    @documented(
-        "albums_photo",
-        "What the album's members are told of a photo that is in it, or attached to one of its notes.",
-        {200: AlbumPhotoBody},
-        errors=(401, 404),
-    )
-    def get(self, request: Request, album_id: UUID, photo_id: UUID) -> Response:
-        """Return it."""
-        photo = access.photos_in(request.user, album_id).filter(pk=photo_id).first()
-        if photo is None:
-            raise Http404
-        return Response(album_photo_json(photo))
-
-
-@answers_head
-class AlbumThumbnail(ApiView):
-    """256 px."""
-
-    @documented(
-        "albums_photo_thumbnail",
-        "A JPEG fitted into 256 x 256. It is asked for with each request whether one may still see it.",
-        ANSWERS,
-        errors=(401, 404, 409, 416, 503),
-        parameters=[VERSION, *CONDITIONS],
-        binary="image/jpeg",
-    )
-    def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
-        return serve.serve_thumbnail(request._request, stored.find_in_album(request.user, album_id, photo_id))
-
-
-@answers_head
-class AlbumPreview(ApiView):
-    """1,600 px."""
-
-    @documented(
-        "albums_photo_preview",
-        "A JPEG fitted into 1,600 x 1,600 (of a video: a frame).",
-        ANSWERS,
-        errors=(401, 404, 409, 416, 503),
-        parameters=[VERSION, *CONDITIONS],
-        binary="image/jpeg",
-    )
-    def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
-        return serve.serve_preview(request._request, stored.find_in_album(request.user, album_id, photo_id))
-
-
-@answers_head
-class AlbumOriginal(ApiView):
-    """The file."""
-
-    @documented(
-        "albums_photo_original",
-        "The file itself, if the album's owner allows that, or one sees it in its library; `Range` and `If-Range` are honoured.",
-        ANSWERS,
-        errors=(401, 403, 404, 416, 503),
-        parameters=[
-            VERSION,
-            query("download", "Present: as an attachment, to be saved.", bool, default=False),
-            *CONDITIONS,
-        ],
-        binary="*/*",
-    )
-    def get(self, request: Request, album_id: UUID, photo_id: UUID) -> HttpResponseBase:
-        """Send it."""
-        photo = stored.find_in_album(request.user, album_id, photo_id)
-        with told():
-            access.check_original(request.user, album_id, photo_id)
-        return serve.serve_original(request._request, photo)
-
-
 def _done(request: Request, album_id: UUID, verb: Any) -> Response:
-    _visible(request, album_id)
+    visible_album(request, album_id)
     body = ItemIds(data=request.data)
     body.is_valid(raise_exception=True)
     with told():
         return Response(bulk_answer(verb(request.user, album_id, body.validated_data["item_ids"])))
-
-
-def _visible(request: Request, album_id: UUID) -> Album:
-    with told():
-        return albums.visible(request.user, album_id)
 
 
 def _item(request: Request, item_id: UUID) -> AlbumItem:

@@ -1,18 +1,11 @@
 """Resumable upload into a library: tus 1.0 with creation, termination, checksum and expiration."""
 
-import base64
-import binascii
 import re
-from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
 from django.urls import reverse
-from django.utils.http import http_date
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.response import Response
 
@@ -24,57 +17,29 @@ from photolala.web.parameters import utc_text
 from photolala.web.problems import problem
 from photolala.web.views import ApiView, documented
 
-VERSION = "1.0.0"
-BASIC = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
-OFFERS = {
-    "Tus-Version": VERSION,
-    "Tus-Extension": "creation,termination,checksum,expiration",
-    "Tus-Checksum-Algorithm": ",".join(uploads.CHECKSUMS),
-}
-PIECE = "application/offset+octet-stream"
-LARGEST_BYTES = 10**13
-_NUMBER = re.compile(r"[0-9]{1,15}")
+from .tus_headers import (
+    ANSWERED,
+    BASIC,
+    CHECKSUM_HEADER,
+    LARGEST_BYTES,
+    LENGTH_HEADER,
+    LOCATION,
+    METADATA_HEADER,
+    NUMBER,
+    OFFERS,
+    OFFSET_HEADER,
+    PIECE,
+    VERSION,
+    VERSION_HEADER,
+    BadUpload,
+    answer_headers,
+    read_checksum,
+    read_id,
+    read_metadata,
+    require_version,
+)
+
 _MD5 = re.compile(r"[0-9a-f]{32}")
-
-
-def _said(name: str, description: str, kind: Any = str, *, required: bool = False) -> OpenApiParameter:
-    """Describe a header of the request."""
-    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, required=required)
-
-
-def _answered(name: str, description: str, statuses: Sequence[int], kind: Any = str) -> OpenApiParameter:
-    """Describe a header of the answers with these statuses."""
-    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=description, response=list(statuses))
-
-
-_SIZE = {"type": "integer", "minimum": 0, "maximum": LARGEST_BYTES}
-_ONLY = {"type": "string", "enum": [VERSION]}
-_METADATA = {"type": "string", "format": "tus-metadata"}
-_CHECKSUM = {"type": "string", "format": "tus-checksum"}
-VERSION_HEADER = _said("Tus-Resumable", "The protocol's version.", _ONLY, required=True)
-LENGTH_HEADER = _said("Upload-Length", "The size of the file in bytes.", _SIZE, required=True)
-METADATA_HEADER = _said(
-    "Upload-Metadata", "Keys, each with base64 of UTF-8, separated by commas.", _METADATA, required=True
-)
-OFFSET_HEADER = _said("Upload-Offset", "Where the piece begins, in bytes.", _SIZE, required=True)
-CHECKSUM_HEADER = _said(
-    "Upload-Checksum", f"One of {', '.join(uploads.CHECKSUMS)}, a space, and base64 of the digest.", _CHECKSUM
-)
-DONE = (200, 201, 204)
-LOCATION = _answered("Location", "Where the pieces go.", [201])
-ANSWERED = [
-    _answered("Tus-Resumable", "`1.0.0`.", DONE),
-    _answered("Upload-Expires", "Until when it can be continued, and answers.", DONE),
-    _answered("Photolala-Upload", "Its id.", DONE, OpenApiTypes.UUID),
-    _answered("Photolala-Import", "The import that takes it in.", DONE, OpenApiTypes.UUID),
-    _answered("Photolala-Path", "The path as it was sent, as UTF-8 with percent signs.", DONE),
-    _answered("Photolala-State", "`receiving`, or the state of its item in the import.", DONE),
-    _answered(
-        "Photolala-Photo", "The photo that it became, or is a duplicate of; absent while open.", DONE, OpenApiTypes.UUID
-    ),
-    _answered("Upload-Offset", "How far it has come.", DONE, OpenApiTypes.INT64),
-    _answered("Upload-Length", "The size of the file.", DONE, OpenApiTypes.INT64),
-]
 
 
 class UploadBody(serializers.Serializer[Any]):
@@ -91,14 +56,6 @@ class UploadBody(serializers.Serializer[Any]):
     def get_fields(self) -> Any:
         """Add the one that Python has a word for."""
         return {**super().get_fields(), "import": serializers.UUIDField()}
-
-
-class BadUpload(Exception):
-    """The headers are not right; (status, sentence, code)."""
-
-    def __init__(self, status: int, sentence: str, code: str) -> None:
-        super().__init__(sentence)
-        self.status, self.code = status, code
 
 
 class TusView(ApiView):
@@ -143,11 +100,11 @@ class UploadList(TusView):
         parameters=[VERSION_HEADER, LENGTH_HEADER, METADATA_HEADER, *ANSWERED[:-2], LOCATION],
     )
     def post(self, request: Request) -> HttpResponse:
-        _require_version(request)
+        require_version(request)
         size = request.headers.get("Upload-Length", "")
-        if not _NUMBER.fullmatch(size) or int(size) > LARGEST_BYTES:
+        if not NUMBER.fullmatch(size) or int(size) > LARGEST_BYTES:
             raise BadUpload(400, "Upload-Length must say the size of the file in bytes.", "upload_length")
-        said = _metadata(request.headers.get("Upload-Metadata", ""))
+        said = read_metadata(request.headers.get("Upload-Metadata", ""))
         layout = said.get("layout") or Import.Layout.MONTH
         if layout not in Import.Layout.values:
             raise BadUpload(400, f"layout is one of {', '.join(Import.Layout.values)}.", "layout")
@@ -155,9 +112,9 @@ class UploadList(TusView):
         if md5 and not _MD5.fullmatch(md5):
             raise BadUpload(400, "md5 must be 32 hexadecimal digits.", "md5")
         milliseconds = said.get("mtime", "")
-        if milliseconds and not _NUMBER.fullmatch(milliseconds):
+        if milliseconds and not NUMBER.fullmatch(milliseconds):
             raise BadUpload(400, "mtime must be milliseconds since 1970.", "mtime")
-        wanted = uploads.batch_for(request.user, _id(said, "import"), _id(said, "library"), layout)
+        wanted = uploads.batch_for(request.user, read_id(said, "import"), read_id(said, "library"), layout)
         upload = uploads.begin(
             request.user,
             wanted,
@@ -168,7 +125,9 @@ class UploadList(TusView):
         )
         location = reverse("api:upload", args=[upload.pk])
         status = status_of(uploads.find(request.user, upload.pk) or upload)
-        return Response(_json(status, upload), status=201, headers={**_headers(upload, status), "Location": location})
+        return Response(
+            _json(status, upload), status=201, headers={**answer_headers(upload, status), "Location": location}
+        )
 
 
 class UploadDetail(TusView):
@@ -187,11 +146,11 @@ class UploadDetail(TusView):
         if isinstance(upload, Upload):
             upload = uploads.find_any(request.user, uploads.settle(upload).pk) or upload
         if isinstance(upload, FinishedUpload):
-            return HttpResponse(status=200, headers=_headers(upload, status_of(upload), upload.size_bytes))
+            return HttpResponse(status=200, headers=answer_headers(upload, status_of(upload), upload.size_bytes))
         offset = uploads.offset_of(upload)
         if offset == upload.size_bytes and upload.completed_at is None:  # complete is what will be imported, not before
             raise uploads.UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
-        return HttpResponse(status=200, headers=_headers(upload, status_of(upload), offset))
+        return HttpResponse(status=200, headers=answer_headers(upload, status_of(upload), offset))
 
     @documented(
         "uploads_append",
@@ -208,22 +167,22 @@ class UploadDetail(TusView):
         if request.content_type != PIECE:
             raise BadUpload(415, f"A piece is sent as {PIECE}.", "content_type")
         offset = request.headers.get("Upload-Offset", "")
-        if not _NUMBER.fullmatch(offset):
+        if not NUMBER.fullmatch(offset):
             raise BadUpload(400, "Upload-Offset must say where the piece begins.", "upload_offset")
         length = request.headers.get("Content-Length", "")
         if isinstance(upload, FinishedUpload):
             if int(offset) != upload.size_bytes or request._request.read(1):
                 raise _over(upload)
-            return HttpResponse(status=204, headers=_headers(upload, status_of(upload), upload.size_bytes))
+            return HttpResponse(status=204, headers=answer_headers(upload, status_of(upload), upload.size_bytes))
         arrived = uploads.append(
             upload,
             int(offset),
             request._request.read,
-            int(length) if _NUMBER.fullmatch(length) else None,
-            _checksum(request.headers.get("Upload-Checksum", "")),
+            int(length) if NUMBER.fullmatch(length) else None,
+            read_checksum(request.headers.get("Upload-Checksum", "")),
         )
         now = uploads.find_any(request.user, upload.pk) or upload
-        return HttpResponse(status=204, headers=_headers(now, status_of(now), arrived))
+        return HttpResponse(status=204, headers=answer_headers(now, status_of(now), arrived))
 
     @documented(
         "uploads_delete",
@@ -240,16 +199,11 @@ class UploadDetail(TusView):
         return HttpResponse(status=204, headers=BASIC)
 
 
-def _require_version(request: Request) -> None:
-    if request.headers.get("Tus-Resumable") != VERSION:
-        raise BadUpload(412, f"This server speaks tus {VERSION}; send the header Tus-Resumable.", "tus_version")
-
-
 def _find(request: Request, upload_id: UUID) -> Upload | FinishedUpload:
     upload = uploads.find_any(request.user, upload_id)
     if upload is None:
         raise Http404
-    _require_version(request)
+    require_version(request)
     return upload
 
 
@@ -266,23 +220,6 @@ def _over(upload: FinishedUpload) -> uploads.UploadRefused:
     )
 
 
-def _headers(upload: Upload | FinishedUpload, status: UploadStatus, offset: int | None = None) -> dict[str, str]:
-    """Return what every answer about an upload says in headers, for clients that read no body."""
-    said = {
-        **BASIC,
-        "Upload-Expires": http_date(upload.expires_at.timestamp()),
-        "Photolala-Upload": str(status.upload),
-        "Photolala-Import": str(status.import_id),
-        "Photolala-Path": quote(status.sent_path),
-        "Photolala-State": status.state,
-    }
-    if status.photo:
-        said["Photolala-Photo"] = str(status.photo)
-    if offset is not None:
-        said |= {"Upload-Offset": str(offset), "Upload-Length": str(upload.size_bytes)}
-    return said
-
-
 def _json(status: UploadStatus, upload: Upload) -> dict[str, Any]:
     return {
         "id": str(status.upload),
@@ -294,41 +231,6 @@ def _json(status: UploadStatus, upload: Upload) -> dict[str, Any]:
         "photo": str(status.photo) if status.photo else None,
         "expires_at": utc_text(upload.expires_at),
     }
-
-
-def _metadata(header: str) -> dict[str, str]:
-    """Return Upload-Metadata: keys with base64 of UTF-8. Raises BadUpload."""
-    said: dict[str, str] = {}
-    try:
-        for pair in filter(None, (part.strip() for part in header[:20_000].split(","))):
-            key, _, value = pair.partition(" ")
-            said[key] = base64.b64decode(value.strip().encode("ascii"), validate=True).decode()
-    except (ValueError, binascii.Error, UnicodeError):
-        raise BadUpload(400, "Upload-Metadata must be pairs of a key and base64 of UTF-8.", "upload_metadata") from None
-    return said
-
-
-def _id(said: dict[str, str], name: str) -> UUID | None:
-    try:
-        return UUID(said[name]) if said.get(name) else None
-    except ValueError:
-        raise BadUpload(400, f"{name} must be an id (a UUID).", "bad_id") from None
-
-
-def _checksum(header: str) -> tuple[str, bytes] | None:
-    """Return (algorithm, digest) of Upload-Checksum. Raises BadUpload."""
-    if not header:
-        return None
-    name, _, value = header.partition(" ")
-    try:
-        digest = base64.b64decode(value.encode("ascii"), validate=True)
-    except (ValueError, binascii.Error):
-        digest = b""
-    if name not in uploads.CHECKSUMS or not digest:
-        raise BadUpload(
-            400, f"Upload-Checksum must be one of {', '.join(uploads.CHECKSUMS)} and base64.", "upload_checksum"
-        )
-    return name, digest
 
 
 def _problem(refused: uploads.UploadRefused) -> Response:
