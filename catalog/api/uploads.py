@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.requests import Request
 from catalog.importing import uploads
 from catalog.importing.finished_uploads import UploadStatus, status_of
+from catalog.importing.upload_refusals import UploadRefused
 from catalog.models import FinishedUpload, Import, ImportItem, Upload
 from photolala.web.parameters import utc_text
 from photolala.web.problems import problem
@@ -78,7 +79,7 @@ class TusView(ApiView):
         """Turn what is wrong into a problem."""
         if isinstance(exc, BadUpload):
             return problem(exc.status, str(exc), exc.code, {**BASIC, "Tus-Version": VERSION})
-        if isinstance(exc, uploads.UploadRefused):
+        if isinstance(exc, UploadRefused):
             return _problem(exc)
         answer = super().handle_exception(exc)
         for name, value in BASIC.items():
@@ -149,7 +150,7 @@ class UploadDetail(TusView):
             return HttpResponse(status=200, headers=answer_headers(upload, status_of(upload), upload.size_bytes))
         offset = uploads.offset_of(upload)
         if offset == upload.size_bytes and upload.completed_at is None:  # complete is what will be imported, not before
-            raise uploads.UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
+            raise UploadRefused("The last piece of this file is being taken just now.", "locked", 423)
         return HttpResponse(status=200, headers=answer_headers(upload, status_of(upload), offset))
 
     @documented(
@@ -207,10 +208,10 @@ def _find(request: Request, upload_id: UUID) -> Upload | FinishedUpload:
     return upload
 
 
-def _over(upload: FinishedUpload) -> uploads.UploadRefused:
+def _over(upload: FinishedUpload) -> UploadRefused:
     """Return why nothing can be done to an upload that is over, naming what became of it."""
     status = status_of(upload)
-    return uploads.UploadRefused(
+    return UploadRefused(
         "The file has arrived whole, and what became of it is decided. Delete the photo if you do not want it.",
         "complete",
         409,
@@ -233,5 +234,5 @@ def _json(status: UploadStatus, upload: Upload) -> dict[str, Any]:
     }
 
 
-def _problem(refused: uploads.UploadRefused) -> Response:
+def _problem(refused: UploadRefused) -> Response:
     return problem(refused.status, str(refused), refused.code, BASIC, **refused.members)

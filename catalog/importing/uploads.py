@@ -8,36 +8,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
 from accounts.models import User
 from catalog.entries.quota import holding
-from catalog.importing.contents import known_contents
 from catalog.importing.finished_uploads import close_if_done, find_finished
 from catalog.importing.requests import EXPIRES_AFTER, ImportRefused, open_batch, take_in
 from catalog.importing.reservations import room_to_promise, room_to_send
 from catalog.importing.staging import remove_staged, staged_path
+from catalog.importing.upload_refusals import UploadRefused, checked_name, complete, gone, refuse_known
 from catalog.models import FinishedUpload, Import, Library, Upload
-from catalog.sources.names import skipped_part
 from photolala.lib.files import fsync_directory
-from photolala.lib.paths import escape_path
 
 CHUNK_BYTES = 1024 * 1024
 LEAST_FREE_BYTES = 256 * 1024 * 1024
-LONGEST_NAME_BYTES = 255
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 0.1
 CHECKSUMS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "md5": hashlib.md5}
-
-
-class UploadRefused(Exception):
-    """The upload cannot be begun or go on; the text is a sentence, `code` and `status` are for programs."""
-
-    def __init__(self, sentence: str, code: str, status: int, **members: Any) -> None:
-        super().__init__(sentence)
-        self.code, self.status, self.members = code, status, members
 
 
 def begin(
@@ -48,8 +36,8 @@ def begin(
     `path` is its name, perhaps with folders, as on the device. `md5`, if it is known there: then a file that the library has,
     or its trash, is refused at once. Raises UploadRefused.
     """
-    directory, filename = _clean(path)
-    _refuse_known(wanted.library, md5)
+    directory, filename = checked_name(path)
+    refuse_known(wanted.library, md5)
     upload = Upload(
         user=user,
         import_run=wanted,
@@ -148,7 +136,7 @@ def append(
         if upload.completed_at is not None:
             if offset == upload.size_bytes and not read(1):  # nothing more, where nothing more belongs
                 return upload.size_bytes
-            raise _complete()
+            raise complete()
         if offset != there:
             raise UploadRefused(f"The file has come to byte {there:,}; this piece begins at {offset:,}.", "offset", 409)
         left = upload.size_bytes - there
@@ -182,7 +170,7 @@ def _arrived(upload: Upload, descriptor: int) -> int:
     """Return how far the locked file has come, by its row as it is now. Raises UploadRefused if that is gone."""
     row = Upload.objects.filter(pk=upload.pk).values_list("completed_at", "unchecked_from").first()
     if row is None:
-        raise _gone(upload)
+        raise gone(upload)
     upload.completed_at, upload.unchecked_from = row
     there = os.fstat(descriptor).st_size
     if upload.completed_at is None and upload.unchecked_from is not None and upload.unchecked_from < there:
@@ -201,56 +189,9 @@ def _take_in(upload: Upload, descriptor: int) -> None:
 def drop(upload: Upload) -> None:
     """Give an unfinished upload up. Raises UploadRefused for one that is being imported."""
     if not Upload.objects.filter(pk=upload.pk, completed_at=None).delete()[0]:
-        raise _complete()
+        raise complete()
     remove_staged(upload.user_id, [upload.pk])
     close_if_done(Import.objects.filter(pk=upload.import_run_id))
-
-
-def _complete() -> UploadRefused:
-    return UploadRefused("The file has arrived whole, and is imported or will be.", "complete", 409)
-
-
-def _gone(upload: Upload) -> UploadRefused:
-    """Return why an upload that was just there cannot be continued: it was taken in meanwhile, or removed."""
-    if find_finished(upload.user, upload.pk) is not None:
-        return _complete()
-    return UploadRefused("What was sent of this file is gone; begin again.", "gone", 410)
-
-
-def _clean(path: str) -> tuple[str, str]:
-    """Return folder and name of a file on a device, in escaped form. Raises UploadRefused for a path that leads elsewhere."""
-    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
-    try:
-        cleaned = [escape_path(part.encode()) for part in parts]
-    except UnicodeEncodeError:
-        cleaned = []
-    if not cleaned or ".." in parts or "\0" in path or len(path) > 2000:
-        raise UploadRefused("The file needs a name, and its path must not lead out of the folder.", "bad_name", 400)
-    if any(len(part.encode()) > LONGEST_NAME_BYTES for part in parts):
-        raise UploadRefused("A name in the file's path is longer than 255 bytes.", "bad_name", 400)
-    skipped = skipped_part("/".join(parts))
-    if skipped:
-        raise UploadRefused(
-            f"Hidden files, and folders of systems, are not taken: no scan would see it because of “{skipped}”. Nothing was "
-            "kept; send it under another name.",
-            "hidden",
-            422,
-        )
-    return "/".join(cleaned[:-1]), cleaned[-1]
-
-
-def _refuse_known(library: Library, md5: str) -> None:
-    if not md5:
-        return
-    known = known_contents(library, [md5]).get(md5)
-    if known is None:
-        return
-    sentence = f"The library has this file already: {known.path}."
-    if known.is_in_trash:
-        sentence = f"It was deleted here and is in the trash ({known.path}); restore it there if you want it."
-    raise UploadRefused(
-        sentence, "duplicate", 422, photo_id=str(known.photo) if known.photo else None, state=known.state
-    )
 
 
 @contextmanager
@@ -261,7 +202,7 @@ def _locked(upload: Upload) -> Iterator[int]:
             staged_path(upload.user_id, upload.pk), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         )
     except FileNotFoundError:
-        raise _gone(upload) from None
+        raise gone(upload) from None
     try:
         for attempt in range(_LOCK_ATTEMPTS):
             try:
