@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from catalog.albums import positions, values
 from catalog.albums.albums import drop_cover, held_for_editing, is_shared
+from catalog.albums.item_places import keys_after, place
 from catalog.albums.refusals import Refused, not_found
 from catalog.albums.shown import refresh
 from catalog.entries.row_locks import hold_photos
 from catalog.models import Album, AlbumItem, Note, Photo
 from catalog.models.album import album_item_id
-from changes import fields as field_states
 from operations.passing import done_again
 
 MOST_AT_ONCE = 1_000
@@ -88,7 +88,7 @@ def patch(user: Any, item_id: UUID, fields: Mapping[str, Any]) -> AlbumItem:
     with transaction.atomic():
         item, _ = _held_item(user, item_id)
         if "position" in fields:
-            _place(user, [item], [_position(fields["position"], "position")])
+            place(user, [item], [_position(fields["position"], "position")])
     return item
 
 
@@ -140,7 +140,7 @@ def add(
         new = [item_id for item_id in ids if item_id not in there]
         if new and AlbumItem.objects.filter(album=album).count() + len(new) > MOST_ITEMS:
             raise Refused("too_many", f"An album holds {MOST_ITEMS:,} items at most. Nothing was changed.")
-        keys = [position] * len(new) if position else _keys_after(album, after, len(new))
+        keys = [position] * len(new) if position else keys_after(album, after, len(new))
         now = timezone.now()
         made = {item_id: _item(album, user, ids[item_id], key, now) for item_id, key in zip(new, keys, strict=True)}
         AlbumItem.objects.bulk_create(made.values())
@@ -167,8 +167,8 @@ def move(user: Any, album_id: UUID, item_ids: Sequence[UUID], after: UUID | None
             raise not_found("item in this album")
         if after in found:
             raise values.invalid("after", "An item cannot be placed after itself.")
-        keys = _keys_after(album, after, len(wanted), is_first=after is None, leaving=wanted)
-        _place(user, [found[item_id] for item_id in wanted], keys)
+        keys = keys_after(album, after, len(wanted), is_first=after is None, leaving=wanted)
+        place(user, [found[item_id] for item_id in wanted], keys)
     return [found[item_id] for item_id in wanted]
 
 
@@ -257,16 +257,6 @@ def _update(items: Sequence[AlbumItem], **changed: Any) -> None:
     AlbumItem.objects.filter(pk__in=[item.pk for item in items]).update(**changed)
 
 
-def _place(user: Any, items: Sequence[AlbumItem], keys: Sequence[str]) -> None:
-    placed = []
-    for item, key in zip(items, keys, strict=True):
-        if item.position != key:
-            item.position = key
-            placed.append(item)
-    AlbumItem.objects.bulk_update(placed, ["position"], batch_size=_BATCH)
-    field_states.touched("albumItem", [item.pk for item in placed], ["position"], user=user.pk)
-
-
 def _refresh(album: Album, items: Sequence[AlbumItem]) -> None:
     """Let devices of the album's members see what is in it now."""
     photos = [item.photo_id for item in items if item.photo_id]
@@ -287,42 +277,3 @@ def _held_item(user: Any, item_id: UUID, *, is_trashed: bool | None = False) -> 
     if item is None or (is_trashed is False and item.trashed_at is not None):
         raise not_found("album item")
     return item, album
-
-
-def _keys_after(
-    album: Album, after: UUID | None, count: int, *, is_first: bool = False, leaving: Sequence[UUID] = ()
-) -> list[str]:
-    """Return keys for `count` items after the item `after` (None: at the end, or before all with `is_first`).
-
-    Neighbours in the trash count: they may come back. Where there is no room, all items get new keys first.
-    """
-    others = AlbumItem.objects.filter(album=album).exclude(pk__in=leaving).order_by("position", "pk")
-    for attempt in range(2):
-        before, following = _neighbours(others, after, is_first=is_first)
-        if not following or before < following:
-            keys = positions.many_between(before, following, count)
-            if attempt or all(len(key) <= positions.TOO_LONG for key in keys):
-                return keys
-        if not attempt:
-            rebalance(album)
-    raise AssertionError("Keys that were just spread have room between them.")
-
-
-def _neighbours(others: Any, after: UUID | None, *, is_first: bool) -> tuple[str, str]:
-    """Return the keys between which something is to be placed; empty texts for the ends."""
-    if after is None:
-        edge = (others if is_first else others.reverse()).values_list("position", flat=True).first() or ""
-        return ("", edge) if is_first else (edge, "")
-    here = others.filter(pk=after, trashed_at=None).values_list("position", flat=True).first()
-    if here is None:
-        raise not_found("item in this album")
-    following = others.filter(position__gte=here).exclude(position=here, pk__lte=after)
-    return here, following.values_list("position", flat=True).first() or ""
-
-
-def rebalance(album: Album) -> None:
-    """Give all items of a locked album new short keys, in the order that they have."""
-    items = list(AlbumItem.objects.filter(album=album).order_by("position", "pk"))
-    for item, key in zip(items, positions.spread(len(items)), strict=True):
-        item.position = key
-    AlbumItem.objects.bulk_update(items, ["position"], batch_size=_BATCH)
