@@ -15,6 +15,7 @@ from photolala.lib.paths import join_path
 
 from .conditions import is_given, state_in
 from .library import Library
+from .photo_indexes import INDEXES
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -217,52 +218,7 @@ class Photo(Numbered):
                 condition=models.Q(rating__isnull=True) | models.Q(rating__lte=5), name="photo_rating_0_to_5"
             ),
         ]
-        indexes = [
-            # the rescan's comparison, one folder after the other, without touching the rows
-            models.Index(
-                fields=["library", "directory", "filename", "size_bytes", "mtime_ns", "sidecars", "state"],
-                name="photo_rescan",
-            ),
-            # pages and timeline buckets, newest first
-            models.Index(
-                fields=["library", "-taken_local", "id"], condition=models.Q(is_shown=True), name="photo_timeline"
-            ),
-            models.Index(fields=["library", "taken_day"], condition=models.Q(is_shown=True), name="photo_days"),
-            models.Index(fields=["library", "-taken_at", "id"], name="photo_export"),  # exports, by instant
-            # the work queue of the digest: what people look at first comes first
-            models.Index(
-                fields=["library", "-taken_local", "id"],
-                condition=models.Q(needs_digest=True),
-                name="photo_digest_queue",
-            ),
-            models.Index(fields=["library"], condition=~models.Q(replaced_md5=""), name="photo_replaced"),
-            models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
-            models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
-            models.Index(
-                fields=["library", "image_digest"], condition=~models.Q(image_digest=""), name="photo_by_image"
-            ),
-            # what earlier versions read without all that later ones keep
-            models.Index(
-                fields=["library", "id"],
-                condition=models.Q(image_digest="", needs_digest=False, later_tried=0),
-                name="photo_unfilled",
-            ),
-            # whose MD5 is only told; none in a library that was scanned
-            models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),
-            models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
-            models.Index(fields=["library", "version"], name="photo_by_version"),  # what changed, and what is marked
-            # few among very many: pages of them cost what they show, not what the library holds
-            models.Index(
-                fields=["library", "state", "directory", "filename"],
-                condition=models.Q(state__in=["broken", "damaged", "missing"]),
-                name="photo_problems",
-            ),
-            models.Index(
-                fields=["library", "rating", "-taken_local", "id"],
-                condition=models.Q(is_shown=True, rating__isnull=False),
-                name="photo_rated",
-            ),
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return self.path
