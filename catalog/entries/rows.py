@@ -113,6 +113,7 @@ _ASSIGNMENTS = {
     **{name: f"{name} = CASE WHEN taken_held THEN {name} ELSE %s END" for name in TAKEN_COLUMNS},
 }
 """What a person gave and the file has not yet is not overwritten by what the file says."""
+_IS_MISSING = f"{PHOTO_TABLE}.state = '{Photo.State.MISSING.value}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,10 @@ def insert_surveyed(rows: Sequence[Row]) -> None:
     sql = (
         f"INSERT INTO {PHOTO_TABLE} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))}) "  # noqa: S608
         f"ON CONFLICT (library_id, directory, filename) DO UPDATE SET {updates}, "
-        f"version = NULL, claim_token = {PHOTO_TABLE}.claim_token + 1, seen_at = NULL, "
+        f"version = NULL, claim_token = {PHOTO_TABLE}.claim_token + 1, "
+        f"seen_at = CASE WHEN {_IS_MISSING} THEN COALESCE({PHOTO_TABLE}.seen_at, {PHOTO_TABLE}.missing_since) "
+        f"ELSE {PHOTO_TABLE}.seen_at END, "
+        f"returned_at = CASE WHEN {_IS_MISSING} THEN excluded.added_at ELSE {PHOTO_TABLE}.returned_at END, "
         f"replaced_md5 = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "
         f"THEN {PHOTO_TABLE}.photo_md5 ELSE {PHOTO_TABLE}.replaced_md5 END, "
         f"replaced_image = CASE WHEN {PHOTO_TABLE}.photo_md5 <> '' "

@@ -15,6 +15,7 @@ from catalog.entries.listing import Entry, compare
 from catalog.identity.aliases import current_md5, earlier_md5s
 from catalog.identity.apply_moves import apply_moves, place_of
 from catalog.identity.pairing import Move, Place, pairs
+from catalog.identity.returned import follow_returned, forget_returns
 from catalog.identity.swaps import follow_replaced
 from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
 from catalog.models.conditions import is_given
@@ -81,10 +82,14 @@ def follow(library: Library, source: Source, started_at: datetime, count: Callab
     many moves were left to the next scan, because a writer has the file in hand.
     """
     _know_last_content(library)
+    walked_at = last_walk(library)
+    postponed = follow_returned(library, started_at, count)
+    if not postponed:
+        forget_returns(library, walked_at)
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")
     there = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).exclude(photo_md5="")
-    window = Q(added_at=started_at) | Q(added_at__gte=last_walk(library) or started_at)
-    postponed = follow_replaced(library, missing, there.filter(window), started_at, count)
+    window = Q(added_at=started_at) | Q(added_at__gte=walked_at or started_at)
+    postponed += follow_replaced(library, missing, there.filter(window), started_at, count)
     if not missing.exists():
         return postponed
     following = Following(library, source, started_at, count)

@@ -81,6 +81,7 @@ class PhotoQuerySet(NumberedQuerySet["Photo"]):
             needs_digest=False,
             missing_since=since,
             seen_at=seen_at,
+            returned_at=None,
             claim_token=F("claim_token") + 1,  # whoever reads it just now writes nothing
         )
 
@@ -197,7 +198,12 @@ class Photo(Numbered):
         null=True,
         blank=True,
         help_text="Of a missing photo: when the last scan began that still saw it; what was first seen then, or later, may be "
-        "the place that it moved to.",
+        "the place that it moved to. Of one that is back: the same, of the time when it was missing.",
+    )
+    returned_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the scan began that saw a missing photo again; forgotten when a later scan has come to its end.",
     )
     later_tried = models.PositiveSmallIntegerField(
         default=0,

@@ -20,6 +20,7 @@ INDEXES = [
         name="photo_digest_queue",
     ),
     models.Index(fields=["library"], condition=~models.Q(replaced_md5=""), name="photo_replaced"),
+    models.Index(fields=["library"], condition=models.Q(returned_at__isnull=False), name="photo_returned"),
     models.Index(fields=["library", "photo_md5"], name="photo_by_md5"),  # moves, duplicates
     models.Index(fields=["library", "head_md5", "size_bytes"], name="photo_by_fast_key"),
     models.Index(fields=["library", "image_digest"], condition=~models.Q(image_digest=""), name="photo_by_image"),

@@ -239,7 +239,7 @@ class Check:
             sentence = f"{write.kind} of {write.photo_id} is {write.state}: {write.code} {write.reason}"
             self.require(False, sentence, str(write.photo_id))
         for key, photo in self.rows.items():
-            if key in self.known.gone:
+            if key in self.known.gone or self.is_only_a_stop(key, photo):
                 continue
             where = f"{photo.path} ({key[:8]})"
             item = next((item for item in self.items.values() if str(item.photo_id) == key), None)
@@ -258,6 +258,11 @@ class Check:
             self.require(own.get(photo.pk, 0) == (photo.rating or 0), f"{where}: favourite {own.get(photo.pk, 0)}", key)
             if item is None and (self.world.photos / photo.path).is_file():
                 self.file_says(where, photo, local)
+
+    def is_only_a_stop(self, key: str, photo: Any) -> bool:
+        """Tell whether a scan saw a photo at this place while it was moved on, and nobody gave anything to that row."""
+        is_new = photo.state == "missing" and key not in self.known.pixels
+        return is_new and not any(one == key for one, _ in self.wishes)
 
     def expect(self, where: str, key: str, kind: str, found: list[Any], before: Any) -> None:
         """Compare what is (in the row, or in a file in the trash) with what may be."""
