@@ -40,13 +40,14 @@ class LoadReport:
 
 @dataclass(slots=True)
 class LoadedLedger:
-    """The state, and what is needed to continue writing."""
+    """The state, and what is needed to continue writing. `seen_number`: the highest in what could not be read."""
 
     state: LedgerState
     snapshot: SnapshotContent
     snapshot_count: int
     log: LogContent
     last_number: int
+    seen_number: int
     report: LoadReport
 
 
@@ -86,7 +87,8 @@ def load_ledger(directory: Path) -> LoadedLedger:
     report.problems = _describe(directory, snapshot, log, gap)
     for problem in report.problems:
         logger.warning(problem)
-    return LoadedLedger(state, snapshot, snapshot_count, log, last_number, report)
+    seen_number = max(snapshot.seen_number, log.seen_number)
+    return LoadedLedger(state, snapshot, snapshot_count, log, last_number, seen_number, report)
 
 
 def view_ledger(directory: Path) -> LoadedLedger:

@@ -1,14 +1,16 @@
 """The append-only log of a ledger: reads it with any damage, and appends so that nothing acknowledged is lost."""
 
 import codecs
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, Mutation, decode_mutation
+from exports.ledger.numbering import number_in
 from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, temporary_name
 
@@ -31,7 +33,7 @@ class LogContent:
     """What a log holds: its mutations in order, the first hundred of `bad_count` bad lines, what to do about its end.
 
     `size_bytes` is the end of the last good line; beyond it are `torn_bytes` of an append that never finished.
-    `lacks_newline`: the last line is good but its newline is missing.
+    `lacks_newline`: the last line is good but its newline is missing. `seen_number`: the highest in bad lines.
     """
 
     mutations: list[Mutation] = field(default_factory=list)
@@ -41,6 +43,7 @@ class LogContent:
     torn_bytes: int = 0
     lacks_newline: bool = False
     missing_numbers: int = 0
+    seen_number: int = 0
 
 
 def read_log(path: Path) -> LogContent:
@@ -67,6 +70,7 @@ def read_log(path: Path) -> LogContent:
                 break
             elif reason:
                 content.bad_count += 1
+                content.seen_number = max(content.seen_number, number_in(line))
                 if content.bad_count <= MOST_BAD_KEPT:
                     content.bad_lines.append(BadLine(line_number, offset, reason))
             offset += length_bytes
@@ -144,31 +148,52 @@ class AppendLog:
             self.clear()
             return
         temporary = self.path.parent / os.fsdecode(temporary_name(os.fsencode(self.path.name)))
-        fresh = -1
         try:
             fresh = os.open(temporary, _FLAGS | os.O_EXCL, 0o644)
-            while chunk := os.pread(self._descriptor, _READ_BYTES, count_bytes):
-                count_bytes += len(chunk)
-                _write_all(fresh, chunk)
-            os.fsync(fresh)
-            os.replace(temporary, self.path)
-        except BaseException as error:
-            if fresh >= 0:
+            try:
+                while chunk := os.pread(self._descriptor, _READ_BYTES, count_bytes):
+                    count_bytes += len(chunk)
+                    _write_all(fresh, chunk)
+                os.fsync(fresh)
+                identity = _identity(fresh)
+            finally:
                 os.close(fresh)
+        except BaseException as error:
             remove_if_there(temporary)
             if isinstance(error, OSError):
                 raise LogNotShortened(error.errno, error.strerror, str(self.path)) from error
             raise
-        self.close()
-        self._descriptor = fresh
+        self._replace(lambda: os.replace(temporary, self.path), identity, temporary)
         fsync_directory(self.path.parent)
+
+    def _replace(self, rename: Callable[[], None], identity: tuple[int, int], temporary: Path) -> None:
+        """Rename while neither file is open: a network drive of Windows refuses to replace one that is.
+
+        LogNotShortened if it refuses for another reason, such as that somebody else reads the log: then it is as it was.
+        """
+        before = _identity(self._descriptor)
+        self.close()
+        try:
+            rename()
+        except OSError as error:
+            self._reopen(before)
+            remove_if_there(temporary)
+            raise LogNotShortened(error.errno, error.strerror, str(self.path)) from error
+        self._reopen(identity)
+
+    def _reopen(self, identity: tuple[int, int]) -> None:
+        """Open the log again; OSError if the file of that name is not the one of that identity."""
+        descriptor = open_regular(self.path, _FLAGS & ~os.O_CREAT)
+        if _identity(descriptor) != identity:
+            os.close(descriptor)
+            raise OSError(errno.ESTALE, "another file is in place of the log")
+        self._descriptor = descriptor
 
     def start_anew(self, aside: Path) -> None:
         """Keep the log, bad lines and all, as `aside` and continue with an empty one; same rule as for `clear`."""
+        self.close()  # a network drive of Windows renames no open file
         os.rename(self.path, aside)
-        fresh = os.open(self.path, _FLAGS | os.O_EXCL, 0o644)
-        self.close()
-        self._descriptor = fresh
+        self._descriptor = os.open(self.path, _FLAGS | os.O_EXCL, 0o644)
         fsync_directory(self.path.parent)
 
     def close(self) -> None:
@@ -180,6 +205,11 @@ class AppendLog:
 
 class LogNotShortened(OSError):
     """The log could not be replaced by its later part; it is as it was."""
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    facts = os.fstat(descriptor)
+    return facts.st_ino, facts.st_size
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

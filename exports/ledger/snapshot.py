@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.mutations import MAX_LINE_BYTES, MAX_RUNNING_NUMBER, parse_json
+from exports.ledger.numbering import RENUMBERED_ABOVE, number_in
 from exports.ledger.records import MAX_REASON_CHARACTERS, ExportRecord, record_from_json
 from exports.ledger.regular import open_regular
 from photolala.lib.files import fsync_directory, remove_if_there, set_mode, temporary_name
@@ -30,7 +31,7 @@ class SnapshotContent:
     """What a snapshot holds. `last_number`: all mutations up to this running number are in it (0: unknown).
 
     `problem`: why nothing of it could be read. `bad_records`: why single records could not, by asset id (cut), of the
-    first hundred of `bad_count`.
+    first hundred of `bad_count`. `seen_number`: the highest running number in what could not be read.
     """
 
     records: dict[str, ExportRecord] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class SnapshotContent:
     problem: str | None = None
     bad_records: dict[str, str] = field(default_factory=dict)
     bad_count: int = 0
+    seen_number: int = 0
 
 
 def read_snapshot(path: Path) -> SnapshotContent:
@@ -66,7 +68,9 @@ def _read(file: BinaryIO) -> SnapshotContent:
             if not isinstance(body, dict):
                 raise InvalidRecord("The file is not a JSON object.")
         except InvalidRecord as error:
-            return SnapshotContent(is_there=True, problem=str(error)[:MAX_REASON_CHARACTERS])
+            file.seek(0)
+            seen = number_in(file.read(MAX_LINE_BYTES))  # the first record has it
+            return SnapshotContent(is_there=True, problem=str(error)[:MAX_REASON_CHARACTERS], seen_number=seen)
         return _collect(body.items())
 
 
@@ -110,6 +114,8 @@ def _collect(items: Iterable[tuple[str, Any]]) -> SnapshotContent:
                 raise InvalidRecord("Its running number is more than 2 to the power of 53.")
         except (ValueError, RecursionError) as error:
             content.bad_count += 1
+            if type(number) is int and content.seen_number < number <= RENUMBERED_ABOVE:
+                content.seen_number = number
             if content.bad_count <= MOST_BAD_KEPT:
                 content.bad_records[identifier[:80]] = str(error)[:MAX_REASON_CHARACTERS]
             continue

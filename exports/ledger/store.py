@@ -17,7 +17,8 @@ from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger
 from exports.ledger.lock import require_same_folder, take_lock
 from exports.ledger.log import AppendLog, LogNotShortened
-from exports.ledger.mutations import MAX_RUNNING_NUMBER, Mutation, encode_mutation
+from exports.ledger.mutations import Mutation, encode_mutation
+from exports.ledger.numbering import RENUMBERED_ABOVE, read_mark, write_mark
 from exports.ledger.reads import RecordReads
 from exports.ledger.records import ExportRecord, RecordStatus, check_record, format_date, whole_seconds
 from exports.ledger.regular import refuse_link
@@ -28,8 +29,6 @@ COMPACT_EVERY_MUTATIONS = 1000
 """At least; a larger ledger waits until the log holds half as many mutations as its snapshot holds records."""
 AT_ONCE_RECORDS = 4000
 """A ledger up to this size is compacted within an append (some 40 ms), a larger one by a thread beside the appends."""
-RENUMBERED_ABOVE = MAX_RUNNING_NUMBER // 2
-"""Only damage gives changes such numbers; those that follow would soon be too large to be read."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,8 @@ class Ledger(RecordReads):
                 remove_leftovers(self.directory / name)
             loaded = load_ledger(self.directory)
             self._state = loaded.state
-            self._number = loaded.last_number
+            self._noted_number = read_mark(self._lock)
+            self._number = max(loaded.last_number, loaded.seen_number, self._noted_number)
             self._snapshot_count = loaded.snapshot_count
             self._mutations_since_snapshot = loaded.report.replayed_lines + loaded.report.stale_lines
             self._log_is_damaged = bool(loaded.log.bad_count)
@@ -79,7 +79,7 @@ class Ledger(RecordReads):
             self._set_broken_snapshot_aside(loaded)
             self._log = AppendLog(self.directory / LOG_NAME, loaded.log)
             if self._number > RENUMBERED_ABOVE:
-                self._number = 0  # the snapshot then tells no number, and the log begins anew with 1
+                self._number = max(loaded.seen_number, self._noted_number)  # the log is emptied, and goes on from there
                 self.compact()
             elif loaded.snapshot.bad_count or self._log_is_damaged:
                 self._compact_if_possible()
@@ -202,7 +202,7 @@ class Ledger(RecordReads):
                 self._cancel_background()
                 self._require_same_folder()
                 path, records = self.directory / SNAPSHOT_NAME, self._state.sorted_records()
-                count = write_snapshot(path, records, self._number, before_replacing=self._require_same_folder)
+                count = write_snapshot(path, records, self._number, before_replacing=self._before_snapshot)
                 if self._log_is_damaged:
                     aside = broken_name(self.directory / LOG_NAME, self._now())
                     log.start_anew(aside)
@@ -253,11 +253,11 @@ class Ledger(RecordReads):
         try:
             if finished.error is not None:
                 raise finished.error
-            self._require_same_folder()
+            self._before_snapshot()
             finished.put_in_place()
             self._snapshot_count = finished.count
-            self._opened_log().drop_head(finished.log_bytes)
             self._mutations_since_snapshot = self._number - finished.last_number
+            self._opened_log().drop_head(finished.log_bytes)
         except (SnapshotNotWritten, LogNotShortened) as error:
             finished.cancel()
             if error.errno == errno.EIO:
@@ -324,6 +324,16 @@ class Ledger(RecordReads):
             date = format_date(self._now())
             found = FoundDamage(date, report.problems, report.bad_lines, report.missing_numbers)
             note_damage(self.directory, found)
+
+    def _before_snapshot(self) -> None:
+        """Do what must come before a finished snapshot gets its name. OSError if the folder is another one by now."""
+        self._require_same_folder()
+        if self._number > self._noted_number:
+            try:
+                write_mark(self._lock, self._number)
+            except OSError as error:
+                raise SnapshotNotWritten(error.errno, error.strerror, str(self.directory)) from error
+            self._noted_number = self._number
 
     def _require_same_folder(self) -> None:
         require_same_folder(self.directory, self._lock)

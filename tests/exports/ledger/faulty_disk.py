@@ -1,6 +1,7 @@
 """A disk that fails or loses power at a chosen operation, put under the real file calls of a test."""
 
 import errno
+import io
 import os
 import random
 import shutil
@@ -9,7 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-OPERATIONS = ("write", "fsync", "replace", "rename", "ftruncate", "link", "unlink")
+OPERATIONS = ("write", "pwrite", "fsync", "replace", "rename", "ftruncate", "link", "unlink")
+
+
+class CountedFile(io.FileIO):
+    """A file whose buffer is emptied by `os.write`, so that it is among the operations that can fail."""
+
+    def write(self, data: Any, /) -> int:
+        return os.write(self.fileno(), bytes(data))
+
+
+def open_counted(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+    """Open new files of bytes, as snapshots are, with a counted buffer, and all others as ever."""
+    if mode == "xb":
+        return io.BufferedWriter(CountedFile(path, "xb"))
+    return open(path, mode, *args, **kwargs)
 
 
 class PowerCut(BaseException):
@@ -38,9 +53,12 @@ class FaultyDisk:
     def mounted(self) -> Iterator["FaultyDisk"]:
         for name in OPERATIONS:
             setattr(os, name, self._wrap(name))
+        opened = Path.open
+        Path.open = open_counted  # type: ignore[method-assign,assignment]
         try:
             yield self
         finally:
+            Path.open = opened  # type: ignore[method-assign]
             for name, real in self._real.items():
                 setattr(os, name, real)
 
@@ -53,8 +71,8 @@ class FaultyDisk:
             number, self.count = self.count, self.count + 1
             self.log.append(name)
             if number == self.at:
-                if name == "write":
-                    real(args[0], args[1][: int(len(args[1]) * self.part)])
+                if name in ("write", "pwrite"):
+                    real(args[0], args[1][: int(len(args[1]) * self.part)], *args[2:])
                 if self.error is None:
                     self.is_dead = True
                     raise PowerCut

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -292,3 +294,72 @@ def test_a_disk_without_modes_takes_a_snapshot(tmp_path: Path, monkeypatch: pyte
         ledger.put_all([record(0)])
         ledger.compact()
     assert len(json.loads((tmp_path / SNAPSHOT_NAME).read_bytes())) == 1
+
+
+class NetworkDrive:
+    """Refuses to rename a file or to replace one that is open in this process, as a network drive of Windows does."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.renames = folder, 0
+        for name in ("rename", "replace"):
+            monkeypatch.setattr(os, name, self.refusing(getattr(os, name)))
+
+    def refusing(self, real: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
+        def rename(source: Path, target: Path) -> None:
+            self.renames += 1
+            if {str(source), str(target)} & self.open_paths():
+                raise PermissionError(errno.EACCES, "Permission denied")
+            real(source, target)
+
+        return rename
+
+    def open_paths(self) -> set[str]:
+        paths = set()
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):
+                paths.add(os.readlink(f"/proc/self/fd/{name}"))
+        return paths
+
+
+@pytest.mark.parametrize("at_once", [4000, -1], ids=["within an append", "by the thread"])
+def test_no_open_file_is_renamed_or_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    (tmp_path / LOG_NAME).write_bytes(b"garbage\n")
+    drive = NetworkDrive(tmp_path, monkeypatch)
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 2)
+    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    with open_ledger(tmp_path) as ledger:
+        for number in range(7):
+            ledger.put_all([record(number)])
+        ledger.flush()
+        expected = contents(ledger)
+    assert drive.renames >= 4
+    assert log_lines(tmp_path) == []
+    with open_ledger(tmp_path) as ledger:
+        assert (contents(ledger), ledger.report.problems) == (expected, [])
+
+
+def test_a_log_that_somebody_reads_there_is_shortened_later_and_no_snapshot_is_written_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    NetworkDrive(tmp_path, monkeypatch)
+    monkeypatch.setattr(store, "AT_ONCE_RECORDS", -1)
+    monkeypatch.setattr(store, "COMPACT_EVERY_MUTATIONS", 4)
+    written: list[int] = []
+    monkeypatch.setattr(
+        compaction.BackgroundSnapshot,
+        "start",
+        lambda self: written.append(self.last_number) or [None for _ in self.pieces()],
+    )
+    ledger = open_ledger(tmp_path)
+    with (tmp_path / LOG_NAME).open("rb"):
+        for number in range(8):
+            ledger.put_all([record(number)])
+    assert written == [4, 8]  # not after each append that found the log not shortened
+    assert len(log_lines(tmp_path)) == 8
+    ledger.put_all([record(8)])
+    assert [line["n"] for line in log_lines(tmp_path)] == [9]
+    expected = contents(ledger)
+    ledger._release()
+    with open_ledger(tmp_path) as ledger:
+        assert (contents(ledger), ledger.report.problems) == (expected, [])
