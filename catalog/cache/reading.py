@@ -153,7 +153,7 @@ def _fetched(storage: Storage, name: str) -> Cached | None:
 
 
 def _told_md5(remote: Any) -> str:
-    """Return the MD5 that an object's ETag tells, "" if it tells none (see `catalog.sources.s3_copy.told_md5`)."""
+    """Return the MD5 that an object's ETag tells, "" if it tells none (see `catalog.sources.s3_keys.told_md5`)."""
     facts = getattr(remote, "obj", None)
     if getattr(facts, "server_side_encryption", None) not in (None, "", "AES256") or getattr(
         facts, "sse_customer_algorithm", None

@@ -38,7 +38,7 @@ def bucket_source(uri: str, *, retries: Retries | None = None) -> S3Source:
     from catalog.sources.s3 import S3Source
 
     root = parse_uri(uri)
-    return S3Source(_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
+    return S3Source(bucket_client(), root.bucket, root.prefix, retries=retries, memory_bytes=COPY_MEMORY_BYTES)
 
 
 def bucket_location(uri: str, *, is_quick: bool = False) -> BucketLocation:
@@ -49,7 +49,7 @@ def bucket_location(uri: str, *, is_quick: bool = False) -> BucketLocation:
     from catalog.sources.s3_errors import Retries
     from catalog.sources.s3_location import BucketLocation
 
-    return BucketLocation(_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS) if is_quick else None)
+    return BucketLocation(bucket_client(), parse_uri(uri), retries=Retries(_QUICK_ATTEMPTS) if is_quick else None)
 
 
 def allowed_bucket(username: str, uri: str) -> BucketRoot:
@@ -84,7 +84,8 @@ def cache_root() -> BucketRoot | None:
     return parse_uri(settings.CACHE_LOCATION) if settings.CACHE_LOCATION.startswith(SCHEME) else None
 
 
-def _client() -> Any:
+def bucket_client() -> Any:
+    """Return the client of this process for all buckets, which tries nothing twice."""
     return _client_of(os.getpid(), tuple(sorted(settings.S3.items())))
 
 

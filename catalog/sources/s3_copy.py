@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from catalog.sources import s3_errors
 from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, WrongBytes
-from catalog.sources.s3_keys import md5_in_etag, plain_etag, version_time_ns
+from catalog.sources.s3_keys import plain_etag, told_md5, version_time_ns
 
 CHUNK_BYTES = 1 << 20
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
@@ -219,18 +219,6 @@ class ObjectReader:
         except FAILURES as error:
             raise s3_errors.file_error(error, path) from None
         return response
-
-
-def told_md5(response: dict[str, Any]) -> str:
-    """Return the MD5 of the whole object as the answer's ETag tells it; "" if that is another kind of ETag.
-
-    Multipart uploads have a hyphen in theirs; objects encrypted with keys of a service or of the customer have hexadecimal
-    digits that are no MD5 of what is read.
-    """
-    is_encrypted = response.get("ServerSideEncryption") not in (None, "", "AES256")
-    if is_encrypted or response.get("SSECustomerAlgorithm"):
-        return ""
-    return md5_in_etag(response.get("ETag"))
 
 
 def version_from(response: dict[str, Any], size_bytes: int) -> ObjectVersion:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from catalog.sources.base import Directory, Problem
 from catalog.sources.names import is_system_file, is_system_folder
@@ -97,6 +97,18 @@ def md5_in_etag(etag: str | None) -> str:
     """Return the ETag if it looks like an MD5, else ""."""
     plain = plain_etag(etag).lower()
     return plain if _MD5.fullmatch(plain) else ""
+
+
+def told_md5(response: dict[str, Any]) -> str:
+    """Return the MD5 of the whole object as the answer's ETag tells it; "" if that is another kind of ETag.
+
+    Multipart uploads have a hyphen in theirs; objects encrypted with keys of a service or of the customer have hexadecimal
+    digits that are no MD5 of what is read.
+    """
+    is_encrypted = response.get("ServerSideEncryption") not in (None, "", "AES256")
+    if is_encrypted or response.get("SSECustomerAlgorithm"):
+        return ""
+    return md5_in_etag(response.get("ETag"))
 
 
 class FolderListing:

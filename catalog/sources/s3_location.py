@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from catalog.snapshots.location import PREFIX
-from catalog.sources.s3_copy import read_some, told_md5
+from catalog.sources.s3_copy import read_some
 from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, WrongBytes, file_error
-from catalog.sources.s3_keys import BucketRoot
+from catalog.sources.s3_keys import BucketRoot, told_md5
 
 _MEMORY_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 1 << 20

@@ -50,7 +50,7 @@ class NewDestination(DestinationChange):
     folder = serializers.CharField(
         max_length=4096,
         trim_whitespace=False,
-        help_text="A plain name for a folder kept by the server, or an absolute path below PHOTOLALA_ROOTS.",
+        help_text="A plain name for a folder kept by the server, or an absolute path or s3://… below PHOTOLALA_ROOTS.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Folders that originals are exported to: who may have which, and what their records say."""
+"""Folders and prefixes of buckets that originals are exported to: who may have which."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
+from catalog.roots.buckets import BucketRefused, NotAllowed, allowed_bucket, require_bucket
 from catalog.roots.taken_folders import (
+    Place,
     Taken,
     TakenFolders,
     exports_of,
@@ -18,6 +20,7 @@ from catalog.roots.taken_folders import (
     lock_taken_folders,
     of_others,
 )
+from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.placement import DEFAULT_TEMPLATE, place_for
 from exports.models import ExportDestination, own_folder
@@ -25,11 +28,13 @@ from exports.refusals import ExportRefused
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
+from .transports.opening import bucket_transport
+
 FOLDERS = "folders"
 KINDS_OF_DESTINATIONS = ("export_folder", "verify_destination")
 _OUTSIDE = (
     "That folder is not free, or not among those that you may export to. Give a plain name for a folder kept by this server, "
-    "or the path of one below the folders that the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
+    "or the path of one, or s3://bucket/prefix, below what the administrator named in PHOTOLALA_ROOTS. Nothing was changed."
 )
 """Said of whatever is not allowed and of whatever others have: the two are not to be told apart."""
 
@@ -37,10 +42,12 @@ _OUTSIDE = (
 def add_destination(user: User, name: str, folder: str, template: str) -> ExportDestination:
     """Make `folder` a destination of `user`: a plain name stands for a folder in the user's exports on this server.
 
-    The folder is made if only its last part is missing. Raises ExportRefused.
+    The folder is made if only its last part is missing. `s3://bucket/prefix` names a prefix of a bucket. ExportRefused.
     """
     check_template(template)
     real = check_folder(user, folder)
+    if isinstance(real, BucketRoot):
+        return _add_prefix(user, name, real, template)
     title = (name.strip() or real.name)[:200]
     with _NamingTheFolder(real):
         real.mkdir(parents=is_within(real, own_folder(user.pk).resolve()), exist_ok=True)
@@ -66,13 +73,30 @@ def destination_for_command(user: User, folder: Path) -> ExportDestination:
     return _create(user, real.name or "/", real, DEFAULT_TEMPLATE)
 
 
-def check_folder(user: User, folder: str, *, but: ExportDestination | None = None) -> Path:
-    """Return the real path that `folder` means if `user` may export to it (`but`: the destination that has it).
+def prefix_for_command(user: User, uri: str) -> ExportDestination:
+    """Return the destination at the prefix `uri` that `user` has, made if there is none; else as `destination_for_command`."""
+    try:
+        root = parse_uri(uri)
+    except ValueError as error:
+        raise ExportRefused(f"{error} Nothing was changed.") from None
+    known = ExportDestination.objects.filter(folder=root.uri).first()
+    if known is not None and known.owner_id != user.pk:
+        raise ExportRefused(f"{root.uri} is a destination of another user. Choose another prefix.")
+    if known is not None:
+        return known
+    _refuse_taken(user, root)
+    return _add_prefix(user, "", root, DEFAULT_TEMPLATE)
+
+
+def check_folder(user: User, folder: str, *, but: ExportDestination | None = None) -> Place:
+    """Return the real path, or prefix, that `folder` means if `user` may export to it (`but`: the destination that has it).
 
     What somebody took after that destination was made is not in its way: it is the later one that should not be.
     """
     if not folder.strip() or "\0" in folder or len(folder) > 4096:
         raise ExportRefused("Name a folder. Nothing was changed.")
+    if folder.strip().startswith(SCHEME):
+        return _check_prefix(user, folder.strip(), but)
     if not folder.startswith("/"):
         if "/" in folder or folder in (".", "..") or folder.startswith("."):
             raise ExportRefused(_OUTSIDE)
@@ -115,15 +139,15 @@ def folders_exported_to() -> Iterator[Taken]:
         words = f"the destination “{destination.name}” of {destination.owner.get_username()}: {destination.folder}"
         since = destination.created_at
         yield Taken(
-            destination.path, "destination", words, destination.owner_id, destination.pk, destination.name, since
+            destination.place, "destination", words, destination.owner_id, destination.pk, destination.name, since
         )
 
 
 def _refuse_taken(
-    user: User, real: Path, *given: Path, but: ExportDestination | None = None, is_allowed: bool = True
+    user: User, real: Place, *given: Place, but: ExportDestination | None = None, is_allowed: bool = True
 ) -> None:
     """Raise ExportRefused unless the folder is allowed and nobody has it; of one's own, say what is in the way."""
-    is_kept_here = exports_of(user.pk) in real.parents
+    is_kept_here = isinstance(real, Path) and exports_of(user.pk) in real.parents
     found = [
         one
         for one in TakenFolders().overlapping(real, *given)
@@ -144,12 +168,45 @@ def _refuse_taken(
             )
 
 
-def _create(user: User, name: str, real: Path, template: str) -> ExportDestination:
+def _check_prefix(user: User, uri: str, but: ExportDestination | None) -> BucketRoot:
+    """Return the prefix if it is below one that the administrator lets the user have, and nobody has it."""
+    try:
+        root = parse_uri(uri)
+    except ValueError as error:
+        raise ExportRefused(f"{error} Nothing was changed.") from None
+    try:
+        allowed_bucket(user.get_username(), root.uri)
+    except (NotAllowed, BucketRefused):
+        is_allowed = False
+    else:
+        is_allowed = bool(root.prefix)
+    _refuse_taken(user, root, but=but, is_allowed=is_allowed)
+    return root
+
+
+def _add_prefix(user: User, name: str, root: BucketRoot, template: str) -> ExportDestination:
+    """Make the prefix a destination if Photolala may list it and write there."""
+    title = (name.strip() or root.prefix.rpartition("/")[2] or root.bucket)[:200]
+    try:
+        require_bucket(root)
+        bucket_transport(ExportDestination(owner=user, folder=root.uri)).calls.has_conditions()
+    except BucketRefused as refused:
+        raise ExportRefused(str(refused)) from None
+    except OSError as error:
+        raise ExportRefused(
+            f"Photolala cannot write to {root.uri} ({error.strerror}). Give its keys the rights to list, read, put and "
+            "delete there, then try again. Nothing was changed."
+        ) from None
+    return _create(user, title, root, template)
+
+
+def _create(user: User, name: str, real: Place, template: str) -> ExportDestination:
     try:
         with transaction.atomic():
             lock_taken_folders()
             _refuse_taken(user, real)
-            return ExportDestination.objects.create(owner=user, name=name, folder=_text(real), template=template)
+            folder = real.uri if isinstance(real, BucketRoot) else _text(real)
+            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template)
     except IntegrityError:
         raise ExportRefused(_OUTSIDE) from None
 

@@ -1,12 +1,53 @@
-"""Tell whether a folder destination is there, and is still the same folder: nothing is written below an unplugged disk."""
+"""Tell whether a destination is there, and is still the same: nothing is written below an unplugged disk."""
 
 import errno
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from catalog.sources.base import SourceUnavailable
 from exports.models import ExportDestination
 from operations.running import OperationFailed
 from photolala.lib.files import is_real_folder, open_real_folder
+
+from .transports.opening import bucket_transport
+
+
+class Guard(Protocol):
+    """Looks after one destination while something is done there."""
+
+    def require_same(self) -> None:
+        """Raise OperationFailed if the place is another one by now; cheap enough for each folder that is opened."""
+
+    def require(self) -> None:
+        """Raise OperationFailed if the destination, with its records, is not there: after something has failed."""
+
+
+def guard_of(destination: ExportDestination) -> Guard:
+    """Return the guard of a destination, which is there now. OperationFailed if it is not."""
+    return BucketGuard(destination) if destination.is_bucket else DestinationGuard(destination)
+
+
+class BucketGuard:
+    """Asks the server whether the prefix can be listed."""
+
+    def __init__(self, destination: ExportDestination) -> None:
+        """Raises OperationFailed if it cannot."""
+        self._transport = bucket_transport(destination)
+        self.require()
+
+    def require_same(self) -> None:
+        """Do nothing: a bucket's name always means the same bucket."""
+
+    def require(self) -> None:
+        """Raise OperationFailed if the prefix cannot be listed."""
+        try:
+            self._transport.require()
+        except SourceUnavailable as error:
+            raise OperationFailed(
+                f"{error} What was exported before is kept and recorded; try again, and the export continues where it "
+                "stopped.",
+                "destination",
+            ) from None
 
 
 class _FolderId(NamedTuple):
@@ -53,6 +94,8 @@ class DestinationGuard:
 
 def is_behind_link(destination: ExportDestination) -> bool:
     """Tell whether a link is in place of the destination's folder, or on the way to it: it may lead to somebody else's."""
+    if destination.is_bucket:
+        return False
     try:
         os.close(open_real_folder(os.fsencode(destination.path)))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""ExportDestination: a folder that originals are copied to."""
+"""ExportDestination: a folder, or a prefix of a bucket, that originals are copied to."""
 
 import os
 import uuid
@@ -10,9 +10,15 @@ from django.db import models
 
 from accounts.models import User
 from catalog.models import Library
+from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
 from exports.ledger.load import FOLDER_NAME
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from photolala.lib.paths import unescape_path
+
+from .export import own_folder
+
+BUCKET_RECORDS = "records"
+"""Folder, in the exports of a user, for the records of destinations in buckets."""
 
 
 class DestinationQuerySet(models.QuerySet["ExportDestination"]):
@@ -24,7 +30,11 @@ class DestinationQuerySet(models.QuerySet["ExportDestination"]):
 
 
 class ExportDestination(models.Model):
-    """A folder of the server that originals are exported to, with the records of what has left in `ExportRecords/`."""
+    """A place that originals are exported to: a folder of the server, or a prefix of a bucket (`s3://bucket/prefix`).
+
+    The records of what has left are in `ExportRecords/` of the folder; those of a prefix are kept by the server, and
+    published to `ExportRecords/` of the prefix at the end of each export.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="export_destinations")
@@ -44,14 +54,36 @@ class ExportDestination(models.Model):
         return self.name
 
     @property
+    def is_bucket(self) -> bool:
+        """True for a prefix of a bucket."""
+        return self.folder.startswith(SCHEME)
+
+    @property
+    def bucket_root(self) -> BucketRoot:
+        """The bucket and prefix. ValueError if it is a folder."""
+        return parse_uri(self.folder)
+
+    @property
     def path(self) -> Path:
-        """Path of the destination's folder."""
+        """Path of the destination's folder. ValueError if it is in a bucket."""
+        if self.is_bucket:
+            raise ValueError("A destination in a bucket has no path.")
         return Path(os.fsdecode(unescape_path(self.folder)))
 
     @property
+    def place(self) -> Path | BucketRoot:
+        """The folder, or the bucket and prefix."""
+        return self.bucket_root if self.is_bucket else self.path
+
+    @property
     def records_folder(self) -> Path:
-        """Folder of the export records (the ledger)."""
-        return self.path / FOLDER_NAME
+        """Folder of the export records (the ledger), always on a disk of the server."""
+        return self.kept_folder / FOLDER_NAME if self.is_bucket else self.path / FOLDER_NAME
+
+    @property
+    def kept_folder(self) -> Path:
+        """Folder in which the server keeps what it must know of a destination in a bucket."""
+        return Path(os.path.realpath(own_folder(self.owner_id))) / BUCKET_RECORDS / str(self.pk)
 
     @property
     def active_key(self) -> str:

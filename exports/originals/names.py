@@ -2,16 +2,12 @@
 
 import logging
 import os
-import stat
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-from exports.ledger.copying import remove_partial_copies
+from exports.destinations.transports.base import Transport, TransportFolder
 from exports.ledger.names import TakenNames, collision_key, numbered_names
-from exports.ledger.placement import DestinationFolder
 from exports.ledger.records import ExportRecord
-from photolala.lib.digests import md5_of_file
 from photolala.lib.paths import unescape_path
 
 MOST_OPEN_FOLDERS = 32
@@ -22,11 +18,11 @@ logger = logging.getLogger(__name__)
 class OpenFolder:
     """One folder of the destination; what killed copies left in it is removed when it is opened."""
 
-    def __init__(self, folder: DestinationFolder, recorded: Iterator[str]) -> None:
+    def __init__(self, folder: TransportFolder, recorded: Iterator[str]) -> None:
         self.folder = folder
-        remove_partial_copies(folder)
-        names = folder.names()
         owned = set(recorded)
+        folder.delete_partials(owned)
+        names = folder.names()
         self._owned = {collision_key(name) for name in owned}
         self._taken = TakenNames([*names, *owned])
         self._there: defaultdict[str, list[str]] = defaultdict(list)
@@ -34,25 +30,19 @@ class OpenFolder:
             self._there[collision_key(name)].append(name)
 
     def size_of(self, name: str) -> int | None:
-        """Return the size of the regular file `name`, or None."""
-        try:
-            facts = os.stat(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+        """Return the size of the file `name`, or None."""
+        return self.folder.size_of(name)
 
     def is_there(self, name: str) -> bool:
         """Tell whether anything of that very name is in the folder."""
-        return os.access(name, os.F_OK, dir_fd=self.folder.descriptor, follow_symlinks=False)
+        return self.folder.is_there(name)
 
     def holds(self, name: str, size_bytes: int, md5: str) -> bool:
         """Tell whether the file `name` has exactly these bytes; reads it if its size fits. What cannot be read has not."""
         if not md5 or self.size_of(name) != size_bytes:
             return False
         try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder.descriptor)
-            with open(descriptor, "rb", buffering=0) as file:
-                return md5_of_file(file) == md5
+            return self.folder.digest_of(name) == md5
         except OSError as error:  # a bad sector, or no right to read: another copy is made beside it
             logger.warning("%s in %s cannot be read: %s", name, self.folder, error.strerror)
             return False
@@ -89,8 +79,8 @@ class OpenFolder:
 class OpenFolders:
     """The folders used last, each with the names that the records give to its photos. Close it at the end."""
 
-    def __init__(self, root: Path, records: Iterator[ExportRecord]) -> None:
-        self._root = root
+    def __init__(self, transport: Transport, records: Iterator[ExportRecord]) -> None:
+        self.transport = transport
         self._open: OrderedDict[str, OpenFolder] = OrderedDict()
         self._recorded: defaultdict[str, list[str]] = defaultdict(list)
         for record in records:
@@ -98,12 +88,12 @@ class OpenFolders:
                 self._recorded[record.rel_path].append(record.filename)
 
     def get(self, rel_path: str) -> OpenFolder:
-        """Return the folder, made if missing. FolderUnavailable, UnsafeFolder."""
+        """Return the folder, made if missing. InvalidRecord, OSError."""
         known = self._open.get(rel_path)
         if known is not None:
             self._open.move_to_end(rel_path)
             return known
-        folder = DestinationFolder(self._root, rel_path)
+        folder = self.transport.open_folder(rel_path)
         try:
             opened = OpenFolder(folder, (file_name(name) for name in self._recorded[rel_path]))
         except BaseException:

@@ -9,7 +9,7 @@ from uuid import UUID
 from catalog.identity.aliases import current_md5
 from catalog.models import Library
 from catalog.models.photo import PhotoQuerySet
-from exports.destinations.guard import DestinationGuard
+from exports.destinations.guard import Guard
 from exports.formats.batches import iterate_batches
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.placement import place_for
@@ -68,7 +68,7 @@ class Target:
     """A destination while an export writes into it."""
 
     destination: ExportDestination
-    guard: DestinationGuard
+    guard: Guard
     ledger: Ledger
     folders: OpenFolders
 
@@ -118,7 +118,8 @@ class Planner:
             if known is not None and self._is_up_to_date(known, place, original):
                 return None
             folder = self._folder(place.rel_path)
-            name, is_copied = _choose_name(folder, known, place, file_name(row.filename), original)
+            wanted = self._target.folders.transport.fit_name(file_name(row.filename))
+            name, is_copied = _choose_name(folder, known, place, wanted, original)
         except (ValueError, OSError) as error:  # InvalidRecord is a ValueError
             self._target.guard.require()
             raise Unplannable(str(error), place) from error

@@ -14,8 +14,10 @@ from catalog.models.photo import PhotoQuerySet
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
-from exports.destinations.guard import DestinationGuard
-from exports.ledger.copying import NameTaken, copy_original
+from exports.destinations.guard import guard_of
+from exports.destinations.publishing import PublishedRecords
+from exports.destinations.transports.opening import transport_of
+from exports.ledger.copying import NameTaken
 from exports.ledger.errors import LedgerBusy, LedgerFailed
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
@@ -56,7 +58,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
     if library is None:
         raise OperationFailed("The library is not there, or not yours to see any more. Nothing was exported.", "gone")
-    destination_guard = DestinationGuard(destination)
+    destination_guard = guard_of(destination)
     with ExitStack() as stack:
         source = source_for(library)
         stack.callback(source.close)
@@ -64,11 +66,18 @@ def run_folder_export(run: Run) -> dict[str, Any]:
             guard = SourceGuard(library, source)
             guard.require()
             ledger = stack.enter_context(open_ledger(run, destination))
+            published = PublishedRecords(destination, ledger)
+            published.adopt()
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
-            folders = OpenFolders(destination.path, ledger.records())
+            folders = OpenFolders(transport_of(destination), ledger.records())
             stack.callback(folders.close)
             target = Target(destination, destination_guard, ledger, folders)
-            return FolderExport(run, library, source, guard, target).run_all()
+            try:
+                result = FolderExport(run, library, source, guard, target).run_all()
+            finally:
+                problem = published.publish()
+            result["record_problems"] += [problem] if problem else []
+            return result
         except SourceUnavailable as error:
             raise OperationFailed(told(library, run.owner, str(error)), "root_unavailable") from None
         except LedgerFailed as error:
@@ -118,7 +127,7 @@ class FolderExport:
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),
-            "destination": str(self.target.destination.path),
+            "destination": self.target.destination.folder,
             **self.counts,
             "failed": self.problems.count,
             "size_bytes": self.size_bytes,
@@ -197,9 +206,8 @@ class FolderExport:
         try:
             while True:
                 try:
-                    copied = copy_original(
+                    return item.folder.folder.put(
                         descriptor,
-                        item.folder.folder,
                         item.name,
                         item.mtime_ns,
                         expected_md5=expected,
@@ -207,8 +215,7 @@ class FolderExport:
                     )
                 except NameTaken:
                     item.name = item.folder.claim(item.name)
-                    continue
-                return copied.md5
+                    self.ledger.put_all([self._record(item, RecordStatus.IN_PROGRESS)])  # a kill leaves it to be found
         finally:
             os.close(descriptor)
 

@@ -14,7 +14,9 @@ from catalog.models import Library, Photo
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import SourceUnavailable
-from exports.destinations.guard import DestinationGuard
+from exports.destinations.guard import Guard, guard_of
+from exports.destinations.publishing import PublishedRecords
+from exports.destinations.transports.opening import transport_of
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import view_ledger
 from exports.ledger.records import ExportRecord, RecordStatus
@@ -23,15 +25,14 @@ from exports.models import ExportDestination
 from exports.reading.originals import Problems, SourceGuard
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
-from photolala.lib.files import open_real_folder
 
 from .names import OpenFolders, file_name
 from .plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
 from .run import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
 
 _READ_BYTES = 1 << 20
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PHOTOS_AT_ONCE = 500
+NOTHING_EXPORTED = "Nothing was exported to this destination yet: there is nothing to read."
 
 
 class _Bad(Exception):
@@ -48,22 +49,32 @@ def run_verification(run: Run) -> dict[str, Any]:
     destination = ExportDestination.objects.filter(pk=run.params["destination"]).first()
     if destination is None:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
-    guard = DestinationGuard(destination)
-    if not destination.records_folder.is_dir():
-        raise OperationFailed("Nothing was exported to this destination yet: there is nothing to read.", "no_records")
+    guard = guard_of(destination)
+    if not destination.records_folder.is_dir() and not destination.is_bucket:
+        raise OperationFailed(NOTHING_EXPORTED, "no_records")
     with ExitStack() as stack:
         try:
-            if not run.params.get("repair"):
+            if not run.params.get("repair") and destination.records_folder.is_dir():
                 loaded = view_ledger(destination.records_folder)
                 check = Verification(run, destination, guard)
                 check.read_all(loaded.state.sorted_records())
                 check.failed = check.bad_count + check.note_known(loaded.state.sorted_records())
                 return check.result(loaded.report.problems)
             ledger = stack.enter_context(open_ledger(run, destination))
-            check = Verification(run, destination, guard, ledger)
-            check.read_all(ledger.records())
-            check.repaired, check.failed = _copy_again(run, destination, guard, ledger, check.problems)
-            return check.result(ledger.report.problems)
+            published = PublishedRecords(destination, ledger)
+            published.adopt()
+            if not len(ledger):
+                raise OperationFailed(NOTHING_EXPORTED, "no_records")
+            check = Verification(run, destination, guard, ledger if run.params.get("repair") else None)
+            try:
+                check.read_all(ledger.records())
+                if run.params.get("repair"):
+                    check.repaired, check.failed = _copy_again(run, destination, guard, ledger, check.problems)
+                else:
+                    check.failed = check.bad_count
+            finally:
+                problem = published.publish()
+            return check.result([*ledger.report.problems, *([problem] if problem else [])])
         except LedgerFailed as error:
             raise OperationFailed(str(error), "destination") from error
 
@@ -71,10 +82,9 @@ def run_verification(run: Run) -> dict[str, Any]:
 class Verification:
     """Reads the copies of one destination; notes what is bad in `ledger`, if there is one."""
 
-    def __init__(
-        self, run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger | None = None
-    ) -> None:
+    def __init__(self, run: Run, destination: ExportDestination, guard: Guard, ledger: Ledger | None = None) -> None:
         self._run, self._destination, self._guard, self._ledger = run, destination, guard, ledger
+        self._transport = transport_of(destination)
         done_before = run.operation.checkpoint  # of a claim that was interrupted
         self._after = tuple(done_before.get("after", ()))
         self.counts = dict.fromkeys(("whole", "missing", "damaged", "unreadable", "without_digest"), 0)
@@ -127,11 +137,7 @@ class Verification:
     def _read(self, record: ExportRecord) -> bool:
         """Return whether the copy could be compared with a digest and is the same; False if only its size is known."""
         try:
-            folder = open_real_folder(os.fsencode(self._destination.path / file_name(record.rel_path)))
-            try:
-                descriptor = os.open(file_name(record.filename or ""), _FLAGS, dir_fd=folder)
-            finally:
-                os.close(folder)
+            descriptor = self._transport.open_copy(file_name(record.rel_path), file_name(record.filename or ""))
         except (FileNotFoundError, NotADirectoryError):
             raise _Bad("missing", "It is not there any more.") from None
         except OSError as error:
@@ -165,7 +171,7 @@ class Verification:
         """Return the counts; `failed` are the bad copies that were not copied again, also those of earlier repairs."""
         return {
             "operation": str(self._run.operation.pk),
-            "destination": str(self._destination.path),
+            "destination": self._destination.folder,
             **self.counts,
             "repaired": self.repaired,
             "failed": self.failed,
@@ -190,7 +196,7 @@ def _is_photo_id(text: str) -> bool:
 
 
 def _copy_again(
-    run: Run, destination: ExportDestination, guard: DestinationGuard, ledger: Ledger, problems: Problems
+    run: Run, destination: ExportDestination, guard: Guard, ledger: Ledger, problems: Problems
 ) -> tuple[int, int]:
     """Copy the photos whose copies were found bad, now or earlier; return how many are there again, and how many are not."""
     bad = [one.id for one in ledger.records() if is_known_bad(one)]
@@ -198,7 +204,7 @@ def _copy_again(
     why_not = "its photo is in none of the libraries that were exported here."
     for library in destination.libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
         source = source_for(library)
-        folders = OpenFolders(destination.path, ledger.records())
+        folders = OpenFolders(transport_of(destination), ledger.records())
         try:
             source_guard = SourceGuard(library, source)
             source_guard.require()

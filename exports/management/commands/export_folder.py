@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from exports.destinations.folders import destination_for_command
+from exports.destinations.folders import destination_for_command, prefix_for_command
 from exports.models import ExportDestination
 from exports.originals.requests import start_folder_export
 from exports.refusals import ExportRefused
@@ -24,7 +24,10 @@ class Command(BaseCommand):
         """Declare --library, --destination, --start-anew and --json."""
         parser.add_argument("--library", required=True, metavar="ID", help="The library's id.")
         parser.add_argument(
-            "--destination", required=True, metavar="DIR", help="The folder that gets YYYY/MM/ folders."
+            "--destination",
+            required=True,
+            metavar="DIR",
+            help="The folder, or s3://bucket/prefix, that gets YYYY/MM/ folders.",
         )
         parser.add_argument(
             "--start-anew", action="store_true", help="Even if the records of earlier exports are gone from there."
@@ -34,12 +37,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Export, print the result, and exit 0 (done), 1 (failures), 2 (wrong usage) or 130 (interrupted)."""
         library = find_library(options["library"])
+        is_bucket = options["destination"].startswith("s3://")
         folder = Path(options["destination"]).expanduser()
         try:
-            destination = destination_for_command(library.owner, folder)
+            if is_bucket:
+                destination = prefix_for_command(library.owner, options["destination"])
+            else:
+                destination = destination_for_command(library.owner, folder)
         except ExportRefused as refused:
             raise CommandError(refused.operators_sentence, returncode=2) from None
-        if not destination.has_records:
+        if not destination.has_records and not is_bucket:
             check_output(folder)
         if options["start_anew"]:
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=False)
@@ -49,7 +56,7 @@ class Command(BaseCommand):
             operation = left_behind(running.operation, "This is being exported")
             if operation.params["library"] != str(library.pk):
                 raise CommandError(
-                    f"An export of another library to {folder} waits to go on (operation {operation.pk}). Run or "
+                    f"An export of another library to {destination.folder} waits to go on (operation {operation.pk}). Run or "
                     "cancel that one first."
                 ) from None
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)

@@ -119,7 +119,7 @@ def test_a_catalog_of_which_only_the_copy_is_left_comes_back(library, place, whe
     scan(library)
     before = rows(library)
     if where == "a bucket":
-        listed = buckets._client().list_objects_v2(Bucket=bucket)["Contents"]
+        listed = buckets.bucket_client().list_objects_v2(Bucket=bucket)["Contents"]
         folder = f"backup/catalogs/{library.owner.pk}/{library.pk}"
         expected = {f"{folder}/.photolala.md5", f"{folder}/{snapshot_name(library.snapshot_md5)}"}
         assert expected <= {one["Key"] for one in listed}

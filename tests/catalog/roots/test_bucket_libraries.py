@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.servers]
 @pytest.fixture
 def client_s3(settings, s3_settings, s3_bucket):
     settings.PHOTO_ROOTS = [f"s3://{s3_bucket}/{{username}}", "/srv/photos"]
-    return buckets._client()
+    return buckets.bucket_client()
 
 
 @pytest.fixture

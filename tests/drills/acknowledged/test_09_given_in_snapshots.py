@@ -164,7 +164,7 @@ def test_a_snapshot_of_before_there_were_marks_keeps_what_no_file_says(alice, ro
 @pytest.mark.servers
 def test_a_bucket_on_a_new_server_keeps_them(alice, root, settings, s3_settings, s3_bucket):
     settings.PHOTO_ROOTS = [f"s3://{s3_bucket}/{{username}}"]
-    client = buckets._client()
+    client = buckets.bucket_client()
     for path in root.iterdir():
         client.upload_file(str(path), s3_bucket, f"alice/trip/{path.name}")
     shutil.rmtree(root)

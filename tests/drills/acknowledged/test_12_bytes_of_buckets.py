@@ -24,7 +24,7 @@ COUNT = 30
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, settings: Any) -> WritableBucket:
     bucket = WritableBucket({f"pics/{number % 3}/{number:03}.jpg": make_jpeg(seed=number) for number in range(COUNT)})
-    monkeypatch.setattr(buckets, "_client", lambda: bucket)
+    monkeypatch.setattr(buckets, "bucket_client", lambda: bucket)
     monkeypatch.setattr(
         Retries.__init__, "__defaults__", (*Retries.__init__.__defaults__[:3], lambda seconds: None, lambda: 1.0)
     )

@@ -54,7 +54,7 @@ def test_no_photo_is_lost_to_a_bucket_that_fails_at_random(
     seed: int, alice: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = WritableBucket({f"pics/{number % 3}/{number:03}.jpg": make_jpeg(seed=number) for number in range(COUNT)})
-    monkeypatch.setattr(buckets, "_client", lambda: bucket)
+    monkeypatch.setattr(buckets, "bucket_client", lambda: bucket)
     quick = (*Retries.__init__.__defaults__[:3], lambda seconds: None, lambda: 1.0)  # type: ignore[index]
     monkeypatch.setattr(Retries.__init__, "__defaults__", quick)
     settings.PHOTO_ROOTS = ["s3://photos"]

@@ -16,7 +16,7 @@ COUNT = 6
 @pytest.fixture
 def client_s3(settings, s3_settings, s3_bucket):
     settings.PHOTO_ROOTS = [f"s3://{s3_bucket}/{{username}}"]
-    return buckets._client()
+    return buckets.bucket_client()
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 
 from catalog.identity.aliases import note_aliases
 from exports.destinations.folders import add_destination, check_folder, destination_for_command
+from exports.destinations.transports import folders as local
 from exports.ledger.copying import CopyFailed
 from exports.ledger.load import view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
-from exports.originals import run as folders
 from exports.originals.checks import start_verification
 from exports.originals.requests import start_folder_export
 from exports.refusals import ExportRefused
@@ -220,7 +220,7 @@ def test_a_full_disk_stops_it_with_a_sentence_and_it_goes_on_later(
 ) -> None:
     for number in range(5):
         make_photo(cast.library, f"{number}.jpg")
-    copy, calls = folders.copy_original, []
+    copy, calls = local.copy_original, []
 
     def full(*args: Any, **options: Any) -> Any:
         calls.append(1)
@@ -228,7 +228,7 @@ def test_a_full_disk_stops_it_with_a_sentence_and_it_goes_on_later(
             raise CopyFailed(28, "2.jpg was not copied (No space left on device). Free some space.")
         return copy(*args, **options)
 
-    monkeypatch.setattr(folders, "copy_original", full)
+    monkeypatch.setattr(local, "copy_original", full)
     stopped = export(cast, destination)
     assert (stopped.state, stopped.error_code) == (State.FAILED, "destination")
     assert "Free some space" in stopped.error

@@ -15,11 +15,11 @@ from django.core.management import CommandError, call_command
 from catalog.models import Photo
 from exports.destinations.folders import add_destination
 from exports.destinations.guard import DestinationGuard
+from exports.destinations.transports import folders as local
 from exports.ledger.load import LOG_NAME, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
-from exports.originals import names as folder_names
 from exports.originals import verify as verifying
 from exports.originals.checks import start_verification
 from exports.originals.requests import start_folder_export
@@ -115,7 +115,7 @@ def test_a_copy_of_the_right_size_that_the_disk_does_not_give_is_copied_beside(
     cast: Any, destination: ExportDestination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = destination.path / "2024/05/rotten.jpg"
-    inode, real_pread, real_md5 = copy.stat().st_ino, os.pread, folder_names.md5_of_file
+    inode, real_pread, real_md5 = copy.stat().st_ino, os.pread, local.md5_of_file
 
     def refuse(descriptor: int) -> None:
         if os.fstat(descriptor).st_ino == inode:
@@ -130,7 +130,7 @@ def test_a_copy_of_the_right_size_that_the_disk_does_not_give_is_copied_beside(
         return real_md5(file)
 
     monkeypatch.setattr(os, "pread", pread)
-    monkeypatch.setattr(folder_names, "md5_of_file", md5_of_file)
+    monkeypatch.setattr(local, "md5_of_file", md5_of_file)
     assert counts(verify(cast, destination, repair=True)) == {
         "whole": 4, "unreadable": 1, "without_digest": 1, "repaired": 1,
     }  # fmt: skip
