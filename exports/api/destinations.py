@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from accounts.requests import Request
 from exports.destinations import folders as verbs
+from exports.destinations.naming import check_template
 from exports.destinations.records import ledger_of
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.placement import DEFAULT_TEMPLATE
@@ -40,7 +41,10 @@ class DestinationChange(RequestBody):
 
     name = serializers.CharField(max_length=200, required=False)
     template = serializers.CharField(
-        max_length=200, required=False, help_text="Folders below it, of `{year}`, `{month}`, `{day}`, `{library}`."
+        max_length=200,
+        required=False,
+        help_text="Folders below it, of `{year}`, `{month}`, `{day}`, `{album}`, `{camera}`, "
+        "`{library}`; with `{original_name}` in the last part that names the files.",
     )
 
 
@@ -182,7 +186,7 @@ class DestinationDetail(ApiView):
         body = DestinationChange(data=request.data)
         body.is_valid(raise_exception=True)
         with saying_refusals():
-            verbs.check_template(body.validated_data.get("template", destination.template))
+            check_template(body.validated_data.get("template", destination.template))
         for name, value in body.validated_data.items():
             setattr(destination, name, value)
         if body.validated_data:

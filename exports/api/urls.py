@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import destination_checks, destinations, exports
+from . import destination_checks, destination_previews, destinations, exports
 
 DESTINATION = "export-destinations/<uuid:destination_id>/"
 
@@ -11,6 +11,7 @@ urlpatterns = [
     path("exports/<uuid:export_id>/", exports.ExportDetail.as_view(), name="export"),
     path("exports/<uuid:export_id>/download/", exports.ExportDownload.as_view(), name="export-download"),
     path("export-destinations/", destinations.DestinationList.as_view(), name="export-destinations"),
+    path("export-destinations/preview/", destination_previews.Preview.as_view(), name="export-preview"),
     path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
     path(f"{DESTINATION}verify/", destination_checks.StartVerification.as_view(), name="export-verify"),

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from catalog.roots.taken_folders import (
     of_others,
 )
 from catalog.sources.s3_keys import SCHEME, BucketRoot, parse_uri
-from exports.ledger.errors import InvalidRecord
-from exports.ledger.placement import DEFAULT_TEMPLATE, place_for
+from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import ExportDestination, own_folder
 from exports.refusals import ExportRefused
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
+from .naming import check_template
 from .transports.opening import bucket_transport
 
 FOLDERS = "folders"
@@ -122,14 +121,6 @@ def refuse_output(user: User, folder: Path) -> None:
     foreign = of_others(user, TakenFolders().holding(real))
     if foreign is not None:
         raise ExportRefused(_OUTSIDE, for_operator=foreign.words)
-
-
-def check_template(template: str) -> None:
-    """Raise ExportRefused unless `template` names folders below a destination."""
-    try:
-        place_for(datetime(2024, 2, 29), template, {"library": "x"})  # noqa: DTZ001 - a wall clock's
-    except InvalidRecord as error:
-        raise ExportRefused(f"{error} Nothing was changed.", "bad_template") from None
 
 
 @knows_taken_folders

@@ -11,6 +11,10 @@ MAX_REL_PATH_BYTES = 1000
 MAX_NAME_BYTES = 255
 MAX_ESCAPED_NAME_BYTES = 4 * MAX_NAME_BYTES
 MAX_NUMBER = 10_000
+MAX_EXTENSION_BYTES = 40
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+)
 _FORBIDDEN_IN_COMPONENTS = frozenset('/\\<>:"|?*')
 
 
@@ -56,14 +60,29 @@ def check_filename(filename: str) -> None:
         raise InvalidRecord(f"The file name {filename[:200]!r} is longer than {MAX_ESCAPED_NAME_BYTES:,} bytes.")
 
 
-def sanitize_component(name: str) -> str:
+def sanitize_component(name: str, *, may_be_device: bool = False) -> str:
     r"""Return `name` fit to be one folder name anywhere: NFC, trimmed, `_` for `/\<>:"|?*` and control characters.
 
-    Trailing dots go, what is then empty becomes `_`, and what is too long for a file system is cut.
+    Trailing dots go, what is then empty becomes `_`, what is too long for a file system is cut, and what Windows takes for
+    a device (`CON`, `nul.txt`) gets a `_` at its start, unless it `may_be_device`, as more is to be added to it.
     """
     text = unicodedata.normalize("NFC", name).strip()
     cleaned = "".join("_" if char in _FORBIDDEN_IN_COMPONENTS or _is_control(char) else char for char in text)
-    return _cut(cleaned, MAX_NAME_BYTES).rstrip(". ") or "_"
+    fitting = _cut(cleaned if may_be_device else _off_devices(cleaned), MAX_NAME_BYTES).rstrip(". ")
+    return fitting or "_"
+
+
+def fit_filename(stem: str, extension: str) -> str:
+    """Return a name for a file of `stem` and `extension` that any disk takes: the stem is cut if both are too long."""
+    ending = "".join("_" if char in _FORBIDDEN_IN_COMPONENTS or _is_control(char) else char for char in extension)
+    ending = _cut(ending, MAX_EXTENSION_BYTES)
+    return sanitize_component(
+        _cut(sanitize_component(stem, may_be_device=True), MAX_NAME_BYTES - _length_bytes(ending)) + ending
+    )
+
+
+def _off_devices(name: str) -> str:
+    return f"_{name}" if name.partition(".")[0].rstrip().upper() in _DEVICES else name
 
 
 def numbered_names(filename: str) -> Iterator[str]:

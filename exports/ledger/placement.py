@@ -1,7 +1,6 @@
 """Where a photo goes in an export destination: its folder by capture time, and a safe way to open that folder."""
 
 import os
-import string
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,8 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from exports.ledger.errors import InvalidRecord, advice_for
-from exports.ledger.names import TakenNames, check_rel_path, sanitize_component
+from exports.ledger.names import TakenNames, check_rel_path
 from exports.ledger.store import Place
+from exports.ledger.templates import Template
 from photolala.lib.files import fsync_directory, open_real_folder
 from photolala.lib.paths import escape_path, unescape_path
 
@@ -34,19 +34,13 @@ def place_for(
     Templates know `{year}` `{month}` `{day}` and the names in `values`, whose texts are made fit to be one folder name
     each. Raises InvalidRecord for a template that names something else or leads out of the destination.
     """
-    known = {name: sanitize_component(value) for name, value in (values or {}).items()}
-    known |= {"year": f"{taken_local.year:04}", "month": f"{taken_local.month:02}", "day": f"{taken_local.day:02}"}
-    try:
-        parts = list(string.Formatter().parse(template))
-        rel_path = "".join(text + (known[name] if name is not None else "") for text, name, _, _ in parts)
-        if any(style or conversion for _, _, style, conversion in parts):
-            raise ValueError("a field has a format of its own")
-    except (KeyError, ValueError) as error:
-        raise InvalidRecord(
-            f"The folder template {template!r} cannot be used ({error}); it may contain {', '.join(sorted(known))}."
-        ) from error
-    if not rel_path.endswith("/"):
-        rel_path += "/"
+    values = values or {}
+    return place_in(Template(template, frozenset(values)), taken_local, values)
+
+
+def place_in(template: Template, taken_local: datetime, values: Mapping[str, str]) -> Place:
+    """Return where a photo goes by a template that was read already. Raises InvalidRecord, as `place_for`."""
+    rel_path = template.folder(taken_local, values)
     check_rel_path(rel_path)
     _folder_bytes(rel_path)
     return Place(taken_local.year, taken_local.month, rel_path)

@@ -10,9 +10,9 @@ from catalog.identity.aliases import current_md5
 from catalog.models import Library
 from catalog.models.photo import PhotoQuerySet
 from exports.destinations.guard import Guard
+from exports.destinations.naming import Naming
 from exports.formats.batches import iterate_batches
 from exports.ledger.errors import InvalidRecord
-from exports.ledger.placement import place_for
 from exports.ledger.records import INTERRUPTED, ExportRecord, RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
@@ -42,6 +42,8 @@ class PhotoRow(NamedTuple):
     taken_local: datetime
     taken_at: datetime
     taken_source: str
+    camera_make: str
+    camera_model: str
 
     @property
     def path(self) -> str:
@@ -89,13 +91,14 @@ def is_known_bad(record: ExportRecord) -> bool:
     return record.last_error.startswith(FOUND_BAD) or (record.last_error == INTERRUPTED and was_there)
 
 
-def photo_rows(photos: PhotoQuerySet) -> Iterator[PhotoRow]:
-    """Yield the rows of photos, newest first, a batch at a time."""
+def photo_rows(photos: PhotoQuerySet, naming: Naming) -> Iterator[PhotoRow]:
+    """Yield the rows of photos, newest first, a batch at a time, each prepared to be named."""
 
     def fetch(after: Key | None, limit: int) -> list[PhotoRow]:
         return [PhotoRow(*row) for row in after_key(photos, after).values_list(*PhotoRow._fields)[:limit]]
 
     for batch in iterate_batches(fetch, lambda row: (row.taken_at, str(row.id))):
+        naming.prepare(row.id for row in batch)
         yield from batch
 
 
@@ -105,20 +108,21 @@ class Planner:
     def __init__(self, library: Library, target: Target) -> None:
         self._library = library
         self._target = target
+        destination = target.destination
+        self.naming = Naming(destination.template, library.name, destination.owner)
 
     def plan(self, row: PhotoRow) -> Item | None:
         """Return what is to be done with a photo; None if it is there as it is now. Raises Unplannable."""
         identifier = str(row.id)
         original = Original(row.path, "", row.size_bytes, row.mtime_ns, row.photo_md5, identifier)
-        shown = row.taken_local if row.taken_source else datetime.fromtimestamp(max(0, row.mtime_ns) / 1e9, UTC)
         place: Place | None = None
         try:
-            place = place_for(shown, self._target.destination.template, {"library": self._library.name})
+            place, filename = self.naming.name(row, file_name(row.filename))
             known = self._target.ledger.export_info(identifier)
             if known is not None and self._is_up_to_date(known, place, original):
                 return None
             folder = self._folder(place.rel_path)
-            wanted = self._target.folders.transport.fit_name(file_name(row.filename))
+            wanted = self._target.folders.transport.fit_name(filename)
             name, is_copied = _choose_name(folder, known, place, wanted, original)
         except (ValueError, OSError) as error:  # InvalidRecord is a ValueError
             self._target.guard.require()

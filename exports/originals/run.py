@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -43,6 +44,7 @@ from .plan import (
 
 logger = logging.getLogger(__name__)
 GROUP_FILES = 16
+_IDS_AT_ONCE = 1000
 MOST_RECORD_PROBLEMS = 20
 GROUP_BYTES = 64 << 20
 LOCK_PATIENCE_SECONDS = 30.0
@@ -97,6 +99,7 @@ class FolderExport:
         self.folders = target.folders
         self.planner = Planner(library, target)
         self.problems = Problems()
+        self._placeless: set[UUID] = set()
         self.counts = {"copied": 0, "skipped": 0, "adopted": 0}
         self.size_bytes = 0
         self.clock = time.monotonic()
@@ -108,8 +111,17 @@ class FolderExport:
         photos = Photo.objects.all() if photos is None else photos
         photos = photos.filter(library=self.library).exclude(state=Photo.State.MISSING)
         self.run.phase("Copying photos", total=photos.count(), unit="photos")
+        self._go_through(photos)
+        self._go_through_missed(photos)
+        self.guard.settle()
+        self._require_mine()
+        self.ledger.flush()
+        return self._result()
+
+    def _go_through(self, photos: PhotoQuerySet) -> None:
+        """Export what the destination lacks of these photos."""
         group: list[Item] = []
-        for row in photo_rows(photos):
+        for row in photo_rows(photos, self.planner.naming):
             item = self._plan(row)
             if item is not None:
                 group.append(item)
@@ -121,9 +133,27 @@ class FolderExport:
                 group = []
                 self.folders.trim()
         self._export(group)
-        self.guard.settle()
-        self._require_mine()
-        self.ledger.flush()
+
+    def _go_through_missed(self, photos: PhotoQuerySet) -> None:
+        """Export the photos whose date was edited from what was still to be read to what had been read.
+
+        An export takes as long as the disk needs: one moment of the database for all of it would hold up its cleaning for
+        days. By their ids, which never change, no photo is missed, and for nearly all the ledger knows the answer.
+        """
+        missed: list[UUID] = []
+        after: UUID | None = None
+        while True:
+            rows = photos if after is None else photos.filter(pk__gt=after)
+            ids: list[UUID] = list(rows.order_by("pk").values_list("pk", flat=True)[:_IDS_AT_ONCE])
+            missed += [one for one in ids if self.ledger.export_info(str(one)) is None and one not in self._placeless]
+            if missed and (len(missed) >= _IDS_AT_ONCE or len(ids) < _IDS_AT_ONCE):
+                self._go_through(photos.filter(pk__in=missed))
+                missed = []
+            if len(ids) < _IDS_AT_ONCE:
+                return
+            after = ids[-1]
+
+    def _result(self) -> dict[str, Any]:
         return {
             "library": str(self.library.pk),
             "operation": str(self.run.operation.pk),
@@ -144,7 +174,9 @@ class FolderExport:
         except Unplannable as reason:
             logger.warning("%s was not exported: %s", row.path, reason)
             self.problems.add(row.path, str(reason))
-            if reason.place is not None:
+            if reason.place is None:
+                self._placeless.add(row.id)
+            else:
                 self.ledger.mark_failed(str(row.id), self._failure(str(row.id), str(reason)), reason.place)
             return None
         if item is None:

@@ -12,11 +12,13 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.requests import HttpRequest
 from catalog.models import Library
 from exports.destinations import folders as verbs
+from exports.destinations.naming import check_template
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.state import MonthStatus, MonthSummary
 from exports.models import ExportDestination
 from exports.originals import checks
 from exports.originals.months import month_summaries
+from exports.originals.preview import preview_names
 from exports.originals.requests import start_folder_export
 from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
@@ -35,14 +37,17 @@ STATUS_WORDS = {
 @login_required
 @require_POST
 def add(request: HttpRequest) -> HttpResponse:
-    """Make a folder of the server a destination."""
+    """Make a folder of the server, or a prefix of a bucket, a destination; or show what photos would be called there."""
     sent = request.POST
+    if "preview" in sent:
+        return _preview(request)
     try:
         destination = verbs.add_destination(
             request.user, sent.get("name", ""), sent.get("folder", "").strip(), sent.get("template", "").strip()
         )
     except ExportRefused as refused:
-        return render_list(request, 422, destination_error=str(refused))
+        where = "template_error" if refused.code == "bad_template" else "destination_error"
+        return render_list(request, 422, **{where: str(refused)})
     return redirect("exports:destination", destination.pk)
 
 
@@ -97,6 +102,20 @@ def dismiss(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     except ExportRefused as refused:
         return _page(request, destination, str(refused), 422)
     return redirect("exports:destination", destination.pk)
+
+
+def _preview(request: HttpRequest) -> HttpResponse:
+    """Show the page with example names, of the library that has most photos; the form keeps what was sent."""
+    library = Library.objects.visible_to(request.user).order_by("-photo_count", "pk").first()
+    if library is None:
+        return render_list(request)
+    try:
+        template = request.POST.get("template", "").strip()
+        check_template(template)
+        names = preview_names(request.user, library, template)
+    except ExportRefused as refused:
+        return render_list(request, 422, template_error=str(refused))
+    return render_list(request, preview=names, preview_library=library)
 
 
 def _started(request: HttpRequest, destination: ExportDestination, begin: Callable[[], Operation]) -> HttpResponse:
