@@ -11,12 +11,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from catalog.snapshots.location import PREFIX
+from catalog.sources.base import FileChanged
 from catalog.sources.s3_copy import read_some
-from catalog.sources.s3_errors import FAILURES, BrokenStream, Retries, WrongBytes, file_error
+from catalog.sources.s3_errors import (
+    FAILURES,
+    BrokenStream,
+    Retries,
+    WrongBytes,
+    code_of,
+    file_error,
+    status_of,
+)
 from catalog.sources.s3_keys import BucketRoot, told_md5
 
 _MEMORY_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 1 << 20
+_UNKNOWN_CONDITION = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})
 T = TypeVar("T")
 
 
@@ -28,6 +38,8 @@ class BucketLocation:
         self._client = client
         self._root = root
         self._retries = retries or Retries()
+        self._read_versions: dict[str, str | None] = {}
+        """The ETags of the objects that were read here, by name; None of those that were not there."""
 
     def names(self) -> list[str]:
         """Return the names that begin with `.photolala.`, sorted."""
@@ -58,9 +70,14 @@ class BucketLocation:
                 raise BrokenStream
             if told_md5(answer) not in ("", digest.hexdigest()):
                 raise WrongBytes
+            self._read_versions[name] = answer.get("ETag")
 
         try:
             self._call(fetch, name)
+        except FileNotFoundError:
+            self._read_versions[name] = None
+            copy.close()
+            raise
         except BaseException:
             copy.close()
             raise
@@ -76,8 +93,39 @@ class BucketLocation:
             raise OSError(errno.EIO, "The bucket did not keep the whole object", name)
 
     def put_bytes(self, name: str, data: bytes) -> None:
-        """Replace the object."""
-        self._call(lambda: self._client.put_object(Bucket=self._root.bucket, Key=self._key(name), Body=data), name)
+        """Replace the object: the version that was read here, where the server knows conditions. FileChanged if it is another.
+
+        Without a condition a request that was delayed on its way (the process was frozen, the network slow) could put an
+        older pointer over a newer one that somebody else has published meanwhile.
+        """
+        condition: dict[str, str] = {}
+        if name in self._read_versions:
+            version = self._read_versions.pop(name)
+            condition = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
+        if not self._is_put(name, data, condition):
+            with self.open(name) as file:
+                is_ours = file.read(len(data) + 1) == data  # an earlier try arrived, only its answer did not
+            if not is_ours:
+                raise FileChanged(errno.ESTALE, "Another one was published there meanwhile", name)
+
+    def _is_put(self, name: str, data: bytes, condition: dict[str, str]) -> bool:
+        """Put the object; return False if the server refused it for the condition."""
+        key = self._key(name)
+
+        def put() -> bool:
+            try:
+                self._client.put_object(Bucket=self._root.bucket, Key=key, Body=data, **condition)
+            except FAILURES as error:
+                if condition and (code_of(error) in _UNKNOWN_CONDITION or status_of(error) == 501):
+                    condition.clear()
+                    return put()
+                # 404: there is nothing any more that could match.
+                if condition and (code_of(error) == "ConditionalRequestConflict" or status_of(error) in (404, 412)):
+                    return False
+                raise
+            return True
+
+        return self._call(put, name)
 
     def delete(self, name: str) -> None:
         """Delete the object."""

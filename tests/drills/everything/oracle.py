@@ -247,9 +247,10 @@ class Check:
             stars, dates = [photo.rating or 0], [local]
             if item and self.library.ratings == "file":  # after a restore its row speaks of an earlier version
                 path = self.world.photos / ".photolala.trash" / str(item.pk) / item.filename
-                _, stars_there, taken_there = facts_of(path.read_bytes())
-                stars.append(stars_there)
-                dates.append(iso(taken_there))
+                if path.is_file():  # else `trash` has said so
+                    _, stars_there, taken_there = facts_of(path.read_bytes())
+                    stars.append(stars_there)
+                    dates.append(iso(taken_there))
             self.expect(where, key, "place", ["trash" if item else "there"], "there")
             self.expect(where, key, "favourite", [theirs.get(photo.pk, 0)], self.known.favourites.get(key, 0))
             self.expect(where, key, "stars", stars, self.known.stars.get(key, 0))

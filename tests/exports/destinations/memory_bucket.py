@@ -116,6 +116,9 @@ class MemoryBucket(Bucket):
     def _keep(self, request: dict[str, Any], key: str, data: bytes, metadata: dict[str, str]) -> None:
         if self.has_conditions and request.get("IfNoneMatch") == "*" and key in self.objects:
             raise refusal("PreconditionFailed", 412)
+        wanted = request.get("IfMatch")
+        if self.has_conditions and wanted and (key not in self.objects or self.facts(key)["ETag"] != wanted):
+            raise refusal("PreconditionFailed", 412)
         self.objects[key], self.metadata[key] = data, metadata
         self.etags.pop(key, None)
         self.sent[key] += 1
