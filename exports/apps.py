@@ -16,7 +16,8 @@ class ExportsConfig(AppConfig):
     name = "exports"
 
     def ready(self) -> None:
-        """Register where the kinds of operations are, which folders are taken, and what members are told of them."""
+        """Register where the kinds of operations are, which folders are taken, what members are told, and whose exports go."""
+        from exports.catalogs import left_behind  # noqa: F401
         from exports.catalogs import requests as catalog_requests  # noqa: F401
         from exports.destinations import folders  # noqa: F401
         from exports.originals import requests as original_requests  # noqa: F401

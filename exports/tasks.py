@@ -1,4 +1,4 @@
-"""Celery tasks of exports: delete the files of those that expired, and what abandoned runs left."""
+"""Celery tasks of exports: delete the files of those that expired or have no owner any more, and what abandoned runs left."""
 
 import logging
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
+from .catalogs import left_behind
 from .catalogs.downloads import is_being_sent
 from .catalogs.partials import remove_export_files, remove_partials
 from .formats.sink import PARTIAL_PREFIX, remove_partial
@@ -25,11 +26,11 @@ MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 
 @app.task(name="exports.tasks.purge_exports", ignore_result=True)
 def purge_exports() -> int:
-    """Delete the files of expired exports, those of runs that nobody continues, and old records of downloads.
+    """Delete the files of exports that expired or whose user is gone, those of runs that nobody continues, and old records.
 
     Return how many exports' files were deleted: none for a day after the clock was set.
     """
-    count = 0 if is_suspect() else _remove_expired()
+    count = 0 if is_suspect() else _remove_expired() + left_behind.sweep()
     _remove_abandoned()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
     return count
