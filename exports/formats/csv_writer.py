@@ -17,9 +17,14 @@ _LISTS = positions(Kind.LIST)
 _BOOLEANS = positions(Kind.BOOLEAN)
 _NUMBERS = positions(Kind.NUMBER)
 _OBJECTS = positions(Kind.OBJECT)
-_FORMULA = re.compile(r"'*[=+\-@\t]")
-_NEUTRALISED = re.compile(r"'+[=+\-@\t]")
-_SUSPICIOUS = frozenset("'=+-@\t")
+# A spreadsheet may split at ";" or a tab instead of "," and then takes no notice of the quotes around the whole cell, nor
+# of the line breaks within: a formula may stand wherever it sees the start of a cell. Full-width signs count in some.
+_SIGNS = "=+\\-@\t\uff1d\uff0b\uff0d\uff20"
+_BREAKS = ";\r\n\t"
+_FORMULA = re.compile(rf"\A(?='*[{_SIGNS}])|(?<=[{_BREAKS}])(?=['\"]*[{_SIGNS}])")
+_NEUTRALISED = re.compile(rf"\A'(?='*[{_SIGNS}])|(?<=[{_BREAKS}])'(?=['\"]*[{_SIGNS}])")
+_SUSPICIOUS = frozenset("'=+-@\t\uff1d\uff0b\uff0d\uff20")
+_BREAK_IN_OBJECT = re.compile(rf";(?=['\\\"]*[{_SIGNS}])")
 _BOOLEAN_TEXT = {True: "true", False: "false"}
 _LIST_ITEM = re.compile(r"(?:[^;\\]|\\.)+", re.DOTALL)
 
@@ -42,7 +47,10 @@ class CsvWriter:
 
     def write_batch(self, rows: Iterable[Row]) -> int:
         """Write `rows` and return how many they were."""
-        cells = [_cells(row) for row in rows]
+        batch = rows if isinstance(rows, list) else list(rows)
+        texts = "".join([row[index] for row in batch for index in _TEXTS if row[index]])
+        has_breaks = any(sign in texts for sign in _BREAKS)
+        cells = [_cells(row, has_breaks=has_breaks) for row in batch]
         if cells:
             self._writer.writerows(cells)
             self._stream.write(self._taken())
@@ -60,13 +68,16 @@ class CsvWriter:
 
 
 def neutralise(text: str) -> str:
-    """`text` so that no spreadsheet runs it: `'` goes before what starts (after any `'`) with `= + - @` or tab."""
-    return "'" + text if _FORMULA.match(text) else text
+    """`text` so that no spreadsheet runs it: `'` goes before what starts (after any `'`) with `= + - @` or tab.
+
+    So it does after each `;`, tab and line break within, where a spreadsheet of another country begins a new cell.
+    """
+    return _FORMULA.sub("'", text)
 
 
 def restore(cell: str) -> str:
     """Return the text that `neutralise` turned into `cell`: its exact inverse."""
-    return cell[1:] if _NEUTRALISED.match(cell) else cell
+    return _NEUTRALISED.sub("", cell)
 
 
 def join_list(items: Iterable[str]) -> str:
@@ -79,7 +90,8 @@ def split_list(cell: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", item, flags=re.DOTALL) for item in _LIST_ITEM.findall(cell)]
 
 
-def _cells(row: Row) -> list[Any]:
+def _cells(row: Row, *, has_breaks: bool) -> list[Any]:
+    """Return the cells of a row; without `has_breaks` only the first character of its texts is looked at."""
     cells = list(row)
     for index in _BOOLEANS:
         cells[index] = _BOOLEAN_TEXT.get(cells[index], "")
@@ -90,7 +102,7 @@ def _cells(row: Row) -> list[Any]:
             cells[index] = None
     for index in _TEXTS:
         text = cells[index]
-        if text and text[0] in _SUSPICIOUS:
+        if text and (has_breaks or text[0] in _SUSPICIOUS):
             cells[index] = neutralise(text)
     for index in _NUMBERS:
         number = cells[index]
@@ -99,10 +111,14 @@ def _cells(row: Row) -> list[Any]:
     for index in _OBJECTS:
         value = cells[index]
         if value and not isinstance(value, str):
-            cells[index] = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        elif not value or value == "{}":
-            cells[index] = None
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        cells[index] = None if not value or value == "{}" else _without_breaks(value)
     return cells
+
+
+def _without_breaks(body: str) -> str:
+    """Return the JSON `body` with `;` written as JSON's escape where a formula would follow; it stands in strings only."""
+    return _BREAK_IN_OBJECT.sub(r"\\u003b", body) if ";" in body else body
 
 
 def parse_csv(stream: TextIO) -> Iterator[dict[str, Any]]:

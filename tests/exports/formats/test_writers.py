@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -179,7 +180,48 @@ def test_numbers_that_no_format_holds_are_left_out() -> None:
     }
 
 
-@given(text | formula)
+hostile = st.text(st.sampled_from("=+-@\t\r\n;,'\"a\uff1d\\ "), max_size=9)
+hostile_row = st.builds(
+    lambda words, keywords, key: row_from_mapping(
+        {"id": "a", "path": words[0], "caption": words[1], "lens_model": words[2]}
+        | {"keywords": keywords, "metadata": {key: words[0]}}
+    ),
+    st.tuples(hostile, hostile, hostile),
+    st.lists(hostile.filter(bool), max_size=3),
+    hostile,
+)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@settings(max_examples=60, deadline=None)
+@given(st.lists(hostile_row, min_size=1, max_size=3))
+def test_no_cell_of_a_spreadsheet_begins_a_formula_wherever_it_splits(separator: str, items: list) -> None:
+    data = written(CsvWriter, [items]).decode("utf-8-sig")
+    signs = ("=", "+", "-", "@", "\t", "\uff1d")
+    for cells in csv.reader(io.StringIO(data, newline=""), delimiter=separator):
+        for cell in cells:
+            first, *others = re.split("[\r\n]", cell)
+            assert not first.startswith(signs)
+            if separator != ",":  # the quotes are not at the start of a cell: each line may begin one
+                assert not [line for line in others if line.lstrip('"').startswith(signs)]
+    assert list(parse_csv(io.StringIO(data, newline=""))) == [as_object(item) for item in items]
+
+
+@pytest.mark.parametrize(
+    ("plain", "safe"),
+    [
+        ("\r=1+1", "\r'=1+1"),
+        ("a;=cmd|' /C calc'!A0;b", "a;'=cmd|' /C calc'!A0;b"),
+        ("x\n'@SUM(1)", "x\n''@SUM(1)"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("Tom; -5 degrees, a-b", "Tom; -5 degrees, a-b"),
+    ],
+)
+def test_what_is_written_for_a_formula(plain: str, safe: str) -> None:
+    assert (neutralise(plain), restore(safe)) == (safe, plain)
+
+
+@given(text | formula | hostile)
 def test_neutralising_has_an_exact_inverse(value: str) -> None:
     assert restore(neutralise(value)) == value
     assert not neutralise(value).startswith(("=", "+", "-", "@", "\t"))
