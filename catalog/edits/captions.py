@@ -44,7 +44,7 @@ def _set(photo: Photo, user: User, caption: str) -> None:
     library = photo.library
     into_files = library.writes_ratings
     rows = FileWrite.objects.select_for_update().filter(photo=photo, kind=FileWrite.Kind.CAPTION, state__in=_OPEN)
-    write = rows.defer("way_back").first()
+    write = rows.defer("undo_delta").first()
     is_held = True
     if write is not None:
         (retarget if into_files else want_in_catalog_only)(write, {"caption": caption}, user)

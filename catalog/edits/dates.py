@@ -150,7 +150,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         for write in FileWrite.objects.select_for_update()
         .filter(photo__in=photos, kind=FileWrite.Kind.DATE, state__in=[state.value for state in FileWrite.OPEN])
         .order_by("pk")
-        .defer("way_back")
+        .defer("undo_delta")
     }
     new = []
     now = moment_of_a_wish(library)

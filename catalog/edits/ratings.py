@@ -79,7 +79,7 @@ def _rate(library: Library, photos: list[Photo], user: User, stars: int) -> None
         for write in FileWrite.objects.select_for_update()
         .filter(photo__in=photos, kind=FileWrite.Kind.RATING, state__in=_OPEN)
         .order_by("pk")
-        .defer("way_back")
+        .defer("undo_delta")
     }
     held: list[UUID] = []
     free: list[UUID] = []

@@ -18,7 +18,7 @@ from catalog.models import FileWrite, Library, Photo
 from operations.running import LeaseLost, Run
 
 CLAIMED = 64
-MOST_DEATHS = 3
+MOST_CRASHES = 3
 _MOST_LISTED = 200
 
 
@@ -32,7 +32,7 @@ class Claims:
         self.counts = {"written": 0, "waiting": 0, "failed": 0, **run.operation.checkpoint.get("counts", {})}
         self.problems: list[dict[str, str]] = []
         self._alone: Any = None
-        """The write that was claimed alone, so that its `deaths` count this try until it is said how it ended."""
+        """The write that was claimed alone, so that its `crash_count` counts this try until it is said how it ended."""
 
     def prove(self) -> None:
         """Lock the operation's row and raise LeaseLost if it is somebody else's. Call it first in a transaction."""
@@ -48,10 +48,12 @@ class Claims:
             for write in claimed:
                 if not write.claimed_path and write.photo_id in places:
                     write.claimed_path = places[write.photo_id].path
-                write.deaths += len(claimed) == 1  # with others in hand nobody can tell whose fault it was
+                write.crash_count += len(claimed) == 1  # with others in hand nobody can tell whose fault it was
                 write.claim_token += 1
                 write.state, write.claimed_for = FileWrite.State.WRITING, self.name
-            FileWrite.objects.bulk_update(claimed, ["deaths", "claim_token", "state", "claimed_for", "claimed_path"])
+            FileWrite.objects.bulk_update(
+                claimed, ["crash_count", "claim_token", "state", "claimed_for", "claimed_path"]
+            )
         return claimed
 
     def _next(self) -> list[FileWrite]:
@@ -63,12 +65,12 @@ class Claims:
         due = FileWrite.objects.filter(is_due(), FileWrite.queued(), library=self.library)
         due = due.exclude(photo__in=photos_under_way(self.library))
         due = due.exclude(state=FileWrite.State.WRITING, claimed_for=self.name).order_by("try_at", "pk")
-        rows = (due.select_for_update(skip_locked=True, of=("self",)) if _locks() else due).defer("way_back")
+        rows = (due.select_for_update(skip_locked=True, of=("self",)) if _locks() else due).defer("undo_delta")
         held = due.filter(state=FileWrite.State.WRITING).order_by().values("photo")
         rows = rows.exclude(state=FileWrite.State.PENDING, photo__in=held)
-        first = rows.filter(state=FileWrite.State.WRITING, deaths=0)[:1]
-        fresh = rows.filter(state=FileWrite.State.PENDING, deaths=0)[:CLAIMED]
-        last = rows.order_by("deaths", "try_at", "pk")[:1]
+        first = rows.filter(state=FileWrite.State.WRITING, crash_count=0)[:1]
+        fresh = rows.filter(state=FileWrite.State.PENDING, crash_count=0)[:CLAIMED]
+        last = rows.order_by("crash_count", "try_at", "pk")[:1]
         return list(first) or _one_for_each_photo(fresh) or list(last)
 
     def note_place(self, write: FileWrite, path: str) -> bool:
@@ -86,7 +88,9 @@ class Claims:
                 self.prove()
                 held = FileWrite.objects.filter(library=self.library, state="writing", claimed_for=self.name)
                 list(held.select_for_update().order_by("pk").values_list("pk"))
-                held.filter(pk=self._alone, deaths__gt=0).update(deaths=F("deaths") - 1)  # this writer lives
+                held.filter(pk=self._alone, crash_count__gt=0).update(
+                    crash_count=F("crash_count") - 1
+                )  # this writer lives
                 held.filter(new_md5="", xmp_new_md5="").update(state=FileWrite.State.PENDING)
         except LeaseLost:
             return
@@ -119,7 +123,7 @@ class Claims:
             ended |= {name: getattr(write, name) for name in announced}
             if not (write.new_md5 or write.xmp_new_md5):
                 ended["claimed_for"] = ""
-            FileWrite.objects.filter(pk=write.pk).update(deaths=0, **ended)
+            FileWrite.objects.filter(pk=write.pk).update(crash_count=0, **ended)
             if "try_at" in ended:
                 self._count(write, reason)
                 self.run.checkpoint(stop=False, force=False, counts=self.counts)

@@ -13,22 +13,22 @@ from catalog.models import FileWrite, Library, Photo
 def way_from(write: FileWrite, photo: Photo) -> Way | None:
     """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's."""
     if keeps_way(write, photo.photo_md5):
-        return Way(bytes(write.way_back or b""), write.base_md5, write.base)
+        return Way(bytes(write.undo_delta or b""), write.base_md5, write.base)
     done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
     last = done.exclude(new_md5="").order_by("-finished_at").first()
-    if last is None or last.new_md5 != photo.photo_md5 or last.way_back is None or last.kind != write.kind:
+    if last is None or last.new_md5 != photo.photo_md5 or last.undo_delta is None or last.kind != write.kind:
         return None
-    return Way(bytes(last.way_back), last.base_md5, last.base)
+    return Way(bytes(last.undo_delta), last.base_md5, last.base)
 
 
 def keeps_way(write: FileWrite, photo_md5: str) -> bool:
-    """True if an open intent has a way back of its own that leads from the version `photo_md5`."""
+    """True if an open intent has an undo delta of its own that leads from the version `photo_md5`."""
     return bool(write.base_md5) and write.old_md5 == photo_md5
 
 
 def base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
-    """Return the MD5 of the version that the way back leads to, and what that version says."""
-    if prepared.way_back is None:
+    """Return the MD5 of the version that the undo delta leads to, and what that version says."""
+    if prepared.undo_delta is None:
         return "", {}
     if prepared.way is not None:
         return prepared.way.md5, prepared.way.said

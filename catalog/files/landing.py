@@ -94,7 +94,7 @@ class Landing:
             for write, prepared in ready:
                 if prepared.rewritten is not None:
                     if write.old_md5 != prepared.old.photo_md5:
-                        write.base_md5 = ""  # its own way back led from another version
+                        write.base_md5 = ""  # its own undo delta led from another version
                     write.old_md5, write.new_md5 = prepared.old.photo_md5, prepared.rewritten.facts.photo_md5
                     write.new_key = f"{prepared.rewritten.facts.head_md5}:{prepared.rewritten.size_bytes}"
                 if prepared.sidecar is not None:
@@ -131,7 +131,7 @@ class Landing:
     def _finish(self, swapped: Sequence[tuple[FileWrite, Prepared]]) -> int:
         """Close the intents, but for those that want something else by now: they go back into the queue.
 
-        Those keep the way back from the version that lies there to an earlier one. Returns how many are done.
+        Those keep the undo delta from the version that lies there to an earlier one. Returns how many are done.
         """
         now = timezone.now()
         rows = FileWrite.objects.select_for_update().filter(pk__in=[write.pk for write, _ in swapped]).order_by("pk")
@@ -143,24 +143,24 @@ class Landing:
                 continue
             write.xmp_old_md5 = write.xmp_new_md5 = ""
             if is_new(prepared):
-                write.way_back, write.base_md5, write.base = prepared.way_back, *base_of(write, prepared)
+                write.undo_delta, write.base_md5, write.base = prepared.undo_delta, *base_of(write, prepared)
             elif not keeps_way(write, prepared.old.photo_md5):
-                write.way_back, write.base_md5, write.base = None, "", {}
+                write.undo_delta, write.base_md5, write.base = None, "", {}
             if row.wanted != write.wanted or prepared.is_other:
                 write.state, write.previous = FileWrite.State.PENDING, says_now(write, prepared)
                 write.wanted, write.claimed_for = row.wanted, ""
                 write.old_md5, write.new_md5 = (write.new_md5 or write.old_md5 if write.base_md5 else ""), ""
-                write.attempts = write.deaths = 0
+                write.attempts = write.crash_count = 0
                 again.append(write)
                 continue
-            write.state, write.finished_at, write.deaths = FileWrite.State.DONE, now, 0
+            write.state, write.finished_at, write.crash_count = FileWrite.State.DONE, now, 0
             if not is_new(prepared):
                 write.old_md5 = write.base_md5
                 if write.base_md5:  # an earlier try wrote it
                     write.new_md5, write.previous = prepared.old.photo_md5, write.base
             write.previous = write.previous or said_before(write, prepared)
             done.append(write)
-        both = ["state", "way_back", "base_md5", "base", "previous", *_VERSIONS, "deaths"]
+        both = ["state", "undo_delta", "base_md5", "base", "previous", *_VERSIONS, "crash_count"]
         FileWrite.objects.bulk_update([without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
         FileWrite.objects.bulk_update(again, [*both, "claimed_for", "attempts"])
         self._show(done, [prepared for write, prepared in swapped if write in done])

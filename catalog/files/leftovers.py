@@ -58,7 +58,7 @@ def clear_other_folder(source: Source, write: FileWrite, photo: Photo) -> bool:
 def clear_deleted(library: Library, held: HeldRoot, photos: list[Photo]) -> None:
     """Remove what is left beside the files of photos that a person deletes for good, before their rows go."""
     writes = FileWrite.objects.filter(photo__in=[photo.pk for photo in photos]).filter(is_given("claimed_path"))
-    left = list(writes.select_related("photo").defer("way_back"))
+    left = list(writes.select_related("photo").defer("undo_delta"))
     if not left:
         return
     with transaction.atomic():

@@ -40,7 +40,7 @@ class Task:
     way: Way | None = None
     """What leads from the present version to an earlier one."""
     is_way_wanted: bool = False
-    """That earlier version says what is wanted; else the new version's way back should lead there."""
+    """That earlier version says what is wanted; else the new version's undo delta should lead there."""
 
     @property
     def token(self) -> str:
@@ -71,9 +71,9 @@ class Prepared:
     replacement: Replacement | None = None
     rewritten: Rewritten | None = None
     sidecar: SidecarVersion | None = None
-    way_back: bytes | None = None
+    undo_delta: bytes | None = None
     way: Way | None = None
-    """`way_back` leads where this leads; None: to the version that lay there before."""
+    """`undo_delta` leads where this leads; None: to the version that lay there before."""
     sidecars: str | None = None
     """The signature of the sidecars if one was written."""
     is_recovered: bool = False

@@ -24,7 +24,7 @@ def start_all_due() -> int:
 
 def visible_writes(user: User) -> QuerySet[FileWrite]:
     """Return the writes in libraries that `user` may edit, newest first."""
-    return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("way_back")
+    return FileWrite.objects.filter(library__in=Library.objects.editable_by(user).values("pk")).defer("undo_delta")
 
 
 def retarget(write: FileWrite, wanted: dict[str, Any], user: User) -> None:
@@ -32,11 +32,13 @@ def retarget(write: FileWrite, wanted: dict[str, Any], user: User) -> None:
 
     Whoever follows a worker that died compares, too: the file may say what was wanted before.
     """
-    write.wanted, write.user, write.undoes, write.deaths = wanted, user, None, 0
+    write.wanted, write.user, write.undoes, write.crash_count = wanted, user, None, 0
     if write.state != FileWrite.State.WRITING:
         write.state, write.code, write.reason, write.attempts = FileWrite.State.PENDING, "", "", 0
         write.try_at = timezone.now()
-    write.save(update_fields=["wanted", "user", "state", "code", "reason", "attempts", "deaths", "try_at", "undoes"])
+    write.save(
+        update_fields=["wanted", "user", "state", "code", "reason", "attempts", "crash_count", "try_at", "undoes"]
+    )
 
 
 def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: User) -> None:
@@ -51,7 +53,9 @@ def want_in_catalog_only(write: FileWrite, wanted: dict[str, Any], user: User) -
 def retry(write: FileWrite, user: User) -> bool:
     """Try a waiting or failed write again now; False if it is neither."""
     again = FileWrite.objects.filter(pk=write.pk, state__in=["pending", "failed"])
-    if not again.update(state=FileWrite.State.PENDING, attempts=0, deaths=0, try_at=timezone.now(), code="", reason=""):
+    if not again.update(
+        state=FileWrite.State.PENDING, attempts=0, crash_count=0, try_at=timezone.now(), code="", reason=""
+    ):
         return False
     transaction.on_commit(lambda: start_writing(write.library, user))
     return True

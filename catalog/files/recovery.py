@@ -56,7 +56,7 @@ def recover(writer: FileWriter, task: Task, announced: Announced) -> Recovered:
     """Find out what earlier claims did with the task's file, and clear up after them. Raises NotRecovered.
 
     Versions of other programs that were displaced in the instant of the crash are put back. The old version stays under
-    its hidden name until `prepared` is closed, so that the way back is not lost if this process dies, too.
+    its hidden name until `prepared` is closed, so that the undo delta is not lost if this process dies, too.
     """
     try:
         with reasons():
@@ -97,7 +97,7 @@ class _Recovery:
         for one in hidden:
             facts = self.writer.facts(task, partial(open_hidden, self.folder, one), self.writer.sidecars(task))
             if facts.photo_md5 == self.announced.old_md5:
-                prepared = self._with_way_back(prepared, one, facts)
+                prepared = self._with_undo_delta(prepared, one, facts)
             elif facts.photo_md5 not in ("", new_md5) and not facts.problem:
                 self._put_back(one)
                 self._remove(hidden)
@@ -112,10 +112,10 @@ class _Recovery:
             os.close(source.open(task.path))  # says why
         return now
 
-    def _with_way_back(self, prepared: Prepared, hidden: bytes, old: DigestResult) -> Prepared:
+    def _with_undo_delta(self, prepared: Prepared, hidden: bytes, old: DigestResult) -> Prepared:
         """Note what led to the new version, while the old one still lies under its hidden name."""
         way = self.task.way
-        if way and way.md5 == self.announced.new_md5:  # it was a way back itself
+        if way and way.md5 == self.announced.new_md5:  # it was an undo delta itself
             way = None
         before, after = open_hidden(self.folder, hidden), self.writer.source.open(self.task.path)
         try:
@@ -127,7 +127,7 @@ class _Recovery:
         stars, caption = old.embedded_rating or 0, old.caption
         return replace(
             prepared,
-            way_back=back,
+            undo_delta=back,
             way=way,
             old_rating=stars,
             rating_before=stars,

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from catalog.entries.decoders import writing_decoder
 from catalog.entries.pending_writes import KIND, ended_with_leftovers, is_due
-from catalog.files.claims import MOST_DEATHS, Claims
+from catalog.files.claims import MOST_CRASHES, Claims
 from catalog.files.intents import change_of, needs_its_time, way_from
 from catalog.files.landing import Landing
 from catalog.files.leftovers import clear_other_folder
@@ -92,7 +92,7 @@ class Writing:
         told = FileWrite.objects.filter(library=self.library, state__in=["done", "superseded"]).exclude(claimed_for="")
         keys = {*told.values_list("pk", flat=True), *ended_with_leftovers(self.library).values_list("pk", flat=True)}
         ended = FileWrite.objects.filter(pk__in=keys)
-        for write in list(ended.select_related("photo").defer("way_back").order_by("pk")):
+        for write in list(ended.select_related("photo").defer("undo_delta").order_by("pk")):
             with transaction.atomic():
                 self.claims.prove()
                 write.claim_token += 1
@@ -152,9 +152,9 @@ class Writing:
                 cache_new_version(self.library, write.old_md5, found.prepared.old)
                 return found.prepared
             write.new_md5, sidecars = "", found.sidecars
-        if write.deaths > MOST_DEATHS:
+        if write.crash_count > MOST_CRASHES:
             raise NotWritten(
-                f"The writer died {MOST_DEATHS} times at this file alone. The photo is as it was; see the log, then retry.",
+                f"The writer died {MOST_CRASHES} times at this file alone. The photo is as it was; see the log, then retry.",
                 "worker_died",
                 is_lasting=True,
             )

@@ -14,7 +14,7 @@ from catalog.media.exiftool import ExifTool
 from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import Rewritten, rewrite, rewrite_back, way_back
+from catalog.media.rewriting import Rewritten, rewrite, rewrite_back, undo_delta
 from catalog.media.sidecar_files import SidecarChange, sidecar_name
 from catalog.media.tag_changes import EXTENSIONS, CaptionChange, RatingChange, date_said
 from catalog.media.task import Job
@@ -101,9 +101,9 @@ class FileWriter:
                 way, rewritten = None, self._rewrite_back(replacement, task.way.delta, task, old, beside)
             else:
                 way, rewritten = task.way, self._rewrite(replacement, task, old)
-            back = way_back(replacement, old.photo_md5, way.delta if way else None)
+            back = undo_delta(replacement, old.photo_md5, way.delta if way else None)
             stack.pop_all()
-        more |= {"replacement": replacement, "rewritten": rewritten, "way_back": back, "way": way}
+        more |= {"replacement": replacement, "rewritten": rewritten, "undo_delta": back, "way": way}
         return self._prepared(task, old, **more)
 
     def _rewrite(self, replacement: Replacement, task: Task, old: DigestResult) -> Rewritten:

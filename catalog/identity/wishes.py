@@ -43,7 +43,7 @@ class Wishes:
     def of(cls, photo_ids: Sequence[UUID]) -> "Wishes":
         """Read, and hold, what was given to these photos."""
         wishes = cls()
-        writes = FileWrite.objects.select_for_update().filter(photo__in=photo_ids).defer("way_back")
+        writes = FileWrite.objects.select_for_update().filter(photo__in=photo_ids).defer("undo_delta")
         held = list(writes.order_by("pk"))  # in the order in which all lock them
         for write in sorted(held, key=lambda one: (one.created_at, one.pk)):
             wishes.writes.setdefault(write.photo_id, []).append(write)
@@ -214,7 +214,7 @@ class Wishes:
 def try_waiting_again(library: Library, photo_ids: Sequence[UUID]) -> None:
     """Let what waited for these photos' files be tried now: they were found. Call it in a transaction."""
     waiting = FileWrite.objects.filter(photo__in=photo_ids, state=FileWrite.State.PENDING)
-    if waiting.update(try_at=timezone.now(), attempts=0, deaths=0, code="", reason=""):
+    if waiting.update(try_at=timezone.now(), attempts=0, crash_count=0, code="", reason=""):
         _start_writing_later(library)
 
 
@@ -239,7 +239,7 @@ def _want_now(write: FileWrite, wanted: dict[str, Any], *, forgets_previous: boo
     if forgets_previous:
         values["previous"] = {}
     if write.state == FileWrite.State.PENDING or (wanted != write.wanted and write.state != FileWrite.State.WRITING):
-        values |= {"state": FileWrite.State.PENDING, "try_at": timezone.now(), "attempts": 0, "deaths": 0}
+        values |= {"state": FileWrite.State.PENDING, "try_at": timezone.now(), "attempts": 0, "crash_count": 0}
         values |= {"code": "", "reason": ""} | ({"undoes": None} if wanted != write.wanted else {})
     for name, value in values.items():
         setattr(write, name, value)

@@ -1,4 +1,4 @@
-"""The way back from a changed file to the earlier one: which of its bytes stayed, and the few that differ.
+"""The undo delta, which leads from a changed file back to the earlier one: which of its bytes stayed, and the few that differ.
 
 A delta is made of `COPY offset length` and `INSERT bytes` steps over the *new* file, and the MD5 of the earlier file, which
 is checked when it is applied. Metadata edits move the pixels as a whole, so that deltas take some hundred bytes.

@@ -251,7 +251,7 @@ def _tags(path: str, tool: ExifTool) -> dict[str, Any]:
     return found
 
 
-def way_back(replacement: Replacement, old_md5: str = "", base: bytes | None = None) -> bytes | None:
+def undo_delta(replacement: Replacement, old_md5: str = "", base: bytes | None = None) -> bytes | None:
     """Return what leads from the new version back to the old one (see `way_between`)."""
     descriptor = replacement.open_new()
     try:

@@ -23,7 +23,7 @@ class FileWrite(models.Model):
 
     `new_md5` is in the row before the file takes its place, `xmp_new_md5` before the XMP file beside it does, so that
     whoever finds them after a crash can tell which version is there. While the intent is open and `new_md5` is empty,
-    `way_back` leads from the version `old_md5`, which this intent wrote before something else was wanted.
+    `undo_delta` leads from the version `old_md5`, which this intent wrote before something else was wanted.
     """
 
     class Kind(models.TextChoices):
@@ -59,7 +59,7 @@ class FileWrite(models.Model):
     code = models.CharField(max_length=40, blank=True, help_text="Why it waits or failed, for programs.")
     reason = models.TextField(blank=True, help_text="Why it waits or failed, in a sentence.")
     attempts = models.PositiveIntegerField(default=0, help_text="Tries that ended with a reason.")
-    deaths = models.PositiveIntegerField(
+    crash_count = models.PositiveIntegerField(
         default=0, help_text="Tries in a row of this file alone whose writer did not say how they ended."
     )
     try_at = models.DateTimeField(help_text="Not before.")
@@ -79,7 +79,7 @@ class FileWrite(models.Model):
     new_key = models.CharField(
         max_length=60, blank=True, db_default="", help_text="Of the version new_md5: MD5 of its head, and its size."
     )
-    way_back = models.BinaryField(null=True, help_text="Leads from the new version to the bytes of an earlier one.")
+    undo_delta = models.BinaryField(null=True, help_text="Leads from the new version to the bytes of an earlier one.")
     base_md5 = models.CharField(max_length=32, blank=True, help_text="Photo MD5 of that earlier version.")
     base = models.JSONField(default=dict, help_text="What that earlier version says, like `previous`.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -55,6 +55,10 @@ def test_rows_of_the_first_version_stay_as_they_were(latest):
     favourite.objects.create(user_id=alice.pk, photo_id=keys[0], rating=4)
     favourite.objects.create(user_id=bob.pk, photo_id=keys[1], rating=5)
     before = {row["id"]: row for row in photo.objects.values()}
+    writes = migrate([("catalog", "0023_returned_photos")]).get_model("catalog", "FileWrite").objects
+    writes.create(
+        library_id=library.pk, photo_id=keys[1], kind="rating", wanted={}, try_at=NOW, way_back=b"d", deaths=2
+    )
     for _ in range(2):  # safe to repeat
         after = migrate(latest).get_model("catalog", "Photo")
     rows = {row["id"]: row for row in after.objects.values()}
@@ -63,6 +67,10 @@ def test_rows_of_the_first_version_stay_as_they_were(latest):
         assert {name: rows[key][name] for name in kept} == kept
     held = {key: (rows[key]["rating"], rows[key]["rating_held"]) for key in keys}
     assert held == {keys[0]: (4, True), keys[1]: (2, False), keys[2]: (None, False)}
+    ((delta, crashes),) = (
+        migrate(latest).get_model("catalog", "FileWrite").objects.values_list("undo_delta", "crash_count")
+    )
+    assert (bytes(delta), crashes) == (b"d", 2)
     favourites = migrate(latest).get_model("catalog", "Favourite").objects.order_by("rating")
     assert list(favourites.values_list("wire_id", flat=True)) == [
         favourite_id(alice.pk, keys[0]),

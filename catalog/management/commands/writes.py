@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
     def _list(self, *, as_json: bool) -> None:
         waiting = (
-            FileWrite.objects.filter(state__in=FileWrite.OPEN).select_related("photo", "library").defer("way_back")
+            FileWrite.objects.filter(state__in=FileWrite.OPEN).select_related("photo", "library").defer("undo_delta")
         )
         for write in waiting.order_by("created_at", "pk").iterator(chunk_size=500):
             facts = {

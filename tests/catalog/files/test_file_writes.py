@@ -413,7 +413,7 @@ def test_a_writer_that_is_asked_to_stop_counts_as_no_death(library, monkeypatch)
             with pytest.raises(Stopped):
                 execute(pending_writes.start_writing(library, library.owner).pk)
         Operation.objects.update(state=State.FAILED)
-    assert (only_write().state, only_write().deaths) == ("pending", 0)
+    assert (only_write().state, only_write().crash_count) == ("pending", 0)
     assert write_all(library)["written"] == 1
 
 
@@ -489,7 +489,7 @@ def test_after_a_crash_the_way_back_is_kept(library, file, monkeypatch):  # noqa
     write_all(library)
     recovered = only_write()
     assert (recovered.state, recovered.base) == ("done", {"rating": 0})
-    assert b"".join(apply_delta(file.read_bytes(), bytes(recovered.way_back))) == before
+    assert b"".join(apply_delta(file.read_bytes(), bytes(recovered.undo_delta))) == before
     give_stars(library, 0)
     write_all(library)
     assert file.read_bytes() == before

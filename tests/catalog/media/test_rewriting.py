@@ -21,7 +21,7 @@ from catalog.media.exiftool import ExifTool, exiftool_command
 from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
-from catalog.media.rewriting import rewrite, rewrite_back, way_back
+from catalog.media.rewriting import rewrite, rewrite_back, undo_delta
 from catalog.media.tag_changes import EXTENSIONS, PERCENT_OF_STARS, DateChange, RatingChange, TagChange, date_said
 from catalog.media.task import Job
 from catalog.sources.kinds import extension_of, is_media_name
@@ -126,7 +126,7 @@ class Bench:
                 rewrite_back(new, back, change, old, *common, keep_mtime=False)
             else:
                 rewrite(new, change, old, self.tool, *common, keep_mtime=False)
-            way = way_back(new, base=base)
+            way = undo_delta(new, base=base)
             new.swap()
         return way
 

@@ -79,7 +79,7 @@ def test_another_date_after_a_kill(library, file, step, second):  # noqa: F811
     assert (row.taken_text, row.taken_held) == (second.isoformat(), False)
     assert scan(library).result["changed"] == 0
     last = FileWrite.objects.filter(state="done").exclude(new_md5="").order_by("-finished_at")[0]
-    assert b"".join(apply_delta(file.read_bytes(), bytes(last.way_back))) == before
+    assert b"".join(apply_delta(file.read_bytes(), bytes(last.undo_delta))) == before
 
 
 @pytest.mark.parametrize("deaths", [2, 4])

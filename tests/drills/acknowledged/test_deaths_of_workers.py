@@ -6,7 +6,7 @@ import pytest
 
 from catalog.edits.ratings import set_ratings
 from catalog.entries import pending_writes
-from catalog.files.claims import MOST_DEATHS
+from catalog.files.claims import MOST_CRASHES
 from catalog.files.landing import Landing
 from catalog.files.write import Writing
 from catalog.files.writer import FileWriter
@@ -27,19 +27,19 @@ def test_many_kills_of_many_files_in_hand_blame_none_of_them(library):  # noqa: 
     scan(library)
     set_ratings(library.owner, list(Photo.objects.values_list("pk", flat=True)), 4)
     for _ in range(
-        2 * MOST_DEATHS
+        2 * MOST_CRASHES
     ):  # each time it dies at another file, which was claimed alone from the second time on
         write_and_die(library, FileWriter, "prepare", "before")
     assert not FileWrite.objects.filter(state="failed").exists()
-    assert FileWrite.objects.order_by("-deaths").values_list("deaths", flat=True)[0] == 1
+    assert FileWrite.objects.order_by("-crash_count").values_list("crash_count", flat=True)[0] == 1
     assert write_all(library)["written"] == 12
-    assert FileWrite.objects.filter(state="done", deaths=0).count() == 12
+    assert FileWrite.objects.filter(state="done", crash_count=0).count() == 12
 
 
 def test_who_dies_with_others_in_hand_is_not_counted(library):  # noqa: F811
     set_ratings(library.owner, list(Photo.objects.values_list("pk", flat=True)), 4)
     write_and_die(library, Landing, "land", "before")
-    assert set(FileWrite.objects.values_list("state", "deaths", "attempts")) == {("writing", 0, 0)}
+    assert set(FileWrite.objects.values_list("state", "crash_count", "attempts")) == {("writing", 0, 0)}
 
 
 def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F811
@@ -47,17 +47,17 @@ def test_kills_make_no_later_try_wait_longer(library, monkeypatch):  # noqa: F81
     from catalog.sources import hidden
 
     rate(library, 5)
-    for _ in range(MOST_DEATHS - 1):
+    for _ in range(MOST_CRASHES - 1):
         write_and_die(library, Landing, "land", "before")
     monkeypatch.setattr(hidden, "_ROOM_BYTES", 1 << 60)
     execute(pending_writes.start_writing(library, library.owner).pk)
     waiting = FileWrite.objects.get()
-    assert (waiting.state, waiting.code, waiting.attempts, waiting.deaths) == ("pending", "no_space", 1, 0)
+    assert (waiting.state, waiting.code, waiting.attempts, waiting.crash_count) == ("pending", "no_space", 1, 0)
 
 
 def test_a_new_wish_is_tried_anew(library):  # noqa: F811
     rate(library, 5)
-    for _ in range(MOST_DEATHS):
+    for _ in range(MOST_CRASHES):
         write_and_die(library, FileWriter, "prepare", "before")
     rate(library, 3)
     assert write_all(library)["written"] == 1
