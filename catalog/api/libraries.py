@@ -3,9 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.response import Response
@@ -15,7 +13,7 @@ from catalog.libraries import adding as verbs
 from catalog.libraries import forget
 from catalog.libraries import members as libraries_members
 from catalog.libraries.relocate import relocate
-from catalog.libraries.settings import SettingRefused, change, check_settings
+from catalog.libraries.settings import SETTINGS, SettingRefused, change, check_settings
 from catalog.libraries.waiting import waiting_in
 from catalog.models import Library, Membership
 from catalog.roots import folders
@@ -29,59 +27,27 @@ from photolala.web.refusals import Conflict, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body, query
 
 from .found_libraries import find_library, find_own_library
-from .library_json import LibraryBody, library_json
+from .library_json import LibraryBody, LibrarySettings, library_json
 
 BY_NAME = ("name", "id")
 
 
-class Title(serializers.CharField):
-    """A name of 1 to 200 characters."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=200, **options)
-
-
-def _known_zone(name: str) -> None:
-    if name not in available_timezones():
-        raise serializers.ValidationError("Write a time zone's name, such as Europe/Berlin.")
-
-
-@extend_schema_field({"type": "string", "format": "time-zone", "example": "Europe/Berlin"})
-class ZoneName(serializers.CharField):
-    """The name of a time zone in the IANA database."""
-
-
-class LibraryChange(RequestBody):
+class LibraryChange(RequestBody, LibrarySettings):
     """What an owner may change."""
 
-    name = Title(required=False)
-    ratings = serializers.ChoiceField(Library.Ratings.choices, required=False)
-    file_times = serializers.ChoiceField(
-        Library.FileTimes.choices, required=False, help_text="What becomes of the time of a file that is written."
-    )
-    time_zone = ZoneName(required=False, validators=[_known_zone])
-    scan_every_hours = serializers.ChoiceField(
-        Library.ScanEvery.choices, required=False, help_text="Hours between the scans of the schedule; 0: none."
-    )
-    verify_every_days = serializers.ChoiceField(
-        Library.VerifyEvery.choices,
-        required=False,
-        help_text="Days between scans that find edits which kept a file's size and time; 0: none.",
-    )
-    trash_days = serializers.ChoiceField(
-        Library.TrashDays.choices,
-        required=False,
-        help_text="Days until the trash's files are deleted; 0: only when asked.",
-    )
-    is_watched = serializers.BooleanField(
-        required=False, help_text="Changes in the folder start a scan at once. Folders of the server only."
-    )
     root = serializers.CharField(  # type: ignore[assignment]
         max_length=4096,
         required=False,
         trim_whitespace=False,
         help_text="Where its folder is now, after a remount. It must hold the same photos.",
     )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields; what the body does not name stays as it is."""
+        fields = super().get_fields()
+        for name in SETTINGS:
+            fields[name].required = False
+        return fields
 
 
 class NewLibrary(LibraryChange):

@@ -1,7 +1,9 @@
 """Libraries as the API writes them."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
@@ -25,24 +27,50 @@ class StoppedBody(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
 
 
-class LibraryBody(serializers.Serializer[Any]):
+def _known_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise serializers.ValidationError("Write a time zone's name, such as Europe/Berlin.")
+
+
+@extend_schema_field({"type": "string", "format": "time-zone", "example": "Europe/Berlin"})
+class ZoneName(serializers.CharField):
+    """The name of a time zone in the IANA database."""
+
+
+class LibrarySettings(serializers.Serializer[Any]):
+    """The settings of a library (`catalog.libraries.settings.SETTINGS`), as they are read and as they are written."""
+
+    name = serializers.CharField(max_length=200)
+    ratings = serializers.ChoiceField(Library.Ratings.choices)
+    file_times = serializers.ChoiceField(
+        Library.FileTimes.choices, help_text="What becomes of the time of a file that is written."
+    )
+    time_zone = ZoneName(validators=[_known_zone])
+    scan_every_hours = serializers.ChoiceField(
+        Library.ScanEvery.choices, help_text="Hours between the scans of the schedule; 0: none."
+    )
+    verify_every_days = serializers.ChoiceField(
+        Library.VerifyEvery.choices,
+        help_text="Days between scans that find edits which kept a file's size and time; 0: none.",
+    )
+    trash_days = serializers.ChoiceField(
+        Library.TrashDays.choices, help_text="Days until the trash's files are deleted; 0: only when asked."
+    )
+    is_watched = serializers.BooleanField(
+        help_text="Changes in the folder start a scan at once. Folders of the server only."
+    )
+
+
+class LibraryBody(LibrarySettings):
     """A library as the user may see it."""
 
     id = serializers.UUIDField()
-    name = serializers.CharField()
     role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")
     owner = serializers.CharField(help_text="The owner's user name.")
     root = serializers.CharField(  # type: ignore[assignment]
         allow_null=True, help_text="The folder; only its owner is told."
     )
     source = serializers.CharField()  # type: ignore[assignment]
-    ratings = serializers.ChoiceField(Library.Ratings.choices)
-    file_times = serializers.ChoiceField(Library.FileTimes.choices)
-    time_zone = serializers.CharField()
-    scan_every_hours = serializers.ChoiceField(Library.ScanEvery.choices)
-    verify_every_days = serializers.ChoiceField(Library.VerifyEvery.choices)
-    trash_days = serializers.ChoiceField(Library.TrashDays.choices)
-    is_watched = serializers.BooleanField()
     photo_count = serializers.IntegerField()
     problem_count = serializers.IntegerField()
     missing_count = serializers.IntegerField()

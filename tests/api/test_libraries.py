@@ -7,6 +7,9 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
+from catalog.api.libraries import LibraryChange, NewLibrary
+from catalog.api.library_json import LibraryBody
+from catalog.libraries.settings import SETTINGS
 from catalog.models import Favourite, Library, Membership, Photo, PhotoMetadata, Snapshot
 from operations.models import Operation
 from tests.factories import make_library, make_photo, make_photos, make_user
@@ -229,6 +232,16 @@ def test_the_schedule_of_a_library_can_be_set(cast: Cast, alice: APIClient, bob:
     assert {name: body[name] for name in wanted} == wanted
     assert alice.patch(address(cast), {"scan_every_hours": 5}, format="json").status_code == 400
     assert bob.patch(address(cast), wanted, format="json").status_code == 403
+
+
+def test_the_settings_of_a_library_are_read_and_written_by_one_table() -> None:
+    """What a verb may change can be read, and written, and nothing of it is demanded of who changes another."""
+    change, new = LibraryChange().fields, NewLibrary().fields
+    assert set(change) == {*SETTINGS, "root"} and set(new) == {*SETTINGS, "folder"}
+    assert not any(field.required for field in change.values())
+    assert [name for name, field in new.items() if field.required] == ["folder"]
+    read = LibraryBody().fields
+    assert all(read[name].required and type(read[name]) is type(change[name]) for name in SETTINGS)
 
 
 def test_a_bucket_cannot_be_watched(cast: Cast, alice: APIClient) -> None:
