@@ -9,6 +9,8 @@ from django.db import OperationalError, close_old_connections
 from django.http import HttpRequest
 from django.utils import timezone
 from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.models import AuthToken
 from rest_framework.exceptions import APIException, AuthenticationFailed
 from rest_framework.request import Request
 
@@ -17,34 +19,41 @@ from .models import Device, User
 
 logger = logging.getLogger(__name__)
 SEEN_EVERY = timedelta(minutes=5)
+NOT_VALID = "This token is not, or no longer, valid."
 
 
 class DeviceTokenAuthentication(TokenAuthentication):
     """Knox's hashed tokens, and a note of when the device was last seen (at most every five minutes)."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
-        """Return (user, token) or raise 401."""
+        """Return (user, token) or raise 401. One query: the digest is the key, and user and device come along."""
         if not token.isalnum():  # of ASCII: ours are hexadecimal; others are not even looked up
-            raise AuthenticationFailed("This token is not, or no longer, valid.")
-        user, auth_token = super().authenticate_credentials(token)
+            raise AuthenticationFailed(NOT_VALID)
+        digest = hash_token(token.decode("ascii"))
+        found = list(AuthToken.objects.filter(digest=digest).select_related("user", "device"))
+        if not found or _has_expired(found[0]):
+            raise AuthenticationFailed(NOT_VALID)
+        user, auth_token = self.validate_user(found[0])
         _note_seen(auth_token)
         return user, auth_token
 
-    def _cleanup_token(self, auth_token: Any) -> bool:
-        """Delete this token if it has expired, and say so; the user's others are not all read for each request."""
-        if auth_token.expiry is None or auth_token.expiry > timezone.now():
-            return False
-        auth_token.delete()
-        return True
+
+def _has_expired(token: AuthToken) -> bool:
+    """Delete this token if it has expired, and say so; the user's others are not all read for each request."""
+    if token.expiry is None or token.expiry > timezone.now():
+        return False
+    token.delete()
+    return True
 
 
-def _note_seen(token: Any) -> None:
-    """Write down when the device was seen; looked up first, because even an UPDATE of nothing waits for SQLite's lock."""
+def _note_seen(token: AuthToken) -> None:
+    """Write down when the device was seen, if that is due: even an UPDATE of nothing waits for SQLite's lock."""
+    device = getattr(token, "device", None)
     now = timezone.now()
-    due = Device.objects.filter(token=token).exclude(last_seen_at__gt=now - SEEN_EVERY)
+    if device is None or (device.last_seen_at is not None and device.last_seen_at > now - SEEN_EVERY):
+        return
     try:
-        if due.exists():
-            due.update(last_seen_at=now)
+        Device.objects.filter(pk=device.pk).update(last_seen_at=now)
     except OperationalError:  # a long transaction holds the lock: the note is not worth the answer
         logger.warning("It could not be noted that a device was seen.", exc_info=True)
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections
 
 from photolala.web.receiver import Receiver
+from photolala.web.sqlite.idle import kept
 from photolala.wsgi import application as site
 
 EVENTS = frozenset({"/api/v1/events/", "/api/v1/sync/events/"})
+LIVE = "/api/v1/health/live"
 MOST_FILES = 65_536
+SWITCH_SECONDS = 0.001
+"""How long a thread may compute before another one does. What takes requests in waits for each thread that computes."""
 
 
 class EventsHandler(ASGIHandler):
@@ -39,6 +44,8 @@ def allow_many_files() -> None:
 
 
 allow_many_files()
+sys.setswitchinterval(SWITCH_SECONDS)
+kept.begin()
 application = Receiver(
     site,
     settings.WEB_THREADS,
@@ -46,4 +53,6 @@ application = Receiver(
     EVENTS.__contains__,
     Path(tempfile.gettempdir()),
     release=close_old_connections,
+    live=LIVE,
+    at_end=kept.end,
 )

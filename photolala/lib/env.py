@@ -137,11 +137,13 @@ class Environment:
         return parts
 
 
-def database_from_url(parts: SplitResult | None, sqlite_file: Path) -> dict[str, object]:
+def database_from_url(
+    parts: SplitResult | None, sqlite_file: Path, sqlite_engine: str = "django.db.backends.sqlite3"
+) -> dict[str, object]:
     """Return Django's database settings for a `postgresql://user:password@host:port/name` URL, or for `sqlite_file`."""
     if parts is None:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": sqlite_engine,
             "NAME": sqlite_file,
             "OPTIONS": {
                 # IMMEDIATE: a transaction that will write takes its lock at once instead of failing half-way.

@@ -71,7 +71,9 @@ try:
     ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /
     DATABASES = {
         "default": database_from_url(
-            env.url("PHOTOLALA_DATABASE", ("postgresql", "postgres")), DATA_DIR / "photolala.sqlite3"
+            env.url("PHOTOLALA_DATABASE", ("postgresql", "postgres")),
+            DATA_DIR / "photolala.sqlite3",
+            "photolala.web.sqlite",
         )
     }
     CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or broker_url(str(DATA_DIR / "broker.sqlite3"))

@@ -2,7 +2,8 @@
 
 Django's code runs in threads, of which there are few. A thread that waited for a slow body, or for a reader who paused, would be
 lost to everybody else, so a request gets its thread only when its body is here, and gives it back between two blocks of a long
-answer. What clients may keep open instead costs a task and a socket:
+answer. The question whether the process lives is answered without one. What clients may keep open instead costs a task and a
+socket:
 
 - a body that makes no progress is answered with 408, one too large with 413, too many at once with 503;
 - a file that is being sent (tus) is handed on in pieces as it arrives, so what came before a connection broke stays, and no
@@ -89,6 +90,10 @@ class Receiver:
     bounds: Bounds = field(default_factory=Bounds)
     release: Callable[[], None] = lambda: None
     """Called in the thread in which a long answer was begun, to give back what belongs to that thread."""
+    live: str = ""
+    """The address of the probe that says that this process takes requests; it is answered at once, without a thread."""
+    at_end: Callable[[], None] = lambda: None
+    """Called when the server ends."""
 
     def __post_init__(self) -> None:
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="request")
@@ -116,12 +121,16 @@ class Receiver:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self._pool.shutdown(wait=False, cancel_futures=True)
+                self.at_end()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._check_head(scope)
         length = length_of(scope)
+        if length == 0 and self._is_probe(scope):
+            await _send_alive(send)
+            return
         if length == 0:
             await self._answer(scope, receive, BytesIO(), send)
             return
@@ -130,6 +139,10 @@ class Receiver:
             await self._serve_body(scope, incoming, length, send)
         finally:
             incoming.close()
+
+    def _is_probe(self, scope: Scope) -> bool:
+        """True for the plain question whether this process lives; what a web page of another origin asks, Django answers."""
+        return scope["method"] == "GET" and scope["path"] == self.live and not header_of(scope, b"origin")
 
     def _check_head(self, scope: Scope) -> None:
         """Raise Refused for an address or headers that are too long."""
@@ -272,6 +285,19 @@ class Receiver:
         finally:
             gone.cancel()
             await self._in_thread(answer.close)
+
+
+async def _send_alive(send: Send) -> None:
+    """Answer as the application does, which would have to wait for a thread."""
+    body = b'{"status":"ok"}'
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"private, no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def _until_gone(receive: Receive) -> None:

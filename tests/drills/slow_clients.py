@@ -78,7 +78,8 @@ async def poller(site: Site, path: str, until: float) -> None:
     await asyncio.sleep(random.random() * 5)
     while time.monotonic() < until:
         try:
-            site.waited.setdefault("poll", []).append((await site.ask(path))[1])
+            status, seconds = await site.ask(path)
+            site.waited.setdefault(f"poll {status}", []).append(seconds)
         except (OSError, IndexError):
             site.waited.setdefault("poll: broken", []).append(0.0)
         await asyncio.sleep(5)
@@ -99,7 +100,7 @@ async def drill(
     until = time.monotonic() + seconds
     clients = [slow_body(site, random.choice(["/api/v1/auth/devices/", "/sign-in/"]), until) for _ in range(bodies)]
     clients += [slow_reader(site, file, until) for _ in range(readers if file else 0)]
-    clients += [poller(site, "/api/v1/events/poll/", until) for _ in range(pollers)]
+    clients += [poller(site, "/api/v1/events/poll", until) for _ in range(pollers)]
     others = asyncio.gather(*clients, return_exceptions=True)
     await asyncio.sleep(min(3.0, seconds / 3))
     await asyncio.gather(watch(site, "live", "/api/v1/health/live", until), watch(site, "page", "/sign-in/", until))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -299,3 +300,40 @@ def test_a_head_that_is_too_long_is_a_problem(tmp_path: Path, query: bytes, name
     start, body = client.sent
     assert start["status"] == status and dict(start["headers"])[b"content-type"] == b"application/problem+json"
     assert json.loads(body["body"])["status"] == status
+
+
+def test_a_probe_is_answered_while_all_threads_are_busy(tmp_path: Path) -> None:
+    probed = threading.Event()
+
+    def busy(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        assert probed.wait(60)
+        start_response("200 OK", [])
+        return [b"from the application"]
+
+    server = receiver(busy, tmp_path, threads=1)
+    server.live = "/live"
+    unasked = {"transfer-encoding": ""}
+    slow, probe = Client("GET", "/", headers=unasked), Client("GET", "/live", headers=unasked)
+
+    async def both() -> None:
+        working = asyncio.create_task(server(slow.scope, slow.receive, slow.send))
+        await server(probe.scope, probe.receive, probe.send)
+        probed.set()
+        await working
+
+    asyncio.run(both())
+    assert (probe.status, probe.body, slow.body) == (200, b'{"status":"ok"}', b"from the application")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [("HEAD", "/live", {}), ("GET", "/live/", {}), ("GET", "/live", {"origin": "https://app.example.org"})],
+)
+def test_what_is_no_plain_probe_is_for_the_application(
+    tmp_path: Path, method: str, path: str, headers: dict[str, str]
+) -> None:
+    server = receiver(echo, tmp_path)
+    server.live = "/live"
+    client = Client(method, path, headers={"transfer-encoding": "", "cookie": "asked=1", **headers})
+    ask(server, client)
+    assert client.body == b"asked=1"

@@ -54,6 +54,17 @@ def test_slow_bodies_stop_nobody_and_are_given_up(site: Site) -> None:
             assert answered.startswith(b"HTTP/1.1 408") and b"application/problem+json" in answered
 
 
+def test_the_probe_is_answered_as_the_application_would(site: Site) -> None:
+    told = {}
+    for origin in ({}, {"Origin": "https://app.example.org"}):  # the second is answered by Django
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=60)
+        connection.request("GET", "/api/v1/health/live", headers={"Host": "localhost", **origin})
+        answer = connection.getresponse()
+        said = {name: answer.headers[name] for name in ("Content-Type", "Cache-Control", "X-Content-Type-Options")}
+        told[bool(origin)] = (answer.status, answer.read(), said)
+    assert told[False] == told[True]
+
+
 def test_events_come_from_the_same_address(site: Site) -> None:
     assert site.listen().response.status == 401
     listener = site.listen(site.of("alice"))

@@ -1,0 +1,1 @@
+"""Django's SQLite, whose connections the web process keeps open between requests."""
