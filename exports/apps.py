@@ -5,6 +5,7 @@ from django.apps import AppConfig
 KINDS_OF_OPERATIONS = {
     "export": "catalogs.run",
     "export_folder": "originals.run",
+    "rebuild_records": "originals.rebuild",
     "verify_destination": "originals.verify",
 }
 """The module that registers each."""

@@ -9,18 +9,27 @@ from rest_framework.response import Response
 from accounts.requests import Request
 from exports.destinations.folders import check_folder
 from exports.originals import checks as verbs
+from exports.originals.requests import start_rebuild
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, already_active, operation_json
 from operations.running import AlreadyActive
 from photolala.web.views import ApiView, RequestBody, documented, made
 
 from .destinations import own_destination, saying_refusals
+from .exports import find_library
 
 
 class VerificationRequest(RequestBody):
     """How the copies are to be checked."""
 
     repair = serializers.BooleanField(default=False, help_text="Copy bad ones again, beside what is there.")
+
+
+class RebuildRequest(RequestBody):
+    """The library whose photos are looked for, and whether what is found is recorded."""
+
+    library = serializers.UUIDField()
+    apply = serializers.BooleanField(default=False, help_text="Record what is found; else only tell.")
 
 
 class FoundDamageBody(serializers.Serializer[Any]):
@@ -63,6 +72,34 @@ class StartVerification(ApiView):
             with saying_refusals():
                 check_folder(request.user, destination.folder, but=destination)
                 operation = verbs.start_verification(request.user, destination, repair=body.validated_data["repair"])
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return made(operation_json(operation), "operation", operation.pk, 202)
+
+
+class StartRebuild(ApiView):
+    """Record again what is in the destination."""
+
+    @documented(
+        "export_destinations_rebuild",
+        "Find out which photos of a library the files in `YYYY/MM/` are, by name and content, and tell it; with `apply` "
+        "record them. No file there is changed. 409 while other work on this destination is under way.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
+        request=RebuildRequest,
+        parameters=KEYED,
+    )
+    @idempotent()
+    def post(self, request: Request, destination_id: UUID) -> Response:
+        destination = own_destination(request, destination_id)
+        body = RebuildRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        library = find_library(request, body.validated_data["library"])
+        try:
+            with saying_refusals():
+                check_folder(request.user, destination.folder, but=destination)
+                apply = body.validated_data["apply"]
+                operation = start_rebuild(request.user, library, destination, apply=apply)
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(operation_json(operation), "operation", operation.pk, 202)

@@ -15,6 +15,7 @@ urlpatterns = [
     path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
     path(f"{DESTINATION}verify/", destination_checks.StartVerification.as_view(), name="export-verify"),
+    path(f"{DESTINATION}rebuild/", destination_checks.StartRebuild.as_view(), name="export-rebuild"),
     path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
     path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),

@@ -60,16 +60,17 @@ class _FolderId(NamedTuple):
 class DestinationGuard:
     """Remembers which folder a destination was when its export began."""
 
-    def __init__(self, destination: ExportDestination) -> None:
-        """Raises OperationFailed if the folder is not there, or is another one than that of the last export."""
+    def __init__(self, destination: ExportDestination, *, needs_records: bool = True) -> None:
+        """Raises OperationFailed if the folder is not there, or has no records though it had (unless none are needed)."""
         self._destination = destination
         self._began = _folder_id(destination)
         if self._began is None:
             raise self._unplugged()
-        if destination.has_records and not is_real_folder(destination.records_folder):
+        if needs_records and destination.has_records and not is_real_folder(destination.records_folder):
             raise OperationFailed(
                 f"The records of earlier exports are not in {destination.folder}. If its disk is not mounted, mount it and "
-                "try again; nothing was changed. If they were removed on purpose, remove the destination and add it again.",
+                "try again; nothing was changed. If they are lost, rebuild them from the copies; if they were removed on "
+                "purpose, remove the destination and add it again.",
                 "destination",
             )
 

@@ -1,4 +1,4 @@
-"""Ask for an export of originals; who may do so is the caller's to check."""
+"""Ask for an export of originals, or for its records from what is there; who may do so is the caller's to check."""
 
 from functools import reduce
 
@@ -8,11 +8,12 @@ from accounts.models import User
 from catalog.models import Library
 from catalog.roots.told import THE_FOLDER
 from exports.models import ExportDestination
-from operations.models import Operation
+from exports.refusals import ExportRefused
+from operations.models import Operation, State
 from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder
 
-KINDS_OF_DESTINATIONS = ("export_folder", "verify_destination")
+KINDS_OF_DESTINATIONS = ("export_folder", "rebuild_records", "verify_destination")
 
 
 def start_folder_export(
@@ -30,6 +31,34 @@ def start_folder_export(
         )
         destination.libraries.add(library)
     return operation
+
+
+def start_rebuild(
+    user: User, library: Library, destination: ExportDestination, *, apply: bool, enqueue: bool = True
+) -> Operation:
+    """Start finding out which of a library's photos the copies in the destination are; with `apply` record them.
+
+    Raises ExportRefused for a bucket, AlreadyActive (with the operation) while other work on the destination is under way.
+    """
+    if destination.is_bucket:
+        raise ExportRefused(
+            "The server keeps the records of a destination in a bucket: there is nothing to rebuild. An export finds what is "
+            "there by itself. Nothing was started."
+        )
+    return start(
+        "rebuild_records",
+        user,
+        subject=f"{library.name} in {destination.name}",
+        active_key=destination.active_key,
+        params={"library": str(library.pk), "destination": str(destination.pk), "apply": apply},
+        enqueue=enqueue,
+    )
+
+
+def last_rebuild(destination: ExportDestination) -> Operation | None:
+    """Return the last rebuild of the destination's records that came to its end, with its result; None if there was none."""
+    rebuilds = Operation.objects.filter(owner=destination.owner_id, kind="rebuild_records", state=State.COMPLETED)
+    return rebuilds.filter(params__destination=str(destination.pk)).order_by("-created_at").first()
 
 
 @words_for_owners

@@ -19,13 +19,14 @@ from exports.models import ExportDestination
 from exports.originals import checks
 from exports.originals.months import month_summaries
 from exports.originals.preview import preview_names
-from exports.originals.requests import start_folder_export
+from exports.originals.requests import last_rebuild, start_folder_export, start_rebuild
 from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 
 from .exports import render_list
 
+CHOOSE = "Choose a library."
 AT_WORK = "An export to this destination, or a check of it, is at work already."
 STATUS_WORDS = {
     MonthStatus.NOT_EXPORTED: ("not exported", ""),
@@ -63,12 +64,22 @@ def show(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Copy the originals of a library that are not there yet."""
     destination = _destination(request, destination_id)
-    try:
-        library_id = uuid.UUID(request.POST.get("library", ""))
-    except ValueError:
-        return _page(request, destination, "Choose a library.", 422)
-    library = get_object_or_404(Library.objects.visible_to(request.user), pk=library_id)
+    library = _chosen_library(request)
+    if library is None:
+        return _page(request, destination, CHOOSE, 422)
     return _started(request, destination, lambda: start_folder_export(request.user, library, destination))
+
+
+@login_required
+@require_POST
+def rebuild(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Find out which photos of a library the copies there are; record them if that is wished."""
+    destination = _destination(request, destination_id)
+    library = _chosen_library(request)
+    if library is None:
+        return _page(request, destination, CHOOSE, 422)
+    apply = bool(request.POST.get("apply"))
+    return _started(request, destination, lambda: start_rebuild(request.user, library, destination, apply=apply))
 
 
 @login_required
@@ -118,6 +129,15 @@ def _preview(request: HttpRequest) -> HttpResponse:
     return render_list(request, preview=names, preview_library=library)
 
 
+def _chosen_library(request: HttpRequest) -> Library | None:
+    """Return the library that was chosen, None if none was; 404 for one that this person may not see."""
+    try:
+        library_id = uuid.UUID(request.POST.get("library", ""))
+    except ValueError:
+        return None
+    return get_object_or_404(Library.objects.visible_to(request.user), pk=library_id)
+
+
 def _started(request: HttpRequest, destination: ExportDestination, begin: Callable[[], Operation]) -> HttpResponse:
     """Begin work on the destination; say why if that is refused."""
     try:
@@ -147,6 +167,7 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
         "months": months,
         "condition": condition,
         "last_check": checks.last_verification(destination),
+        "last_rebuild": last_rebuild(destination),
         "error": error,
         "ledger_error": ledger_error,
     }

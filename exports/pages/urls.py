@@ -14,6 +14,7 @@ urlpatterns = [
     path("destinations/<uuid:destination_id>/", destinations.show, name="destination"),
     path("destinations/<uuid:destination_id>/export/", destinations.export, name="destination-export"),
     path("destinations/<uuid:destination_id>/verify/", destinations.verify, name="destination-verify"),
+    path("destinations/<uuid:destination_id>/rebuild/", destinations.rebuild, name="destination-rebuild"),
     path("destinations/<uuid:destination_id>/dismiss/", destinations.dismiss, name="destination-dismiss"),
     path("destinations/<uuid:destination_id>/remove/", destinations.remove, name="destination-remove"),
 ]

@@ -185,6 +185,25 @@ class VerificationResult(serializers.Serializer[Any]):
     record_problems = serializers.ListField(child=serializers.CharField(), required=False)
 
 
+class RecordsRebuildResult(serializers.Serializer[Any]):
+    """Of recognising copies in a destination whose records are lost."""
+
+    operation = serializers.UUIDField(required=False)
+    destination = serializers.CharField(required=False)
+    library = serializers.UUIDField(required=False)
+    total = _count("Files in `YYYY/MM/`.")
+    matched = _count("Those that are the copy of a photo and were not recorded.")
+    known = _count("Those that are recorded.")
+    ambiguous = _count("Those that have the name of a photo, but not its bytes, or those of several photos.")
+    unmatched = _count("Those that have the name of no photo of their month, or cannot be read.")
+    recorded = _count("Records that were written; none without `apply`.")
+    failed = _count()
+    seconds = _seconds()
+    problem_count = _count()
+    problems = FileProblem(many=True, required=False)
+    record_problems = serializers.ListField(child=serializers.CharField(), required=False)
+
+
 class StageBody(serializers.Serializer[Any]):
     """One stage of the work."""
 
@@ -225,6 +244,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "rendition": RenditionResult,
     "export": ExportResult,
     "export_folder": FolderExportResult,
+    "rebuild_records": RecordsRebuildResult,
     "verify_destination": VerificationResult,
 }
 

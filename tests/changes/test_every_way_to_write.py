@@ -94,6 +94,7 @@ ROUTES = {
     "api/v1/export-destinations/<uuid:destination_id>/ delete": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/export/ post": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/damage/ delete": EXPORTS,
+    "api/v1/export-destinations/<uuid:destination_id>/rebuild/ post": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/verify/ post": EXPORTS,
     "api/v1/album-items/ post": ALBUM,
     "api/v1/album-items/<uuid:item_id>/ delete": ALBUM,
@@ -148,6 +149,7 @@ ROUTES = {
     "destinations/add/ post": EXPORTS,
     "destinations/<uuid:destination_id>/export/ post": EXPORTS,
     "destinations/<uuid:destination_id>/dismiss/ post": EXPORTS,
+    "destinations/<uuid:destination_id>/rebuild/ post": EXPORTS,
     "destinations/<uuid:destination_id>/verify/ post": EXPORTS,
     "destinations/<uuid:destination_id>/remove/ post": EXPORTS,
     "dates/ post": PEOPLE,
@@ -210,6 +212,7 @@ OPERATIONS = {
     "import": IMPORTS,
     "rendition": "makes films playable, in the cache",
     "taken_over": "does nothing",
+    "rebuild_records": EXPORTS,
     "verify_destination": EXPORTS,
 }
 STATEMENTS = {

@@ -1,7 +1,8 @@
-"""`records`: look after the records of an export destination: read the copies they tell of, compact them."""
+"""`records`: look after the records of an export destination: read the copies they tell of, rebuild or compact them."""
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from exports.ledger.load import FOLDER_NAME
 from exports.ledger.store import Ledger
 from exports.models import ExportDestination
 from exports.originals.checks import start_verification
+from exports.originals.requests import start_rebuild
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
+from operations.models import Operation
 from operations.running import AlreadyActive
 from photolala.lib.paths import escape_path
+
+from .export import find_library
 
 
 class Command(BaseCommand):
@@ -23,14 +28,17 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare verify and compact, each with --destination and --json, and --repair of verify."""
+        """Declare verify, rebuild and compact, each with --destination and --json, and what each has of its own."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verify = verbs.add_parser("verify", help="Read every copy and compare it with what was exported.")
         verify.add_argument(
             "--repair", action="store_true", help="Copy missing and damaged ones again, beside what is there."
         )
         compact = verbs.add_parser("compact", help="Write one snapshot of all records and empty their log.")
-        for one in (verify, compact):
+        rebuild = verbs.add_parser("rebuild", help="Find out which photos the copies in YYYY/MM/ are, and tell it.")
+        rebuild.add_argument("--library", required=True, metavar="ID", help="The library whose photos are looked for.")
+        rebuild.add_argument("--apply", action="store_true", help="Record what is found.")
+        for one in (verify, rebuild, compact):
             one.add_argument("--destination", required=True, metavar="DIR", help="The folder that was exported to.")
             add_foreground_arguments(one)
 
@@ -39,24 +47,34 @@ class Command(BaseCommand):
         folder = Path(os.path.realpath(Path(options["destination"]).expanduser()))
         if options["verb"] == "compact":
             self._compact(folder, as_json=options["json"])
-        else:
-            self._verify(folder, repair=options["repair"], as_json=options["json"])
-
-    def _verify(self, folder: Path, *, repair: bool, as_json: bool) -> None:
+            return
         name = escape_path(os.fsencode(folder))
         destination = ExportDestination.objects.select_related("owner").filter(folder=name).first()
         if destination is None:
             raise CommandError(f"{folder} is no export destination of this server. Nothing was read.", returncode=2)
-        try:
-            operation = start_verification(destination.owner, destination, repair=repair, enqueue=False)
-        except AlreadyActive as running:
-            operation = left_behind(running.operation, "This destination is being exported to or read")
-            wanted = {"destination": str(destination.pk), "repair": repair}
-            if operation.kind != "verify_destination" or operation.params != wanted:
-                raise CommandError(
-                    f"Other work on {folder} waits to go on (operation {operation.pk}). Run or cancel that one first."
-                ) from None
+        if options["verb"] == "verify":
+            self._verify(destination, repair=options["repair"], as_json=options["json"])
+        else:
+            self._rebuild(destination, options["library"], apply=options["apply"], as_json=options["json"])
+
+    def _verify(self, destination: ExportDestination, *, repair: bool, as_json: bool) -> None:
+        operation = _begin(
+            lambda: start_verification(destination.owner, destination, repair=repair, enqueue=False),
+            destination,
+            "verify_destination",
+            {"destination": str(destination.pk), "repair": repair},
+        )
         run_in_foreground(self, operation, as_json=as_json, describe=describe)
+
+    def _rebuild(self, destination: ExportDestination, library_id: str, *, apply: bool, as_json: bool) -> None:
+        library = find_library(library_id)
+        operation = _begin(
+            lambda: start_rebuild(destination.owner, library, destination, apply=apply, enqueue=False),
+            destination,
+            "rebuild_records",
+            {"library": str(library.pk), "destination": str(destination.pk), "apply": apply},
+        )
+        run_in_foreground(self, operation, as_json=as_json, describe=describe_rebuild)
 
     def _compact(self, folder: Path, *, as_json: bool) -> None:
         records = folder / FOLDER_NAME
@@ -81,6 +99,32 @@ class Command(BaseCommand):
             self.stdout.write(f"{count:,} records in one snapshot.")
             for problem in report.problems:
                 self.stderr.write(problem)
+
+
+def _begin(
+    begin: Callable[[], Operation], destination: ExportDestination, kind: str, params: dict[str, Any]
+) -> Operation:
+    """Start the work, or take over the same that a killed command left; CommandError if other work is in the way."""
+    try:
+        return begin()
+    except AlreadyActive as running:
+        operation = left_behind(running.operation, "This destination is being exported to or read")
+        if operation.kind != kind or operation.params != params:
+            raise CommandError(
+                f"Other work on {destination.folder} waits to go on (operation {operation.pk}). Run or cancel that one first."
+            ) from None
+        return operation
+
+
+def describe_rebuild(result: dict[str, Any]) -> str:
+    """Return the result of a rebuild as lines for people."""
+    text = (
+        f"Of {result['total']:,} files {result['known']:,} are recorded, {result['matched']:,} are recognised, "
+        f"{result['ambiguous']:,} are doubtful, {result['unmatched']:,} belong to no photo; "
+        f"records written: {result['recorded']:,}"
+    )
+    problems = [f"{one['path']}: {one['reason']}" for one in result["problems"]]
+    return "\n".join([text, *problems, *(f"The records are damaged: {one}" for one in result["record_problems"])])
 
 
 def describe(result: dict[str, Any]) -> str:
