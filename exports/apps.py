@@ -7,6 +7,8 @@ KINDS_OF_OPERATIONS = {
     "export_folder": "originals.run",
     "rebuild_records": "originals.rebuild",
     "verify_destination": "originals.verify",
+    "backup": "backup.run",
+    "verify_backup": "backup.verify",
 }
 """The module that registers each."""
 

@@ -141,11 +141,12 @@ class ZipStream:
         )
 
 
-def stream_export_folder(folder: Path) -> ZipStream:
-    """Return the ZIP of a finished export folder, as its manifest lists it, below the folder's own name.
+def stream_export_folder(folder: Path, name: str = "") -> ZipStream:
+    """Return the ZIP of a finished export folder, as its manifest lists it, below `name` or the folder's own name.
 
     Raises OSError if the manifest or a file is missing, InvalidManifest if it is damaged, ChangedFile on a wrong size.
     """
+    name = name or folder.name
     text = (folder / MANIFEST_NAME).read_bytes()
     manifest = decode_manifest(text)
     entries = []
@@ -155,8 +156,8 @@ def stream_export_folder(folder: Path) -> ZipStream:
             raise ChangedFile(
                 f"{source} has not the size that the manifest gives: the export is damaged. Make it anew."
             )
-        entries.append(ZipEntry(f"{folder.name}/{file.path}", source, file.size_bytes, int(file.crc32, 16)))
-    own = ZipEntry(f"{folder.name}/{MANIFEST_NAME}", folder / MANIFEST_NAME, len(text), zlib.crc32(text))
+        entries.append(ZipEntry(f"{name}/{file.path}", source, file.size_bytes, int(file.crc32, 16)))
+    own = ZipEntry(f"{name}/{MANIFEST_NAME}", folder / MANIFEST_NAME, len(text), zlib.crc32(text))
     return ZipStream([*entries, own], manifest.created)
 
 

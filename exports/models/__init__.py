@@ -1,6 +1,16 @@
 """The tables of exports."""
 
+from .backup import Backup, BackupSchedule, Scope, backups_folder
 from .destination import ExportDestination
 from .export import Export, ExportDownload, own_folder
 
-__all__ = ["Export", "ExportDestination", "ExportDownload", "own_folder"]
+__all__ = [
+    "Backup",
+    "BackupSchedule",
+    "Export",
+    "ExportDestination",
+    "ExportDownload",
+    "Scope",
+    "backups_folder",
+    "own_folder",
+]
