@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from photolala.web.admin import FactsAdmin, PathsForSuperusers
 
-from .models import Export, ExportDestination, ExportDownload
+from .models import Export, ExportDestination, ExportDownload, Restore
 
 
 @admin.register(Export)
@@ -45,3 +45,14 @@ class ExportDownloadAdmin(FactsAdmin):
     list_select_related = ["user"]
     search_fields = ["export_name", "user__username", "address"]
     date_hierarchy = "started_at"
+
+
+@admin.register(Restore)
+class RestoreAdmin(PathsForSuperusers, FactsAdmin):
+    """Who restored which backup, and how many things; not what is in it."""
+
+    hidden_from_others = ("source", "differences", "problems")
+    list_display = ["created_at", "source_name", "user", "mode", "is_dry_run", "difference_count", "completed_at"]
+    list_filter = ["mode", "is_dry_run"]
+    list_select_related = ["user"]
+    search_fields = ["=id", "user__username"]

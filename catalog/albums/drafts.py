@@ -1,6 +1,6 @@
 """Drafts: kept as somebody types, and published as notes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,7 +18,8 @@ MOST_BLOCKS = 500
 MOST_ALBUMS = 20
 LONGEST_BLOCK = notes.LONGEST_CONTENT
 LONGEST_ID = 64
-_MEMBERS = {"id", "type", "text", "attachment", "caption", "place"}
+MEMBERS = {"id", "type", "text", "attachment", "caption", "place"}
+"""Of a block."""
 
 
 def _blocks(value: Any, name: str) -> list[dict[str, Any]]:
@@ -33,7 +34,7 @@ def _blocks(value: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _block(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not {"id", "type"} <= set(value) <= _MEMBERS:
+    if not isinstance(value, Mapping) or not {"id", "type"} <= set(value) <= MEMBERS:
         raise values.invalid(name, f"{name} needs id and type, and may have text, attachment, caption and place.")
     return {
         "id": values.text(LONGEST_ID, least=1)(value["id"], f"{name}.id"),
@@ -58,8 +59,11 @@ READERS: dict[str, values.Reader] = {"blocks": _blocks, "albums": _albums}
 
 
 @done_again
-def create(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
-    """Begin a draft of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused."""
+def create(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Draft:
+    """Begin a draft of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused.
+
+    Photos that it is `known` to have held, as a backup says, may be elsewhere just now.
+    """
     given = values.read(fields, READERS)
     try:
         with transaction.atomic():
@@ -68,8 +72,8 @@ def create(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
                 if there.owner_id != user.pk:
                     raise id_taken()
                 return there
-            held = _held_by(given.get("blocks", []))
-            attachments.check(user, held)
+            held = held_by(given.get("blocks", []))
+            attachments.check(user, held, known)
             draft = Draft.objects.create(pk=draft_id, owner=user, **given)
             attachments.remember(draft, held)
             field_states.touched("draft", [draft.pk], given, user=user.pk)
@@ -79,19 +83,19 @@ def create(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
 
 
 @done_again
-def patch(user: Any, draft_id: UUID, fields: Mapping[str, Any]) -> Draft:
-    """Change blocks or albums of a draft of one's own. Raises Refused."""
+def patch(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Draft:
+    """Change blocks or albums of a draft of one's own; `known` as in `create`. Raises Refused."""
     given = values.read(fields, READERS)
     with transaction.atomic():
         draft = _held(user, draft_id, is_trashed=False)
         if "blocks" in given:
-            attachments.check(user, _held_by(given["blocks"]), known=_held_by(draft.blocks))
+            attachments.check(user, held_by(given["blocks"]), [*held_by(draft.blocks), *known])
         changed = {name: value for name, value in given.items() if getattr(draft, name) != value}
         if changed:
             _write(draft, **changed)
             field_states.touched("draft", [draft.pk], changed, user=user.pk)
         if "blocks" in changed:
-            attachments.remember(draft, _held_by(draft.blocks))
+            attachments.remember(draft, held_by(draft.blocks))
     return draft
 
 
@@ -151,7 +155,7 @@ def _as_note(draft: Draft) -> dict[str, Any]:
         "type": _type_of(first),
         "content": "\n\n".join(texts),
         "caption": "\n".join(captions),
-        "attachments": [_sendable(held) for held in _held_by(draft.blocks)],
+        "attachments": [_sendable(held) for held in held_by(draft.blocks)],
         "place": next((block["place"] for block in draft.blocks if block["place"]), None),
     }
     return {**values.read(fields, notes.READERS), "notedAt": draft.created_at}
@@ -171,7 +175,8 @@ def _sendable(held: attachments.Held) -> attachments.Held:
     return {name: held[name] for name in ("photo", "media_md5", "name") if name in held}
 
 
-def _held_by(blocks: Sequence[Mapping[str, Any]]) -> list[attachments.Held]:
+def held_by(blocks: Sequence[Mapping[str, Any]]) -> list[attachments.Held]:
+    """Return what the blocks hold, in their order."""
     return [block["attachment"] for block in blocks if block["attachment"]]
 
 

@@ -107,6 +107,23 @@ def remove_unused(now: datetime | None = None) -> int:
     return removed
 
 
+def let_go(kept: Iterable[Media]) -> int:
+    """Remove files that were kept for something that failed, unless something holds them or somebody sent them since.
+
+    Returns how many were removed.
+    """
+    removed = 0
+    for media in kept:
+        with holding(media.owner):
+            unused = Media.objects.filter(pk=media.pk, unused_since=media.unused_since, attached_to=None)
+            if media.unused_since is None or not unused.exists():
+                continue
+            remove([name_of(media.owner_id, media.md5)])
+            unused.delete()
+            removed += 1
+    return removed
+
+
 def remove(names: Iterable[str]) -> None:
     """Remove files of a user who was deleted; one that cannot be removed now is left, and said in the log."""
     for name in names:

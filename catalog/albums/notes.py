@@ -1,6 +1,6 @@
 """Notes: write, change, delete, restore."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -29,14 +29,17 @@ READERS: dict[str, values.Reader] = {
 
 
 @done_again
-def create(user: Any, note_id: UUID, fields: Mapping[str, Any]) -> Note:
-    """Write a note of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused."""
+def create(user: Any, note_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Note:
+    """Write a note of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused.
+
+    Photos that it is `known` to have held, as a backup says, may be elsewhere just now.
+    """
     given = values.read(fields, READERS)
     given.setdefault("notedAt", timezone.now())
-    return written(user, note_id, given)
+    return written(user, note_id, given, known)
 
 
-def written(user: Any, note_id: UUID, given: dict[str, Any]) -> Note:
+def written(user: Any, note_id: UUID, given: dict[str, Any], known: Iterable[attachments.Held] = ()) -> Note:
     """Make a note of checked values. Raises Refused."""
     held = given.get("attachments", [])
     try:
@@ -46,7 +49,7 @@ def written(user: Any, note_id: UUID, given: dict[str, Any]) -> Note:
                 if there.owner_id != user.pk:
                     raise id_taken()
                 return there
-            attachments.check(user, held)
+            attachments.check(user, held, known)
             note = Note.objects.create(pk=note_id, owner=user, **_columns(given))
             if held:
                 attachments.remember(note, held)
@@ -57,13 +60,13 @@ def written(user: Any, note_id: UUID, given: dict[str, Any]) -> Note:
 
 
 @done_again
-def patch(user: Any, note_id: UUID, fields: Mapping[str, Any]) -> Note:
-    """Change some fields of a note of one's own. Raises Refused."""
+def patch(user: Any, note_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Note:
+    """Change some fields of a note of one's own; `known` as in `create`. Raises Refused."""
     given = values.read(fields, READERS)
     with transaction.atomic():
         note = _held(user, note_id, is_trashed=False)
         if "attachments" in given:
-            attachments.check(user, given["attachments"], known=note.attachments)
+            attachments.check(user, given["attachments"], [*note.attachments, *known])
         changed = {name: value for name, value in given.items() if _differs(note, name, value)}
         if changed:
             _write(note, **_columns(changed))

@@ -5,7 +5,6 @@ from typing import Any
 from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,6 +12,7 @@ from catalog.albums import media
 from catalog.browsing.notes import serve_media
 from catalog.models import Media
 from photolala.web.file_headers import CONDITIONS
+from photolala.web.raw_bodies import AnyFile
 from photolala.web.refusals import BadRequest, NotThere
 from photolala.web.views import ApiView, answers_head, documented, made, query
 
@@ -27,16 +27,6 @@ class MediaBody(serializers.Serializer[Any]):
     md5 = serializers.CharField()
     media_type = serializers.CharField()
     size_bytes = serializers.IntegerField()
-
-
-class AnyFile(BaseParser):
-    """The body as it comes, unread."""
-
-    media_type = "*/*"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the stream."""
-        return stream
 
 
 class MediaList(ApiView):

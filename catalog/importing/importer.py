@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.entries import counts
+from catalog.entries.arrivals import tell_of_arrivals
 from catalog.entries.decoders import scan_decoders
 from catalog.entries.quota import holding
 from catalog.importing import cataloguing
@@ -99,6 +100,7 @@ class Importer:
                     self._give_up(wanted, str(error))
         if self.outcomes.counts[State.IMPORTED]:
             counts.refresh_counts(self.library)
+            tell_of_arrivals(self.library)
             request_scan(self.library, self.run.owner)
         ends = {str(state): self.outcomes.counts[state] for state in (State.IMPORTED, State.DUPLICATE, State.REJECTED)}
         if self.outcomes.counts["known"]:

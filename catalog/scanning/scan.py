@@ -14,6 +14,7 @@ from catalog.cache import tree
 from catalog.entries import counts as entries_counts
 from catalog.entries import known as entries_known
 from catalog.entries import read_here, zone
+from catalog.entries.arrivals import tell_of_arrivals
 from catalog.entries.counts import count_failed, first_failures
 from catalog.entries.decoders import scan_decoders
 from catalog.entries.pending_writes import ended_with_leftovers, start_writing
@@ -145,6 +146,7 @@ class Scan:
         self.run.raise_if_stopped()
         if self.changed_anything:
             self._root.require()  # nothing is ever written into the folder under a disk that was unplugged
+            tell_of_arrivals(self.library)
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
         self.library.refresh_from_db()
         # Also what others changed: they may have been killed before they counted.

@@ -26,7 +26,7 @@ MOST_KEPT = 64
 """Unpacked copies at once, each an open file."""
 _EXTENDED_TIME = 0x5455
 _LONGEST_SHOWN = 300
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
 class ArchiveSource:
@@ -49,7 +49,7 @@ class ArchiveSource:
             archive_list.require_short_list(self._file)
             self._zip = zipfile.ZipFile(self._file)
             archive_list.require_honest(self._zip.filelist, os.fstat(descriptor).st_size, self._zip.start_dir)
-        except (*_BROKEN, OSError) as error:
+        except (*BROKEN, OSError) as error:
             self._file.close()
             raise SourceUnavailable(f"The ZIP archive cannot be read: {error}. Nothing was imported of it.") from None
         except SourceUnavailable:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import destination_checks, destination_previews, destinations, exports
+from . import destination_checks, destination_previews, destinations, exports, restores
 
 DESTINATION = "export-destinations/<uuid:destination_id>/"
 
@@ -19,4 +19,8 @@ urlpatterns = [
     path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
     path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),
+    path("restores/", restores.RestoreList.as_view(), name="restores"),
+    path("restores/<uuid:restore_id>/", restores.RestoreDetail.as_view(), name="restore"),
+    path("restores/<uuid:restore_id>/confirm/", restores.RestoreConfirm.as_view(), name="restore-confirm"),
+    path("restores/<uuid:restore_id>/report/", restores.RestoreReport.as_view(), name="restore-report"),
 ]

@@ -3,6 +3,7 @@
 from .backup import Backup, BackupSchedule, Scope, backups_folder
 from .destination import ExportDestination
 from .export import Export, ExportDownload, own_folder
+from .restore import Restore, WaitingFacts
 
 __all__ = [
     "Backup",
@@ -10,7 +11,9 @@ __all__ = [
     "Export",
     "ExportDestination",
     "ExportDownload",
+    "Restore",
     "Scope",
+    "WaitingFacts",
     "backups_folder",
     "own_folder",
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import destinations, exports
+from . import destinations, exports, restores
 
 app_name = "exports"
 urlpatterns = [
@@ -17,4 +17,9 @@ urlpatterns = [
     path("destinations/<uuid:destination_id>/rebuild/", destinations.rebuild, name="destination-rebuild"),
     path("destinations/<uuid:destination_id>/dismiss/", destinations.dismiss, name="destination-dismiss"),
     path("destinations/<uuid:destination_id>/remove/", destinations.remove, name="destination-remove"),
+    path("restores/", restores.list_restores, name="restores"),
+    path("restores/send/", restores.send, name="restore-send"),
+    path("restores/<uuid:restore_id>/", restores.show, name="restore"),
+    path("restores/<uuid:restore_id>/confirm/", restores.confirm, name="restore-confirm"),
+    path("restores/<uuid:restore_id>/forget/", restores.forget, name="restore-forget"),
 ]

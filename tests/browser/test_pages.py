@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from catalog.albums import albums, drafts, items, members, notes
 from catalog.models import Album, Draft, Library, Note
-from exports.models import Export, ExportDestination
+from exports.models import Export, ExportDestination, Restore, WaitingFacts
 from operations.models import Operation
 from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
 
@@ -100,6 +100,22 @@ def exports(alice):
             photo_count=8,
             completed_at=timezone.now() if state == "completed" else None,
         )
+    fields = {"title": {"here": "Rome " * 20, "backup": "Roma", "wins": "backup"}}
+    kinds = {"kind": "album", "action": "update", "id": str(library.pk), "name": "Rome", "reason": "", "fields": fields}
+    for is_done in (False, True):
+        restore = Restore.objects.create(
+            user=alice,
+            source_name="photolala-backup-2024-05-17.zip",
+            counts={"album": {"update": 1, "trash": 1}, "photo": {"waiting": 1}},
+            differences=[kinds],
+            difference_count=1_200,
+            problems=[{"what": "media/2024/" + "long" * 20, "reason": "The file is not in the backup."}],
+            compared_at=timezone.now(),
+            completed_at=timezone.now() if is_done else None,
+        )
+    WaitingFacts.objects.create(
+        user=alice, restore=restore, photo_id=library.pk, library_id=library.pk, path="2024/" + "name" * 30
+    )
 
 
 def addresses(operations):
@@ -130,6 +146,8 @@ def addresses(operations):
         *[f"/drafts/{draft.pk}/" for draft in Draft.objects.all()],
         "/exports/",
         f"/destinations/{ExportDestination.objects.get().pk}/",
+        "/restores/",
+        *[f"/restores/{restore.pk}/" for restore in Restore.objects.all()],
     ]
 
 

@@ -34,6 +34,7 @@ EXPORTS = "writes exports and their lists only"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
 MEDIA = "keeps a file; devices are told of it by the note or draft that holds it"
+RESTORES = "calls the verbs of the types, then a new epoch begins; tests/exports/restore compares both sides"
 TOLD_LATER = "keeps bytes; what they are is written by the import"
 
 FILES = lives.test_what_scans_find_and_what_becomes_of_files
@@ -171,6 +172,12 @@ ROUTES = {
     "libraries/<uuid:library_id>/members/remove/ post": MEMBERS,
     "libraries/<uuid:library_id>/move/ post": "changes where the root lies, which devices do not see; the scan is an operation",
     "libraries/<uuid:library_id>/forget/ post": MEMBERS,
+    "api/v1/restores/ post": STARTS,
+    "api/v1/restores/<uuid:restore_id>/ delete": EXPORTS,
+    "api/v1/restores/<uuid:restore_id>/confirm/ post": STARTS,
+    "restores/send/ post": STARTS,
+    "restores/<uuid:restore_id>/confirm/ post": STARTS,
+    "restores/<uuid:restore_id>/forget/ post": EXPORTS,
 }
 ADMIN = {
     "accounts.user add": "makes a user, whose scope is empty",
@@ -200,6 +207,7 @@ COMMANDS = {
     "export": EXPORTS,
     "export_folder": EXPORTS,
     "records": EXPORTS,
+    "restore": STARTS,
 }
 OPERATIONS = {
     "scan": FILES,
@@ -214,6 +222,7 @@ OPERATIONS = {
     "taken_over": "does nothing",
     "rebuild_records": EXPORTS,
     "verify_destination": EXPORTS,
+    "restore_backup": RESTORES,
 }
 STATEMENTS = {
     "catalog/entries/rows.py": FILES,

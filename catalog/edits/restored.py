@@ -1,0 +1,47 @@
+"""What a backup says of photos beyond what people can: when somebody said it. For `exports.restore`, after the verbs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from catalog.history.given_since import REBUILD, RESTORE
+from catalog.models import Favourite, Photo
+from operations.models import ACTIVE, Operation, State
+
+
+class Moments(NamedTuple):
+    """When a person last gave stars, caption and date; None leaves what is there."""
+
+    rated: datetime | None = None
+    captioned: datetime | None = None
+    dated: datetime | None = None
+
+
+def keep_moments(moments: Mapping[UUID, Moments]) -> None:
+    """Let what was said of these photos be said when a backup says, never in the future.
+
+    Not while a rebuild or restore of their library is to end: what was given before it would give way to it.
+    """
+    now = timezone.now()
+    libraries = set(Photo.objects.filter(pk__in=moments).order_by().values_list("library", flat=True))
+    keys = [f"scan:{key}" for key in libraries]
+    to_come = Q(state__in=[*ACTIVE, State.INTERRUPTED], kind__in=[RESTORE, REBUILD])
+    if Operation.objects.filter(to_come, active_key__in=keys).exists():
+        return
+    for key, said in moments.items():
+        named = {"rated_at": said.rated, "captioned_at": said.captioned, "dated_at": said.dated}
+        changed = {name: min(moment, now) for name, moment in named.items() if moment is not None}
+        if changed:
+            Photo.objects.filter(pk=key).update(**changed)
+
+
+def keep_favoured(user: Any, moments: Mapping[UUID, datetime]) -> None:
+    """Let the user's favourites of these photos be of the times that a backup says, never in the future."""
+    now = timezone.now()
+    for key, moment in moments.items():
+        given = min(moment, now)
+        Favourite.objects.filter(user=user, photo=key).update(created_at=given, changed_at=given)

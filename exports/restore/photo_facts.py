@@ -1,0 +1,98 @@
+"""All that a backup says of photos: put back where they are, kept for where they are not."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from django.db import connection
+
+from accounts.models import User
+from catalog.entries.row_locks import hold_photos
+from exports.bundle import layout
+from exports.models import Restore
+from exports.restore.facts import Facts, Wishes
+from exports.restore.people import Restoring
+from exports.restore.photos import Found, Named, named_in
+from exports.restore.report import Action, Difference
+from exports.restore.spool import Record
+from exports.restore.waiting import keep_waiting
+
+_NOT_HERE = "The photo is not here: this joins when a scan or an import brings it."
+_FACTS = ("rating", "ratedAt", "caption", "captionedAt", "taken", "datedAt")
+Batch = list[tuple[str, Record]]
+
+
+def restore_facts(work: Restoring, restore: Restore) -> None:
+    """Compare, and say again, what each person said of photos; what is said of photos that are not here waits for them."""
+    people = list(work.people.by_name.items())
+    if work.applies and connection.features.has_select_for_update:
+        hold_photos({key for name, user in people for key in _concerned(work, name, user)})
+    for name, user in people:
+        facts = Facts(user, name, work.mode, as_owner=work.checked.is_of_server)
+        for batch in work.checked.spool.batches(layout.RATINGS.name):
+            named = named_in(work.checked.spool, [key for key, _ in batch])
+            found = work.people.finder_of(user).find(named)
+            differences, wishes = facts.compare(batch, found)
+            for difference in differences:
+                work.report.add(difference)
+            if work.applies:
+                wishes.say(user)
+            _wait(work, restore, name, user, {key: one for key, one in named.items() if key not in found}, dict(batch))
+        _wait_for_named(work, restore, name, user)
+
+
+def _concerned(work: Restoring, name: str, user: User) -> Iterator[UUID]:
+    """Yield the photos that are about to be changed, to be locked before anything else is."""
+    facts = Facts(user, name, work.mode, as_owner=work.checked.is_of_server)
+    for batch in work.checked.spool.batches(layout.RATINGS.name):
+        found = work.people.finder_of(user).find(named_in(work.checked.spool, [key for key, _ in batch]))
+        _, wishes = facts.compare(batch, found)
+        yield from _photos_of(wishes)
+
+
+def _photos_of(wishes: Wishes) -> set[UUID]:
+    starred = [key for keys in wishes.favoured_with.values() for key in keys]
+    return {*wishes.moments, *starred}
+
+
+def _wait(
+    work: Restoring, restore: Restore, name: str, user: User, missing: dict[str, Named], records: dict[str, Record]
+) -> None:
+    said: dict[str, Record] = {}
+    for key in list(missing):
+        words = _said_by(work, name, records[key])
+        if words is None:
+            del missing[key]
+            continue
+        said[key] = words
+        work.report.add(Difference("photo", key, Action.WAITING, missing[key].path, reason=_NOT_HERE))
+    if work.applies and missing:
+        keep_waiting(restore, user, missing, said)
+
+
+def _said_by(work: Restoring, name: str, record: Record) -> Record | None:
+    """Return what the person said of a photo, as it waits; None if somebody else did."""
+    words: Record = {"name": name}
+    library = work.checked.spool.get(layout.LIBRARIES.name, record["libraryId"])
+    speaks = not work.checked.is_of_server or (library is not None and library["owner"] == name)
+    if speaks and any(record.get(at) for at in _FACTS[1::2]):
+        words |= {at: record.get(at) for at in _FACTS}
+    stars = record["favourites"].get(name)
+    if stars is not None:
+        moment = (record.get("favouredAt") or {}).get(name)
+        words |= {"favourites": {name: stars}, "favouredAt": {name: moment}}
+    return words if len(words) > 1 else None
+
+
+def _wait_for_named(work: Restoring, restore: Restore, name: str, user: User) -> None:
+    """Keep which photos albums and notes name that are not here: they get their ids here when they come."""
+    if work.checked.is_of_server:  # as many as there are; those of this server keep their ids
+        return
+    for batch in work.checked.spool.batches(layout.PHOTOS.name):
+        said = work.checked.spool.some(layout.RATINGS.name, [key for key, _ in batch])
+        named = named_in(work.checked.spool, [key for key, _ in batch if key not in said])
+        found: dict[str, Found] = work.people.finder_of(user).find(named)
+        missing = {key: one for key, one in named.items() if key not in found}
+        for key, one in missing.items():
+            work.report.add(Difference("photo", key, Action.WAITING, one.path, reason=_NOT_HERE))
+        if work.applies and missing:
+            keep_waiting(restore, user, missing, {})

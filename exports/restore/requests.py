@@ -1,0 +1,138 @@
+"""Ask for a restore: compare a backup with what is here, then put it back. The one way for API, page and command."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from exports.models import Restore
+from exports.refusals import ExportRefused
+from operations.models import Operation
+from operations.running import start
+from photolala.lib.files import atomic_write
+from photolala.lib.paths import escape_path, unescape_path
+
+KIND = "restore_backup"
+MOST_KEPT = 20
+LARGEST_SENT_BYTES = 32 << 20
+"""What the server takes as one body."""
+_SIGNATURE = b"PK"
+
+
+def start_restore(
+    user: User, path: Path, mode: str, *, is_dry_run: bool, enqueue: bool = True, name: str = ""
+) -> Restore:
+    """Begin to compare, or to put back, the backup at `path`, which the caller found to be the user's to read.
+
+    Raises ExportRefused, and AlreadyActive if a restore of this person is under way.
+    """
+    real = os.path.realpath(os.fsencode(path))
+    restore = Restore(
+        user=user,
+        mode=_mode(mode),
+        is_dry_run=is_dry_run,
+        source=escape_path(real),
+        source_name=(name or path.name)[:255],
+    )
+    return _start(restore, enqueue=enqueue)
+
+
+def start_sent(user: User, chunks: Iterable[bytes], name: str, mode: str, *, is_dry_run: bool = True) -> Restore:
+    """Keep a ZIP that the user sends, and begin to compare it, or to put it back. Raises as `start_restore`; OSError."""
+    if Restore.objects.filter(user=user, source="", completed_at=None).count() >= MOST_KEPT:
+        raise ExportRefused(
+            f"{MOST_KEPT} backups that you sent wait to be restored. Delete one of them first. Nothing was kept.",
+            "too_many",
+        )
+    restore = Restore(user=user, mode=_mode(mode), is_dry_run=is_dry_run, source_name=name[-255:] or "backup.zip")
+    restore.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        atomic_write(restore.sent_file, _bounded(chunks), mode=0o600)
+        return _start(restore)
+    except BaseException:
+        shutil.rmtree(restore.folder, ignore_errors=True)
+        raise
+
+
+def confirm(restore: Restore, mode: str | None = None) -> Restore:
+    """Put back what was compared. Raises ExportRefused unless that is done, and AlreadyActive."""
+    with transaction.atomic():
+        held = Restore.objects.select_for_update(of=("self",)).select_related("operation").get(pk=restore.pk)
+        if not held.can_be_confirmed:
+            raise ExportRefused(
+                "This backup is being compared or restored, or was restored already. Nothing was started.", "at_work"
+            )
+        if mode is not None and mode != held.mode:
+            raise ExportRefused(
+                "It was compared for the other mode: compare it anew, to see what that changes. Nothing was started.",
+                "other_mode",
+            )
+        held.is_dry_run = False
+        return _start(held)
+
+
+def forget(restore: Restore) -> None:
+    """Delete a restore, and the ZIP that was sent for it; what it put back stays. Raises ExportRefused while it is at work."""
+    operation = restore.operation
+    if operation is not None and operation.is_active:
+        raise ExportRefused("This restore is still at work. Cancel it first. Nothing was deleted.", "at_work")
+    shutil.rmtree(restore.folder, ignore_errors=True)
+    if operation is not None:
+        Operation.objects.filter(pk=operation.pk).update(superseded=True)
+    restore.delete()
+
+
+def path_of(restore: Restore) -> Path:
+    """Return where its backup is."""
+    return Path(os.fsdecode(unescape_path(restore.source))) if restore.source else restore.sent_file
+
+
+def working_folder_of(restore: Restore) -> Path:
+    """Return the folder for what is unpacked while it is at work."""
+    return Path(settings.DATA_DIR) / "working" / f"restore-{restore.pk}"
+
+
+def _start(restore: Restore, *, enqueue: bool = True) -> Restore:
+    with transaction.atomic():
+        restore.operation = start(
+            KIND,
+            restore.user,
+            subject=restore.source_name,
+            active_key=f"{KIND}:{hashlib.sha256(restore.user.pk.bytes).hexdigest()[:40]}",
+            params={"restore": str(restore.pk)},
+            unit="entries",
+            enqueue=enqueue,
+        )
+        restore.save()
+    return restore
+
+
+def _mode(mode: str) -> str:
+    if mode not in Restore.Mode.values:
+        raise ExportRefused("The mode is merge or replace. Nothing was started.", "bad_mode")
+    return mode
+
+
+def _bounded(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield what is sent. Raises ExportRefused for what is no ZIP, or larger than is kept."""
+    size = 0
+    for chunk in chunks:
+        if not size and not chunk.startswith(_SIGNATURE):
+            raise ExportRefused(
+                "This is no ZIP file. Send the backup as it was downloaded. Nothing was kept.", "no_backup"
+            )
+        size += len(chunk)
+        if size > LARGEST_SENT_BYTES:
+            raise ExportRefused(
+                f"A backup of up to {LARGEST_SENT_BYTES >> 20} MiB can be sent; a larger one is restored by the command "
+                "`restore` on the server. Nothing was kept.",
+                "too_large",
+            )
+        yield chunk
+    if not size:
+        raise ExportRefused("The file is empty. Nothing was kept.", "no_backup")

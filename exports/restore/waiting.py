@@ -1,0 +1,118 @@
+"""Photos that a backup speaks of and that are not here: kept, and joined when a scan or an import brings them."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import User
+from catalog.albums import notes
+from catalog.albums.attachments import Held
+from catalog.albums.refusals import Refused
+from catalog.albums.restored import Times, keep_times, refresh_photo, rename_photo
+from catalog.models import Note
+from exports.models import Restore, WaitingFacts
+from exports.restore.facts import Facts
+from exports.restore.photos import Finder, Found, Named
+from exports.restore.spool import Record
+from operations.passing import done_again
+
+logger = logging.getLogger(__name__)
+BATCH = 500
+
+
+def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said: Mapping[str, Record]) -> None:
+    """Keep what a backup says of these photos until they are there; said again, the last word counts."""
+    rows = [
+        WaitingFacts(
+            user=user,
+            restore=restore,
+            photo_id=UUID(key),
+            library_id=UUID(one.library_id),
+            photo_md5=one.md5 if len(one.md5) == 32 else "",
+            path=one.path,
+            size_bytes=one.size_bytes,
+            said=said.get(key, {}),
+        )
+        for key, one in named.items()
+    ]
+    WaitingFacts.objects.bulk_create(
+        rows,
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["user", "photo_id"],
+        update_fields=["restore", "library_id", "photo_md5", "path", "size_bytes", "said"],
+    )
+
+
+def join_waiting(users: Iterable[UUID] | None = None) -> int:
+    """Join what waits (for these people) with photos that are there by now; return how many. One query if nothing waits."""
+    waiting = WaitingFacts.objects.order_by("user", "pk")
+    if users is not None:
+        waiting = waiting.filter(user__in=list(users))
+    keys = list(waiting.order_by("user").values_list("user", flat=True).distinct())
+    return sum(_join_for(user) for user in User.objects.filter(pk__in=keys).order_by("pk"))
+
+
+def _join_for(user: User) -> int:
+    joined, last = 0, 0
+    while True:
+        rows = list(WaitingFacts.objects.filter(user=user, pk__gt=last).order_by("pk")[:BATCH])
+        if not rows:
+            return joined
+        last = rows[-1].pk
+        joined += _join(user, rows)
+
+
+@done_again
+def _join(user: User, rows: list[WaitingFacts]) -> int:
+    """Join those of these rows whose photos are there: facts by the verbs, items and notes by the photo's id here."""
+    named = {str(row.photo_id): _named(row) for row in rows}
+    found = Finder(user).find(named)
+    if not found:
+        return 0
+    there = [row for row in rows if str(row.photo_id) in found]
+    with transaction.atomic():
+        for name, some in groupby(sorted(there, key=_name_there), key=_name_there):
+            records = [(str(row.photo_id), row.said) for row in some if row.said]
+            _, wishes = Facts(user, name).compare(records, found)
+            wishes.say(user)
+        for row in there:
+            _name_anew(user, row.photo_id, found[str(row.photo_id)])
+        WaitingFacts.objects.filter(pk__in=[row.pk for row in there]).delete()
+    return len(there)
+
+
+def _name_anew(user: User, old: UUID, found: Found) -> None:
+    if found.id != old:
+        rename_photo(user, old, found.id)
+        for note in Note.objects.of(user).filter(held__photo=old).order_by("pk"):
+            _rename_in_note(user, note, old, found.id)
+    refresh_photo(user, found.id)
+
+
+def _rename_in_note(user: User, note: Note, old: UUID, new: UUID) -> None:
+    held: list[Held] = [
+        {"photo": str(new)}
+        if one.get("photo") == str(old)
+        else {k: one[k] for k in ("photo", "media_md5", "name") if k in one}
+        for one in note.attachments
+    ]
+    changed_at = note.updated_at
+    try:
+        notes.patch(user, note.pk, {"attachments": held})
+    except Refused as refused:
+        logger.warning("Note %s keeps the photo %s, which is %s here: %s", note.pk, old, new, refused.reason)
+    else:
+        keep_times(Note, {note.pk: Times(None, changed_at)})
+
+
+def _named(row: WaitingFacts) -> Named:
+    return Named(str(row.photo_id), str(row.library_id), row.photo_md5, row.path, row.size_bytes)
+
+
+def _name_there(row: WaitingFacts) -> str:
+    """Return what the backup calls the person: kept with what was said."""
+    return str(row.said.get("name") or "")
