@@ -83,7 +83,7 @@ def follow(library: Library, source: Source, started_at: datetime, count: Callab
     """
     _know_last_content(library)
     walked_at = last_walk(library)
-    postponed = follow_returned(library, started_at, count)
+    postponed = follow_returned(library, source, started_at, walked_at, count)
     if not postponed:
         forget_returns(library, walked_at)
     missing = Photo.objects.filter(library=library, state=Photo.State.MISSING).exclude(photo_md5="")

@@ -95,6 +95,36 @@ def test_moved_back_while_the_scan_walks_that_sees_it_back(library, monkeypatch,
     assert said(at(library, "z/95.jpg"), bob) == expected(5, DAY)
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+def test_no_scan_missed_it(library, monkeypatch, alice, bob, is_written):
+    photo = at(library, OLD)
+    with monkeypatch.context() as patch:
+        after_listing(patch, "a", lambda: move(library, OLD, BETWEEN))
+        scan(library)
+    assert at(library, OLD).state == at(library, BETWEEN).state == Photo.State.READY
+    give(alice, bob, at(library, BETWEEN), 5, DAY)
+    if is_written:
+        write_all(library)
+    move(library, BETWEEN, OLD)
+    scan(library)
+    assert is_one_photo(library, photo)
+    write_all(library)
+    scan(library)
+    assert is_one_photo(library, photo) and open_writes(library) == []
+    assert said(at(library, OLD), bob) == expected(5, DAY)
+
+
+def test_a_copy_that_was_made_between_two_scans_and_deleted_is_another_photo(library, alice, bob):
+    root = Path(library.root)
+    shutil.copy2(root / OLD, root / BETWEEN)
+    scan(library)
+    give(alice, bob, at(library, BETWEEN), 5, DAY)
+    (root / BETWEEN).unlink()
+    scan(library)
+    assert at(library, BETWEEN).state == Photo.State.MISSING
+    assert said(at(library, OLD), bob)["stars"] == 0
+
+
 def test_what_was_given_to_the_photo_later_counts(library, monkeypatch, alice, bob):
     photo = at(library, OLD)
     move(library, OLD, BETWEEN)

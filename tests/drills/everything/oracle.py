@@ -22,6 +22,7 @@ from tests.drills.rating import stars_in
 
 DATE_TAKEN, EXIF = 0x9003, 0x8769
 OF_THE_HOUSE = re.compile(r"\.photolala\.(md5|trash|[0-9a-f]{32}\.sqlite)$")
+OF_WRITERS = re.compile(r"\.photolala-write-([0-9a-f]{32})-")
 MOST_TOLD = 3
 NOT_OF_THE_CATALOG = ("photolala.", "security.", "disk.", "tool.", "broker.dead_messages", "clock.jumped")
 """Findings of `doctor` that speak of this machine, or of what the drill did to it."""
@@ -120,7 +121,7 @@ class Check:
             photo.filename: key for key, photo in self.rows.items() if photo.state != "missing" or key in known.pixels
         }
         for wish in wishes:
-            if wish.photo not in self.rows:
+            if wish.photo not in self.rows or self.is_only_a_stop(wish.photo, self.rows[wish.photo]):
                 wish.photo = ids.get(wish.name, wish.photo)
         self.wishes = last_wishes(wishes)
         for note in (note for note in journal.notes() if "edited" in note):
@@ -261,9 +262,8 @@ class Check:
                 self.file_says(where, photo, local)
 
     def is_only_a_stop(self, key: str, photo: Any) -> bool:
-        """Tell whether a scan saw a photo at this place while it was moved on, and nobody gave anything to that row."""
-        is_new = photo.state == "missing" and key not in self.known.pixels
-        return is_new and not any(one == key for one, _ in self.wishes)
+        """Tell whether a scan saw a photo at this place while it was moved on: what it was given there has to be led on."""
+        return photo.state == "missing" and key not in self.known.pixels
 
     def expect(self, where: str, key: str, kind: str, found: list[Any], before: Any) -> None:
         """Compare what is (in the row, or in a file in the trash) with what may be."""
@@ -327,6 +327,7 @@ class Check:
 
     def nothing_is_left(self) -> None:
         """No hidden name of ours but snapshots, pointer and trash; nothing staged, no work unfinished."""
+        from catalog.models import FileWrite
         from operations.models import Operation
 
         left = [
@@ -335,6 +336,12 @@ class Check:
             if not OF_THE_HOUSE.match(path.name)
         ]
         self.require(not left, f"left behind in the folder: {left}")
+        for name in left:
+            found = OF_WRITERS.search(name)
+            write = FileWrite.objects.filter(pk=found[1]).first() if found else None
+            if write:
+                facts = f"{write.kind} {write.state} {write.code} claimed at {write.claimed_path}"
+                self.require(False, f"{name} is of {facts}", str(write.photo_id))
         for name in ("working", "uploads"):
             folder = self.world.data / name
             staged = [str(path.relative_to(folder)) for path in folder.rglob("*")] if folder.is_dir() else []
