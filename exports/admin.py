@@ -23,7 +23,7 @@ class ExportDestinationAdmin(PathsForSuperusers, FactsAdmin):
     """All destinations. They are added where their folder is checked: on their page."""
 
     hidden_from_others = ("folder",)
-    list_display = ["name", "folder", "owner", "template", "created_at"]
+    list_display = ["name", "folder", "owner", "template", "schedule", "created_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "folder", "owner__username"]
 

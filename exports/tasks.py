@@ -1,4 +1,4 @@
-"""Celery tasks of exports: delete the files of those that expired or have no owner any more, and what abandoned runs left."""
+"""Celery tasks of exports: start those that are due, delete the files of those that expired or have no owner, and leftovers."""
 
 import logging
 from datetime import datetime, timedelta
@@ -17,6 +17,8 @@ from .catalogs.downloads import is_being_sent
 from .catalogs.partials import remove_export_files, remove_partials
 from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
+from .originals import schedule
+from .originals.report import remove_old_reports
 
 logger = logging.getLogger(__name__)
 DOWNLOAD_DAYS = 365
@@ -32,8 +34,15 @@ def purge_exports() -> int:
     """
     count = 0 if is_suspect() else _remove_expired() + left_behind.sweep()
     _remove_abandoned()
+    remove_old_reports()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
     return count
+
+
+@app.task(name="exports.tasks.start_due_exports", ignore_result=True)
+def start_due_exports() -> int:
+    """Start the folder exports for which it is time by their destinations' schedules; return how many."""
+    return schedule.start_due_exports()
 
 
 def _remove_expired() -> int:

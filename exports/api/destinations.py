@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import Http404
@@ -11,14 +11,10 @@ from rest_framework.response import Response
 
 from accounts.requests import Request
 from exports.destinations import folders as verbs
-from exports.destinations.naming import check_template
-from exports.destinations.records import ledger_of
+from exports.destinations.changing import DestinationChanges, change_destination
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.placement import DEFAULT_TEMPLATE
-from exports.ledger.records import RecordStatus
-from exports.ledger.state import MonthStatus
 from exports.models import ExportDestination
-from exports.originals.months import month_summaries
 from exports.originals.requests import start_folder_export
 from exports.refusals import ExportRefused
 from operations.api.idempotency import KEYED, idempotent
@@ -26,14 +22,13 @@ from operations.api.operations import OperationBody, already_active, operation_j
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.parameters import check_parameters, is_present, utc_text
-from photolala.web.refusals import BadRequest, Conflict, NotThere, Unavailable, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, in_path, made, page_body, query
+from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.refusals import Conflict, Unavailable, Unprocessable
+from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documented, made, page_body
 
 from .exports import find_library
 
 BY_NAME = ("name", "id")
-LONGEST_ASSET_ID = 400
 
 
 class DestinationChange(RequestBody):
@@ -45,6 +40,19 @@ class DestinationChange(RequestBody):
         required=False,
         help_text="Folders below it, of `{year}`, `{month}`, `{day}`, `{album}`, `{camera}`, "
         "`{library}`; with `{original_name}` in the last part that names the files.",
+    )
+
+    schedule = serializers.ChoiceField(
+        ExportDestination.Schedule.values, required=False, help_text="How often an export begins by itself."
+    )
+    schedule_hour = serializers.IntegerField(
+        min_value=0, max_value=23, required=False, help_text="By the server's clock."
+    )
+    schedule_weekday = serializers.IntegerField(
+        min_value=0, max_value=6, required=False, help_text="Of a weekly export; 0 is Monday."
+    )
+    with_companions = serializers.BooleanField(
+        required=False, help_text="Copy also what is beside photos: XMP sidecars, Apple's edits (AAE), Takeout's JSON."
     )
 
 
@@ -65,6 +73,10 @@ class DestinationBody(serializers.Serializer[Any]):
     name = serializers.CharField()
     folder = serializers.CharField()
     template = serializers.CharField()
+    schedule = serializers.ChoiceField(ExportDestination.Schedule.values)
+    schedule_hour = serializers.IntegerField()
+    schedule_weekday = serializers.IntegerField()
+    with_companions = serializers.BooleanField()
     created_at = serializers.DateTimeField()
 
 
@@ -72,36 +84,6 @@ class FolderExportRequest(RequestBody):
     """The library whose originals are to be copied."""
 
     library = serializers.UUIDField()
-
-
-class RecordBody(serializers.Serializer[Any]):
-    """An export record, as in `ExportRecords/` (the words are the files'); or with `?exported` only that member."""
-
-    exported = serializers.BooleanField(help_text="Its status is `done`.")
-    id = serializers.CharField(required=False)
-    year = serializers.IntegerField(required=False)
-    month = serializers.IntegerField(required=False)
-    relPath = serializers.CharField(required=False)
-    filename = serializers.CharField(required=False)
-    status = serializers.ChoiceField([str(status) for status in RecordStatus], required=False)
-    exportDate = serializers.CharField(required=False)
-    lastError = serializers.CharField(required=False)
-
-
-class MonthBody(serializers.Serializer[Any]):
-    """How many files of a month were exported."""
-
-    year = serializers.IntegerField()
-    month = serializers.IntegerField()
-    exported = serializers.IntegerField()
-    total = serializers.IntegerField()
-    status = serializers.ChoiceField([str(status) for status in MonthStatus])
-
-
-class MonthList(serializers.Serializer[Any]):
-    """Months of a destination, newest first."""
-
-    results = MonthBody(many=True)
 
 
 DestinationPage = page_body("DestinationPage", DestinationBody)
@@ -113,6 +95,10 @@ def _destination_json(destination: ExportDestination) -> dict[str, Any]:
         "name": destination.name,
         "folder": destination.folder,
         "template": destination.template,
+        "schedule": destination.schedule,
+        "schedule_hour": destination.schedule_hour,
+        "schedule_weekday": destination.schedule_weekday,
+        "with_companions": destination.with_companions,
         "created_at": utc_text(destination.created_at),
     }
 
@@ -163,7 +149,10 @@ class DestinationList(ApiView):
         body.is_valid(raise_exception=True)
         wanted = {"name": "", "template": DEFAULT_TEMPLATE, **body.validated_data}
         with saying_refusals():
-            destination = verbs.add_destination(request.user, wanted["name"], wanted["folder"], wanted["template"])
+            destination = verbs.add_destination(
+                request.user, wanted.pop("name"), wanted.pop("folder"), wanted.pop("template")
+            )
+            change_destination(destination, cast(DestinationChanges, wanted))
         return made(_destination_json(destination), "export-destination", destination.pk)
 
 
@@ -176,7 +165,7 @@ class DestinationDetail(ApiView):
 
     @documented(
         "export_destinations_update",
-        "Change its name or template; what is there already stays where it is.",
+        "Change its name, template or schedule; what is there already stays where it is.",
         {200: DestinationBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=DestinationChange,
@@ -186,11 +175,7 @@ class DestinationDetail(ApiView):
         body = DestinationChange(data=request.data)
         body.is_valid(raise_exception=True)
         with saying_refusals():
-            check_template(body.validated_data.get("template", destination.template))
-        for name, value in body.validated_data.items():
-            setattr(destination, name, value)
-        if body.validated_data:
-            destination.save(update_fields=list(body.validated_data))
+            change_destination(destination, cast(DestinationChanges, body.validated_data))
         return Response(_destination_json(destination))
 
     @documented(
@@ -236,62 +221,3 @@ class StartFolderExport(ApiView):
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(operation_json(operation), "operation", operation.pk, 202)
-
-
-class Record(ApiView):
-    """What is recorded of one photo."""
-
-    @documented(
-        "export_destinations_record",
-        "The record of one photo (`exportInfo`), 404 if there is none; with `?exported` only whether it is exported.",
-        {200: RecordBody},
-        errors=(400, 401, 404, 503),
-        parameters=[
-            in_path("asset_id", "The photo's id.", maxLength=LONGEST_ASSET_ID),
-            query("exported", "Present: answer `{exported}` only (`isExported`), also without a record.", bool),
-        ],
-    )
-    def get(self, request: Request, destination_id: UUID, asset_id: str) -> Response:
-        check_parameters(request.query_params, {"exported"})
-        if len(asset_id) > LONGEST_ASSET_ID:
-            raise BadRequest(f"An asset's id has at most {LONGEST_ASSET_ID} characters.", "bad_text")
-        with saying_refusals():
-            record = ledger_of(own_destination(request, destination_id)).state.get(asset_id)
-        is_exported = record is not None and record.status is RecordStatus.DONE
-        if is_present(request.query_params, "exported"):
-            return Response({"exported": is_exported})
-        if record is None:
-            raise NotThere("There is no record of that photo in this destination.", "no_record")
-        return Response({"exported": is_exported, **record.to_json()})
-
-
-class Months(ApiView):
-    """How much of each month is there."""
-
-    @documented(
-        "export_destinations_months",
-        "Per month: photos exported, photos there are in the libraries exported to it, and the status.",
-        {200: MonthList},
-        errors=(400, 401, 404, 503),
-        parameters=[query("year", "Only that year's.", int, minimum=1, maximum=9999)],
-    )
-    def get(self, request: Request, destination_id: UUID) -> Response:
-        check_parameters(request.query_params, {"year"})
-        text = request.query_params.get("year", "")
-        if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):
-            raise BadRequest("year must be a number such as 2024.", "bad_year")
-        with saying_refusals():
-            months = month_summaries(
-                own_destination(request, destination_id), request.user, int(text) if text else None
-            )
-        rows = [
-            {
-                "year": month.year,
-                "month": month.month,
-                "exported": month.exported_count,
-                "total": month.total_count,
-                "status": str(month.status),
-            }
-            for month in months
-        ]
-        return Response({"results": rows})

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from . import destination_checks, destination_previews, destinations, exports, restores
+from . import (
+    destination_checks,
+    destination_previews,
+    destination_records,
+    destination_reports,
+    destinations,
+    exports,
+    restores,
+)
 
 DESTINATION = "export-destinations/<uuid:destination_id>/"
 
@@ -16,11 +24,22 @@ urlpatterns = [
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
     path(f"{DESTINATION}verify/", destination_checks.StartVerification.as_view(), name="export-verify"),
     path(f"{DESTINATION}rebuild/", destination_checks.StartRebuild.as_view(), name="export-rebuild"),
-    path(f"{DESTINATION}months/", destinations.Months.as_view(), name="export-months"),
+    path(f"{DESTINATION}months/", destination_records.Months.as_view(), name="export-months"),
+    path(f"{DESTINATION}reports/", destination_reports.Reports.as_view(), name="export-reports"),
+    path(
+        f"{DESTINATION}reports/<uuid:operation_id>.csv",
+        destination_reports.CsvReport.as_view(),
+        name="export-report-csv",
+    ),
+    path(
+        f"{DESTINATION}reports/<uuid:operation_id>.json",
+        destination_reports.JsonReport.as_view(),
+        name="export-report-json",
+    ),
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
-    path(f"{DESTINATION}records/<path:asset_id>/", destinations.Record.as_view(), name="export-record"),
     path("restores/", restores.RestoreList.as_view(), name="restores"),
     path("restores/<uuid:restore_id>/", restores.RestoreDetail.as_view(), name="restore"),
     path("restores/<uuid:restore_id>/confirm/", restores.RestoreConfirm.as_view(), name="restore-confirm"),
     path("restores/<uuid:restore_id>/report/", restores.RestoreReport.as_view(), name="restore-report"),
+    path(f"{DESTINATION}records/<path:asset_id>/", destination_records.Record.as_view(), name="export-record"),
 ]

@@ -36,19 +36,51 @@ class ExportDestination(models.Model):
     published to `ExportRecords/` of the prefix at the end of each export.
     """
 
+    class Schedule(models.TextChoices):
+        """How often an export begins by itself."""
+
+        NEVER = "", "never"
+        DAILY = "daily", "every day"
+        WEEKLY = "weekly", "every week"
+
+    class Weekday(models.IntegerChoices):
+        """The day of a weekly export."""
+
+        MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = range(7)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="export_destinations")
     name = models.CharField(max_length=200)
-    folder = models.TextField(unique=True, help_text="The folder's absolute path, in escaped form.")
+    folder = models.TextField(unique=True, help_text="Its absolute path, or s3://bucket/prefix, in escaped form.")
     template = models.CharField(max_length=200, default=DEFAULT_TEMPLATE, help_text="The folders below it.")
     libraries = models.ManyToManyField(Library, related_name="+", blank=True, help_text="Those exported to it.")
     has_records = models.BooleanField(default=False, help_text="An export has left records there.")
     created_at = models.DateTimeField(auto_now_add=True)
+    schedule = models.CharField(
+        max_length=6, choices=Schedule, blank=True, default=Schedule.NEVER, db_default=Schedule.NEVER
+    )
+    schedule_hour = models.PositiveSmallIntegerField(default=3, db_default=3, help_text="By the server's clock.")
+    schedule_weekday = models.PositiveSmallIntegerField(
+        choices=Weekday, default=Weekday.MONDAY, db_default=Weekday.MONDAY, help_text="Of a weekly export."
+    )
+    scheduled_since = models.DateTimeField(null=True, blank=True, help_text="When the schedule was set.")
+
+    with_companions = models.BooleanField(
+        default=False, db_default=False, help_text="Also what is beside photos: XMP, AAE and Takeout's JSON."
+    )
 
     objects = DestinationQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    schedule__in=["", "daily", "weekly"], schedule_hour__lte=23, schedule_weekday__lte=6
+                ),
+                name="destination_schedule_is_known",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

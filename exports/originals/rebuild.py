@@ -36,9 +36,10 @@ from operations.kinds import operation_kind
 from operations.running import LeaseLost, OperationFailed, Run
 from photolala.lib.files import open_real_folder
 
+from .folder_export import MOST_RECORD_PROBLEMS
 from .names import file_name
 from .plan import MD5_KEY, SIZE_KEY
-from .run import MOST_RECORD_PROBLEMS, open_ledger
+from .run import open_ledger
 
 _YEAR, _MONTH = re.compile(r"(?!0000)[0-9]{4}"), re.compile(r"0[1-9]|1[0-2]")
 _NUMBERED = re.compile(r"(.+) \([1-9][0-9]{0,4}\)(\.[^.]*|)", re.DOTALL)

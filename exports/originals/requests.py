@@ -3,6 +3,7 @@
 from functools import reduce
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import User
 from catalog.models import Library
@@ -59,6 +60,12 @@ def last_rebuild(destination: ExportDestination) -> Operation | None:
     """Return the last rebuild of the destination's records that came to its end, with its result; None if there was none."""
     rebuilds = Operation.objects.filter(owner=destination.owner_id, kind="rebuild_records", state=State.COMPLETED)
     return rebuilds.filter(params__destination=str(destination.pk)).order_by("-created_at").first()
+
+
+def runs_to(destination: ExportDestination, user: User) -> QuerySet[Operation]:
+    """Return the exports to a destination of `user`, without their details, newest first."""
+    runs = Operation.objects.visible_to(user).filter(kind="export_folder", params__destination=str(destination.pk))
+    return runs.defer("checkpoint", "error_detail").order_by("-created_at", "id")
 
 
 @words_for_owners

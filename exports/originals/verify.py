@@ -26,9 +26,10 @@ from exports.reading.originals import Problems, SourceGuard
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 
+from .folder_export import MOST_RECORD_PROBLEMS, FolderExport
 from .names import OpenFolders, file_name
 from .plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
-from .run import MOST_RECORD_PROBLEMS, FolderExport, open_ledger
+from .run import open_ledger
 
 _READ_BYTES = 1 << 20
 _PHOTOS_AT_ONCE = 500

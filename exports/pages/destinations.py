@@ -1,8 +1,10 @@
 """The page of one export destination: its months, exporting to it, forgetting it; and adding one."""
 
+import calendar
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -17,9 +19,11 @@ from exports.ledger.errors import LedgerFailed
 from exports.ledger.state import MonthStatus, MonthSummary
 from exports.models import ExportDestination
 from exports.originals import checks
+from exports.originals.lacking import month_calendar
 from exports.originals.months import month_summaries
 from exports.originals.preview import preview_names
-from exports.originals.requests import last_rebuild, start_folder_export, start_rebuild
+from exports.originals.report import has_report
+from exports.originals.requests import last_rebuild, runs_to, start_folder_export, start_rebuild
 from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import AlreadyActive
@@ -27,6 +31,8 @@ from operations.running import AlreadyActive
 from .exports import render_list
 
 CHOOSE = "Choose a library."
+RUNS_SHOWN = 10
+MONTH_NAMES = list(calendar.month_name)[1:]
 AT_WORK = "An export to this destination, or a check of it, is at work already."
 STATUS_WORDS = {
     MonthStatus.NOT_EXPORTED: ("not exported", ""),
@@ -56,17 +62,17 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_GET
 def show(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Show what is in the destination, month by month."""
-    return _page(request, _destination(request, destination_id))
+    return render_destination(request, own_destination(request, destination_id))
 
 
 @login_required
 @require_POST
 def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Copy the originals of a library that are not there yet."""
-    destination = _destination(request, destination_id)
+    destination = own_destination(request, destination_id)
     library = _chosen_library(request)
     if library is None:
-        return _page(request, destination, CHOOSE, 422)
+        return render_destination(request, destination, CHOOSE, 422)
     return _started(request, destination, lambda: start_folder_export(request.user, library, destination))
 
 
@@ -74,10 +80,10 @@ def export(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def rebuild(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Find out which photos of a library the copies there are; record them if that is wished."""
-    destination = _destination(request, destination_id)
+    destination = own_destination(request, destination_id)
     library = _chosen_library(request)
     if library is None:
-        return _page(request, destination, CHOOSE, 422)
+        return render_destination(request, destination, CHOOSE, 422)
     apply = bool(request.POST.get("apply"))
     return _started(request, destination, lambda: start_rebuild(request.user, library, destination, apply=apply))
 
@@ -86,9 +92,9 @@ def rebuild(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Forget the destination; its files and records stay in the folder."""
-    destination = _destination(request, destination_id)
+    destination = own_destination(request, destination_id)
     if _running(destination) is not None:
-        return _page(request, destination, f"{AT_WORK} Cancel it first.", 409)
+        return render_destination(request, destination, f"{AT_WORK} Cancel it first.", 409)
     destination.delete()
     messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.")
     return redirect("exports:list")
@@ -98,7 +104,7 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def verify(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Read every copy there; copy bad ones again if that is wished."""
-    destination = _destination(request, destination_id)
+    destination = own_destination(request, destination_id)
     repair = bool(request.POST.get("repair"))
     return _started(request, destination, lambda: checks.start_verification(request.user, destination, repair=repair))
 
@@ -107,11 +113,11 @@ def verify(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def dismiss(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     """Show the damage that exports found earlier no more."""
-    destination = _destination(request, destination_id)
+    destination = own_destination(request, destination_id)
     try:
         checks.dismiss(destination)
     except ExportRefused as refused:
-        return _page(request, destination, str(refused), 422)
+        return render_destination(request, destination, str(refused), 422)
     return redirect("exports:destination", destination.pk)
 
 
@@ -144,20 +150,29 @@ def _started(request: HttpRequest, destination: ExportDestination, begin: Callab
         verbs.check_folder(request.user, destination.folder, but=destination)
         begin()
     except ExportRefused as refused:
-        return _page(request, destination, str(refused), 422)
+        return render_destination(request, destination, str(refused), 422)
     except AlreadyActive:
-        return _page(request, destination, AT_WORK, 409)
+        return render_destination(request, destination, AT_WORK, 409)
     return redirect("exports:destination", destination.pk)
 
 
-def _page(request: HttpRequest, destination: ExportDestination, error: str = "", status: int = 200) -> HttpResponse:
+def render_destination(
+    request: HttpRequest,
+    destination: ExportDestination,
+    error: str = "",
+    status: int = 200,
+    *,
+    settings_error: str = "",
+) -> HttpResponse:
+    """Return the page of a destination, with what was wrong with a wish."""
     months: list[tuple[MonthSummary, str, str]] = []
     ledger_error = ""
     condition = None
+    summaries: list[MonthSummary] = []
     try:
         condition = checks.condition_of(destination)
-        for month in month_summaries(destination, request.user):
-            months.append((month, *STATUS_WORDS[month.status]))
+        summaries = month_summaries(destination, request.user)
+        months = [(month, *STATUS_WORDS[month.status]) for month in summaries]
     except LedgerFailed as failed:
         ledger_error = str(failed)
     context = {
@@ -168,7 +183,16 @@ def _page(request: HttpRequest, destination: ExportDestination, error: str = "",
         "condition": condition,
         "last_check": checks.last_verification(destination),
         "last_rebuild": last_rebuild(destination),
+        "calendar": month_calendar(summaries),
+        "month_names": MONTH_NAMES,
+        "schedules": ExportDestination.Schedule.choices,
+        "weekdays": ExportDestination.Weekday.choices,
+        "hours": range(24),
+        "time_zone": settings.TIME_ZONE,
+        "runs": [(run, has_report(run)) for run in runs_to(destination, request.user)[:RUNS_SHOWN]],
         "error": error,
+        "settings_error": settings_error,
+        "sent": request.POST if settings_error else None,
         "ledger_error": ledger_error,
     }
     return render(request, "exports/destination.html", context, status=status)
@@ -178,5 +202,6 @@ def _running(destination: ExportDestination) -> Operation | None:
     return Operation.objects.filter(active_key=destination.active_key, state__in=ACTIVE).first()
 
 
-def _destination(request: HttpRequest, destination_id: uuid.UUID) -> ExportDestination:
+def own_destination(request: HttpRequest, destination_id: uuid.UUID) -> ExportDestination:
+    """Return the user's destination; Http404 if it is not theirs."""
     return get_object_or_404(ExportDestination.objects.visible_to(request.user), pk=destination_id)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import destinations, exports, restores
+from . import destination_contents, destinations, exports, restores
 
 app_name = "exports"
 urlpatterns = [
@@ -16,6 +16,17 @@ urlpatterns = [
     path("destinations/<uuid:destination_id>/verify/", destinations.verify, name="destination-verify"),
     path("destinations/<uuid:destination_id>/rebuild/", destinations.rebuild, name="destination-rebuild"),
     path("destinations/<uuid:destination_id>/dismiss/", destinations.dismiss, name="destination-dismiss"),
+    path("destinations/<uuid:destination_id>/change/", destination_contents.change, name="destination-change"),
+    path(
+        "destinations/<uuid:destination_id>/lacking/<int:year>/<int:month>/",
+        destination_contents.lacking,
+        name="destination-lacking",
+    ),
+    path(
+        "destinations/<uuid:destination_id>/reports/<uuid:operation_id>.<str:kind>",
+        destination_contents.report,
+        name="destination-report",
+    ),
     path("destinations/<uuid:destination_id>/remove/", destinations.remove, name="destination-remove"),
     path("restores/", restores.list_restores, name="restores"),
     path("restores/send/", restores.send, name="restore-send"),

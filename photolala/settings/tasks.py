@@ -31,6 +31,11 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
         "schedule": 6 * 3600.0,
         "options": {"expires": 3600.0},
     },
+    "export to the destinations for which it is time": {
+        "task": "exports.tasks.start_due_exports",
+        "schedule": 60.0,
+        "options": {"expires": 59.0},
+    },
     "delete the files of expired exports": {
         "task": "exports.tasks.purge_exports",
         "schedule": 6 * 3600.0,

@@ -61,6 +61,7 @@ def alice(transactional_db, settings, tmp_path, monkeypatch):
     destination = ExportDestination.objects.create(
         owner=alice, name="The disk in the cellar, " + "shelf " * 20, folder=str(tmp_path / "disk"), has_records=True
     )
+    destination.libraries.add(library)
     records = Path(destination.folder) / "ExportRecords"
     records.mkdir(parents=True)
     (records / "export-records.jsonl").write_text("torn\n" * 3)
@@ -148,6 +149,7 @@ def addresses(operations):
         f"/destinations/{ExportDestination.objects.get().pk}/",
         "/restores/",
         *[f"/restores/{restore.pk}/" for restore in Restore.objects.all()],
+        f"/destinations/{ExportDestination.objects.get().pk}/lacking/2024/5/",
     ]
 
 

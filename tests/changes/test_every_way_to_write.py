@@ -153,6 +153,7 @@ ROUTES = {
     "destinations/<uuid:destination_id>/rebuild/ post": EXPORTS,
     "destinations/<uuid:destination_id>/verify/ post": EXPORTS,
     "destinations/<uuid:destination_id>/remove/ post": EXPORTS,
+    "destinations/<uuid:destination_id>/change/ post": EXPORTS,
     "dates/ post": PEOPLE,
     "photos/<uuid:photo_id>/date/undo/ post": FILES,
     "writes/<uuid:write_id>/retry/ post": STATE,

@@ -52,6 +52,9 @@ TABLES = (
 )
 
 
+NO_IDS = {"year": 2024, "month": 5}
+
+
 @pytest.fixture
 def ids(cast: Any) -> dict[str, Any]:
     """The ids of alice's things."""
@@ -68,6 +71,8 @@ def ids(cast: Any) -> dict[str, Any]:
         "destination_id": ExportDestination.objects.create(owner=cast.alice, name="Disk", folder="/exported").pk,
         "conflict_id": Conflict.objects.create(user=cast.alice, mine="a", theirs="b", **about).pk,
         "md5": snapshot.md5,
+        **NO_IDS,
+        "kind": "csv",
         "library_id": cast.library.pk,
         "photo_id": photo.pk,
         "write_id": write.pk,
@@ -113,7 +118,7 @@ def test_the_outsider_finds_nothing_and_changes_nothing(charlie, ids, name, para
 
 @pytest.mark.parametrize(("name", "parameters"), WITH_ID, ids=[name for name, _ in WITH_ID])
 def test_what_is_not_there_answers_as_what_is_not_yours(alice, ids, name, parameters):
-    nothing = dict.fromkeys(ids, uuid.uuid4())
+    nothing = dict.fromkeys(ids, uuid.uuid4()) | NO_IDS
     answers = {send(address(name, parameters, nothing)).status_code for send in (alice.get, alice.post)}
     assert 404 in answers
     assert answers <= {404, 405}

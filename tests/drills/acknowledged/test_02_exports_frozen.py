@@ -21,7 +21,7 @@ from exports.ledger.load import INTERRUPTED, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination
-from exports.originals import run as folders
+from exports.originals import folder_export as folders
 from exports.originals.requests import start_folder_export
 from exports.reading import originals
 from operations.control import resume

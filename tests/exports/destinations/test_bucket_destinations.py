@@ -131,7 +131,7 @@ def test_killed_at_every_call_each_object_is_whole_and_sent_once(
     monkeypatch: pytest.MonkeyPatch,
     is_after: bool,
 ) -> None:
-    monkeypatch.setattr("exports.originals.run.GROUP_FILES", 2)
+    monkeypatch.setattr("exports.originals.folder_export.GROUP_FILES", 2)
     calls, is_dead, last = 0, False, 0
     write = Ledger._write
 

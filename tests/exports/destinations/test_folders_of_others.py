@@ -11,8 +11,8 @@ from exports.catalogs.requests import Wishes, start_export
 from exports.destinations.folders import add_destination
 from exports.models import ExportDestination
 from exports.originals.checks import start_verification
+from exports.originals.folder_export import FolderExport
 from exports.originals.requests import start_folder_export
-from exports.originals.run import FolderExport
 from operations.models import Operation, State
 from operations.running import execute
 from tests.factories import make_photo
