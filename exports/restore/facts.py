@@ -96,7 +96,8 @@ class Facts:
             if problem:
                 reasons.append(problem)
                 continue
-            one = compare("photo", key, There({name: value}, moment), _here(name, photo), self.mode)
+            here = _here(name, photo)
+            one = compare("photo", key, There({name: value}, moment), here, self.mode)
             if one.action is Action.UPDATE and photo.library_id not in self._editable:
                 reasons.append(NOT_TO_CHANGE)
             elif one.action is Action.UPDATE:
@@ -105,6 +106,12 @@ class Facts:
                 _wish(name, value, photo, wishes)
             else:
                 kept |= one.fields
+                if one.action is Action.SAME and here.changed_at is None and photo.library_id in self._editable:
+                    moments[name] = moment  # the file says so; a person had said it
+        if moments.get("rating") is not None and photo.library.owner_id == self.user.pk:
+            favoured = moment_or_none((record.get("favouredAt") or {}).get(self.name))
+            if favoured is not None:
+                wishes.favoured[photo.pk] = favoured
         if moments:
             wishes.moments[photo.pk] = Moments(moments.get("rating"), moments.get("caption"), moments.get("taken"))
         reason = " ".join(dict.fromkeys(reasons))

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import User
 from catalog.history.adopt import FoundCatalog, free_id
@@ -13,6 +14,7 @@ from catalog.models import Library
 from catalog.roots.folders import LibraryRefused, checked_folder, refuse_overlap
 from catalog.scanning.requests import request_scan
 from exports.bundle import layout
+from exports.restore.check import moment_or_none
 from exports.restore.people import Restoring
 from exports.restore.plan import REPLACE
 from exports.restore.report import Action, Difference
@@ -84,6 +86,9 @@ def _add(work: Restoring, key: str, record: Record, user: User) -> Difference:
             library = add_library(user, record["root"], name, **chosen)
     except LibraryRefused as refused:
         return Difference(_KIND, key, Action.LEFT, name, reason=_reason(refused))
+    created_at = moment_or_none(record.get("createdAt"))
+    if created_at is not None:
+        Library.objects.filter(pk=library.pk).update(created_at=min(created_at, timezone.now()))
     _restore_members(work, library, record)
     transaction.on_commit(lambda: request_scan(library, user))
     return Difference(_KIND, key, Action.CREATE, name)
