@@ -8,6 +8,7 @@ from rest_framework import serializers
 from catalog.models import Photo
 from catalog.models.photo import UNDATED
 from photolala.lib.paths import join_path
+from photolala.lib.wall_clock import wall_clock_text
 from photolala.web.parameters import utc_text
 
 LIST_COLUMNS = (
@@ -116,12 +117,7 @@ def photo_detail_json(row: dict[str, Any]) -> dict[str, Any]:
 
 def local_text(row: dict[str, Any]) -> str:
     """Return the wall clock's time as RFC 3339: with the offset if the file knew it, else without."""
-    text: str = row["taken_local"].replace(tzinfo=None).isoformat(timespec="seconds")
-    minutes = row["taken_offset_minutes"]
-    if minutes is None:
-        return text
-    sign = "-" if minutes < 0 else "+"
-    return f"{text}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    return wall_clock_text(row["taken_local"], row["taken_offset_minutes"])
 
 
 @extend_schema_serializer(deprecate_fields=["favorite", "favorited"])

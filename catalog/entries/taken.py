@@ -6,6 +6,7 @@ from typing import Any
 from catalog.entries.sql import Row
 from catalog.models import Library
 from catalog.models.photo import UNDATED
+from photolala.lib.wall_clock import offset_text
 
 BY_A_PERSON = "person"
 """The source of a capture time that a person gave and the file has not."""
@@ -57,7 +58,4 @@ def taken_text(local: Any, offset_minutes: int | None) -> str:
         text = local.replace(tzinfo=None).isoformat()
     else:
         text = str(local).replace(" ", "T")
-    if offset_minutes is None:
-        return text
-    sign, minutes = ("-" if offset_minutes < 0 else "+"), abs(offset_minutes)
-    return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+    return text + offset_text(offset_minutes)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from catalog.media.iptc import caption_for_iptc
 from catalog.media.results import DigestResult
+from photolala.lib.wall_clock import offset_text
 
 PERCENT_OF_STARS = {1: 1, 2: 25, 3: 50, 4: 75, 5: 99}
 """Windows' convention for RatingPercent."""
@@ -246,13 +247,6 @@ def date_problem(local: datetime, media_type: str) -> str:
     if media_type.startswith("video/") and not _FIRST_OF_QUICKTIME <= local <= _LAST_OF_QUICKTIME:
         return "Films can only hold dates from 1904 to 2040."
     return ""
-
-
-def offset_text(minutes: int | None) -> str:
-    """Return minutes east of UTC as `+05:45`, or nothing."""
-    if minutes is None:
-        return ""
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _stamp(local: datetime) -> str:

@@ -12,6 +12,7 @@ from django.db.models.expressions import Combinable
 from accounts.models import User
 from changes.models import Numbered, NumberedQuerySet
 from photolala.lib.paths import join_path
+from photolala.lib.wall_clock import wall_clock_text
 
 from .conditions import is_given, state_in
 from .library import Library
@@ -257,13 +258,7 @@ class Photo(Numbered):
     @property
     def taken_text(self) -> str:
         """The capture time as RFC 3339: with the offset if the file knew it, else without; "" when undated."""
-        if not self.is_dated:
-            return ""
-        text = self.taken_local.replace(tzinfo=None).isoformat(timespec="seconds")
-        if self.taken_offset_minutes is None:
-            return text
-        sign, minutes = ("-" if self.taken_offset_minutes < 0 else "+"), abs(self.taken_offset_minutes)
-        return f"{text}{sign}{minutes // 60:02}:{minutes % 60:02}"
+        return wall_clock_text(self.taken_local, self.taken_offset_minutes) if self.is_dated else ""
 
 
 class PhotoMetadata(models.Model):

@@ -16,6 +16,7 @@ from catalog.browsing import photo_lists
 from catalog.browsing.filters import PhotoFilters
 from catalog.browsing.timeline import UNDATED_BUCKET
 from catalog.models import Library, Photo
+from photolala.lib.wall_clock import wall_clock_text
 from photolala.web.problem_pages import say_problems
 
 from .frame import library_frame
@@ -121,7 +122,7 @@ def opened_photo(photo: Any) -> dict[str, Any]:
     return {
         "id": str(photo.pk),
         "bucket": photo.taken_local.date().isoformat() if photo.is_dated else UNDATED_BUCKET,
-        "taken_local": photo.taken_local.replace(tzinfo=None).isoformat(timespec="seconds") if photo.is_dated else None,
+        "taken_local": wall_clock_text(photo.taken_local) if photo.is_dated else None,
         "version": photo.photo_md5[:8],
         "ratio": photo.ratio,
         "is_video": photo.is_video,
