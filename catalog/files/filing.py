@@ -1,7 +1,7 @@
 """Move photos into the folders of their dates, with what belongs to them; nothing is ever overwritten.
 
 Each file passes through a folder of its own in the library's trash, with a row that says where to: so a process that was
-frozen and wakes changes nothing any more, and what a kill left half-way is settled by where the file lies (`trash_rows`).
+frozen and wakes changes nothing any more, and what a kill left half-way is settled by where the file lies (`trash_settling`).
 """
 
 import os
@@ -18,16 +18,8 @@ from catalog.entries import counts
 from catalog.files import trash_files
 from catalog.files.layouts import folder_of
 from catalog.files.trash_movers import Mover, MoverLost
-from catalog.files.trash_rows import (
-    RootReadOnly,
-    TrashRefused,
-    begin,
-    settle,
-    settle_filing,
-    take_back,
-    writable_root,
-    write_filed,
-)
+from catalog.files.trash_rows import RootReadOnly, TrashRefused, begin, take_back, writable_root, write_filed
+from catalog.files.trash_settling import settle, settle_filing
 from catalog.models import FileWrite, Import, Library, Photo, TrashItem
 from catalog.roots import trash_folder
 from catalog.roots.library_operations import library_operation

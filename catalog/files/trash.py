@@ -16,7 +16,8 @@ from uuid import UUID
 from accounts.models import User
 from catalog.files import trash_files, trash_rows
 from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost
-from catalog.files.trash_rows import TrashRefused, settle, writable_root
+from catalog.files.trash_rows import TrashRefused, writable_root
+from catalog.files.trash_settling import settle, settle_restoring
 from catalog.models import Library, Photo, TrashItem
 from catalog.roots import trash_folder
 from catalog.roots.told import told
@@ -280,7 +281,7 @@ class Restoring:
             name = ""
             # Where nobody can tell now, `settle` does it when the disk is well again.
             with suppress(OSError, ValueError, MoverLost):
-                name = trash_rows.settle_restoring(self.library, self.held, item, self.mover)
+                name = settle_restoring(self.library, self.held, item, self.mover)
             if name:
                 self.done.count += 1
                 self.done.told.add(item.pk)

@@ -1,7 +1,7 @@
 """Compare the rows of a library's trash with the files that lie in it: for `doctor`, which puts right what it finds."""
 
 from catalog.files import trash_files, trash_movers
-from catalog.files.trash_rows import settle
+from catalog.files.trash_settling import settle
 from catalog.models import Library, TrashItem
 from catalog.sources.held_root import HeldRoot
 

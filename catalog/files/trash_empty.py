@@ -14,7 +14,8 @@ from catalog.files import trash_files
 from catalog.files.leftovers import clear_deleted
 from catalog.files.purge import CountDiffers, forget_photos
 from catalog.files.trash_movers import UNDER_WAY
-from catalog.files.trash_rows import TrashRefused, settle, writable_root
+from catalog.files.trash_rows import TrashRefused, writable_root
+from catalog.files.trash_settling import settle
 from catalog.models import Library, Photo, TrashItem
 from catalog.roots import trash_folder
 from catalog.roots.library_operations import library_operation

@@ -13,7 +13,7 @@ from catalog.files import filing as files_filing
 from catalog.files import trash_files
 from catalog.files.filing import start_filing
 from catalog.files.trash import trash_photos
-from catalog.files.trash_rows import settle
+from catalog.files.trash_settling import settle
 from catalog.models import FileWrite, HashCache, Photo, TrashItem
 from catalog.roots import trash_folder
 from operations.models import Operation, State

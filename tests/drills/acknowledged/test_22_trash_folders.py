@@ -11,7 +11,7 @@ from catalog.files import trash_files, trash_movers
 from catalog.files.filing import start_filing
 from catalog.files.trash import restore_items, trash_photos
 from catalog.files.trash_empty import start_emptying
-from catalog.files.trash_rows import settle
+from catalog.files.trash_settling import settle
 from catalog.models import Photo, TrashItem
 from catalog.roots import trash_folder
 from operations.models import Operation, State
