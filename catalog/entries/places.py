@@ -5,14 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from catalog.models import Photo, TrashItem
+from catalog.models import Library, Photo, TrashItem
 
 _MOST_NAMED = 500
 _MANY_FOLDERS = 8
+_HAS_GONE = (
+    f"SELECT EXISTS (SELECT 1 FROM {TrashItem._meta.db_table} WHERE library_id = %s AND state = 'moving'), "  # noqa: S608
+    # Through the index of the few that have problems: hence its condition.
+    f"EXISTS (SELECT 1 FROM {Photo._meta.db_table} WHERE library_id = %s AND state IN ('broken', 'damaged', 'missing') "
+    "AND state = 'missing')"
+)
 
 
 def leave_places(keys: Iterable[UUID]) -> None:
@@ -38,23 +45,24 @@ def free_places(rows: Sequence[dict[str, Any]]) -> None:
             for photo in _gone(library_id, folders)
             if not _is_likely_same(photo, folders[photo.directory][photo.filename])
         ]
-        Photo.objects.filter(pk__in=others).mark_missing(timezone.now())
-        leave_places(others)
+        if others:
+            Photo.objects.filter(pk__in=others).mark_missing(timezone.now())
+            leave_places(others)
 
 
 def _gone(library_id: UUID, folders: dict[str, dict[str, Any]]) -> Iterator[Photo]:
     """Yield the photos at some places that are missing, or that somebody moves into the trash just now (or died at it)."""
     columns = ("directory", "filename", "size_bytes", "mtime_ns", "head_md5", "photo_md5")
-    moving = TrashItem.objects.filter(library=library_id, state=TrashItem.State.MOVING).values_list("photo", flat=True)
-    under_way = list(moving)
-    if under_way:
+    is_moving, is_missing = _has_gone(library_id)
+    if is_moving:
+        moving = TrashItem.objects.filter(library=library_id, state=TrashItem.State.MOVING)
+        under_way = list(moving.values_list("photo", flat=True))
         for photo in Photo.objects.filter(pk__in=under_way).exclude(state=Photo.State.MISSING).only(*columns):
             if photo.filename in folders.get(photo.directory, ()):
                 yield photo
-    # Through the index of the few that are missing; mostly there are none at all.
-    missing = Photo.objects.filter(library=library_id).with_problems().filter(state=Photo.State.MISSING)
-    if not missing.exists():
+    if not is_missing:
         return
+    missing = Photo.objects.filter(library=library_id).with_problems().filter(state=Photo.State.MISSING)
     if len(folders) > _MANY_FOLDERS:
         for photo in missing.filter(directory__in=list(folders)).only(*columns):
             if photo.filename in folders[photo.directory]:
@@ -66,6 +74,19 @@ def _gone(library_id: UUID, folders: dict[str, dict[str, Any]]) -> Iterator[Phot
             yield from missing.filter(directory=directory, filename__in=names[start : start + _MOST_NAMED]).only(
                 *columns
             )
+
+
+def _has_gone(library_id: UUID) -> tuple[bool, bool]:
+    """Tell whether somebody moves photos of the library into the trash just now, and whether any is missing.
+
+    One statement, and no work for Django to put it together: it is asked for every batch of surveyed files, and mostly there
+    is neither.
+    """
+    key = Library._meta.pk.get_db_prep_value(library_id, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_HAS_GONE, [key, key])
+        is_moving, is_missing = cursor.fetchone()
+    return bool(is_moving), bool(is_missing)
 
 
 def _is_likely_same(photo: Photo, row: dict[str, Any]) -> bool:

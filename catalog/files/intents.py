@@ -1,7 +1,11 @@
 """What an intent wants of a file, what that said before and says since it was written, and which delta leads back."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from catalog.files.prepared import Prepared, Way
 from catalog.identity.rekey import Rekeyed
@@ -10,12 +14,23 @@ from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, T
 from catalog.models import FileWrite, Library, Photo
 
 
-def way_from(write: FileWrite, photo: Photo) -> Way | None:
-    """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's."""
+def written_before(photo_ids: Iterable[UUID]) -> set[UUID]:
+    """Return which of these photos have a write that is in their file. One query."""
+    return set(_done().filter(photo__in=list(photo_ids)).order_by().values_list("photo", flat=True).distinct())
+
+
+def _done() -> QuerySet[FileWrite]:
+    return FileWrite.objects.filter(state=FileWrite.State.DONE, is_sidecar=False).exclude(new_md5="")
+
+
+def way_from(write: FileWrite, photo: Photo, *, was_written: bool = True) -> Way | None:
+    """Return what leads from the version that the catalog knows to an earlier one: the intent's own way, or the last one's.
+
+    One query; none of a photo of which `written_before` says that it was not written.
+    """
     if keeps_way(write, photo.photo_md5):
         return Way(bytes(write.undo_delta or b""), write.base_md5, write.base)
-    done = FileWrite.objects.filter(photo=photo, state=FileWrite.State.DONE, is_sidecar=False)
-    last = done.exclude(new_md5="").order_by("-finished_at").first()
+    last = _done().filter(photo=photo).order_by("-finished_at").first() if was_written else None
     if last is None or last.new_md5 != photo.photo_md5 or last.undo_delta is None or last.kind != write.kind:
         return None
     return Way(bytes(last.undo_delta), last.base_md5, last.base)

@@ -1,7 +1,7 @@
 """How new versions take their places together: announced in the rows first, exchanged on the disk, then told to the catalog."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -161,8 +161,8 @@ class Landing:
             write.previous = write.previous or said_before(write, prepared)
             done.append(write)
         both = ["state", "undo_delta", "base_md5", "base", "previous", *_VERSIONS, "crash_count"]
-        FileWrite.objects.bulk_update([without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
-        FileWrite.objects.bulk_update(again, [*both, "claimed_for", "attempts"])
+        _save([without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
+        _save(again, [*both, "claimed_for", "attempts"])
         self._show(done, [prepared for write, prepared in swapped if write in done])
         FileWrite.objects.filter(pk__in=[w.undoes_id for w in done if w.undoes_id]).update(state=FileWrite.State.UNDONE)
         return len(done)
@@ -183,3 +183,9 @@ class Landing:
             Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
+
+
+def _save(writes: Iterable[FileWrite], names: Sequence[str]) -> None:
+    """Write these columns of a few rows one by one: one statement for all takes several times as long to put together."""
+    for write in writes:
+        FileWrite.objects.filter(pk=write.pk).update(**{name: getattr(write, name) for name in names})

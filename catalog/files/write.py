@@ -12,7 +12,7 @@ from django.db import transaction
 from catalog.entries.decoders import writing_decoder
 from catalog.entries.pending_writes import KIND, ended_with_leftovers, is_due
 from catalog.files.claims import MOST_CRASHES, Claims
-from catalog.files.intents import change_of, needs_its_time, way_from
+from catalog.files.intents import change_of, needs_its_time, way_from, written_before
 from catalog.files.landing import Landing
 from catalog.files.leftovers import clear_other_folder
 from catalog.files.prepared import Prepared, Task
@@ -112,13 +112,16 @@ class Writing:
 
     def _write(self, claimed: list[FileWrite]) -> None:
         photos = Photo.objects.in_bulk([write.photo_id for write in claimed])
+        moving = {row["photo"] for row in photos_under_way(self.library).filter(photo__in=photos)}
+        earlier = written_before(photos)
         futures: dict[Future[Prepared], FileWrite] = {}
         ready: list[tuple[FileWrite, Prepared]] = []
         try:
             for write in claimed:
                 photo = photos.get(write.photo_id)
-                if photo is not None and self._may_be_tried(write, photo):
-                    futures[self._threads.submit(self._work, self._task(write, photo), write)] = write
+                if photo is not None and self._may_be_tried(write, photo, is_moving=photo.pk in moving):
+                    task = self._task(write, photo, was_written=photo.pk in earlier)
+                    futures[self._threads.submit(self._work, task, write)] = write
             for future in as_completed(futures):
                 write = futures[future]
                 try:
@@ -188,13 +191,13 @@ class Writing:
             self._stack.callback(writer.close)
         return writer
 
-    def _may_be_tried(self, write: FileWrite, photo: Photo) -> bool:
+    def _may_be_tried(self, write: FileWrite, photo: Photo, *, is_moving: bool) -> bool:
         if photo.state == Photo.State.MISSING:
             with suppress(NotWritten):  # the file is to be found first
                 clear_other_folder(self._source, write, photo)
             self.claims.settle(write, reason_of(FileNotFoundError()))
             return False
-        if photos_under_way(self.library).filter(photo=photo).exists():
+        if is_moving:
             self.claims.settle(write, NotWritten("The file is being moved just now. It is written after that.", "busy"))
             return False
         if write.new_md5 and photo.replaced_md5 and write.new_md5 != photo.photo_md5:
@@ -213,8 +216,8 @@ class Writing:
             return False
         return self.claims.note_place(write, photo.path)
 
-    def _task(self, write: FileWrite, photo: Photo) -> Task:
-        way = way_from(write, photo)
+    def _task(self, write: FileWrite, photo: Photo, *, was_written: bool = True) -> Task:
+        way = way_from(write, photo, was_written=was_written)
         is_kept = self.library.file_times == Library.FileTimes.KEEP or needs_its_time(write, photo)
         return Task(
             family=f"{write.pk.hex}-",

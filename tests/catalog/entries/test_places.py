@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from catalog.edits.ratings import set_rating
+from catalog.entries.places import free_places
 from catalog.files.trash import restore_items, trash_photos
 from catalog.media.sidecar_files import new_sidecar
 from catalog.models import Favourite, Library, Photo, TrashItem
@@ -135,3 +137,17 @@ def test_a_rebuild_gives_no_stranger_the_id_of_a_deleted_photo(library, root, ol
     restored(library)
     assert Photo.objects.get(pk=old.pk).rating == 5
     assert (root / "d" / "a (2).jpg").is_file()
+
+
+def test_whether_a_place_may_be_given_up_is_one_question_to_the_index_of_the_few(
+    library,  # noqa: F811
+    django_assert_num_queries,
+):
+    row = {"library_id": library.pk, "directory": "", "filename": "a.jpg"}
+    with django_assert_num_queries(1) as asked:
+        free_places([row])
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {asked.captured_queries[0]['sql']}")
+            plan = "\n".join(str(step[3]) for step in cursor.fetchall())
+        assert "INDEX photo_problems (library_id=? AND state=?)" in plan
