@@ -48,7 +48,9 @@ class NewExport(RequestBody):
     format = serializers.ChoiceField(Export.Format.choices)
     library = serializers.UUIDField(required=False, help_text="May be left out by who sees one library only.")
     date_range = ExportDays(required=False, allow_null=True)
-    filter = serializers.DictField(required=False, help_text="As in `photos/`: `media_type`, `rating`, `folder` …")
+    filter = serializers.DictField(
+        required=False, help_text="As in `photos/`: `media_type`, `rating` …; and `album`, an id."
+    )
     include_media = serializers.BooleanField(default=False, help_text="With the original files.")
 
 
@@ -141,7 +143,7 @@ def _progress(export: Export) -> dict[str, Any]:
     }
 
 
-def _own(request: Request, export_id: UUID) -> Export:
+def own_export(request: Request, export_id: UUID) -> Export:
     export = Export.objects.visible_to(request.user).with_place().filter(pk=export_id).first()
     if export is None:
         raise Http404
@@ -202,7 +204,7 @@ class ExportDetail(ApiView):
 
     @documented("exports_retrieve", "Progress and counts.", {200: ExportBody}, errors=(401, 404))
     def get(self, request: Request, export_id: UUID) -> Response:
-        return Response(export_json(_own(request, export_id)))
+        return Response(export_json(own_export(request, export_id)))
 
     @documented(
         "exports_delete",
@@ -212,7 +214,7 @@ class ExportDetail(ApiView):
     )
     def delete(self, request: Request, export_id: UUID) -> Response:
         try:
-            verbs.delete_export(_own(request, export_id))
+            verbs.delete_export(own_export(request, export_id))
         except ExportRefused as refused:
             raise Conflict(str(refused), refused.code) from None
         except OSError as error:
@@ -240,7 +242,7 @@ class ExportDownload(ApiView):
         binary="application/zip",
     )
     def get(self, request: Request, export_id: UUID) -> HttpResponseBase:
-        return serve_export(request._request, _own(request, export_id))
+        return serve_export(request._request, own_export(request, export_id))
 
 
 def find_library(request: Request, library_id: UUID) -> Library:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    catalog_imports,
     destination_checks,
     destination_previews,
     destination_records,
@@ -17,6 +18,7 @@ DESTINATION = "export-destinations/<uuid:destination_id>/"
 urlpatterns = [
     path("exports/", exports.ExportList.as_view(), name="exports"),
     path("exports/<uuid:export_id>/", exports.ExportDetail.as_view(), name="export"),
+    path("exports/<uuid:export_id>/import/", catalog_imports.ExportImport.as_view(), name="export-import"),
     path("exports/<uuid:export_id>/download/", exports.ExportDownload.as_view(), name="export-download"),
     path("export-destinations/", destinations.DestinationList.as_view(), name="export-destinations"),
     path("export-destinations/preview/", destination_previews.Preview.as_view(), name="export-preview"),

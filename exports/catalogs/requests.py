@@ -15,7 +15,7 @@ from accounts.models import User
 from catalog.models import Library
 from catalog.roots.told import THE_FOLDER
 from exports.models import Export
-from exports.reading.rows import read_filters
+from exports.reading.rows import read_filters, require_album
 from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import Words, start, words_for_owners
@@ -82,6 +82,7 @@ def _start(
     enqueue: bool = True,
 ) -> Export:
     _check(wishes)
+    require_album(user, wishes.filter)
     with transaction.atomic():
         export = Export(
             user=user,

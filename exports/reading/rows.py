@@ -9,11 +9,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, TextField, Value, When
 from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
+from accounts.models import User
 from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
@@ -22,6 +24,8 @@ from exports.models import Export
 from photolala.web.refusals import BadRequest
 
 Key = tuple[datetime, str]
+ALBUM = "album"
+_NAMES = NAMES - {"library"} | {ALBUM}
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _MEDIA_FILES = len(COLUMNS) - 1
 
@@ -141,23 +145,42 @@ def photos_of(export: Export) -> QuerySet[Photo]:
     filters = read_filters(export.filter)
     if export.filter:
         photos = narrow(photos, export.user, [export.library_id], filters)  # type: ignore[list-item]
+    album = require_album(export.user, export.filter)
+    if album is not None:
+        photos = photos.filter(pk__in=AlbumItem.objects.live().filter(album=album).values("photo"))
     return photos
 
 
+def require_album(user: User, values: dict[str, Any]) -> UUID | None:
+    """Return the album that a filter names, None if it names none. Raises BadRequest for one that `user` may not see."""
+    if ALBUM not in values:
+        return None
+    try:
+        album = UUID(str(values[ALBUM]))
+    except ValueError:
+        raise BadRequest("The filter's album must be the id of an album.", "bad_filter") from None
+    if not Album.objects.visible_to(user).filter(pk=album).exists():
+        raise BadRequest("There is no album of that id that you may see.", "bad_filter")
+    return album
+
+
 def read_filters(values: dict[str, Any]) -> PhotoFilters:
-    """Return the photos' filters that `values` (by name, as in the photo list's address) mean. Raises BadRequest."""
-    unknown = sorted(set(values) - (NAMES - {"library"}))
+    """Return the photos' filters that `values` (by name, as in the photo list's address) mean. Raises BadRequest.
+
+    `album` is among the names, but is none of these filters: see `require_album`.
+    """
+    unknown = sorted(set(values) - _NAMES)
     if unknown:
         raise BadRequest(
-            f"The filter has no {', '.join(name[:40] for name in unknown[:5])}. It knows "
-            f"{', '.join(sorted(NAMES - {'library'}))}.",
+            f"The filter has no {', '.join(name[:40] for name in unknown[:5])}. It knows {', '.join(sorted(_NAMES))}.",
             "unknown_filter",
         )
     query = QueryDict(mutable=True)
     for name, value in values.items():
         if not isinstance(value, str | int | float | bool):
             raise BadRequest(f"The filter's {name} must be one value.", "bad_filter")
-        query[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        if name != ALBUM:
+            query[name] = str(value).lower() if isinstance(value, bool) else str(value)
     if not query.get("state"):
         query["state"] = "all"  # an export is of the whole catalog, also of what has no picture
     return PhotoFilters.from_query(query)

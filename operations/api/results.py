@@ -204,6 +204,24 @@ class RecordsRebuildResult(serializers.Serializer[Any]):
     record_problems = serializers.ListField(child=serializers.CharField(), required=False)
 
 
+class CatalogImportResult(serializers.Serializer[Any]):
+    """Of giving the captions and ratings of a catalog export to the photos of a library."""
+
+    operation = serializers.UUIDField(required=False)
+    library = serializers.UUIDField(required=False)
+    is_applied = serializers.BooleanField(required=False, help_text="False: it is only told what would be changed.")
+    rows = _count()
+    matched = _count("Rows that are photos of the library, by id or else by content.")
+    unmatched = _count()
+    captions = _count("New captions.")
+    ratings = _count("New ratings.")
+    kept = _count("Captions and ratings that the catalog has otherwise, and keeps.")
+    failed = _count("Rows that cannot be used.")
+    seconds = _seconds()
+    problem_count = _count()
+    problems = FileProblem(many=True, required=False)
+
+
 class StageBody(serializers.Serializer[Any]):
     """One stage of the work."""
 
@@ -244,6 +262,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "rendition": RenditionResult,
     "export": ExportResult,
     "export_folder": FolderExportResult,
+    "import_catalog": CatalogImportResult,
     "rebuild_records": RecordsRebuildResult,
     "verify_destination": VerificationResult,
 }

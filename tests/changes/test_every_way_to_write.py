@@ -31,6 +31,8 @@ APPS = ("accounts", "operations", "changes", "catalog", "exports", "sync")
 STARTS = "starts an operation, whose kind is listed below"
 SIGN_IN = "signs in or out; devices see nothing of it"
 EXPORTS = "writes exports and their lists only"
+BACKUPS = "reads everything, and writes backups only"
+IMPORTED = "gives captions and ratings through the verbs of edits, as people do"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
 MEDIA = "keeps a file; devices are told of it by the note or draft that holds it"
@@ -89,6 +91,7 @@ ROUTES = {
     "api/v1/uploads/<uuid:upload_id>/ patch": TOLD_LATER,
     "api/v1/uploads/<uuid:upload_id>/ delete": TOLD_LATER,
     "api/v1/exports/ post": EXPORTS,
+    "api/v1/exports/<uuid:export_id>/import/ post": IMPORTED,
     "api/v1/exports/<uuid:export_id>/ delete": EXPORTS,
     "api/v1/export-destinations/ post": EXPORTS,
     "api/v1/export-destinations/<uuid:destination_id>/ patch": EXPORTS,
@@ -206,7 +209,9 @@ COMMANDS = {
     "watch": STARTS,
     "writes": STATE,
     "export": EXPORTS,
+    "backup": BACKUPS,
     "export_folder": EXPORTS,
+    "import_catalog": IMPORTED,
     "records": EXPORTS,
     "restore": STARTS,
 }
@@ -221,6 +226,9 @@ OPERATIONS = {
     "import": IMPORTS,
     "rendition": "makes films playable, in the cache",
     "taken_over": "does nothing",
+    "backup": BACKUPS,
+    "verify_backup": BACKUPS,
+    "import_catalog": IMPORTED,
     "rebuild_records": EXPORTS,
     "verify_destination": EXPORTS,
     "restore_backup": RESTORES,

@@ -349,6 +349,27 @@ def test_a_filter_narrows_and_an_unknown_one_is_refused(cast: Any) -> None:
         ask(cast, filter={"colour": "red"})
 
 
+def test_an_album_narrows_and_that_of_others_is_like_none(cast: Any) -> None:
+    mine, theirs = (albums.create(user, uuid4(), {"title": "Sea"}) for user in (cast.alice, cast.bob))
+    inside, removed, _ = (make_photo(cast.library, f"{name}.jpg", rating=5) for name in "abc")
+    items.add(cast.alice, mine.pk, [items.Target(items.PHOTO, one.pk) for one in (inside, removed)])
+    items.remove(cast.alice, mine.pk, [item.pk for item in mine.items.filter(photo=removed)])
+    items.add(cast.bob, theirs.pk, [items.Target(items.PHOTO, removed.pk)])
+    assert [row["filename"] for row in rows_of(exported(cast, filter={"album": str(mine.pk)}))] == ["a.jpg"]
+    assert rows_of(exported(cast, filter={"album": str(mine.pk), "rating": 4})) == []
+    told = set()
+    for album in (theirs.pk, uuid4()):
+        with pytest.raises(BadRequest) as refused:
+            ask(cast, filter={"album": str(album)})
+        told.add(str(refused.value.detail))
+    assert told == {"There is no album of that id that you may see."}
+    with pytest.raises(BadRequest, match="must be the id"):
+        ask(cast, filter={"album": "Sea"})
+    waiting = ask(cast, filter={"album": str(mine.pk)})
+    albums.delete(cast.alice, mine.pk)
+    assert run(waiting).state == State.FAILED
+
+
 @pytest.mark.promise("S3-031", "S3-034", "S3-035", "S3-069", "S3-070", "S3-U08", "S3-U10", "S3-X08")
 def test_originals_are_copied_verified_and_missing_ones_are_told(cast: Any) -> None:
     good = [make_photo(cast.library, f"{folder}/same.jpg") for folder in ("a", "b")]

@@ -1,0 +1,162 @@
+"""What an export says of photos is given back: looked at first, never taken away, through the verbs of people."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from catalog.models import FileWrite, Library, Photo
+from exports.catalogs.import_back import start_import
+from exports.catalogs.requests import Wishes, start_export
+from exports.formats import json_reader
+from exports.formats.json_reader import InvalidJson, parse_json
+from exports.models import Export
+from operations.models import Operation, State
+from operations.running import execute
+from tests.factories import make_library, make_photo
+
+COUNTS = ("rows", "matched", "unmatched", "captions", "ratings", "kept", "failed")
+
+
+def exported(cast: Any, format: str = "json") -> Export:
+    export = start_export(cast.alice, cast.library, Wishes(format=format))
+    execute(export.operation_id)  # type: ignore[arg-type]
+    export.refresh_from_db()
+    return export
+
+
+def imported(user: Any, export: Export, library: Library, *, apply: bool = False, overwrite: bool = False) -> Operation:
+    ended = execute(start_import(user, export, library, apply=apply, overwrite=overwrite).pk)
+    assert ended is not None
+    return ended
+
+
+def counts(operation: Operation) -> dict[str, int]:
+    assert operation.state == State.COMPLETED, (operation.error, operation.error_detail)
+    return {name: operation.result[name] for name in COUNTS if operation.result[name]}
+
+
+def said(library: Library) -> dict[str, tuple[str, int | None]]:
+    return {
+        row[0]: row[1:] for row in Photo.objects.filter(library=library).values_list("filename", "caption", "rating")
+    }
+
+
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_captions_and_ratings_that_were_lost_come_back(cast: Any, format: str) -> None:
+    Library.objects.filter(pk=cast.library.pk).update(ratings=Library.Ratings.DATABASE)
+    make_photo(cast.library, "both.jpg", caption="=The\nsea; “now”", rating=4)
+    make_photo(cast.library, "same.jpg", caption="Same", rating=2)
+    make_photo(cast.library, "plain.jpg")
+    make_photo(cast.library, "other.jpg", caption="Before", rating=1)
+    before = said(cast.library)
+    export = exported(cast, format)
+    Photo.objects.filter(filename="both.jpg").update(caption="", rating=None)
+    Photo.objects.filter(filename="other.jpg").update(caption="Since", rating=5)
+    Photo.objects.filter(filename="plain.jpg").update(caption="New", rating=3)
+    lost = said(cast.library)
+    expected = {"rows": 4, "matched": 4, "captions": 1, "ratings": 1, "kept": 2}
+    looked = imported(cast.alice, export, cast.library)
+    assert counts(looked) == expected
+    assert {(one["path"], one["reason"]) for one in looked.result["problems"]} == {
+        ("other.jpg", "The catalog has another caption, which is kept."),
+        ("other.jpg", "The catalog has another rating, which is kept."),
+    }
+    assert said(cast.library) == lost
+    assert counts(imported(cast.alice, export, cast.library, apply=True)) == expected
+    assert said(cast.library) == lost | {"both.jpg": before["both.jpg"]}
+    overwritten = imported(cast.alice, export, cast.library, apply=True, overwrite=True)
+    assert counts(overwritten) == {"rows": 4, "matched": 4, "captions": 1, "ratings": 1}
+    assert said(cast.library) == before | {"plain.jpg": ("New", 3)}  # what is empty takes nothing away
+
+
+def test_photos_of_another_library_are_found_by_their_content_and_their_files_are_written(cast: Any) -> None:
+    make_photo(cast.library, "a.jpg", data=b"a", caption="A", rating=5)
+    make_photo(cast.library, "twice.jpg", data=b"twice", rating=5)
+    make_photo(cast.library, "gone.jpg", data=b"gone", rating=5)
+    other = make_library(cast.alice, cast.root.parent / "other")
+    Library.objects.filter(pk=other.pk).update(ratings=Library.Ratings.FILE)
+    there = make_photo(other, "renamed.jpg", data=b"a")
+    for name in ("one", "two"):
+        make_photo(other, f"{name}.jpg", data=b"twice")
+    ended = imported(cast.alice, exported(cast), other, apply=True)
+    assert counts(ended) == {"rows": 3, "matched": 1, "unmatched": 2, "captions": 1, "ratings": 1}
+    assert said(other) == {"renamed.jpg": ("A", 5), "one.jpg": ("", None), "two.jpg": ("", None)}
+    assert set(FileWrite.objects.values_list("photo", "kind")) == {(there.pk, "rating"), (there.pk, "caption")}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", "no JSON array"),
+        ("{}", "no JSON array"),
+        ('[{"id": "a"}', "after row 1"),
+        ('[{"id": "a"},]', "Row 2 is not JSON"),
+        ('[{"id": "a"} {"id": "b"}]', "after row 1"),
+        ('[{"id": "a"}, {"id": 1}]', "Row 2 is no object with an 'id'"),
+        ('[{"id": "a"}, {"id": "b', "Row 2 is not JSON"),
+        ('[{"id": "a", "rating": NaN}]', "Row 1 is not JSON"),
+        ("[" * 100_000, "Row 1"),
+    ],
+)
+def test_a_file_that_is_no_export_is_refused_with_its_row(body: str, message: str) -> None:
+    with pytest.raises(InvalidJson, match=message):
+        list(parse_json(io.StringIO(body)))
+
+
+def test_rows_are_read_in_any_layout_and_one_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_reader, "READ_CHARACTERS", 3)
+    rows = [{"id": str(number), "caption": "é" * number, "metadata": {"a": [1, {"b": "]"}]}} for number in range(9)]
+    for layout in ({"indent": 2}, {"separators": (",", ":")}, {"indent": "\t"}):
+        assert list(parse_json(io.StringIO(json.dumps(rows, **layout)))) == rows  # type: ignore[arg-type]
+    assert list(parse_json(io.StringIO(" [\n]\n"))) == []
+    monkeypatch.setattr(json_reader, "LARGEST_ROW", 50)
+    with pytest.raises(InvalidJson, match="Row 1 has more than 50 characters"):
+        list(parse_json(io.StringIO('[{"id": "' + "x" * 1000)))
+
+
+def test_a_damaged_row_is_told_and_stops_nothing_and_a_damaged_file_says_how_far_it_came(
+    cast: Any, tmp_path: Path
+) -> None:
+    photos = [make_photo(cast.library, f"{name}.jpg", data=name.encode()) for name in ("a", "b", "c", "d")]
+    rows = [{"id": str(photo.pk), "path": photo.path, "rating": 5} for photo in photos]
+    rows[0]["rating"], rows[1]["rating"], rows[2]["caption"] = 6, "5", "x" * 1_000_000
+    path = tmp_path / "photos.json"
+    path.write_text(json.dumps(rows))
+    told = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("import_catalog", str(path), "--library", str(cast.library.pk), "--apply", "--json", stdout=told)
+    assert ended.value.code == 1
+    assert {name: json.loads(told.getvalue())[name] for name in ("failed", "ratings")} == {"failed": 3, "ratings": 1}
+    assert said(cast.library)["d.jpg"] == ("", 5)
+    path.write_text(json.dumps(rows)[:-3])
+    with pytest.raises(SystemExit):
+        call_command("import_catalog", str(path), "--library", str(cast.library.pk), stderr=(errors := io.StringIO()))
+    assert "Row 4 is not JSON" in errors.getvalue()
+    assert "Nothing was changed." in errors.getvalue()
+
+
+def test_only_who_may_edit_the_library_and_has_the_export_may_import(cast: Any, api: Any) -> None:
+    photo = make_photo(cast.library, "a.jpg", rating=5)
+    export = exported(cast)
+    Photo.objects.filter(pk=photo.pk).update(rating=None)
+    address, body = f"/api/v1/exports/{export.pk}/import/", {"library": str(cast.library.pk), "apply": True}
+    for other in (cast.bob, cast.charlie):
+        assert api(other).post(address, body, format="json").status_code == 404
+    own = start_export(cast.bob, cast.library, Wishes(format="json"))
+    bobs = f"/api/v1/exports/{own.pk}/import/"
+    assert api(cast.bob).post(bobs, body, format="json").status_code == 403
+    foreign = make_library(cast.charlie, cast.root.parent / "charlies")
+    assert api(cast.alice).post(address, {"library": str(foreign.pk)}, format="json").status_code == 404
+    waiting = start_export(cast.alice, cast.library, Wishes(format="csv"))
+    unfinished = api(cast.alice).post(f"/api/v1/exports/{waiting.pk}/import/", body, format="json")
+    assert (unfinished.status_code, unfinished.json()["type"].endswith("not_finished")) == (409, True)
+    started = api(cast.alice).post(address, body, format="json")
+    assert started.status_code == 202
+    assert api(cast.alice).post(address, body, format="json").status_code == 409
+    Library.objects.filter(pk=cast.library.pk).update(owner=cast.charlie)  # handed over before it ran
+    ended = execute(started.json()["id"])
+    assert (ended.state, said(cast.library)["a.jpg"]) == (State.FAILED, ("", None))  # type: ignore[union-attr]
