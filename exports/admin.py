@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from photolala.web.admin import FactsAdmin, PathsForSuperusers
 
-from .models import Export, ExportDestination, ExportDownload, Restore
+from .models import Backup, BackupSchedule, Export, ExportDestination, ExportDownload, Restore
 
 
 @admin.register(Export)
@@ -56,3 +56,23 @@ class RestoreAdmin(PathsForSuperusers, FactsAdmin):
     list_filter = ["mode", "is_dry_run"]
     list_select_related = ["user"]
     search_fields = ["=id", "user__username"]
+
+
+@admin.register(Backup)
+class BackupAdmin(PathsForSuperusers, FactsAdmin):
+    """All backups of all people: that they are there, not what is in them."""
+
+    hidden_from_others = ("parent",)
+    list_display = ["created_at", "user", "scope", "size_bytes", "verified_at", "recipient", "is_scheduled", "problem"]
+    list_filter = ["scope", "is_scheduled"]
+    list_select_related = ["user"]
+    search_fields = ["=id", "user__username"]
+
+
+@admin.register(BackupSchedule)
+class BackupScheduleAdmin(FactsAdmin):
+    """Who has backups made, and how often. They are changed on the page of backups."""
+
+    list_display = ["user", "scope", "every_days", "keep_daily", "keep_weekly", "keep_monthly", "started_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__username"]

@@ -12,6 +12,7 @@ from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
+from .backup.schedule import start_due, thin_out_all
 from .catalogs import left_behind
 from .catalogs.downloads import is_being_sent
 from .catalogs.partials import remove_export_files, remove_partials
@@ -43,6 +44,13 @@ def purge_exports() -> int:
 def start_due_exports() -> int:
     """Start the folder exports for which it is time by their destinations' schedules; return how many."""
     return schedule.start_due_exports()
+
+
+@app.task(name="exports.tasks.make_backups", ignore_result=True)
+def make_backups() -> int:
+    """Ask for the backups that schedules want now, and delete those that they do not keep. Return how many were asked for."""
+    thin_out_all()
+    return start_due()
 
 
 def _remove_expired() -> int:

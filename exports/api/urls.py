@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    backups,
     catalog_imports,
     destination_checks,
     destination_previews,
@@ -16,6 +17,11 @@ from . import (
 DESTINATION = "export-destinations/<uuid:destination_id>/"
 
 urlpatterns = [
+    path("backups/", backups.BackupList.as_view(), name="backups"),
+    path("backups/schedule/", backups.BackupScheduleView.as_view(), name="backup-schedule"),
+    path("backups/<uuid:backup_id>/", backups.BackupDetail.as_view(), name="backup"),
+    path("backups/<uuid:backup_id>/verify/", backups.VerifyBackup.as_view(), name="backup-verify"),
+    path("backups/<uuid:backup_id>/download/", backups.BackupDownload.as_view(), name="backup-download"),
     path("exports/", exports.ExportList.as_view(), name="exports"),
     path("exports/<uuid:export_id>/", exports.ExportDetail.as_view(), name="export"),
     path("exports/<uuid:export_id>/import/", catalog_imports.ExportImport.as_view(), name="export-import"),

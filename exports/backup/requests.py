@@ -33,7 +33,7 @@ def start_backup(
     """
     if Backup.objects.filter(user=user, parent="").count() >= MOST_KEPT:
         raise ExportRefused(
-            f"{MOST_KEPT} backups of yours are kept here. Delete one first. Nothing was started.", "too_many"
+            f"{MOST_KEPT} backups of yours are kept here. Delete one first. Nothing was started.", "too_many_backups"
         )
     backup = Backup(user=user, scope=scope, is_scheduled=is_scheduled)
     _encrypt_for(backup, recipient, key_file)
@@ -78,7 +78,7 @@ def _start(backup: Backup, *, key: str, line: str = "", enqueue: bool = True) ->
         raise ExportRefused("A backup is of a person or of the server. Nothing was started.", "bad_scope")
     if backup.scope == Scope.SERVER and not (backup.user.is_active and backup.user.is_superuser):
         raise ExportRefused(
-            "Only an administrator makes backups of the whole server. Nothing was started.", "forbidden"
+            "Only an administrator makes backups of the whole server. Nothing was started.", "administrators_only"
         )
     with transaction.atomic():
         backup.operation = start(

@@ -31,7 +31,7 @@ from operations.running import Interrupted, LeaseLost, OperationFailed, Run
 from photolala.web.refusals import NotThere, Unavailable
 
 from .folder import READ_BYTES, BackupFolder, WrongContent
-from .issues import Issues
+from .issues import Issues, as_problems
 from .media import HeldMedia, owners_of
 from .packing import pack, remove_unfinished
 from .records import ExportRecords
@@ -53,7 +53,7 @@ def run_backup(run: Run) -> dict[str, Any]:
         raise OperationFailed("This backup was deleted; there is nothing to go on with.", "deleted")
     if backup.scope == Scope.SERVER and not (backup.user.is_active and backup.user.is_superuser):
         raise OperationFailed(
-            "Only an administrator makes backups of the whole server. Nothing was written.", "forbidden"
+            "Only an administrator makes backups of the whole server. Nothing was written.", "administrators_only"
         )
     try:
         return BackupRun(run, backup).run_all()
@@ -256,7 +256,7 @@ class BackupRun:
             raise OperationFailed(
                 f"The backup was written, but it is not whole: {found.problems[0]} Check the disk and make another one.",
                 "not_verified",
-                problems=found.problems,
+                problems=as_problems(found.problems),
                 problem_count=found.problem_count,
             )
 
@@ -283,7 +283,7 @@ class BackupRun:
             "size_bytes": backup.size_bytes,
             "seconds": round(time.monotonic() - self.clock, 3),
             "problem_count": backup.issue_count,
-            "problems": self.issues.listed[:100],
+            "problems": self.issues.problems(),
         }
 
 

@@ -15,6 +15,7 @@ from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 
 from .folder import READ_BYTES
+from .issues import as_problems
 
 
 def nothing() -> None:
@@ -64,7 +65,7 @@ def run_verification(run: Run) -> dict[str, Any]:
         "size_bytes": found.size_bytes,
         "failed": found.problem_count,
         "problem_count": found.problem_count,
-        "problems": found.problems,
+        "problems": as_problems(found.problems),
     }
 
 

@@ -2,10 +2,17 @@
 
 from django.urls import path
 
-from . import destination_contents, destinations, exports, restores
+from . import backups, destination_contents, destinations, exports, restores
 
 app_name = "exports"
 urlpatterns = [
+    path("backups/", backups.list_backups, name="backups"),
+    path("backups/start/", backups.start, name="backup-start"),
+    path("backups/schedule/", backups.schedule, name="backup-schedule"),
+    path("backups/<uuid:backup_id>/download/", backups.download, name="backup-download"),
+    path("backups/<uuid:backup_id>/key/", backups.key_file, name="backup-key"),
+    path("backups/<uuid:backup_id>/verify/", backups.verify, name="backup-verify"),
+    path("backups/<uuid:backup_id>/delete/", backups.delete, name="backup-delete"),
     path("exports/", exports.list_exports, name="list"),
     path("exports/start/", exports.start, name="start"),
     path("exports/<uuid:export_id>/download/", exports.download, name="download"),

@@ -222,6 +222,50 @@ class CatalogImportResult(serializers.Serializer[Any]):
     problems = FileProblem(many=True, required=False)
 
 
+class BackupResult(ProblemsResult):
+    """Of a backup that was made and verified."""
+
+    operation = serializers.UUIDField(required=False)
+    backup = serializers.UUIDField(required=False)
+    path = serializers.CharField(required=False, help_text="Where it is on the server.")
+    albums = _count()
+    notes = _count()
+    drafts = _count()
+    ratings = _count("Photos of which somebody said something.")
+    media = _count("Attached files, each content once.")
+    size_bytes = _count()
+    seconds = _seconds()
+
+
+class BackupVerificationResult(ProblemsResult):
+    """Of reading all of a backup again."""
+
+    operation = serializers.UUIDField(required=False)
+    backup = serializers.UUIDField(required=False)
+    files = _count("Those that are as they were written.")
+    size_bytes = _count("What was read.")
+    failed = _count("What is not as it was written.")
+
+
+class BackupProblem(serializers.Serializer[Any]):
+    """What in a backup cannot be used."""
+
+    what = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class BackupRestoreResult(serializers.Serializer[Any]):
+    """Of a backup that was compared with what is here, and put back unless it is a dry run."""
+
+    restore = serializers.UUIDField(required=False)
+    mode = serializers.CharField(required=False)
+    dry_run = serializers.BooleanField(required=False)
+    counts = serializers.DictField(required=False, help_text="By type and by what is to be done with it.")
+    differences = _count()
+    problem_count = _count()
+    problems = BackupProblem(many=True, required=False)
+
+
 class StageBody(serializers.Serializer[Any]):
     """One stage of the work."""
 
@@ -247,6 +291,7 @@ class MetricsBody(serializers.Serializer[Any]):
     photos_total = _count()
     media_copied = _count()
     media_total = _count()
+    fraction = serializers.FloatField(required=False, help_text="0 to 1, by phases; of backups.")
 
 
 RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
@@ -265,6 +310,9 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "import_catalog": CatalogImportResult,
     "rebuild_records": RecordsRebuildResult,
     "verify_destination": VerificationResult,
+    "backup": BackupResult,
+    "verify_backup": BackupVerificationResult,
+    "restore_backup": BackupRestoreResult,
 }
 
 

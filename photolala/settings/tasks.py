@@ -41,6 +41,11 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
         "schedule": 6 * 3600.0,
         "options": {"expires": 3600.0},
     },
+    "make the backups that are due": {
+        "task": "exports.tasks.make_backups",
+        "schedule": 3600.0,
+        "options": {"expires": 1800.0},
+    },
     "collect old tombstones": {
         "task": "changes.tasks.collect_tombstones",
         "schedule": 24 * 3600.0,

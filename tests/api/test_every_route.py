@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from catalog.albums import albums, drafts, items, notes
 from catalog.models import Import, TrashItem
-from exports.models import Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination
 from operations.models import Operation
 from tests.factories import make_photo
 
@@ -72,6 +72,7 @@ def ids(cast: Any, tmp_path: Any) -> dict[str, Any]:
         "destination_id": destination.pk,
         "export_id": export.pk,
         "import_id": wanted.pk,
+        "backup_id": Backup.objects.create(user=cast.alice).pk,
         "md5": "0" * 32,
         "asset_id": "1",
     }

@@ -28,7 +28,7 @@ from catalog.models import (
     Snapshot,
     Upload,
 )
-from exports.models import Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination
 from operations.models import Operation
 from sync.models import Conflict
 from tests.factories import PASSWORD, make_photo
@@ -115,7 +115,8 @@ def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "exported"
     folder.mkdir()
     destination = ExportDestination.objects.create(owner=cast.alice, name=SECRET, folder=str(folder))
-    return {"export_id": str(export.pk), "destination_id": str(destination.pk)}
+    backup = Backup.objects.create(user=cast.alice, key_file=SECRET)
+    return {"backup_id": str(backup.pk), "export_id": str(export.pk), "destination_id": str(destination.pk)}
 
 
 def conflict_of(cast: Cast, photo: Photo) -> str:
@@ -154,6 +155,7 @@ def facts() -> list[Any]:
             Device,
             Snapshot,
             PhotoMetadata,
+            Backup,
             Export,
             ExportDestination,
             Conflict,

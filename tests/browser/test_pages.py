@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from catalog.albums import albums, drafts, items, members, notes
 from catalog.models import Album, Draft, Library, Note
-from exports.models import Export, ExportDestination, Restore, WaitingFacts
+from exports.models import Backup, Export, ExportDestination, Restore, WaitingFacts
 from operations.models import Operation
 from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
 
@@ -92,6 +92,13 @@ def exports(alice):
     library = Library.objects.get()
     for state in ("pending", "completed", "failed"):
         operation = Operation.objects.create(owner=alice, kind="export", state=state, error="The disk is full. " * 9)
+        Backup.objects.create(
+            user=alice,
+            operation=Operation.objects.create(owner=alice, kind="backup", state=state, error="The disk is full. " * 9),
+            completed_at=timezone.now() if state == "completed" else None,
+            problem="media/2024/2024-05-17T10-30-00Z_" + "a" * 32 + ".jpg: its bytes are not those that were written.",
+            key_file="x",
+        )
         Export.objects.create(
             user=alice,
             library=library,
@@ -146,6 +153,7 @@ def addresses(operations):
         *[f"/notes/{note.pk}/" for note in Note.objects.all()],
         *[f"/drafts/{draft.pk}/" for draft in Draft.objects.all()],
         "/exports/",
+        "/backups/",
         f"/destinations/{ExportDestination.objects.get().pk}/",
         "/restores/",
         *[f"/restores/{restore.pk}/" for restore in Restore.objects.all()],

@@ -82,6 +82,8 @@ def main(root: Path) -> dict[str, Any]:
     for key in (library, spare):
         exports.append(alice.post("exports/", {"format": "json", "library": key}))
         execute(exports[-1]["operation"])
+    backup = alice.post("backups/", {})
+    execute(backup["operation"])
     destination = alice.post("export-destinations/", {"folder": "family", "name": "Family"})["id"]
     spare_destination = alice.post("export-destinations/", {"folder": "spare", "name": "Spare"})["id"]
     operation = alice.get("operations/")["results"][0]["id"]
@@ -106,6 +108,7 @@ def main(root: Path) -> dict[str, Any]:
             "upload": begin_upload(alice, library, "a.jpg"),
             "spare_upload": begin_upload(alice, library, "b.jpg"),
             "export": exports[0]["id"],
+            "backup": backup["id"],
             "spare_export": exports[1]["id"],
             "destination": destination,
             "spare_destination": spare_destination,

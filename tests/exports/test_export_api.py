@@ -16,8 +16,8 @@ from django.db import InterfaceError, close_old_connections
 from django.utils import timezone
 
 from exports import tasks
-from exports.catalogs.downloads import MOST_DOWNLOADS
 from exports.catalogs.partials import remove_partials
+from exports.downloads import MOST_DOWNLOADS
 from exports.ledger.load import FOLDER_NAME, LOG_NAME
 from exports.ledger.store import Ledger
 from exports.models import Export, ExportDestination, ExportDownload

@@ -16,7 +16,7 @@ import operations.pages.urls
 import sync.pages.urls
 from accounts.models import Device
 from catalog.models import Favourite, FileWrite, Import, ImportItem, Library, Membership, Photo, Snapshot
-from exports.models import Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination
 from operations.models import Operation
 from sync.models import Conflict
 from tests.factories import make_photo
@@ -46,6 +46,7 @@ TABLES = (
     FileWrite,
     Import,
     ImportItem,
+    Backup,
     Export,
     ExportDestination,
     Conflict,
@@ -67,6 +68,7 @@ def ids(cast: Any) -> dict[str, Any]:
     write = FileWrite.objects.create(library=cast.library, photo=photo, user=cast.alice, **wanted)
     about = {"kind": "photo", "object_id": photo.pk, "scope": f"library:{cast.library.pk}", "field": "caption"}
     return {
+        "backup_id": Backup.objects.create(user=cast.alice, key_file="x").pk,
         "export_id": Export.objects.create(user=cast.alice, library=cast.library, format="json").pk,
         "destination_id": ExportDestination.objects.create(owner=cast.alice, name="Disk", folder="/exported").pk,
         "conflict_id": Conflict.objects.create(user=cast.alice, mine="a", theirs="b", **about).pk,

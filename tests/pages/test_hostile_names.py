@@ -95,6 +95,7 @@ def addresses(cast: Cast) -> list[str]:
         reverse("operations:detail", args=[failed.pk]),
         reverse("accounts:profile"),
         reverse("exports:list"),
+        reverse("exports:backups"),
         f"{reverse('catalog:library-add')}?{urlencode({'folder': EVIL})}",
         f"{reverse('catalog:photo-list')}?{urlencode({'q': EVIL, 'cursor': EVIL})}",
         f"{reverse('accounts:profile')}?{urlencode({'next': EVIL})}",

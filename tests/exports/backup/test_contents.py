@@ -153,4 +153,4 @@ def test_the_whole_server_is_for_administrators(world: World) -> None:
     admin.refresh_from_db()
     assert not Backup.objects.visible_to(admin).exists()
     operation = run(waiting)
-    assert (operation.state, operation.error_code) == (State.FAILED, "forbidden")
+    assert (operation.state, operation.error_code) == (State.FAILED, "administrators_only")

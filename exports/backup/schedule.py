@@ -1,0 +1,115 @@
+"""Backups that are made again and again, by the same verb as those that a person asks for; and thinning them out."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import User
+from exports.downloads import is_being_sent
+from exports.models import Backup, BackupSchedule, ExportDownload, Scope
+from exports.refusals import ExportRefused
+from operations.clock import is_suspect
+from operations.running import AlreadyActive
+
+from .encryption import BadKey, check_recipient, make_key
+from .requests import delete_backup, start_backup
+from .retention import Keep, Made, to_delete
+
+logger = logging.getLogger(__name__)
+MOST_KEPT = 60
+"""Of so many days, weeks or months backups are kept at most."""
+
+
+def set_schedule(
+    user: User,
+    scope: str,
+    *,
+    every_days: int,
+    keep: Keep | None = None,
+    passphrase: str = "",
+    recipient: str | None = None,
+) -> BackupSchedule:
+    """Say how often backups of `user` are made, and how many are kept. Only what is given changes.
+
+    With a passphrase they are encrypted from now on: a key is made for it, and the passphrase itself is kept nowhere. An empty
+    `recipient` ends encryption. Raises ExportRefused.
+    """
+    if every_days not in BackupSchedule.Every.values:
+        raise ExportRefused("Backups are made every day, every week or every 30 days, or not at all.", "bad_schedule")
+    if scope not in Scope.values or (scope == Scope.SERVER and not user.is_superuser):
+        raise ExportRefused(
+            "Only an administrator makes backups of the whole server. Nothing was changed.", "administrators_only"
+        )
+    values: dict[str, Any] = {"every_days": every_days}
+    if keep is not None:
+        if not all(0 <= number <= MOST_KEPT for number in (keep.daily, keep.weekly, keep.monthly)):
+            raise ExportRefused(f"Keep 0 to {MOST_KEPT} of each kind. Nothing was changed.", "bad_schedule")
+        values |= {"keep_daily": keep.daily, "keep_weekly": keep.weekly, "keep_monthly": keep.monthly}
+    try:
+        if passphrase:
+            key = make_key(passphrase)
+            values |= {"recipient": key.recipient, "key_file": key.key_file}
+        elif recipient is not None:
+            values |= {"recipient": check_recipient(recipient) if recipient else "", "key_file": ""}
+    except BadKey as error:
+        raise ExportRefused(str(error), "bad_recipient") from None
+    schedule, _ = BackupSchedule.objects.update_or_create(user=user, scope=scope, defaults=values)
+    return schedule
+
+
+def start_due(now: datetime | None = None) -> int:
+    """Ask for the backups that are due; return how many. One that is at work or waits already is not asked for again."""
+    now = now or timezone.now()
+    count = 0
+    for schedule in BackupSchedule.objects.filter(every_days__gt=0, user__is_active=True).select_related("user"):
+        if schedule.started_at is not None and now - schedule.interval < schedule.started_at <= now:
+            continue
+        mine = BackupSchedule.objects.filter(pk=schedule.pk, started_at=schedule.started_at)
+        if not mine.update(started_at=now):
+            continue  # another worker's clock was quicker
+        try:
+            start_backup(
+                schedule.user,
+                schedule.scope,
+                recipient=schedule.recipient,
+                key_file=schedule.key_file,
+                is_scheduled=True,
+            )
+        except (AlreadyActive, ExportRefused) as reason:
+            logger.warning("The scheduled backup of user %s is not made: %s", schedule.user_id, reason)
+            continue
+        count += 1
+    return count
+
+
+def thin_out(user: User, scope: str) -> int:
+    """Delete scheduled backups of `user` that the schedule does not keep; return how many.
+
+    None while the clock is suspect. What a person asked for stays until a person deletes it.
+    """
+    schedule = BackupSchedule.objects.filter(user=user, scope=scope, every_days__gt=0).first()
+    if schedule is None or is_suspect():
+        return 0
+    backups = Backup.objects.filter(
+        user=user, scope=scope, is_scheduled=True, parent="", completed_at__isnull=False
+    ).select_related("operation")
+    by_key = {backup.pk: backup for backup in backups}
+    made = [Made(backup.pk, backup.created_at, backup.verified_at is not None) for backup in by_key.values()]
+    count = 0
+    for key in to_delete(made, Keep(schedule.keep_daily, schedule.keep_weekly, schedule.keep_monthly)):
+        if is_being_sent(ExportDownload.objects.filter(export_name=by_key[key].name)):
+            continue
+        try:
+            delete_backup(by_key[key])
+        except (ExportRefused, OSError) as error:
+            logger.warning("The old backup %s stays: %s", key, error)
+            continue
+        count += 1
+    return count
+
+
+def thin_out_all() -> int:
+    """Thin out the backups of all schedules; return how many were deleted."""
+    return sum(thin_out(one.user, one.scope) for one in BackupSchedule.objects.select_related("user"))
