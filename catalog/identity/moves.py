@@ -240,7 +240,8 @@ class Following:
     def same_pictures(self, missing: PhotoQuerySet, there: PhotoQuerySet) -> None:
         """Follow photos that were moved and edited at once to the file with the same picture and other words.
 
-        Only where it is clear: one photo is gone with that picture and one came, or both were taken in the same second.
+        Only where it is clear: one photo is gone with that picture (it may have been seen elsewhere in between) and one came,
+        or both were taken in the same second.
         """
         gone = missing.filter(trash_item=None).filter(is_given("image_digest"))
         here = there.filter(is_given("image_digest"))
@@ -250,15 +251,23 @@ class Following:
             olds = list(gone.with_pictures([digest]).order_by(*_PLACE))
             news = list(here.with_pictures([digest]).order_by(*_PLACE))
             news = [new for new in news if any(self._may_be(old, new) for old in olds)]
-            is_clear = len(olds) == len(news) == 1
+            first, *stops = sorted(olds, key=lambda old: old.added_at)
+            if len(news) == 1 and all(self._was_between(first, stop) for stop in stops):
+                if self._may_be(first, news[0]):
+                    self._apply([Move(first.pk, news[0].pk, tuple(stop.pk for stop in stops))], is_edit=True)
+                continue
             moves = []
             for old in olds:
-                same_second = (new for new in news if is_clear or new.taken_local == old.taken_local)
+                same_second = (new for new in news if new.taken_local == old.taken_local)
                 new = next((new for new in same_second if self._may_be(old, new)), None)
                 if new is not None:
                     news.remove(new)
                     moves.append(Move(old.pk, new.pk))
             self._apply(moves, is_edit=True)
+
+    def _was_between(self, photo: Photo, stop: Photo) -> bool:
+        """True if `stop` was first seen when `photo` had left: it is where that was since."""
+        return stop.added_at > photo.added_at and self._may_be(photo, stop)
 
     def _may_be(self, old: Photo, new: Photo) -> bool:
         return place_of(old).may_have_moved_to(place_of(new), self.started_at)

@@ -163,3 +163,26 @@ def test_a_return_is_forgotten_when_a_later_scan_has_ended(library, tmp_path):
     for _ in range(2):
         scan(library)
     assert at(library, OLD).returned_at is at(library, OLD).seen_at is None
+
+
+def test_edited_twice_on_its_way_it_is_one_photo(library, monkeypatch, alice, bob):
+    photo = at(library, OLD)
+    give(alice, bob, photo, 4, DAY)
+    write_all(library)
+    for place in ("m/1.jpg", BETWEEN):
+        source = OLD if place == "m/1.jpg" else "m/1.jpg"
+        move(library, source, place)
+        path = Path(library.root) / place
+        data = path.read_bytes()
+        path.write_bytes(data[:2] + b"\xff\xfe\x00\x07words" + data[2:])  # a comment: another content, the same picture
+        if place == BETWEEN:
+            give(alice, bob, at(library, "m/1.jpg"), 5, "2019-01-02")  # no longer taken in the same second
+            scan(library)
+        else:
+            killed_before_it_looked_for_moves(library, monkeypatch).delete()
+    assert at(library, BETWEEN).pk == photo.pk
+    write_all(library)
+    scan(library)
+    rows = Photo.objects.filter(library=library)
+    assert rows.count() == 7 and not rows.filter(state="missing").exists()
+    assert said(at(library, BETWEEN), bob) == expected(5, "2019-01-02")
