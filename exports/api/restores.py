@@ -10,14 +10,14 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from exports.models import Restore
+from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore import requests as verbs
 from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
-from photolala.web.parameters import check_parameters, utc_text
+from photolala.web.parameters import check_parameters, read_uuid, utc_text
 from photolala.web.raw_bodies import AnyFile
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, made, page_body, query
@@ -100,32 +100,47 @@ class RestoreList(ApiView):
         f"Send a backup as a ZIP of at most {verbs.LARGEST_SENT_BYTES >> 20} MiB, as one's own. It is checked and compared "
         "with what is here; with `dry_run=false` it is put back at once: all of it, or nothing.",
         {202: RestoreBody},
-        errors=(400, 401, 403, 409, 413, 415, 422, 503, 507),
+        errors=(400, 401, 403, 404, 409, 413, 415, 422, 503, 507),
         request={"application/zip": bytes},
         parameters=[
             query("mode", "What becomes of what is here.", enum=Restore.Mode.values),
             query("dry_run", "Only compare: as if it was left out.", enum=list(_FLAGS)),
             query("name", "Of the file.", maxLength=255),
+            query("backup", "The id of a backup that the server keeps, instead of a body.", format="uuid"),
         ],
     )
     def post(self, request: Request) -> Response:
-        check_parameters(request.query_params, {"mode", "dry_run", "name"})
+        check_parameters(request.query_params, {"mode", "dry_run", "name", "backup"})
         mode = request.query_params.get("mode", Restore.Mode.MERGE)
         if mode not in Restore.Mode.values:
             raise BadRequest("mode must be merge or replace.", "mode")
         is_dry_run = _FLAGS.get(request.query_params.get("dry_run", "true"))
         if is_dry_run is None:
             raise BadRequest("dry_run must be true or false.", "dry_run")
+        backup = self._backup(request)
         chunks: Iterator[bytes] = iter(partial(request._request.read, _BLOCK), b"")
         name = request.query_params.get("name") or "backup.zip"
         try:
-            restore = verbs.start_sent(request.user, chunks, name, str(mode), is_dry_run=is_dry_run)
+            if backup is not None:
+                restore = verbs.start_of_backup(request.user, backup, str(mode), is_dry_run=is_dry_run)
+            else:
+                restore = verbs.start_sent(request.user, chunks, name, str(mode), is_dry_run=is_dry_run)
         except ExportRefused as refused:
             kind = Conflict if refused.code == "too_many" else Unprocessable
             raise kind(str(refused), refused.code) from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(restore_json(restore), "restore", restore.pk, 202)
+
+    def _backup(self, request: Request) -> Backup | None:
+        """Return the backup that is named; Http404 if it is not there, or not the user's."""
+        text = request.query_params.get("backup")
+        if not text:
+            return None
+        found = Backup.objects.visible_to(request.user).filter(pk=read_uuid(text, "backup")).first()
+        if found is None:
+            raise Http404
+        return found
 
 
 class RestoreDetail(ApiView):

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
-from exports.models import Restore
+from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore import requests as verbs
 from operations.running import AlreadyActive
@@ -46,14 +46,15 @@ _BUSY = "A backup of yours is being compared or restored already. Wait until tha
 class SendForm(forms.Form):
     """A backup that a person sends."""
 
-    backup = forms.FileField()
+    backup = forms.FileField(required=False)
+    kept = forms.UUIDField(required=False)
     mode = forms.ChoiceField(choices=Restore.Mode.choices)
 
 
 @login_required
 @require_GET
 def list_restores(request: HttpRequest) -> HttpResponse:
-    """Show the form, and what was restored. One query."""
+    """Show the forms, and what was restored. Two queries."""
     return _list(request)
 
 
@@ -64,9 +65,15 @@ def send(request: HttpRequest) -> HttpResponse:
     form = SendForm(request.POST, request.FILES)
     if not form.is_valid():
         return _list(request, 422, error="Choose the ZIP file of a backup. Nothing was kept.")
-    file = form.cleaned_data["backup"]
+    file, kept, mode = (form.cleaned_data[name] for name in ("backup", "kept", "mode"))
+    if file is None and kept is None:
+        return _list(request, 422, error="Choose the ZIP file of a backup. Nothing was kept.")
     try:
-        restore = verbs.start_sent(request.user, file.chunks(), file.name, form.cleaned_data["mode"])
+        if kept is not None:
+            backup = get_object_or_404(Backup.objects.visible_to(request.user), pk=kept)
+            restore = verbs.start_of_backup(request.user, backup, mode)
+        else:
+            restore = verbs.start_sent(request.user, file.chunks(), file.name, mode)
     except ExportRefused as refused:
         return _list(request, 422, error=str(refused))
     except AlreadyActive:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from exports.models import Restore
+from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from operations.models import Operation
 from operations.running import start
@@ -40,6 +40,19 @@ def start_restore(
         source_name=(name or path.name)[:255],
     )
     return _start(restore, enqueue=enqueue)
+
+
+def start_of_backup(user: User, backup: Backup, mode: str, *, is_dry_run: bool = True) -> Restore:
+    """Begin to compare, or to put back, a backup that the server keeps and that the user sees. Raises as `start_restore`."""
+    if not backup.can_be_downloaded:
+        raise ExportRefused("This backup is not finished, or is kept elsewhere. Nothing was started.", "not_finished")
+    if backup.is_encrypted:
+        raise ExportRefused(
+            "This backup is encrypted, and the server has no key to it. Decrypt it with age and send the ZIP, or use the command "
+            "`restore` with the passphrase. Nothing was started.",
+            "encrypted",
+        )
+    return start_restore(user, backup.path, mode, is_dry_run=is_dry_run)
 
 
 def start_sent(user: User, chunks: Iterable[bytes], name: str, mode: str, *, is_dry_run: bool = True) -> Restore:

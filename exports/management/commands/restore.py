@@ -1,16 +1,22 @@
 """`restore`: put a backup back, or say what that would change, in the foreground, without a worker."""
 
+import os
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
+from exports.backup.encryption import BadKey, decrypt
 from exports.models import Restore
 from exports.refusals import ExportRefused
-from exports.restore.requests import start_restore
+from exports.restore.requests import path_of, start_restore
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
+
+from .backup import read_passphrase
 
 
 class Command(BaseCommand):
@@ -20,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare PATH, --user, --mode, --dry-run and --json."""
-        parser.add_argument("path", metavar="PATH", help="The backup: a folder or a ZIP.")
+        parser.add_argument("path", metavar="PATH", help="The backup: a folder, .zip or .zip.age.")
         parser.add_argument(
             "--user", required=True, metavar="NAME", help="As whom: a backup of the server, as an administrator."
         )
@@ -28,6 +34,11 @@ class Command(BaseCommand):
             "--mode", required=True, choices=Restore.Mode.values, help="What is here: merge or replace."
         )
         parser.add_argument("--dry-run", action="store_true", help="Only say what would change.")
+        parser.add_argument(
+            "--passphrase-file",
+            metavar="FILE",
+            help="Of an encrypted backup, whose key file is beside it; - asks for it.",
+        )
         add_foreground_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,16 +49,48 @@ class Command(BaseCommand):
         path = Path(options["path"]).expanduser()
         if not path.exists():
             raise CommandError(f"There is no backup at {path}. Nothing was restored.", returncode=2)
+        if path.suffix != ".age":
+            self._restore(user, path, options)
+            return
+        if not options["passphrase_file"]:
+            raise CommandError("It is encrypted: give --passphrase-file. Nothing was restored.", returncode=2)
+        working = Path(settings.DATA_DIR) / "working"
+        working.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=working, prefix="restore-") as scratch:
+            self._restore(user, decrypted(path, Path(scratch), options["passphrase_file"]), options)
+
+    def _restore(self, user: User, path: Path, options: dict[str, Any]) -> None:
+        mode, is_dry_run = options["mode"], options["dry_run"]
         try:
-            operation = start_restore(
-                user, path, options["mode"], is_dry_run=options["dry_run"], enqueue=False
-            ).operation
+            operation = start_restore(user, path, mode, is_dry_run=is_dry_run, enqueue=False).operation
         except AlreadyActive as running:
-            operation = left_behind(running.operation, "A backup of this person is being restored")
+            same = Restore.objects.filter(operation=running.operation, mode=mode, is_dry_run=is_dry_run).first()
+            if same is None or path_of(same) != path.resolve():
+                raise CommandError(
+                    f"Another restore of this person is under way, or was killed (operation {running.operation.pk}): wait for "
+                    "it, or cancel it. Nothing was restored."
+                ) from None
+            operation = left_behind(running.operation, "This backup is being restored")
         except ExportRefused as refused:
             raise CommandError(str(refused), returncode=2) from None
         assert operation is not None
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)
+
+
+def decrypted(path: Path, scratch: Path, passphrase_file: str) -> Path:
+    """Return the ZIP in an encrypted backup. CommandError if it cannot be decrypted."""
+    key_path = path.with_name(f"{path.name.removesuffix('.zip.age')}.key.age")
+    plain = scratch / path.name.removesuffix(".age")
+    try:
+        descriptor = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with path.open("rb") as source, open(descriptor, "wb") as target:
+            passphrase = read_passphrase(passphrase_file)
+            decrypt(cast(BinaryIO, source), target, key_path.read_text(), passphrase)
+    except BadKey as error:
+        raise CommandError(f"{error} Nothing was restored.", returncode=2) from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be decrypted: {error.strerror or error}.", returncode=2) from None
+    return plain
 
 
 def describe(result: dict[str, Any]) -> str:

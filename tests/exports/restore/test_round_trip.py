@@ -8,13 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from accounts.models import User
 from catalog.albums import albums, drafts, items, media, members, notes
 from catalog.edits import captions, dates, ratings, stars
-from catalog.models import Library, Photo
+from catalog.models import Album, Library, Photo
 from changes.models import Epoch
-from exports.backup.requests import start_backup_to
+from exports.backup.requests import start_backup, start_backup_to
 from exports.bundle import layout
 from exports.models import Restore, Scope, WaitingFacts
 from exports.restore.requests import start_restore
@@ -159,6 +160,37 @@ def test_a_whole_server_moves_to_an_empty_one(cast: Cast, world: list[Photo], tm
 def _password_in(folder: Path, username: str) -> str:
     users = json.loads((folder / layout.USERS.name).read_bytes())["users"]
     return next(str(user["password"]) for user in users if user["username"] == username)
+
+
+def test_an_encrypted_backup_is_restored_with_its_passphrase(
+    cast: Cast, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    albums.create(cast.alice, uuid4(), {"title": "Rome"})
+    secret, wrong = tmp_path / "secret", tmp_path / "wrong"
+    secret.write_text("correct horse\n")
+    wrong.write_text("wrong horse\n")
+    call_command("backup", "--user", "alice", "--output", str(tmp_path / "out"), "--passphrase-file", str(secret))
+    (path,) = (tmp_path / "out").glob("*.zip.age")
+    Album.objects.all().delete()
+    with pytest.raises(CommandError, match="Nothing was restored"):
+        call_command("restore", str(path), "--user", "alice", "--mode", "merge", "--passphrase-file", str(wrong))
+    call_command("restore", str(path), "--user", "alice", "--mode", "merge", "--passphrase-file", str(secret))
+    assert Album.objects.get().title == "Rome"
+    assert "1 create" in capsys.readouterr().out
+
+
+def test_a_backup_that_the_server_keeps_is_restored_by_its_owner_alone(cast: Cast, api: Any) -> None:
+    albums.create(cast.alice, uuid4(), {"title": "Rome"})
+    kept = start_backup(cast.alice)
+    assert kept.operation is not None
+    execute(kept.operation.pk)
+    Album.objects.all().delete()
+    url = f"/api/v1/restores/?backup={kept.pk}&dry_run=false"
+    assert api(cast.charlie).post(url, b"", content_type="application/zip").status_code == 404
+    made = api(cast.alice).post(url, b"", content_type="application/zip")
+    assert made.status_code == 202
+    execute(made.json()["operation"])
+    assert Album.objects.get().owner == cast.alice
 
 
 def test_a_person_cannot_restore_a_server(cast: Cast, world: list[Photo], tmp_path: Path) -> None:
