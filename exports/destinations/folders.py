@@ -185,8 +185,8 @@ def _add_prefix(user: User, name: str, root: BucketRoot, template: str) -> Expor
         raise ExportRefused(str(refused)) from None
     except OSError as error:
         raise ExportRefused(
-            f"Photolala cannot write to {root.uri} ({error.strerror}). Give its keys the rights to list, read, put and "
-            "delete there, then try again. Nothing was changed."
+            f"Photolala cannot write to {root.uri} ({error.strerror}). Give its keys the rights to list, read and put "
+            "there, then try again. Nothing was changed."
         ) from None
     return _create(user, title, root, template)
 

@@ -159,7 +159,10 @@ def main() -> int:
             process.communicate(timeout=600)
             if end == "stop":
                 drill.relay.start()
-            print(f"{number}: {end}, {drill.check(f'{end} {number}')} acknowledged", flush=True)
+            print(
+                f"{number}: {end}, {drill.check(f'{end} {number}')} acknowledged, {len(drill.faults)} faults",
+                flush=True,
+            )
         process = drill.start()
         out, err = process.communicate(timeout=1200)
         print(out.decode().strip() or err.decode()[-2000:])
