@@ -52,9 +52,7 @@ def check(user: Any, held: Iterable[Held], known: Iterable[Held] = ()) -> None:
     md5s = {one["media_md5"] for one in wanted if "media_md5" in one}
     stored = {media.md5: media for media in Media.objects.filter(owner=user, md5__in=md5s)} if md5s else {}
     photo_ids = {UUID(one["photo"]) for one in wanted if "photo" in one and _key(one) not in before}
-    seen = Photo.objects.visible_to(user).filter(pk__in=photo_ids).order_by().values_list("pk", flat=True)
-    unseen = photo_ids - set(seen) if photo_ids else set()
-    if unseen:
+    if photo_ids and photo_ids - _seen(user, photo_ids):
         raise Refused(
             "missing_ref", "A photo that is attached is not there, or not for you to see.", field="attachments"
         )
@@ -69,6 +67,10 @@ def check(user: Any, held: Iterable[Held], known: Iterable[Held] = ()) -> None:
                 field="attachments",
             )
         one |= {"media_type": media.media_type, "size_bytes": media.size_bytes}
+
+
+def _seen(user: Any, photo_ids: set[UUID]) -> set[UUID]:
+    return set(Photo.objects.visible_to(user).filter(pk__in=photo_ids).order_by().values_list("pk", flat=True))
 
 
 def remember(holder: Note | Draft, held: Iterable[Held]) -> None:

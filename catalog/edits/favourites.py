@@ -49,7 +49,7 @@ def set_favourite(user: User, photo: Photo | UUID, rating: int) -> FavouriteAnsw
             Favourite.objects.filter(user=user, photo_id=photo_id).delete()
             _withdraw(user, [photo_id])
         else:
-            Favourite.objects.update_or_create(user=user, photo_id=photo_id, defaults={"rating": rating})
+            _give(user, [photo_id], rating)
         note_favourites(user.pk, [photo_id], user)
     return FavouriteAnswer(photo_id, rating)
 
@@ -88,12 +88,7 @@ def set_favourites(user: User, photo_ids: Sequence[UUID], rating: int) -> dict[s
             Favourite.objects.filter(user=user, photo__in=visible).delete()
             _withdraw(user, visible)
         else:
-            Favourite.objects.bulk_create(
-                [Favourite(user=user, photo_id=pk, rating=rating) for pk in wanted if pk in visible],
-                update_conflicts=True,
-                unique_fields=["user", "photo"],
-                update_fields=["rating", "changed_at"],
-            )
+            _give(user, [pk for pk in wanted if pk in visible], rating)
         note_favourites(user.pk, visible, user)
     errors = [
         {"photo_id": str(pk), "error": "There is no such photo, or none that you may see."}
@@ -112,6 +107,16 @@ def note_favourites(owner_id: UUID, photo_ids: Iterable[UUID], user: User) -> No
 def _hold(photo_id: UUID) -> None:
     """Keep a scan from leading the photo elsewhere, and its row away, before the wish is in. Raises Photo.DoesNotExist."""
     Photo.objects.select_for_update().only("pk").get(pk=photo_id)
+
+
+def _give(user: User, photo_ids: Iterable[UUID], rating: int) -> None:
+    """Write the stars, by one statement whether there were any before or not. The photos are locked by the caller."""
+    Favourite.objects.bulk_create(
+        [Favourite(user=user, photo_id=pk, rating=rating) for pk in photo_ids],
+        update_conflicts=True,
+        unique_fields=["user", "photo"],
+        update_fields=["rating", "changed_at"],
+    )
 
 
 def _withdraw(user: User, photo_ids: Iterable[UUID]) -> None:
