@@ -26,6 +26,8 @@ from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import Conflict, Unavailable, Unprocessable
 from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, answers_head, documented, made, page_body
 
+from .filter_field import FilterField
+
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
 
@@ -48,9 +50,7 @@ class NewExport(RequestBody):
     format = serializers.ChoiceField(Export.Format.choices)
     library = serializers.UUIDField(required=False, help_text="May be left out by who sees one library only.")
     date_range = ExportDays(required=False, allow_null=True)
-    filter = serializers.DictField(
-        required=False, help_text="As in `photos/`: `media_type`, `rating` …; and `album`, an id."
-    )
+    filter = FilterField(required=False, help_text="As in `photos/`: `media_type`, `rating` …; and `album`, an id.")
     include_media = serializers.BooleanField(default=False, help_text="With the original files.")
 
 
@@ -76,7 +76,7 @@ class ExportBody(serializers.Serializer[Any]):
     library = serializers.UUIDField(allow_null=True, help_text="null if it was forgotten since.")
     library_name = serializers.CharField()
     date_range = serializers.DictField(allow_null=True)
-    filter = serializers.DictField()
+    filter = FilterField()
     include_media = serializers.BooleanField()
     folder = serializers.CharField(help_text="The name of its folder in the ZIP.")
     progress = ExportProgress()

@@ -7,6 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from .params import PARAMS
+
 
 def _count(help_text: str = "") -> serializers.IntegerField:
     return serializers.IntegerField(required=False, help_text=help_text)
@@ -317,12 +319,17 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
 
 
 def by_kind(base: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """Return a serializer class for each kind: `base` with that one `kind` and its `result`."""
+    """Return a serializer class for each kind: `base` with that one `kind`, its `params` and its `result`."""
     return {
         kind: type(
             f"{kind.title().replace('_', '')}Operation",
             (base,),
-            {"__doc__": result.__doc__, "kind": serializers.ChoiceField([kind]), "result": result()},
+            {
+                "__doc__": result.__doc__,
+                "kind": serializers.ChoiceField([kind]),
+                "params": PARAMS[kind](),
+                "result": result(),
+            },
         )
         for kind, result in RESULTS.items()
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from catalog.browsing.filters import NAMES
 from operations.api.results import RESULTS
 from operations.kinds import KINDS
 from photolala.api_urls import SchemaOnce
@@ -97,10 +98,27 @@ def test_everything_that_may_be_sent_has_bounds(schema: dict[str, Any]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_kind_of_operation_has_its_result(schema: dict[str, Any]) -> None:
+def test_every_kind_of_operation_has_its_params_and_its_result(schema: dict[str, Any]) -> None:
     mapping = schema["components"]["schemas"]["Operation"]["discriminator"]["mapping"]
     kinds = {name for name, kind in KINDS.items() if not kind.run.__module__.startswith("tests.")}
     assert mapping.keys() == RESULTS.keys() == kinds
+    components = schema["components"]["schemas"]
+    untyped = [
+        (kind, member)
+        for kind, place in mapping.items()
+        for member in ("params", "result")
+        if not str(components[place.rpartition("/")[2]]["properties"][member]).count("$ref")
+    ]
+    assert untyped == []
+
+
+def test_the_filter_of_an_export_names_what_the_photo_list_knows(schema: dict[str, Any]) -> None:
+    components = schema["components"]["schemas"]
+    filters = [one["properties"]["filter"] for one in components.values() if "filter" in one.get("properties", {})]
+    assert len(filters) == 2  # asked for, and told
+    for one in filters:
+        assert one["properties"].keys() == NAMES - {"library"}
+        assert one["additionalProperties"] is False and all(one["properties"].values())
 
 
 def test_new_names_say_favourite_and_former_ones_are_deprecated(schema: dict[str, Any]) -> None:
