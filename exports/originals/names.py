@@ -4,10 +4,12 @@ import logging
 import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 
 from exports.destinations.transports.base import Transport, TransportFolder
+from exports.ledger.errors import InvalidRecord
 from exports.ledger.names import TakenNames, collision_key, numbered_names
-from exports.ledger.records import ExportRecord
+from exports.ledger.records import INTERRUPTED, ExportRecord
 from photolala.lib.paths import unescape_path
 
 MOST_OPEN_FOLDERS = 32
@@ -83,9 +85,19 @@ class OpenFolders:
         self.transport = transport
         self._open: OrderedDict[str, OpenFolder] = OrderedDict()
         self._recorded: defaultdict[str, list[str]] = defaultdict(list)
+        self._interrupted: set[str] = set()
         for record in records:
             if record.filename:
                 self._recorded[record.rel_path].append(record.filename)
+            if record.last_error == INTERRUPTED:
+                self._interrupted.add(record.rel_path)
+
+    def clear_interrupted(self) -> None:
+        """Remove what killed copies left: a photo that was dated or deleted since does not lead to that folder any more."""
+        for rel_path in sorted(self._interrupted):
+            with suppress(InvalidRecord, OSError):  # said of the photos that belong there
+                self.get(rel_path)
+            self.trim()
 
     def get(self, rel_path: str) -> OpenFolder:
         """Return the folder, made if missing. InvalidRecord, OSError."""

@@ -48,6 +48,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
             folders = OpenFolders(transport_of(destination), ledger.records())
             stack.callback(folders.close)
+            folders.clear_interrupted()
             target = Target(destination, destination_guard, ledger, folders)
             report = Report(run.operation)
             try:

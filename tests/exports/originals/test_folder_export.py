@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from catalog.identity.aliases import note_aliases
+from catalog.models import Photo
 from exports.destinations.folders import add_destination, check_folder, destination_for_command
 from exports.destinations.transports import folders as local
 from exports.ledger.copying import CopyFailed
@@ -257,6 +258,28 @@ def test_an_unplugged_destination_stops_it_before_anything_is_written_elsewhere(
     control.resume(stopped)
     assert counts(execute(stopped.pk))["failed"] == 0
     assert len(files_in(destination)) == 40
+
+
+def test_a_killed_copy_leaves_nothing_where_its_photo_does_not_belong_any_more(
+    cast: Any, destination: Any, monkeypatch: Any
+) -> None:
+    photo = make_photo(cast.library, "a.jpg", taken=datetime(2018, 3, 1, tzinfo=UTC))
+
+    def killed(descriptor: int, folder: Any, *words: Any, **options: Any) -> Any:
+        with open(
+            ".photolala-0123456789abcdef.partial", "wb", opener=lambda *name: os.open(*name, dir_fd=folder.descriptor)
+        ):
+            raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "copy_original", killed)
+        with pytest.raises(SystemExit):
+            export(cast, destination)
+    left = destination.path / "2018" / "03" / ".photolala-0123456789abcdef.partial"
+    assert left.exists()
+    Photo.objects.filter(pk=photo.pk).update(taken_local=datetime(2019, 1, 1, tzinfo=UTC), taken_day=20190101)
+    assert counts(execute(Operation.objects.get(kind="export_folder").pk))["failed"] == 0
+    assert not left.exists() and (destination.path / "2019" / "01" / "a.jpg").exists()
 
 
 def test_a_destination_that_is_not_there_is_said(cast: Any, destination: Any) -> None:
