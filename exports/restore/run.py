@@ -96,8 +96,8 @@ class RestoreRun:
             self.run.phase("Restoring")
             with transaction.atomic():
                 self._restore_all(work, files, kept)
-                if work.report.change_count:
-                    raise_epoch()
+                if work.report.change_count and work.checked.is_of_server:
+                    raise_epoch()  # of a person's, devices hear as of any other change
                 self._hold()
                 self._note(work, completed_at=timezone.now())
         except BaseException:

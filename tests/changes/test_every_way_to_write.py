@@ -36,7 +36,7 @@ IMPORTED = "gives captions and ratings through the verbs of edits, as people do"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
 MEDIA = "keeps a file; devices are told of it by the note or draft that holds it"
-RESTORES = "calls the verbs of the types, then a new epoch begins; tests/exports/restore compares both sides"
+RESTORES = "calls the verbs of the types; tests/exports/restore follows them, and of a whole server a new epoch begins"
 TOLD_LATER = "keeps bytes; what they are is written by the import"
 
 FILES = lives.test_what_scans_find_and_what_becomes_of_files

@@ -15,6 +15,7 @@ from catalog.albums import albums, drafts, items, media, members, notes
 from catalog.edits import captions, dates, ratings, stars
 from catalog.models import Album, Library, Photo
 from changes.models import Epoch
+from changes.scopes import current_epoch
 from exports.backup.requests import start_backup, start_backup_to
 from exports.bundle import layout
 from exports.models import Restore, Scope, WaitingFacts
@@ -148,7 +149,9 @@ def test_a_whole_server_moves_to_an_empty_one(cast: Cast, world: list[Photo], tm
     empty_server()
     root = make_user("root", pk=root.pk, is_superuser=True, is_staff=True, date_joined=root.date_joined)
     User.objects.filter(pk=root.pk).update(password=_password_in(first, "root"))
+    epoch = current_epoch()
     restored(root, first)
+    assert current_epoch() > epoch  # all devices start over
     scanned(world)
     join_waiting()
     second = backup(root, tmp_path / "second", Scope.SERVER)
