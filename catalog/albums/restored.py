@@ -64,7 +64,9 @@ def put_items(user: Any, album_id: UUID, wanted: Sequence[RestoredItem]) -> list
         if not positions.is_key(one.position):
             refused.append((one.target, values.invalid("position", "The item's place is none that an album knows.")))
         elif one.target.type == NOTE and owners.get(one.target.id) != getattr(one.added_by, "pk", None):
-            refused.append((one.target, Refused("missing_ref", "There is no such note of who added it.", "targetId")))
+            refused.append(
+                (one.target, Refused("missing_ref", "There is no such note of who added it.", field="targetId"))
+            )
         elif key in there:
             AlbumItem.objects.filter(pk=key).update(position=one.position, trashed_at=None)
         else:

@@ -28,7 +28,7 @@ from catalog.models import (
     Snapshot,
     Upload,
 )
-from exports.models import Backup, Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination, Restore
 from operations.models import Operation
 from sync.models import Conflict
 from tests.factories import PASSWORD, make_photo
@@ -116,7 +116,13 @@ def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     destination = ExportDestination.objects.create(owner=cast.alice, name=SECRET, folder=str(folder))
     backup = Backup.objects.create(user=cast.alice, key_file=SECRET)
-    return {"backup_id": str(backup.pk), "export_id": str(export.pk), "destination_id": str(destination.pk)}
+    restore = Restore.objects.create(user=cast.alice, source_name=SECRET)
+    return {
+        "restore_id": str(restore.pk),
+        "backup_id": str(backup.pk),
+        "export_id": str(export.pk),
+        "destination_id": str(destination.pk),
+    }
 
 
 def conflict_of(cast: Cast, photo: Photo) -> str:
@@ -156,6 +162,7 @@ def facts() -> list[Any]:
             Snapshot,
             PhotoMetadata,
             Backup,
+            Restore,
             Export,
             ExportDestination,
             Conflict,

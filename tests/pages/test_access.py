@@ -16,7 +16,7 @@ import operations.pages.urls
 import sync.pages.urls
 from accounts.models import Device
 from catalog.models import Favourite, FileWrite, Import, ImportItem, Library, Membership, Photo, Snapshot
-from exports.models import Backup, Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination, Restore
 from operations.models import Operation
 from sync.models import Conflict
 from tests.factories import make_photo
@@ -47,6 +47,7 @@ TABLES = (
     Import,
     ImportItem,
     Backup,
+    Restore,
     Export,
     ExportDestination,
     Conflict,
@@ -68,6 +69,7 @@ def ids(cast: Any) -> dict[str, Any]:
     write = FileWrite.objects.create(library=cast.library, photo=photo, user=cast.alice, **wanted)
     about = {"kind": "photo", "object_id": photo.pk, "scope": f"library:{cast.library.pk}", "field": "caption"}
     return {
+        "restore_id": Restore.objects.create(user=cast.alice, source_name="x").pk,
         "backup_id": Backup.objects.create(user=cast.alice, key_file="x").pk,
         "export_id": Export.objects.create(user=cast.alice, library=cast.library, format="json").pk,
         "destination_id": ExportDestination.objects.create(owner=cast.alice, name="Disk", folder="/exported").pk,
