@@ -145,6 +145,7 @@ def database_from_url(
         return {
             "ENGINE": sqlite_engine,
             "NAME": sqlite_file,
+            "TEST": {"NAME": ":memory:"},  # also for tests in parallel, who would give a backend of one's own a file
             "OPTIONS": {
                 # IMMEDIATE: a transaction that will write takes its lock at once instead of failing half-way.
                 "transaction_mode": "IMMEDIATE",
