@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from django.db import transaction
 from django.db.models import F
 
+from catalog.identity.aliases import current_md5
 from catalog.media.not_written import reasons
 from catalog.media.sidecar_files import sidecar_name
 from catalog.models import Alias, FileWrite, Library, Photo, TrashItem
@@ -82,6 +83,7 @@ def _is_safe(source: LocalSource, write: FileWrite, photo: Photo) -> bool:
         return _lies(source, photo, versions)
     if TrashItem.objects.filter(photo=photo, state=TrashItem.State.TRASHED).exists():
         return True
+    versions |= {current_md5(write.library, md5) for md5 in versions}  # what was written into it since
     there = Photo.objects.filter(library=write.library_id, photo_md5__in=versions).exclude(state=Photo.State.MISSING)
     return any(_lies(source, one, versions) for one in there[:_MOST_COPIES])
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -280,4 +281,39 @@ def test_a_scan_has_cleared_up_what_no_write_waits_for(library, django_capture_o
         scan(library)
     assert any("start_writing" in callback.__code__.co_names for callback in asked)
     write_all(library)
+    assert hidden(library) == []
+
+
+def test_what_was_left_beside_a_row_that_is_gone_for_good_is_removed(library):
+    """Its picture is elsewhere, as another photo, into whose file something was written since."""
+    photo = at(library, OLD)
+    before = (Path(library.root) / OLD).read_bytes()
+    move(library, OLD, NEW)
+    scan(library)
+    star(library.owner, photo.pk, 5)
+    write(library)
+    gone = Photo.objects.get(pk=photo.pk)
+    gone.photo_md5 = photo.photo_md5
+    gone.pk, gone.directory, gone.state, gone.missing_since = uuid4(), "a", Photo.State.MISSING, timezone.now()
+    gone.save(force_insert=True)
+    left = FileWrite.objects.create(
+        library=library,
+        photo=gone,
+        user=library.owner,
+        kind="rating",
+        wanted={"rating": 3},
+        state=FileWrite.State.SUPERSEDED,
+        old_md5=photo.photo_md5,
+        claimed_path=OLD,
+        try_at=timezone.now(),
+        claim_token=1,
+    )
+    hidden_copy = Path(library.root) / "a" / f"{PREFIX}{left.pk.hex}-1.jpg"
+    hidden_copy.write_bytes(before)
+    Photo.objects.filter(pk=gone.pk).update(
+        added_at=photo.added_at, seen_at=timezone.now()
+    )  # no scan leads it anywhere
+    star(library.owner, photo.pk, 4)
+    write(library)
+    assert stars_in(Path(library.root) / NEW) == 4
     assert hidden(library) == []
