@@ -13,6 +13,7 @@ from accounts.requests import Request
 from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore import requests as verbs
+from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
 from operations.running import AlreadyActive
@@ -20,7 +21,7 @@ from photolala.web.keyset import envelope, paginate
 from photolala.web.parameters import check_parameters, read_uuid, utc_text
 from photolala.web.raw_bodies import AnyFile
 from photolala.web.refusals import BadRequest, Conflict, NotThere, Unprocessable
-from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, made, page_body, query
+from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, made, page_body, query, refuse_members
 
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
@@ -171,11 +172,15 @@ class RestoreConfirm(ApiView):
         "restores_confirm",
         "Put the backup back that was compared: all of it, or nothing. 409 unless it was compared, and is not at work.",
         {202: RestoreBody},
-        errors=(401, 403, 404, 409),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
+        parameters=KEYED,
     )
+    @idempotent()
     def post(self, request: Request, restore_id: UUID) -> Response:
+        restore = _own(request, restore_id)
+        refuse_members(request)
         try:
-            return Response(restore_json(verbs.confirm(_own(request, restore_id))), status=202)
+            return Response(restore_json(verbs.confirm(restore)), status=202)
         except ExportRefused as refused:
             raise Conflict(str(refused), refused.code) from None
         except AlreadyActive as running:

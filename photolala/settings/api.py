@@ -36,6 +36,8 @@ SPECTACULAR_SETTINGS = {
         "ImportKind": "catalog.models.Import.Kind",
         "ProblemType": "photolala.web.problem_types.CHOICES",
         "ImportItemState": "catalog.models.ImportItem.State",
+        "ExportBodyStatusEnum": "exports.api.exports.WORDS",
+        "BackupScope": "exports.models.Scope",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

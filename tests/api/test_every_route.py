@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from catalog.albums import albums, drafts, items, notes
 from catalog.models import Import, TrashItem
-from exports.models import Backup, Export, ExportDestination
+from exports.models import Backup, Export, ExportDestination, Restore
 from operations.models import Operation
 from tests.factories import make_photo
 
@@ -72,6 +72,7 @@ def ids(cast: Any, tmp_path: Any) -> dict[str, Any]:
         "destination_id": destination.pk,
         "export_id": export.pk,
         "import_id": wanted.pk,
+        "restore_id": Restore.objects.create(user=cast.alice).pk,
         "backup_id": Backup.objects.create(user=cast.alice).pk,
         "md5": "0" * 32,
         "asset_id": "1",
@@ -92,8 +93,9 @@ def test_a_change_without_the_last_slash_is_led_to_where_it_meant(
     assert (answer.status_code, answer["Location"]) == (308, path)
 
 
-TAKES_FILES = ["/api/v1/media/"]
-"""Where the body is a file, whatever is in it, and the Content-Type says of what kind."""
+RESTORES = "/api/v1/restores/"
+TAKES_FILES = ["/api/v1/media/", RESTORES]
+"""Where the body is a file, whatever is in it; of media the Content-Type says of what kind, a backup is told by its bytes."""
 BODIES = [
     (address, verb)
     for address, view, verb in CHANGES
@@ -140,7 +142,7 @@ def test_bodies_that_cannot_be_read(alice: Any, ids: Any, what: str, sent: Any, 
         answer = alice.generic(verb.upper(), filled(address, ids), **sent)
         expected = {status} | ({403, 404} if "/assets/" in address or "device-library" in address else set())
         if address in TAKES_FILES:
-            expected = {415}
+            expected = {422 if address == RESTORES else 415}
         if "<uuid:conflict_id>" in address:
             expected |= {404}
         assert answer.status_code in expected, (address, verb, answer.content)

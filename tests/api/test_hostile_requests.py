@@ -109,6 +109,6 @@ def test_a_database_that_stays_locked_is_no_error_of_the_client(
     def locked(*_: Any, **__: Any) -> None:
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr("catalog.api.photos.star", locked)
+    monkeypatch.setattr("catalog.api.favourites.star", locked)
     answer = alice.post(f"{API}photos/{photo.pk}/favorite/", {}, format="json")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")

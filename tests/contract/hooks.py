@@ -13,9 +13,9 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-@schemathesis.serializer("application/offset+octet-stream")
+@schemathesis.serializer("application/offset+octet-stream", "application/zip")
 def piece(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """Return the bytes of a piece."""
+    """Return the bytes of a piece, or of a file."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 

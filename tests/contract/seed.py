@@ -82,8 +82,12 @@ def main(root: Path) -> dict[str, Any]:
     for key in (library, spare):
         exports.append(alice.post("exports/", {"format": "json", "library": key}))
         execute(exports[-1]["operation"])
-    backup = alice.post("backups/", {})
-    execute(backup["operation"])
+    backups, restores = [], []
+    for _ in range(2):
+        backups.append(alice.post("backups/", {}))
+        execute(backups[-1]["operation"])
+        restores.append(alice.post(f"restores/?backup={backups[0]['id']}", {}))
+        execute(restores[-1]["operation"])
     destination = alice.post("export-destinations/", {"folder": "family", "name": "Family"})["id"]
     spare_destination = alice.post("export-destinations/", {"folder": "spare", "name": "Spare"})["id"]
     operation = alice.get("operations/")["results"][0]["id"]
@@ -108,7 +112,10 @@ def main(root: Path) -> dict[str, Any]:
             "upload": begin_upload(alice, library, "a.jpg"),
             "spare_upload": begin_upload(alice, library, "b.jpg"),
             "export": exports[0]["id"],
-            "backup": backup["id"],
+            "backup": backups[0]["id"],
+            "spare_backup": backups[1]["id"],
+            "restore": restores[0]["id"],
+            "spare_restore": restores[1]["id"],
             "spare_export": exports[1]["id"],
             "destination": destination,
             "spare_destination": spare_destination,
