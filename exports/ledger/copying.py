@@ -12,6 +12,7 @@ from exports.ledger.errors import advice_for
 from exports.ledger.names import MAX_NUMBER, NoFreeName, numbered_names
 from exports.ledger.placement import DestinationFolder
 from photolala.lib.digests import md5_of_descriptor
+from photolala.lib.paths import escape_path
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL_PREFIX, _PARTIAL_SUFFIX = ".photolala-", ".partial"
@@ -63,7 +64,7 @@ def copy_original(
         if expected_md5 and md5 != expected_md5:
             raise CopyFailed(
                 errno.ESTALE,
-                f"{filename} was not exported: it has changed since the last scan. Scan the library again.",
+                f"{escape_path(filename)} was not exported: it has changed since the last scan. Scan the library again.",
             )
         before_publishing()
         name = _publish(folder, temporary, numbered_names(filename) if is_numbered else (filename,))
@@ -121,7 +122,9 @@ def _publish(folder: DestinationFolder, temporary: str, names: Iterable[str]) ->
             continue
         return tried
     if isinstance(names, tuple):
-        raise NameTaken(errno.EEXIST, f"'{tried}' exists in {folder}; it was left as it is and nothing was written.")
+        raise NameTaken(
+            errno.EEXIST, f"'{escape_path(tried)}' exists in {folder}; it was left as it is and nothing was written."
+        )
     raise NoFreeName(f"All {MAX_NUMBER:,} numbered forms of this name exist in {folder}; nothing was written.")
 
 
@@ -153,7 +156,7 @@ def _explained(error: OSError, filename: str, folder: DestinationFolder) -> OSEr
     reason = error.strerror or str(error)
     return CopyFailed(
         error.errno or errno.EIO,
-        f"{filename} was not copied to {folder} ({reason}). Nothing of it is left there. {advice}",
+        f"{escape_path(filename)} was not copied to {folder} ({reason}). Nothing of it is left there. {advice}",
     )
 
 

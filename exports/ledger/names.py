@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from exports.ledger.errors import InvalidRecord
+from photolala.lib.paths import escape_path
 
 MAX_REL_PATH_BYTES = 1000
 MAX_NAME_BYTES = 255
@@ -122,7 +123,7 @@ class TakenNames:
                 self._next_number[start_key] = number + 1
                 return name
         raise NoFreeName(
-            f"'{filename}' and its {MAX_NUMBER:,} numbered forms all exist in the folder; nothing was written. "
+            f"'{escape_path(filename)}' and its {MAX_NUMBER:,} numbered forms all exist in the folder; nothing was written. "
             "Choose another folder template or clear that folder."
         )
 

@@ -99,7 +99,7 @@ class DestinationFolder:
             inner = os.open(part, _FOLDER_FLAGS, dir_fd=self.descriptor)
         except NotADirectoryError as error:  # what O_NOFOLLOW with O_DIRECTORY answers to a symlink, too
             raise UnsafeFolder(
-                f"'{os.fsdecode(part)}' in {self} is a link or a file, not a folder; nothing was written. "
+                f"'{escape_path(part)}' in {self} is a link or a file, not a folder; nothing was written. "
                 "Rename it, or choose another folder template."
             ) from error
         self.close()
@@ -120,8 +120,8 @@ class DestinationFolder:
             os.close(descriptor)
 
     def __str__(self) -> str:
-        """Return the folder's full path, for sentences."""
-        return f"{self.root}/{self.rel_path}"
+        """Return the folder's full path in escaped form, for sentences: records and databases take no other text."""
+        return f"{escape_path(os.fsencode(self.root))}/{self.rel_path}"
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """The export of originals into dated folders: each once, never over another file, and always to be resumed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from catalog.identity.aliases import note_aliases
 from catalog.models import Photo
 from exports.destinations.folders import add_destination, check_folder, destination_for_command
 from exports.destinations.transports import folders as local
+from exports.ledger import copying
 from exports.ledger.copying import CopyFailed
 from exports.ledger.load import view_ledger
 from exports.ledger.records import RecordStatus
@@ -237,6 +239,29 @@ def test_a_full_disk_stops_it_with_a_sentence_and_it_goes_on_later(
     control.resume(stopped)
     ended = execute(stopped.pk)
     assert counts(ended) == {"copied": 3, "skipped": 2, "adopted": 0, "failed": 0}
+
+
+def test_a_name_that_the_disk_refuses_fails_alone_though_it_is_no_unicode(
+    cast: Any, destination: Any, monkeypatch: Any
+) -> None:
+    make_photo(cast.library, "a.jpg", data=b"a")
+    odd = make_photo(cast.library, r"odd\xff.jpg", data=b"odd")
+    (cast.root / r"odd\xff.jpg").rename(os.fsdecode(os.fsencode(cast.root) + b"/odd\xff.jpg"))
+    rename = copying._rename_without_replacing
+
+    def as_exfat(folder: int, old: str, new: str) -> None:
+        if "odd" in new:
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), new)
+        rename(folder, old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copying, "_rename_without_replacing", as_exfat)
+        ended = export(cast, destination)
+    assert counts(ended) == {"copied": 1, "skipped": 0, "adopted": 0, "failed": 1}
+    [problem] = ended.result["problems"]
+    assert problem["reason"].startswith(r"odd\xff.jpg was not copied to ")
+    assert records_of(destination)[str(odd.pk)].last_error == problem["reason"]
+    assert counts(export(cast, destination)) == {"copied": 1, "skipped": 1, "adopted": 0, "failed": 0}
 
 
 def test_an_unplugged_destination_stops_it_before_anything_is_written_elsewhere(cast: Any, destination: Any) -> None:
