@@ -48,7 +48,7 @@ class CompanionFinder:
         self._folders: OrderedDict[str, dict[str, list[Companion]]] = OrderedDict()
 
     def of(self, directory: str, filename: str) -> list[Companion]:
-        """Return what travels with a photo, by kind. Raises SourceUnavailable."""
+        """Return what travels with a photo, by kind. Raises OSError if its folder cannot be listed, SourceUnavailable."""
         if directory not in self._folders:
             self._folders[directory] = self._look(directory)
             if len(self._folders) > _FOLDERS_KEPT:
@@ -57,7 +57,10 @@ class CompanionFinder:
         return self._folders[directory].get(filename, [])
 
     def _look(self, directory: str) -> dict[str, list[Companion]]:
-        facts = {name: (size, mtime) for name, size, mtime in self._source.list_directory(directory).files}
+        listed = self._source.list_directory(directory)
+        if not (listed.is_complete or listed.files):  # it could not be read, which is not the same as empty
+            raise OSError(errno.EIO, " ".join(problem.reason for problem in listed.problems).removesuffix("."))
+        facts = {name: (size, mtime) for name, size, mtime in listed.files}
         return {
             photo: [
                 Companion(kind, name, join_path(directory, name), *facts[name]) for kind, name in sorted(beside.items())
@@ -84,7 +87,11 @@ class CompanionExport:
             record = self._target.ledger.export_info(str(row.id))
             if record is None or record.status is not RecordStatus.DONE or not record.filename:
                 continue
-            companions = self._finder.of(row.directory, row.filename)
+            try:
+                companions = self._finder.of(row.directory, row.filename)
+            except OSError as error:
+                self._note(row.path, f"What is beside this photo was not exported: {error.strerror or error}.")
+                continue
             signature = _signature(companions)
             if record.extra.get(SIGNATURE_KEY, "") == signature:
                 continue
@@ -115,11 +122,13 @@ class CompanionExport:
                         f"{error} What was exported before is kept and recorded.", "destination"
                     ) from error
                 self._target.guard.require()
-                reason = f"This file beside a photo was not exported: {error.strerror or error}."
-                logger.warning("%s: %s", companion.path, reason)
-                self._problems.add(companion.path, reason)
+                self._note(companion.path, f"This file beside a photo was not exported: {error.strerror or error}.")
                 return None
         return copied
+
+    def _note(self, path: str, reason: str) -> None:
+        logger.warning("%s: %s", path, reason)
+        self._problems.add(path, reason)
 
     def _copy(self, companion: Companion, folder: OpenFolder, name: str) -> dict[str, Any]:
         descriptor = self._source.open(companion.path, expected=(companion.size_bytes, companion.mtime_ns))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from catalog.sources.base import Directory, Problem
 from catalog.sources.local import LocalSource
 from exports.destinations.changing import change_destination
 from exports.destinations.folders import add_destination
@@ -90,6 +91,31 @@ def test_one_that_cannot_be_copied_is_told_and_tried_again(cast: Any, destinatio
         patch.setattr(LocalSource, "open", refuse)
         assert export(cast, destination) == {"copied": 1, "skipped": 0, "companions": 0, "failed": 1}
     assert export(cast, destination) == {"copied": 0, "skipped": 1, "companions": 1, "failed": 0}
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_takes_nothing_from_the_records(
+    cast: Any, destination: ExportDestination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photo(cast.library, "sub/x.jpg")
+    write(cast, {"sub/x.xmp": "words"})
+    export(cast, destination)
+    before = [record.extra for record in view_ledger(destination.records_folder).state.sorted_records()]
+    make_photo(cast.library, "sub/y.jpg")
+    write(cast, {"sub/y.xmp": "more"})
+    listed = LocalSource.list_directory
+
+    def refuse(self: Any, path: str) -> Directory:
+        if path != "sub":
+            return listed(self, path)
+        problem = Problem(path, "The folder cannot be read: Permission denied.", "unreadable")
+        return Directory(path, problems=[problem], is_complete=False)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalSource, "list_directory", refuse)
+        assert export(cast, destination) == {"copied": 1, "skipped": 1, "companions": 0, "failed": 2}
+    after = [record.extra for record in view_ledger(destination.records_folder).state.sorted_records()]
+    assert before[0] in after
+    assert export(cast, destination) == {"copied": 0, "skipped": 2, "companions": 1, "failed": 0}
 
 
 def test_a_run_that_was_killed_before_it_recorded_them_copies_none_twice(
