@@ -90,7 +90,7 @@ class Months(ApiView):
     def get(self, request: Request, destination_id: UUID) -> Response:
         check_parameters(request.query_params, {"year"})
         text = request.query_params.get("year", "")
-        if text and not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 9999):
+        if text and not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= 9999):
             raise BadRequest("year must be a number such as 2024.", "bad_year")
         with saying_refusals():
             months = month_summaries(

@@ -409,7 +409,8 @@ def test_records_and_months_tell_what_has_left(cast: Any, api: Any) -> None:
         (2022, 4, 0, 1, "notExported"),
     ]
     assert len(alice.get(f"{address}months/", {"year": 2023}).json()["results"]) == 1
-    assert alice.get(f"{address}months/", {"year": "x"}).status_code == 400
+    for year in ("x", "0", "0002023000000000000000000"):
+        assert alice.get(f"{address}months/", {"year": year}).status_code == 400
     record = alice.get(f"{address}records/{june.pk}/").json()
     assert (record["exported"], record["status"], record["relPath"]) == (True, "done", "2023/06/")
     assert record["filename"] == "june.jpg"
