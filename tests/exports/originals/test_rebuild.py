@@ -58,7 +58,6 @@ def records(destination: ExportDestination) -> dict[str, Any]:
     return {one.id: one for one in view_ledger(destination.records_folder).state.sorted_records()}
 
 
-@pytest.mark.promise("S0-U16")
 def test_lost_records_are_rebuilt_so_that_an_export_copies_nothing_again(cast: Any, destination: Any) -> None:
     before, files = records(destination), everything(destination.path)
     shutil.rmtree(destination.records_folder)
@@ -79,7 +78,6 @@ def test_lost_records_are_rebuilt_so_that_an_export_copies_nothing_again(cast: A
     assert everything(destination.path) == files
 
 
-@pytest.mark.promise("S0-U16")
 def test_only_what_is_certain_is_recorded(cast: Any, destination: Any, tmp_path: Path) -> None:
     shutil.rmtree(destination.records_folder)
     month = destination.path / "2024/05"
@@ -122,7 +120,6 @@ def test_only_what_is_certain_is_recorded(cast: Any, destination: Any, tmp_path:
     assert everything(destination.path) == kept
 
 
-@pytest.mark.promise("S0-U16")
 def test_what_is_recorded_as_done_stays_and_a_failure_is_replaced(cast: Any, destination: Any) -> None:
     first, second, third = (str(pk) for pk in Photo.objects.order_by("filename").values_list("pk", flat=True))
     place = Place(2024, 5, "2024/05/")
