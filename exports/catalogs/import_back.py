@@ -4,6 +4,7 @@ Photos are found by their id, else by their content. Without `apply` nothing is 
 unless `overwrite` is given; what is empty in the export never takes anything away.
 """
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from photolala.lib.captions import BadCaption, tidy_caption
 
 _AT_ONCE = 200
 _FIELDS = ("caption", "rating")
+_MD5 = re.compile("[0-9a-f]{32}")
 Value = TypeVar("Value", str, int)
 
 
@@ -135,7 +137,7 @@ class CatalogImport:
         changes = []
         for row in batch:
             photo = found.get(id(row))
-            name = str(row.get("path") or row.get("filename") or row.get("id"))[:1000]
+            name = _printable(str(row.get("path") or row.get("filename") or row.get("id"))[:1000])
             if photo is None:
                 self.counts["unmatched"] += 1
                 self.problems.add(name, "No photo of the library has this id or this content.")
@@ -180,9 +182,7 @@ class CatalogImport:
         ids = {number: key for row in batch if (key := _uuid(row.get("id"))) and (number := id(row))}
         by_id = {photo.pk: photo for photo in photos.filter(pk__in=ids.values())}
         found = {number: by_id[key] for number, key in ids.items() if key in by_id}
-        rest = [
-            row for row in batch if id(row) not in found and isinstance(row.get("photo_md5"), str) and row["photo_md5"]
-        ]
+        rest = [row for row in batch if id(row) not in found and _is_md5(row.get("photo_md5"))]
         by_content: defaultdict[str, list[Photo]] = defaultdict(list)
         for photo in photos.filter(photo_md5__in={row["photo_md5"] for row in rest}):
             by_content[photo.photo_md5].append(photo)
@@ -219,6 +219,15 @@ class CatalogImport:
             "problem_count": self.problems.count,
             "problems": self.problems.listed,
         }
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
+def _is_md5(value: Any) -> bool:
+    """Tell whether it is one: a database may be asked for no other text, such as half a character."""
+    return isinstance(value, str) and _MD5.fullmatch(value) is not None
 
 
 def _uuid(text: Any) -> UUID | None:

@@ -163,5 +163,5 @@ def _value(kind: Kind, cell: str, name: str, line: int) -> Any:
                 return json.loads(cell)
             case _:
                 return cell
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise InvalidCsv(f"Line {line}: {cell[:80]!r} is no value for the column '{name}'.") from error

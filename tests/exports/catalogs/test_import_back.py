@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from catalog.models import FileWrite, Library, Photo
-from exports.catalogs.import_back import start_import
+from exports.catalogs.import_back import start_import, start_import_of_file
 from exports.catalogs.requests import Wishes, start_export
 from exports.formats import json_reader
 from exports.formats.json_reader import InvalidJson, parse_json
@@ -137,6 +137,24 @@ def test_a_damaged_row_is_told_and_stops_nothing_and_a_damaged_file_says_how_far
         call_command("import_catalog", str(path), "--library", str(cast.library.pk), stderr=(errors := io.StringIO()))
     assert "Row 4 is not JSON" in errors.getvalue()
     assert "Nothing was changed." in errors.getvalue()
+
+
+def test_text_that_no_database_holds_matches_nothing_and_stops_nothing(cast: Any, tmp_path: Path) -> None:
+    make_photo(cast.library, "a.jpg", data=b"a")
+    texts = ("\ud800", "a\0b", "\0" * 32)
+    rows = [{"id": text, "path": text, "photo_md5": text, "caption": text} for text in texts]
+    own = {"id": str(Photo.objects.get().pk), "path": "a\0\udc80.jpg", "caption": "\ud800"}
+    path = tmp_path / "photos.json"
+    path.write_text(json.dumps([*rows, own]))
+    ended = execute(start_import_of_file(cast.alice, path, cast.library, apply=True, overwrite=False).pk)
+    assert ended is not None
+    assert counts(ended) == {"rows": 4, "matched": 1, "unmatched": 3, "failed": 1}
+    assert [one["path"] for one in ended.result["problems"]] == [
+        "\ufffd",
+        "a\ufffdb",
+        "\ufffd" * 32,
+        "a\ufffd\ufffd.jpg",
+    ]
 
 
 def test_only_who_may_edit_the_library_and_has_the_export_may_import(cast: Any, api: Any) -> None:

@@ -264,6 +264,7 @@ def test_columns_stand_for_every_field_of_the_specification_in_order() -> None:
         ("name\r\nx\r\n", "header"),
         ("id,width\r\na\r\n", "Line 2 has 1 cells"),
         ("id,width\r\na,wide\r\n", "Line 2: 'wide' is no value for the column 'width'"),
+        pytest.param(f"id,metadata\r\na,{'[' * 100_000}\r\n", "no value for the column 'metadata'", id="nested"),
         ("id,has_media\r\na,TRUE\r\n", "has_media"),
         ('id,caption\r\na,"never closed', "not CSV"),
     ],
