@@ -41,7 +41,7 @@ class PublishedRecords:
     def __init__(self, destination: ExportDestination, ledger: Ledger) -> None:
         self._destination, self._ledger = destination, ledger
         self._transport = bucket_transport(destination) if destination.is_bucket else None
-        self._has_log = False
+        self._seen: dict[str, tuple[str, int]] | None = None
 
     def adopt(self) -> int:
         """Record what the prefix says was exported and this server knows nothing of; return how much. OperationFailed.
@@ -51,12 +51,9 @@ class PublishedRecords:
         if self._transport is None:
             return 0
         try:
-            found = self._listed(self._transport)
-            self._has_log = found.get(LOG_NAME, ("", 0))[1] > 0
-            etag = found.get(SNAPSHOT_NAME, ("", 0))[0]
-            if not self._has_log and (not etag or etag == self._known_etag()):
-                return 0
-            return self._adopt_from(self._transport, found)
+            return self._adopt_what_is_new(self._transport)
+        except LedgerError as error:
+            raise OperationFailed(str(error), "destination") from None
         except OSError as error:
             raise OperationFailed(
                 f"The records of earlier exports in {self._destination.folder} cannot be read ({error.strerror}). Nothing "
@@ -65,15 +62,19 @@ class PublishedRecords:
             ) from None
 
     def publish(self) -> str:
-        """Put a snapshot of the records into the prefix; return "" or a sentence why that could not be done."""
+        """Put a snapshot of the records into the prefix; return "" or a sentence why that could not be done.
+
+        What others put there since it was read is adopted first: an export may take days.
+        """
         if self._transport is None:
             return ""
         try:
+            self._adopt_what_is_new(self._transport)
             self._ledger.compact()
             etag = self._put_snapshot(self._transport)
-            if self._has_log:  # all of it is in the snapshot by now
+            if _has_log(self._seen or {}):  # all of it is in the snapshot by now
                 self._put(self._transport, LOG_NAME, Body=b"")
-                self._has_log = False
+            self._seen = None
             self._known.write_text(etag, encoding="utf-8")
         except (OSError, LedgerError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -84,6 +85,16 @@ class PublishedRecords:
             )
         return ""
 
+    def _adopt_what_is_new(self, transport: "BucketTransport") -> int:
+        """Adopt what is there, unless it is what was read or published last. LedgerError, OSError."""
+        found = self._listed(transport)
+        etag = found.get(SNAPSHOT_NAME, ("", 0))[0]
+        count = 0
+        if found != self._seen and (_has_log(found) or etag not in ("", self._known_etag())):
+            count = self._adopt_from(transport, found)
+        self._seen = found
+        return count
+
     def _adopt_from(self, transport: "BucketTransport", found: dict[str, tuple[str, int]]) -> int:
         folder = self._destination.kept_folder / _ADOPTING
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,8 +104,6 @@ class PublishedRecords:
                 if name in found:
                     _save(transport.open_copy(FOLDER_NAME, name), folder / name)
             loaded = load_ledger(folder)
-        except LedgerError as error:
-            raise OperationFailed(str(error), "destination") from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self._ledger.report.problems.extend(
@@ -156,6 +165,10 @@ class PublishedRecords:
             return self._known.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return ""
+
+
+def _has_log(found: dict[str, tuple[str, int]]) -> bool:
+    return found.get(LOG_NAME, ("", 0))[1] > 0
 
 
 def _save(descriptor: int, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from exports.destinations.folders import add_destination, prefix_for_command
 from exports.destinations.transports import bucket_folders
 from exports.ledger.load import view_ledger
 from exports.ledger.records import RecordStatus
-from exports.ledger.store import Ledger
+from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
 from exports.originals.checks import start_verification
 from exports.originals.requests import start_folder_export
@@ -120,6 +121,33 @@ def test_records_in_the_prefix_are_adopted_when_the_server_has_none(
     assert bucket.objects.get(records + "l", b"") == b""
     assert bucket.objects[records] == (again.records_folder / "export-records.json").read_bytes()
     assert copies(bucket) == photos
+
+
+@pytest.mark.parametrize("name", ["export-records.json", "export-records.jsonl"])
+def test_records_that_others_publish_during_an_export_are_not_lost(
+    cast: Any, destination: ExportDestination, bucket: MemoryBucket, photos: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    place = f"{PREFIX}ExportRecords/{name}"
+    with Ledger(tmp_path) as ledger:
+        ledger.mark_exported("first", Place(2020, 1, "2020/01/"), "first.jpg")
+        bucket.objects[f"{PREFIX}ExportRecords/export-records.jsonl"] = (tmp_path / "export-records.jsonl").read_bytes()
+        ledger.mark_exported("OTHER", Place(2020, 1, "2020/01/"), "other.jpg")
+        log = (tmp_path / "export-records.jsonl").read_bytes()
+    theirs = {"export-records.json": (tmp_path / "export-records.json").read_bytes(), "export-records.jsonl": log}[name]
+
+    def fault(call: str) -> bool:
+        if call == "create":
+            bucket.objects[place] = theirs
+        return False
+
+    bucket.fault = fault
+    result = export(cast, destination).result
+    assert (result["copied"], result["record_problems"]) == (4, [])
+    known = {record.id for record in view_ledger(destination.records_folder).state.sorted_records()}
+    assert {"first", "OTHER"} < known
+    published = bucket.objects[f"{PREFIX}ExportRecords/export-records.json"]
+    assert published == (destination.records_folder / "export-records.json").read_bytes()
+    assert bucket.objects[f"{PREFIX}ExportRecords/export-records.jsonl"] == b""
 
 
 @pytest.mark.parametrize("is_after", [False, True], ids=["before the call", "after it"])
