@@ -20,6 +20,7 @@ from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
 from .originals import schedule
 from .originals.report import remove_old_reports
+from .restore.expiry import forget_old
 
 logger = logging.getLogger(__name__)
 DOWNLOAD_DAYS = 365
@@ -31,9 +32,14 @@ MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 def purge_exports() -> int:
     """Delete the files of exports that expired or whose user is gone, those of runs that nobody continues, and old records.
 
+    Restores that nobody confirmed for two weeks are forgotten too.
+
     Return how many exports' files were deleted: none for a day after the clock was set.
     """
-    count = 0 if is_suspect() else _remove_expired() + left_behind.sweep()
+    count = 0
+    if not is_suspect():
+        count = _remove_expired() + left_behind.sweep()
+        forget_old()
     _remove_abandoned()
     remove_old_reports()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()

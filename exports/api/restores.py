@@ -13,6 +13,7 @@ from accounts.requests import Request
 from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore import requests as verbs
+from exports.restore.expiry import KEPT_DAYS
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import already_active
 from operations.models import EXPORT_JOB_WORDS
@@ -99,7 +100,8 @@ class RestoreList(ApiView):
     @documented(
         "restores_create",
         f"Send a backup as a ZIP of at most {verbs.LARGEST_SENT_BYTES >> 20} MiB, as one's own. It is checked and compared "
-        "with what is here; with `dry_run=false` it is put back at once: all of it, or nothing.",
+        "with what is here; with `dry_run=false` it is put back at once: all of it, or nothing. What is not put back within "
+        f"{KEPT_DAYS} days is forgotten.",
         {202: RestoreBody},
         errors=(400, 401, 403, 404, 409, 413, 415, 422, 503, 507),
         request={"application/zip": bytes},

@@ -3,7 +3,7 @@
 from .backup import Backup, BackupSchedule, Scope, backups_folder
 from .destination import ExportDestination
 from .export import Export, ExportDownload, own_folder
-from .restore import Restore, WaitingFacts
+from .restore import Restore, WaitingFacts, restores_folder
 
 __all__ = [
     "Backup",
@@ -16,4 +16,5 @@ __all__ = [
     "WaitingFacts",
     "backups_folder",
     "own_folder",
+    "restores_folder",
 ]

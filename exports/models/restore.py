@@ -66,11 +66,11 @@ class Restore(models.Model):
     @property
     def folder(self) -> Path:
         """The folder of what was sent, and of the report."""
-        return Path(settings.DATA_DIR) / "restores" / str(self.pk)
+        return restores_folder() / str(self.pk)
 
     @property
     def sent_file(self) -> Path:
-        """Where a backup that was sent is kept until it is put back, or forgotten."""
+        """Where a backup that was sent is kept until it is put back, or forgotten: by its person, or after two weeks."""
         return self.folder / "backup.zip"
 
     @property
@@ -112,3 +112,8 @@ class WaitingFacts(models.Model):
 
     def __str__(self) -> str:
         return f"facts of {self.photo_id}"
+
+
+def restores_folder() -> Path:
+    """Return the folder of what people send to be restored (which may not be there yet)."""
+    return Path(settings.DATA_DIR) / "restores"

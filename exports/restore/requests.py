@@ -91,13 +91,17 @@ def confirm(restore: Restore, mode: str | None = None) -> Restore:
 
 def forget(restore: Restore) -> None:
     """Delete a restore, and the ZIP that was sent for it; what it put back stays. Raises ExportRefused while it is at work."""
-    operation = restore.operation
-    if operation is not None and operation.is_active:
-        raise ExportRefused("This restore is still at work. Cancel it first. Nothing was deleted.", "at_work")
-    shutil.rmtree(restore.folder, ignore_errors=True)
-    if operation is not None:
-        Operation.objects.filter(pk=operation.pk).update(superseded=True)
-    restore.delete()
+    folder = restore.folder
+    with transaction.atomic():
+        held = Restore.objects.select_for_update(of=("self",)).select_related("operation").filter(pk=restore.pk).first()
+        operation = held.operation if held is not None else None
+        if operation is not None and operation.is_active:
+            raise ExportRefused("This restore is still at work. Cancel it first. Nothing was deleted.", "at_work")
+        if operation is not None:
+            Operation.objects.filter(pk=operation.pk).update(superseded=True)
+        if held is not None:
+            held.delete()
+    shutil.rmtree(folder, ignore_errors=True)  # what is left if this fails has no row: the schedule deletes it
 
 
 def path_of(restore: Restore) -> Path:
