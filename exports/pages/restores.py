@@ -14,6 +14,7 @@ from accounts.requests import HttpRequest
 from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore import requests as verbs
+from exports.restore.expiry import KEPT_DAYS
 from operations.running import AlreadyActive
 
 MOST_SHOWN = 50
@@ -54,7 +55,7 @@ class SendForm(forms.Form):
 @login_required
 @require_GET
 def list_restores(request: HttpRequest) -> HttpResponse:
-    """Show the forms, and what was restored. Two queries."""
+    """Show the forms, with the backups that the server keeps, and what was restored. Three queries."""
     return _list(request)
 
 
@@ -144,8 +145,11 @@ def _changes(counts: dict[str, dict[str, int]]) -> int:
 
 def _list(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
     own = Restore.objects.visible_to(request.user).select_related("operation").defer("differences", "problems")
+    kept = Backup.objects.visible_to(request.user).filter(completed_at__isnull=False, parent="", recipient="")
     context = {
         "restores": list(own[:MOST_SHOWN]),
+        "kept_backups": list(kept[:MOST_SHOWN]),
+        "kept_days": KEPT_DAYS,
         "modes": Restore.Mode.choices,
         "largest": verbs.LARGEST_SENT_BYTES,
         **more,

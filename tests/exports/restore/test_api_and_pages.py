@@ -1,17 +1,19 @@
 """Restores by the API and on the pages: send, compare, confirm; to others they are not there."""
 
 import io
+import re
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from catalog.entries.arrivals import tell_of_arrivals
 from catalog.models import Album, Photo
 from exports.bundle import layout
-from exports.models import Restore, WaitingFacts
+from exports.models import Backup, Restore, WaitingFacts
 from operations.running import execute
 from tests.exports.conftest import Cast
 from tests.factories import make_photo
@@ -112,6 +114,33 @@ def test_the_pages_lead_from_the_backup_to_what_was_restored(cast: Cast, browser
     assert "restored" in alice.get("/restores/").content.decode()
     alice.post(f"/restores/{key}/forget/")
     assert not Restore.objects.exists()
+
+
+def test_own_backups_that_the_server_keeps_are_there_to_choose_below_backups(cast: Cast, browser: Any) -> None:
+    def kept(user: Any, **fields: Any) -> Backup:
+        return Backup.objects.create(user=user, completed_at=timezone.now(), **fields)
+
+    own, hers = kept(cast.charlie), kept(cast.alice)
+    no_choice = [
+        kept(cast.charlie, packaging="zip", recipient="age1x"),
+        kept(cast.charlie, parent="/elsewhere"),
+        kept(cast.charlie, scope="server"),
+        Backup.objects.create(user=cast.charlie),
+    ]
+    charlie = browser(cast.charlie)
+    page = charlie.get("/restores/").content.decode()
+    assert re.findall(r'<option value="([0-9a-f-]{36})"', page) == [str(own.pk)]
+    assert re.findall(r'class="crumbs small"><li><a href="([^"]+)"', page) == ["/backups/"]
+    assert re.findall(r'<a href="([^"]+)" aria-current="page"', page) == ["/backups/"] * 2  # wide and narrow
+    answer = charlie.post("/restores/send/", {"mode": "merge", "kept": own.pk})
+    assert answer.url == f"/restores/{Restore.objects.get().pk}/"
+    assert charlie.post("/restores/send/", {"mode": "merge", "kept": hers.pk}).status_code == 404
+    assert [charlie.post("/restores/send/", {"mode": "merge", "kept": one.pk}).status_code for one in no_choice] == [
+        422,
+        422,
+        404,
+        422,
+    ]
 
 
 def test_what_is_hostile_in_a_backup_is_text_on_the_page(cast: Cast, browser: Any, tmp_path: Path) -> None:
