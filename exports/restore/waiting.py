@@ -1,21 +1,21 @@
 """Photos that a backup speaks of and that are not here: kept, and joined when a scan or an import brings them."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from uuid import UUID
 
 from django.db import transaction
 
 from accounts.models import User
-from catalog.albums import notes
+from catalog.albums import drafts, notes
 from catalog.albums.attachments import Held
 from catalog.albums.refusals import Refused
 from catalog.albums.restored import Times, keep_times, refresh_photo, rename_photo
-from catalog.models import Note
+from catalog.models import Draft, Note
 from exports.models import Restore, WaitingFacts
 from exports.restore.facts import Facts
-from exports.restore.photos import Finder, Found, Named
+from exports.restore.photos import Finder, Named
 from exports.restore.spool import Record
 from operations.passing import done_again
 
@@ -79,34 +79,43 @@ def _join(user: User, rows: list[WaitingFacts]) -> int:
             records = [(str(row.photo_id), row.said) for row in some if row.said]
             _, wishes = Facts(user, name).compare(records, found)
             wishes.say(user)
-        for row in there:
-            _name_anew(user, row.photo_id, found[str(row.photo_id)])
+        _name_anew(user, {row.photo_id: found[str(row.photo_id)].id for row in there})
         WaitingFacts.objects.filter(pk__in=[row.pk for row in there]).delete()
     return len(there)
 
 
-def _name_anew(user: User, old: UUID, found: Found) -> None:
-    if found.id != old:
-        rename_photo(user, old, found.id)
-        for note in Note.objects.of(user).filter(held__photo=old).order_by("pk"):
-            _rename_in_note(user, note, old, found.id)
-    refresh_photo(user, found.id)
+def _name_anew(user: User, ids: Mapping[UUID, UUID]) -> None:
+    """Let drafts, notes and albums name photos by their ids here, given those in the backup; in the order of locks."""
+    new = {str(old): str(here) for old, here in ids.items() if here != old}
+    held = [UUID(old) for old in new]
+    for draft in Draft.objects.of(user).filter(held__photo__in=held).distinct().order_by("pk"):
+        blocks = [{**block, "attachment": _renamed(block["attachment"], new)} for block in draft.blocks]
+        _patch(user, draft, drafts.patch, {"blocks": blocks})
+    for note in Note.objects.of(user).filter(held__photo__in=held).distinct().order_by("pk"):
+        _patch(user, note, notes.patch, {"attachments": [_renamed(one, new) for one in note.attachments]})
+    for old, here in ids.items():
+        if here != old:
+            rename_photo(user, old, here)
+        refresh_photo(user, here)
 
 
-def _rename_in_note(user: User, note: Note, old: UUID, new: UUID) -> None:
-    held: list[Held] = [
-        {"photo": str(new)}
-        if one.get("photo") == str(old)
-        else {k: one[k] for k in ("photo", "media_md5", "name") if k in one}
-        for one in note.attachments
-    ]
-    changed_at = note.updated_at
+def _renamed(held: Held | None, new: Mapping[str, str]) -> Held | None:
+    if held is None or "photo" not in held:
+        return held
+    return {"photo": new.get(held["photo"], held["photo"])}
+
+
+def _patch(user: User, thing: Note | Draft, patch: Callable[..., object], fields: dict[str, object]) -> None:
+    """Change a note or draft without making it newer than it was."""
+    changed_at = thing.updated_at
     try:
-        notes.patch(user, note.pk, {"attachments": held})
+        patch(user, thing.pk, fields)
     except Refused as refused:
-        logger.warning("Note %s keeps the photo %s, which is %s here: %s", note.pk, old, new, refused.reason)
+        logger.warning(
+            "%s %s keeps photos by their ids in the backup: %s", type(thing).__name__, thing.pk, refused.reason
+        )
     else:
-        keep_times(Note, {note.pk: Times(None, changed_at)})
+        keep_times(type(thing), {thing.pk: Times(None, changed_at)})
 
 
 def _named(row: WaitingFacts) -> Named:

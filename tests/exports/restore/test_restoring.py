@@ -225,6 +225,31 @@ def test_photos_are_found_by_content_and_what_is_not_here_joins_when_it_comes(ca
     assert restore(cast.alice, whole).counts["photo"] == {"same": 1}
 
 
+def test_drafts_name_photos_that_come_with_other_ids_by_those(cast: Cast, tmp_path: Path) -> None:
+    here, away = (make_photo(cast.library, name) for name in ("one.jpg", "two.jpg"))
+    data = Path(cast.library.root, away.path).read_bytes()
+    blocks = [
+        {"id": str(photo.pk), "type": "image", "text": "", "attachment": {"photo": str(photo.pk)}, "caption": "Sea",
+         "place": None}
+        for photo in (away, here)
+    ]  # fmt: skip
+    blocks += [{**blocks[0], "id": "3", "attachment": None, "text": "And so on"}]
+    path = bundle(
+        tmp_path / "backup",
+        {layout.DRAFTS: [draft(blocks=blocks, albums=[])], layout.RATINGS: [rated(here), rated(away, rating=3, ratedAt=CHANGED)]},
+    )  # fmt: skip
+    Photo.objects.filter(pk=away.pk).delete()
+    restore(cast.alice, path)
+    assert Draft.objects.get().blocks == blocks
+    again = make_photo(cast.library, "three.jpg", data=data)
+    assert join_waiting() == 1
+    held = Draft.objects.get()
+    assert [block["attachment"] for block in held.blocks] == [{"photo": str(again.pk)}, {"photo": str(here.pk)}, None]
+    assert [block["caption"] for block in held.blocks] == ["Sea"] * 3
+    assert held.updated_at == moment(CHANGED)
+    assert set(held.held.values_list("photo", flat=True)) == {again.pk, here.pk}
+
+
 def test_libraries_are_added_again_with_their_ids(cast: Cast, tmp_path: Path) -> None:
     entry = {
         "id": str(cast.library.pk),
