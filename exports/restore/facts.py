@@ -22,7 +22,7 @@ from exports.restore.spool import Record
 from photolala.lib.captions import BadCaption, tidy_caption
 
 NOT_TO_CHANGE = "The photo's library is not yours to change."
-_FIELDS = (("rating", "ratedAt"), ("caption", "captionedAt"), ("taken", "datedAt"))
+FIELDS = (("rating", "ratedAt"), ("caption", "captionedAt"), ("taken", "datedAt"))
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Facts:
         return differences, wishes
 
     def _of_photo(self, key: str, record: Record, photo: Photo, wishes: Wishes) -> list[Difference]:
-        said = {name: moment_or_none(record.get(at)) for name, at in _FIELDS}
+        said = {name: moment_or_none(record.get(at)) for name, at in FIELDS}
         if not any(said.values()):
             return []
         differing: dict[str, tuple[Any, Any]] = {}

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,8 +15,10 @@ from catalog.albums.refusals import Refused
 from catalog.albums.restored import Times, keep_times, refresh_photo, rename_photo
 from catalog.models import Draft, Note
 from exports.models import Restore, WaitingFacts
-from exports.restore.facts import Facts
+from exports.restore.check import moment_or_none
+from exports.restore.facts import FIELDS, Facts
 from exports.restore.photos import Finder, Named
+from exports.restore.plan import REPLACE, is_newer
 from exports.restore.spool import Record
 from operations.passing import done_again
 
@@ -24,7 +27,9 @@ BATCH = 500
 
 
 def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said: Mapping[str, Record]) -> None:
-    """Keep what a backup says of these photos until they are there; said again, the last word counts."""
+    """Keep what a backup says of these photos until they are there, together with what others said of them before."""
+    waiting = WaitingFacts.objects.filter(user=user, photo_id__in=[UUID(key) for key in named])
+    earlier = {str(key): words for key, words in waiting.values_list("photo_id", "said")}
     rows = [
         WaitingFacts(
             user=user,
@@ -34,7 +39,7 @@ def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said:
             photo_md5=one.md5 if len(one.md5) == 32 else "",
             path=one.path,
             size_bytes=one.size_bytes,
-            said=said.get(key, {}),
+            said=_together(earlier.get(key) or {}, said.get(key) or {}, restore.mode),
         )
         for key, one in named.items()
     ]
@@ -45,6 +50,37 @@ def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said:
         unique_fields=["user", "photo_id"],
         update_fields=["restore", "library_id", "photo_md5", "path", "size_bytes", "said"],
     )
+
+
+def _together(earlier: Record, words: Record, mode: str) -> Record:
+    """Return what two backups say of a photo, compared field by field as with what is here."""
+    if not earlier or not words:
+        return words or earlier
+    said = {**earlier, **words}
+    for name, at in FIELDS:
+        if not _wins(words.get(at), earlier.get(at), mode):
+            said[name], said[at] = earlier.get(name), earlier.get(at)
+    (stars, favoured), (stars_before, favoured_before) = _favourite(words), _favourite(earlier)
+    if stars is None or (stars_before is not None and mode != REPLACE and not _is_newer(favoured, favoured_before)):
+        stars, favoured = stars_before, favoured_before
+    if stars is not None:
+        name = str(words.get("name"))
+        said |= {"favourites": {name: stars}, "favouredAt": {name: favoured}}
+    return said
+
+
+def _wins(at: Any, before: Any, mode: str) -> bool:
+    return moment_or_none(at) is not None and (mode == REPLACE or _is_newer(at, before))
+
+
+def _is_newer(at: Any, before: Any) -> bool:
+    return is_newer(moment_or_none(at), moment_or_none(before))
+
+
+def _favourite(said: Record) -> tuple[Any, Any]:
+    """Return the stars that the person gave as a favourite, and when."""
+    name = said.get("name")
+    return (said.get("favourites") or {}).get(name), (said.get("favouredAt") or {}).get(name)
 
 
 def join_waiting(users: Iterable[UUID] | None = None) -> int:

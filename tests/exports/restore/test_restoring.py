@@ -15,8 +15,9 @@ from changes.scopes import current_epoch
 from changes.types import scope_name
 from exports.bundle import layout
 from exports.models import Restore, WaitingFacts
+from exports.restore.photos import Named
 from exports.restore.requests import start_restore
-from exports.restore.waiting import join_waiting
+from exports.restore.waiting import join_waiting, keep_waiting
 from operations.models import State
 from operations.running import execute
 from tests.changes.following import Followers
@@ -223,6 +224,48 @@ def test_photos_are_found_by_content_and_what_is_not_here_joins_when_it_comes(ca
     assert Note.objects.get().attachments[1] == {"photo": str(again.pk)}
     assert not WaitingFacts.objects.exists()
     assert restore(cast.alice, whole).counts["photo"] == {"same": 1}
+
+
+def test_what_waits_by_one_backup_is_not_lost_by_another(cast: Cast, tmp_path: Path) -> None:
+    photo = make_photo(cast.library, "one.jpg")
+    data = Path(cast.library.root, photo.path).read_bytes()
+    later, earlier = CHANGED, MADE
+    newest = rated(photo, rating=4, ratedAt=later, caption="The square", captionedAt=earlier)
+    older = rated(photo, rating=1, ratedAt=earlier, caption="The market", captionedAt=later)
+    named = {name: newest[name] for name in ("libraryId", "photoMD5", "path", "sizeBytes")} | {"id": newest["photoId"]}
+    Photo.objects.all().delete()
+    for number, lists in enumerate(
+        ({layout.RATINGS: [newest]}, {layout.RATINGS: [older]}, {layout.PHOTOS: [named], layout.RATINGS: []})
+    ):
+        restore(cast.alice, bundle(tmp_path / f"backup {number}", lists))
+    again = make_photo(cast.library, "two.jpg", data=data)
+    assert join_waiting() == 1
+    again.refresh_from_db()
+    assert (again.rating, again.rated_at) == (4, moment(later))
+    assert (again.caption, again.captioned_at) == ("The market", moment(later))
+
+
+def waiting(name: str, stars: int | None, at: str | None) -> dict[str, Any]:
+    return {"name": name, "favourites": {name: stars}, "favouredAt": {name: at}} if stars else {"name": name}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "mode", "stars"),
+    [
+        (waiting("ada", 3, CHANGED), waiting("alice", 5, MADE), "merge", 3),
+        (waiting("ada", 3, MADE), waiting("alice", 5, CHANGED), "merge", 5),
+        (waiting("ada", 3, CHANGED), waiting("alice", 5, MADE), "replace", 5),
+        (waiting("ada", 3, CHANGED), waiting("alice", None, None), "replace", 3),
+    ],
+)
+def test_of_favourites_that_wait_the_newest_is_kept_by_the_last_name(
+    cast: Cast, before: dict[str, Any], after: dict[str, Any], mode: str, stars: int
+) -> None:
+    key_of_photo = key("photo")
+    named = {key_of_photo: Named(key_of_photo, key("library"), "", "one.jpg", None)}
+    for words in (before, after):
+        keep_waiting(Restore.objects.create(user=cast.alice, mode=mode), cast.alice, named, {key_of_photo: words})
+    assert WaitingFacts.objects.get().said["favourites"] == {"alice": stars}
 
 
 def test_drafts_name_photos_that_come_with_other_ids_by_those(cast: Cast, tmp_path: Path) -> None:
