@@ -17,13 +17,15 @@ from exports.bundle.layout import ListFile
 from exports.bundle.lists import InvalidBundle, decode_object, read_list
 from exports.formats.manifest import InvalidManifest, Manifest, decode_manifest
 from exports.restore import original
-from exports.restore.files import LARGEST_JSON_BYTES, BundleFiles
+from exports.restore.files import BundleFiles, require_few, require_short
 from exports.restore.refusals import BundleRefused
 from exports.restore.spool import Record, Spool
+from exports.restore.texts import what_is_impossible
 from exports.restore.upgrade import Step, steps_from, upgraded
 
 MOST_NOTED = 1_000
-MOST_ENTRIES = 5_000_000
+LARGEST_SIZE = (1 << 63) - 1
+"""Of a photo, in bytes: what the database keeps."""
 _BLOCK = 1 << 20
 _LARGEST_MANIFEST = 128 << 20
 _STATS = {"albumCount": layout.ALBUMS, "noteCount": layout.NOTES, "draftCount": layout.DRAFTS}
@@ -87,7 +89,7 @@ def check(files: BundleFiles, spool: Spool, keepalive: Callable[[], object] = la
         metadata = _metadata(files)
         way = steps_from(metadata)
         if files.size(original.JOURNALS.name) is not None:
-            metadata = original.read_into(files, metadata, spool)
+            metadata = original.read_into(files, metadata, spool, keepalive)
             checked = Checked(metadata, spool)
             checked.counts = {file.name: spool.count(file.name) for file in layout.LIST_FILES}
             return checked
@@ -128,6 +130,9 @@ def _metadata(files: BundleFiles) -> dict[str, Any]:
     try:
         with files.open(layout.METADATA_NAME) as stream:
             metadata = decode_object(stream, layout.METADATA_NAME)
+        reason = what_is_impossible(metadata)
+        if reason is not None:
+            raise BundleRefused(f"{layout.METADATA_NAME} of the backup is damaged: {reason}", "damaged")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleRefused("This is no backup: it has no metadata.json.", "no_backup") from None
     return metadata
@@ -169,23 +174,17 @@ def _read(
     keepalive: Callable[[], object],
 ) -> int:
     """Keep the entries of a file; return how many it has."""
-    size = files.size(file.name)
+    size = require_short(files, file.name)
     if size is None:
         if file in (layout.ALBUMS, layout.NOTES, layout.DRAFTS) or (manifest and _listed(manifest, file.name)):
             raise BundleRefused(f"The backup is incomplete: it has no {file.name}.", "incomplete")
         return 0
-    if size > LARGEST_JSON_BYTES:
-        raise BundleRefused(
-            f"{file.name} of the backup has {size / 1e9:,.1f} GB; up to {LARGEST_JSON_BYTES / 1e9:,.1f} GB are read.",
-            "too_large",
-        )
     count = 0
     with files.open(file.name) as stream:
         measured: Any = _Measured(stream)
         for entry in read_list(measured, file.key, file.name):
             count += 1
-            if count > MOST_ENTRIES:
-                raise BundleRefused(f"{file.name} of the backup has more than {MOST_ENTRIES:,} entries.", "too_large")
+            require_few(count, file.name)
             if not count % 1000:
                 keepalive()
             _keep(file, upgraded(file.name, entry, way), count, checked)
@@ -201,16 +200,27 @@ def _listed(manifest: Manifest, name: str) -> Any:
 
 def _keep(file: ListFile, entry: Record, number: int, checked: Checked) -> None:
     where = f"{file.name}, entry {number:,}"
+    reason = what_is_impossible(entry)
+    if reason is not None:
+        checked.note(where, reason)
+        return
     decode(entry, file.entry, where)
     key = str(_KEYS.get(file.name, _own_id)(entry))
     if file in _UUIDS and not is_uuid(key):
         checked.note(where, f"{key[:60]!r} is no id.")
+        return
+    if file in (layout.RATINGS, layout.PHOTOS) and not _is_photo(entry):
+        checked.note(where, "Its library has no id, or its size is none that a file can have.")
         return
     if file is layout.MEDIA_MANIFEST and not _is_media(entry):
         raise BundleRefused(f"{where}: {str(entry['exportPath'])[:100]!a} is no file of a backup's media.", "bad_path")
     parent = str(entry[_PARENTS[file.name]]) if file.name in _PARENTS else ""
     if not checked.spool.add(file.name, key, entry, parent):
         raise BundleRefused(f"{where}: {key[:100]} is there twice.", "duplicate")
+
+
+def _is_photo(entry: Record) -> bool:
+    return is_uuid(entry["libraryId"]) and 0 <= (entry.get("sizeBytes") or 0) <= LARGEST_SIZE
 
 
 def _is_media(entry: Record) -> bool:

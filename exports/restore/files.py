@@ -21,6 +21,8 @@ MOST_FILES = archive_list.MOST_ENTRIES
 DEEPEST = 8
 LARGEST_JSON_BYTES = 1 << 30
 """A list of a backup may be so long: 1,000,000 photos take 300 MB."""
+MOST_ENTRIES = 5_000_000
+"""Of one list."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _LINK = "“{}” in the backup is a link or no ordinary file, and a backup holds only files."
 
@@ -50,6 +52,23 @@ def open_bundle(path: Path, scratch: Path) -> BundleFiles:
     if not stat.S_ISREG(mode):
         raise BundleRefused("A backup is a folder or a ZIP file, and this is neither.")
     return ZipFiles(path, scratch)
+
+
+def require_short(files: BundleFiles, name: str) -> int | None:
+    """Return how many bytes a list has; None if there is none. Raises BundleRefused if it is longer than is read."""
+    size = files.size(name)
+    if size is not None and size > LARGEST_JSON_BYTES:
+        raise BundleRefused(
+            f"{name} of the backup has {size / 1e9:,.1f} GB; up to {LARGEST_JSON_BYTES / 1e9:,.1f} GB are read.",
+            "too_large",
+        )
+    return size
+
+
+def require_few(count: int, name: str) -> None:
+    """Raise BundleRefused if a list has more entries than are read."""
+    if count > MOST_ENTRIES:
+        raise BundleRefused(f"{name} of the backup has more than {MOST_ENTRIES:,} entries.", "too_large")
 
 
 class FolderFiles:

@@ -7,8 +7,8 @@ files below `media/`. Ids that are no UUIDs become such, always the same ones. W
 import hashlib
 import mimetypes
 from collections import defaultdict
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -17,29 +17,34 @@ from exports.bundle import layout
 from exports.bundle.entries import Metadata
 from exports.bundle.layout import MEDIA_FOLDER, ListFile, time_text
 from exports.bundle.lists import InvalidBundle, read_list
-from exports.restore.files import BundleFiles
+from exports.restore.files import BundleFiles, require_few, require_short
 from exports.restore.spool import Record, Spool
+from exports.restore.texts import possible
 
 JOURNALS = ListFile("journals.json", "journals", dict)
 JOURNAL_NOTES = ListFile("journal_notes.json", "journal_notes", dict)
 _NAMESPACE = UUID("5f3c1a52-27a4-5b0e-9a53-8f1f6f0d7b11")
 _UNTITLED = "Untitled journal"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLOCK = 1 << 20
 _BLOCKS = {"image": "image", "video": "video", "audio": "audio"}
 _STATS = {"journalCount": JOURNALS, "noteCount": layout.NOTES, "draftCount": layout.DRAFTS}
 
 
-def read_into(files: BundleFiles, metadata: Record, spool: Spool) -> Metadata:
+def read_into(
+    files: BundleFiles, metadata: Record, spool: Spool, keepalive: Callable[[], object] = lambda: None
+) -> Metadata:
     """Read all lists into the spool as entries of this version; return the metadata of such a backup.
 
-    Raises InvalidBundle, also where the counts are not those that the metadata says.
+    `keepalive` is called now and then, and may raise to end it. Raises InvalidBundle, also where the counts are not those
+    that the metadata says, and BundleRefused for lists longer than are read.
     """
-    return _Reading(files, metadata, spool).read_all()
+    return _Reading(files, metadata, spool, keepalive).read_all()
 
 
 class _Reading:
-    def __init__(self, files: BundleFiles, metadata: Record, spool: Spool) -> None:
-        self.files, self.metadata, self.spool = files, metadata, spool
+    def __init__(self, files: BundleFiles, metadata: Record, spool: Spool, keepalive: Callable[[], object]) -> None:
+        self.files, self.metadata, self.spool, self.keepalive = files, metadata, spool, keepalive
         self.person = str(metadata.get("userId") or "")
         self.media: dict[str, Record] = {}
         """By path in the archive, and by the address that notes of early versions name."""
@@ -64,7 +69,7 @@ class _Reading:
                 )
         return {
             "version": layout.VERSION,
-            "exportDate": _time(self.metadata.get("exportDate")),
+            "exportDate": self._exported(),
             "userId": self.person,
             "username": self.person,
             "deviceId": str(self.metadata.get("deviceId") or ""),
@@ -81,14 +86,23 @@ class _Reading:
             },
         }
 
+    def _exported(self) -> str:
+        try:
+            return _time(self.metadata.get("exportDate"))
+        except (ValueError, OverflowError):
+            raise InvalidBundle(f"{layout.METADATA_NAME} does not say when it was made.") from None
+
     def _each(self, file: ListFile, keep: Any) -> Iterator[None]:
-        if self.files.size(file.name) is None:
+        if require_short(self.files, file.name) is None:
             return
         with self.files.open(file.name) as stream:
             for number, entry in enumerate(read_list(stream, file.key, file.name), 1):
+                require_few(number, file.name)
+                if not number % 1000:
+                    self.keepalive()
                 try:
-                    keep(entry)
-                except (KeyError, TypeError, AttributeError, ValueError) as error:
+                    keep(possible(entry))
+                except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
                     raise InvalidBundle(f"{file.name}, entry {number:,}: {error!r} is missing or wrong.") from None
                 yield None
 
@@ -102,6 +116,7 @@ class _Reading:
         with self.files.open(name) as stream:
             while block := stream.read(_BLOCK):
                 digest.update(block)
+                self.keepalive()
         media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
         kept: Record = {
             "exportPath": path,
@@ -228,9 +243,9 @@ def _block(number: int, kind: str, *, text: str = "", attachment: Record | None 
 
 
 def _time(value: Any) -> str:
-    """Return a time of the original: RFC 3339 text, or milliseconds since 1970. Raises ValueError."""
+    """Return a time of the original: RFC 3339 text, or milliseconds since 1970. Raises ValueError, OverflowError."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return time_text(datetime.fromtimestamp(value / 1000, UTC))
+        return time_text(_EPOCH + timedelta(milliseconds=value))
     moment = datetime.fromisoformat(str(value))
     return time_text(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 

@@ -177,6 +177,67 @@ def test_an_entry_without_an_id_and_a_damaged_file_are_noted_and_the_rest_counts
     ]
 
 
+def nested(depth: int) -> Any:
+    found: Any = ["\0"]
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"title": "Ro\0me"}, "It has the character NUL, which no text may have."),
+        ({"title": "Rome \ud83d"}, "It has half a character (a lone surrogate)."),
+        ({"\0": 1}, "It has the character NUL, which no text may have."),
+        ({"more": nested(600)}, "It is nested too deep."),
+    ],
+)
+def test_an_entry_that_no_database_takes_is_noted_and_the_rest_counts(
+    whole: Path, tmp_path: Path, fields: dict[str, Any], reason: str
+) -> None:
+    written = album("A backslash: \\u0000, a face: \U0001f600")
+    listing("albums.json", "albums", album(**fields), written)(whole)
+    metadata(stats={**json.loads((whole / "metadata.json").read_text())["stats"], "albumCount": 2}, counts={})(whole)
+    with open_bundle(whole, tmp_path / "s") as files, Spool(tmp_path / "s" / "spool") as spool:
+        found = check(files, spool)
+        assert spool.get("albums.json", written["id"]) == written
+        assert spool.count("albums.json") == 1
+    assert found.problems == [{"what": "albums.json, entry 1", "reason": reason}]
+
+
+def test_metadata_that_no_database_takes_is_refused(whole: Path, tmp_path: Path) -> None:
+    metadata(username="al\0ice")(whole)
+    with pytest.raises(BundleRefused, match="damaged: It has the character NUL"):
+        checked(whole, tmp_path / "s")
+
+
+@pytest.mark.parametrize("made", [1e3, 10**20, -(10**20), "0001-01-01T00:00:00+10:00", "then", None])
+@pytest.mark.parametrize("name", ["metadata.json", "journals.json"])
+def test_times_of_the_original_application_that_are_none_are_refused(tmp_path: Path, name: str, made: Any) -> None:
+    folder = tmp_path / "original"
+    folder.mkdir()
+    said = {"metadata.json": 0, "journals.json": 0, name: made}
+    (folder / "metadata.json").write_text(json.dumps({"version": "1.0", "exportDate": said["metadata.json"]}))
+    journal = {"id": "j1", "title": "Half \ud83d", "createdAt": said["journals.json"]}
+    (folder / "journals.json").write_text(json.dumps({"journals": [journal]}))
+    with pytest.raises(BundleRefused, match=f"damaged: {name}"):
+        checked(folder, tmp_path / "s")
+
+
+def test_half_characters_of_the_original_application_are_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "original"
+    folder.mkdir()
+    (folder / "metadata.json").write_text(json.dumps({"version": "1.0", "exportDate": 0}))
+    journal = {"id": "j1", "title": "Half \ud83d", "createdAt": 1}
+    (folder / "journals.json").write_text(json.dumps({"journals": [journal]}))
+    with open_bundle(folder, tmp_path / "s") as files, Spool(tmp_path / "s" / "spool") as spool:
+        found = check(files, spool)
+        ((_, entry),) = next(spool.batches("albums.json"))
+    assert (entry["title"], entry["createdAt"]) == ("Half \ufffd", "1970-01-01T00:00:00.001000Z")
+    assert found.metadata["exportDate"] == "1970-01-01T00:00:00Z"
+
+
 def test_older_versions_are_read_step_by_step() -> None:
     steps = {
         "0.8": Step("0.9", {"albums.json": lambda entry: {**entry, "order": "manual"}}),

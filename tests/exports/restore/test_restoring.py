@@ -293,6 +293,27 @@ def test_drafts_name_photos_that_come_with_other_ids_by_those(cast: Cast, tmp_pa
     assert set(held.held.values_list("photo", flat=True)) == {again.pk, here.pk}
 
 
+def test_facts_that_no_database_keeps_are_noted_and_the_rest_is_restored(cast: Cast, tmp_path: Path) -> None:
+    photo = make_photo(cast.library, "one.jpg")
+    entry = rated(photo, rating=4, ratedAt=CHANGED)
+    Photo.objects.all().delete()
+    entries = [
+        {**entry, "photoId": key("no library"), "libraryId": "Holidays"},
+        {**entry, "photoId": key("no size"), "sizeBytes": 1 << 63},
+        {**entry, "photoId": key("no path"), "path": "a\0.jpg"},
+        {**entry, "photoId": key("no name"), "favourites": {"\0": 3}},
+        {**entry, "photoId": key("good")},
+    ]
+    lists = {layout.RATINGS: entries, layout.ALBUMS: [album("Ro\0me"), album("Paris")]}
+    path = bundle(tmp_path / "backup", lists)
+    for dry_run in (True, False):
+        done = restore(cast.alice, path, dry_run=dry_run)
+        assert done.problem_count == 5
+        assert done.counts == {"album": {"create": 1}, "photo": {"waiting": 1}}
+    assert WaitingFacts.objects.get().photo_id == UUID(key("good"))
+    assert Album.objects.get().title == "Paris"
+
+
 def test_libraries_are_added_again_with_their_ids(cast: Cast, tmp_path: Path) -> None:
     entry = {
         "id": str(cast.library.pk),
