@@ -12,7 +12,7 @@ from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
-from .backup.schedule import start_due, thin_out_all
+from .backup.schedule import remove_failed, start_due, thin_out_all
 from .catalogs import left_behind
 from .catalogs.downloads import is_being_sent
 from .catalogs.partials import remove_export_files, remove_partials
@@ -54,8 +54,12 @@ def start_due_exports() -> int:
 
 @app.task(name="exports.tasks.make_backups", ignore_result=True)
 def make_backups() -> int:
-    """Ask for the backups that schedules want now, and delete those that they do not keep. Return how many were asked for."""
+    """Ask for the backups that schedules want now, and delete those that they do not keep or that failed.
+
+    Return how many were asked for.
+    """
     thin_out_all()
+    remove_failed()
     return start_due()
 
 

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -105,6 +106,25 @@ def thin_out(user: User, scope: str) -> int:
             delete_backup(by_key[key])
         except (ExportRefused, OSError) as error:
             logger.warning("The old backup %s stays: %s", key, error)
+            continue
+        count += 1
+    return count
+
+
+def remove_failed() -> int:
+    """Delete what is left of backups that were never finished, and that a later one took the place of; return how many.
+
+    They hold nothing, are on no page, and would count as kept ones until no further one may be made.
+    """
+    unfinished = Backup.objects.filter(completed_at=None, parent="").select_related("operation")
+    count = 0
+    for backup in unfinished.filter(Q(operation=None) | Q(operation__superseded=True)):
+        if backup.path.exists():  # it was stopped while it was verified: perhaps it is whole
+            continue
+        try:
+            delete_backup(backup)
+        except (ExportRefused, OSError) as error:
+            logger.warning("What is left of the backup %s stays: %s", backup.pk, error)
             continue
         count += 1
     return count

@@ -79,6 +79,24 @@ def test_a_schedule_makes_them_by_the_same_verb_and_thins_them_out(cast: Any) ->
     assert make_backups() == 1
 
 
+def test_what_failed_goes_once_a_later_one_takes_its_place(cast: Any) -> None:
+    def asked(state: str, **fields: Any) -> Backup:
+        operation = Operation.objects.create(owner=cast.alice, kind="backup", state=state, **fields)
+        return Backup.objects.create(user=cast.alice, operation=operation)
+
+    failed, running = asked(State.FAILED), asked(State.RUNNING)
+    superseded = asked(State.FAILED, superseded=True)
+    Backup.objects.create(user=cast.alice)  # its operation ended long ago
+    elsewhere = Backup.objects.create(user=cast.alice, parent="/somewhere")
+    published = asked(State.CANCELLED, superseded=True)  # while it was verified
+    published.path.mkdir(parents=True)
+    left = published.parent_folder / f".partial-{superseded.pk}-1"
+    left.mkdir()
+    make_backups()
+    assert set(Backup.objects.all()) == {failed, running, elsewhere, published}
+    assert not left.exists()
+
+
 def test_one_that_is_at_work_is_not_asked_for_again_and_who_left_gets_none(cast: Any) -> None:
     schedules.set_schedule(cast.alice, "person", every_days=7)
     assert make_backups() == 1
