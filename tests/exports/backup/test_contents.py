@@ -87,7 +87,6 @@ def test_what_was_said_of_photos_is_there_and_who_said_it(world: World) -> None:
     }
 
 
-@pytest.mark.promise("X-10")
 def test_nothing_of_others_is_in_it(world: World) -> None:
     for user, never in (
         (world.cast.alice, ["bob's own", "secret place"]),

@@ -5,8 +5,6 @@ import zipfile
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from exports.bundle.files import ZipFiles
 from exports.bundle.verify import verify
 from exports.downloads import MOST_DOWNLOADS
@@ -58,7 +56,6 @@ def test_a_backup_by_the_api_from_asking_to_deleting(world: World, api: Any) -> 
     assert not Backup.objects.exists()
 
 
-@pytest.mark.promise("X-10")
 def test_others_find_nothing_and_change_nothing(world: World, api: Any, browser: Any) -> None:
     backup = backed_up(world.cast.alice)
     Backup.objects.update(key_file="the key")
