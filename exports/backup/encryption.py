@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 import pyrage
 
 LEAST_CHARACTERS = 10
+MOST_TRIES = 10
+"""So often a key file is tried while the machine seems too slow; each try that fails so takes milliseconds."""
 
 
 class BadKey(ValueError):
@@ -50,16 +52,35 @@ def encrypt(source: BinaryIO, target: BinaryIO, recipient: str) -> None:
 
 def decrypt(source: BinaryIO, target: BinaryIO, key_file: str, passphrase: str) -> None:
     """Decrypt all of `source` into `target`. Raises BadKey if the passphrase is wrong, or it is not encrypted for this key."""
-    try:
-        text = pyrage.passphrase.decrypt(key_file.encode(), passphrase).decode()
-    except (pyrage.DecryptError, ValueError):
-        raise BadKey("The passphrase does not open this key file.") from None
+    text = _opened(key_file, passphrase)
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     try:
         identity = pyrage.x25519.Identity.from_str(lines[0])
     except (pyrage.IdentityError, IndexError):
         raise BadKey("The key file has no identity of age in it.") from None
     _piped(pyrage.decrypt_io, source, target, identity)
+
+
+def _opened(key_file: str, passphrase: str) -> str:
+    """Return what is in a key file. Raises BadKey.
+
+    The library measures how fast this machine is, each time anew, and refuses a key file that takes much longer than a
+    second: on a busy one also with the right passphrase, and one that was made on this very machine.
+    """
+    for _ in range(MOST_TRIES):
+        try:
+            return pyrage.passphrase.decrypt(key_file.encode(), passphrase).decode()
+        except ValueError:
+            break
+        except pyrage.DecryptError as error:
+            if "excessive work" not in str(error).lower():
+                break
+    else:
+        raise BadKey(
+            "This machine is too slow, or too busy just now, to open this key file. Try again later, or decrypt the backup with "
+            "age elsewhere."
+        )
+    raise BadKey("The passphrase does not open this key file.")
 
 
 def _piped(work: Callable[..., object], source: BinaryIO, target: BinaryIO, key: object) -> None:
