@@ -12,6 +12,7 @@ from operations.clock import is_suspect, time_ago
 from operations.models import State
 from photolala.celery import app
 
+from .backup import left_behind as backups_left_behind
 from .backup.schedule import remove_failed, start_due, thin_out_all
 from .catalogs import left_behind
 from .catalogs.downloads import is_being_sent
@@ -32,7 +33,7 @@ MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 def purge_exports() -> int:
     """Delete the files of exports that expired or whose user is gone, those of runs that nobody continues, and old records.
 
-    Restores that nobody confirmed for two weeks are forgotten too.
+    Restores that nobody confirmed for two weeks and backups of users who are gone for thirty days are deleted too.
 
     Return how many exports' files were deleted: none for a day after the clock was set.
     """
@@ -40,6 +41,7 @@ def purge_exports() -> int:
     if not is_suspect():
         count = _remove_expired() + left_behind.sweep()
         forget_old()
+        backups_left_behind.sweep()
     _remove_abandoned()
     remove_old_reports()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()
