@@ -88,6 +88,11 @@ class BucketFolder:
                 raise self._taken(name) from None
             is_proven = True
         if not is_proven and not self._is_same(whole):
+            if not self._is_sent_by_us(whole):
+                raise CopyFailed(
+                    errno.EIO,
+                    f"{name} in {self} is not what was sent there; somebody replaced it, and it was left as it is.",
+                )
             self._calls.call(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name), name)
             raise CopyFailed(
                 errno.EIO, f"{name} reads back differently from what was sent to {self}; it was removed there."
@@ -211,6 +216,14 @@ class BucketFolder:
         if int(head["ContentLength"]) != whole.size_bytes:
             return False
         return (told_md5(head) or self._read_digest(whole.name)) == whole.md5.hex()
+
+    def _is_sent_by_us(self, whole: "_Whole") -> bool:
+        """Tell whether the object of that name has what only an object of this file has beside its bytes."""
+        try:
+            found = self._head(whole.name).get("Metadata", {})
+        except FileNotFoundError:
+            return False
+        return all(found.get(key) == value for key, value in whole.metadata.items())
 
     def _read_digest(self, name: str) -> str:
         descriptor = open_object(self._calls.root, self._folder, name)

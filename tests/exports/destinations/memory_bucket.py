@@ -26,6 +26,7 @@ class MemoryBucket(Bucket):
         self.has_conditions = has_conditions
         self.metadata: dict[str, dict[str, str]] = {}
         self.etags: dict[str, str] = {}
+        self.is_encrypted = False
         self.uploads: dict[str, dict[str, Any]] = {}
         self.sent: Counter[str] = Counter()
         self.numbers = 0
@@ -33,7 +34,9 @@ class MemoryBucket(Bucket):
         self.spoil: Callable[[bytes], bytes] = lambda data: data
 
     def facts(self, key: str) -> dict[str, Any]:
-        facts = super().facts(key)
+        facts = {**super().facts(key), "Metadata": self.metadata.get(key, {})}
+        if self.is_encrypted:
+            facts |= {"ServerSideEncryption": "aws:kms"}
         return {**facts, "ETag": f'"{self.etags[key]}"'} if key in self.etags else facts
 
     def _do(self, name: str, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:

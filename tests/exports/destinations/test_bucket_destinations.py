@@ -257,6 +257,25 @@ def test_a_server_that_keeps_other_bytes_is_found_out(
     assert copies(bucket) == photos
 
 
+def test_what_somebody_put_over_a_copy_at_once_is_not_deleted(
+    cast: Any, destination: ExportDestination, bucket: MemoryBucket
+) -> None:
+    make_photo(cast.library, "a.jpg", data=b"first")
+    bucket.is_encrypted = True  # no ETag proves what is there, so it is looked at
+    key = f"{PREFIX}2024/05/a.jpg"
+
+    def fault(name: str) -> bool:
+        if name == "head":
+            bucket.objects[key], bucket.metadata[key] = b"of somebody else", {}
+        return False
+
+    bucket.fault = fault
+    operation = export(cast, destination)
+    assert counts(operation) == {"copied": 0, "skipped": 0, "adopted": 0, "failed": 1}
+    assert "left as it is" in operation.result["problems"][0]["reason"]
+    assert bucket.objects[key] == b"of somebody else"
+
+
 def test_a_server_that_stops_ends_it_with_a_sentence_and_it_goes_on_later(
     cast: Any, destination: ExportDestination, bucket: MemoryBucket, photos: dict[str, bytes]
 ) -> None:
