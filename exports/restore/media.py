@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator
 
+from django.utils import timezone
+
 from accounts.models import User
 from catalog.albums.media import keep, name_of, storage
 from catalog.albums.refusals import Refused
@@ -50,4 +52,7 @@ def _held(checked: Checked, people: People) -> Iterator[tuple[User, str]]:
 
 
 def _is_kept(user: User, md5: str) -> bool:
-    return Media.objects.filter(owner=user, md5=md5).exists() and storage().exists(name_of(user.pk, md5))
+    """Tell whether the store has it; if nothing holds it, it is as if it was sent now: no run that failed removes it."""
+    media = Media.objects.filter(owner=user, md5=md5)
+    media.exclude(unused_since=None).update(unused_since=timezone.now())
+    return media.exists() and storage().exists(name_of(user.pk, md5))

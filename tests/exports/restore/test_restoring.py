@@ -2,13 +2,14 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from catalog.albums import albums, drafts, items, notes
+from catalog.albums import albums, drafts, items, media, notes
 from catalog.edits import captions, ratings
 from catalog.models import Album, AlbumItem, AlbumMember, Draft, Favourite, Library, Media, Note, Photo
 from changes.scopes import current_epoch
@@ -196,6 +197,17 @@ def test_an_error_at_the_end_leaves_nothing(cast: Cast, whole: Path, monkeypatch
     assert [path for path in stored.rglob("*") if path.is_file()] == []
     restore(cast.alice, whole)
     assert Note.objects.count() == 1
+
+
+def test_a_run_that_lost_its_lease_removes_no_file_that_the_next_one_uses(
+    cast: Cast, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_by_the_first = media.keep(cast.alice, BytesIO(PICTURE).read, "image/png")
+    monkeypatch.setattr("exports.restore.run.restore_users", lambda work: media.let_go([kept_by_the_first]))
+    done = restore(cast.alice, whole)
+    assert done.problems == []
+    assert "media_md5" in Note.objects.get().attachments[0]
+    assert media.opened(Media.objects.get())[0].read() == PICTURE
 
 
 def test_a_file_that_is_missing_is_noted_and_the_rest_is_whole(cast: Cast, whole: Path) -> None:
