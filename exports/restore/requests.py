@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts.models import User
 from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
+from exports.restore.texts import possible
 from operations.models import Operation
 from operations.running import start
 from photolala.lib.files import atomic_write
@@ -37,7 +38,7 @@ def start_restore(
         mode=_mode(mode),
         is_dry_run=is_dry_run,
         source=escape_path(real),
-        source_name=(name or path.name)[:255],
+        source_name=possible(name or path.name)[:255],
     )
     return _start(restore, enqueue=enqueue)
 
@@ -62,7 +63,9 @@ def start_sent(user: User, chunks: Iterable[bytes], name: str, mode: str, *, is_
             f"{MOST_KEPT} backups that you sent wait to be restored. Delete one of them first. Nothing was kept.",
             "too_many",
         )
-    restore = Restore(user=user, mode=_mode(mode), is_dry_run=is_dry_run, source_name=name[-255:] or "backup.zip")
+    restore = Restore(
+        user=user, mode=_mode(mode), is_dry_run=is_dry_run, source_name=possible(name)[-255:] or "backup.zip"
+    )
     restore.folder.mkdir(parents=True, exist_ok=True)
     try:
         atomic_write(restore.sent_file, _bounded(chunks), mode=0o600)

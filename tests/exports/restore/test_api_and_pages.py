@@ -80,6 +80,11 @@ def test_what_is_no_backup_is_refused_and_not_kept(cast: Cast, api: Any, query: 
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
+def test_a_name_that_no_database_keeps_is_kept_without_what_is_impossible(cast: Cast, api: Any, sent: bytes) -> None:
+    made = api(cast.alice).post(f"{URL}?name=mine%00.zip", sent, content_type="application/zip")
+    assert (made.status_code, made.json()["name"]) == (202, "mine\ufffd.zip")
+
+
 def test_restores_of_others_are_not_there(cast: Cast, api: Any, browser: Any, sent: bytes) -> None:
     key = api(cast.alice).post(URL, sent, content_type="application/zip").json()["id"]
     for theirs, none in (
