@@ -118,6 +118,9 @@ def exported_things(cast: Cast, tmp_path: Path) -> dict[str, str]:
     backup = Backup.objects.create(user=cast.alice, key_file=SECRET)
     restore = Restore.objects.create(user=cast.alice, source_name=SECRET)
     return {
+        "year": "2024",
+        "month": "5",
+        "kind": "csv",
         "restore_id": str(restore.pk),
         "backup_id": str(backup.pk),
         "export_id": str(export.pk),

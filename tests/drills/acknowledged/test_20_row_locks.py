@@ -238,7 +238,7 @@ def test_a_person_is_told_to_try_again_in_a_moment_and_gets_no_error_of_the_serv
     def ended(*arguments, **named):
         raise trouble(name)
 
-    monkeypatch.setattr("catalog.api.photos.star_many", ended)
+    monkeypatch.setattr("catalog.api.favourites.star_many", ended)
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.get(pk=library.owner_id))
     keys = [str(photo.pk) for photo in photos_of(library)]
