@@ -218,7 +218,7 @@ def test_verification_compares_what_is_counted_and_listed(world: World) -> None:
     assert not verify_backup(backup).problems
 
 
-@pytest.mark.promise("S1-055", "S1-065", "S1-071")
+@pytest.mark.promise("S1-055", "S1-071")
 def test_it_says_how_far_it_is(world: World) -> None:
     backup = start_backup(world.cast.alice)
     assert backup.word == "queued"
