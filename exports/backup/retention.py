@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+MOST_UNVERIFIED = 20
+"""So many backups that could not be verified are kept, of those newer than the last verified one."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -27,18 +30,17 @@ class Keep:
 def to_delete(made: Iterable[Made], keep: Keep) -> list[Any]:
     """Return the keys of the backups that are not kept any more, the oldest first.
 
-    The newest verified one is always kept, whatever `keep` says, and so is everything newer than it. One that is not
-    verified is never counted for a day, week or month: it goes once a newer one is verified.
+    The newest verified one is always kept, whatever `keep` says. One that is not verified is never counted for a day, week
+    or month: it goes once a newer one is verified. Until then the newest of these are kept: if all were, so many of them
+    would be there in the end that no further backup may be made.
     """
     newest_first = sorted(made, key=lambda one: one.at, reverse=True)
     verified = [one for one in newest_first if one.is_verified]
-    if not verified:
-        return []
-    kept = {verified[0].key}
+    newer = [one for one in newest_first if not verified or one.at > verified[0].at]
+    kept = {one.key for one in (*newer[:MOST_UNVERIFIED], *verified[:1])}
     for number, period in ((keep.daily, _day), (keep.weekly, _week), (keep.monthly, _month)):
         kept |= _newest_of_each(verified, number, period)
-    older = [one for one in newest_first if one.at < verified[0].at]
-    return [one.key for one in reversed(older) if one.key not in kept]
+    return [one.key for one in reversed(newest_first) if one.key not in kept]
 
 
 def _newest_of_each(verified: list[Made], number: int, period: Callable[[date], Hashable]) -> set[Any]:

@@ -52,6 +52,11 @@ def test_the_newest_verified_one_is_never_deleted_nor_anything_newer() -> None:
     assert kept(daily(6, bad=(1, 2)), 2, 0, 0) == [0, 3], "what is not verified counts for no day"
 
 
+def test_many_that_cannot_be_verified_stop_no_schedule() -> None:
+    assert kept(daily(40, bad=tuple(range(30))), 2, 0, 0) == [*range(20), 30, 31]
+    assert kept(daily(40, bad=tuple(range(40))), 2, 0, 0) == [*range(20)]
+
+
 def made_by(user: Any, days: int, **values: Any) -> Backup:
     at = timezone.now() - timedelta(days=days)
     values = {"is_scheduled": True, "verified_at": at, "completed_at": at, **values}
