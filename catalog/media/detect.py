@@ -7,6 +7,8 @@ _HEIF_GENERAL = frozenset((b"mif1", b"msf1", b"mif2", b"miaf", b"1pic"))
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _VIDEO_BRANDS = {b"qt  ": "video/quicktime", b"M4V ": "video/x-m4v", b"M4VH": "video/x-m4v", b"M4VP": "video/x-m4v"}
 _TOP_BOXES = frozenset((b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot"))
+_SMALLEST_LETTER = 0x20
+"""A size that begins with less is no text, and below 512 MiB."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -51,7 +53,7 @@ def media_type_of(head: bytes) -> str:
             if media_type == "video/x-matroska" and b"webm" in head[:64]:
                 return "video/webm"
             return media_type
-    if (head[4:8] in _TOP_BOXES and head[:3] == b"\0\0\0") or head[4:8] in (b"moov", b"mdat"):
+    if head[4:8] in (b"moov", b"mdat") or (head[4:8] in _TOP_BOXES and head[0] < _SMALLEST_LETTER):
         return "video/quicktime"
     if len(head) > 576 and head[0] == head[188] == head[376] == 0x47:
         return "video/mp2t"

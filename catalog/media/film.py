@@ -6,6 +6,7 @@ import struct
 
 from catalog.media.exif import Exif, clean_text, read_exif
 from catalog.media.found import Found
+from catalog.media.fragments import fragmented_ms
 from catalog.media.isobmff import boxes, first_box
 from catalog.media.source import Source
 
@@ -41,6 +42,7 @@ def read_film(source: Source) -> Found:
         if kind == b"moov":
             has_index = True
             _read_moov(source, start, end, found)
+            found.duration_ms = found.duration_ms or _sane_ms(fragmented_ms(source))
         elif kind == b"uuid" and source.read(start, 16) == _XMP_UUID:
             found.xmp_packets.append(source.read(start + 16, min(end - start - 16, _LONGEST_XMP_BYTES)))
     if not has_index:
@@ -95,13 +97,19 @@ def _read_movie_header(head: bytes, found: Found) -> None:
     else:
         created, _, scale, length = struct.unpack(">IIII", head[4:20])
         unknown = 2**32 - 1
-    if scale and length != unknown and length / scale <= _LONGEST_FILM_SECONDS:
-        found.duration_ms = round(length * 1000 / scale)
+    if length == unknown:
+        length = 0
+    if scale and length / scale <= _LONGEST_FILM_SECONDS:
+        found.duration_ms = round(length * 1000 / scale) or None  # 0: told by fragments, or by nothing
     elif length:
         found.note("The film's claimed length is absurd and was ignored.")
     if created:
         # Some recorders count from 1970 although the format says 1904.
         found.created_utc_seconds = created - _SINCE_1904 if created >= _SINCE_1904 else created
+
+
+def _sane_ms(milliseconds: int | None) -> int | None:
+    return milliseconds if milliseconds and milliseconds <= _LONGEST_FILM_SECONDS * 1000 else None
 
 
 def _read_track(source: Source, start: int, end: int, found: Found) -> None:

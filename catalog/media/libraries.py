@@ -27,7 +27,7 @@ _ALWAYS = (
     *("PIL.ImageColor", "PIL.ImageFilter", "PIL.ImagePalette", "PIL.Jpeg2KImagePlugin", "PIL.JpegImagePlugin"),
     *("PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "PIL.PsdImagePlugin", "PIL.TiffImagePlugin"),
     *("PIL.WebPImagePlugin", "defusedxml", "defusedxml.ElementTree"),
-    *("catalog.media.colour", "catalog.media.raw", "catalog.media.video"),
+    *("catalog.media.colour", "catalog.media.raw", "catalog.media.tone", "catalog.media.video"),
 )
 _sealed = False
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from catalog.media.drawing import Drawing, check_size, finish
@@ -11,6 +13,7 @@ from catalog.media.found import Found
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.source import MemorySource, Source, SourceFile
+from catalog.media.tone import shown_in_srgb
 
 _DEMUXERS = {
     "video/mp4": "mov",
@@ -26,9 +29,14 @@ _DEMUXERS = {
     "video/x-ms-wmv": "asf",
 }
 _TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
-_MOST_FRAMES = 3
+_MOST_FRAMES = 4
+_FRAMES_AT_THE_BEGINNING = 3
 _MOST_PACKETS = 400
+_MOST_PIXELS = 500_000_000
+"""So many are decoded where there is no key frame."""
 _DARK = 20
+_EXACT = 0x20 | 0x2000 | 0x40000
+"""SWS_AREA, SWS_FULL_CHR_H_INT and SWS_ACCURATE_RND: without the latter two colours come out up to five levels too dark."""
 
 
 class NoFrame(ValueError):
@@ -50,7 +58,7 @@ def examine_film(source: Source, media_type: str, found: Found) -> None:
 
     try:
         with open_film(source, media_type) as container:
-            stream = next((stream for stream in container.streams.video), None)
+            stream = picture_track(container)
             if stream is None:
                 found.problem = found.problem or "The film holds no picture track."
                 return
@@ -86,8 +94,15 @@ def draw_film(source: Source, media_type: str, facts: Facts, edge_px: int, limit
         raise NoFrame(f"the film's data are damaged ({error.strerror or type(error).__name__})") from error
 
 
+def picture_track(container: Any) -> Any:
+    """Return the first track of moving pictures, None if there is none; a cover is none."""
+    tracks = list(container.streams.video)
+    moving = (track for track in tracks if not track.disposition & load("av").stream.Disposition.attached_pic)
+    return next(moving, None)
+
+
 def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
-    stream = next((stream for stream in container.streams.video), None)
+    stream = picture_track(container)
     if stream is None:
         raise NoFrame("it holds no picture track")
     context = stream.codec_context
@@ -95,30 +110,79 @@ def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> D
         raise NoFrame("no decoder knows its picture track")
     check_size(context.width, context.height, context.width * context.height * 4, limits)
     context.thread_count = 1
-    context.skip_frame = "NONKEY"
     first: Drawing | None = None
-    for number, frame in enumerate(_frames(container, stream)):
+    for frame in islice(_frames(container, stream), _MOST_FRAMES):
         drawing = _draw_frame(frame, facts, edge_px)
         first = first or drawing
         if sum(bytes.fromhex(drawing.colour[1:])) > 3 * _DARK:
             return drawing
-        if number + 1 >= _MOST_FRAMES:
-            break
     if first is None:
-        raise NoFrame("the film holds no frame that can be decoded")
+        raise NoFrame("the video holds no frame that can be decoded")
     return first
 
 
-def _frames(container: Any, stream: Any) -> Any:
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the first key frames, those a third into the film then; if there are none, whatever can be decoded."""
+    found = False
+    for frame in islice(_key_frames(container, stream), _FRAMES_AT_THE_BEGINNING):
+        found = True
+        yield frame
+    if found and container.format.name.startswith("mov") and container.duration:
+        # Its index is in memory: elsewhere, to seek may mean to read all that is before.
+        if _seek(container, stream, container.duration // 3):
+            yield from _key_frames(container, stream)
+    elif not found and _seek(container, stream, 0):
+        yield from _all_frames(container, stream)
+
+
+def _key_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the key frames of the next packets, each decoded by itself: a decoder that waits for others is flushed."""
     av = load("av")
 
-    for number, packet in enumerate(container.demux(stream)):
-        if number > _MOST_PACKETS:
-            return
+    context = stream.codec_context
+    for packet in islice(container.demux(stream), _MOST_PACKETS):
+        if not packet.is_keyframe or not packet.size:
+            continue
         try:
-            yield from packet.decode()
+            frames = context.decode(packet) + context.decode(None)
+        except av.FFmpegError:
+            frames = []
+        context.flush_buffers()
+        yield from frames[:1]
+
+
+def _all_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the frames of the next packets; one that the decoder knows to be damaged comes last."""
+    av = load("av")
+
+    damaged = None
+    pixels = 0
+    for packet in islice(container.demux(stream), _MOST_PACKETS):
+        try:
+            frames = packet.decode()
         except av.FFmpegError:
             continue
+        for frame in frames:
+            if frame.is_corrupt:
+                damaged = damaged or frame
+            else:
+                yield frame
+        pixels += sum(frame.width * frame.height for frame in frames)
+        if pixels > _MOST_PIXELS:
+            break
+    if damaged is not None:
+        yield damaged
+
+
+def _seek(container: Any, stream: Any, time_us: int) -> bool:
+    av = load("av")
+
+    stream.codec_context.flush_buffers()
+    try:
+        container.seek(time_us + max(0, container.start_time or 0))
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+    return True
 
 
 def _draw_frame(frame: Any, facts: Facts, edge_px: int) -> Drawing:
@@ -128,8 +192,8 @@ def _draw_frame(frame: Any, facts: Facts, edge_px: int) -> Drawing:
     width, height = facts.found.width or frame.width, facts.found.height or frame.height
     scale = min(1.0, edge_px / max(width, height))
     small = frame.reformat(
-        width=max(1, round(width * scale)), height=max(1, round(height * scale)), format="rgb24", interpolation="AREA"
+        width=max(1, round(width * scale)), height=max(1, round(height * scale)), format="rgb24", interpolation=_EXACT
     ).to_image()
-    drawing = finish(small, turn, edge_px)
+    drawing = finish(shown_in_srgb(small, frame.color_trc, frame.color_primaries), turn, edge_px)
     drawing.source_size = (0, 0)
     return drawing
