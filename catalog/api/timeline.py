@@ -33,6 +33,7 @@ class BucketPhotosBody(serializers.Serializer[Any]):
     placeholder = serializers.ListField(child=serializers.CharField(), help_text="#rrggbb, or empty.")
     favourite = serializers.ListField(child=serializers.BooleanField(), help_text="One's own.")
     favorite = serializers.ListField(child=serializers.BooleanField(), help_text="The former name of `favourite`.")
+    stars = serializers.ListField(child=serializers.IntegerField(), help_text="One's own stars, 0 to 5.")
     taken_at = serializers.ListField(child=serializers.DateTimeField(allow_null=True), help_text="The instant, in UTC.")
     taken_local = serializers.ListField(child=serializers.CharField(allow_null=True), help_text="The wall clock.")
     media_type = serializers.ListField(child=serializers.CharField())

@@ -26,6 +26,7 @@ ARRAYS = (
     "ratio",
     "placeholder",
     "favorite",
+    "stars",
     "taken_at",
     "taken_local",
     "media_type",
@@ -72,7 +73,7 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
 def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[str]) -> dict[str, list[Any]]:
     """Return the photos of `buckets` as arrays of one length, newest first. Two queries, three for favourites. Raises BadRequest.
 
-    `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` (the asking user's), `taken_at` (UTC, `Z`),
+    `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` and `stars` (the asking user's), `taken_at` (UTC, `Z`),
     `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),
     `version` (for `?v=` of the picture's address).
     """
@@ -178,6 +179,7 @@ def _as_arrays(rows: QuerySet[Any, Any], most: int | None) -> dict[str, list[Any
             round(width / height, 4) if width and height else 1.5,
             colour,
             bool(stars),
+            stars or 0,
             taken_at.strftime("%Y-%m-%dT%H:%M:%SZ") if dated else None,
             taken_local.strftime("%Y-%m-%dT%H:%M:%S") if dated else None,
             kind,

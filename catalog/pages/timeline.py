@@ -127,7 +127,7 @@ def opened_photo(photo: Any) -> dict[str, Any]:
         "ratio": photo.ratio,
         "is_video": photo.is_video,
         "is_shown": photo.is_shown,
-        "favourite": bool(photo.stars),
+        "stars": photo.stars or 0,
         "has_thumbnail": photo.has_thumbnail,
         "problem": photo.problem or _WHY_NOT.get(photo.state, "This photo cannot be shown."),
     }

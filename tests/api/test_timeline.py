@@ -74,7 +74,7 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         photo_md5="",
         state="surveyed",
     )
-    Favourite.objects.create(user=cast.alice, photo=star)
+    Favourite.objects.create(user=cast.alice, photo=star, rating=3)
     body = alice.get(BUCKET, {"bucket": "2024-05"}).json()
     assert body == {
         "id": [str(star.pk), str(film.pk)],
@@ -82,6 +82,7 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "placeholder": ["#405060", "#405060"],
         "favourite": [True, False],
         "favorite": [True, False],
+        "stars": [3, 0],
         "taken_at": ["2024-05-17T12:00:00Z", "2024-05-01T00:00:00Z"],
         "taken_local": ["2024-05-17T12:00:00", "2024-05-01T00:00:00"],
         "media_type": ["image/jpeg", "video/mp4"],
@@ -90,7 +91,8 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "thumbnail": [True, False],
         "version": [star.photo_md5[:8], ""],
     }
-    assert bob.get(BUCKET, {"bucket": "2024-05"}).json()["favorite"] == [False, False]
+    theirs = bob.get(BUCKET, {"bucket": "2024-05"}).json()
+    assert (theirs["favorite"], theirs["stars"]) == ([False, False], [0, 0])
     assert alice.get(BUCKET, {"bucket": "2024-05", "favourite": "true"}).json()["id"] == [str(star.pk)]
 
 

@@ -92,7 +92,7 @@ def test_an_opened_photo_brings_its_place_and_its_surroundings(library, alice, c
     page = alice.get(reverse("catalog:photo", args=[photo.pk]))
     opened = handed_over(page, "photo")
     assert (opened["bucket"], opened["taken_local"]) == ("2023-04-05", "2023-04-05T06:07:00")
-    assert opened["favourite"] is True and opened["is_shown"] is True
+    assert opened["stars"] == 5 and opened["is_shown"] is True
     page = alice.get(reverse("catalog:photo", args=[photo.pk]), {"favourite": "true"})
     assert handed_over(page, "filters") == {"favourite": "true"}
     page = alice.get(reverse("catalog:photo", args=[photo.pk]), {"library": str(library.pk)})
@@ -102,7 +102,7 @@ def test_an_opened_photo_brings_its_place_and_its_surroundings(library, alice, c
 def test_another_person_s_star_is_not_shown_as_mine(library, bob, cast):
     photo = make_photo(library)
     Favourite.objects.create(user=cast.alice, photo=photo)
-    assert handed_over(bob.get(reverse("catalog:photo", args=[photo.pk])), "photo")["favourite"] is False
+    assert handed_over(bob.get(reverse("catalog:photo", args=[photo.pk])), "photo")["stars"] == 0
 
 
 def test_a_broken_and_an_undated_photo_can_be_linked_to(library, alice):

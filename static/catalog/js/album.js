@@ -35,7 +35,7 @@ class AlbumSlides {
     if (!item) return null;
     const { photo, version, ratio, taken, thumbnail, video, own } = item.dataset;
     return {
-      id: photo, version, ratio: Number(ratio) || 1.5, isVideo: Boolean(video), isFavourite: false, hasThumbnail: Boolean(thumbnail),
+      id: photo, version, ratio: Number(ratio) || 1.5, isVideo: Boolean(video), stars: 0, hasThumbnail: Boolean(thumbnail),
       takenText: takenTitle(taken), problem: "", canStar: Boolean(own), canDownload: Boolean(own || this.list.dataset.originals),
     };
   }

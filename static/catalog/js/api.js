@@ -114,6 +114,9 @@ export const setRating = (id, rating) => post(`/photos/${id}/favorite/`, { ratin
 /** Change the photo's caption; answers all its facts. `isLast`: also if the page is gone by then. */
 export const setCaption = (id, caption, isLast = false) => change("PATCH", `/photos/${id}/`, { caption }, { keepalive: isLast });
 
+/** Change when the photo was taken, as "2024-05-17T12:30:00+02:00"; answers all its facts. */
+export const setTaken = (id, taken) => change("PATCH", `/photos/${id}/`, { taken_at: taken }, { keepalive: true });
+
 /** Let a video be made playable; answers `{state, progress, reason}`. */
 export const wantRendition = (id, again = false) => post(`/photos/${id}/rendition/`, { again });
 

@@ -94,7 +94,7 @@ export class CaptionField {
     const sent = (async () => {
       await before;
       try {
-        this.take(draft, await setCaption(photo.id, draft.text, isLast));
+        this.take(draft, await setCaption(photo.id, draft.text, isLast), photo.caption);
       } catch (error) {
         this.refuse(photo, draft, error);
       }
@@ -104,7 +104,7 @@ export class CaptionField {
     if (this.saving.get(photo.id) === sent) this.saving.delete(photo.id);
   }
 
-  take(draft, photo) {
+  take(draft, photo, before) {
     if (this.drafts.get(photo.id) === draft) this.drafts.delete(photo.id);
     if (this.photo.id === photo.id) {
       this.photo.caption = photo.caption;
@@ -112,6 +112,20 @@ export class CaptionField {
     }
     this.saved(photo);
     announce("The caption is saved.");
+    if (photo.caption !== before) showToast("The caption is saved.", { kind: "caption", action: { label: "Undo", run: () => void this.undo(photo, before) } });
+  }
+
+  /** Give the photo its earlier caption again; what is typed for it meanwhile stays. */
+  async undo({ id }, before) {
+    await this.saving.get(id);
+    try {
+      const photo = await setCaption(id, before);
+      if (this.photo.id === id) this.photo.caption = photo.caption;
+      this.saved(photo);
+      showToast("The caption is as it was.", { kind: "caption" });
+    } catch ({ message }) {
+      showToast(`The caption was not changed back. ${message}`, { kind: "caption" });
+    }
   }
 
   /** The text stays, with the reason, also when the photo is opened again. */

@@ -21,6 +21,9 @@ export const formatNumber = (value) => numbers.format(value);
 /** "1 photo", "12,340 photos" */
 export const countPhotos = (count) => `${formatNumber(count)} ${count === 1 ? "photo" : "photos"}`;
 
+/** "No stars", "1 star", "3 stars" */
+export const starsText = (count) => (count === 0 ? "No stars" : count === 1 ? "1 star" : `${count} stars`);
+
 function dateOf(key) {
   const [year, month, day] = key.split("-").map(Number);
   const date = new Date(Date.UTC(2000, (month || 1) - 1, day || 1));
@@ -50,6 +53,12 @@ export function takenTitle(text) {
   const date = dateOf(`${match[1]}-${match[2]}-${match[3]}`);
   date.setUTCHours(Number(match[4]), Number(match[5]));
   return dayAndTime.format(date);
+}
+
+/** " (UTC+02:00)" for a capture time that knows its offset, else "". */
+export function offsetWords(text) {
+  const match = /([+-]\d\d:\d\d|Z)$/.exec(text || "");
+  return match ? ` (UTC${match[1] === "Z" ? "" : match[1].replace("-", "−")})` : "";
 }
 
 /** "0:42", "1:02:03" */

@@ -3,8 +3,9 @@
 import PhotoSwipe from "photoswipe";
 
 import { errorOf, fetchPhoto, urls, wantRendition } from "photolala/api";
-import { formatNumber } from "photolala/dates";
+import { formatNumber, starsText, takenTitle } from "photolala/dates";
 import { InfoPanel } from "photolala/panel";
+import { StarRow } from "photolala/stars";
 import { announce } from "photolala/toast";
 
 const PREVIEW_EDGE = 1600;
@@ -41,7 +42,7 @@ function takeOwnSize(slide) {
 }
 
 /**
- * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, isFavourite,
+ * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, stars,
  * takenText, problem, canStar, canDownload}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`; its `urls` and
  * `fetchPhoto`, if it has them, say where the files and facts are (an album serves its own).
  * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id);
@@ -52,11 +53,12 @@ export class Lightbox extends EventTarget {
     super();
     Object.assign(this, { canTrash, canCollect, photos, favourites });
     this.urls = photos.urls ?? urls;
-    this.panel = new InfoPanel(libraries, photos.fetchPhoto ?? fetchPhoto);
+    this.panel = new InfoPanel(libraries, photos.fetchPhoto ?? fetchPhoto, (photo) => this.onEdited(photo));
+    this.dated = new Map(); // what the list of photos does not know yet: new dates, in words, by photo
     this.tries = new Map();
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
-    this.onLeave = () => void this.panel.caption.save({ isLast: true });
+    this.onLeave = () => (this.panel.date.leave(), void this.panel.caption.save({ isLast: true }));
   }
 
   open(number) {
@@ -90,6 +92,20 @@ export class Lightbox extends EventTarget {
 
   get current() {
     return this.photos.at(this.number);
+  }
+
+  get takenText() {
+    return this.dated.get(this.current.id) ?? this.current.takenText;
+  }
+
+  starsOf(photo) {
+    return this.favourites.starsOf(photo.id, photo.stars);
+  }
+
+  /** A photo's caption or date was changed in the panel. */
+  onEdited(photo) {
+    this.dated.set(photo.id, takenTitle(photo.taken_local));
+    if (this.current?.id === photo.id) this.title.textContent = this.takenText;
   }
 
   get canStar() {
@@ -257,6 +273,10 @@ export class Lightbox extends EventTarget {
       if (this.canCollect) add("collect", 9, "Add to an album (a)", { onClick: () => this.collect() });
       if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onClick: () => this.askToTrash() });
       this.pswp.ui.registerElement({
+        name: "stars", appendTo: "root", className: "photo-stars pswp__hide-on-close",
+        onInit: (element) => (this.starRow = new StarRow(element, (stars) => this.rate(stars))),
+      });
+      this.pswp.ui.registerElement({
         name: "taken", order: 6, appendTo: "bar", onInit: (element) => (this.title = element),
       });
     });
@@ -277,7 +297,7 @@ export class Lightbox extends EventTarget {
       this.favourites.removeEventListener("change", this.onStar);
       this.favourites.removeEventListener("saved", this.onSaved);
       removeEventListener("pagehide", this.onLeave);
-      void this.panel.caption.save();
+      this.panel.leave();
       this.dispatchEvent(new CustomEvent("closed", { detail: { number: this.number } }));
     });
   }
@@ -286,7 +306,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.editCaption(), d: () => this.downloadLink.hidden || this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -296,7 +316,7 @@ export class Lightbox extends EventTarget {
 
   onChange() {
     const photo = this.current;
-    this.title.textContent = photo ? photo.takenText : "";
+    this.title.textContent = photo ? this.takenText : "";
     this.showStar();
     if (!photo) return;
     this.downloadLink.href = this.urls.original(photo.id);
@@ -304,14 +324,17 @@ export class Lightbox extends EventTarget {
     this.starButton.hidden = photo.canStar === false;
     void this.panel.show(photo.id);
     const kind = photo.isVideo ? "Video" : "Photo";
-    const star = this.favourites.has(photo.id, photo.isFavourite) ? ", starred" : "";
-    announce(`${kind} ${formatNumber(this.number + 1)} of ${formatNumber(this.photos.count)}, ${photo.takenText}${star}`);
+    const stars = this.starsOf(photo);
+    const words = stars ? `, ${starsText(stars)}` : "";
+    announce(`${kind} ${formatNumber(this.number + 1)} of ${formatNumber(this.photos.count)}, ${this.takenText}${words}`);
     this.dispatchEvent(new CustomEvent("show", { detail: { number: this.number, id: photo.id } }));
   }
 
   showStar() {
     const photo = this.current;
-    const isSet = Boolean(photo) && this.favourites.has(photo.id, photo.isFavourite);
+    const stars = photo ? this.starsOf(photo) : 0;
+    const isSet = stars > 0;
+    this.starRow.show(stars, this.canStar);
     this.starButton.classList.toggle("is-favourite", isSet);
     this.starButton.setAttribute("aria-pressed", String(isSet));
   }
@@ -325,20 +348,21 @@ export class Lightbox extends EventTarget {
   }
 
   toggleStar() {
-    if (this.canStar) void this.favourites.toggle(this.current.id, this.current.isFavourite);
+    if (this.canStar) void this.favourites.toggle(this.current.id, this.current.stars);
   }
 
   rate(stars) {
-    if (this.canStar) void this.favourites.rate(this.current.id, stars, this.current.isFavourite);
+    if (this.canStar) void this.favourites.rate(this.current.id, stars, this.current.stars);
   }
 
-  editCaption() {
+  /** Open the panel, and a field in it. */
+  edit(field) {
     if (!this.panel.isOpen) this.togglePanel();
-    void this.panel.editCaption();
+    void this.panel[field]();
   }
 
   togglePanel() {
-    if (this.panel.isOpen) void this.panel.caption.save();
+    if (this.panel.isOpen) this.panel.leave();
     this.panel.element.hidden = this.panel.isOpen;
     this.infoButton.setAttribute("aria-expanded", String(this.panel.isOpen));
     this.pswp.element.classList.toggle("has-panel", this.panel.isOpen);

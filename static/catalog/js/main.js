@@ -140,11 +140,11 @@ class TimelinePage {
   }
 
   rate(tile, stars) {
-    void this.favourites.rate(tile.id, stars, tile.photos.favorite[tile.index]);
+    void this.favourites.rate(tile.id, stars, tile.photos.stars[tile.index]);
   }
 
   toggleStar(tile) {
-    void this.favourites.toggle(tile.id, tile.photos.favorite[tile.index]);
+    void this.favourites.toggle(tile.id, tile.photos.stars[tile.index]);
   }
 
   /** Note the place in the address, so that reload and back come back to it. */
@@ -172,7 +172,7 @@ class TimelinePage {
       return;
     }
     const single = new SingleSlide({
-      id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, isFavourite: opened.favourite,
+      id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, stars: opened.stars,
       hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
     });
     await this.open(0, { single });

@@ -254,6 +254,15 @@ export class TimelineModel extends EventTarget {
     return { section, index, photos: this.sections[section]?.photos ?? null };
   }
 
+  /** A Map from id to the stars with which it was loaded, of those among `ids` that are loaded. */
+  starsOf(ids) {
+    const found = new Map();
+    for (const { photos } of this.sections) {
+      photos?.id.forEach((id, index) => ids.has(id) && found.set(id, photos.stars[index]));
+    }
+    return found;
+  }
+
   numberOf(section, index) {
     return this.stack.firsts[section] + index;
   }

@@ -1,17 +1,13 @@
 /** What is known about a photo, in words, beside the open photo. */
 
 import { CaptionField } from "photolala/caption";
-import { formatNumber, sizeText, takenTitle } from "photolala/dates";
+import { DateField } from "photolala/date_field";
+import { formatNumber, offsetWords, sizeText, takenTitle } from "photolala/dates";
 
 const DATE_SOURCES = {
   exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
   person: "given by a person", sidecar: "from the file beside it", filename: "estimated from the file's name", file: "estimated from the file's time",
 };
-
-function offsetWords(text) {
-  const match = /([+-]\d\d:\d\d|Z)$/.exec(text || "");
-  return match ? ` (UTC${match[1] === "Z" ? "" : match[1].replace("-", "−")})` : "";
-}
 
 function exposure(photo) {
   const parts = [];
@@ -53,7 +49,7 @@ export function factsOf(photo, libraries = {}) {
   return [
     ["Problem", photo.problem],
     ["Stars", starsOf(photo)],
-    ["Taken", takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
+    ["Taken", photo.can_edit ? "" : takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
     ["Date", DATE_SOURCES[photo.taken_source] ?? photo.taken_source],
     ["Caption", photo.can_edit ? "" : photo.caption],
     ["Keywords", (photo.keywords ?? []).join(", ")],
@@ -71,21 +67,42 @@ export function factsOf(photo, libraries = {}) {
 
 /** The side panel; `show(id)` fills it, the last asked for wins. */
 export class InfoPanel {
-  constructor(libraries, fetchPhoto) {
-    Object.assign(this, { libraries, fetchPhoto });
+  /** `changed(photo)` is called with the new facts of a photo whose caption or date was changed here. */
+  constructor(libraries, fetchPhoto, changed = () => undefined) {
+    Object.assign(this, { libraries, fetchPhoto, changed });
     this.element = document.createElement("aside");
     this.element.className = "photo-panel";
     this.element.setAttribute("aria-label", "About this photo");
     this.element.hidden = true;
     this.element.tabIndex = -1;
     this.cache = new Map();
-    this.caption = new CaptionField((photo) => this.cache.set(photo.id, Promise.resolve(photo)));
+    this.caption = new CaptionField((photo) => this.take(photo));
+    this.date = new DateField((photo) => this.take(photo));
+  }
+
+  /** Know these facts of a photo from now on. */
+  take(photo) {
+    this.cache.set(photo.id, Promise.resolve(photo));
+    this.changed(photo);
+    if (this.wanted === photo.id) void this.show(photo.id);
+  }
+
+  /** Save what was typed, for the photo or the panel goes. */
+  leave() {
+    this.date.leave();
+    void this.caption.save();
   }
 
   /** Let the caption be typed, if the photo that is shown may be changed. */
   async editCaption() {
     await this.shown;
     if (this.caption.element.isConnected) this.caption.focus();
+  }
+
+  /** Let the date be changed, likewise. */
+  async editDate() {
+    await this.shown;
+    if (this.date.element.isConnected) this.date.edit();
   }
 
   get isOpen() {
@@ -116,7 +133,7 @@ export class InfoPanel {
 
   async showFacts(id) {
     if (this.wanted !== id) {
-      void this.caption.save();
+      this.leave();
       // The viewer keeps a click from taking the focus out of the field; the next photo's keys are not its.
       if (this.element.contains(document.activeElement)) this.element.focus();
     }
@@ -132,9 +149,9 @@ export class InfoPanel {
     if (this.wanted === id) this.fill(photo.filename ?? "This photo", factsOf(photo, this.libraries), photo);
   }
 
-  /** A link to the page that changes the date. */
+  /** A link to the page that moves dates by hours, or takes a date back. */
   dateLink(photo) {
-    const link = Object.assign(document.createElement("a"), { textContent: "Change the date" });
+    const link = Object.assign(document.createElement("a"), { textContent: "More about its date" });
     link.href = `/dates/?photo=${photo.id}`;
     link.className = "button is-plain";
     return link;
@@ -156,12 +173,13 @@ export class InfoPanel {
       this.element.replaceChildren(heading, list);
       return;
     }
-    // The field stays in its place while it is typed in: moved, it would lose the focus.
-    const { element: field } = this.caption;
-    for (const other of [...this.element.children]) if (other !== field) other.remove();
-    if (field.isConnected) field.before(heading);
-    else this.element.append(heading, field);
-    field.after(list, this.dateLink(photo));
+    // The fields stay in their place while they are typed in: moved, they would lose the focus.
+    const [first, last] = [this.caption.element, this.date.element];
+    for (const other of [...this.element.children]) if (other !== first && other !== last) other.remove();
+    if (!first.isConnected) this.element.append(first, last);
+    first.before(heading);
+    last.after(list, this.dateLink(photo));
     this.caption.show(photo);
+    this.date.show(photo);
   }
 }

@@ -65,7 +65,7 @@ export class SectionView {
         }
         if (tile.photos !== photos) {
           tile.photos = photos;
-          tile.show(photos, box.index, this.context.hrefOf(id), this.context.favourites.has(id, photos.favorite[box.index]));
+          tile.show(photos, box.index, this.context.hrefOf(id), this.context.favourites.starsOf(id, photos.stars[box.index]));
         }
         tile.index = box.index;
         tile.setSelected(this.context.selection.has(id));

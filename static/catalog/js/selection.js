@@ -1,7 +1,7 @@
 /** Photos that a person has selected, the bar that says how many, and what can be done with all of them at once. */
 
 import { post } from "photolala/api";
-import { countPhotos } from "photolala/dates";
+import { countPhotos, starsText } from "photolala/dates";
 import { announce, showToast } from "photolala/toast";
 
 const LONG_PRESS_MS = 450;
@@ -211,25 +211,51 @@ export class SelectionControl {
     else if (act === "dates") this.bar.querySelector("[name=photos]").value = [...this.selection.ids].join(",");
   }
 
-  /** Give all of them so many stars. */
+  /** Give all of them so many stars; the toast leads back. */
   async rate(stars) {
     const ids = [...this.selection.ids];
-    const failed = [];
+    const before = this.starsNow(ids);
+    let failed = [];
     try {
-      for (let start = 0; start < ids.length; start += PER_REQUEST) {
-        const part = ids.slice(start, start + PER_REQUEST);
-        const answer = await post("/photos/bulk-favorite/", { photo_ids: part, rating: stars });
-        failed.push(...answer.errors);
-        const refused = new Set(answer.errors.map((one) => one.photo_id));
-        for (const id of part) if (!refused.has(id)) this.favourites.note(id, stars > 0);
-      }
+      failed = await this.rateAll(ids, stars);
     } catch (error) {
       showToast(`Not all stars were saved. ${error.message}`, { kind: "star", action: { label: "Try again", run: () => this.rate(stars) } });
       return;
     }
-    const what = stars === 0 ? "No stars" : stars === 1 ? "1 star" : `${stars} stars`;
     const done = ids.length - failed.length;
-    showToast(`${what} for ${countPhotos(done)}.${failed.length ? ` ${failed[0].error} (${failed.length})` : ""}`, { kind: "star" });
+    const words = `${starsText(stars)} for ${countPhotos(done)}.${failed.length ? ` ${failed[0].error} (${failed.length})` : ""}`;
+    const action = before && done ? { label: "Undo", run: () => void this.rateAsBefore(before) } : null;
+    showToast(words, { kind: "star", action });
+  }
+
+  /** Give those with these ids so many stars; return the answer's errors. */
+  async rateAll(ids, stars) {
+    const failed = [];
+    for (let start = 0; start < ids.length; start += PER_REQUEST) {
+      const part = ids.slice(start, start + PER_REQUEST);
+      const { errors } = await post("/photos/bulk-favorite/", { photo_ids: part, rating: stars });
+      failed.push(...errors);
+      const refused = new Set(errors.map((one) => one.photo_id));
+      for (const id of part) if (!refused.has(id)) this.favourites.note(id, stars);
+    }
+    return failed;
+  }
+
+  /** A Map from stars to the ids that have so many; null where not all are known, as the page keeps so many photos only. */
+  starsNow(ids) {
+    const loaded = this.timeline.model.starsOf(new Set(ids));
+    if (ids.some((id) => !loaded.has(id))) return null;
+    return Map.groupBy(ids, (id) => this.favourites.starsOf(id, loaded.get(id)));
+  }
+
+  async rateAsBefore(before) {
+    try {
+      for (const [stars, ids] of before) await this.rateAll(ids, stars);
+      showToast("The stars are as they were.", { kind: "star" });
+    } catch (error) {
+      const action = { label: "Try again", run: () => void this.rateAsBefore(before) };
+      showToast(`Not all stars were changed back. ${error.message}`, { kind: "star", action });
+    }
   }
 
   get canTrash() {

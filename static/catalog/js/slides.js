@@ -22,7 +22,7 @@ export class TimelineSlides {
       version: photos.version[index],
       ratio: photos.ratio[index],
       isVideo: Boolean(photos.media_type[index]?.startsWith("video/")),
-      isFavourite: Boolean(photos.favorite[index]),
+      stars: photos.stars[index],
       hasThumbnail: photos.thumbnail[index],
       takenText: takenTitle(photos.taken_local[index]),
       problem: "",

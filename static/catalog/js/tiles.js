@@ -1,7 +1,7 @@
 /** One photo on the timeline: its placeholder colour, its thumbnail when near, its star and badges. */
 
 import { urls } from "photolala/api";
-import { durationText, takenTitle } from "photolala/dates";
+import { durationText, starsText, takenTitle } from "photolala/dates";
 
 const LOADING_AT_ONCE = 10;
 const MOST_TRIES = 4; // a busy server says "not now"
@@ -25,7 +25,7 @@ export class Tile {
   }
 
   /** Show the photo at `index` of `photos`, whose page is `href`. */
-  show(photos, index, href, favourite) {
+  show(photos, index, href, stars) {
     this.id = photos.id[index];
     if (this.version !== undefined && this.version !== photos.version[index] && this.state !== "idle") {
       this.abort();
@@ -34,7 +34,7 @@ export class Tile {
     this.version = photos.version[index];
     this.link.href = href;
     this.element.style.backgroundColor = photos.placeholder[index] || "";
-    this.favourite = null;
+    this.stars = null;
     const isVideo = photos.media_type[index]?.startsWith("video/");
     const words = isVideo ? ["Video"] : ["Photo"];
     const badges = [];
@@ -45,16 +45,17 @@ export class Tile {
     this.label = words.join(", ");
     this.badges.replaceChildren(...badges.map((words) => Object.assign(document.createElement("span"), { textContent: words })));
     this.hasThumbnail = photos.thumbnail[index];
-    this.setFavourite(favourite);
+    this.setStars(stars);
   }
 
-  setFavourite(favourite) {
-    if (this.favourite === favourite) return;
-    this.favourite = favourite;
-    this.element.classList.toggle("is-favourite", favourite);
-    this.star.setAttribute("aria-pressed", String(favourite));
-    this.star.setAttribute("aria-label", favourite ? "Remove the star" : "Add a star");
-    this.link.setAttribute("aria-label", favourite ? `${this.label}, starred` : this.label);
+  setStars(stars) {
+    if (this.stars === stars) return;
+    this.stars = stars;
+    this.element.classList.toggle("is-favourite", stars > 0);
+    this.star.dataset.stars = stars;
+    this.star.setAttribute("aria-pressed", String(stars > 0));
+    this.star.setAttribute("aria-label", stars ? "Remove the star" : "Add a star");
+    this.link.setAttribute("aria-label", stars ? `${this.label}, starred (${starsText(stars)})` : this.label);
   }
 
   setSelected(selected) {

@@ -43,7 +43,7 @@ export class Timeline {
     this.model.addEventListener("buckets", () => this.onModelChange());
     this.model.addEventListener("photos", () => this.onModelChange());
     this.context.favourites.addEventListener("change", ({ detail }) => {
-      this.tileOf(detail.id)?.setFavourite(detail.favourite);
+      this.tileOf(detail.id)?.setStars(detail.stars);
     });
     const observer = new ResizeObserver(() => this.onResize());
     observer.observe(this.root);

@@ -1,0 +1,90 @@
+"""What can be changed of an open photo where one sees it: stars by mouse and touch, its date, and the way back."""
+
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import expect
+
+from catalog.models import Favourite, FileWrite, Photo
+from tests.browser.test_captions import first_photo, open_first
+from tests.browser.test_timeline import TILE, alice, library, open_tab  # noqa: F401
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [{"width": 1440}, {"width": 390, "height": 844, "has_touch": True, "is_mobile": True}],
+    ids=["mouse", "touch"],
+)
+def test_stars_are_given_taken_and_given_back(alice, library, open_tab, device):  # noqa: F811
+    page = open_tab(alice, **device).page
+    act = "tap" if "has_touch" in device else "click"
+    page.goto("/")
+    getattr(page.locator(".tile-link").first, act)()
+    row = page.locator(".photo-stars")
+    getattr(row.get_by_role("button", name="3 stars"), act)()
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("3 stars")
+    assert first_photo().rating == 3
+    expect(row.locator(".is-set")).to_have_count(3)
+    expect(page.locator(TILE).first.locator(".tile-star")).to_have_attribute("data-stars", "3")
+    getattr(row.get_by_role("button", name="3 stars"), act)()  # the same again takes them away
+    expect(toast).to_contain_text("No stars")
+    assert not Favourite.objects.exists()
+    getattr(toast.get_by_role("button", name="Undo"), act)()
+    expect(row.locator(".is-set")).to_have_count(3)
+    expect(toast).to_contain_text("3 stars")
+    assert Favourite.objects.get().rating == 3
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_many_get_their_own_stars_back(alice, library, open_tab):  # noqa: F811
+    page = open_tab(alice).page
+    Favourite.objects.create(user=alice, photo=first_photo(), rating=2)
+    page.goto("/")
+    page.locator(TILE).nth(0).click(modifiers=["Control"])
+    page.locator(TILE).nth(1).click(modifiers=["Control"])
+    page.locator("#selection-bar").get_by_role("button", name="4 stars").click()
+    expect(page.locator(".toast")).to_contain_text("4 stars for 2 photos.")
+    assert sorted(Favourite.objects.values_list("rating", flat=True)) == [4, 4]
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast")).to_contain_text("The stars are as they were.")
+    assert Favourite.objects.get().rating == 2 and Favourite.objects.get().photo == first_photo()
+
+
+def test_the_date_is_changed_in_place_and_back(alice, library, open_tab):  # noqa: F811
+    tab = open_tab(alice)
+    page, _caption = open_first(tab)
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    field = page.get_by_label("Taken")
+    expect(field).to_be_focused()
+    field.fill("2090-01-01T10:00:00")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Photos were taken from 1826 to today")
+    field.fill("2019-07-03T08:15:30")
+    page.keyboard.press("Enter")
+    toast = page.locator(".toast")
+    expect(toast).to_contain_text("The date is saved.")
+    expect(page.locator(".pswp__taken")).to_have_text("Wed, 3 Jul 2019, 08:15")
+    changed = first_photo()
+    assert (changed.taken_local, changed.taken_held) == (datetime(2019, 7, 3, 8, 15, 30, tzinfo=UTC), True)
+    assert FileWrite.objects.get().wanted["taken"] == "2019-07-03T08:15:30"
+    toast.get_by_role("button", name="Undo").click()
+    expect(toast).to_contain_text("The date is as it was.")
+    expect(page.locator(".pswp__taken")).to_have_text("Mon, 20 May 2024, 12:00")
+    assert first_photo().taken_local == datetime(2024, 5, 20, 12, tzinfo=UTC)
+    assert not Photo.objects.filter(rating__isnull=False).exists()  # its digits were no stars
+    tab.complaints.clear()  # the browser notes the refusal, too
+
+
+def test_a_date_typed_to_its_end_is_saved_on_leaving_the_photo(alice, library, open_tab):  # noqa: F811
+    page, _caption = open_first(open_tab(alice))
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    page.get_by_label("Taken").fill("2019-07-03T08:15:30")
+    page.get_by_role("button", name="Next").click()
+    expect(page.locator(".toast")).to_contain_text("The date is saved.")
+    expect(page.get_by_role("button", name="Change the date")).to_be_visible()
+    assert first_photo().taken_local == datetime(2019, 7, 3, 8, 15, 30, tzinfo=UTC)
