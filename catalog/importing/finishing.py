@@ -11,10 +11,11 @@ from catalog.importing import finished_uploads
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.placer import Placer
+from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reject
 from catalog.importing.staging import forget_uploads
 from catalog.models import Import, ImportItem, Upload
-from catalog.sources.kinds import companions_in, sidecar_target
+from catalog.sources.kinds import companions_in
 from operations.running import Run
 
 State = ImportItem.State
@@ -98,5 +99,5 @@ def _late(wanted: Import, directory: str, sidecars: list[ImportItem]) -> Iterato
             continue
         for kind, name in beside.items():
             if name in by_name:
-                target = sidecar_target(kind, name, photo.filename, photo.target_filename)
+                target = name_beside(kind, by_name[name], photo, photo.target_filename)
                 yield _Late(photo, by_name[name], target)

@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 BRING_AT_ONCE = 10
 WRITE_AT_ONCE = 100
 EMPTY = Reason("corrupted", "The file is empty: it holds not a single byte.")
+TRASHED = Reason(
+    "trashed", "It was in the trash where it comes from, and stays out. Restore it there if you want it here."
+)
 NO_ROOM = "The owner of the library has no room left in their quota."
 NOT_READ_AGAIN = "Not read again: an earlier import of this folder read it, and its size and time are the same."
 
@@ -270,6 +273,8 @@ class Importer:
                 kept.append(one)  # a killed import had put it there
             elif (there := self.duplicates.match(one)) is not None:
                 item.state, (item.code, item.reason, item.photo) = State.DUPLICATE, there
+            elif result.is_trashed:
+                reject(item, *TRASHED)
             elif (wrong := what_is_wrong(item, result)) is not None:
                 reject(item, *wrong)
             elif self.room is not None and item.size_bytes > self.room:

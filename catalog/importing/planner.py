@@ -17,6 +17,8 @@ from photolala.lib.paths import escape_path
 
 TOGETHER = timedelta(hours=26)
 """Files of one name are one shot if their times differ by no more: some know their offset from UTC, some do not."""
+UNDATED = ("", "file")
+"""Sources of dates that tell nothing about the shot: the time of a file is often that of a download."""
 MOST_KEPT_FOLDERS = 64
 
 State = ImportItem.State
@@ -97,7 +99,10 @@ class Planner:
         photo = Photo.objects.filter(
             library=self.library, directory=found.target_directory, filename=found.target_filename
         ).first()
-        if photo is None or abs(photo.taken_local - one.columns["taken_local"]) > TOGETHER:
+        if photo is None:
+            return None
+        is_dated = all(source not in UNDATED for source in (photo.taken_source, one.columns["taken_source"]))
+        if is_dated and abs(photo.taken_local - one.columns["taken_local"]) > TOGETHER:
             return None
         return found
 
@@ -127,13 +132,13 @@ def _number_of(sibling: ImportItem) -> int:
 
 def _shots(group: list[ReadFile]) -> Iterator[list[ReadFile]]:
     """Split files of one name into shots: what was taken more than a day apart only shares its name."""
-    rest = sorted(group, key=lambda one: (one.is_video, one.columns["taken_source"] in ("", "file")))
+    rest = sorted(group, key=lambda one: (one.is_video, one.columns["taken_source"] in UNDATED))
     while rest:
-        first = rest[0].columns
+        first = next((one for one in rest if one.columns["taken_source"] not in UNDATED), rest[0]).columns
         shot = [
             one
             for one in rest
-            if one is rest[0] or not first["taken_source"] or not one.columns["taken_source"]
+            if first["taken_source"] in UNDATED or one.columns["taken_source"] in UNDATED
             or abs(one.columns["taken_local"] - first["taken_local"]) <= TOGETHER
         ]  # fmt: skip
         yield shot
@@ -144,5 +149,6 @@ def _folder_for(wanted: Import, directory: str, shot: list[ReadFile]) -> str:
     """Return the folder of the library for a shot, by its first dated file."""
     if wanted.layout == Import.Layout.KEEP:
         return directory
-    dated = next((one.columns for one in shot if one.columns["taken_source"]), None)
+    told = [one.columns for one in shot if one.columns["taken_source"]]
+    dated = next((columns for columns in told if columns["taken_source"] not in UNDATED), told[0] if told else None)
     return folder_of(wanted.layout, dated["taken_local"] if dated else None)

@@ -8,6 +8,7 @@ from catalog.entries.sql import Row
 from catalog.media.results import DigestResult
 from catalog.models import ImportItem
 from catalog.sources.kinds import sidecar_target
+from catalog.sources.takeout_names import is_named_after
 
 SPEAKING = ("xmp", "takeout")
 """The kinds of sidecars that a scan reads."""
@@ -58,6 +59,14 @@ def stem_of(name: str) -> str:
 
 def names_beside(one: ReadFile, photo: str) -> dict[str, str]:
     """Return what the sidecars of a file are called in the library, by kind, if the file itself is called `photo`."""
-    return {
-        kind: sidecar_target(kind, beside.filename, one.item.filename, photo) for kind, beside in one.sidecars.items()
-    }
+    return {kind: name_beside(kind, beside, one.item, photo) for kind, beside in one.sidecars.items()}
+
+
+def name_beside(kind: str, beside: ImportItem, of: ImportItem, photo: str) -> str:
+    """Return what a sidecar is called beside `of`'s file if that is called `photo` in the library.
+
+    A Takeout document of an edited picture has the original's name, which stays free for the original.
+    """
+    if kind == "takeout" and not is_named_after(beside.filename, of.filename):
+        return f"{photo}.json"
+    return sidecar_target(kind, beside.filename, of.filename, photo)

@@ -126,6 +126,7 @@ def apply_facts(
     every += [sidecar.words for sidecar in sidecars.values()]
     result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
     result.is_favourite = any(sidecar.is_favourite for sidecar in sidecars.values())
+    result.is_trashed = any(sidecar.is_trashed for sidecar in sidecars.values())
     ratings = [result.embedded_rating, result.sidecar_rating]
     result.rating = next((r for r in (ratings[::-1] if sidecar_first else ratings) if r is not None), None)
     _apply_caption(result, every, sidecars, sidecar_first=sidecar_first)

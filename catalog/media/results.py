@@ -82,6 +82,8 @@ class DigestResult(SurveyResult):
     sidecar_rating: int | None = None
     is_favourite: bool = False
     """A sidecar says that somebody liked it where it comes from."""
+    is_trashed: bool = False
+    """A sidecar says that somebody deleted it where it comes from."""
     caption: str = ""
     """The file's own, else the sidecar's."""
     sidecar_caption: str = ""

@@ -13,6 +13,9 @@ from catalog.media.found import Found
 from catalog.media.words import Words
 from catalog.media.xmp import LONGEST_PACKET_BYTES, BadXmp, read_xmp, text_of
 
+_TAKEOUT_KEYS = frozenset({"title", "photoTakenTime", "creationTime", "geoData"})
+"""Each of Takeout's documents has one of these at least."""
+
 
 @dataclass(slots=True)
 class Sidecar:
@@ -23,6 +26,8 @@ class Sidecar:
     notes: list[str] = field(default_factory=list)
     is_favourite: bool = False
     """Somebody liked it where it comes from. An import makes stars of that; a scan does not."""
+    is_trashed: bool = False
+    """Somebody deleted it where it comes from. An import leaves it out; a scan does not."""
 
 
 def read_xmp_sidecar(data: bytes) -> Sidecar:
@@ -46,7 +51,10 @@ def read_xmp_sidecar(data: bytes) -> Sidecar:
 
 
 def read_takeout_sidecar(data: bytes) -> Sidecar:
-    """Return what Google Takeout's JSON says; fields of the wrong type are left out, unreadable files give a note."""
+    """Return what Google Takeout's JSON says; fields of the wrong type are left out, unreadable files give a note.
+
+    JSON of another kind, which only has the name of a photo, says nothing and gives no note.
+    """
     sidecar = Sidecar()
     if len(data) > LONGEST_PACKET_BYTES:
         sidecar.notes.append("The Takeout file beside the photo was skipped: it is larger than 2 MiB.")
@@ -54,10 +62,10 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        sidecar.notes.append("The Takeout file beside the photo was skipped: it is no readable JSON.")
+        if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):  # Takeout's are objects
+            sidecar.notes.append("The Takeout file beside the photo was skipped: it is no readable JSON.")
         return sidecar
-    if not isinstance(document, dict):
-        sidecar.notes.append("The Takeout file beside the photo was skipped: it holds no object.")
+    if not isinstance(document, dict) or _TAKEOUT_KEYS.isdisjoint(document):
         return sidecar
     seconds = _whole(_member(document, "photoTakenTime").get("timestamp"))
     # Takeout writes 0 when Google does not know; a photo of that very second is not expected.
@@ -66,6 +74,7 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
         if candidate:
             sidecar.candidates.append(candidate)
     sidecar.is_favourite = document.get("favorited") is True
+    sidecar.is_trashed = document.get("trashed") is True
     description = document.get("description")
     if isinstance(description, str):
         sidecar.words.caption = tidy(description)

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from catalog.sources.takeout_names import TakeoutDocuments
+
 PICTURE_EXTENSIONS = frozenset(
     [
         "jpg",
@@ -69,23 +71,8 @@ VIDEO_EXTENSIONS = frozenset(
 MEDIA_EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS | VIDEO_EXTENSIONS
 """Lower case, without the dot."""
 
-EDITED_SUFFIXES = (
-    "-edited",
-    "-bearbeitet",
-    "-modifié",
-    "-editado",
-    "-modificato",
-    "-bewerkt",
-    "-edytowane",
-    "-編集済み",
-    "-effects",
-    "-collage",
-)
-_NUMBERED = re.compile(r"(.*)(\(\d+\))")
-_NUMBERED_JSON = re.compile(r"(.*?)(\(\d+\))?\.json", re.DOTALL | re.IGNORECASE)
-_SUPPLEMENT = ".supplemental-metadata"
-_SHORTEST_CUT_NAME = 40
-"""Takeout cuts long names; a shorter title is never taken for a cut one."""
+_MOTION = re.compile(r"(?:mvimg_\d{8}_\d{6}.*|.*\.m[pv](?:~\d+)?)", re.DOTALL | re.IGNORECASE)
+"""What Google Takeout calls the video of a motion photo, beside the picture: `MVIMG_20180722_120942`, `PXL_1.MP`."""
 
 
 def extension_of(name: str) -> str:
@@ -107,8 +94,10 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """
     names = list(names)
     xmp = {name.lower(): name for name in names if name.lower().endswith(".xmp")}
-    documents = _Takeout(name for name in names if name.lower().endswith(".json"))
     photos = [name for name in names if is_media_name(name)]
+    documents = TakeoutDocuments(
+        (name for name in names if name.lower().endswith(".json")), photos, videos=VIDEO_EXTENSIONS
+    )
     stems: dict[str, list[str]] = {}
     if xmp:
         for name in photos:
@@ -130,7 +119,8 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE)."""
+    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE), and the
+    video of a motion photo that Takeout leaves without an extension of its own."""
     names = list(names)
     found = {name: dict(beside) for name, beside in sidecars_in(names).items()}
     edits = {os.path.splitext(name)[0].lower(): name for name in names if extension_of(name) == "aae"}
@@ -138,6 +128,11 @@ def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
         for name in names:
             if is_media_name(name) and os.path.splitext(name)[0].lower() in edits:
                 found.setdefault(name, {})["aae"] = edits[os.path.splitext(name)[0].lower()]
+    motions = {name.lower(): name for name in names if not is_media_name(name) and _MOTION.fullmatch(name)}
+    if motions:
+        for name in names:
+            if is_media_name(name) and os.path.splitext(name)[0].lower() in motions:
+                found.setdefault(name, {})["motion"] = motions[os.path.splitext(name)[0].lower()]
     return found
 
 
@@ -187,58 +182,3 @@ def _is_one_photo(names: list[str]) -> bool:
         for name in names
     ]
     return len(names) == len(set(kinds)) and not {"video", "picture"} <= set(kinds)
-
-
-class _Takeout:
-    """The JSON files of one directory of Google Takeout, found by the photo's name in each of its spellings."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.by_key: dict[tuple[str, str], str] = {}
-        self.cut: dict[tuple[str, str], str] = {}
-        for name in names:
-            match = _NUMBERED_JSON.fullmatch(name)
-            if not match:
-                continue
-            title, count = match[1], match[2] or ""
-            self.by_key.setdefault((title.lower(), count), name)
-            start = title.rfind(".s")
-            if start > 0 and _SUPPLEMENT.startswith(title[start:].lower()):
-                self.by_key.setdefault((title[:start].lower(), count), name)
-            elif len(title) >= _SHORTEST_CUT_NAME:
-                self.cut.setdefault((title.lower(), count), name)
-
-    def of(self, photo: str) -> str:
-        if not self.by_key:
-            return ""
-        stem, dot_extension = os.path.splitext(photo)
-        for spelling in (stem, *self._originals(stem)):
-            found = self._of_spelling(spelling, dot_extension)
-            if found:
-                return found
-        return ""
-
-    def _originals(self, stem: str) -> Iterable[str]:
-        numbered = _NUMBERED.fullmatch(stem)
-        base, count = (numbered[1], numbered[2]) if numbered else (stem, "")
-        for suffix in EDITED_SUFFIXES:
-            if base.lower().endswith(suffix):
-                yield base[: -len(suffix)] + count
-
-    def _of_spelling(self, stem: str, dot_extension: str) -> str:
-        found = self.by_key.get(((stem + dot_extension).lower(), ""))
-        if found:
-            return found
-        count = ""
-        numbered = _NUMBERED.fullmatch(stem)
-        if numbered:
-            stem, count = numbered[1], numbered[2]
-            found = self.by_key.get(((stem + dot_extension).lower(), count))
-            if found:
-                return found
-        full = (stem + dot_extension).lower()
-        for length in range(len(full), _SHORTEST_CUT_NAME - 1, -1):
-            found = self.cut.get((full[:length], count))
-            if found:
-                return found
-        # Ancient exports name the document after the stem alone.
-        return self.by_key.get((stem.lower(), count), "")

@@ -34,23 +34,6 @@ from tests.photos import make_jpeg
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def library(alice, tmp_path, settings):
-    root = tmp_path / "library"
-    make_jpeg(root / "2020" / "old.jpg", seed=900, taken="2020:01:02 03:04:05")
-    settings.PHOTO_ROOTS = [str(tmp_path)]
-    library = add_library(alice, str(root))
-    scan(library)
-    return library
-
-
-@pytest.fixture
-def card(tmp_path):
-    folder = tmp_path / "card"
-    folder.mkdir()
-    return folder
-
-
 def run_imports(library):
     operation = Operation.objects.filter(active_key=f"import:{library.pk}").order_by("-created_at").first()
     if operation is None or operation.state != State.PENDING:

@@ -240,8 +240,7 @@ def test_takeout_fills_what_the_file_lacks(tmp_path: Path) -> None:
         ("xmp", b"<x:xmpmeta", "well-formed"),
         ("xmp", b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "entities"),
         ("takeout", b"{", "readable JSON"),
-        ("takeout", b"[1]", "object"),
-        ("takeout", b"[" * 100_000, "readable JSON"),
+        ("takeout", b'{"a":' * 100_000, "readable JSON"),
     ],
 )
 def test_bad_sidecars_give_a_note_and_no_more(tmp_path: Path, kind: str, content: bytes, word: str) -> None:
@@ -249,6 +248,14 @@ def test_bad_sidecars_give_a_note_and_no_more(tmp_path: Path, kind: str, content
     assert result.problem == "" and result.thumbnail
     assert any(word in note for note in result.notes)
     assert "root:" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[1]", b"[" * 100_000, b'{"features": [], "description": "no"}', b'"text"', b"no JSON", b""]
+)
+def test_json_that_is_no_takeout_makes_no_note(tmp_path: Path, content: bytes) -> None:
+    result = digest(tmp_path, jpeg(), takeout=content)
+    assert (result.notes, result.caption, result.problem, result.is_trashed) == ([], "", "", False)
 
 
 def test_takeout_of_wrong_types(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
-from catalog.sources.kinds import is_media_name, sidecars_in
+from catalog.sources.kinds import companions_in, is_media_name, sidecars_in
 
 
 def test_media_names() -> None:
@@ -44,6 +46,31 @@ def test_xmp_by_stem_only_when_it_can_mean_one_photo() -> None:
             "a_very_long_original_file_name_from_a_camera_.json",
         ),
         ("a_very_long_original_file_name_from_a_camera_.jpg", "a_very_long_original_file_name_from_a_camera_.json"),
+        *[
+            (f"IMG_7{suffix}.jpg", "IMG_7.jpg.supplemental-metadata.json")
+            for suffix in (
+                "-ha editado",
+                "-DÜZENLENDI",
+                "-편집됨",
+                "-smile",
+                "-已編輯",
+                "-отредактировано",
+                "-bewerkt(1)",
+            )
+        ],
+        (unicodedata.normalize("NFD", "IMG_7-modifié.jpg"), "IMG_7.jpg.json"),
+        (unicodedata.normalize("NFD", "Müller.jpg"), unicodedata.normalize("NFC", "Müller.jpg.json")),
+        (unicodedata.normalize("NFC", "Müller.jpg"), unicodedata.normalize("NFD", "Müller.jpg.json")),
+        ("IMG_7-edited.jpg", "IMG_7.HEIC.json"),
+        ("IMG_7-edited.mp4", "IMG_7.mp4.json"),
+        ("IMG_3.MP4", "IMG_3.HEIC.supplemental-metadata.json"),
+        ("IMG_3(1).MP4", "IMG_3.HEIC(1).json"),
+        ("IMG_3.JPG", "IMG_3.HEIC.json"),
+        # Cut to 46 units of UTF-16 before `.json`: an emoji counts as two, and may be cut in its middle.
+        ("\U0001f600" * 24 + ".jpg", "\U0001f600" * 23 + ".json"),
+        ("photo_45_abcdefghijklmnopqrstuvwxyzabcdef.jpg", "photo_45_abcdefghijklmnopqrstuvwxyzabcdef.jpg..json"),
+        ("a_very_long_original_file_name_from_a_cam-edi.jpg", "a_very_long_original_file_name_from_a_cam.jpg..json"),
+        ("IMG_8(2).jpg", "IMG_8.jpg.json"),  # the number was forgotten
     ],
 )
 def test_takeout_names(photo: str, document: str) -> None:
@@ -53,6 +80,42 @@ def test_takeout_names(photo: str, document: str) -> None:
 
 def test_a_document_of_another_photo_is_not_taken() -> None:
     assert "IMG_0002.jpg" not in sidecars_in(["IMG_0002.jpg", "IMG_0001.jpg.json", "IMG_0002.jpg(1).json", "IMG.json"])
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        # In a language that nobody listed: the original beside it tells.
+        (["IMG_7.jpg", "IMG_7-tuk.jpg", "IMG_7.jpg.json"], {"IMG_7.jpg", "IMG_7-tuk.jpg"}),
+        (["IMG_7-tuk.jpg", "IMG_7.jpg.json"], set()),
+        (["Paris.jpg", "Paris-2.jpg", "Paris.jpg.json"], {"Paris.jpg"}),
+        # The number is not forgotten where another photo has the title.
+        (["IMG_8.jpg", "IMG_8(1).jpg", "IMG_8.jpg.json"], {"IMG_8.jpg"}),
+        (["IMG_8.jpg", "IMG_8(1).jpg", "IMG_8-edited(1).jpg", "IMG_8.jpg.json"], {"IMG_8.jpg"}),
+        # A video that is no part of a Live Photo has its own document.
+        (["IMG_3.HEIC", "IMG_3.MP4", "IMG_3.MP4.json"], {"IMG_3.MP4"}),
+        (["IMG_3.HEIC", "IMG_3.JPG", "IMG_3.HEIC.json"], {"IMG_3.HEIC"}),
+        (["a.jpg", "a.png.json", "b.json", "bb.jpg"], set()),
+    ],
+)
+def test_whose_document_it_is_not(names: list[str], found: set[str]) -> None:
+    assert set(sidecars_in(names)) == found
+
+
+def test_videos_without_an_extension_travel_with_their_picture() -> None:
+    motion = [
+        "MVIMG_20180722_120942.jpg",
+        "MVIMG_20180722_120942",
+        "PXL_1.MP.jpg",
+        "PXL_1.MP",
+        "PXL_2.jpg",
+        "PXL_2.MP~2",
+    ]
+    assert companions_in([*motion, "holiday.jpg", "holiday"]) == {
+        "MVIMG_20180722_120942.jpg": {"motion": "MVIMG_20180722_120942"},
+        "PXL_1.MP.jpg": {"motion": "PXL_1.MP"},
+    }
+    assert sidecars_in(motion) == {}
 
 
 def test_many_names_cost_a_look_up_each() -> None:
