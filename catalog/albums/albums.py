@@ -43,7 +43,7 @@ def create(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     given = values.read(fields, READERS)
     if "title" not in given:
         raise values.invalid("title", "An album needs a title.")
-    if given.get("cover") is not None:
+    if given.get("cover") is not None and not Album.objects.filter(pk=album_id).exists():
         raise values.invalid("cover", "A new album has no photo yet that could be its cover.")
     try:
         with transaction.atomic():

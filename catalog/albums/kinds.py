@@ -26,12 +26,11 @@ class Verbs:
 
     def create(self, user: Any, id: UUID, fields: Mapping[str, Any]) -> None:
         """Make it, or bring it back from the trash. What is there already stays as it is. Raises Refused."""
+        made = self.module.create(user, id, fields)
         is_item = self.model is AlbumItem  # of which `create` brings back what was removed
-        if not is_item and self.model.objects.filter(pk=id, owner=user, trashed_at__isnull=False).exists():
+        if not is_item and made.trashed_at is not None:
             self.module.restore(user, id)
             self.module.patch(user, id, fields)
-        else:
-            self.module.create(user, id, fields)
 
     def patch(self, user: Any, id: UUID, fields: Mapping[str, Any]) -> None:
         """Change these fields. Raises Refused."""

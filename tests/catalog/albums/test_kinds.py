@@ -47,6 +47,15 @@ def test_devices_create_patch_and_delete_by_the_verbs_of_the_kinds(cast):
     assert read(scope, cursor)[0]["album"][key]["title"] == "Paris"
 
 
+def test_an_album_created_again_comes_back_from_the_trash_with_the_cover_that_is_given(cast):
+    cast.add(cast.photos[0])
+    albums.delete(cast.alice, cast.album.pk)
+    fields = {"title": "Rome", "cover": str(cast.photos[0].pk)}
+    types.kind("album").verbs.create(cast.alice, cast.album.pk, fields)
+    found = read(f"album:{cast.album.pk}")[0]["album"][cast.album.pk]
+    assert (found["title"], found["cover"]) == ("Rome", str(cast.photos[0].pk))
+
+
 def test_field_states_say_who_changed_what(cast):
     scopes.number(f"album:{cast.album.pk}")
     albums.patch(cast.alice, cast.album.pk, {"title": "Rome", "description": "New"})
