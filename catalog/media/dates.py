@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
+
+from catalog.media.odd_dates import read_odd_stamp
 
 OLDEST = datetime(1826, 1, 1)  # noqa: DTZ001 - wall clocks have no zone
 """The first photograph; nothing was taken before."""
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC throughout
+
+_BEGINNINGS = frozenset(date.fromisoformat(day) for day in (
+    "1903-12-31", "1904-01-01", "1969-12-31", "1970-01-01", "1980-01-01",
+))  # fmt: skip
+"""Where clocks begin that nobody set: QuickTime's, Unix's (with the evening before, west of Greenwich), that of DOS."""
+_CLOCKS = frozenset(("exif", "quicktime"))
+"""Sources that cameras write; XMP, a document or the file's name were written by somebody who knew."""
 
 _STAMP = re.compile(
     r"\s*(\d{4})[:\-/. ](\d{1,2})[:\-/. ](\d{1,2})"
@@ -20,10 +29,6 @@ _STAMP = re.compile(
 )
 _YEAR_MONTH = re.compile(r"\s*(\d{4})(?:[:\-](\d{2}))?\s*")
 _OFFSET = re.compile(r"\s*([+\-])(\d{1,2}):?(\d{2})?")
-_IN_NAME = re.compile(
-    r"(?<!\d)((?:18|19|20)\d\d)([-_.: ]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])"
-    r"(?:(?:[-_ T.]| at |, |)([01]\d|2[0-3])([-_.:]?)([0-5]\d)\6([0-5]\d)(?:[-_.]?(\d{3}))?(?!\d))?(?!\d)"
-)
 
 
 class ImpossibleDate(ValueError):
@@ -49,6 +54,8 @@ class Candidate:
     offset: str = ""
     fraction: str = ""
     gps_utc: datetime | None = None
+    is_fallback: bool = False
+    """It tells of the file rather than of the photo, and corrects nothing that only looks like a clock that was never set."""
 
 
 @dataclass(slots=True)
@@ -71,22 +78,31 @@ def parse_stamp(text: str) -> Stamp | None:
     if not text.strip(" :\0\t-/"):
         return None
     match = _STAMP.match(text)
-    if not match:
-        loose = _YEAR_MONTH.fullmatch(text)
-        if not loose:
-            raise ImpossibleDate(text)
-        parts = (int(loose[1]), int(loose[2] or 1), 1, 0, 0, 0)
-        fraction, zone = None, None
-    else:
+    odd = read_odd_stamp(text.rstrip("\0 ")) if match is None or text[match.end() :].strip("\0 ") else None
+    if odd is not None:
+        parts, fraction, zone = odd
+    elif match is not None:
         parts = tuple(int(part or 0) for part in match.group(1, 2, 3, 4, 5, 6))
         fraction, zone = match.group(7), match.group(8)
+    elif loose := _YEAR_MONTH.fullmatch(text):
+        parts, fraction, zone = (int(loose[1]), int(loose[2] or 1), 1, 0, 0, 0), None, None
+    else:
+        raise ImpossibleDate(text)
     try:
-        local = datetime(*parts, _microseconds(fraction or ""))  # type: ignore[arg-type,call-arg]  # noqa: DTZ001
-    except ValueError as error:
+        local = _carried(parts, _microseconds(fraction or ""))
+    except (ValueError, OverflowError) as error:
         raise ImpossibleDate(text) from error
-    if zone == "Z":
-        return Stamp(local, 0)
     return Stamp(local, parse_offset(zone or ""))
+
+
+def _carried(parts: tuple[int, ...], microseconds: int) -> datetime:
+    """Return the moment; hour 24, which some phones write for the first of a day, is 0, and second 60 begins the next minute.
+
+    Raises ValueError or OverflowError for what no clock shows.
+    """
+    year, month, day, hour, minute, second = parts
+    moment = datetime(year, month, day, 0 if hour == 24 else hour, minute, 59 if second == 60 else second, microseconds)  # noqa: DTZ001
+    return moment.replace(microsecond=0) + timedelta(seconds=1) if second == 60 else moment
 
 
 def parse_offset(text: str) -> int | None:
@@ -148,7 +164,10 @@ def choose(candidates: Iterable[Candidate], zone: ZoneInfo, now: datetime) -> Ta
     In the hour that a clock skips the instant is that of the offset before, in the hour that it repeats the first one.
     """
     notes: list[str] = []
+    doubtful: Taken | None = None
     for candidate in candidates:
+        if doubtful is not None and candidate.is_fallback:
+            break
         try:
             stamp = resolve(candidate, now)
         except ImpossibleDate:
@@ -163,8 +182,27 @@ def choose(candidates: Iterable[Candidate], zone: ZoneInfo, now: datetime) -> Ta
             notes.append(f"The date of {candidate.label} is out of range and was skipped.")
             continue
         taken.source, taken.is_estimated, taken.notes = candidate.source, candidate.source == "file", notes
+        if doubtful is None and _is_of_no_clock(candidate, stamp):
+            doubtful = taken
+        elif doubtful is None or not _is_of_no_clock(candidate, stamp):
+            return _believed(doubtful, taken)
+    return doubtful or Taken(notes=notes)
+
+
+def _is_of_no_clock(candidate: Candidate, stamp: Stamp) -> bool:
+    """True if the camera's clock perhaps counted from where it begins, since nobody had set it."""
+    return candidate.source in _CLOCKS and stamp.local.date() in _BEGINNINGS
+
+
+def _believed(doubtful: Taken | None, taken: Taken) -> Taken:
+    """Return `taken`; but a doubtful date that something else says, too, was meant."""
+    if doubtful is None or doubtful.local is None or taken.local is None:
         return taken
-    return Taken(notes=notes)
+    if doubtful.local.replace(microsecond=0) == taken.local.replace(microsecond=0):
+        return doubtful
+    shown = doubtful.local.isoformat(" ", "seconds")
+    taken.notes.append(f"The date {shown!r} was skipped: a camera whose clock was never set writes it.")
+    return taken
 
 
 def _placed(stamp: Stamp, zone: ZoneInfo) -> Taken:
@@ -177,20 +215,6 @@ def _placed(stamp: Stamp, zone: ZoneInfo) -> Taken:
     return Taken(stamp.local, None, stamp.local.replace(tzinfo=zone, fold=0).astimezone(UTC))
 
 
-def from_name(name: str) -> Candidate | None:
-    """Return the date in a file name: IMG_20190102_030405, 2019-01-02 03.04.05, IMG-20190102-WA0001 (midnight), PXL_… (UTC)."""
-    for match in _IN_NAME.finditer(name):
-        year, _, month, day, hour, _, minute, second, millis = match.groups()
-        try:
-            local = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))  # noqa: DTZ001
-        except ValueError:
-            continue
-        local = local.replace(microsecond=_microseconds(millis or ""))
-        # Pixel cameras name their files in UTC; everyone else uses the wall clock.
-        return Candidate("filename", "the file name", Stamp(local, None, is_utc=name.startswith("PXL_") and bool(hour)))
-    return None
-
-
 def from_mtime(mtime_ns: int) -> Candidate | None:
     """Return the file's modification time as the last resort; None when it is the epoch or not representable."""
     if mtime_ns <= 0:
@@ -199,7 +223,7 @@ def from_mtime(mtime_ns: int) -> Candidate | None:
         moment = EPOCH + timedelta(microseconds=mtime_ns // 1000)
     except OverflowError:
         return None
-    return Candidate("file", "the file's modification time", Stamp(moment, None, is_utc=True))
+    return Candidate("file", "the file's modification time", Stamp(moment, None, is_utc=True), is_fallback=True)
 
 
 def from_unix(seconds: int, source: str, label: str) -> Candidate | None:

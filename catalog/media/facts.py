@@ -22,6 +22,8 @@ _CAMERA_PHRASES = _MAKERS_PHRASES | {"default", "digital camera", "dcim", "scree
 """What devices write where people would write a caption. In XMP and IPTC, which cameras leave alone, the plain words count."""
 _ISO6709 = re.compile(r"([+-]\d{1,3}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
 _LONGEST_FLOAT = 1e7
+_CREATED_TEXTS = ("Creation Time", "CreationTime", "Creation time", "creation_time")
+"""What PNG's text about the moment of creation is called; ImageMagick's `date:create` is the file's time."""
 
 
 class Facts:
@@ -73,8 +75,7 @@ class Facts:
 
     def embedded_dates(self) -> Iterator[dates.Candidate]:
         """Yield the dates in the file itself, best first, computed one by one."""
-        if self.exif:
-            yield from self._exif_dates()
+        yield from self._exif_dates()
         if self.found.xmp_packets:
             for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate", "exif:DateTimeDigitized"):
                 text = text_of(self.xmp, name)
@@ -87,6 +88,11 @@ class Facts:
             if created:
                 yield created
 
+        for name in _CREATED_TEXTS:
+            text = self.found.texts.get(name, "")[:40]
+            if text:
+                yield dates.Candidate("exif", f"PNG {name}", text)
+
     def later_dates(self) -> Iterator[dates.Candidate]:
         """Yield the embedded date that ranks below a sidecar: IPTC's."""
         if self.found.iptc and self.iptc.date_created:
@@ -96,19 +102,22 @@ class Facts:
         """Yield the date that tells of the last change rather than of the capture: EXIF ModifyDate."""
         text = clean_text(self.ifd0.get(0x0132), 40)
         if text:
-            yield dates.Candidate("exif", "EXIF ModifyDate", text, clean_text(self.exif.get(0x9010), 10))
+            offset = clean_text(self.exif.get(0x9010), 10)
+            yield dates.Candidate("exif", "EXIF ModifyDate", text, offset, is_fallback=True)
 
     def _exif_dates(self) -> Iterator[dates.Candidate]:
         general = clean_text(self.exif.get(0x9010), 10)
-        for label, tag, offset, fraction in (
-            ("EXIF DateTimeOriginal", 0x9003, 0x9011, 0x9291),
-            ("EXIF CreateDate", 0x9004, 0x9012, 0x9292),
+        for label, tags, tag, offset, fraction in (
+            ("EXIF DateTimeOriginal", self.exif, 0x9003, 0x9011, 0x9291),
+            ("DateTimeOriginal beside EXIF", self.ifd0, 0x9003, 0x9011, 0x9291),  # as TIFF/EP has it
+            ("EXIF CreateDate", self.exif, 0x9004, 0x9012, 0x9292),
+            ("CreateDate beside EXIF", self.ifd0, 0x9004, 0x9012, 0x9292),
         ):
-            text = clean_text(self.exif.get(tag), 40)
+            text = clean_text(tags.get(tag), 40)
             if text:
-                own = clean_text(self.exif.get(offset), 10) or general
+                own = clean_text(tags.get(offset), 10) or general
                 gps_utc = self._gps_time() if not own else None
-                yield dates.Candidate("exif", label, text, own, clean_text(self.exif.get(fraction), 12), gps_utc)
+                yield dates.Candidate("exif", label, text, own, clean_text(tags.get(fraction), 12), gps_utc)
 
     def _gps_time(self) -> datetime | None:
         day, clock = clean_text(self.gps.get(29), 12), self.gps.get(7)

@@ -8,7 +8,7 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from catalog.media.detect import describe_stranger, media_type_of
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.libraries import zone_named
+from catalog.media.name_dates import from_name
 from catalog.media.results import UNREADABLE, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
 from catalog.media.source import DescriptorSource, Source
@@ -130,7 +131,7 @@ def apply_dates(
     """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`."""
     now = dates.EPOCH + timedelta(seconds=time.time())
     taken = dates.choose(
-        _candidates(facts, name, int(params.get("mtime_ns") or result.mtime_ns), sidecars),
+        _candidates(facts, name, int(params.get("mtime_ns") or result.mtime_ns), sidecars, now),
         zone_named(str(params.get("zone") or "UTC")),
         now,
     )
@@ -154,13 +155,13 @@ def finish_notes(result: SurveyResult, facts: Facts | None) -> None:
 
 
 def _candidates(
-    facts: Facts | None, name: str, mtime_ns: int, sidecars: dict[str, Sidecar]
+    facts: Facts | None, name: str, mtime_ns: int, sidecars: dict[str, Sidecar], now: datetime
 ) -> Iterator[dates.Candidate]:
     nothing: tuple[dates.Candidate, ...] = ()
     yield from facts.embedded_dates() if facts else nothing
     yield from chain.from_iterable(sidecar.candidates for sidecar in sidecars.values())
     yield from facts.later_dates() if facts else nothing
-    in_name = dates.from_name(name)
+    in_name = from_name(name, now)
     if in_name is not None:
         yield in_name
     yield from facts.last_dates() if facts else nothing

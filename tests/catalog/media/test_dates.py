@@ -13,12 +13,12 @@ from catalog.media.dates import (
     Stamp,
     choose,
     from_mtime,
-    from_name,
     from_unix,
     offset_from_gps,
     parse_offset,
     parse_stamp,
 )
+from catalog.media.name_dates import from_name
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 6, 1, 12)
@@ -35,6 +35,23 @@ NOW = datetime(2026, 6, 1, 12)
         ("2021-03-04", datetime(2021, 3, 4), None),
         ("1901", datetime(1901, 1, 1), None),
         ("2018:07:25 16:34:22.173129472", datetime(2018, 7, 25, 16, 34, 22, 173129), None),
+        ("2015:08:22 24:08:19", datetime(2015, 8, 22, 0, 8, 19), None),
+        ("2015:12:31 23:59:60", datetime(2016, 1, 1), None),
+        ("2015:08:22 10:08 PM", datetime(2015, 8, 22, 22, 8), None),
+        ("2015:08:22 12:08:19 a.m.", datetime(2015, 8, 22, 0, 8, 19), None),
+        ("2015.08.22 22.08.19", datetime(2015, 8, 22, 22, 8, 19), None),
+        ("2015-08-22 22-08-19", datetime(2015, 8, 22, 22, 8, 19), None),
+        ("20150822T220819Z", datetime(2015, 8, 22, 22, 8, 19), 0),
+        ("20150822", datetime(2015, 8, 22), None),
+        ("22/08/2015 22:08:19", datetime(2015, 8, 22, 22, 8, 19), None),
+        ("08/22/2015 10:08:19 PM", datetime(2015, 8, 22, 22, 8, 19), None),
+        ("05.06.2015", datetime(2015, 6, 5), None),
+        ("Sat, 22 Aug 2015 22:08:19 +0200", datetime(2015, 8, 22, 22, 8, 19), 120),
+        ("Aug 22, 2015 10:08:19 PM", datetime(2015, 8, 22, 22, 8, 19), None),
+        ("Wed Dec 17 17:34:51 2003\n", datetime(2003, 12, 17, 17, 34, 51), None),
+        ("Sat Aug 22 20:08:19 UTC 2015", datetime(2015, 8, 22, 20, 8, 19), 0),
+        ("2015:08:22   :  :  ", datetime(2015, 8, 22), None),
+        ("2015:08:22 22:08:19\0rubbish", datetime(2015, 8, 22, 22, 8, 19), None),
     ],
 )
 def test_stamps_of_many_cameras(text: str, local: datetime, offset: int | None) -> None:
@@ -46,7 +63,18 @@ def test_blank_is_no_date(text: str) -> None:
     assert parse_stamp(text) is None
 
 
-@pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "2021:13:45 25:61:61", "2021:02:30 12:00:00", "yesterday"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0000:00:00 00:00:00",
+        "2021:13:45 25:61:61",
+        "2021:02:30 12:00:00",
+        "yesterday",
+        "05/06/2015 10:00:00",
+        "2015:08:22 25:00:00",
+        "2015:08:22 10:00:61",
+    ],
+)
 def test_impossible_dates(text: str) -> None:
     with pytest.raises(ImpossibleDate):
         parse_stamp(text)
@@ -71,6 +99,30 @@ def test_offsets() -> None:
         ("signal-2021-03-04-121314.jpg", datetime(2021, 3, 4, 12, 13, 14), False),
         ("IMG-20210304-WA0001.jpg", datetime(2021, 3, 4), False),
         ("IMG_20210304_121314_BURST001_COVER.jpg", datetime(2021, 3, 4, 12, 13, 14), False),
+        ("2021_0506_123456_001.jpg", datetime(2021, 5, 6, 12, 34, 56), False),
+        ("Photo 2015-01-02 03 04 05.jpg", datetime(2015, 1, 2, 3, 4, 5), False),
+        ("WhatsApp Image 2021-05-06 at 12.15.30 AM.jpeg", datetime(2021, 5, 6, 0, 15, 30), False),
+        ("WhatsApp Image 2021-05-06 at 10.15 PM.jpeg", datetime(2021, 5, 6, 22, 15), False),
+        ("Screen Shot 2020-09-04 at 9.12.10 PM.png", datetime(2020, 9, 4, 21, 12, 10), False),
+        ("Screenshot 2024-01-02 at 11.12.10\u202fPM (2).png", datetime(2024, 1, 2, 23, 12, 10), False),
+        ("Bildschirmfoto 2019-01-02 um 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Capture d\u2019e\u0301cran 2019-01-02 a\u0300 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Captura de pantalla 2019-01-02 a las 3.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Captura de pantalla 2019-01-02 a la(s) 3.04.05 p. m..png", datetime(2019, 1, 2, 15, 4, 5), False),
+        ("Schermata 2019-01-02 alle 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Captura de Tela 2019-01-02 às 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Schermafbeelding 2019-01-02 om 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Skärmavbild 2019-01-02 kl. 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Näyttökuva 2019-1-2 kello 3.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Снимок экрана 2019-01-02 в 03.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("Ekran Resmi 2019-01-02 ÖS 3.04.05.png", datetime(2019, 1, 2, 15, 4, 5), False),
+        ("スクリーンショット 2019-01-02 3.04.05.png", datetime(2019, 1, 2, 3, 4, 5), False),
+        ("スクリーンショット 2019-01-02 午後3.04.05.png", datetime(2019, 1, 2, 15, 4, 5), False),
+        ("스크린샷 2019-01-02 오후 3.04.05.png", datetime(2019, 1, 2, 15, 4, 5), False),
+        ("截屏2019-01-02 下午3.04.05.png", datetime(2019, 1, 2, 15, 4, 5), False),
+        ("1546398245123.jpg", datetime(2019, 1, 2, 3, 4, 5, 123000), True),
+        ("mmexport1546398245123.jpg", datetime(2019, 1, 2, 3, 4, 5, 123000), True),
+        ("2019-01-02 Rome v1.2.jpg", datetime(2019, 1, 2), False),
     ],
 )
 def test_dates_in_names(name: str, local: datetime, is_utc: bool) -> None:
@@ -80,10 +132,21 @@ def test_dates_in_names(name: str, local: datetime, is_utc: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["99991231_235959.jpg", "1402522741337.jpg", "IMG_0001.jpg", "20191301_000000.jpg", "120190102.jpg"]
+    "name",
+    [
+        "99991231_235959.jpg",
+        "IMG_0001.jpg",
+        "20191301_000000.jpg",
+        "120190102.jpg",
+        "2019-1-2.jpg",
+        "1999999999999.jpg",
+        "15463982451234.jpg",
+        "a1546398245123b.jpg",
+        "4006381333931.jpg",
+    ],
 )
 def test_names_without_a_date(name: str) -> None:
-    assert from_name(name) is None
+    assert from_name(name, NOW) is None
 
 
 def test_the_first_possible_date_wins_and_the_others_are_noted() -> None:
@@ -99,6 +162,31 @@ def test_the_first_possible_date_wins_and_the_others_are_noted() -> None:
     )
     assert (taken.local, taken.source, taken.is_estimated) == (datetime(2019, 7, 4), "iptc", False)
     assert len(taken.notes) == 3 and all("impossible" in note for note in taken.notes)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "others", "local", "source"),
+    [
+        ("1970:01:01 00:00:00", ["name"], datetime(2020, 1, 2, 10, 11, 12), "filename"),
+        ("1980:01:01 00:00:00", ["name"], datetime(2020, 1, 2, 10, 11, 12), "filename"),
+        ("1980:01:01 03:12:45", ["name"], datetime(2020, 1, 2, 10, 11, 12), "filename"),
+        ("1904:01:01 00:00:00", ["1970:01:01 00:00:00", "name"], datetime(2020, 1, 2, 10, 11, 12), "filename"),
+        ("1980:01:01 00:00:00", ["2015:05:05 12:00:00", "name"], datetime(2015, 5, 5, 12), "exif"),
+        ("1980:01:01 00:00:00", ["modified", "mtime"], datetime(1980, 1, 1), "exif"),
+        ("1980:01:01 12:00:00", ["xmp", "name"], datetime(1980, 1, 1, 12), "exif"),  # a date that a person gave
+    ],
+)
+def test_a_clock_that_was_never_set(placeholder: str, others: list[str], local: datetime, source: str) -> None:
+    known = {
+        "name": from_name("IMG_20200102_101112.jpg"),
+        "modified": Candidate("exif", "EXIF ModifyDate", "2021:01:01 00:00:00", is_fallback=True),
+        "mtime": from_mtime(1_600_000_000_500_000_000),
+        "xmp": Candidate("xmp", "XMP exif:DateTimeOriginal", "1980-01-01T12:00:00"),
+    }
+    candidates = [known.get(other) or Candidate("exif", "x", other) for other in (placeholder, *others)]
+    taken = choose(candidates, BERLIN, NOW)
+    assert (taken.local, taken.source) == (local, source)
+    assert bool(taken.notes) == (source == "filename" or local.year == 2015)
 
 
 def test_offset_of_the_file_beats_the_zone() -> None:
