@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from catalog.media.asf import read_asf
 from catalog.media.exif import read_exif
 from catalog.media.film import read_cr3, read_film
 from catalog.media.found import Found
 from catalog.media.heif import read_heif
 from catalog.media.jpeg import read_jpeg
 from catalog.media.png import read_png
+from catalog.media.riff_video import read_avi
 from catalog.media.source import Source
 from catalog.media.tiff import read_tiff
 
@@ -116,18 +118,6 @@ def _read_webp(source: Source) -> Found:
     return found
 
 
-def _read_avi(source: Source) -> Found:
-    found = Found()
-    head = source.read(0, 256)
-    at = head.find(b"avih")
-    if at > 0 and len(head) >= at + 56:
-        per_frame, _, _, _, frames = struct.unpack("<IIIII", head[at + 8 : at + 28])
-        found.width, found.height = struct.unpack("<II", head[at + 40 : at + 48])
-        if 0 < per_frame * frames < 10 * 24 * 3600 * 1_000_000:
-            found.duration_ms = per_frame * frames // 1000
-    return found
-
-
 def _read_raf(source: Source) -> Found:
     offset, length = int.from_bytes(source.read(84, 4), "big"), int.from_bytes(source.read(88, 4), "big")
     found = Found()
@@ -156,7 +146,8 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "image/x-panasonic-rw2": read_tiff,
     "image/x-canon-cr3": read_cr3,
     "image/x-fuji-raf": _read_raf,
-    "video/x-msvideo": _read_avi,
+    "video/x-msvideo": read_avi,
+    "video/x-ms-wmv": read_asf,
     "video/mp4": read_film,
     "video/quicktime": read_film,
     "video/x-m4v": read_film,

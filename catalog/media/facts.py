@@ -11,7 +11,8 @@ from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
 from catalog.media.iptc import Iptc, is_cut_for_iptc, read_iptc
-from catalog.media.positions import checked_place, exif_degrees, xmp_degrees
+from catalog.media.positions import checked_place, exif_degrees, iso6709, xmp_degrees
+from catalog.media.recorded import has_clock
 from catalog.media.words import Words, keywords_of, rating_of, semicolons, stars_of_percent, user_comment, utf16
 from catalog.media.xmp import BadXmp, Properties, read_xmp, text_of
 
@@ -20,7 +21,6 @@ _MAKERS_PHRASES = frozenset(
 )
 _CAMERA_PHRASES = _MAKERS_PHRASES | {"default", "digital camera", "dcim", "screenshot"}
 """What devices write where people would write a caption. In XMP and IPTC, which cameras leave alone, the plain words count."""
-_ISO6709 = re.compile(r"([+-]\d{1,3}(?:\.\d+)?)([+-]\d{1,3}(?:\.\d+)?)")
 _LONGEST_FLOAT = 1e7
 _CREATED_TEXTS = ("Creation Time", "CreationTime", "Creation time", "creation_time")
 """What PNG's text about the moment of creation is called; ImageMagick's `date:create` is the file's time."""
@@ -83,10 +83,12 @@ class Facts:
                     yield dates.Candidate("xmp", f"XMP {name}", text)
         if self.found.created_text:
             yield dates.Candidate("quicktime", "QuickTime creationdate", self.found.created_text)
+        yield from (candidate for candidate in self.found.recorded if has_clock(candidate))
         if self.found.created_utc_seconds is not None:
             created = dates.from_unix(self.found.created_utc_seconds, "quicktime", "QuickTime CreateDate")
             if created:
                 yield created
+        yield from (candidate for candidate in self.found.recorded if not has_clock(candidate))
 
         for name in _CREATED_TEXTS:
             text = self.found.texts.get(name, "")[:40]
@@ -278,7 +280,5 @@ class Facts:
         pair = xmp_degrees(text_of(self.xmp, "exif:GPSLatitude")), xmp_degrees(text_of(self.xmp, "exif:GPSLongitude"))
         if pair[0] is not None and pair[1] is not None:
             return checked_place(pair[0], pair[1], self.found)
-        match = _ISO6709.match(self.found.location_text)
-        if match:
-            return checked_place(float(match[1]), float(match[2]), self.found)
-        return None, None
+        place = iso6709(self.found.location_text) or self.found.position
+        return checked_place(*place, self.found) if place else (None, None)

@@ -8,6 +8,7 @@ from catalog.media.exif import Exif, clean_text, read_exif
 from catalog.media.found import Found
 from catalog.media.fragments import fragmented_ms
 from catalog.media.isobmff import boxes, first_box
+from catalog.media.recorded import recorded
 from catalog.media.source import Source
 
 _SINCE_1904 = 2_082_844_800
@@ -103,6 +104,10 @@ def _read_movie_header(head: bytes, found: Found) -> None:
         found.duration_ms = round(length * 1000 / scale) or None  # 0: told by fragments, or by nothing
     elif length:
         found.note("The film's claimed length is absurd and was ignored.")
+    _keep_created(created, found)
+
+
+def _keep_created(created: int, found: Found) -> None:
     if created:
         # Some recorders count from 1970 although the format says 1904.
         found.created_utc_seconds = created - _SINCE_1904 if created >= _SINCE_1904 else created
@@ -121,6 +126,8 @@ def _read_track(source: Source, start: int, end: int, found: Found) -> None:
     if header is None or (handler is not None and source.read(handler[0] + 8, 4) != b"vide"):
         return
     head = source.read(header[0], 96)
+    if found.created_utc_seconds is None and len(head) >= 12:
+        _keep_created(int.from_bytes(head[4:12] if head[0] == 1 else head[4:8], "big"), found)
     at = 52 if head[:1] == b"\1" else 40
     if len(head) < at + 44:
         return
@@ -141,9 +148,31 @@ def _read_user_data(source: Source, start: int, end: int, found: Found) -> None:
             found.xmp_packets.append(source.read(at, min(stop - at, _LONGEST_XMP_BYTES)))
         elif kind == b"\xa9xyz":
             found.location_text = found.location_text or clean_text(source.read(at + 4, min(stop - at - 4, 64)))
-        elif kind in _TEXT_ATOMS:
-            text = clean_text(source.read(at + 4, min(stop - at - 4, _LONGEST_TEXT_BYTES)))
-            found.texts.setdefault(_TEXT_ATOMS[kind], text)
+        elif kind == b"loci":
+            found.position = found.position or _place_of_3gpp(source.read(at, min(stop - at, _LONGEST_TEXT_BYTES)))
+        elif kind in (b"\xa9day", *_TEXT_ATOMS):
+            _keep_text(kind, clean_text(source.read(at + 4, min(stop - at - 4, _LONGEST_TEXT_BYTES))), found)
+
+
+def _keep_text(kind: bytes, text: str, found: Found) -> None:
+    if kind == b"\xa9day":
+        date = recorded("©day", text)
+        found.recorded += [date] if date else []
+    elif kind == b"\xa9xyz":
+        found.location_text = found.location_text or text[:64]
+    elif kind in _TEXT_ATOMS:
+        found.texts.setdefault(_TEXT_ATOMS[kind], text)
+
+
+def _place_of_3gpp(body: bytes) -> tuple[float, float] | None:
+    """Return latitude and longitude of a box `loci`: a name, one byte, then longitude and latitude in 1/65,536 degrees."""
+    is_utf16 = body[6:8] in (b"\xfe\xff", b"\xff\xfe")
+    end = next((at for at in range(6, len(body) - 1, 2) if body[at : at + 2] == b"\0\0"), -1) if is_utf16 else -1
+    at = end + 3 if is_utf16 else body.find(b"\0", 6) + 2
+    if at < 8 or len(body) < at + 8:
+        return None
+    longitude, latitude = struct.unpack(">ii", body[at : at + 8])
+    return latitude / 65536, longitude / 65536
 
 
 def _read_keys(source: Source, start: int, end: int, found: Found) -> None:
@@ -163,8 +192,8 @@ def _read_keys(source: Source, start: int, end: int, found: Found) -> None:
                 index = int.from_bytes(item, "big")
                 if 0 < index <= len(names):
                     _keep_key(names[index - 1], text, found)
-                elif item in _TEXT_ATOMS:
-                    found.texts.setdefault(_TEXT_ATOMS[item], text)
+                else:
+                    _keep_text(item, text, found)
 
 
 def _key_names(body: bytes) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from catalog.media.dates import Candidate
     from catalog.media.exif import Exif
 
 
@@ -31,8 +32,12 @@ class Found:
     """QuickTime creation time, seconds since 1970."""
     created_text: str = ""
     """Apple's creationdate with its offset."""
+    recorded: list[Candidate] = field(default_factory=list)
+    """What else a video's container says about the moment of recording, best first."""
     location_text: str = ""
     """ISO 6709 position of a film."""
+    position: tuple[float, float] | None = None
+    """Latitude and longitude of a video in degrees, where they are told as numbers."""
     problem: str = ""
     notes: list[str] = field(default_factory=list)
 

@@ -10,6 +10,8 @@ from catalog.media.found import Found
 
 _XMP_DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
 
+_ISO6709 = re.compile(r"([+-])(\d{1,7})(\.\d+)?([+-])(\d{1,7})(\.\d+)?")
+
 
 def checked_place(latitude: float, longitude: float, found: Found) -> tuple[float | None, float | None]:
     """Return the position, or nothing with a note for 0/0 (what a receiver without a fix writes) and for degrees outside
@@ -49,3 +51,22 @@ def xmp_degrees(text: str) -> float | None:
         return None
     degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
     return -degrees if match[4] in "SW" else degrees
+
+
+def iso6709(text: str) -> tuple[float, float] | None:
+    """Return latitude and longitude of ISO 6709: +27.5916+086.5640/, or with minutes (+2735.5), or with seconds, too."""
+    match = _ISO6709.match(text)
+    if not match:
+        return None
+    latitude = _sexagesimal(match[2], match[3] or "", 2)
+    longitude = _sexagesimal(match[5], match[6] or "", 3)
+    return -latitude if match[1] == "-" else latitude, -longitude if match[4] == "-" else longitude
+
+
+def _sexagesimal(digits: str, fraction: str, degree_digits: int) -> float:
+    """Return degrees; what is longer than `degree_digits` ends with two digits of minutes, or of minutes and of seconds."""
+    if len(digits) <= degree_digits + 1 or (len(digits) - degree_digits) % 2:
+        return float(digits + fraction)
+    parts = [digits[:degree_digits], *(digits[at : at + 2] for at in range(degree_digits, len(digits), 2))]
+    parts[-1] += fraction
+    return sum(float(part) / 60**power for power, part in enumerate(parts))

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from catalog.media.avchd import read_mdpm
 from catalog.media.drawing import Drawing, check_size, finish
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
+from catalog.media.recorded import recorded
 from catalog.media.source import MemorySource, Source, SourceFile
 from catalog.media.tone import shown_in_srgb
 
@@ -29,6 +31,10 @@ _DEMUXERS = {
     "video/x-ms-wmv": "asf",
 }
 _TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
+_TAGS = ("date_recorded", "date_digitized", "creation_time", "creationdate", "date")
+"""The tags of Matroska, OGG, FLV and others that tell the moment of recording, best first."""
+_PACKETS_WITH_MESSAGES = 3
+_LONGEST_MESSAGES_BYTES = 64 * 1024
 _MOST_FRAMES = 4
 _FRAMES_AT_THE_BEGINNING = 3
 _MOST_PACKETS = 400
@@ -66,11 +72,20 @@ def examine_film(source: Source, media_type: str, found: Found) -> None:
                 found.width, found.height = _shown_size(stream.codec_context)
             if found.duration_ms is None and container.duration and 0 < container.duration < 10 * 24 * 3600 * 1_000_000:
                 found.duration_ms = container.duration // 1000
-            created = container.metadata.get("creation_time", "")
-            if created and not found.created_text and found.created_utc_seconds is None:
-                found.created_text = created
+            if not found.created_text and found.created_utc_seconds is None:
+                _read_recorded(container, stream, found)
     except (av.FFmpegError, OSError, ValueError, MemoryError, RuntimeError):
         found.problem = found.problem or "The film's headers are damaged."
+
+
+def _read_recorded(container: Any, stream: Any, found: Found) -> None:
+    said = {name.lower(): text for name, text in container.metadata.items()}
+    dates = (recorded(f"{name.upper()} of the video", said.get(name, "")) for name in _TAGS)
+    found.recorded += [date for date in dates if date]
+    if container.format.name == "mpegts" and stream.codec_context and stream.codec_context.name == "h264":
+        for packet in islice(container.demux(stream), _PACKETS_WITH_MESSAGES):
+            if read_mdpm(bytes(packet)[:_LONGEST_MESSAGES_BYTES], found):
+                break
 
 
 def _shown_size(context: Any) -> tuple[int, int]:

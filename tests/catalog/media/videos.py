@@ -33,9 +33,13 @@ def video(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
+    message: bytes = b"",
     **context: Any,
 ) -> bytes:
-    """A video that shows `picture` (an array), or a function of the frame's number; `context` is set on the encoder."""
+    """A video that shows `picture` (an array), or a function of the frame's number; `context` is set on the encoder.
+
+    `message` is put before the data of each packet, such as a message of H.264.
+    """
     out = io.BytesIO()
     with av.open(out, "w", format=container, container_options=container_options or {}) as target:
         target.metadata.update(metadata or {})
@@ -49,9 +53,21 @@ def video(
             frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
             frame = frame.reformat(format=track.pix_fmt, dst_colorspace=context.get("colorspace"), threads=1)
             frame.pts, frame.time_base = number, fractions.Fraction(1, rate)
-            target.mux(track.encode(frame))
-        target.mux(track.encode(None))
+            target.mux(with_message(track.encode(frame), message))
+        target.mux(with_message(track.encode(None), message))
     return out.getvalue()
+
+
+def with_message(packets: list[av.Packet], message: bytes) -> list[av.Packet]:
+    """The packets, each with the message before its data."""
+    if not message:
+        return packets
+    made = []
+    for packet in packets:
+        made.append(av.Packet(message + bytes(packet)))
+        for name in ("pts", "dts", "time_base", "stream", "is_keyframe"):
+            setattr(made[-1], name, getattr(packet, name))
+    return made
 
 
 def colours_of(image: Any) -> list[tuple[int, ...]]:
