@@ -188,16 +188,27 @@ class Check:
         self.require(
             lies.keys() <= self.items.keys(), f"in the trash without a row: {sorted(lies.keys() - self.items.keys())}"
         )
-        for key, item in self.items.items():
+        for item in self.items.values():
             self.require(item.state == "trashed", f"{item.path} in the trash is {item.state}")
-            self.require((folder / key / item.filename).is_file(), f"{item.path} is not in the trash")
+            self.require(self.in_trash(item).is_file(), f"{item.path} is not in the trash")
+
+    def in_trash(self, item: Any) -> Path:
+        """Return where the photo of an item is in the trash.
+
+        A mover that met an I/O error on the way back, and again when it gave the photo its name back, leaves it under the
+        hidden name, by which it is found, restored and purged.
+        """
+        from catalog.roots.trash_folder import FOLDER, TAKEN
+
+        place = self.world.photos / FOLDER / str(item.pk) / item.filename
+        return place if place.is_file() else next(place.parent.glob(f"{TAKEN}*"), place)
 
     def pictures(self) -> None:
         """Every picture is there once, whole, and is the photo that it was."""
         known = self.known
         in_trash = {}
-        for key, item in self.items.items():
-            path = self.world.photos / ".photolala.trash" / key / item.filename
+        for item in self.items.values():
+            path = self.in_trash(item)
             if path.is_file():
                 in_trash[str(item.photo_id)] = path
         found: Counter[str] = Counter()
@@ -247,7 +258,7 @@ class Check:
             local = photo.taken_local.replace(tzinfo=None).isoformat()
             stars, dates = [photo.rating or 0], [local]
             if item and self.library.ratings == "file":  # after a restore its row speaks of an earlier version
-                path = self.world.photos / ".photolala.trash" / str(item.pk) / item.filename
+                path = self.in_trash(item)
                 if path.is_file():  # else `trash` has said so
                     _, stars_there, taken_there = facts_of(path.read_bytes())
                     stars.append(stars_there)
@@ -330,10 +341,11 @@ class Check:
         from catalog.models import FileWrite
         from operations.models import Operation
 
+        trashed = {self.in_trash(item) for item in self.items.values()}
         left = [
             str(path.relative_to(self.world.photos))
             for path in self.world.photos.rglob(".*")
-            if not OF_THE_HOUSE.match(path.name)
+            if not OF_THE_HOUSE.match(path.name) and path not in trashed
         ]
         self.require(not left, f"left behind in the folder: {left}")
         for name in left:
