@@ -10,7 +10,10 @@ from catalog.media.exif import read_exif
 from catalog.media.film import read_cr3, read_film
 from catalog.media.found import Found
 from catalog.media.heif import read_heif
+from catalog.media.iptc import photoshop_resources
 from catalog.media.jpeg import read_jpeg
+from catalog.media.jpeg2000 import read_jp2
+from catalog.media.jxl import read_jxl
 from catalog.media.png import read_png
 from catalog.media.riff_video import read_avi
 from catalog.media.source import Source
@@ -18,6 +21,7 @@ from catalog.media.tiff import read_tiff
 
 _MOST_CHUNKS = 500
 _LONGEST_CHUNK_BYTES = 2 * 1024 * 1024
+_LONGEST_RESOURCES_BYTES = 16 * 1024 * 1024
 _GIF_HEAD_BYTES = 64 * 1024
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
 _GIF_XMP_END = b"\x01\xff\xfe\xfd"
@@ -83,6 +87,14 @@ def _read_photoshop(source: Source) -> Found:
     if len(head) == 26:
         found.height, found.width = struct.unpack(">II", head[14:22])
     found.decoded_bytes = found.width * found.height * 4
+    start = 30 + int.from_bytes(source.read(26, 4), "big")  # behind the colour table
+    length = int.from_bytes(source.read(start, 4), "big")
+    resources = photoshop_resources(source.read(start + 4, min(length, _LONGEST_RESOURCES_BYTES)))
+    found.iptc = resources.get(0x0404, b"")
+    if 0x0422 in resources:
+        found.exif = read_exif(resources[0x0422])
+    if 0x0424 in resources:
+        found.xmp_packets.append(resources[0x0424])
     return found
 
 
@@ -141,6 +153,8 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "image/heif": read_heif,
     "image/avif": read_heif,
     "image/tiff": read_tiff,
+    "image/jp2": read_jp2,
+    "image/jxl": read_jxl,
     "image/x-canon-cr2": read_tiff,
     "image/x-olympus-orf": read_tiff,
     "image/x-panasonic-rw2": read_tiff,

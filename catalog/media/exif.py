@@ -14,6 +14,7 @@ _MOST_ENTRIES = 1000
 _LONGEST_VALUE_BYTES = 64 * 1024
 _LARGE_VALUE_TAGS = {0x02BC: 4 * 1024 * 1024, 0x83BB: 1024 * 1024, 0x8649: 4 * 1024 * 1024}
 _MAKER_NOTE = 0x927C
+_IPTC = 0x83BB
 _PICTURE_DIRECTORIES = 8
 
 Tags = dict[int, Any]
@@ -92,7 +93,7 @@ class _Reader:
             raw = self.source.read(self.start + offset, length)
             if len(raw) < length and kind != 2:
                 return None
-        if kind in (2, 7):
+        if kind in (2, 7) or tag == _IPTC:  # which many write as numbers of four bytes
             return raw
         if kind in (5, 10):
             numbers = struct.unpack(self.order + ("I" if kind == 5 else "i") * (number * 2), raw)

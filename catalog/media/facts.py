@@ -259,7 +259,7 @@ class Facts:
             return ""
         texts = self.found.texts
         choices = (
-            text_of(self.xmp, "dc:title"),
+            text_of(self.xmp, "dc:title", "acdsee:caption"),
             self.iptc.title,
             utf16(self.ifd0.get(0x9C9B)),
             utf16(self.ifd0.get(0x9C9C)),

@@ -27,19 +27,24 @@ class Iptc:
 
 def iptc_from_photoshop(blocks: bytes) -> bytes:
     """Return the IPTC block (resource 0x0404) among Photoshop's image resources, or nothing."""
+    return photoshop_resources(blocks).get(0x0404, b"")
+
+
+def photoshop_resources(blocks: bytes) -> dict[int, bytes]:
+    """Return Photoshop's image resources by number, the first of each; what follows a garbled one is left out."""
     position = 0
+    found: dict[int, bytes] = {}
     while position + 12 <= len(blocks):
         if blocks[position : position + 4] not in (b"8BIM", b"AgHg", b"DCSR", b"PHUT"):
-            return b""
+            break
         resource = int.from_bytes(blocks[position + 4 : position + 6], "big")
         name_bytes = blocks[position + 6] + 1
         position += 6 + name_bytes + name_bytes % 2
         length = int.from_bytes(blocks[position : position + 4], "big")
         position += 4
-        if resource == 0x0404:
-            return blocks[position : position + length]
+        found.setdefault(resource, blocks[position : position + length])
         position += length + length % 2
-    return b""
+    return found
 
 
 def read_iptc(data: bytes) -> Iptc:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-HEAVY = {"av": (), "pillow_heif": (), "rawpy": ("multiprocessing", "multiprocessing.context")}
+HEAVY = {"av": (), "brotli": (), "pillow_heif": (), "rawpy": ("multiprocessing", "multiprocessing.context")}
 """Each with what else it loads, but only when it needs it; the modules of a package itself are all loaded."""
 _NOT_NEEDED = ("av.__main__", "av.datasets", "rawpy.enhance")
 ZONE = "zone:"

@@ -56,7 +56,7 @@ def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[st
     """Return exiftool's arguments for an XMP file that is there; without `is_zero_written` zero stars take the tags away."""
     stars = str(change.stars) if change.stars or is_zero_written else ""
     percent = str(PERCENT_OF_STARS[change.stars]) if change.stars else ""
-    return [f"-XMP-xmp:Rating={stars}", f"-XMP-microsoft:RatingPercent={percent}"]
+    return [f"-XMP-xmp:Rating={stars}", f"-XMP-microsoft:RatingPercent={percent}", "-XMP-acdsee:Rating="]
 
 
 @dataclass(frozen=True, slots=True)

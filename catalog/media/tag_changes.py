@@ -84,6 +84,7 @@ class RatingChange:
             f"-IFD0:RatingPercent={percent}",
             f"-XMP-xmp:Rating={stars}",
             f"-XMP-microsoft:RatingPercent={percent}",
+            "-XMP-acdsee:Rating=",  # it would count again where the others are taken away
         ]
 
     def is_consistent(self, facts: DigestResult) -> bool:

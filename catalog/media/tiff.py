@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.media.exif import Exif, Tags, clean_text, read_exif
 from catalog.media.found import Found
+from catalog.media.iptc import iptc_from_photoshop
 from catalog.media.source import Source
 
 _WIDTH, _HEIGHT, _SUBFILE, _BITS, _SAMPLES = 0x0100, 0x0101, 0x00FE, 0x0102, 0x0115
@@ -38,9 +39,17 @@ def read_tiff(source: Source) -> Found:
         found.xmp_packets.append(packet)
     iptc = exif.ifd0.pop(0x83BB, None)
     if isinstance(iptc, bytes):
-        found.iptc = iptc
-    exif.ifd0.pop(0x8649, None)
+        found.iptc = iptc if iptc[:1] == b"\x1c" else _turned(iptc)
+    resources = exif.ifd0.pop(0x8649, None)
+    if isinstance(resources, bytes) and not found.iptc:
+        found.iptc = iptc_from_photoshop(resources)
     return found
+
+
+def _turned(iptc: bytes) -> bytes:
+    """Return records whose groups of four bytes somebody turned round, as if they were numbers; nothing if they are none."""
+    turned = b"".join(iptc[at : at + 4][::-1] for at in range(0, len(iptc), 4))
+    return turned if turned[:1] == b"\x1c" else b""
 
 
 def raw_media_type(exif: Exif | None) -> str:

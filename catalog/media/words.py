@@ -10,7 +10,8 @@ from catalog.media.exif import clean_text, tidy
 from catalog.media.found import Found
 from catalog.media.xmp import Properties, list_of, text_of
 
-_PERCENT_OF_WINDOWS = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5}
+_STARS_OF_PERCENT = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5} | {20: 1, 40: 2, 60: 3, 80: 4, 100: 5}
+"""Windows' numbers first: they count where both are as near."""
 
 
 @dataclass(slots=True)
@@ -46,25 +47,26 @@ def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
     percent = text_of(xmp, "MicrosoftPhoto:Rating")
     if percent.isascii() and percent.isdigit() and len(percent) <= 3 and int(percent) <= 100:
         return stars_of_percent(int(percent)), True
+    acdsee = text_of(xmp, "acdsee:rating")
+    if len(acdsee) == 1 and acdsee in "012345":
+        return int(acdsee), True
     return None, False
 
 
 def stars_of_percent(percent: int) -> int | None:
-    """Return stars for a RatingPercent: Windows' own 1, 25, 50, 75, 99, the plain 20 to 100, and the nearest for the rest."""
+    """Return stars for a RatingPercent: of the nearest of Windows' own 1, 25, 50, 75, 99 and the plain 20 to 100; 0 for 0."""
     if not 0 <= percent <= 100:
         return None
-    if percent in _PERCENT_OF_WINDOWS:
-        return _PERCENT_OF_WINDOWS[percent]
-    if percent % 20 == 0:
-        return percent // 20
-    return min(5, 1 + math.floor(percent / 25 + 0.5))
+    return _STARS_OF_PERCENT[min(_STARS_OF_PERCENT, key=lambda known: abs(known - percent))] if percent else 0
 
 
 def keywords_of(xmp: Properties) -> list[str]:
     """Return the keywords in XMP, each once, at most 500 of at most 200 characters."""
     return list(
         dict.fromkeys(
-            word[:200] for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject") if word
+            word[:200]
+            for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject", "acdsee:keywords")
+            if word
         )
     )[:500]
 

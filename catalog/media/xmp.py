@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, TypeVar
 from xml.etree.ElementTree import ParseError
 
 from catalog.media.exif import tidy
@@ -22,10 +23,20 @@ _PREFIXES = {
     "http://ns.microsoft.com/photo/1.0/": "MicrosoftPhoto",
     "http://www.digikam.org/ns/1.0/": "digiKam",
     "http://ns.adobe.com/lightroom/1.0/": "lr",
+    "http://ns.acdsee.com/iptc/1.0/": "acdsee",
     "http://ns.google.com/photos/1.0/camera/": "GCamera",
 }
 
+_WIDE = (
+    ("utf-32-le", re.compile(rb"(?:\xff\xfe\0\0)?<\0\0\0")),
+    ("utf-32-be", re.compile(rb"(?:\0\0\xfe\xff)?\0\0\0<\0")),
+    ("utf-16-le", re.compile(rb"(?:\xff\xfe)?<\0")),
+    ("utf-16-be", re.compile(rb"(?:\xfe\xff)?\0<\0")),
+)
+"""How documents begin in the encodings with wide characters, with or without a mark before it."""
+
 Properties = dict[str, Any]
+_Text = TypeVar("_Text", str, bytes)
 
 
 class BadXmp(ValueError):
@@ -39,11 +50,16 @@ def read_xmp(packet: bytes) -> Properties:
 
     if len(packet) > LONGEST_PACKET_BYTES:
         raise BadXmp("it is larger than 2 MiB")
-    packet = packet.strip(b"\0 \r\n\t") if packet[:2] not in (b"\xff\xfe", b"\xfe\xff") else packet
-    if not packet:
+    if not packet.strip(b"\0 \r\n\t"):
         raise BadXmp("it is empty")
+    document = _document_in(packet)
     try:
-        root = fromstring(packet, forbid_dtd=True)
+        try:
+            root = fromstring(document, forbid_dtd=True)
+        except ParseError:
+            if not isinstance(document, bytes) or _is_utf8(document):
+                raise
+            root = fromstring(document.decode("cp1252", "replace"), forbid_dtd=True)
     except DefusedXmlException as error:
         raise BadXmp("it declares entities, which are never followed") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
@@ -57,6 +73,31 @@ def read_xmp(packet: bytes) -> Properties:
         for child in list(description)[:_MOST_ELEMENTS]:
             _keep(found, child.tag, _value(child))
     return found
+
+
+def _document_in(packet: bytes) -> bytes | str:
+    """Return the document in `packet`, without what stands before it and behind its end."""
+    for encoding, beginning in _WIDE:
+        if beginning.match(packet):
+            text = packet.decode(encoding, "ignore")
+            return text[text.find("<") : _end_of(text, "<?xpacket end", "?>", ">")]
+    end = _end_of(packet, b"<?xpacket end", b"?>", b">")
+    return packet[max(packet.find(b"<"), 0) : end]
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _end_of(packet: _Text, ending: _Text, mark: _Text, last: _Text) -> int:
+    """Return where the document ends: behind its `ending`, which is an instruction up to `mark`, or else behind its `last`."""
+    ends = packet.find(ending)
+    at = packet.find(mark, ends) if ends >= 0 else -1
+    return at + len(mark) if at >= 0 else packet.rfind(last) + 1
 
 
 def _keep(found: Properties, name: str, value: Any) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-from catalog.sources.takeout_names import TakeoutDocuments
+from catalog.sources.takeout_names import TakeoutDocuments, folded
 
 PICTURE_EXTENSIONS = frozenset(
     [
@@ -93,7 +94,7 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     latter speaks for a photo only if no second photo shares its stem (a RAW beside its JPEG counts as one: both take it).
     """
     names = list(names)
-    xmp = {name.lower(): name for name in names if name.lower().endswith(".xmp")}
+    xmp = {folded(name): name for name in names if name.lower().endswith(".xmp")}
     photos = [name for name in names if is_media_name(name)]
     documents = TakeoutDocuments(
         (name for name in names if name.lower().endswith(".json")), photos, videos=VIDEO_EXTENSIONS
@@ -101,13 +102,13 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     stems: dict[str, list[str]] = {}
     if xmp:
         for name in photos:
-            stems.setdefault(os.path.splitext(name)[0].lower(), []).append(name)
+            stems.setdefault(folded(os.path.splitext(name)[0]), []).append(name)
     found: dict[str, dict[str, str]] = {}
     for name in photos:
         beside: dict[str, str] = {}
-        stem = os.path.splitext(name)[0].lower()
-        if name.lower() + ".xmp" in xmp:
-            beside["xmp"] = xmp[name.lower() + ".xmp"]
+        stem = folded(os.path.splitext(name)[0]) if xmp else ""
+        if xmp and folded(name) + ".xmp" in xmp:
+            beside["xmp"] = xmp[folded(name) + ".xmp"]
         elif stem + ".xmp" in xmp and _is_one_photo(stems[stem]):
             beside["xmp"] = xmp[stem + ".xmp"]
         document = documents.of(name)
@@ -123,11 +124,11 @@ def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
     video of a motion photo that Takeout leaves without an extension of its own."""
     names = list(names)
     found = {name: dict(beside) for name, beside in sidecars_in(names).items()}
-    edits = {os.path.splitext(name)[0].lower(): name for name in names if extension_of(name) == "aae"}
+    edits = {folded(os.path.splitext(name)[0]): name for name in names if extension_of(name) == "aae"}
     if edits:
         for name in names:
-            if is_media_name(name) and os.path.splitext(name)[0].lower() in edits:
-                found.setdefault(name, {})["aae"] = edits[os.path.splitext(name)[0].lower()]
+            if is_media_name(name) and folded(os.path.splitext(name)[0]) in edits:
+                found.setdefault(name, {})["aae"] = edits[folded(os.path.splitext(name)[0])]
     motions = {name.lower(): name for name in names if not is_media_name(name) and _MOTION.fullmatch(name)}
     if motions:
         for name in names:
@@ -142,6 +143,8 @@ def sidecar_target(kind: str, name: str, photo: str, new_photo: str) -> str:
         return name
     if kind == "takeout":
         return f"{new_photo}.json"
+    if not (name.isascii() and photo.isascii()):
+        name, photo = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", photo)
     if name.lower().startswith(photo.lower()):
         return new_photo + name[len(photo) :]
     return os.path.splitext(new_photo)[0] + name[len(os.path.splitext(photo)[0]) :]

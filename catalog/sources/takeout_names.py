@@ -71,13 +71,13 @@ class TakeoutDocuments:
         self._videos = videos
         for name in documents:
             self._note(name)
-        self._photos = {_folded(photo) for photo in photos} if self._by_key else set()
+        self._photos = {folded(photo) for photo in photos} if self._by_key else set()
 
     def of(self, photo: str) -> str:
         """Return the document that speaks about the photo; "" if there is none."""
         if not self._by_key:
             return ""
-        stem, extension = os.path.splitext(_folded(photo))
+        stem, extension = os.path.splitext(folded(photo))
         found = self._of_title(stem, extension)
         if found:
             return found
@@ -94,10 +94,10 @@ class TakeoutDocuments:
 
     def has_title(self, photo: str) -> bool:
         """True if there is a document of exactly this title."""
-        return bool(self._of_title(*os.path.splitext(_folded(photo))))
+        return bool(self._of_title(*os.path.splitext(folded(photo))))
 
     def _note(self, name: str) -> None:
-        match = _NUMBERED_JSON.fullmatch(_folded(name))
+        match = _NUMBERED_JSON.fullmatch(folded(name))
         if not match:
             return
         title, count = match[1], match[2] or ""
@@ -186,7 +186,7 @@ class TakeoutDocuments:
         )
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """Return a name so that NFC and NFD, upper and lower case are one."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
 

@@ -30,7 +30,6 @@ pytestmark = needs_reports
 
 NOT_YET: dict[str, str] = {
     "K21-lib-r09/a.jpg": "XMP beside photos",
-    "K33-lib-r11/a.jpg": "ACDSee",
     "K18-lib2-lin/a.png": "profiles by content",
     "K18-lib2-lin/b.jpg": "profiles by content",
     "K17-lib2-g10/a.jpg": "grey profiles",
@@ -43,7 +42,6 @@ NOT_YET: dict[str, str] = {
     "K06-lib2-nclx/c.heic": "HDR",
     "K20-lib2-nclx/e.heic": "thumbnails of HEIC",
     "K14-lib2-ori/6.jxl": "JPEG XL",
-    "K15-lib2-fmt/a.jp2": "JPEG 2000",
     "K14-lib2-fmt/a.jxl": "JPEG XL",
     "K13-lib3-ext/a.ts": "extensions of videos",
     "K13-lib3-ext/a.3gpp": "extensions of videos",

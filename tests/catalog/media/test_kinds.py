@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from catalog.sources.kinds import companions_in, is_media_name, sidecars_in
+from catalog.sources.kinds import companions_in, is_media_name, sidecar_target, sidecars_in
 
 
 def test_media_names() -> None:
@@ -29,6 +29,17 @@ def test_xmp_by_stem_only_when_it_can_mean_one_photo() -> None:
     assert sidecars_in(["a.jpg", "a.png", "a.xmp"]) == {}
     assert set(sidecars_in(["a.jpg", "a.cr2", "a.xmp"])) == {"a.jpg", "a.cr2"}
     assert sidecars_in(["a.heic", "a.mov", "a.xmp"]) == {}
+
+
+def test_companions_are_found_however_accents_are_encoded() -> None:
+    composed, apart = "M\u00fcller", "Mu\u0308ller"
+    names = [f"{apart}.jpg", f"{composed}.jpg.xmp", f"{composed.upper()}.AAE", f"{composed}2.jpg", f"{apart}2.xmp"]
+    assert companions_in(names) == {
+        f"{apart}.jpg": {"xmp": f"{composed}.jpg.xmp", "aae": f"{composed.upper()}.AAE"},
+        f"{composed}2.jpg": {"xmp": f"{apart}2.xmp"},
+    }
+    assert sidecar_target("xmp", f"{composed}.jpg.xmp", f"{apart}.jpg", "new.jpg") == "new.jpg.xmp"
+    assert sidecar_target("xmp", f"{apart}2.xmp", f"{composed}2.jpg", "new.jpg") == "new.xmp"
 
 
 @pytest.mark.parametrize(
