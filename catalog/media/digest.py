@@ -11,6 +11,7 @@ from catalog.media.body import metadata_body
 from catalog.media.facts import Facts
 from catalog.media.image_data import image_digest, image_map
 from catalog.media.limits import Limits
+from catalog.media.memory import HELD_BYTES, can_be_streamed
 from catalog.media.picture import draw
 from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResult
 from catalog.media.sidecars import Sidecar
@@ -53,11 +54,14 @@ def digest_file(
     yield result
     if facts is None or not draws:
         return
+    if source.size > HELD_BYTES and can_be_streamed(result.media_type):
+        source = opened
     drawing = draw(source, result.media_type, facts, THUMBNAIL_EDGE_PX, limits)
     result.thumbnail, result.damaged = drawing.jpeg, drawing.damaged
     result.placeholder = drawing.colour or result.placeholder
     if drawing.problem and not result.problem:
         result.problem, result.too_large = drawing.problem[:500], drawing.too_large
+    if drawing.problem:
         result.needed_bytes = min(drawing.needed_bytes, 2**62)
         result.short_of_memory = drawing.short_of_memory
     size = drawing.source_size
@@ -81,9 +85,10 @@ def preview_file(descriptor: int, edge_px: int, limits: Limits) -> PreviewResult
         return PreviewResult(problem=facts_holder.problem)
     drawing = draw(opened, facts_holder.media_type, facts, edge_px, limits)
     problem = drawing.problem or ("" if drawing.jpeg else facts_holder.problem)
-    return PreviewResult(
-        drawing.jpeg, drawing.width, drawing.height, problem[:500], drawing.damaged, drawing.short_of_memory
-    )
+    result = PreviewResult(drawing.jpeg, drawing.width, drawing.height, problem[:500], drawing.damaged)
+    result.short_of_memory = drawing.short_of_memory
+    result.needed_bytes = min(drawing.needed_bytes, 2**62) if problem else 0
+    return result
 
 
 def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -> Source:

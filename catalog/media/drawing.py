@@ -29,10 +29,6 @@ class TooLarge(ValueError):
         self.needed_bytes = needed_bytes
 
 
-class PerhapsShortOfMemory(OSError):
-    """libheif failed; its words for "damaged" and "out of memory" are the same. A fresh process can tell."""
-
-
 @dataclass(slots=True)
 class Drawing:
     """A drawn picture: JPEG bytes, size, average colour. `problem` says why there is none, or why it is less than asked for."""
@@ -46,9 +42,9 @@ class Drawing:
     too_large: bool = False
     """Nothing is known to be wrong with it, but drawing it needs more memory than the limits allow."""
     needed_bytes: int = 0
-    """How much that would be, if known."""
+    """How much memory drawing takes, if known and there is a problem."""
     short_of_memory: bool = False
-    """Perhaps it failed only because this process held much already."""
+    """It failed for want of memory, perhaps only because this process held much already."""
     source_size: tuple[int, int] = (0, 0)
     """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
 

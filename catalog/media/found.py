@@ -25,6 +25,17 @@ class Found:
     """Orientation (1 to 8) that the container itself prescribes (HEIF irot and imir, a film's matrix); EXIF's is then ignored."""
     decoded_bytes: int = 0
     """Bytes that a decoder needs for it at the smallest scale it offers; 0 when unknown."""
+    depth: int = 8
+    """HEIF: bits of a sample."""
+    chroma: int = 1
+    """HEIF: 0 grey, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4."""
+    has_alpha: bool = False
+    """HEIF: whether there is a picture of its transparency."""
+    primaries: int = 0
+    transfer: int = 0
+    """HEIF and PNG: what the colours mean, by the code points of ITU-T H.273; 0 when nothing is said."""
+    profile: bytes = b""
+    """HEIF: the ICC profile."""
     thumbnail_item: int | None = None
     """HEIF: the item that holds a ready thumbnail."""
     duration_ms: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from catalog.media.exif import read_exif
 from catalog.media.film import read_film
@@ -33,6 +34,8 @@ class _Meta:
     mimes: dict[int, bytes] = field(default_factory=dict)
     places: dict[int, tuple[int, list[tuple[int, int]]]] = field(default_factory=dict)
     properties: list[tuple[bytes, bytes]] = field(default_factory=list)
+    profiles: dict[int, bytes] = field(default_factory=dict)
+    """ICC profiles, by the number of their property."""
     uses: dict[int, list[int]] = field(default_factory=dict)
     references: list[tuple[bytes, int, list[int]]] = field(default_factory=list)
     reference_kinds_at: list[tuple[bytes, int]] = field(default_factory=list)
@@ -52,6 +55,7 @@ def read_heif(source: Source) -> Found:
     found.transform = transform
     found.decoded_bytes = size[0] * size[1] * 4
     _read_items(source, meta, found)
+    _read_samples(meta, found)
     found.thumbnail_item = _thumbnail_item(meta, size)
     if first_box(source, b"moov") is not None:
         film = read_film(source)
@@ -184,7 +188,10 @@ def _read_places(part: bytes, meta: _Meta) -> None:
 def _read_properties(part: bytes, meta: _Meta) -> None:
     for kind, at, stop in boxes(part):
         if kind == b"ipco":
-            meta.properties = [(name, part[start:end][:64]) for name, start, end in boxes(part, at, stop)]
+            for number, (name, start, end) in enumerate(boxes(part, at, stop), 1):
+                meta.properties.append((name, part[start : min(end, start + 64)]))
+                if name == b"colr" and part[start : start + 4] in (b"prof", b"rICC"):
+                    meta.profiles[number] = part[start + 4 : end]
         elif kind == b"ipma":
             _read_uses(part[at:stop], meta)
 
@@ -243,6 +250,35 @@ def _shape(meta: _Meta, item: int) -> tuple[tuple[int, int], int]:
         elif kind == b"imir" and body:
             mirror = body[0] & 1
     return (width, height), _TRANSFORMS[turns, mirror]
+
+
+def _read_samples(meta: _Meta, found: Found) -> None:
+    """Set what is said of the primary item's samples, or of those of the first tile that it is put together from."""
+    tiles = [targets[:1] for kind, item, targets in meta.references if kind == b"dimg" and item == meta.primary]
+    for item in (*chain(*tiles[:1]), meta.primary):
+        for number in meta.uses.get(item, []):
+            if not 0 < number <= len(meta.properties):
+                continue
+            kind, body = meta.properties[number - 1]
+            if kind == b"hvcC" and len(body) > 18:
+                found.chroma, found.depth = body[16] & 3, 8 + max(body[17] & 7, body[18] & 7)
+            elif kind == b"av1C" and len(body) > 2:
+                # 4:4:4, 4:2:2 and 4:2:0 by how the two axes are subsampled; one bit says that there is no colour.
+                flags = body[2]
+                found.chroma = 0 if flags & 16 else {0: 3, 8: 2, 12: 1}.get(flags & 12, 3)
+                found.depth = (12 if flags & 32 else 10) if flags & 64 else 8
+            elif kind == b"colr" and number in meta.profiles:
+                found.profile = meta.profiles[number]
+            elif kind == b"colr" and body[:4] == b"nclx" and len(body) >= 8:
+                found.primaries, found.transfer = struct.unpack(">HH", body[4:8])
+    found.has_alpha = any(
+        kind == b"auxl" and meta.primary in targets and _is_alpha(meta, item) for kind, item, targets in meta.references
+    )
+
+
+def _is_alpha(meta: _Meta, item: int) -> bool:
+    used = [meta.properties[number - 1] for number in meta.uses.get(item, []) if 0 < number <= len(meta.properties)]
+    return any(kind == b"auxC" and (b":alpha" in body or b"auxid:1" in body) for kind, body in used)
 
 
 def _thumbnail_item(meta: _Meta, size: tuple[int, int]) -> int | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 MIB = 1024 * 1024
 CODE_FOLDER = Path(__file__).resolve().parents[2]
 """Where the decoder processes find the package `catalog`."""
+OWN_BYTES = 32 * MIB
+"""What a decoder takes for itself before it reads a file, and a reserve for what the last file left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class Limits:
     """Private memory of a child (RLIMIT_DATA)."""
     address_space_bytes: int = 1536 * MIB
     """Address space of a child (RLIMIT_AS): a backstop that also counts code and read-only mappings."""
-    picture_bytes: int = 112 * MIB
-    """Decoded pixels held at once; a larger picture is listed but not drawn."""
+    picture_bytes: int = 144 * MIB
+    """What drawing one picture may take at its peak (`memory.needed_bytes`); a larger picture is listed but not drawn."""
     in_memory_bytes: int = 64 * MIB
     """A file up to this size is read whole, once; a larger one is streamed."""
     crashes: int = 3
@@ -38,11 +40,11 @@ class Limits:
     """A child that cannot be sealed as `sandbox.REQUIRED` says serves nothing."""
 
     def with_memory(self, memory_bytes: int) -> Limits:
-        """Return limits for that much memory of a child, with the share of it that pixels may take."""
+        """Return limits for that much memory of a child, of which a picture may take what the child itself leaves."""
         return replace(
             self,
             memory_bytes=memory_bytes,
-            picture_bytes=memory_bytes * 7 // 11,
+            picture_bytes=memory_bytes - OWN_BYTES,
             address_space_bytes=max(self.address_space_bytes, memory_bytes + 1280 * MIB),
             resident_bytes=max(self.resident_bytes, memory_bytes * 2 // 3),
         )

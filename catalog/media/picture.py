@@ -9,11 +9,13 @@ from typing import Any
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from catalog.media.drawing import Drawing, PerhapsShortOfMemory, TooLarge, check_size, finish
+from catalog.media.drawing import Drawing, TooLarge, check_size, finish
 from catalog.media.facts import Facts
+from catalog.media.found import Found
 from catalog.media.heif import thumbnail_as_primary
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
+from catalog.media.memory import is_want_of_memory, needed_bytes
 from catalog.media.source import MemorySource, Source, SourceFile
 
 # Pixels are bounded here, per format and before decoding; Pillow's own alarm knows neither draft sizes nor our memory.
@@ -42,9 +44,10 @@ _DECODE_ERRORS = (
     ArithmeticError,
     RuntimeError,
 )
-_HEIF_BYTES_PER_PIXEL = 4.5
-"""libheif holds the planes and the RGB picture made of them."""
+_LEAST_HEIF_SHARE = 0.6
 _STRIP_ROWS = 256
+_LEAST_SHARE = 3
+"""What needs less than a third of the memory by its headers, and then more than there is, is damaged."""
 _IN_ONE_PIECE_BYTES = 1 << 30
 """What is in memory goes to the decoder as it is, without copies in pieces."""
 
@@ -55,18 +58,25 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
     Never raises for bad content: falls back to the embedded thumbnail, then to a reason.
     """
     drawing = Drawing()
+    needed = needed_bytes(media_type, facts.found, source, edge_px)
     try:
-        return _draw(source, media_type, facts, edge_px, limits)
+        drawn = _draw(source, media_type, facts, edge_px, limits)
+        drawn.needed_bytes = needed
+        return drawn
     except TooLarge as error:
         drawing.problem, drawing.too_large, drawing.needed_bytes = str(error), True, error.needed_bytes
-    except MemoryError:
-        drawing.too_large = drawing.short_of_memory = True
-        width, height = facts.size
-        drawing.problem = f"Too large to draw: {width:,} x {height:,} pixels need more memory than a decoder may use."
-    except _DECODE_ERRORS as error:
-        drawing.problem = f"The picture could not be decoded: {_reason(error)}."
-        drawing.damaged = True
-        drawing.short_of_memory = isinstance(error, PerhapsShortOfMemory)
+    except (*_DECODE_ERRORS, MemoryError) as error:
+        drawing.needed_bytes = needed
+        drawing.short_of_memory = is_want_of_memory(error)
+        if drawing.short_of_memory and not 0 < needed * _LEAST_SHARE < limits.picture_bytes:
+            width, height = facts.size
+            drawing.too_large = True
+            drawing.needed_bytes = max(needed, limits.picture_bytes + 1) if needed else 0
+            drawing.problem = (
+                f"Too large to draw: {width:,} x {height:,} pixels need more memory than a decoder may use."
+            )
+        else:
+            drawing.problem, drawing.damaged = f"The picture could not be decoded: {_reason(error)}.", True
     embedded = facts.found.exif.thumbnail if facts.found.exif else b""
     if embedded:
         try:
@@ -74,7 +84,8 @@ def draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Li
         except (*_DECODE_ERRORS, MemoryError):
             return drawing
         small.problem, small.damaged, small.too_large = drawing.problem, drawing.damaged, drawing.too_large
-        small.source_size, small.short_of_memory = (0, 0), drawing.short_of_memory
+        small.needed_bytes, small.short_of_memory = drawing.needed_bytes, drawing.short_of_memory
+        small.source_size = (0, 0)
         return small
     return drawing
 
@@ -83,9 +94,9 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
     if media_type == "image/jpeg":
         return _draw_jpeg(source, facts, edge_px, limits)
     if media_type in ("image/heic", "image/heif"):
-        return _draw_heif(source, facts, edge_px, limits)
+        return _draw_heif(source, media_type, facts, edge_px, limits)
     if media_type in _PILLOW_FORMATS:
-        return _draw_with_pillow(source, _PILLOW_FORMATS[media_type], facts, edge_px, limits)
+        return _draw_with_pillow(source, media_type, facts, edge_px, limits)
     if media_type.startswith("video/"):
         from catalog.media.video import draw_film
 
@@ -99,11 +110,7 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
 
 def _draw_jpeg(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     found = facts.found
-    scale = next((s for s in (8, 4, 2) if min(found.width, found.height) // s >= edge_px * 1.01), 1)
-    if max(found.width, found.height) // 8 >= edge_px * 1.01 and scale < 8:
-        scale = next((s for s in (8, 4, 2) if max(found.width, found.height) // s >= edge_px * 1.01), scale)
-    kept = found.decoded_bytes - found.width * found.height // 64 * 4
-    check_size(found.width, found.height, kept + found.width * found.height * 4 // scale**2, limits)
+    check_size(found.width, found.height, needed_bytes("image/jpeg", found, source, edge_px), limits)
     return _twice(lambda: _open_jpeg(_file_of(source)), facts.turn, edge_px)
 
 
@@ -114,21 +121,24 @@ def _open_jpeg(file: Any) -> Image.Image:
     return image
 
 
-def _draw_with_pillow(source: Source, kind: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
-    found = facts.found
-    check_size(found.width, found.height, found.decoded_bytes, limits)
+def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
+    kind, found = _PILLOW_FORMATS[media_type], facts.found
+    check_size(found.width, found.height, needed_bytes(media_type, found, source, edge_px), limits)
 
     def opened() -> Image.Image:
         image = Image.open(_file_of(source), formats=[kind])
-        plain = 1 if image.mode in ("1", "L") else 5 if image.mode == "P" else 4
-        check_size(*image.size, image.width * image.height * plain, limits)
+        if image.width * image.height > found.width * found.height:
+            # Its header, as read here, told less, or nothing.
+            plain = 1 if image.mode in ("1", "L") else 5 if image.mode == "P" else 4
+            real = Found(image.width, image.height, decoded_bytes=image.width * image.height * plain)
+            check_size(*image.size, needed_bytes(media_type, real, source, edge_px), limits)
         return image
 
     # Pillow turns TIFF upright by itself, and only TIFF.
     return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px)
 
 
-def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
+def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     pillow_heif = load("pillow_heif")
 
     pillow_heif.options.DECODE_THREADS = 1
@@ -142,20 +152,16 @@ def _draw_heif(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Dr
                 drawing = finish(pillow_heif.open_heif(smaller).to_pillow(), 1, edge_px)
                 drawing.source_size = (0, 0)
                 return drawing
-            except _DECODE_ERRORS:
-                drawing = Drawing()
-    check_size(found.width, found.height, round(found.width * found.height * _HEIF_BYTES_PER_PIXEL), limits)
+            except _DECODE_ERRORS as error:
+                if is_want_of_memory(error):
+                    raise
+    # Some take less than others, and libheif tells when memory lacks.
+    needed = needed_bytes(media_type, found, source, edge_px)
+    check_size(found.width, found.height, round(needed * _LEAST_HEIF_SHARE), limits)
     # libheif has applied irot and imir already.
     opened = pillow_heif.open_heif(data)
     size = opened.size
-    try:
-        drawing = finish(_reduced(opened, edge_px), 1, edge_px)
-    except _DECODE_ERRORS as error:
-        if found.width * found.height * _HEIF_BYTES_PER_PIXEL > limits.picture_bytes / 2:
-            raise PerhapsShortOfMemory(
-                "its data are damaged, or it needs more memory than a decoder may use"
-            ) from error
-        raise PerhapsShortOfMemory(_reason(error)) from error
+    drawing = finish(_reduced(opened, edge_px), 1, edge_px)
     drawing.source_size = size
     return drawing
 
@@ -205,6 +211,8 @@ def _twice(opened: Any, turn: int, edge_px: int) -> Drawing:
     except TooLarge:
         raise
     except _DECODE_ERRORS as first:
+        if is_want_of_memory(first):
+            raise
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
             drawing = finish(opened(), turn, edge_px)

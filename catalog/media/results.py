@@ -106,7 +106,7 @@ class DigestResult(SurveyResult):
     too_large: bool = False
     """Nothing is known to be wrong with it, but drawing it needs more memory than a decoder may use; `problem` says so."""
     needed_bytes: int = 0
-    """How much that would be; 0 when unknown."""
+    """How much memory drawing takes, if there is a problem with it; 0 when unknown."""
     short_of_memory: bool = False
     """Perhaps it failed only because its process held much already; the pool then tries it in a fresh one."""
 
@@ -126,6 +126,7 @@ class PreviewResult:
     problem: str = ""
     damaged: bool = False
     short_of_memory: bool = False
+    needed_bytes: int = 0
 
 
 _KINDS: dict[type, dict[str, str]] = {

@@ -15,12 +15,14 @@ from typing import Any
 
 from catalog.media import libraries
 from catalog.media.digest import digest_file, preview_file
-from catalog.media.limits import Limits
-from catalog.media.results import UNREADABLE, DigestResult, SurveyResult, to_wire
+from catalog.media.limits import MIB, Limits
+from catalog.media.results import UNREADABLE, DigestResult, PreviewResult, SurveyResult, to_wire
 from catalog.media.sandbox import shut_in
 from catalog.media.survey import survey_file
 from catalog.media.wire import encode, receive, send
 
+_RESERVE_BYTES = 8 * MIB
+"""What lies between the pieces of memory that are free."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -60,9 +62,9 @@ def _serve(channel: socket.socket, header: dict[str, Any], descriptors: list[int
         return
     for job, files in jobs:
         if header["verb"] in ("digest", "facts"):
-            final, picture = _digest(channel, job, files, limits, draws=header["verb"] == "digest")
+            final, picture = _digest(channel, job, files, limits, memory, draws=header["verb"] == "digest")
         else:
-            final, picture = _preview(job, files, limits)
+            final, picture = _preview(job, files, limits, memory)
         send(channel, encode({"final": final, "rss": _resident_bytes(memory)}, picture))
 
 
@@ -74,13 +76,15 @@ def _survey(job: dict[str, Any], files: dict[str, int]) -> dict[str, Any]:
 
 
 def _digest(
-    channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits, *, draws: bool
+    channel: socket.socket, job: dict[str, Any], files: dict[str, int], limits: Limits, memory: int, *, draws: bool
 ) -> tuple[dict[str, Any], bytes]:
     """Send the facts as soon as they are known; return what came after them, and the thumbnail."""
     said: dict[str, Any] = {}
     thumbnail = b""
+    held = _data_bytes(memory)
     try:
         for result in digest_file(files.pop("file"), job["name"], job["params"], files, limits, draws=draws):
+            _doubt(result, held, limits)
             wire = to_wire(result)
             thumbnail = result.thumbnail or b""
             if not said:
@@ -96,12 +100,20 @@ def _digest(
     return changed, thumbnail
 
 
-def _preview(job: dict[str, Any], files: dict[str, int], limits: Limits) -> tuple[dict[str, Any], bytes]:
+def _preview(job: dict[str, Any], files: dict[str, int], limits: Limits, memory: int) -> tuple[dict[str, Any], bytes]:
+    held = _data_bytes(memory)
     try:
         result = preview_file(files["file"], job["params"]["edge_px"], limits)
     except Exception as error:  # noqa: BLE001 - see above
         return {"problem": _failure(error)}, b""
+    _doubt(result, held, limits)
     return to_wire(result), result.picture or b""
+
+
+def _doubt(result: DigestResult | PreviewResult, held_bytes: int, limits: Limits) -> None:
+    """Doubt that a picture is damaged that had not all the memory it needs, because of what was held before."""
+    if result.damaged and held_bytes + result.needed_bytes + _RESERVE_BYTES > limits.memory_bytes:
+        result.short_of_memory = True
 
 
 def _failure(error: Exception) -> str:

@@ -38,7 +38,8 @@ def draw_again(photo_md5s: Sequence[str], *, progress: Progress = quietly) -> Dr
         for job, result in pool.digest(jobs):
             photo_md5 = job.key
             if result.thumbnail and result.photo_md5 == photo_md5:
-                tree.write_thumbnail(photo_md5, result.thumbnail)
+                write = tree.write_makeshift if result.is_makeshift else tree.write_thumbnail
+                write(photo_md5, result.thumbnail)
                 drawn.photo_md5s.add(photo_md5)
             elif len(drawn.problems) < MOST_PROBLEMS:
                 drawn.problems.append(f"{job.name}: {result.problem or 'The file has changed since it was scanned.'}")
