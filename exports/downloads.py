@@ -86,6 +86,11 @@ class ArchiveReader(io.RawIOBase):
         finally:
             self.close()
 
+    def close(self) -> None:
+        """Close it, and the file that the archive was reading."""
+        self._pieces = iter(())
+        super().close()
+
     def __del__(self) -> None:
         """Leave the end of an answer that was never sent to be noted: garbage collection may use no database."""
         if self._record is not None:
@@ -102,13 +107,19 @@ def serve_archive(
     filename: str = "",
     media_type: str = "application/zip",
     export: Export | None = None,
+    has_ranges: bool = True,
 ) -> HttpResponseBase:
     """Answer with an archive, or the part asked for; the ETag changes when a byte does. Raises TooManyRequests.
 
-    The download is recorded for the user as one of `name` (and of `export`, if it is one).
+    The download is recorded for the user as one of `name` (and of `export`, if it is one). `has_ranges`: parts may be had.
     """
     download = Download(
-        archive.total_size, media_type, etag=archive.fingerprint, filename=filename or f"{name}.zip", attachment=True
+        archive.total_size,
+        media_type,
+        etag=archive.fingerprint,
+        filename=filename or f"{name}.zip",
+        attachment=True,
+        has_ranges=has_ranges,
     )
 
     def begin(offset: int) -> ExportDownload:

@@ -12,6 +12,7 @@ from . import (
     destinations,
     exports,
     restores,
+    selections,
 )
 
 DESTINATION = "export-destinations/<uuid:destination_id>/"
@@ -45,6 +46,8 @@ urlpatterns = [
         name="export-report-json",
     ),
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
+    path("photos/download/", selections.DownloadSelection.as_view(), name="photos-download"),
+    path("photos/download/plan/", selections.PlanDownload.as_view(), name="photos-download-plan"),
     path("restores/", restores.RestoreList.as_view(), name="restores"),
     path("restores/<uuid:restore_id>/", restores.RestoreDetail.as_view(), name="restore"),
     path("restores/<uuid:restore_id>/confirm/", restores.RestoreConfirm.as_view(), name="restore-confirm"),

@@ -1,28 +1,22 @@
 """Streams a finished export folder as a ZIP whose every byte is known beforehand: downloads can be resumed.
 
 Files are stored, not compressed (photos do not shrink): with sizes and CRC-32 known, the archive is a pure function of
-its entries. Format: PKWARE APPNOTE 6.3.x, ZIP64 where sizes, offsets or counts need it.
+its entries.
 """
 
 import hashlib
 import os
-import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from exports.formats.manifest import MANIFEST_NAME, check_export_path, decode_manifest
+from exports.formats.zip_records import FileRecord, directory_record, dos_time, end_records, local_header
 
 READ_BYTES = 1 << 18
-_MAX_32 = 0xFFFFFFFF
-_MAX_16 = 0xFFFF
-_UTF8_NAME = 0x0800
-_VERSION, _VERSION_ZIP64 = 20, 45
-_MADE_BY_UNIX = 3 << 8
-_FILE_MODE = 0o100644 << 16
 
 
 class ChangedFile(OSError):
@@ -45,25 +39,25 @@ class ZipStream:
     def __init__(self, entries: Sequence[ZipEntry], modified: datetime) -> None:
         """Lay the archive out; nothing is read. Memory: some bytes per entry."""
         self._entries = list(entries)
-        self._date, self._time = _dos_time(modified)
+        self._dos_time = dos_time(modified)
         self._starts: list[int] = []  # where each entry's local header starts
         offset = 0
-        for entry in self._entries:
+        for index, entry in enumerate(self._entries):
             self._starts.append(offset)
-            offset += len(self._local_header(entry)) + entry.size_bytes
+            offset += len(self._local_header(index)) + entry.size_bytes
         self._directory_start = offset
         self._directory_starts: list[int] = []  # where each entry's record in the central directory starts
         for index in range(len(self._entries)):
             self._directory_starts.append(offset)
             offset += len(self._directory_record(index))
         self._end_start = offset
-        self._end = self._end_records()
+        self._end = end_records(len(self._entries), self._directory_start, offset)
         self.total_size = offset + len(self._end)
 
     @property
     def fingerprint(self) -> str:
         """A digest that changes whenever a byte of the archive would: an ETag for `If-Range`."""
-        digest = hashlib.sha256(f"{self._date} {self._time}\n".encode())
+        digest = hashlib.sha256(f"{self._dos_time[0]} {self._dos_time[1]}\n".encode())
         for entry in self._entries:
             digest.update(f"{entry.size_bytes} {entry.crc32} {entry.name}\n".encode())
         return digest.hexdigest()
@@ -84,7 +78,7 @@ class ZipStream:
             if offset >= stop:
                 return
             entry = self._entries[index]
-            header = self._local_header(entry)
+            header = self._local_header(index)
             yield from _cut(header, offset, start, stop)
             offset += len(header)
             yield from _read(entry, max(0, start - offset), min(entry.size_bytes, stop - offset))
@@ -94,51 +88,15 @@ class ZipStream:
             yield from _cut(self._directory_record(index), self._directory_starts[index], start, stop)
         yield from _cut(self._end, self._end_start, start, stop)
 
-    def _local_header(self, entry: ZipEntry) -> bytes:
-        name = entry.name.encode()
-        extra, size = b"", entry.size_bytes
-        if size >= _MAX_32:
-            extra = struct.pack("<HHQQ", 1, 16, size, size)
-            size = _MAX_32
-        version = _VERSION_ZIP64 if extra else _VERSION
-        fields = (version, _UTF8_NAME, 0, self._time, self._date, entry.crc32, size, size, len(name), len(extra))
-        return struct.pack("<4s5H3L2H", b"PK\3\4", *fields) + name + extra
+    def _record(self, index: int) -> FileRecord:
+        entry = self._entries[index]
+        return FileRecord(entry.name.encode(), entry.size_bytes, entry.crc32, self._dos_time)
+
+    def _local_header(self, index: int) -> bytes:
+        return local_header(self._record(index))
 
     def _directory_record(self, index: int) -> bytes:
-        entry, offset = self._entries[index], self._starts[index]
-        name = entry.name.encode()
-        large: list[int] = []
-        size = entry.size_bytes
-        if size >= _MAX_32:
-            large += [size, size]
-            size = _MAX_32
-        if offset >= _MAX_32:
-            large.append(offset)
-            offset = _MAX_32
-        extra = struct.pack(f"<HH{len(large)}Q", 1, 8 * len(large), *large) if large else b""
-        version = _VERSION_ZIP64 if extra else _VERSION
-        return (
-            struct.pack(
-                "<4s6H3L5H2L",
-                *(b"PK\1\2", _MADE_BY_UNIX | version, version, _UTF8_NAME, 0, self._time, self._date),
-                *(entry.crc32, size, size, len(name), len(extra), 0, 0, 0, _FILE_MODE, offset),
-            )
-            + name
-            + extra
-        )
-
-    def _end_records(self) -> bytes:
-        count, start = len(self._entries), self._directory_start
-        size = self._end_start - start
-        end64 = b""
-        if count >= _MAX_16 or size >= _MAX_32 or start >= _MAX_32:
-            versions = (_MADE_BY_UNIX | _VERSION_ZIP64, _VERSION_ZIP64)
-            end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, *versions, 0, 0, count, count, size, start)
-            end64 += struct.pack("<4sLQL", b"PK\6\7", 0, self._end_start, 1)
-        count16 = min(count, _MAX_16)
-        return end64 + struct.pack(
-            "<4s4H2LH", b"PK\5\6", 0, 0, count16, count16, min(size, _MAX_32), min(start, _MAX_32), 0
-        )
+        return directory_record(self._record(index), self._entries[index].crc32, self._starts[index])
 
 
 def stream_export_folder(folder: Path, name: str = "") -> ZipStream:
@@ -184,12 +142,3 @@ def _read(entry: ZipEntry, start: int, stop: int) -> Iterator[bytes]:
             yield chunk
     finally:
         os.close(descriptor)
-
-
-def _dos_time(moment: datetime) -> tuple[int, int]:
-    """Return date and time as ZIP stores them: UTC here, steps of two seconds, from 1980 to 2107."""
-    moment = moment.astimezone(UTC)
-    year = min(max(moment.year, 1980), 2107)
-    return (
-        year - 1980
-    ) << 9 | moment.month << 5 | moment.day, moment.hour << 11 | moment.minute << 5 | moment.second // 2

@@ -14,7 +14,10 @@ MAX_ESCAPED_NAME_BYTES = 4 * MAX_NAME_BYTES
 MAX_NUMBER = 10_000
 MAX_EXTENSION_BYTES = 40
 _DEVICES = frozenset(
-    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+    {
+        *("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"),
+        *(f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"),
+    }
 )
 _FORBIDDEN_IN_COMPONENTS = frozenset('/\\<>:"|?*')
 

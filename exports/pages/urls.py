@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import backups, destination_contents, destinations, exports, restores
+from . import backups, destination_contents, destinations, exports, restores, selections
 
 app_name = "exports"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("backups/<uuid:backup_id>/key/", backups.key_file, name="backup-key"),
     path("backups/<uuid:backup_id>/verify/", backups.verify, name="backup-verify"),
     path("backups/<uuid:backup_id>/delete/", backups.delete, name="backup-delete"),
+    path("photos/download/", selections.download, name="photos-download"),
     path("exports/", exports.list_exports, name="list"),
     path("exports/start/", exports.start, name="start"),
     path("exports/<uuid:export_id>/download/", exports.download, name="download"),

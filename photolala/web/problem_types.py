@@ -92,6 +92,7 @@ TYPES: dict[str, ProblemType] = {
     "on_the_device": _type("It is on the phone only", 404),
     "file_gone": _type("The file is not in its place", 404),
     "no_file": _type("The file is no longer kept", 404),
+    "nothing_to_download": _type("None of the selected files can be had", 404),
     "file_changed": _type("The file has changed since it was scanned", 409),
     "unreadable": _type("The file cannot be read now", 503),
     "impossible_date": _type("The date cannot be", 422),

@@ -1,6 +1,7 @@
 """The timeline in a real browser: scrolling, opening, stars, keys, the address, and what goes wrong."""
 
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -642,3 +643,29 @@ def test_a_film_that_the_browser_cannot_play_is_converted_and_played(alice, libr
     assert execute(Operation.objects.get(kind="rendition").pk).state == "completed"
     wait_until(page, "document.querySelector('.photo-video video')?.readyState >= 2")
     assert page.evaluate("document.querySelector('.photo-video video').videoWidth") == 320
+
+
+def test_three_selected_photos_are_downloaded_byte_for_byte(open_tab: Any, alice: User, library: Library) -> None:
+    page = open_tab(alice).page
+    page.goto("/")
+    for number in (0, 1, 4):  # two of May, the newest of April
+        page.locator(TILE).nth(number).get_by_role("checkbox", name="Select").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert saved.value.suggested_filename == "photos-2024.zip"
+    root = Path(library.root)
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert {one: archive.read(one) for one in archive.namelist()} == {
+            "IMG_0.JPG": (root / "2024/05/IMG_0.JPG").read_bytes(),
+            "IMG_1.JPG": (root / "2024/05/IMG_1.JPG").read_bytes(),
+            "IMG_0 (1).JPG": (root / "2024/04/IMG_0.JPG").read_bytes(),
+        }
+    expect(page.locator("#selection-bar")).to_contain_text("3 photos selected")
+    (root / "2024/05/IMG_1.JPG").unlink()
+    page.get_by_role("button", name="Download", exact=True).click()
+    dialog = page.get_by_role("dialog", name="1 photo cannot be downloaded")
+    expect(dialog).to_contain_text("IMG_1.JPG: The file is not in its place")
+    with page.expect_download() as saved:
+        dialog.get_by_role("button", name="Download 2 photos").click()
+    with zipfile.ZipFile(saved.value.path()) as archive:
+        assert archive.namelist() == ["IMG_0.JPG", "IMG_0 (1).JPG", "missing.txt"]

@@ -2,6 +2,7 @@
 
 import { post } from "photolala/api";
 import { countPhotos, starsText } from "photolala/dates";
+import { downloadPhotos } from "photolala/download";
 import { announce, showToast } from "photolala/toast";
 
 const LONG_PRESS_MS = 450;
@@ -157,6 +158,9 @@ export class SelectionControl {
     } else if (this.selection.size && event.key === "a") {
       this.stop(event);
       this.collect();
+    } else if (this.selection.size && event.key === "d") {
+      this.stop(event);
+      void downloadPhotos([...this.selection.ids]);
     }
   }
 
@@ -208,6 +212,7 @@ export class SelectionControl {
     else if (act === "rate") void this.rate(Number(button.value));
     else if (act === "trash") this.ask();
     else if (act === "album") this.collect();
+    else if (act === "download") void downloadPhotos([...this.selection.ids]);
     else if (act === "dates") this.bar.querySelector("[name=photos]").value = [...this.selection.ids].join(",");
   }
 

@@ -1,0 +1,1 @@
+"""What a person selected, taken out: planned, and sent as one file or one ZIP."""
