@@ -1,7 +1,7 @@
 """What notes and drafts hold: photos of the catalog, and files in their owner's media store."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -80,11 +80,9 @@ def remember(holder: Note | Draft, held: Iterable[Held]) -> None:
     earlier = Attachment.objects.filter(**{column: holder})
     let_go = list(earlier.filter(media__isnull=False).values_list("media", flat=True))
     earlier.delete()
-    stored = dict(
-        Media.objects.filter(
-            owner=holder.owner_id, md5__in={one["media_md5"] for one in wanted if "media_md5" in one}
-        ).values_list("md5", "pk")
-    )
+    md5s = {one["media_md5"] for one in wanted if "media_md5" in one}
+    mine = Media.objects.filter(owner=holder.owner_id, md5__in=md5s)
+    stored = dict(mine.values_list("md5", "pk")) if md5s else {}
     photos = {one["photo"] for one in wanted if "photo" in one}
     rows = [Attachment(**{column: holder}, photo_id=key) for key in sorted(photos)]
     rows += [Attachment(**{column: holder}, media_id=key) for key in sorted(stored.values())]
@@ -98,8 +96,10 @@ def photos_of(note: Note) -> set[UUID]:
     return set(held.values_list("photo", flat=True))
 
 
-def mark_use(media_ids: Iterable[int]) -> None:
+def mark_use(media_ids: Collection[int]) -> None:
     """Note of these files since when nothing holds them, or that something does."""
+    if not media_ids:
+        return
     of_these = Media.objects.filter(pk__in=set(media_ids)).annotate(
         is_held=Exists(Attachment.objects.filter(media=OuterRef("pk")))
     )

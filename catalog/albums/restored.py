@@ -15,6 +15,7 @@ from catalog.albums.albums import held_for_editing
 from catalog.albums.items import MOST_ITEMS, NOTE, PHOTO, Target
 from catalog.albums.refusals import Refused
 from catalog.albums.shown import refresh
+from catalog.entries.sql import update_rows
 from catalog.models import Album, AlbumItem, Draft, Note
 from catalog.models.album import album_item_id
 
@@ -38,11 +39,11 @@ class RestoredItem(NamedTuple):
 def keep_times(model: type[Album] | type[Note] | type[Draft], times: Mapping[UUID, Times]) -> None:
     """Let these things be of the times that a backup says, none of them in the future."""
     now = timezone.now()
-    for key, of_it in times.items():
-        named = {"created_at": of_it.created, "updated_at": of_it.updated}
-        changed = {name: min(moment, now) for name, moment in named.items() if moment is not None}
-        if changed:
-            model.objects.filter(pk=key).update(**changed)
+    for number, column in enumerate(("created_at", "updated_at")):
+        said = ((key, of_it[number]) for key, of_it in times.items())
+        update_rows(
+            model, [column], ({"id": key, column: min(moment, now)} for key, moment in said if moment is not None)
+        )
 
 
 def put_items(user: Any, album_id: UUID, wanted: Sequence[RestoredItem]) -> list[tuple[Target, Refused]]:

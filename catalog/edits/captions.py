@@ -3,6 +3,8 @@
 The catalog says so at once; the file, or an XMP file beside it, follows as the library's setting for stars wants it.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -12,6 +14,7 @@ from accounts.models import User
 from catalog.entries import counts
 from catalog.entries.listing import is_doubted
 from catalog.entries.pending_writes import start_writing
+from catalog.entries.sql import Row, update_rows
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
 from catalog.models import FileWrite, Library, Photo
@@ -23,7 +26,6 @@ from photolala.lib.captions import tidy_caption
 _OPEN = [state.value for state in FileWrite.OPEN]
 
 
-@done_again
 def set_caption(user: User, photo: Photo | UUID, text: str) -> str:
     """Give the photo, which the caller found changeable for `user`, the caption `text`; return it as it is kept.
 
@@ -31,32 +33,60 @@ def set_caption(user: User, photo: Photo | UUID, text: str) -> str:
     Photo.DoesNotExist if the photo is gone.
     """
     caption = tidy_caption(text)
-    with transaction.atomic():
-        _set(_held(photo.pk if isinstance(photo, Photo) else photo), user, caption)
+    photo_id = photo.pk if isinstance(photo, Photo) else photo
+    if not set_captions(user, {photo_id: caption}):
+        raise Photo.DoesNotExist
     return caption
+
+
+@done_again
+def set_captions(user: User, texts: Mapping[UUID, str]) -> list[UUID]:
+    """Give each of these photos, which the caller found changeable for `user`, its caption; return which there are.
+
+    One transaction: all or none of them. Raises BadCaption for a text that is none, before anything is changed.
+    """
+    captions = {photo_id: tidy_caption(text) for photo_id, text in texts.items()}
+    with transaction.atomic():
+        rows = Photo.objects.select_for_update(of=("self",)).filter(pk__in=list(captions)).select_related("library")
+        photos = list(rows.order_by("pk"))
+        by_library: dict[Library, list[Photo]] = defaultdict(list)
+        for photo in photos:
+            by_library[photo.library].append(photo)
+        for library, own in sorted(by_library.items(), key=lambda one: one[0].pk):
+            _set(library, own, captions, user)
+    return [photo.pk for photo in photos]
 
 
 def _held(photo_id: UUID) -> Photo:
     return Photo.objects.select_for_update(of=("self",)).select_related("library").get(pk=photo_id)
 
 
-def _set(photo: Photo, user: User, caption: str) -> None:
-    library = photo.library
+def _set(library: Library, photos: Sequence[Photo], captions: Mapping[UUID, str], user: User) -> None:
     into_files = library.writes_ratings
-    rows = FileWrite.objects.select_for_update().filter(photo=photo, kind=FileWrite.Kind.CAPTION, state__in=_OPEN)
-    write = rows.defer("undo_delta").first()
-    is_held = True
-    if write is not None:
-        (retarget if into_files else want_in_catalog_only)(write, {"caption": caption}, user)
-    elif into_files:
-        is_held = not _is_said_by_file(photo) or photo.caption != caption
-        if is_held:
-            _intent(library, photo, user, caption).save()
-    Photo.objects.filter(pk=photo.pk).update(
-        caption=caption, caption_held=is_held, captioned_at=moment_of_a_wish(library)
-    )
-    touched_in("photo", scope_name("library", library.pk), [photo.pk], ["caption"], user=user.pk)
+    open_writes = {
+        write.photo_id: write
+        for write in FileWrite.objects.select_for_update()
+        .filter(photo__in=photos, kind=FileWrite.Kind.CAPTION, state__in=_OPEN)
+        .order_by("pk")
+        .defer("undo_delta")
+    }
+    new: list[FileWrite] = []
+    changed: list[Row] = []
+    now = moment_of_a_wish(library)
+    for photo in photos:
+        caption, write, is_held = captions[photo.pk], open_writes.get(photo.pk), True
+        if write is not None:
+            (retarget if into_files else want_in_catalog_only)(write, {"caption": caption}, user)
+        elif into_files:
+            is_held = not _is_said_by_file(photo) or photo.caption != caption
+            if is_held:
+                new.append(_intent(library, photo, user, caption))
+        changed.append({"id": photo.pk, "caption": caption, "caption_held": is_held, "captioned_at": now})
+    update_rows(Photo, ("caption", "caption_held", "captioned_at"), changed)
+    keys = [photo.pk for photo in photos]
+    touched_in("photo", scope_name("library", library.pk), keys, ["caption"], user=user.pk)
     counts.bump_revision(library)
+    FileWrite.objects.bulk_create(new)
     if into_files:
         transaction.on_commit(lambda: start_writing(library, user))
 
@@ -94,6 +124,6 @@ def undo_caption(photo: Photo, user: User) -> str:
                 "since."
             )
         caption = str(write.previous.get("caption") or "")
-        _set(held, user, caption)  # as the file said it, in whatever form
+        _set(held.library, [held], {held.pk: caption}, user)  # as the file said it, in whatever form
         FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
     return caption

@@ -19,6 +19,7 @@ from accounts.models import User
 from catalog.entries import counts, taken
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.row_locks import hold_photos
+from catalog.entries.sql import update_rows
 from catalog.entries.taken import BY_A_PERSON, goes_into_file, taken_columns
 from catalog.files.filing import start_filing
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
@@ -152,7 +153,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         .order_by("pk")
         .defer("undo_delta")
     }
-    new = []
+    new, changed = [], []
     now = moment_of_a_wish(library)
     for photo in photos:
         wish, write = wishes[photo.pk], open_writes.get(photo.pk)
@@ -162,7 +163,8 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
             new.append(_intent(library, photo, user, wish.wanted))
         assert wish.local is not None
         told = _columns(wish.local, wish.offset_minutes, library.time_zone)
-        Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=now)
+        changed.append({"id": photo.pk, **told, "taken_held": True, "dated_at": now})
+    update_rows(Photo, [name for name in changed[0] if name != "id"], changed)
     touched_in("photo", scope_name("library", library.pk), [photo.pk for photo in photos], ["takenAt"], user=user.pk)
     counts.bump_revision(library)
     FileWrite.objects.bulk_create(new)

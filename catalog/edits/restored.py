@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
+from catalog.entries.sql import update_rows
 from catalog.history.given_since import REBUILD, RESTORE
 from catalog.models import Favourite, Photo
 from operations.models import ACTIVE, Operation, State
@@ -32,16 +33,20 @@ def keep_moments(moments: Mapping[UUID, Moments]) -> None:
     to_come = Q(state__in=[*ACTIVE, State.INTERRUPTED], kind__in=[RESTORE, REBUILD])
     if Operation.objects.filter(to_come, active_key__in=keys).exists():
         return
-    for key, said in moments.items():
-        named = {"rated_at": said.rated, "captioned_at": said.captioned, "dated_at": said.dated}
-        changed = {name: min(moment, now) for name, moment in named.items() if moment is not None}
-        if changed:
-            Photo.objects.filter(pk=key).update(**changed)
+    for number, column in enumerate(("rated_at", "captioned_at", "dated_at")):
+        said = ((key, of_it[number]) for key, of_it in moments.items())
+        update_rows(
+            Photo, [column], ({"id": key, column: min(moment, now)} for key, moment in said if moment is not None)
+        )
 
 
 def keep_favoured(user: Any, moments: Mapping[UUID, datetime]) -> None:
     """Let the user's favourites of these photos be of the times that a backup says, never in the future."""
     now = timezone.now()
-    for key, moment in moments.items():
-        given = min(moment, now)
-        Favourite.objects.filter(user=user, photo=key).update(created_at=given, changed_at=given)
+    mine = Favourite.objects.filter(user=user, photo__in=list(moments)).order_by("pk").values_list("pk", "photo")
+    given = ((key, min(moments[photo], now)) for key, photo in mine)
+    update_rows(
+        Favourite,
+        ["created_at", "changed_at"],
+        ({"id": key, "created_at": moment, "changed_at": moment} for key, moment in given),
+    )

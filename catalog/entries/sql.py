@@ -7,6 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model
 
 from catalog.models import Photo
+from changes.types import marks_row
 
 PHOTO_TABLE = Photo._meta.db_table
 _NONE_YET = object()
@@ -67,6 +68,28 @@ def insert_rows(model: type[Model], rows: Sequence[Row]) -> None:
     values = [[*(convert(row[name]) for name, convert in named), *defaults] for row in rows]
     with connection.cursor() as cursor:
         cursor.executemany(sql, values)
+
+
+def update_rows(model: type[Model], columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Give each of these rows, by its `id`, its own values of these columns (attnames), by one prepared statement.
+
+    What devices see is marked as changed. Call it in a transaction that holds the rows (`row_locks`).
+    """
+    names = [str(_field(model, column).column) for column in columns]
+    marks = ", version = NULL" if marks_row(model, columns) else ""
+    sql = (
+        f"UPDATE {model._meta.db_table} SET {', '.join(f'{name} = %s' for name in names)}{marks} "  # noqa: S608
+        f"WHERE {_field(model, 'id').column} = %s"
+    )
+    converters = [(column, _converter(_field(model, column))) for column in (*columns, "id")]
+    values = [[convert(row[column]) for column, convert in converters] for row in rows]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(sql, values)
+
+
+def _field(model: type[Model], column: str) -> "Field[Any, Any]":
+    return next(field for field in model._meta.concrete_fields if field.attname == column)
 
 
 def parameter(model_field: str, value: Any, model: Any = Photo) -> Any:

@@ -40,8 +40,8 @@ class Wishes:
         """Say all of it in the name of `user`, who may. Call it in a transaction."""
         for stars, keys in sorted(self.stars.items()):
             ratings.set_ratings(user, keys, stars)
-        for key, text in self.texts.items():
-            captions.set_caption(user, key, text)
+        if self.texts:
+            captions.set_captions(user, self.texts)
         if self.planned:
             dates.set_dates(user, self.planned)
         keep_moments(self.moments)
