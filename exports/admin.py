@@ -73,6 +73,6 @@ class BackupAdmin(PathsForSuperusers, FactsAdmin):
 class BackupScheduleAdmin(FactsAdmin):
     """Who has backups made, and how often. They are changed on the page of backups."""
 
-    list_display = ["user", "scope", "every_days", "keep_daily", "keep_weekly", "keep_monthly", "started_at"]
+    list_display = ["user", "scope", "every_days", "keep_daily", "keep_weekly", "keep_monthly", "started_at", "refusal"]
     list_select_related = ["user"]
     search_fields = ["user__username"]

@@ -17,6 +17,7 @@ from .backup.schedule import remove_failed, start_due, thin_out_all
 from .catalogs import left_behind
 from .catalogs.downloads import is_being_sent
 from .catalogs.partials import remove_export_files, remove_partials
+from .destinations import left_behind as records_left_behind
 from .formats.sink import PARTIAL_PREFIX, remove_partial
 from .models import Export, ExportDownload
 from .originals import schedule
@@ -33,7 +34,8 @@ MAY_CONTINUE = (State.PENDING, State.RUNNING, State.INTERRUPTED)
 def purge_exports() -> int:
     """Delete the files of exports that expired or whose user is gone, those of runs that nobody continues, and old records.
 
-    Restores that nobody confirmed for two weeks and backups of users who are gone for thirty days are deleted too.
+    Restores that nobody confirmed for two weeks and what users and destinations left that are gone for thirty days
+    (backups, records of buckets) are deleted too.
 
     Return how many exports' files were deleted: none for a day after the clock was set.
     """
@@ -42,6 +44,7 @@ def purge_exports() -> int:
         count = _remove_expired() + left_behind.sweep()
         forget_old()
         backups_left_behind.sweep()
+        records_left_behind.sweep()
     _remove_abandoned()
     remove_old_reports()
     ExportDownload.objects.filter(started_at__lt=time_ago(timedelta(days=DOWNLOAD_DAYS))).delete()

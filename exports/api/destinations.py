@@ -77,6 +77,8 @@ class DestinationBody(serializers.Serializer[Any]):
     schedule_hour = serializers.IntegerField()
     schedule_weekday = serializers.IntegerField()
     with_companions = serializers.BooleanField()
+    refusal = serializers.CharField(help_text="Why the schedule could not begin an export; empty: it could.")
+    refused_at = serializers.DateTimeField(allow_null=True, help_text="Since when that is so.")
     created_at = serializers.DateTimeField()
 
 
@@ -99,6 +101,8 @@ def _destination_json(destination: ExportDestination) -> dict[str, Any]:
         "schedule_hour": destination.schedule_hour,
         "schedule_weekday": destination.schedule_weekday,
         "with_companions": destination.with_companions,
+        "refusal": destination.refusal,
+        "refused_at": utc_text(destination.refused_at) if destination.refused_at else None,
         "created_at": utc_text(destination.created_at),
     }
 

@@ -43,7 +43,7 @@ def set_schedule(
         raise ExportRefused(
             "Only an administrator makes backups of the whole server. Nothing was changed.", "administrators_only"
         )
-    values: dict[str, Any] = {"every_days": every_days}
+    values: dict[str, Any] = {"every_days": every_days, "refusal": ""}
     if keep is not None:
         if not all(0 <= number <= MOST_KEPT for number in (keep.daily, keep.weekly, keep.monthly)):
             raise ExportRefused(f"Keep 0 to {MOST_KEPT} of each kind. Nothing was changed.", "bad_schedule")
@@ -80,7 +80,11 @@ def start_due(now: datetime | None = None) -> int:
             )
         except (AlreadyActive, ExportRefused) as reason:
             logger.warning("The scheduled backup of user %s is not made: %s", schedule.user_id, reason)
+            if isinstance(reason, ExportRefused):
+                BackupSchedule.objects.filter(pk=schedule.pk).update(refusal=str(reason))
             continue
+        if schedule.refusal:
+            BackupSchedule.objects.filter(pk=schedule.pk).update(refusal="")
         count += 1
     return count
 

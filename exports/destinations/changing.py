@@ -29,6 +29,7 @@ def change_destination(destination: ExportDestination, changes: DestinationChang
         setattr(destination, name, changes[name])  # type: ignore[literal-required]
     if any(name.startswith("schedule") for name in names):
         destination.scheduled_since = timezone.now() if destination.schedule else None
-        names.append("scheduled_since")
+        destination.refusal, destination.refused_at = "", None
+        names += ["scheduled_since", "refusal", "refused_at"]
     if names:
         destination.save(update_fields=names)

@@ -145,6 +145,9 @@ class BackupSchedule(models.Model):
     recipient = models.CharField(max_length=200, blank=True, help_text="age's public key; empty: not encrypted.")
     key_file = models.TextField(blank=True, help_text="The identity of `recipient`, encrypted by a passphrase.")
     started_at = models.DateTimeField(null=True, blank=True, help_text="When the schedule last asked for one.")
+    refusal = models.TextField(
+        blank=True, db_default="", help_text="Why the schedule could not begin the last one; empty: it could."
+    )
 
     objects = OwnedQuerySet.as_manager()
 

@@ -69,6 +69,11 @@ class ExportDestination(models.Model):
         default=False, db_default=False, help_text="Also what is beside photos: XMP, AAE and Takeout's JSON."
     )
 
+    refusal = models.TextField(
+        blank=True, db_default="", help_text="Why the schedule could not begin an export; empty: it could."
+    )
+    refused_at = models.DateTimeField(null=True, blank=True, help_text="Since when that is so.")
+
     objects = DestinationQuerySet.as_manager()
 
     class Meta:

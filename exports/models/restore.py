@@ -103,6 +103,9 @@ class WaitingFacts(models.Model):
     path = models.TextField()
     size_bytes = models.PositiveBigIntegerField(null=True, blank=True)
     said = models.JSONField(default=dict, blank=True, help_text="As ratings.json of a backup; empty: it is only named.")
+    is_refused = models.BooleanField(
+        default=False, db_default=False, help_text="The photo is here, in a library that the person may not change."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -31,6 +31,8 @@ def start_folder_export(
             enqueue=enqueue,
         )
         destination.libraries.add(library)
+        refused = ExportDestination.objects.filter(pk=destination.pk).exclude(refusal="")
+        refused.update(refusal="", refused_at=None)  # an export can begin again
     return operation
 
 

@@ -58,6 +58,13 @@ def _start_next(destination: ExportDestination, now: datetime) -> bool:
     except AlreadyActive:
         return False  # the next minute asks again
     except ExportRefused as refused:
-        logger.warning("The scheduled export to %s is refused: %s", destination.pk, refused)
+        _tell(destination, str(refused), now)
         return False
     return True
+
+
+def _tell(destination: ExportDestination, reason: str, now: datetime) -> None:
+    """Let the owner know, on the destination's page, why no export begins: once for each reason, though each minute tries."""
+    told = ExportDestination.objects.filter(pk=destination.pk).exclude(refusal=reason)
+    if told.update(refusal=reason, refused_at=now):
+        logger.warning("The scheduled export to %s is refused: %s", destination.pk, reason)

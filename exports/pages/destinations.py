@@ -96,7 +96,8 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     if _running(destination) is not None:
         return render_destination(request, destination, f"{AT_WORK} Cancel it first.", 409)
     destination.delete()
-    messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.")
+    kept = " This server keeps what it knows of them for 30 days." if destination.is_bucket else ""
+    messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.{kept}")
     return redirect("exports:list")
 
 

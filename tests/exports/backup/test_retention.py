@@ -113,6 +113,14 @@ def test_one_that_is_at_work_is_not_asked_for_again_and_who_left_gets_none(cast:
     admin.save()
     assert make_backups() == 0
     assert Operation.objects.filter(kind="backup").count() == 1
+    told = dict(BackupSchedule.objects.values_list("scope", "refusal"))
+    assert told["person"] == ""
+    assert "administrator" in told["server"], "the page says why"
+    schedules.set_schedule(cast.alice, "person", every_days=1)
+    BackupSchedule.objects.update(refusal="Old", started_at=None)
+    Operation.objects.update(state=State.COMPLETED)
+    assert make_backups() == 1
+    assert BackupSchedule.objects.get(scope="person").refusal == ""
 
 
 def test_a_passphrase_is_kept_nowhere_and_encryption_can_end(cast: Any) -> None:

@@ -82,6 +82,34 @@ def test_what_a_person_began_counts_and_a_folder_that_others_took_is_left_alone(
     assert start_due_exports() == 1
 
 
+def test_what_cannot_begin_is_told_its_owner_and_logged_once(
+    cast: Any, browser: Any, api: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    (cast.root.parent / "disk").mkdir()
+    destination = add_destination(cast.alice, "", str(cast.root.parent / "disk"), "{year}/")
+    destination.libraries.add(cast.library)
+    change_destination(destination, {"schedule": "daily"})
+    ExportDestination.objects.update(scheduled_since=LONG_AGO)
+    settings.PHOTO_ROOTS = []
+    url = f"/api/v1/export-destinations/{destination.pk}/"
+    assert [start_due_exports(), start_due_exports(), start_due_exports()] == [0, 0, 0]
+    assert caplog.text.count("is refused") == 1
+    told = api(cast.alice).get(url).json()
+    assert "not free, or not among those" in told["refusal"]
+    assert told["refused_at"] is not None
+    assert "no export begins by itself: That folder" in browser(cast.alice).get(f"/destinations/{destination.pk}/").text
+    assert "cannot begin by itself" in browser(cast.alice).get("/exports/").text
+    settings.PHOTO_ROOTS = [str(cast.root.parent)]
+    assert start_due_exports() == 1
+    told = api(cast.alice).get(url).json()
+    assert (told["refusal"], told["refused_at"]) == ("", None)
+    ExportDestination.objects.update(refusal="Old", refused_at=LONG_AGO)
+    destination.refresh_from_db()
+    change_destination(destination, {"schedule_hour": 5})
+    destination.refresh_from_db()
+    assert (destination.refusal, destination.refused_at) == ("", None)
+
+
 @pytest.mark.once
 def test_it_is_on_the_timetable() -> None:
     assert "exports.tasks.start_due_exports" in {one["task"] for one in CELERY_BEAT_SCHEDULE.values()}
