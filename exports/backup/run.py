@@ -117,6 +117,7 @@ class BackupRun:
                 layout.DRAFTS: things.drafts,
                 layout.RATINGS: things.rated_photos,
                 layout.PHOTOS: things.photo_references,
+                layout.WAITING: things.waiting_photos,
                 layout.DESTINATIONS: records.destinations,
                 layout.EXPORT_RECORDS: records.records,
                 **(server_lists(using) if self.user is None else {}),

@@ -22,6 +22,7 @@ from catalog.models import (
 )
 from exports.bundle import entries
 from exports.bundle.layout import time_text
+from exports.models import WaitingFacts
 
 from .media import MediaPaths
 
@@ -129,6 +130,22 @@ class Things:
                 "path": photo.path,
                 "sizeBytes": photo.size_bytes,
             }
+
+    def waiting_photos(self) -> Iterator[entries.WaitingPhoto]:
+        """Yield what restored backups say of photos that are not here yet, by user name and the photo's id."""
+        people = User.objects.using(self.using).filter(pk__in=WaitingFacts.objects.using(self.using).values("user"))
+        for user in sorted(people if self.user is None else [self.user], key=lambda one: one.get_username()):
+            rows = WaitingFacts.objects.using(self.using).filter(user=user).order_by("photo_id")
+            for row in rows.iterator(chunk_size=BATCH):
+                yield {
+                    "user": user.get_username(),
+                    "photoId": str(row.photo_id),
+                    "libraryId": str(row.library_id),
+                    "photoMD5": row.photo_md5,
+                    "path": row.path,
+                    "sizeBytes": row.size_bytes,
+                    "said": _sorted(row.said),
+                }
 
     def _own(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows if self.user is None else rows.filter(owner=self.user)

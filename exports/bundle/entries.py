@@ -124,6 +124,32 @@ class RatedPhoto(TypedDict):
     favouredAt: NotRequired[dict[str, str]]
 
 
+class Said(TypedDict, total=False):
+    """What one person said of one photo, as in `RatedPhoto`; `name` is what the backup that it came from calls them."""
+
+    name: str
+    rating: int | None
+    ratedAt: str | None
+    caption: str | None
+    captionedAt: str | None
+    taken: str | None
+    datedAt: str | None
+    favourites: dict[str, int]
+    favouredAt: dict[str, str | None]
+
+
+class WaitingPhoto(TypedDict):
+    """A photo that is not on the server: a backup restored there speaks of it. Without `said` things of `user` name it."""
+
+    user: str
+    photoId: str
+    libraryId: str
+    photoMD5: str
+    path: str
+    sizeBytes: int | None
+    said: Said
+
+
 class PhotoReference(TypedDict):
     """A photo that an album, note or draft names by its id: how to find it where it has another one."""
 

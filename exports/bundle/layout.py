@@ -23,6 +23,7 @@ from .entries import (
     Setting,
     Snapshot,
     User,
+    WaitingPhoto,
 )
 
 VERSION = "1.0"
@@ -78,6 +79,7 @@ DRAFTS = ListFile("drafts.json", "drafts", Draft)
 ALBUM_ITEMS = ListFile("album_items.json", "albumItems", AlbumItem)
 RATINGS = ListFile("ratings.json", "photos", RatedPhoto, ("photoId",))
 PHOTOS = ListFile("photos.json", "photos", PhotoReference)
+WAITING = ListFile("waiting_photos.json", "waiting", WaitingPhoto, ("user", "photoId"))
 DESTINATIONS = ListFile("export_destinations.json", "destinations", Destination)
 EXPORT_RECORDS = ListFile("export_records.json", "exportRecords", ExportRecordEntry, ("destinationId", "record.id"))
 USERS = ListFile("users.json", "users", User, of_server=True)
@@ -88,7 +90,7 @@ ALIASES = ListFile("aliases.json", "aliases", Alias, ("libraryId", "oldMD5"), of
 MEDIA_MANIFEST = ListFile("media_manifest.json", "files", MediaFile, ("exportPath",))
 LIST_FILES = (
     *(USERS, DEVICES, SETTINGS, LIBRARIES, SNAPSHOTS, ALIASES),
-    *(ALBUMS, NOTES, DRAFTS, ALBUM_ITEMS, RATINGS, PHOTOS, DESTINATIONS, EXPORT_RECORDS, MEDIA_MANIFEST),
+    *(ALBUMS, NOTES, DRAFTS, ALBUM_ITEMS, RATINGS, PHOTOS, WAITING, DESTINATIONS, EXPORT_RECORDS, MEDIA_MANIFEST),
 )
 
 

@@ -52,7 +52,7 @@ def add_destination(user: User, name: str, folder: str, template: str) -> Export
         real.mkdir(parents=is_within(real, own_folder(user.pk).resolve()), exist_ok=True)
     if not os.access(real, os.W_OK | os.X_OK):
         raise ExportRefused(f"Photolala may not write to {_text(real)}. Give its user the right to, then try again.")
-    return _create(user, title, real, template)
+    return create_destination(user, title, real, template)
 
 
 def destination_for_command(user: User, folder: Path) -> ExportDestination:
@@ -69,7 +69,7 @@ def destination_for_command(user: User, folder: Path) -> ExportDestination:
     _refuse_taken(user, real)
     with _NamingTheFolder(real):
         real.mkdir(parents=True, exist_ok=True)
-    return _create(user, real.name or "/", real, DEFAULT_TEMPLATE)
+    return create_destination(user, real.name or "/", real, DEFAULT_TEMPLATE)
 
 
 def prefix_for_command(user: User, uri: str) -> ExportDestination:
@@ -188,16 +188,17 @@ def _add_prefix(user: User, name: str, root: BucketRoot, template: str) -> Expor
             f"Photolala cannot write to {root.uri} ({error.strerror}). Give its keys the rights to list, read and put "
             "there, then try again. Nothing was changed."
         ) from None
-    return _create(user, title, root, template)
+    return create_destination(user, title, root, template)
 
 
-def _create(user: User, name: str, real: Place, template: str) -> ExportDestination:
+def create_destination(user: User, name: str, real: Place, template: str, **given: Any) -> ExportDestination:
+    """Make the row of a destination whose folder or prefix was checked, if nobody took that meanwhile. Raises ExportRefused."""
     try:
         with transaction.atomic():
             lock_taken_folders()
             _refuse_taken(user, real)
             folder = real.uri if isinstance(real, BucketRoot) else _text(real)
-            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template)
+            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template, **given)
     except IntegrityError:
         raise ExportRefused(_OUTSIDE) from None
 

@@ -18,6 +18,7 @@ from exports.bundle.lists import InvalidBundle, decode_object, read_list
 from exports.formats.manifest import InvalidManifest, Manifest, decode_manifest
 from exports.restore import original
 from exports.restore.files import BundleFiles, require_few, require_short
+from exports.restore.photos import WAITED_FOR
 from exports.restore.refusals import BundleRefused
 from exports.restore.spool import Record, Spool
 from exports.restore.texts import what_is_impossible
@@ -37,6 +38,7 @@ def _own_id(entry: Record) -> Any:
 
 _KEYS: Mapping[str, Callable[[Record], Any]] = {
     layout.RATINGS.name: lambda entry: entry["photoId"],
+    layout.WAITING.name: lambda entry: f"{entry['user']}/{entry['photoId']}",
     layout.MEDIA_MANIFEST.name: lambda entry: entry["photo_md5"],
     layout.EXPORT_RECORDS.name: lambda entry: f"{entry['destinationId']}/{entry['record'].get('id')}",
     layout.SETTINGS.name: lambda entry: entry["name"],
@@ -53,9 +55,14 @@ _UUIDS = frozenset(
         layout.PHOTOS,
         layout.LIBRARIES,
         layout.USERS,
+        layout.DESTINATIONS,
     }
 )
-_PARENTS = {layout.ALBUM_ITEMS.name: "albumId", layout.EXPORT_RECORDS.name: "destinationId"}
+_PARENTS = {
+    layout.ALBUM_ITEMS.name: "albumId",
+    layout.EXPORT_RECORDS.name: "destinationId",
+    layout.WAITING.name: "user",
+}
 
 
 @dataclass
@@ -209,7 +216,10 @@ def _keep(file: ListFile, entry: Record, number: int, checked: Checked) -> None:
     if file in _UUIDS and not is_uuid(key):
         checked.note(where, f"{key[:60]!r} is no id.")
         return
-    if file in (layout.RATINGS, layout.PHOTOS) and not _is_photo(entry):
+    if file is layout.WAITING and not is_uuid(entry["photoId"]):
+        checked.note(where, "It names no photo by an id.")
+        return
+    if file in (layout.RATINGS, layout.PHOTOS, layout.WAITING) and not _is_photo(entry):
         checked.note(where, "Its library has no id, or its size is none that a file can have.")
         return
     if file is layout.MEDIA_MANIFEST and not _is_media(entry):
@@ -217,6 +227,8 @@ def _keep(file: ListFile, entry: Record, number: int, checked: Checked) -> None:
     parent = str(entry[_PARENTS[file.name]]) if file.name in _PARENTS else ""
     if not checked.spool.add(file.name, key, entry, parent):
         raise BundleRefused(f"{where}: {key[:100]} is there twice.", "duplicate")
+    if file is layout.WAITING:
+        checked.spool.add(WAITED_FOR, entry["photoId"], entry)
 
 
 def _is_photo(entry: Record) -> bool:

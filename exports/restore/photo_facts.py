@@ -1,6 +1,8 @@
 """All that a backup says of photos: put back where they are, kept for where they are not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
 from uuid import UUID
 
 from django.db import connection
@@ -11,14 +13,25 @@ from exports.bundle import layout
 from exports.models import Restore
 from exports.restore.facts import Facts, Wishes
 from exports.restore.people import Restoring
-from exports.restore.photos import Found, Named, named_in
+from exports.restore.photos import Found, Named, named_in, named_of
 from exports.restore.report import Action, Difference
 from exports.restore.spool import Record
-from exports.restore.waiting import keep_waiting
+from exports.restore.waiting import keep_waiting, name_there
 
 _NOT_HERE = "The photo is not here: this joins when a scan or an import brings it."
 _FACTS = ("rating", "ratedAt", "caption", "captionedAt", "taken", "datedAt")
 Batch = list[tuple[str, Record]]
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """Some photos of which a backup speaks for one person, by their ids there."""
+
+    facts: Facts
+    records: Batch
+    named: dict[str, Named]
+    as_waiting: Callable[[Record], Record | None]
+    """What is kept of a record while its photo is not here; None: nothing, it is somebody else's."""
 
 
 def restore_facts(work: Restoring, restore: Restore) -> None:
@@ -27,25 +40,40 @@ def restore_facts(work: Restoring, restore: Restore) -> None:
     if work.applies and connection.features.has_select_for_update:
         hold_photos({key for name, user in people for key in _concerned(work, name, user)})
     for name, user in people:
-        facts = Facts(user, name, work.mode, as_owner=work.checked.is_of_server)
-        for batch in work.checked.spool.batches(layout.RATINGS.name):
-            named = named_in(work.checked.spool, [key for key, _ in batch])
-            found = work.people.finder_of(user).find(named)
-            differences, wishes = facts.compare(batch, found)
+        for spoken in _spoken(work, name, user):
+            found = work.people.finder_of(user).find(spoken.named)
+            differences, wishes = spoken.facts.compare(spoken.records, found)
             for difference in differences:
                 work.report.add(difference)
             if work.applies:
                 wishes.say(user)
-            _wait(work, restore, name, user, {key: one for key, one in named.items() if key not in found}, dict(batch))
+            _wait(work, restore, user, spoken, found)
         _wait_for_named(work, restore, name, user)
+
+
+def _spoken(work: Restoring, name: str, user: User) -> Iterator[_Spoken]:
+    """Yield what the backup says for one person: of the photos that its server had, then of those that it waited for itself."""
+    facts = Facts(user, name, work.mode, as_owner=work.checked.is_of_server)
+    for batch in work.checked.spool.batches(layout.RATINGS.name):
+        named = named_in(work.checked.spool, [key for key, _ in batch])
+        yield _Spoken(facts, batch, named, lambda record: _said_by(work, name, record))
+    for batch in work.checked.spool.batches(layout.WAITING.name, name):
+        waiting = sorted((one for _, one in batch), key=lambda one: name_there(one["said"]))
+        for name_then, some in groupby(waiting, key=lambda one: name_there(one["said"])):
+            records = {one["photoId"]: one for one in some}
+            yield _Spoken(
+                Facts(user, name_then, work.mode),
+                [(key, one["said"]) for key, one in records.items()],
+                {key: named_of(key, one) for key, one in records.items()},
+                lambda said: said,
+            )
 
 
 def _concerned(work: Restoring, name: str, user: User) -> Iterator[UUID]:
     """Yield the photos that are about to be changed, to be locked before anything else is."""
-    facts = Facts(user, name, work.mode, as_owner=work.checked.is_of_server)
-    for batch in work.checked.spool.batches(layout.RATINGS.name):
-        found = work.people.finder_of(user).find(named_in(work.checked.spool, [key for key, _ in batch]))
-        _, wishes = facts.compare(batch, found)
+    for spoken in _spoken(work, name, user):
+        found = work.people.finder_of(user).find(spoken.named)
+        _, wishes = spoken.facts.compare(spoken.records, found)
         yield from _photos_of(wishes)
 
 
@@ -54,19 +82,15 @@ def _photos_of(wishes: Wishes) -> set[UUID]:
     return {*wishes.moments, *starred}
 
 
-def _wait(
-    work: Restoring, restore: Restore, name: str, user: User, missing: dict[str, Named], records: dict[str, Record]
-) -> None:
-    said: dict[str, Record] = {}
-    for key in list(missing):
-        words = _said_by(work, name, records[key])
-        if words is None:
-            del missing[key]
-            continue
-        said[key] = words
-        work.report.add(Difference("photo", key, Action.WAITING, missing[key].path, reason=_NOT_HERE))
-    if work.applies and missing:
-        keep_waiting(restore, user, missing, said)
+def _wait(work: Restoring, restore: Restore, user: User, spoken: _Spoken, found: dict[str, Found]) -> None:
+    records, said = dict(spoken.records), {}
+    for key, one in spoken.named.items():
+        words = spoken.as_waiting(records[key]) if key not in found else None
+        if words is not None:
+            said[key] = words
+            work.report.add(Difference("photo", key, Action.WAITING, one.path, reason=_NOT_HERE))
+    if work.applies and said:
+        keep_waiting(restore, user, {key: spoken.named[key] for key in said}, said)
 
 
 def _said_by(work: Restoring, name: str, record: Record) -> Record | None:

@@ -11,6 +11,8 @@ from catalog.models import Alias, Library, Photo
 from exports.bundle import layout
 from exports.restore.spool import Record, Spool
 
+WAITED_FOR = "waited for"
+"""In the spool, by their ids: photos that the server of the backup waited for itself."""
 MOST_GENERATIONS = 1_000
 """So many times rewriting of one photo is followed."""
 
@@ -38,11 +40,14 @@ class Found:
 def named_in(spool: Spool, keys: Iterable[str]) -> dict[str, Named]:
     """Return what the backup says of these photos, by id; those that it only mentions are left out."""
     wanted = sorted(set(keys))
-    found = {key: _named(key, record) for key, record in spool.some(layout.PHOTOS.name, wanted).items()}
-    return {key: _named(key, record) for key, record in spool.some(layout.RATINGS.name, wanted).items()} | found
+    found: dict[str, Named] = {}
+    for kind in (WAITED_FOR, layout.RATINGS.name, layout.PHOTOS.name):
+        found |= {key: named_of(key, record) for key, record in spool.some(kind, wanted).items()}
+    return found
 
 
-def _named(key: str, record: Record) -> Named:
+def named_of(key: str, record: Record) -> Named:
+    """Return a photo as an entry of a backup names it."""
     size = record.get("sizeBytes")
     return Named(key, record["libraryId"], record["photoMD5"], record["path"], size)
 

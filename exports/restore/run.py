@@ -22,6 +22,7 @@ from changes.scopes import raise_epoch
 from exports.models import Restore
 from exports.restore.check import check, check_media, moment_or_none
 from exports.restore.contents import restore_contents
+from exports.restore.destinations import restore_destinations
 from exports.restore.files import BundleFiles, open_bundle
 from exports.restore.libraries import restore_libraries
 from exports.restore.media import put_media
@@ -113,6 +114,7 @@ class RestoreRun:
             put_media(files, work.checked, work.people, kept, self._keepalive)
         steps: list[Callable[[], object]] = [
             lambda: restore_libraries(work),
+            lambda: restore_destinations(work),
             lambda: restore_facts(work, self.restore),
             lambda: restore_things(work, DRAFT),
             lambda: restore_things(work, NOTE),

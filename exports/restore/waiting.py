@@ -1,7 +1,8 @@
 """Photos that a backup speaks of and that are not here: kept, and joined when a scan or an import brings them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,8 @@ from catalog.albums.refusals import Refused
 from catalog.albums.restored import Times, keep_times, refresh_photo, rename_photo
 from catalog.models import Draft, Note
 from exports.models import Restore, WaitingFacts
-from exports.restore.check import moment_or_none
-from exports.restore.facts import FIELDS, Facts
+from exports.restore.check import MOST_NOTED, moment_or_none
+from exports.restore.facts import FIELDS, NOT_TO_CHANGE, Facts
 from exports.restore.photos import Finder, Named
 from exports.restore.plan import REPLACE, is_newer
 from exports.restore.spool import Record
@@ -24,6 +25,7 @@ from operations.passing import done_again
 
 logger = logging.getLogger(__name__)
 BATCH = 500
+_NOT_YET = f"{NOT_TO_CHANGE} What the backup says of it waits until it is."
 
 
 def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said: Mapping[str, Record]) -> None:
@@ -48,7 +50,7 @@ def keep_waiting(restore: Restore, user: User, named: Mapping[str, Named], said:
         batch_size=BATCH,
         update_conflicts=True,
         unique_fields=["user", "photo_id"],
-        update_fields=["restore", "library_id", "photo_md5", "path", "size_bytes", "said"],
+        update_fields=["restore", "library_id", "photo_md5", "path", "size_bytes", "said", "is_refused"],
     )
 
 
@@ -111,13 +113,36 @@ def _join(user: User, rows: list[WaitingFacts]) -> int:
         return 0
     there = [row for row in rows if str(row.photo_id) in found]
     with transaction.atomic():
-        for name, some in groupby(sorted(there, key=_name_there), key=_name_there):
+        refused: set[str] = set()
+        for name, some in groupby(sorted(there, key=_name_in), key=_name_in):
             records = [(str(row.photo_id), row.said) for row in some if row.said]
-            _, wishes = Facts(user, name).compare(records, found)
+            differences, wishes = Facts(user, name).compare(records, found)
             wishes.say(user)
-        _name_anew(user, {row.photo_id: found[str(row.photo_id)].id for row in there})
-        WaitingFacts.objects.filter(pk__in=[row.pk for row in there]).delete()
-    return len(there)
+            refused |= {one.id for one in differences if NOT_TO_CHANGE in one.reason}
+        new = {row.photo_id: found[str(row.photo_id)].id for row in there if not row.is_refused}
+        _name_anew(user, new)
+        joined = [row for row in there if str(row.photo_id) not in refused]
+        WaitingFacts.objects.filter(pk__in=[row.pk for row in joined]).delete()
+        _refuse([row for row in there if str(row.photo_id) in refused and not row.is_refused])
+    return len(joined)
+
+
+def _name_in(row: WaitingFacts) -> str:
+    return name_there(row.said)
+
+
+def _refuse(refused: Collection[WaitingFacts]) -> None:
+    """Keep what may not be said (yet), and say so, once, in the results of the restores that it is of."""
+    WaitingFacts.objects.filter(pk__in=[row.pk for row in refused]).update(is_refused=True)
+    by_restore: dict[UUID, list[dict[str, str]]] = defaultdict(list)
+    for row in refused:
+        if row.restore_id is not None:
+            by_restore[row.restore_id].append({"what": row.path[:300], "reason": _NOT_YET})
+    for restore in Restore.objects.select_for_update().filter(pk__in=by_restore).order_by("pk"):
+        new = by_restore[restore.pk]
+        restore.problem_count += len(new)
+        restore.problems += new[: max(0, MOST_NOTED - len(restore.problems))]
+        restore.save(update_fields=["problems", "problem_count"])
 
 
 def _name_anew(user: User, ids: Mapping[UUID, UUID]) -> None:
@@ -158,6 +183,6 @@ def _named(row: WaitingFacts) -> Named:
     return Named(str(row.photo_id), str(row.library_id), row.photo_md5, row.path, row.size_bytes)
 
 
-def _name_there(row: WaitingFacts) -> str:
-    """Return what the backup calls the person: kept with what was said."""
-    return str(row.said.get("name") or "")
+def name_there(said: Record) -> str:
+    """Return what the backup calls the person who said this: kept with it."""
+    return str(said.get("name") or "")

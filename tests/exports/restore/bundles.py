@@ -1,6 +1,7 @@
 """Make backups for tests: entries of every list, as bundles on disk."""
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -198,3 +199,20 @@ def zipped(folder: Path, top: str = "") -> Path:
             if file.is_file():
                 archive.write(file, f"{top}{file.relative_to(folder)}")
     return path
+
+
+def comparable(folder: Path) -> dict[str, Any]:
+    """Return all of a bundle, but for what differs by nature; the manifest follows from the others."""
+    found: dict[str, Any] = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_dir() or name in (layout.MANIFEST_NAME, layout.METADATA_NAME):
+            continue
+        found[name] = path.read_bytes() if path.suffix != ".json" else _without_numbers(json.loads(path.read_bytes()))
+    found[layout.METADATA_NAME] = layout.comparable(json.loads((folder / layout.METADATA_NAME).read_bytes()))
+    return found
+
+
+def _without_numbers(value: Any) -> Any:
+    (key,) = value
+    return {key: [{name: one for name, one in entry.items() if name != "syncVersion"} for entry in value[key]]}

@@ -26,6 +26,8 @@ from operations.running import execute
 from tests.exports.conftest import Cast
 from tests.factories import make_photo, make_user
 
+from .bundles import comparable
+
 FACTS = {"rating": None, "rated_at": None, "rating_held": False, "caption": "", "captioned_at": None, "caption_held": False,
          "dated_at": None, "taken_held": False, "version": None}  # fmt: skip
 NEW_DATE = datetime(2023, 3, 4, 5, 6, 7)
@@ -85,23 +87,6 @@ def restored(user: User, path: Path) -> Restore:
     return Restore.objects.get(pk=started.pk)
 
 
-def content(folder: Path) -> dict[str, Any]:
-    """Return all of a bundle, but for what differs by nature; the manifest follows from the others."""
-    found: dict[str, Any] = {}
-    for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
-        if path.is_dir() or name in (layout.MANIFEST_NAME, layout.METADATA_NAME):
-            continue
-        found[name] = path.read_bytes() if path.suffix != ".json" else _without_numbers(json.loads(path.read_bytes()))
-    found[layout.METADATA_NAME] = layout.comparable(json.loads((folder / layout.METADATA_NAME).read_bytes()))
-    return found
-
-
-def _without_numbers(value: Any) -> Any:
-    (key,) = value
-    return {key: [{name: one for name, one in entry.items() if name != "syncVersion"} for entry in value[key]]}
-
-
 def empty_server() -> None:
     """Let this be a new server whose disks hold the same photos: nobody said anything of them yet."""
     Restore.objects.all().delete()
@@ -139,7 +124,7 @@ def test_a_person_moves_to_an_empty_server(cast: Cast, world: list[Photo], tmp_p
     scanned(world)
     assert join_waiting() == 4
     second = backup(alice, tmp_path / "second", Scope.PERSON)
-    assert content(second) == content(first)
+    assert comparable(second) == comparable(first)
     assert {action for of_kind in restored(alice, first).counts.values() for action in of_kind} == {"same"}
 
 
@@ -155,7 +140,7 @@ def test_a_whole_server_moves_to_an_empty_one(cast: Cast, world: list[Photo], tm
     scanned(world)
     join_waiting()
     second = backup(root, tmp_path / "second", Scope.SERVER)
-    assert content(second) == content(first)
+    assert comparable(second) == comparable(first)
     alice = User.objects.get(username="alice")
     assert (alice.pk, alice.check_password("correct horse battery")) == (cast.alice.pk, True)
 

@@ -1,0 +1,88 @@
+"""Destinations that a backup has, made again with their ids; and their records, where the folder has lost them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from django.utils import timezone
+
+from accounts.models import User
+from catalog.roots.taken_folders import Place
+from exports.destinations.folders import check_folder, create_destination
+from exports.destinations.guard import is_behind_link
+from exports.destinations.naming import check_template
+from exports.ledger.records import ExportRecord, RecordStatus
+from exports.ledger.store import Ledger
+from exports.models import ExportDestination
+from exports.refusals import ExportRefused
+from photolala.lib.files import is_real_folder
+
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A destination as a backup has it."""
+
+    id: UUID
+    name: str
+    folder: str
+    template: str
+    created_at: datetime | None
+
+
+def check_kept(user: User, kept: Kept) -> Place:
+    """Return the folder or prefix if `user` may have this destination here. Raises ExportRefused. No bucket is asked."""
+    check_template(kept.template)
+    real = check_folder(user, kept.folder)
+    if isinstance(real, Path) and not real.is_dir():
+        raise ExportRefused(
+            f"Its folder {kept.folder} is not there. If it is on a disk, mount that, and restore again."
+        )
+    return real
+
+
+def restore_destination(user: User, kept: Kept) -> ExportDestination:
+    """Make a destination again. Exports to it do not begin by themselves until somebody says so. Raises ExportRefused."""
+    destination = create_destination(user, kept.name[:200], check_kept(user, kept), kept.template, id=kept.id)
+    destination.has_records = not destination.is_bucket and is_real_folder(destination.records_folder)
+    if kept.created_at is not None:
+        destination.created_at = min(kept.created_at, timezone.now())
+    destination.save(update_fields=["has_records", "created_at"])
+    return destination
+
+
+def restore_records(destination: ExportDestination, records: Iterable[ExportRecord]) -> tuple[int, int]:
+    """Write the records that the destination's folder lacks and whose copies are there; return how many, and how many are not.
+
+    A prefix of a bucket has its records itself: the next export reads them. Raises LedgerError.
+    """
+    if destination.is_bucket or is_behind_link(destination):
+        return 0, 0
+    written = away = 0
+    with Ledger(destination.records_folder) as ledger:
+        batch: list[ExportRecord] = []
+        for record in records:
+            if ledger.export_info(record.id) is not None:
+                continue
+            if record.status is RecordStatus.DONE and not _has_copy(destination.path, record):
+                away += 1
+                continue
+            batch.append(record)
+            if len(batch) == _AT_ONCE:
+                written += ledger.put_all(batch)
+                batch = []
+        written += ledger.put_all(batch) if batch else 0
+        has_records = len(ledger) > 0
+    if has_records and not destination.has_records:
+        destination.has_records = True
+        destination.save(update_fields=["has_records"])
+    return written, away
+
+
+def _has_copy(root: Path, record: ExportRecord) -> bool:
+    """Tell whether the file that a record tells of is in the destination, and behind no link."""
+    path = root / record.rel_path / (record.filename or "")
+    return path.is_file() and path.resolve() == path
