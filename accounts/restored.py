@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.hashers import identify_hasher
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, identify_hasher
 from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import User
+
+_LONGEST_PASSWORD = 128
+"""Of a hash: what the database keeps."""
 
 
 class UserRefused(ValueError):
@@ -32,10 +35,12 @@ def restore_user(entry: Mapping[str, Any]) -> User:
     joined = parse_datetime(entry["dateJoined"])
     if joined is not None:
         user.date_joined = joined
+    password = entry["password"]
     try:
-        identify_hasher(entry["password"])
-        user.password = entry["password"]
-    except ValueError:  # of a kind that this server does not know, or nobody could sign in with it
+        if not password.startswith(UNUSABLE_PASSWORD_PREFIX) or len(password) > _LONGEST_PASSWORD:
+            identify_hasher(password)
+        user.password = password
+    except ValueError:  # of a kind that this server does not know
         user.set_unusable_password()
     try:
         user.full_clean(exclude=["password"])
