@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from catalog.media.body import metadata_body
+from catalog.media.drawing import THUMBNAIL_EDGE_PX
 from catalog.media.facts import Facts
 from catalog.media.image_data import image_digest, image_map
 from catalog.media.limits import Limits
@@ -19,7 +20,6 @@ from catalog.media.source import DescriptorSource, MemorySource, Source
 from catalog.media.survey import apply_dates, begin, finish_notes, open_source, read_sidecars
 from catalog.media.words import Words
 
-THUMBNAIL_EDGE_PX = 256
 _CHUNK_BYTES = 1024 * 1024
 
 

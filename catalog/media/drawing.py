@@ -6,9 +6,13 @@ from typing import Any, cast
 
 from PIL import Image
 
+from catalog.media.colour import from_lab, srgb_profile, to_srgb
 from catalog.media.exif import read_exif
+from catalog.media.found import Found
 from catalog.media.limits import Limits
+from catalog.media.tone import shown_in_srgb
 
+THUMBNAIL_EDGE_PX = 256
 JPEG_QUALITY = 85
 _METHODS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,33 +64,39 @@ def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> No
         )
 
 
-def finish(image: Image.Image, turn: int, edge_px: int) -> Drawing:
+def finish(image: Image.Image, turn: int, edge_px: int, found: Found | None = None) -> Drawing:
     """Scale `image` into `edge_px`, convert it to sRGB, lay it over white, turn it by the EXIF orientation `turn`, and
-    encode it."""
-    profile = image.info.get("icc_profile")
+    encode it. What its colours mean is said by its own profile, else by what was `found` in its headers.
+
+    What is larger than a thumbnail says that it is sRGB.
+    """
+    profile = image.info.get("icc_profile") or (found.profile if found else b"")
     full = image.size
     if image.mode == "P" or (image.mode in ("L", "RGB") and "transparency" in image.info):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     elif image.mode in ("1", "PA", "La", "RGBa"):
         image = image.convert({"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[image.mode])
     image.thumbnail((edge_px, edge_px), Image.Resampling.LANCZOS, reducing_gap=1.01)
-    image = _plain(image, profile)
+    image = _plain(image, profile, found)
     if turn in _METHODS:
         image = image.transpose(_METHODS[turn])
     colour = "#{:02x}{:02x}{:02x}".format(*image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))  # type: ignore[misc]
     image.info = {}
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    tag = {"icc_profile": srgb_profile()} if edge_px > THUMBNAIL_EDGE_PX else {}
+    image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0", **tag)
     return Drawing(out.getvalue(), *image.size, colour=colour, source_size=full[::-1] if turn >= 5 else full)
 
 
-def _plain(image: Image.Image, profile: Any) -> Image.Image:
+def _plain(image: Image.Image, profile: Any, found: Found | None) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
-    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
-        from catalog.media.colour import to_srgb
-
+    if image.mode == "LAB":
+        image = from_lab(image)
+    elif profile and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
         image = to_srgb(image, profile)
+    elif found and image.mode in ("RGB", "RGBA"):
+        image = shown_in_srgb(image, found.transfer, found.primaries)
     if image.mode in ("RGBA", "LA"):
         alpha = image.getchannel("A")
         white = Image.new("RGB", image.size, "white")

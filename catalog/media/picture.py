@@ -135,7 +135,7 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
         return image
 
     # Pillow turns TIFF upright by itself, and only TIFF.
-    return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px)
+    return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px, found)
 
 
 def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
@@ -149,7 +149,8 @@ def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limi
         smaller = thumbnail_as_primary(data, found.thumbnail_item)
         if smaller is not None:
             try:
-                drawing = finish(pillow_heif.open_heif(smaller).to_pillow(), 1, edge_px)
+                # A thumbnail seldom says what its colours mean: those of the picture, then.
+                drawing = finish(pillow_heif.open_heif(smaller).to_pillow(), 1, edge_px, found)
                 drawing.source_size = (0, 0)
                 return drawing
             except _DECODE_ERRORS as error:
@@ -161,7 +162,7 @@ def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limi
     # libheif has applied irot and imir already.
     opened = pillow_heif.open_heif(data)
     size = opened.size
-    drawing = finish(_reduced(opened, edge_px), 1, edge_px)
+    drawing = finish(_reduced(opened, edge_px), 1, edge_px, found)
     drawing.source_size = size
     return drawing
 
@@ -204,10 +205,10 @@ def _all_bytes(source: Source, limits: Limits) -> bytes:
     return source.data if isinstance(source, MemorySource) else SourceFile(source).read()
 
 
-def _twice(opened: Any, turn: int, edge_px: int) -> Drawing:
+def _twice(opened: Any, turn: int, edge_px: int, found: Found | None = None) -> Drawing:
     """Draw; if the data end too early or are garbled, draw again as far as they go and mark the drawing as damaged."""
     try:
-        return finish(opened(), turn, edge_px)
+        return finish(opened(), turn, edge_px, found)
     except TooLarge:
         raise
     except _DECODE_ERRORS as first:
@@ -215,7 +216,7 @@ def _twice(opened: Any, turn: int, edge_px: int) -> Drawing:
             raise
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            drawing = finish(opened(), turn, edge_px)
+            drawing = finish(opened(), turn, edge_px, found)
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
         drawing.damaged = True

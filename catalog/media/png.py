@@ -36,6 +36,9 @@ def read_png(source: Source) -> Found:
             found.exif = read_exif(source.read(body, length).removeprefix(b"Exif\0\0"))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             _read_text(kind, source.read(body, min(length, _LONGEST_TEXT_BYTES)), found)
+        elif kind == b"cICP" and length == 4:
+            code_points = source.read(body, 4)
+            found.primaries, found.transfer = code_points[0], code_points[1]
         elif kind == b"IEND":
             break
         position = body + length + 4

@@ -30,17 +30,9 @@ pytestmark = needs_reports
 
 NOT_YET: dict[str, str] = {
     "K21-lib-r09/a.jpg": "XMP beside photos",
-    "K18-lib2-lin/a.png": "profiles by content",
-    "K18-lib2-lin/b.jpg": "profiles by content",
-    "K17-lib2-g10/a.jpg": "grey profiles",
-    "K17-lib2-g10/b.png": "grey profiles",
-    "K17-lib2-g18/b.png": "grey profiles",
-    "K17-lib2-g18/c.tif": "grey profiles",
     "K19-lib2-g16/e.tif": "depths",
     "K19-lib2-g16/g.tif": "depths",
-    "K07-lib2-nclx/a.avif": "nclx",
     "K06-lib2-nclx/c.heic": "HDR",
-    "K20-lib2-nclx/e.heic": "thumbnails of HEIC",
     "K14-lib2-ori/6.jxl": "JPEG XL",
     "K14-lib2-fmt/a.jxl": "JPEG XL",
     "K13-lib3-ext/a.ts": "extensions of videos",
