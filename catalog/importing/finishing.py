@@ -8,8 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.importing import finished_uploads
+from catalog.importing.joining import Joining
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
+from catalog.importing.parts import Parts, in_exports
 from catalog.importing.placer import Placer
 from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reject
@@ -36,12 +38,17 @@ class Finishing:
         self._run = run
         self._placer = placer
         self._outcomes = outcomes
+        self._joining = Joining(run, placer, outcomes)
 
-    def finish(self, wanted: Import, origin: Origin) -> None:
+    def finish(self, wanted: Import, origin: Origin, parts: Parts) -> None:
         """Bring late sidecars to their photos, say of the rest that nobody wanted them, and close the import."""
         if wanted.kind == Import.Kind.UPLOAD and Upload.objects.filter(import_run=wanted, completed_at=None).exists():
             return  # more is on its way
         open_sidecars = list(wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=True))
+        documents = in_exports(open_sidecars)
+        self._joining.join(wanted, origin, parts, documents)
+        joined = {item.pk for item in documents}
+        open_sidecars = [item for item in open_sidecars if item.pk not in joined]
         for directory in {item.directory for item in open_sidecars}:
             self._bring_late(wanted, origin, directory, [i for i in open_sidecars if i.directory == directory])
         with transaction.atomic():
@@ -84,7 +91,9 @@ class Finishing:
 
 
 def _may_be_tried_again(wanted: Import) -> bool:
-    rejected = wanted.items.filter(state=State.REJECTED).exclude(code__in=["unsupported", "no_photo"])
+    rejected = wanted.items.filter(state=State.REJECTED).exclude(
+        code__in=["unsupported", "no_photo", "trashed", "album"]
+    )
     return rejected.exists() or wanted.items.filter(state__in=ImportItem.OPEN).exists()
 
 

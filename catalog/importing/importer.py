@@ -7,7 +7,7 @@ folder is held open for the whole run, and is proved to be the same before rows 
 
 import logging
 from collections import defaultdict
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,8 @@ from catalog.importing.known import Duplicates
 from catalog.importing.listing import list_files
 from catalog.importing.origins import Origin, origin_of
 from catalog.importing.outcomes import Outcomes
+from catalog.importing.part_origin import PartOrigin
+from catalog.importing.parts import Parts
 from catalog.importing.placer import Placer
 from catalog.importing.planner import Planner
 from catalog.importing.read_file import ReadFile
@@ -131,11 +133,16 @@ class Importer:
         self.planner.begin(wanted)
         self.earlier = EarlierImports(wanted)
         self.room = room_of(self.library)
-        origin = origin_of(wanted, partial(self.run.checkpoint, force=False, is_lasting=False))
+        keepalive = partial(self.run.checkpoint, force=False, is_lasting=False)
+        parts = Parts(wanted)
+        origin = PartOrigin(wanted, origin_of(wanted, keepalive), parts)
         try:
             if wanted.listed_at is None:
                 list_files(self.run, wanted, origin)
-            reading = Reading(self.run, wanted, origin, self.library.time_zone)
+            for part in parts.unlisted():  # a photo's document may be in any of them
+                with suppress(SourceUnavailable), closing(origin_of(part, keepalive)) as other:
+                    list_files(self.run, part, other)
+            reading = Reading(self.run, wanted, origin, self.library.time_zone, parts)
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")
             for window in windows(media):
@@ -143,7 +150,8 @@ class Importer:
                 if unknown:
                     self._take(reading, pool, unknown)
                 self.run.raise_if_stopped()
-            self.finishing.finish(wanted, origin)
+            parts.forget()  # of what was sent more may have come meanwhile
+            self.finishing.finish(wanted, origin, parts)
         finally:
             origin.close()
 

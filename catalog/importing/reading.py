@@ -1,10 +1,13 @@
 """Read the files of an import with the decoders, together with the sidecars that speak of them."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from catalog.entries.columns import digest_columns
 from catalog.importing.origins import Origin
+from catalog.importing.parts import Parts
 from catalog.importing.read_file import SPEAKING, ReadFile
 from catalog.importing.reasons import reason_for_failure, reject
 from catalog.media.pool import DecoderPool
@@ -21,8 +24,9 @@ MOST_KEPT_FOLDERS = 64
 class Reading:
     """Reads the files of one import; of times without an offset it believes those of `zone`."""
 
-    def __init__(self, run: Run, wanted: Import, origin: Origin, zone: str) -> None:
+    def __init__(self, run: Run, wanted: Import, origin: Origin, zone: str, parts: Parts) -> None:
         self.run = run
+        self.parts = parts
         self.wanted = wanted
         self.origin = origin
         self.zone = zone
@@ -76,7 +80,7 @@ class Reading:
         names = {name for beside in named.values() for name in beside.values()}
         found = self.wanted.items.filter(directory__in={item.directory for item in window}, filename__in=names)
         there = {(item.directory, item.filename): item for item in found.filter(is_sidecar=True)} if names else {}
-        return {
+        beside = {
             item.pk: {
                 kind: there[item.directory, name]
                 for kind, name in named[item.pk].items()
@@ -84,3 +88,9 @@ class Reading:
             }
             for item in window
         }
+        alone = [item for item in window if "takeout" not in beside[item.pk]]
+        for key, document in self.parts.documents_of(alone).items():
+            with suppress(OSError):  # the archive that held it may be gone
+                os.close(self.origin.open(document))
+                beside[key]["takeout"] = document
+        return beside

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.importing.finished_uploads import close_if_done
+from catalog.importing.takeout import export_of
 from catalog.models import Import, ImportItem, Library, Upload
 from catalog.roots.folders import NOT_TO_BE_READ, checked_folder, refuse_foreign
 from catalog.roots.taken_folders import lock_taken_folders
@@ -228,6 +229,7 @@ def take_in(upload: Upload) -> None:
                 source=upload.filename,
                 archive=upload.pk,
                 layout=wanted.layout,
+                export=export_of(upload.filename, wanted.pk),
             )
         else:
             item = ImportItem(

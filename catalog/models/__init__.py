@@ -5,7 +5,7 @@ from .alias import Alias
 from .favourite import Favourite, Withdrawal, favourite_id
 from .file_write import FileWrite
 from .hash_cache import HashCache
-from .importing import FinishedUpload, Import, ImportItem, Upload
+from .importing import FinishedUpload, Import, ImportItem, KeptDocument, Upload
 from .library import Library, Membership
 from .note import Attachment, Draft, Media, Note
 from .photo import Photo, PhotoMetadata
@@ -26,6 +26,7 @@ __all__ = [
     "HashCache",
     "Import",
     "ImportItem",
+    "KeptDocument",
     "Library",
     "Media",
     "Membership",

@@ -39,6 +39,9 @@ class Import(models.Model):
     source = models.TextField(blank=True, help_text="The folder's absolute path in escaped form; an archive's name.")
     archive = models.UUIDField(null=True, blank=True, help_text="The upload that holds the archive.")
     layout = models.CharField(max_length=10, choices=Layout, default=Layout.MONTH)
+    export = models.CharField(
+        max_length=200, blank=True, db_default="", help_text="What the parts of one export of another service share."
+    )
     error = models.TextField(blank=True, help_text="Why the source as a whole could not be read, in a sentence.")
     created_at = models.DateTimeField(auto_now_add=True)
     listed_at = models.DateTimeField(null=True, blank=True)
@@ -151,6 +154,27 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class KeptDocument(models.Model):
+    """What an export says of a photo that another part brings, or of an album; parts may come days apart, and archives go.
+
+    It is not tied to its item by a key: so many items are deleted without looking at each.
+    """
+
+    import_run = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="kept_documents", db_index=False)
+    directory = models.TextField(blank=True)
+    filename = models.TextField()
+    body = models.BinaryField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["import_run", "directory", "filename"], name="one_kept_document_per_file"),
+        ]
+
+    def __str__(self) -> str:
+        return join_path(self.directory, self.filename)
 
 
 class FinishedUpload(models.Model):

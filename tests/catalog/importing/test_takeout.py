@@ -3,12 +3,21 @@
 import io
 import json
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import av
 import pytest
+from django.utils import timezone
 
-from catalog.models import Import, ImportItem, Photo
+from catalog.edits.ratings import set_rating
+from catalog.importing.outcomes import Outcomes
+from catalog.importing.placer import Placer
+from catalog.importing.requests import start_folder_import
+from catalog.libraries.members import set_member
+from catalog.models import Import, ImportItem, KeptDocument, Photo
+from operations.models import Operation, State
+from operations.running import execute
 from tests.catalog.importing.test_imports import ends, files_of, rescan, take
 from tests.photos import make_jpeg
 
@@ -106,3 +115,129 @@ def make_undated_video(edge=32):
             container.mux(stream.encode(av.VideoFrame(edge, edge, "yuv420p")))
         container.mux(stream.encode())
     return out.getvalue()
+
+
+STAMP = "takeout-20260101T000000Z"
+DATED = ("2015-04-25T22:13:20Z", 5)
+
+
+def test_parts_that_come_together_are_one_import(library, card, picture):
+    """A document in another part, and one beside another copy of the photo: dates, folders and stars are right at once."""
+    first = {f"{HOLIDAY}/IMG_2.jpg": picture(2), f"{YEAR}/IMG_1.jpg": picture(1), f"{YEAR}/IMG_4.jpg": picture(4)}
+    second = {f"{YEAR}/IMG_2.jpg": picture(2), f"{YEAR}/IMG_2.jpg.json": document(favorited=True)}
+    second |= {f"{YEAR}/IMG_1.jpg.supplemental-metadata.json": document(favorited=True)}
+    pack(card / f"{STAMP}-001.zip", first)
+    pack(card / f"{STAMP}-002.zip", second)
+    take(library, card)
+    found = photos(library)
+    assert found.pop("2026/01/IMG_4.jpg")[1] is None  # nothing speaks about it
+    assert found == {"2015/04/IMG_1.jpg": DATED, "2015/04/IMG_2.jpg": DATED}
+    assert ends(Import.objects.get(source__endswith="002.zip")) == {
+        f"{YEAR}/IMG_2.jpg": ("duplicate", "in_library", ""),
+        f"{YEAR}/IMG_2.jpg.json": ("imported", "", "2015/04/IMG_2.jpg.json"),
+        f"{YEAR}/IMG_1.jpg.supplemental-metadata.json": (
+            "imported", "", "2015/04/IMG_1.jpg.supplemental-metadata.json"
+        ),
+    }  # fmt: skip
+    again = rescan(library)
+    assert (again.result["added"], again.result["changed"]) == (0, 0)
+    before = files_of(library)
+    take(library, card)  # once more: nothing comes in, and no star is given again
+    assert files_of(library) == before
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_parts_that_come_days_apart_are_joined(library, card, picture, order):
+    """Either the photos came first, or the documents, whose archive is gone when their photos come."""
+    parts = {
+        1: {
+            f"{YEAR}/IMG_1.jpg": picture(1),
+            f"{HOLIDAY}/IMG_2.jpg": picture(2),
+            f"{YEAR}/IMG_3-edited.jpg": picture(3),
+        },
+        2: {
+            f"{YEAR}/IMG_1.jpg.json": document(favorited=True),
+            f"{YEAR}/IMG_2.jpg": picture(2),
+            f"{YEAR}/IMG_2.jpg.json": document(favorited=True),
+            f"{YEAR}/IMG_3.jpg.json": document(favorited=True),
+            f"{YEAR}/IMG_9.jpg.json": document(),
+        },
+    }
+    for number in order:
+        archive = pack(card / f"{STAMP}-00{number}.zip", parts[number])
+        take(library, card)
+        archive.unlink()
+    rescan(library)
+    found = {Path(path).name: told for path, told in photos(library).items()}
+    assert found == {"IMG_1.jpg": DATED, "IMG_2.jpg": DATED, "IMG_3-edited.jpg": DATED}
+    lonely = ImportItem.objects.get(filename="IMG_9.jpg.json")
+    assert (lonely.state, lonely.code) == ("rejected", "no_photo") and "is kept" in lonely.reason
+    assert not ImportItem.objects.filter(state__in=ImportItem.OPEN).exists()
+
+
+def test_documents_of_another_export_or_person_are_not_joined(library, card, picture, bob):
+    set_member(library, bob, "editor")
+    steps = [
+        (library.owner, "takeout-20250101T000000Z-001.zip", {f"{YEAR}/IMG_1.jpg.json": document()}),
+        (bob, f"{STAMP}-001.zip", {f"{YEAR}/IMG_1.jpg.json": document()}),
+        (library.owner, f"{STAMP}-002.zip", {f"{YEAR}/IMG_1.jpg": picture(1)}),
+    ]
+    for user, name, files in steps:
+        archive = pack(card / name, files)
+        take(library, card, user=user)
+        archive.unlink()
+    assert list(photos(library)) == ["2026/01/IMG_1.jpg"]
+    assert KeptDocument.objects.count() == 2
+
+
+def test_a_star_that_was_taken_away_is_not_given_again(library, card, picture):
+    pack(card / f"{STAMP}-001.zip", {f"{YEAR}/IMG_1.jpg": picture(1)})
+    take(library, card)
+    photo = Photo.objects.get(filename="IMG_1.jpg")
+    set_rating(library.owner, photo, 3)
+    set_rating(library.owner, photo, 0)
+    pack(card / f"{STAMP}-002.zip", {f"{YEAR}/IMG_1.jpg.json": document(favorited=True)})
+    take(library, card)
+    photo.refresh_from_db()
+    assert not photo.rating and (Path(library.root) / "2026/01/IMG_1.jpg.json").is_file()
+
+
+def test_a_photo_of_which_a_later_part_tells_that_it_was_deleted_is_told(library, card, picture):
+    pack(card / f"{STAMP}-001.zip", {f"{YEAR}/IMG_1.jpg": picture(1)})
+    take(library, card)
+    pack(card / f"{STAMP}-002.zip", {f"{YEAR}/IMG_1.jpg.json": document(trashed=True)})
+    take(library, card)
+    item = ImportItem.objects.get(filename="IMG_1.jpg.json")
+    assert (item.state, item.code) == ("duplicate", "trashed") and "2026/01/IMG_1.jpg" in item.reason
+    assert Photo.objects.filter(filename="IMG_1.jpg").exists()
+
+
+@pytest.mark.parametrize("moment", ["planned", "copied", "written"])
+def test_killed_while_documents_are_joined_it_goes_on(library, card, picture, monkeypatch, moment):
+    class Killed(BaseException):
+        pass
+
+    def die(*args, **more):
+        raise Killed
+
+    pack(card / f"{STAMP}-001.zip", {f"{YEAR}/IMG_1.jpg": picture(1)})
+    take(library, card)
+    pack(card / f"{STAMP}-002.zip", {f"{YEAR}/IMG_1.jpg.json": document(favorited=True), f"{YEAR}/b.jpg.json": b"{"})
+    with monkeypatch.context() as patch:
+        where = {
+            "planned": (Placer, "reserve_sidecar"),
+            "copied": (Placer, "settle"),
+            "written": (Outcomes, "write_sidecars"),
+        }
+        patch.setattr(*where[moment], die)
+        start_folder_import(library, library.owner, str(card), "month")
+        operation = Operation.objects.filter(kind="import").order_by("created_at").last()
+        with pytest.raises(Killed):
+            execute(operation.pk)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    done = execute(operation.pk)
+    assert done.state == State.COMPLETED, done.error_detail
+    item = ImportItem.objects.filter(filename="IMG_1.jpg.json").last()
+    assert (item.state, item.target) == ("imported", "2026/01/IMG_1.jpg.json")
+    assert Photo.objects.get(filename="IMG_1.jpg").rating == 5
+    assert not list(Path(library.root).rglob(".photolala-write*"))
