@@ -47,7 +47,7 @@ class NewImport(RequestBody):
 
 
 class ImportBody(serializers.Serializer[Any]):
-    """One import, and how many of its files are in each state."""
+    """One import, and how many of its photos are in each state."""
 
     id = serializers.UUIDField()
     library = serializers.UUIDField()

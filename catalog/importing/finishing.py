@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.importing import finished_uploads
+from catalog.importing.export_albums import ExportAlbums
 from catalog.importing.joining import Joining
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
@@ -39,6 +40,7 @@ class Finishing:
         self._placer = placer
         self._outcomes = outcomes
         self._joining = Joining(run, placer, outcomes)
+        self._albums = ExportAlbums(run)
 
     def finish(self, wanted: Import, origin: Origin, parts: Parts) -> None:
         """Bring late sidecars to their photos, say of the rest that nobody wanted them, and close the import."""
@@ -47,6 +49,7 @@ class Finishing:
         open_sidecars = list(wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=True))
         documents = in_exports(open_sidecars)
         self._joining.join(wanted, origin, parts, documents)
+        self._albums.bring(wanted, parts)
         joined = {item.pk for item in documents}
         open_sidecars = [item for item in open_sidecars if item.pk not in joined]
         for directory in {item.directory for item in open_sidecars}:
@@ -92,7 +95,7 @@ class Finishing:
 
 def _may_be_tried_again(wanted: Import) -> bool:
     rejected = wanted.items.filter(state=State.REJECTED).exclude(
-        code__in=["unsupported", "no_photo", "trashed", "album"]
+        code__in=["unsupported", "no_photo", "kept", "trashed", "album"]
     )
     return rejected.exists() or wanted.items.filter(state__in=ImportItem.OPEN).exists()
 

@@ -103,7 +103,7 @@ class Importer:
                 except SourceUnavailable as error:
                     self._require_target()  # whose fault is it?
                     self._give_up(wanted, str(error))
-        if self.outcomes.counts[State.IMPORTED]:
+        if self.outcomes.counts[State.IMPORTED] or self.outcomes.counts["sidecars"]:
             counts.refresh_counts(self.library)
             tell_of_arrivals(self.library)
             request_scan(self.library, self.run.owner)

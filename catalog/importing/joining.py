@@ -14,11 +14,11 @@ from catalog.edits.favourites import FULL
 from catalog.edits.ratings import set_ratings
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
-from catalog.importing.parts import NO_PHOTO, Parts
+from catalog.importing.parts import ALBUM, KEPT, NO_PHOTO, Parts
 from catalog.importing.placer import Placer
 from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reason_for_failure, reject
-from catalog.importing.takeout import MOST_BYTES, Document, Subject, read_document
+from catalog.importing.takeout import MOST_BYTES, Document, Subject, folder_in_export, is_year_folder, read_document
 from catalog.models import Import, ImportItem, KeptDocument, Photo
 from catalog.sources.kinds import sidecars_in
 from operations.running import Run
@@ -27,7 +27,7 @@ from photolala.lib.paths import escape_path
 AT_ONCE = 200
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 """Of one import: more than any export has, and a small archive cannot fill the database."""
-KEPT = "No photo that it speaks about has come yet. It is kept for one that another part of the export brings."
+KEPT_SENTENCE = "No photo that it speaks about has come yet. It is kept for one that another part of the export brings."
 State = ImportItem.State
 
 
@@ -69,8 +69,12 @@ class Joining:
             if one.said.subject is Subject.OTHER:
                 reject(item, "unsupported", "It is neither a photo nor a video.")
             elif one.said.subject is Subject.ALBUM:
+                if is_year_folder(folder_in_export(item.directory)) or is_year_folder(one.said.title.strip()):
+                    reject(item, "unsupported", "It describes the folder of a year, which is no album.")
+                    continue
                 kept.append((item, body))
-                reject(item, "album", f"It describes the album “{one.said.title.strip()}”.")
+                item.state, item.code = State.IMPORTED, ALBUM
+                item.reason = f"It describes the album “{one.said.title.strip()[:200]}”."
             else:
                 self._find(wanted, parts, one)
                 if one.photos:
@@ -78,7 +82,7 @@ class Joining:
                 elif item.state in ImportItem.OPEN and self._kept_bytes + len(body) <= MOST_KEPT_BYTES:
                     self._kept_bytes += len(body)
                     kept.append((item, body))
-                    reject(item, NO_PHOTO, KEPT)
+                    reject(item, KEPT, KEPT_SENTENCE)
                 elif item.state in ImportItem.OPEN:
                     reject(item, NO_PHOTO, "No photo that it speaks about was imported.")
         try:

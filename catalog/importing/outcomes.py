@@ -10,6 +10,7 @@ from django.utils import timezone
 from catalog.importing import finished_uploads
 from catalog.importing.planner import Planner
 from catalog.importing.read_file import ReadFile
+from catalog.importing.requests import UNCOUNTED
 from catalog.importing.rows import ENDS, write_items
 from catalog.importing.staging import forget_uploads, remove_staged
 from catalog.models import Import, ImportItem
@@ -25,7 +26,8 @@ class Outcomes:
         self._run = run
         self._planner = planner
         self.counts: Counter[str] = Counter(run.operation.checkpoint.get("counts", {}))
-        """How many files came to which end, over all claims of the operation; `known` were not read again."""
+        """How many photos came to which end, over all claims of the operation; `known` were not read again, `sidecars` came
+        along with photos."""
 
     def confirm(self, items: Sequence[ImportItem] = ()) -> None:
         """Prove that this is still our work, and write the new names of these items in the same transaction."""
@@ -67,9 +69,16 @@ class Outcomes:
         remove_staged(wanted.user_id, uploads)
 
     def _count(self, items: Iterable[ImportItem], done: int = 0) -> None:
-        self.counts.update(str(item.state) for item in items)
+        items = list(items)
+        self.counts.update(str(item.state) for item in items if is_counted(item))
+        self.counts["sidecars"] += sum(item.is_sidecar and item.state == State.IMPORTED for item in items)
         self._run.advance(done)
         self._run.checkpoint(stop=False, counts=dict(self.counts))
+
+
+def is_counted(item: ImportItem) -> bool:
+    """True for photos and videos, and for what belongs to one and got lost on its way: figures for people speak of photos."""
+    return not item.is_sidecar or (item.state == State.REJECTED and item.code not in UNCOUNTED)
 
 
 def _note_end(items: Iterable[ImportItem]) -> None:

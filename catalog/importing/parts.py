@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from catalog.importing.takeout import folder_in_export
-from catalog.models import Import, ImportItem
+from catalog.importing.takeout import Document, Subject, folder_in_export, read_document
+from catalog.models import Import, ImportItem, KeptDocument
 from catalog.sources.kinds import sidecars_in
 
 MOST_KEPT_FOLDERS = 32
-NO_PHOTO = "no_photo"
+NO_PHOTO, KEPT, ALBUM = "no_photo", "kept", "album"
 State = ImportItem.State
 
 
@@ -68,7 +68,7 @@ class Parts:
         found.update(self._beside_copies(missing))
         items = ImportItem.objects.in_bulk(list(set(found.values())))
         for one in items.values():
-            if one.state == State.REJECTED and one.code == NO_PHOTO:
+            if one.state == State.REJECTED and one.code in (NO_PHOTO, KEPT):
                 one.state, one.code, one.reason, one.detail = State.WAITING, "", "", ""
         return {key: items[document] for key, document in found.items() if document in items}
 
@@ -80,13 +80,27 @@ class Parts:
             ImportItem.objects.filter(pk__in=[key for name in names for key in folder.items[name]]).order_by("pk")
         )
 
-    def photos_in(self, key: str) -> Iterator[ImportItem]:
-        """Yield the photos in a folder of the export that became, or are, photos of the library."""
+    def albums_of(self, part: Import) -> dict[str, Document]:
+        """Return the albums, by their folders in the export, of which this part brings something."""
+        mine = {key for key, places in self._by_folder().items() if any(run == part.pk for run, _ in places)}
+        described = ImportItem.objects.filter(import_run__in=list(self._imports), code=ALBUM, is_sidecar=True)
+        found: dict[str, Document] = {}
+        for run, directory, name in described.order_by("pk").values_list("import_run", "directory", "filename"):
+            key = folder_in_export(directory)
+            if key not in mine or key in found:
+                continue
+            kept = KeptDocument.objects.filter(import_run=run, directory=directory, filename=name).first()
+            document = read_document(bytes(kept.body)) if kept else None
+            if document is not None and document.subject is Subject.ALBUM:
+                found[key] = document
+        return found
+
+    def photos_in(self, key: str) -> Iterator[UUID]:
+        """Yield the photos of the library that the files in a folder of the export became, or are."""
         for run, directory in self._by_folder().get(key, ()):
-            yield from ImportItem.objects.filter(
-                import_run=run, directory=directory, is_sidecar=False, photo__isnull=False,
-                state__in=[State.IMPORTED, State.DUPLICATE],
-            )  # fmt: skip
+            came = ImportItem.objects.filter(import_run=run, directory=directory, is_sidecar=False)
+            came = came.filter(state__in=[State.IMPORTED, State.DUPLICATE], photo__isnull=False)
+            yield from came.order_by("pk").values_list("photo", flat=True)
 
     def _beside_copies(self, photos: Sequence[ImportItem]) -> dict[int, int]:
         """Return the documents that are beside copies of these photos: of the same name and length, in another folder."""

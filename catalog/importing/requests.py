@@ -30,6 +30,8 @@ SETTLED_AFTER = timedelta(minutes=10)
 """A row without bytes, or bytes without a row, may be under way if it is younger than this."""
 AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
 """Reasons that may be gone at the next try."""
+UNCOUNTED = ("kept", "unsupported")
+"""Why documents of an export do not come in without anything being wrong; of photos only the latter is said, and counts."""
 _ENDED_EARLY = (State.CANCELLED, State.FAILED, State.INTERRUPTED)
 
 
@@ -110,15 +112,15 @@ def _last_importer(library: Library) -> Operation | None:
 
 
 def waiting() -> QuerySet[Import]:
-    """Return the imports with something to do, oldest first.
+    """Return the imports with something to do, oldest first; also those of which nobody said that they are finished.
 
     Sidecars alone are nothing to do while more of their batch is being sent: their photos may still come.
     """
     open_items = ImportItem.objects.filter(import_run=OuterRef("pk"), state__in=ImportItem.OPEN)
     sending = Upload.objects.filter(import_run=OuterRef("pk"), completed_at=None)
-    unlisted = Q(listed_at=None) & ~Q(kind=Import.Kind.UPLOAD)
+    unfinished = Q(finished_at=None) & ~Q(kind=Import.Kind.UPLOAD)
     has_work = Exists(open_items.filter(is_sidecar=False)) | (Exists(open_items) & ~Exists(sending))
-    return Import.objects.filter(unlisted | has_work, error="").order_by("created_at", "id")
+    return Import.objects.filter(unfinished | has_work, error="").order_by("created_at", "id")
 
 
 def start_all_waiting() -> int:
@@ -163,11 +165,16 @@ def visible_imports(user: User) -> QuerySet[Import]:
 
 
 def counts_of(imports: list[Import]) -> dict[UUID, dict[str, int]]:
-    """Return for each import how many of its items are in each state, and `bytes` of those imported. One query."""
+    """Return for each import how many of its photos are in each state, and `bytes` of those imported. One query.
+
+    Of what belongs to photos only what is still to come counts, and what got lost on its way.
+    """
     counts: dict[UUID, dict[str, int]] = {
         one.pk: dict.fromkeys([*ImportItem.State.values, "bytes"], 0) for one in imports
     }
-    rows = ImportItem.objects.filter(import_run__in=imports).order_by().values("import_run", "state")
+    counted = Q(is_sidecar=False) | Q(state__in=ImportItem.OPEN)
+    counted |= Q(state=ImportItem.State.REJECTED) & ~Q(is_sidecar=True, code__in=UNCOUNTED)
+    rows = ImportItem.objects.filter(counted, import_run__in=imports).order_by().values("import_run", "state")
     for row in rows.annotate(count=Count("pk"), size=Sum("size_bytes")):
         own = counts[row["import_run"]]
         own[row["state"]] = row["count"]

@@ -34,7 +34,7 @@ def test_chosen_files_are_sent_and_imported(visit: Any, tmp_path: Path, card: li
     page.locator("[data-files]").first.set_input_files([str(path) for path in card])
     expect(page.locator("[data-words]")).to_contain_text("5 of 5 files sent")
     run_imports()
-    expect(page.locator("[data-live=imports]")).to_contain_text("5 files imported")  # by itself
+    expect(page.locator("[data-live=imports]")).to_contain_text("5 photos imported")  # by itself
     page.get_by_role("link", name="See what became of them").click()
     expect(page.locator("main")).to_contain_text("2024/05/IMG_0.JPG")
     assert sorted(path.name for path in (tmp_path / "library" / "2024" / "05").iterdir()) == [p.name for p in card]

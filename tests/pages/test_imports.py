@@ -41,7 +41,7 @@ def test_a_folder_is_chosen_and_imported(cast, alice, card):
     run_imports()
     text = alice.get(begun["Location"]).content.decode()
     assert "2024/05/a.jpg" in text and "at work" not in text
-    assert "1 file imported" in alice.get(reverse("catalog:imports")).content.decode()
+    assert "1 photo imported" in alice.get(reverse("catalog:imports")).content.decode()
 
 
 def test_what_cannot_be_begun_is_said_on_the_page(cast, alice, bob, card):

@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 def describe(result: dict[str, Any]) -> str:
     """Return the result of an import as one line for people."""
-    text = f"{result['imported']:,} files imported, {result['duplicate']:,} were there already"
+    text = f"{result['imported']:,} photos imported, {result['duplicate']:,} were there already"
     return f"{text}; {result['rejected']:,} were not imported" if result["rejected"] else text
 
 

@@ -10,12 +10,13 @@ import av
 import pytest
 from django.utils import timezone
 
+from catalog.albums import albums, items
 from catalog.edits.ratings import set_rating
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.placer import Placer
-from catalog.importing.requests import start_folder_import
+from catalog.importing.requests import counts_of, start_folder_import
 from catalog.libraries.members import set_member
-from catalog.models import Import, ImportItem, KeptDocument, Photo
+from catalog.models import Album, AlbumItem, Import, ImportItem, KeptDocument, Photo
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.importing.test_imports import ends, files_of, rescan, take
@@ -141,6 +142,12 @@ def test_parts_that_come_together_are_one_import(library, card, picture):
     }  # fmt: skip
     again = rescan(library)
     assert (again.result["added"], again.result["changed"]) == (0, 0)
+    parts = list(Import.objects.filter(kind="archive").order_by("source"))
+    counts = [{state: number for state, number in one.items() if number} for one in counts_of(parts).values()]
+    assert [one.pop("bytes", 0) > 0 for one in counts] == [True, False]
+    assert counts == [{"imported": 3}, {"duplicate": 1}]  # they speak of photos
+    done = Operation.objects.filter(kind="import").get().result
+    assert [done[name] for name in ("imported", "duplicate", "rejected")] == [3, 1, 0]
     before = files_of(library)
     take(library, card)  # once more: nothing comes in, and no star is given again
     assert files_of(library) == before
@@ -171,7 +178,7 @@ def test_parts_that_come_days_apart_are_joined(library, card, picture, order):
     found = {Path(path).name: told for path, told in photos(library).items()}
     assert found == {"IMG_1.jpg": DATED, "IMG_2.jpg": DATED, "IMG_3-edited.jpg": DATED}
     lonely = ImportItem.objects.get(filename="IMG_9.jpg.json")
-    assert (lonely.state, lonely.code) == ("rejected", "no_photo") and "is kept" in lonely.reason
+    assert (lonely.state, lonely.code) == ("rejected", "kept") and "is kept" in lonely.reason
     assert not ImportItem.objects.filter(state__in=ImportItem.OPEN).exists()
 
 
@@ -241,3 +248,86 @@ def test_killed_while_documents_are_joined_it_goes_on(library, card, picture, mo
     assert (item.state, item.target) == ("imported", "2026/01/IMG_1.jpg.json")
     assert Photo.objects.get(filename="IMG_1.jpg").rating == 5
     assert not list(Path(library.root).rglob(".photolala-write*"))
+
+
+def albums_of(user):
+    """Return {title: names of the photos in their order} of a person's albums."""
+    return {
+        album.title: [
+            Photo.objects.get(pk=item.photo_id).filename for item in AlbumItem.objects.live().filter(album=album)
+        ]
+        for album in Album.objects.visible_to(user)
+    }
+
+
+def test_folders_of_albums_become_albums_and_no_second_copies(library, card, picture):
+    """The album's document comes in another part than some of its photos; the folders of years are none."""
+    trip = "Takeout/Google Photos/Trip(1)"
+    first = {
+        f"{YEAR}/metadata.json": json.dumps({"title": "Fotos von 2015"}).encode(),
+        f"{YEAR}/a.jpg": picture(1),
+        f"{YEAR}/a.jpg.json": document(1_430_009_000),
+        f"{YEAR}/b.jpg": picture(2),
+        f"{YEAR}/b.jpg.json": document(1_430_000_000),
+        f"{HOLIDAY}/a.jpg": picture(1),
+        f"{HOLIDAY}/b.jpg": picture(2),
+        f"{trip}/métadonnées.json": json.dumps({"title": "Trip", "description": "By train"}).encode(),
+    }
+    second = {
+        f"{HOLIDAY}/metadata.json": json.dumps({"title": " Sommer in Köln "}).encode(),
+        f"{trip}/c.jpg": picture(3),
+        f"{trip}/shared_album_comments.json": b'{"sharedAlbumComments": []}',
+    }
+    pack(card / f"{STAMP}-001.zip", first)
+    take(library, card)
+    assert albums_of(library.owner) == {}
+    (card / f"{STAMP}-001.zip").unlink()
+    pack(card / f"{STAMP}-002.zip", second)
+    take(library, card)
+    assert albums_of(library.owner) == {"Sommer in Köln": ["b.jpg", "a.jpg"], "Trip": ["c.jpg"]}
+    trip_album = Album.objects.get(title="Trip")
+    assert (trip_album.owner, trip_album.description, trip_album.order) == (library.owner, "By train", "taken_asc")
+    assert len(photos(library)) == 3
+    told = {item.filename: (item.state, item.code) for item in ImportItem.objects.filter(filename__contains="m")}
+    assert told["métadonnées.json"] == ("imported", "album")
+    assert told["shared_album_comments.json"] == ("rejected", "unsupported")
+
+
+def test_what_people_do_to_an_album_stays(library, card, picture):
+    """A later export of the same folder adds what is new, and brings nothing back."""
+    one = {
+        f"{HOLIDAY}/metadata.json": b'{"title": "Holiday"}',
+        f"{HOLIDAY}/a.jpg": picture(1),
+        f"{HOLIDAY}/b.jpg": picture(2),
+    }
+    pack(card / f"{STAMP}-001.zip", one)
+    take(library, card)
+    album = Album.objects.get()
+    albums.patch(library.owner, album.pk, {"title": "Rome"})
+    items.delete(library.owner, AlbumItem.objects.get(photo__filename="a.jpg").pk)
+    pack(card / "takeout-20270101T000000Z-001.zip", {**one, f"{HOLIDAY}/c.jpg": picture(3)})
+    take(library, card)
+    assert albums_of(library.owner) == {"Rome": ["b.jpg", "c.jpg"]}
+    albums.delete(library.owner, album.pk)
+    take(library, card)
+    assert albums_of(library.owner) == {} and Album.objects.count() == 1
+
+
+def test_killed_before_the_albums_are_made_it_makes_them(library, card, picture, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(*args, **more):
+        raise Killed
+
+    pack(card / "a.zip", {f"{HOLIDAY}/metadata.json": b'{"title": "Holiday"}', f"{HOLIDAY}/a.jpg": picture(1)})
+    start_folder_import(library, library.owner, str(card), "month")
+    operation = Operation.objects.get(kind="import")
+    with monkeypatch.context() as patch:
+        patch.setattr(items, "add", die)
+        with pytest.raises(Killed):
+            execute(operation.pk)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert execute(operation.pk).state == State.COMPLETED
+    assert albums_of(library.owner) == {"Holiday": ["a.jpg"]}
+    assert not Import.objects.filter(finished_at=None).exists()
