@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from catalog.cache import tree
+from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.favourites import FULL
 from catalog.edits.ratings import set_ratings
 from catalog.entries import counts
@@ -47,7 +48,7 @@ def catalog_files(library: Library, wanted: Import, placed: Sequence[ReadFile]) 
     entries_rows.insert_surveyed([one.row for one in surveyed])
     here = Photo.objects.filter(library=library, directory__in={one.row["directory"] for one in surveyed})
     here = here.filter(filename__in=[one.row["filename"] for one in surveyed])
-    by_place = {(photo.directory, photo.filename): photo for photo in here}
+    by_place = {(photo.directory, photo.filename): photo for photo in here.select_related("library")}
     for one in surveyed:
         one.read.item.photo = by_place[one.row["directory"], one.row["filename"]].pk
     digested = [_digested(by_place[one.row["directory"], one.row["filename"]], one) for one in surveyed]
@@ -62,6 +63,10 @@ def catalog_files(library: Library, wanted: Import, placed: Sequence[ReadFile]) 
     ]
     if liked:
         set_ratings(wanted.user, liked, FULL)
+    dated = [(by_place[one.row["directory"], one.row["filename"]], one.read.told_date) for one in surveyed]
+    planned = [plan([photo], Setting(*told))[0] for photo, told in dated if told is not None]
+    if planned:
+        set_dates(wanted.user, planned)
     counts.bump_revision(library)
 
 

@@ -34,7 +34,7 @@ class ExportAlbums:
         """
         for folder, document in parts.albums_of(wanted).items():
             album_id = album_id_of(wanted, folder)
-            photos = self._photos(wanted, parts, folder)
+            photos = self._photos(wanted, parts, folder, document)
             try:
                 with transaction.atomic():
                     self._run.checkpoint(stop=False)
@@ -49,14 +49,16 @@ class ExportAlbums:
                 logger.info("Nothing more came into the album %s of an import: %s", album_id, refused.reason)
             self._run.raise_if_stopped()
 
-    def _photos(self, wanted: Import, parts: Parts, folder: str) -> list[UUID]:
-        """Return the photos of a folder that are in the library, oldest first."""
+    def _photos(self, wanted: Import, parts: Parts, folder: str, document: Document) -> list[UUID]:
+        """Return the photos of an album that are in the library: as it lists them, else oldest first."""
         rows = Photo.objects.filter(library=wanted.library_id, is_shown=True)
-        found: list[tuple[Any, UUID]] = []
-        keys = list(parts.photos_in(folder))
+        keys = parts.photos_named(document.names) if document.names else list(parts.photos_in(folder))
+        found: dict[UUID, Any] = {}
         for start in range(0, len(keys), 500):
-            found += rows.filter(pk__in=keys[start : start + 500]).values_list("taken_local", "pk")
-        return [key for _, key in sorted(found)]
+            found.update(rows.filter(pk__in=keys[start : start + 500]).values_list("pk", "taken_local"))
+        if document.names:
+            return [key for key in keys if key in found]
+        return sorted(found, key=lambda key: (found[key], key))
 
 
 def album_id_of(wanted: Import, folder: str) -> UUID:
@@ -68,7 +70,7 @@ def _fields(document: Document) -> dict[str, str]:
     return {
         "title": _clean(document.title)[: albums.LONGEST_TITLE],
         "description": _clean(document.description)[: albums.LONGEST_DESCRIPTION],
-        "order": Album.Order.TAKEN_ASC.value,
+        "order": (Album.Order.MANUAL if document.names else Album.Order.TAKEN_ASC).value,
     }
 
 

@@ -12,13 +12,14 @@ from django.db.models.functions import Length
 
 from catalog.edits.favourites import FULL
 from catalog.edits.ratings import set_ratings
+from catalog.importing.icloud import MOST_ALBUM_BYTES, is_details
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
-from catalog.importing.parts import ALBUM, KEPT, NO_PHOTO, Parts
+from catalog.importing.parts import ALBUM, KEPT, NO_PHOTO, Parts, document_in
 from catalog.importing.placer import Placer
 from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reason_for_failure, reject
-from catalog.importing.takeout import MOST_BYTES, Document, Subject, folder_in_export, is_year_folder, read_document
+from catalog.importing.takeout import Document, Subject, folder_in_export, is_year_folder
 from catalog.models import Import, ImportItem, KeptDocument, Photo
 from catalog.sources.kinds import sidecars_in
 from operations.running import Run
@@ -65,8 +66,11 @@ class Joining:
             body = _read(origin, item)
             if body is None:
                 continue
-            one = _Joined(item, read_document(body))
-            if one.said.subject is Subject.OTHER:
+            one = _Joined(item, document_in(item.directory, item.filename, body))
+            if is_details(item.directory, item.filename):
+                item.state, item.code = State.IMPORTED, "details"
+                item.reason = "It tells dates and favourites of the photos beside it."
+            elif one.said.subject is Subject.OTHER:
                 reject(item, "unsupported", "It is neither a photo nor a video.")
             elif one.said.subject is Subject.ALBUM:
                 if is_year_folder(folder_in_export(item.directory)) or is_year_folder(one.said.title.strip()):
@@ -181,7 +185,7 @@ def _read(origin: Origin, item: ImportItem) -> bytes | None:
         reject(item, *reason_for_failure(error, None))
         return None
     with open(descriptor, "rb") as file:
-        return file.read(MOST_BYTES + 1)
+        return file.read(MOST_ALBUM_BYTES + 1)
 
 
 def _keep(documents: Sequence[tuple[ImportItem, bytes]]) -> None:

@@ -4,10 +4,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.importing.origins import Origin
+from catalog.importing.parts import is_document
 from catalog.importing.reasons import reject
 from catalog.importing.requests import is_sidecar_name
 from catalog.importing.rows import insert_items
-from catalog.importing.takeout import export_of, folder_in_export
+from catalog.importing.takeout import export_of
 from catalog.models import Import, ImportItem
 from catalog.sources.kinds import companions_in, extension_of, is_media_name
 from operations.running import Run
@@ -25,8 +26,7 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
     archives: list[str] = []
     for directory in origin.walk():
         batch += [_refused(wanted, problem.path, problem.reason) for problem in directory.problems]
-        is_export = bool(folder_in_export(directory.path))
-        beside = _sidecar_names([name for name, _, _ in directory.files], is_export=is_export)
+        beside = _sidecar_names(directory.path, [name for name, _, _ in directory.files])
         for name, size, mtime in directory.files:
             item = ImportItem(
                 import_run=wanted, directory=directory.path, filename=name, size_bytes=size, mtime_ns=mtime
@@ -68,10 +68,11 @@ def _write(run: Run, batch: list[ImportItem]) -> None:
     run.raise_if_stopped()
 
 
-def _sidecar_names(names: list[str], *, is_export: bool) -> set[str]:
-    """Return those names of a folder that are sidecars by their kind, or by what they stand beside.
+def _sidecar_names(directory: str, names: list[str]) -> set[str]:
+    """Return those names of a folder that are sidecars by their kind, or by what they are beside.
 
     The photo of an export's document may be in another folder or part.
     """
     beside = {name for companions in companions_in(names).values() for name in companions.values()}
-    return beside | {name for name in names if is_sidecar_name(name) and (is_export or extension_of(name) != "json")}
+    alone = {name for name in names if is_sidecar_name(name) and extension_of(name) != "json"}
+    return beside | alone | {name for name in names if is_document(directory, name)}

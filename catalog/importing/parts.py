@@ -1,13 +1,16 @@
 """The parts of one export: what lies in a folder of it, whichever archive brought it, today or another day."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from catalog.importing.icloud import MOST_ALBUM_BYTES, album_title, folder_in_icloud, names_in
 from catalog.importing.takeout import Document, Subject, folder_in_export, read_document
 from catalog.models import Import, ImportItem, KeptDocument
 from catalog.sources.kinds import sidecars_in
+from photolala.lib.paths import escape_path
 
 MOST_KEPT_FOLDERS = 32
 NO_PHOTO, KEPT, ALBUM = "no_photo", "kept", "album"
@@ -81,26 +84,43 @@ class Parts:
         )
 
     def albums_of(self, part: Import) -> dict[str, Document]:
-        """Return the albums, by their folders in the export, of which this part brings something."""
+        """Return the albums, by their folders or tables in the export, of which this part may bring something."""
         mine = {key for key, places in self._by_folder().items() if any(run == part.pk for run, _ in places)}
         described = ImportItem.objects.filter(import_run__in=list(self._imports), code=ALBUM, is_sidecar=True)
         found: dict[str, Document] = {}
         for run, directory, name in described.order_by("pk").values_list("import_run", "directory", "filename"):
-            key = folder_in_export(directory)
-            if key not in mine or key in found:
+            table = album_title(directory, name)
+            key = f"icloud:{table}" if table else folder_in_export(directory)
+            if key in found or not (table or key in mine):
                 continue
             kept = KeptDocument.objects.filter(import_run=run, directory=directory, filename=name).first()
-            document = read_document(bytes(kept.body)) if kept else None
+            document = document_in(directory, name, bytes(kept.body)) if kept else None
             if document is not None and document.subject is Subject.ALBUM:
                 found[key] = document
         return found
+
+    def photos_named(self, names: Sequence[str]) -> list[UUID]:
+        """Return the photos of the library that files of iCloud's export became, in the order of these names.
+
+        A name that several photos have says nothing: iCloud gives the same one to many.
+        """
+        found: dict[str, set[UUID]] = defaultdict(set)
+        for start in range(0, len(names), 500):
+            some = {escape_path(os.fsencode(name)) for name in names[start : start + 500]}
+            came = ImportItem.objects.filter(import_run__in=list(self._imports), filename__in=some, is_sidecar=False)
+            came = came.filter(state__in=[State.IMPORTED, State.DUPLICATE], photo__isnull=False)
+            for name, directory, photo in came.values_list("filename", "directory", "photo"):
+                if photo is not None and folder_in_icloud(directory):
+                    found[name].add(photo)
+        escaped = (escape_path(os.fsencode(name)) for name in names)
+        return list(dict.fromkeys(next(iter(found[name])) for name in escaped if len(found.get(name, ())) == 1))
 
     def photos_in(self, key: str) -> Iterator[UUID]:
         """Yield the photos of the library that the files in a folder of the export became, or are."""
         for run, directory in self._by_folder().get(key, ()):
             came = ImportItem.objects.filter(import_run=run, directory=directory, is_sidecar=False)
             came = came.filter(state__in=[State.IMPORTED, State.DUPLICATE], photo__isnull=False)
-            yield from came.order_by("pk").values_list("photo", flat=True)
+            yield from (key for key in came.order_by("pk").values_list("photo", flat=True) if key is not None)
 
     def _beside_copies(self, photos: Sequence[ImportItem]) -> dict[int, int]:
         """Return the documents that are beside copies of these photos: of the same name and length, in another folder."""
@@ -159,5 +179,22 @@ class Parts:
 
 
 def in_exports(items: Iterable[ImportItem]) -> list[ImportItem]:
-    """Return those of the items that are documents in a folder of an export."""
-    return [one for one in items if one.filename.lower().endswith(".json") and folder_in_export(one.directory)]
+    """Return those of the items that are documents or tables in a folder of an export."""
+    return [one for one in items if is_document(one.directory, one.filename)]
+
+
+def is_document(directory: str, filename: str) -> bool:
+    """True for what may speak about photos or albums of an export."""
+    name = filename.lower()
+    if name.endswith(".json"):
+        return bool(folder_in_export(directory))
+    return name.endswith(".csv") and bool(folder_in_icloud(directory))
+
+
+def document_in(directory: str, filename: str, body: bytes) -> Document:
+    """Return what a document or table says, other than of the photos beside it."""
+    if not filename.lower().endswith(".csv"):
+        return read_document(body)
+    title = album_title(directory, filename)
+    names = names_in(body) if title and len(body) <= MOST_ALBUM_BYTES else []
+    return Document(Subject.ALBUM, title, names=tuple(names)) if names else Document(Subject.OTHER)

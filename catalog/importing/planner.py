@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from catalog.entries.listing import LONGEST_PATH_BYTES
 from catalog.files.layouts import folder_of
-from catalog.importing.read_file import ReadFile, names_beside, stem_of
+from catalog.importing.read_file import ReadFile, names_beside, shot_stem
 from catalog.importing.reasons import reject
 from catalog.models import Import, ImportItem, Library, Photo
 from catalog.sources.names import skipped_part
@@ -40,7 +40,7 @@ class Planner:
         """Choose folder and names, for all files of one shot together, and note them in the items."""
         groups: dict[tuple[str, str], list[ReadFile]] = defaultdict(list)
         for one in kept:
-            groups[one.item.directory, stem_of(one.item.filename).lower()].append(one)
+            groups[one.item.directory, shot_stem(one.item.filename)].append(one)
         for (directory, _), group in groups.items():
             for shot in _shots(group):
                 self._plan_shot(wanted, directory, shot)
@@ -82,7 +82,7 @@ class Planner:
     def note(self, item: ImportItem) -> None:
         """Remember that a file was imported: others of the same shot may follow."""
         if item.directory in self._imported:
-            self._imported[item.directory].setdefault(stem_of(item.filename).lower(), item)
+            self._imported[item.directory].setdefault(shot_stem(item.filename), item)
 
     def _sibling(self, directory: str, one: ReadFile) -> ImportItem | None:
         """Return what was imported before of the same shot (the picture of a Live Photo, the RAW of a JPEG), if anything."""
@@ -93,7 +93,7 @@ class Planner:
             self._imported[directory] = {}
             for item in of_folder.only("directory", "filename", "target_directory", "target_filename"):
                 self.note(item)
-        found = self._imported[directory].get(stem_of(one.item.filename).lower())
+        found = self._imported[directory].get(shot_stem(one.item.filename))
         if found is None or found.pk == one.item.pk:
             return None
         photo = Photo.objects.filter(

@@ -1,7 +1,9 @@
 """What was read of a file that is being imported, on its way into the library."""
 
 import os
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from catalog.entries.sql import Row
@@ -12,6 +14,8 @@ from catalog.sources.takeout_names import is_named_after
 
 SPEAKING = ("xmp", "takeout")
 """The kinds of sidecars that a scan reads."""
+
+_EDITED_BY_A_PHONE = re.compile(r"img_e(\d{4,})")
 
 
 class FileFacts(NamedTuple):
@@ -39,6 +43,8 @@ class ReadFile:
     """The sidecars that travel with it, by kind."""
     names: dict[str, str] = field(default_factory=dict)
     """What they are called in the library, by kind."""
+    told_date: tuple[datetime, int] | None = None
+    """Wall clock, and minutes east of UTC, as a table of an export tells them; the file itself knows no date."""
     was_placed: bool = False
     """A killed import had put it into the library already."""
     facts: FileFacts | None = None
@@ -55,6 +61,13 @@ class ReadFile:
 def stem_of(name: str) -> str:
     """Return a file name without its extension."""
     return os.path.splitext(name)[0]
+
+
+def shot_stem(name: str) -> str:
+    """Return what the names of the files of one shot have in common; a phone calls the edited picture of `IMG_1` `IMG_E1`."""
+    stem = stem_of(name).lower()
+    edited = _EDITED_BY_A_PHONE.fullmatch(stem)
+    return f"img_{edited[1]}" if edited else stem
 
 
 def names_beside(one: ReadFile, photo: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from catalog.importing.origins import Origin
 from catalog.importing.parts import Parts
 from catalog.importing.read_file import SPEAKING, ReadFile
 from catalog.importing.reasons import reason_for_failure, reject
+from catalog.importing.told import ToldByTables
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
 from catalog.models import Import, ImportItem
@@ -27,6 +28,7 @@ class Reading:
     def __init__(self, run: Run, wanted: Import, origin: Origin, zone: str, parts: Parts) -> None:
         self.run = run
         self.parts = parts
+        self.tables = ToldByTables(wanted, origin, zone)
         self.wanted = wanted
         self.origin = origin
         self.zone = zone
@@ -66,7 +68,9 @@ class Reading:
                 reject(item, *reason_for_failure(error, result))
                 yield item, None
             else:
-                yield item, ReadFile(item, result, digest_columns(result), beside_of[item.pk])
+                one = ReadFile(item, result, digest_columns(result), beside_of[item.pk])
+                self.tables.apply(one)
+                yield item, one
 
     def _sidecar_items(self, window: list[ImportItem]) -> dict[int, dict[str, ImportItem]]:
         """Return the sidecars, by kind, of each item of the window."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 MOST_BYTES = 64 * 1024
 """A longer document is none of Takeout's: those of photos have about a thousand bytes."""
 _ARCHIVE = re.compile(r"takeout-\d{8}t\d{6}z", re.IGNORECASE)
+_ICLOUD = re.compile(r"icloud photos part \d+ of (\d+)", re.IGNORECASE)
 _ROOT = re.compile(r"(?:^|/)Takeout(?: \d+)?/(.+)$", re.IGNORECASE)
 _YEAR = re.compile(
     r"(?:photos from|fotos von|photos de|photos du|fotos de|fotos del|foto da|foto dal|foto del|foto['’]s uit|foto['’]s van|"
@@ -35,12 +36,17 @@ class Document(NamedTuple):
     description: str = ""
     is_favourite: bool = False
     is_trashed: bool = False
+    names: tuple[str, ...] = ()
+    """Of an album: its photos in their order, where it lists them."""
 
 
 def export_of(archive: str, otherwise: object) -> str:
     """Return what the archives of one export share, by the name of one of them; `otherwise` if it does not tell."""
     found = _ARCHIVE.search(archive)
-    return found[0].lower() if found else str(otherwise)
+    if found:
+        return found[0].lower()
+    apple = _ICLOUD.search(archive)
+    return f"icloud {apple[1]}" if apple else str(otherwise)
 
 
 def folder_in_export(directory: str) -> str:

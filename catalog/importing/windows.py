@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db.models import Q, QuerySet
 
-from catalog.importing.read_file import stem_of
+from catalog.importing.read_file import shot_stem
 from catalog.models import ImportItem
 
 WINDOW = 400
@@ -44,4 +44,4 @@ def _window(media: QuerySet[ImportItem]) -> list[ImportItem]:
 
 def shot_key(item: ImportItem) -> tuple[str, str]:
     """Return what files of one shot have in common: a photo, its RAW file, its video."""
-    return item.directory, stem_of(item.filename).lower()
+    return item.directory, shot_stem(item.filename)

@@ -75,6 +75,8 @@ MEDIA_EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS | VIDEO_EXTENSIONS
 _MOTION = re.compile(r"(?:mvimg_\d{8}_\d{6}.*|.*\.m[pv](?:~\d+)?)", re.DOTALL | re.IGNORECASE)
 """What Google Takeout calls the video of a motion photo, beside the picture: `MVIMG_20180722_120942`, `PXL_1.MP`."""
 
+_FIRST_EDITS = re.compile(r"img_o(\d{4,})")
+
 
 def extension_of(name: str) -> str:
     """Return the lower-case extension of `name` without its dot, or an empty text."""
@@ -120,20 +122,38 @@ def sidecars_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def companions_in(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE), and the
-    video of a motion photo that Takeout leaves without an extension of its own."""
+    """Return the files that travel with each photo of a folder, by kind: XMP, Takeout's JSON, Apple's edits (AAE; the first
+    ones of a photo that was edited twice are called `IMG_O1.AAE`), the XMP of a Live Photo, which names neither of its files,
+    and the video of a motion photo that Takeout leaves without an extension of its own.
+    """
     names = list(names)
     found = {name: dict(beside) for name, beside in sidecars_in(names).items()}
-    edits = {folded(os.path.splitext(name)[0]): name for name in names if extension_of(name) == "aae"}
-    if edits:
-        for name in names:
-            if is_media_name(name) and folded(os.path.splitext(name)[0]) in edits:
-                found.setdefault(name, {})["aae"] = edits[folded(os.path.splitext(name)[0])]
-    motions = {name.lower(): name for name in names if not is_media_name(name) and _MOTION.fullmatch(name)}
-    if motions:
-        for name in names:
-            if is_media_name(name) and os.path.splitext(name)[0].lower() in motions:
-                found.setdefault(name, {})["motion"] = motions[os.path.splitext(name)[0].lower()]
+    by_stem: dict[str, dict[str, str]] = {}
+    for name in names:
+        if is_media_name(name):
+            continue
+        stem, extension = os.path.splitext(folded(name))
+        if extension == ".aae":
+            by_stem.setdefault(stem, {})["aae"] = name
+            if first := _FIRST_EDITS.fullmatch(stem):
+                by_stem.setdefault(f"img_{first[1]}", {})["first_aae"] = name
+        elif extension == ".xmp":
+            by_stem.setdefault(stem, {})["shot_xmp"] = name
+        elif _MOTION.fullmatch(name):
+            by_stem.setdefault(folded(name), {})["motion"] = name
+    if not by_stem:
+        return found
+    shots: dict[str, list[str]] = {}
+    for name in names:
+        if is_media_name(name) and folded(os.path.splitext(name)[0]) in by_stem:
+            shots.setdefault(folded(os.path.splitext(name)[0]), []).append(name)
+    for stem, photos in shots.items():
+        beside = by_stem[stem]
+        if sorted(map(_kind_of, photos)) != ["picture", "video"]:
+            beside.pop("shot_xmp", None)
+        for name in photos if beside else ():
+            own = found.setdefault(name, {})
+            own.update((kind, other) for kind, other in beside.items() if other not in own.values())
     return found
 
 
@@ -147,7 +167,10 @@ def sidecar_target(kind: str, name: str, photo: str, new_photo: str) -> str:
         name, photo = unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", photo)
     if name.lower().startswith(photo.lower()):
         return new_photo + name[len(photo) :]
-    return os.path.splitext(new_photo)[0] + name[len(os.path.splitext(photo)[0]) :]
+    new_stem = os.path.splitext(new_photo)[0]
+    if kind == "first_aae":
+        return f"{new_stem[:4]}O{new_stem[4:]}{os.path.splitext(name)[1]}"
+    return new_stem + name[len(os.path.splitext(photo)[0]) :]
 
 
 class Companions(dict[str, str]):
@@ -174,14 +197,10 @@ class Folder:
 
 
 def _is_one_photo(names: list[str]) -> bool:
-    kinds = [
-        (
-            "raw"
-            if extension_of(name) in RAW_EXTENSIONS
-            else "video"
-            if extension_of(name) in VIDEO_EXTENSIONS
-            else "picture"
-        )
-        for name in names
-    ]
+    kinds = [_kind_of(name) for name in names]
     return len(names) == len(set(kinds)) and not {"video", "picture"} <= set(kinds)
+
+
+def _kind_of(name: str) -> str:
+    extension = extension_of(name)
+    return "raw" if extension in RAW_EXTENSIONS else "video" if extension in VIDEO_EXTENSIONS else "picture"

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from catalog.sources.kinds import companions_in, is_media_name, sidecar_target, sidecars_in
+from catalog.sources.kinds import Companions, companions_in, is_media_name, sidecar_target, sidecars_in
 
 
 def test_media_names() -> None:
@@ -127,6 +127,20 @@ def test_videos_without_an_extension_travel_with_their_picture() -> None:
         "PXL_1.MP.jpg": {"motion": "PXL_1.MP"},
     }
     assert sidecars_in(motion) == {}
+
+
+def test_what_apple_puts_beside_photos_travels_with_them() -> None:
+    names = ["IMG_1234.HEIC", "IMG_1234.MOV", "IMG_1234.xmp", "IMG_1234.AAE", "IMG_O1234.aae", "IMG_E1234.JPG", "a.AAE"]
+    beside = {"aae": "IMG_1234.AAE", "first_aae": "IMG_O1234.aae", "shot_xmp": "IMG_1234.xmp"}
+    assert companions_in(names) == {"IMG_1234.HEIC": beside, "IMG_1234.MOV": beside}
+    assert companions_in(["IMG_1.HEIC", "IMG_1.JPG", "IMG_1.MOV", "IMG_1.xmp"]) == {}  # one of three
+    assert companions_in(["b.jpg", "b.xmp"]) == {"b.jpg": {"xmp": "b.xmp"}}
+    assert sidecar_target("first_aae", "IMG_O1234.AAE", "IMG_1234.HEIC", "IMG_1234 (2).HEIC") == "IMG_O1234 (2).AAE"
+    assert Companions(beside).renamed("IMG_1234.HEIC", "IMG_1234 (2).HEIC") == {
+        "IMG_1234.AAE": "IMG_1234 (2).AAE",
+        "IMG_O1234.aae": "IMG_O1234 (2).aae",
+        "IMG_1234.xmp": "IMG_1234 (2).xmp",
+    }
 
 
 def test_many_names_cost_a_look_up_each() -> None:

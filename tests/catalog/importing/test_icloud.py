@@ -1,0 +1,110 @@
+"""iCloud's export: dates, favourites, what was deleted, and albums come from its tables; names are not unique in it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from catalog.importing.icloud import Told, album_title, details_in, names_in
+from catalog.importing.takeout import export_of
+from catalog.models import Album, ImportItem, Photo
+from tests.catalog.importing.test_imports import ends, rescan, take
+from tests.catalog.importing.test_takeout import albums_of, pack, photos
+from tests.photos import make_jpeg
+
+HEAD = "imgName,fileChecksum,favorite,hidden,deleted,originalCreationDate,viewCount,importDate\n"
+PART = "iCloud Photos Part {} of 2"
+
+
+def table(*lines):
+    return (
+        HEAD
+        + "".join(
+            f'{name},x,{favourite},no,{deleted},"{date}",1,"{date}"\n' for name, favourite, deleted, date in lines
+        )
+    ).encode()
+
+
+def test_what_a_table_says():
+    data = table(
+        ("a.jpg", "yes", "no", "Saturday June 4,2022 12:11 PM GMT"),
+        ("b.jpg", "no", "yes", "Friday January 15,2019 12:05 AM GMT"),
+        ("c.jpg", "no", "no", "Friday Foo 99,2019 7:00 PM GMT"),
+        ("", "yes", "no", "Friday January 15,2019 7:00 PM GMT"),
+        ("a.jpg", "no", "no", "Friday January 15,2019 7:00 PM GMT"),
+    )
+    assert details_in(b"\xef\xbb\xbf" + data) == {
+        "a.jpg": Told(datetime(2022, 6, 4, 12, 11, tzinfo=UTC), is_favourite=True),
+        "b.jpg": Told(datetime(2019, 1, 15, 0, 5, tzinfo=UTC), is_deleted=True),
+        "c.jpg": Told(),
+    }
+    for hostile in (b"", b"\0" * 100, b"imgName\n" + b"x" * 300_000, b"\xff\xfe,\n", HEAD.encode()):
+        assert not any(told != Told() for told in details_in(hostile).values())
+    assert names_in(b"Images\nb.jpg\na.jpg\nb.jpg\n\n") == ["b.jpg", "a.jpg"]
+    assert album_title("iCloud Photos Part 1 of 2/Albums", "Rome.csv") == "Rome"
+    assert not album_title("iCloud Photos Part 1 of 2/Albums", "Favorites.csv") and not album_title(
+        "x/Albums", "Rome.csv"
+    )
+    assert export_of("iCloud Photos Part 1 of 12 (1).zip", 5) == export_of("iCloud Photos Part 3 of 12.zip", 6) != "5"
+
+
+@pytest.mark.django_db
+def test_dates_stars_trash_and_albums_of_two_parts(library, card, tmp_path):
+    def picture(seed, taken=None):
+        path = make_jpeg(tmp_path / "made" / f"{seed}.jpg", seed=seed, taken=taken, camera=None)
+        return path.read_bytes()
+
+    library.time_zone = "Europe/Berlin"
+    library.save()
+    one, two = PART.format(1), PART.format(2)
+    noon = "Saturday June 4,2022 12:11 PM GMT"
+    pack(
+        card / f"{one}.zip",
+        {
+            f"{one}/Photos/a.jpg": picture(1),
+            f"{one}/Photos/b.jpg": picture(2, "2020:02:03 04:05:06"),
+            f"{one}/Photos/gone.jpg": picture(3),
+            f"{one}/Photos/IMG_1.jpg": picture(4),
+            f"{one}/Photos/Photo Details.csv": table(("a.jpg", "yes", "no", noon), ("gone.jpg", "no", "yes", noon)),
+            f"{one}/Photos/Photo Details-1.csv": table(("b.jpg", "no", "no", noon), ("IMG_1.jpg", "no", "no", noon)),
+            f"{one}/Albums/Rome.csv": b"Images\nc.jpg\nIMG_1.jpg\na.jpg\nnowhere.jpg\n",
+            f"{one}/Recently Deleted/d.jpg": picture(5),
+        },
+    )
+    take(library, card)
+    assert photos(library) == {
+        "2022/06/a.jpg": ("2022-06-04T12:11:00Z", 5),
+        "2020/02/b.jpg": ("2020-02-03T03:05:06Z", None),  # the camera knows better
+        "2022/06/IMG_1.jpg": ("2022-06-04T12:11:00Z", None),
+    }
+    photo = Photo.objects.get(filename="a.jpg")
+    assert (photo.taken_local.hour, photo.taken_offset_minutes) == (14, 120)
+    told = dict(ImportItem.objects.values_list("filename", "code"))
+    assert told["gone.jpg"] == told["d.jpg"] == "trashed"
+    assert (told["Photo Details.csv"], told["Rome.csv"]) == ("details", "album")
+    assert albums_of(library.owner) == {"Rome": ["IMG_1.jpg", "a.jpg"]}
+    other = picture(6)  # another IMG_1.jpg: from now on nobody knows which one an album means
+    pack(card / f"{two}.zip", {f"{two}/Photos/c.jpg": picture(7), f"{two}/Photos/IMG_1.jpg": other})
+    (card / f"{one}.zip").unlink()
+    take(library, card)
+    assert albums_of(library.owner) == {"Rome": ["IMG_1.jpg", "a.jpg", "c.jpg"]}
+    assert Album.objects.get().order == "manual"
+    again = rescan(library)
+    assert (again.result["added"], again.result["gone"]) == (0, 0)
+    assert photos(library)["2022/06/a.jpg"] == ("2022-06-04T12:11:00Z", 5)  # a scan leaves it
+
+
+@pytest.mark.django_db
+def test_an_edited_pair_of_a_phone_stays_together_with_its_edits(library, card):
+    make_jpeg(Path(library.root) / "2024" / "05" / "IMG_1234.JPG", seed=50, taken="2024:05:01 10:00:00")
+    make_jpeg(card / "IMG_1234.JPG", seed=1, taken="2024:05:31 23:59:00")
+    make_jpeg(card / "IMG_E1234.JPG", seed=2, taken="2024:06:01 00:00:30")
+    (card / "IMG_1234.AAE").write_text("<plist/>")
+    (card / "IMG_O1234.AAE").write_text("<plist>first</plist>")
+    wanted = take(library, card)
+    assert {path: end[2] for path, end in ends(wanted).items()} == {
+        "IMG_1234.JPG": "2024/05/IMG_1234 (2).JPG",
+        "IMG_E1234.JPG": "2024/05/IMG_E1234 (2).JPG",
+        "IMG_1234.AAE": "2024/05/IMG_1234 (2).AAE",
+        "IMG_O1234.AAE": "2024/05/IMG_O1234 (2).AAE",
+    }
