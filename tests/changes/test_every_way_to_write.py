@@ -169,6 +169,8 @@ ROUTES = {
     "destinations/<uuid:destination_id>/remove/ post": EXPORTS,
     "destinations/<uuid:destination_id>/change/ post": EXPORTS,
     "dates/ post": PEOPLE,
+    "duplicates/keep/ post": FILES,
+    "duplicates/undo/ post": FILES,
     "photos/<uuid:photo_id>/date/undo/ post": FILES,
     "writes/<uuid:write_id>/retry/ post": STATE,
     "writes/<uuid:write_id>/give-up/ post": STATE,

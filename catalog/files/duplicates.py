@@ -1,0 +1,84 @@
+"""Keep one of several files with the same bytes: the others go into the trash, once it is proven that the one is there."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from accounts.models import User
+from catalog.files import trash
+from catalog.models import Library, Photo
+from catalog.models.photo import IS_SURE
+from catalog.roots.reach import source_for
+from photolala.lib.digests import md5_of_descriptor
+
+LARGEST_READ_BYTES = 256 * 1024 * 1024
+"""A larger file is believed by its size and time: a request is not to last for minutes."""
+NOT_THERE = "The copy that was to be kept is not there as it was scanned. Scan its library, then try again."
+
+
+@dataclass
+class Kept:
+    """What became of copies: how many went into the trash, those items, and sentences on what did not."""
+
+    count: int = 0
+    items: list[dict[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def keep_one(user: User, keep_id: UUID, photo_md5: str, *, most: int = trash.MOST_AT_ONCE) -> Kept:
+    """Move all copies of `keep_id` that `user` may change into the trash, at most `most`; that one stays.
+
+    Nothing happens if it is not theirs to change, is not a file of that content, or cannot be read now. What is on a phone, or
+    known from a catalog only, is no copy. Should the kept file turn out to be gone afterwards (somebody deleted it meanwhile, or
+    both are one file by two ways), the others are brought back.
+    """
+    copies = Photo.objects.editable_by(user).filter(IS_SURE, photo_md5=photo_md5).exclude(state=Photo.State.REMOTE)
+    keep = copies.filter(pk=keep_id).select_related("library").first() if photo_md5 else None
+    if keep is None:
+        return Kept(problems=["There is no such copy that you may change. Nothing was changed."])
+    if not _is_there(keep, is_read=keep.size_bytes <= LARGEST_READ_BYTES):
+        return Kept(problems=[f"{keep.filename}: {NOT_THERE} Nothing was changed."])
+    others = list(copies.exclude(pk=keep_id).order_by("pk").values_list("pk", flat=True)[:most])
+    if not others:
+        return Kept(problems=[f"{keep.filename} has no other copy that you may change."])
+    done = trash.trash_photos(user, others)
+    if done.items and not _is_there(keep):
+        problems = undo(user, done.items).problems
+        return Kept(problems=[f"{keep.filename}: {NOT_THERE} The others were brought back.", *problems])
+    return Kept(done.count, done.items, [error["error"] for error in done.errors])
+
+
+def undo(user: User, items: list[dict[str, str]]) -> Kept:
+    """Bring back what went into the trash; `items` are those of `keep_one`. What is not there, or not theirs, is told."""
+    kept = Kept()
+    for library_id in dict.fromkeys(item["library"] for item in items):
+        library = Library.objects.editable_by(user).filter(pk=library_id).first()
+        if library is None:
+            kept.problems.append("One of these libraries is not yours to change any more.")
+            continue
+        try:
+            done = trash.restore_items(
+                user, library, [UUID(one["id"]) for one in items if one["library"] == library_id]
+            )
+        except trash.TrashRefused as refused:
+            kept.problems.append(str(refused))
+            continue
+        kept.count += done.count
+        kept.problems += [error["error"] for error in done.errors]
+    return kept
+
+
+def _is_there(photo: Photo, *, is_read: bool = False) -> bool:
+    """Tell whether the file is as the catalog knows it; by all of its bytes if `is_read`."""
+    with closing(source_for(photo.library)) as source:
+        try:
+            descriptor = source.open(photo.path, expected=(photo.size_bytes, photo.mtime_ns))
+        except (OSError, ValueError):
+            return False
+    try:
+        return not is_read or md5_of_descriptor(descriptor) == photo.photo_md5
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
