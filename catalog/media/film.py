@@ -16,6 +16,7 @@ _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _LONGEST_XMP_BYTES = 2 * 1024 * 1024
 _LONGEST_TEXT_BYTES = 64 * 1024
+_VIDEO_ENTRY_BYTES = 78
 _LONGEST_FILM_SECONDS = 10 * 24 * 3600
 _TEXT_ATOMS = {
     b"\xa9mak": "make",
@@ -134,10 +135,28 @@ def _read_track(source: Source, start: int, end: int, found: Found) -> None:
     a, b, _, c, d = struct.unpack(">iiiii", head[at : at + 20])
     width, height = struct.unpack(">II", head[at + 36 : at + 44])
     found.width, found.height = width >> 16, height >> 16
+    shape = _pixel_shape(source, *media) if media else None
+    if shape is not None and shape[0] == (found.width, found.height):
+        # The track repeats the coded size, and leaves the shape of the pixels to the sample entry.
+        found.width = round(found.width * shape[1])
     turn = {(0, 1, -1, 0): 6, (-1, 0, 0, -1): 3, (0, -1, 1, 0): 8}.get(
         tuple((x > 0) - (x < 0) for x in (a, b, c, d)), 1
     )
     found.transform = turn
+
+
+def _pixel_shape(source: Source, start: int, end: int) -> tuple[tuple[int, int], float] | None:
+    """Return the coded size and how much wider than high a pixel is; None where nothing is said of it."""
+    at: tuple[int, int] | None = (start, end)
+    for kind in (b"minf", b"stbl", b"stsd"):
+        at = at and first_box(source, kind, *at)
+    entry = next(boxes(source, at[0] + 8, at[1]), None) if at else None
+    pixel = first_box(source, b"pasp", entry[1] + _VIDEO_ENTRY_BYTES, entry[2]) if entry else None
+    if entry is None or pixel is None:
+        return None
+    coded = struct.unpack(">HH", source.read(entry[1] + 24, 4))
+    wide, high = struct.unpack(">II", source.read(pixel[0], 8))
+    return (coded[0], coded[1]), wide / high if high and 0.1 < wide / high < 10 else 1.0
 
 
 def _read_user_data(source: Source, start: int, end: int, found: Found) -> None:

@@ -41,7 +41,7 @@ _MOST_PACKETS = 400
 _MOST_PIXELS = 500_000_000
 """So many are decoded where there is no key frame."""
 _DARK = 20
-_EXACT = 0x20 | 0x2000 | 0x40000
+EXACT = 0x20 | 0x2000 | 0x40000
 """SWS_AREA, SWS_FULL_CHR_H_INT and SWS_ACCURATE_RND: without the latter two colours come out up to five levels too dark."""
 
 
@@ -69,7 +69,7 @@ def examine_film(source: Source, media_type: str, found: Found) -> None:
                 found.problem = found.problem or "The film holds no picture track."
                 return
             if not found.width and stream.codec_context is not None:
-                found.width, found.height = _shown_size(stream.codec_context)
+                found.width, found.height = shown_size(found, stream)
             if found.duration_ms is None and container.duration and 0 < container.duration < 10 * 24 * 3600 * 1_000_000:
                 found.duration_ms = container.duration // 1000
             if not found.created_text and found.created_utc_seconds is None:
@@ -88,12 +88,34 @@ def _read_recorded(container: Any, stream: Any, found: Found) -> None:
                 break
 
 
-def _shown_size(context: Any) -> tuple[int, int]:
-    ratio = context.sample_aspect_ratio
-    width = context.width or 0
-    if ratio and ratio > 0 and 0.1 < ratio < 10:
-        width = round(width * ratio)
-    return width, context.height or 0
+def shown_size(found: Found, stream: Any) -> tuple[int, int]:
+    """Return the size with square pixels, before any turn: QuickTime and MP4 tell it, elsewhere the pixels' shape counts."""
+    if found.transform is not None and found.width and found.height:
+        return found.width, found.height
+    context = stream.codec_context
+    width, height = context.width or 0, context.height or 0
+    # Matroska says "square" where it says nothing: whoever knows another shape is right.
+    ratios = (ratio for ratio in (context.sample_aspect_ratio, stream.sample_aspect_ratio) if ratio)
+    ratio = next((ratio for ratio in ratios if ratio != 1 and 0.1 < ratio < 10), 1)
+    width = round(width * ratio)
+    return width or found.width, height or found.height
+
+
+def turn_of(found: Found, frame: Any) -> int:
+    """Return the orientation, 1 to 8, that the container or the frame itself prescribes."""
+    if found.transform is not None:
+        return found.transform
+    return _TURNS.get(round(getattr(frame, "rotation", 0) or 0) % 360, 1)
+
+
+def first_frame(source: Source, media_type: str) -> Any:
+    """Return the first frame that can be decoded, None if there is none. Raises what `open_film` does."""
+    with open_film(source, media_type) as container:
+        stream = picture_track(container)
+        if stream is None or stream.codec_context is None:
+            return None
+        stream.codec_context.thread_count = 1
+        return next(_frames(container, stream), None)
 
 
 def draw_film(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
@@ -127,7 +149,7 @@ def _first_good(container: Any, facts: Facts, edge_px: int, limits: Limits) -> D
     context.thread_count = 1
     first: Drawing | None = None
     for frame in islice(_frames(container, stream), _MOST_FRAMES):
-        drawing = _draw_frame(frame, facts, edge_px)
+        drawing = _draw_frame(frame, stream, facts, edge_px)
         first = first or drawing
         if sum(bytes.fromhex(drawing.colour[1:])) > 3 * _DARK:
             return drawing
@@ -200,15 +222,13 @@ def _seek(container: Any, stream: Any, time_us: int) -> bool:
     return True
 
 
-def _draw_frame(frame: Any, facts: Facts, edge_px: int) -> Drawing:
-    turn = facts.found.transform
-    if turn is None:
-        turn = _TURNS.get(round(getattr(frame, "rotation", 0) or 0) % 360, 1)
-    width, height = facts.found.width or frame.width, facts.found.height or frame.height
+def _draw_frame(frame: Any, stream: Any, facts: Facts, edge_px: int) -> Drawing:
+    turn = turn_of(facts.found, frame)
+    width, height = shown_size(facts.found, stream)
     scale = min(1.0, edge_px / max(width, height))
-    small = frame.reformat(
-        width=max(1, round(width * scale)), height=max(1, round(height * scale)), format="rgb24", interpolation=_EXACT
-    ).to_image()
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = frame.reformat(*size, "rgb24", interpolation=EXACT, threads=1).to_image()
     drawing = finish(shown_in_srgb(small, frame.color_trc, frame.color_primaries), turn, edge_px)
-    drawing.source_size = (0, 0)
+    # QuickTime and MP4 say how a video is shown; of the others only the demuxer and the frame know.
+    drawing.source_size = (0, 0) if facts.found.transform else (height, width) if turn >= 5 else (width, height)
     return drawing

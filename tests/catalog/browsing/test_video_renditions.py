@@ -164,7 +164,7 @@ def test_films_become_upright(tmp_path, monkeypatch, turn, corner):
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with open(tmp_path / "made.mp4", "w+b") as target:
-            size = transcode.convert(descriptor, target, lambda done, total: None)
+            size = transcode.convert(descriptor, target, lambda *done: None)
     finally:
         os.close(descriptor)
     with av.open(str(tmp_path / "made.mp4")) as made:

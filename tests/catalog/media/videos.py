@@ -51,7 +51,8 @@ def video(
         for number in range(frames):
             shown = plain(number) if callable(plain) else plain
             frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
-            frame = frame.reformat(format=track.pix_fmt, dst_colorspace=context.get("colorspace"), threads=1)
+            coded = {"dst_colorspace": context.get("colorspace"), "dst_color_range": context.get("color_range")}
+            frame = frame.reformat(format=track.pix_fmt, threads=1, **coded)
             frame.pts, frame.time_base = number, fractions.Fraction(1, rate)
             target.mux(with_message(track.encode(frame), message))
         target.mux(with_message(track.encode(None), message))
