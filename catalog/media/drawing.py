@@ -2,11 +2,12 @@
 
 import io
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from PIL import Image
 
 from catalog.media.colour import from_lab, srgb_profile, to_srgb
+from catalog.media.depths import eight_bits
 from catalog.media.exif import read_exif
 from catalog.media.found import Found
 from catalog.media.limits import Limits
@@ -76,6 +77,8 @@ def finish(image: Image.Image, turn: int, edge_px: int, found: Found | None = No
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     elif image.mode in ("1", "PA", "La", "RGBa"):
         image = image.convert({"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[image.mode])
+    elif image.mode.startswith("I;16"):
+        image = eight_bits(image)
     image.thumbnail((edge_px, edge_px), Image.Resampling.LANCZOS, reducing_gap=1.01)
     image = _plain(image, profile, found)
     if turn in _METHODS:
@@ -89,8 +92,8 @@ def finish(image: Image.Image, turn: int, edge_px: int, found: Found | None = No
 
 
 def _plain(image: Image.Image, profile: Any, found: Found | None) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
+    if image.mode in ("I", "F"):
+        image = eight_bits(image)
     if image.mode == "LAB":
         image = from_lab(image)
     elif profile and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
@@ -103,16 +106,6 @@ def _plain(image: Image.Image, profile: Any, found: Found | None) -> Image.Image
         white.paste(image.convert("RGB"), mask=alpha)
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a picture of 16 or 32 bits a pixel in eight: by its depth where that is known, else by its brightest pixel."""
-    low, high = cast(tuple[float, float], image.getextrema())
-    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
-        top = 255.0
-    else:
-        top = 65535.0 if image.mode.startswith("I") and high <= 65535 else max(high, 1.0)
-    return image.convert("F").point(lambda value: value * (255 / top)).convert("L")
 
 
 def turn_of_embedded(jpeg: bytes) -> int:

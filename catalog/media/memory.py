@@ -25,7 +25,7 @@ _SAMPLES = (1.0, 1.5, 2.0, 3.0)
 """Per pixel, by chroma format."""
 _SCALED_BYTES_PER_PIXEL = 12
 """Of the drawing itself: its copies while it is scaled, converted and encoded."""
-_WORDS = ("memory", "allocat", "could not create decoder object")
+_WORDS = ("out of memory", "sufficient memory", "allocat", "could not create decoder object")
 """What libraries say in small letters when they get no memory."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
+from catalog.media.depths import masked_bitmap
 from catalog.media.drawing import Drawing, TooLarge, check_size, finish
 from catalog.media.facts import Facts
 from catalog.media.found import Found
@@ -16,7 +18,9 @@ from catalog.media.heif import thumbnail_as_primary
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
+from catalog.media.png import only_picture
 from catalog.media.source import MemorySource, Source, SourceFile
+from catalog.media.tiff_samples import needs_samples, open_samples, open_tiff
 
 # Pixels are bounded here, per format and before decoding; Pillow's own alarm knows neither draft sizes nor our memory.
 Image.MAX_IMAGE_PIXELS = None
@@ -45,6 +49,7 @@ _DECODE_ERRORS = (
     RuntimeError,
 )
 _LEAST_HEIF_SHARE = 0.6
+_SAMPLES_BYTES_PER_PIXEL = 36
 _STRIP_ROWS = 256
 _LEAST_SHARE = 3
 """What needs less than a third of the memory by its headers, and then more than there is, is damaged."""
@@ -126,7 +131,7 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
     check_size(found.width, found.height, needed_bytes(media_type, found, source, edge_px), limits)
 
     def opened() -> Image.Image:
-        image = Image.open(_file_of(source), formats=[kind])
+        image = open_tiff(_file_of(source)) if kind == "TIFF" else Image.open(_file_of(source), formats=[kind])
         if image.width * image.height > found.width * found.height:
             # Its header, as read here, told less, or nothing.
             plain = 1 if image.mode in ("1", "L") else 5 if image.mode == "P" else 4
@@ -134,8 +139,38 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
             check_size(*image.size, needed_bytes(media_type, real, source, edge_px), limits)
         return image
 
+    if kind in _OTHERWISE:
+        try:
+            return finish(opened(), facts.turn, edge_px, found)
+        except TooLarge:
+            raise
+        except _DECODE_ERRORS as error:
+            other = None if is_want_of_memory(error) else _OTHERWISE[kind](_all_bytes(source, limits))
+            if other is None:
+                raise
+            return _twice(other, facts.turn, edge_px, found)
+    if kind == "TIFF" and needs_samples(facts.ifd0):
+        needed = found.width * found.height * _SAMPLES_BYTES_PER_PIXEL + 2 * source.size
+        check_size(found.width, found.height, needed, limits)
+        return finish(open_samples(_all_bytes(source, limits), facts.ifd0), facts.turn, edge_px, found)
     # Pillow turns TIFF upright by itself, and only TIFF.
     return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px, found)
+
+
+def _png_without_words(data: bytes) -> Callable[[], Image.Image]:
+    return lambda: Image.open(io.BytesIO(only_picture(data)), formats=["PNG"])
+
+
+def _bmp_by_masks(data: bytes) -> Callable[[], Image.Image] | None:
+    image = masked_bitmap(data)
+    return None if image is None else image.copy
+
+
+_OTHERWISE: dict[str, Callable[[bytes], Callable[[], Image.Image] | None]] = {
+    "PNG": _png_without_words,
+    "BMP": _bmp_by_masks,
+}
+"""What else is tried where Pillow refuses a file."""
 
 
 def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limits: Limits) -> Drawing:

@@ -12,7 +12,10 @@ from catalog.media.source import Source
 
 _MOST_CHUNKS = 5000
 _LONGEST_TEXT_BYTES = 2 * 1024 * 1024
-_BYTES_PER_PIXEL = {0: 1, 2: 4, 3: 5, 4: 4, 6: 4}
+_BYTES_PER_PIXEL = {0: 1, 2: 4, 3: 8, 4: 8, 6: 8}
+"""By the kind of colour; what may be transparent is copied to be scaled."""
+_DEEP_GREY_BYTES = 7
+_DRAWN = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _RAW_PROFILE = re.compile(rb"\s*([^\n]{1,80})\n\s*(\d{1,10})\s*\n(.*)", re.DOTALL)
 
 
@@ -29,9 +32,11 @@ def read_png(source: Source) -> Found:
         if kind == b"IHDR":
             header = source.read(body, 13)
             found.width, found.height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
-            found.decoded_bytes = (
-                found.width * found.height * _BYTES_PER_PIXEL.get(header[9] if len(header) > 9 else 2, 4)
-            )
+            depth, kind_of_colour = header[8:10] if len(header) > 9 else (8, 2)
+            each = _BYTES_PER_PIXEL.get(kind_of_colour, 4)
+            if depth == 16 and kind_of_colour == 0:
+                each = _DEEP_GREY_BYTES
+            found.decoded_bytes = found.width * found.height * each
         elif kind == b"eXIf" and found.exif is None and length <= _LONGEST_TEXT_BYTES:
             found.exif = read_exif(source.read(body, length).removeprefix(b"Exif\0\0"))
         elif kind in (b"tEXt", b"zTXt", b"iTXt"):
@@ -45,6 +50,28 @@ def read_png(source: Source) -> Found:
     if not found.width or not found.height:
         found.problem = "The PNG file's header is missing or damaged."
     return found
+
+
+def only_picture(data: bytes) -> bytes:
+    """Return a PNG file without what is not needed to draw its first picture, damaged colour profiles included.
+
+    Pillow refuses pictures for a word in them that is damaged or long.
+    """
+    parts = [data[:8]]
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + 12 + length
+        if kind in _DRAWN or (kind == b"iCCP" and _is_whole(data[position + 4 : end])):
+            parts.append(data[position:end])
+        if kind == b"IEND":
+            break
+        position = end
+    return b"".join(parts)
+
+
+def _is_whole(chunk: bytes) -> bool:
+    return zlib.crc32(chunk[:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _read_text(kind: bytes, body: bytes, found: Found) -> None:

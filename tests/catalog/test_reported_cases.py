@@ -30,8 +30,6 @@ pytestmark = needs_reports
 
 NOT_YET: dict[str, str] = {
     "K21-lib-r09/a.jpg": "XMP beside photos",
-    "K19-lib2-g16/e.tif": "depths",
-    "K19-lib2-g16/g.tif": "depths",
     "K06-lib2-nclx/c.heic": "HDR",
     "K14-lib2-ori/6.jxl": "JPEG XL",
     "K14-lib2-fmt/a.jxl": "JPEG XL",
