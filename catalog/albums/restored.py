@@ -3,7 +3,8 @@
 For `exports.restore`, in its transaction, after the verbs that make and change these things.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -114,8 +115,11 @@ def rename_photo(user: Any, old: UUID, new: UUID) -> int:
     return changed
 
 
-def refresh_photo(user: Any, photo_id: UUID) -> None:
-    """Tell the members of the user's albums of a photo that is there now. Call it in a transaction."""
-    held = AlbumItem.objects.live().filter(photo=photo_id, album__owner=user).order_by("album")
-    for album_id in list(held.values_list("album", flat=True)):
-        refresh(album_id, photos=[photo_id])
+def refresh_photos(user: Any, photo_ids: Collection[UUID]) -> None:
+    """Tell the members of the user's albums of photos that are there now. Call it in a transaction."""
+    held = AlbumItem.objects.live().filter(photo__in=photo_ids, album__owner=user).order_by("album", "pk")
+    by_album: dict[UUID, set[UUID]] = defaultdict(set)
+    for album_id, photo_id in held.values_list("album", "photo"):
+        by_album[album_id].add(photo_id)
+    for album_id, photos in by_album.items():
+        refresh(album_id, photos=photos)

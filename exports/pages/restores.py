@@ -33,6 +33,7 @@ WORDS = {
 KINDS = {
     "album": "Albums",
     "albumItem": "Photos and notes in albums",
+    "destination": "Export destinations",
     "draft": "Drafts",
     "favourite": "Favourites",
     "library": "Libraries",

@@ -13,7 +13,7 @@ from accounts.models import User
 from catalog.albums import drafts, notes
 from catalog.albums.attachments import Held
 from catalog.albums.refusals import Refused
-from catalog.albums.restored import Times, keep_times, refresh_photo, rename_photo
+from catalog.albums.restored import Times, keep_times, refresh_photos, rename_photo
 from catalog.models import Draft, Note
 from exports.models import Restore, WaitingFacts
 from exports.restore.check import MOST_NOTED, moment_or_none
@@ -157,7 +157,7 @@ def _name_anew(user: User, ids: Mapping[UUID, UUID]) -> None:
     for old, here in ids.items():
         if here != old:
             rename_photo(user, old, here)
-        refresh_photo(user, here)
+    refresh_photos(user, set(ids.values()))
 
 
 def _renamed(held: Held | None, new: Mapping[str, str]) -> Held | None:
