@@ -234,7 +234,8 @@ class BackupRun:
         else:
             if backup.is_encrypted:  # nobody here can read it afterwards
                 self._progress(0.75, "Verifying", unit="files")
-                self._require_whole(verify(FolderFiles(folder.folder), on_chunk=self.stop_if_asked))
+                with FolderFiles(folder.folder) as files:
+                    self._require_whole(verify(files, on_chunk=self.stop_if_asked))
             self._progress(0.8, "Packing")
             packed = pack(backup, folder.folder, self.run.token, self.stop_if_asked)
             self._note(**counts, size_bytes=packed.size_bytes, sha256=packed.sha256)

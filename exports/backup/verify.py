@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
-from exports.bundle.files import opened
+from exports.bundle.files import open_bundle
 from exports.bundle.layout import MANIFEST_NAME
-from exports.bundle.lists import InvalidBundle
+from exports.bundle.lists import BundleRefused, InvalidBundle
 from exports.bundle.verify import Verified, verify
 from exports.models import Backup
 from operations.kinds import operation_kind
@@ -16,6 +18,11 @@ from operations.running import OperationFailed, Run
 
 from .folder import READ_BYTES
 from .issues import as_problems
+
+
+def scratch_folder() -> Path:
+    """Return the folder for what is unpacked of a ZIP while it is read: files without a name, gone when they are closed."""
+    return Path(settings.DATA_DIR) / "working"
 
 
 def nothing() -> None:
@@ -33,12 +40,13 @@ def verify_backup(
             return Verified()
         if backup.packaging == Backup.Packaging.FOLDER and not _has_its_manifest(backup):
             return _only(f"Its {MANIFEST_NAME} is not the one that was written: the backup is damaged.")
-        with opened(backup.path) as files:
+        with open_bundle(backup.path, scratch_folder()) as files:
             return verify(files, on_chunk=on_chunk, on_file=on_file)
     except FileNotFoundError:
         return _only("Its files are not there any more.")
     except InvalidBundle as error:
-        return _only(str(error))
+        is_gone = isinstance(error, BundleRefused) and error.code == "not_there"
+        return _only("Its files are not there any more." if is_gone else str(error))
     except OSError as error:
         return _only(f"It cannot be read: {error.strerror or error}.")
 

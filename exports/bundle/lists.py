@@ -21,6 +21,14 @@ class InvalidBundle(ValueError):
     """The bundle is damaged, or none that this version can read; the text is a sentence that says where and why."""
 
 
+class BundleRefused(InvalidBundle):
+    """Nothing of the bundle is read any further; `code` says why for programs."""
+
+    def __init__(self, sentence: str, code: str = "bad_backup") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 
 

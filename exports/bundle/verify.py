@@ -89,7 +89,7 @@ def verify(
 
 def manifest_of(files: BundleFiles) -> Manifest:
     """Return the manifest. Raises InvalidBundle if there is none, or it is damaged or another's; and OSError."""
-    size = files.size_of(MANIFEST_NAME)
+    size = files.size(MANIFEST_NAME)
     if size is None:
         raise InvalidBundle(f"There is no {MANIFEST_NAME}: this is no backup, or it is not complete.")
     if size > LARGEST_MANIFEST:
@@ -132,7 +132,7 @@ class _Measuring:
 
 def _prove(files: BundleFiles, file: ManifestFile, found: Verified, on_chunk: Callable[[], None]) -> _Measuring:
     """Read all of a file, and count the entries if it is a list."""
-    size = files.size_of(file.path)
+    size = files.size(file.path)
     if size is None:
         raise InvalidBundle("it is missing.")
     with files.open(file.path) as stream:
@@ -178,7 +178,7 @@ def _check_metadata(files: BundleFiles, manifest: Manifest, found: Verified) -> 
 
 def _check_media(files: BundleFiles, media_md5s: dict[str, str], found: Verified) -> None:
     """Compare the files below `media/` with what media_manifest.json says of them."""
-    if files.size_of(MEDIA_MANIFEST.name) is None:
+    if files.size(MEDIA_MANIFEST.name) is None:
         raise InvalidBundle(f"There is no {MEDIA_MANIFEST.name}.")
     listed = set()
     with files.open(MEDIA_MANIFEST.name) as stream:

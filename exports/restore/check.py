@@ -13,13 +13,13 @@ from uuid import UUID
 from exports.bundle import layout
 from exports.bundle.decoding import decode
 from exports.bundle.entries import Metadata
+from exports.bundle.files import BundleFiles, require_few, require_short
 from exports.bundle.layout import ListFile
 from exports.bundle.lists import InvalidBundle, decode_object, read_list
 from exports.formats.manifest import InvalidManifest, Manifest, decode_manifest
 from exports.restore import original
-from exports.restore.files import BundleFiles, require_few, require_short
 from exports.restore.photos import WAITED_FOR
-from exports.restore.refusals import BundleRefused
+from exports.restore.refusals import RestoreRefused, refusal_for
 from exports.restore.spool import Record, Spool
 from exports.restore.texts import what_is_impossible
 from exports.restore.upgrade import Step, steps_from, upgraded
@@ -88,7 +88,7 @@ class Checked:
 
 
 def check(files: BundleFiles, spool: Spool, keepalive: Callable[[], object] = lambda: None) -> Checked:
-    """Read all of a backup: versions, shapes, ids, counts, sizes and digests. Raises BundleRefused, OSError.
+    """Read all of a backup: versions, shapes, ids, counts, sizes and digests. Raises RestoreRefused, OSError.
 
     `keepalive` is called now and then, and may raise to end it.
     """
@@ -105,7 +105,7 @@ def check(files: BundleFiles, spool: Spool, keepalive: Callable[[], object] = la
         for file in layout.list_files(of_server=checked.is_of_server):
             checked.counts[file.name] = _read(files, file, checked, way, manifest, keepalive)
     except InvalidBundle as error:
-        raise BundleRefused(f"The backup is damaged: {error}") from None
+        raise refusal_for(error) from None
     _require_counts(checked)
     return checked
 
@@ -139,9 +139,9 @@ def _metadata(files: BundleFiles) -> dict[str, Any]:
             metadata = decode_object(stream, layout.METADATA_NAME)
         reason = what_is_impossible(metadata)
         if reason is not None:
-            raise BundleRefused(f"{layout.METADATA_NAME} of the backup is damaged: {reason}", "damaged")
+            raise RestoreRefused(f"{layout.METADATA_NAME} of the backup is damaged: {reason}", "damaged")
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleRefused("This is no backup: it has no metadata.json.", "no_backup") from None
+        raise RestoreRefused("This is no backup: it has no metadata.json.", "no_backup") from None
     return metadata
 
 
@@ -151,12 +151,12 @@ def _manifest(files: BundleFiles) -> Manifest | None:
     if size is None:
         return None
     if size > _LARGEST_MANIFEST:
-        raise BundleRefused(f"{layout.MANIFEST_NAME} has {size:,} bytes, more than any backup's.")
+        raise RestoreRefused(f"{layout.MANIFEST_NAME} has {size:,} bytes, more than any backup's.")
     with files.open(layout.MANIFEST_NAME) as stream:
         try:
             return decode_manifest(stream.read())
         except InvalidManifest as error:
-            raise BundleRefused(str(error)) from None
+            raise RestoreRefused(str(error)) from None
 
 
 class _Measured:
@@ -184,7 +184,7 @@ def _read(
     size = require_short(files, file.name)
     if size is None:
         if file in (layout.ALBUMS, layout.NOTES, layout.DRAFTS) or (manifest and _listed(manifest, file.name)):
-            raise BundleRefused(f"The backup is incomplete: it has no {file.name}.", "incomplete")
+            raise RestoreRefused(f"The backup is incomplete: it has no {file.name}.", "incomplete")
         return 0
     count = 0
     with files.open(file.name) as stream:
@@ -197,7 +197,7 @@ def _read(
             _keep(file, upgraded(file.name, entry, way), count, checked)
     listed = _listed(manifest, file.name) if manifest else None
     if listed and (listed.size_bytes, listed.sha256) != (measured.size, measured.sha256.hexdigest()):
-        raise BundleRefused(f"{file.name} of the backup is not as it was written: its digest differs.", "damaged")
+        raise RestoreRefused(f"{file.name} of the backup is not as it was written: its digest differs.", "damaged")
     return count
 
 
@@ -223,10 +223,10 @@ def _keep(file: ListFile, entry: Record, number: int, checked: Checked) -> None:
         checked.note(where, "Its library has no id, or its size is none that a file can have.")
         return
     if file is layout.MEDIA_MANIFEST and not _is_media(entry):
-        raise BundleRefused(f"{where}: {str(entry['exportPath'])[:100]!a} is no file of a backup's media.", "bad_path")
+        raise RestoreRefused(f"{where}: {str(entry['exportPath'])[:100]!a} is no file of a backup's media.", "bad_path")
     parent = str(entry[_PARENTS[file.name]]) if file.name in _PARENTS else ""
     if not checked.spool.add(file.name, key, entry, parent):
-        raise BundleRefused(f"{where}: {key[:100]} is there twice.", "duplicate")
+        raise RestoreRefused(f"{where}: {key[:100]} is there twice.", "duplicate")
     if file is layout.WAITING:
         checked.spool.add(WAITED_FOR, entry["photoId"], entry)
 
@@ -247,7 +247,7 @@ def _require_counts(checked: Checked) -> None:
     ]
     for name, count in said:
         if name in checked.counts and checked.counts[name] != count:
-            raise BundleRefused(
+            raise RestoreRefused(
                 f"The backup says that {name} has {count:,} entries, and it has {checked.counts[name]:,}: it is incomplete.",
                 "incomplete",
             )

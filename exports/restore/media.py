@@ -10,8 +10,8 @@ from catalog.albums.media import keep, name_of, storage
 from catalog.albums.refusals import Refused
 from catalog.models import Media
 from exports.bundle import layout
+from exports.bundle.files import BundleFiles
 from exports.restore.check import Checked, media_name
-from exports.restore.files import BundleFiles
 from exports.restore.people import People
 from exports.restore.things import held_by
 

@@ -15,9 +15,9 @@ from uuid import UUID, uuid5
 from catalog.albums import positions
 from exports.bundle import layout
 from exports.bundle.entries import Metadata
+from exports.bundle.files import BundleFiles, require_few, require_short
 from exports.bundle.layout import MEDIA_FOLDER, ListFile, time_text
 from exports.bundle.lists import InvalidBundle, read_list
-from exports.restore.files import BundleFiles, require_few, require_short
 from exports.restore.spool import Record, Spool
 from exports.restore.texts import possible
 

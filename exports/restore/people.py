@@ -6,7 +6,7 @@ from uuid import UUID
 from accounts.models import User
 from exports.restore.check import Checked
 from exports.restore.photos import Finder
-from exports.restore.refusals import BundleRefused
+from exports.restore.refusals import RestoreRefused
 from exports.restore.report import Report
 
 
@@ -44,10 +44,10 @@ class Restoring:
 
 
 def people_of(checked: Checked, user: User) -> People:
-    """Return who is restored when `user` restores this backup. Raises BundleRefused for what only administrators restore."""
+    """Return who is restored when `user` restores this backup. Raises RestoreRefused for what only administrators restore."""
     if checked.is_of_server:
         if not user.is_superuser:
-            raise BundleRefused(
+            raise RestoreRefused(
                 "This is a backup of a whole server: its administrator restores it, each person their own backup.",
                 "not_yours",
             )

@@ -19,16 +19,17 @@ from django.utils import timezone
 from catalog.albums import media as media_store
 from catalog.models import Media
 from changes.scopes import raise_epoch
+from exports.bundle.files import BundleFiles, open_bundle
+from exports.bundle.lists import BundleRefused
 from exports.models import Restore
 from exports.restore.check import check, check_media, moment_or_none
 from exports.restore.contents import restore_contents
 from exports.restore.destinations import restore_destinations
-from exports.restore.files import BundleFiles, open_bundle
 from exports.restore.libraries import restore_libraries
 from exports.restore.media import put_media
 from exports.restore.people import Restoring, people_of
 from exports.restore.photo_facts import restore_facts
-from exports.restore.refusals import BundleRefused
+from exports.restore.refusals import refusal_for
 from exports.restore.report import Report
 from exports.restore.requests import KIND, path_of, working_folder_of
 from exports.restore.spool import Spool
@@ -53,7 +54,7 @@ def run_restore(run: Run) -> dict[str, Any]:
     try:
         return RestoreRun(run, restore, scratch).run_all()
     except BundleRefused as refused:
-        raise OperationFailed(str(refused), refused.code) from None
+        raise OperationFailed(str(refusal_for(refused)), refused.code) from None
     except OSError as error:
         code = "disk_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk"
         words = f"Reading the backup, or keeping its files, failed: {error.strerror or error}. Nothing was restored."

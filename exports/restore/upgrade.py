@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from exports.bundle.layout import VERSION
-from exports.restore.refusals import BundleRefused
+from exports.restore.refusals import RestoreRefused
 
 Lists = dict[str, Callable[[], Any]]
 
@@ -21,23 +21,23 @@ STEPS: dict[str, Step] = {}
 
 
 def version_of(metadata: Mapping[str, Any]) -> tuple[int, int]:
-    """Return major and minor of the version that wrote a backup. Raises BundleRefused."""
+    """Return major and minor of the version that wrote a backup. Raises RestoreRefused."""
     text = metadata.get("version")
     parts = text.split(".") if isinstance(text, str) else []
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts):
-        raise BundleRefused("metadata.json of the backup does not say which version it has.", "bad_version")
+        raise RestoreRefused("metadata.json of the backup does not say which version it has.", "bad_version")
     return int(parts[0]), int(parts[1])
 
 
 def steps_from(metadata: Mapping[str, Any], steps: Mapping[str, Step] = STEPS, ours: str = VERSION) -> list[Step]:
     """Return the steps that a backup of this version takes, in order. Later minor versions are read as they are.
 
-    Raises BundleRefused for a later major version, and for an older one from which nothing leads here.
+    Raises RestoreRefused for a later major version, and for an older one from which nothing leads here.
     """
     major, minor = version_of(metadata)
     own_major = int(ours.partition(".")[0])
     if major > own_major:
-        raise BundleRefused(
+        raise RestoreRefused(
             f"The backup is of version {major}.{minor}, and this server reads {own_major}: update it first.",
             "bad_version",
         )
@@ -47,7 +47,7 @@ def steps_from(metadata: Mapping[str, Any], steps: Mapping[str, Step] = STEPS, o
         way.append(steps[at])
         at = steps[at].to
     if int(at.partition(".")[0]) != own_major:
-        raise BundleRefused(f"Backups of version {major}.{minor} cannot be read any more.", "bad_version")
+        raise RestoreRefused(f"Backups of version {major}.{minor} cannot be read any more.", "bad_version")
     return way
 
 

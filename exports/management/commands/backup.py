@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import User
 from exports.backup.encryption import BadKey, Key, decrypt, make_key
 from exports.backup.requests import start_backup_to
-from exports.bundle.files import opened
+from exports.backup.verify import scratch_folder
+from exports.bundle.files import open_bundle
 from exports.bundle.lists import InvalidBundle
 from exports.bundle.verify import Verified, verify
 from exports.destinations.folders import refuse_output
@@ -96,7 +97,8 @@ class Command(BaseCommand):
         try:
             found = self._found_in(path, options)
         except (InvalidBundle, BadKey) as error:
-            raise CommandError(str(error), returncode=EXIT_FAILURES) from None
+            is_there = getattr(error, "code", "") != "not_there"
+            raise CommandError(str(error), returncode=EXIT_FAILURES if is_there else 2) from None
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror or error}.", returncode=2) from None
         note_verification(path, found)
@@ -115,7 +117,7 @@ class Command(BaseCommand):
 
     def _found_in(self, path: Path, options: dict[str, Any]) -> Verified:
         if path.suffix != ".age":
-            with opened(path) as files:
+            with open_bundle(path, scratch_folder()) as files:
                 return verify(files)
         if not options["passphrase_file"]:
             raise CommandError("It is encrypted: give --passphrase-file. Nothing was read.", returncode=2)
@@ -126,7 +128,7 @@ class Command(BaseCommand):
             with path.open("rb") as source, open(descriptor, "wb") as target:
                 passphrase = read_passphrase(options["passphrase_file"])
                 decrypt(cast(BinaryIO, source), target, key_path.read_text(), passphrase)
-            with opened(plain) as files:
+            with open_bundle(plain, Path(scratch)) as files:
                 return verify(files)
 
 

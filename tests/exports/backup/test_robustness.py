@@ -15,8 +15,8 @@ from exports.backup import run as run_module
 from exports.backup.folder import BackupFolder
 from exports.backup.packing import Packed
 from exports.backup.requests import delete_backup, start_backup, start_backup_to, start_verification
-from exports.backup.verify import verify_backup
-from exports.bundle.files import opened
+from exports.backup.verify import scratch_folder, verify_backup
+from exports.bundle.files import open_bundle
 from exports.bundle.verify import verify
 from exports.models import Backup
 from exports.refusals import ExportRefused
@@ -55,7 +55,7 @@ def killed_at(backup: Backup, step: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def whole(backup: Backup) -> bool:
     """Tell whether a backup in a folder is whole."""
-    with opened(backup.path) as files:
+    with open_bundle(backup.path, scratch_folder()) as files:
         return not verify(files).problems
 
 

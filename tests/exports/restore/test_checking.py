@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from exports.bundle import layout
+from exports.bundle.files import open_bundle
+from exports.bundle.lists import BundleRefused
 from exports.formats.manifest import Manifest, ManifestFile, encode_manifest
 from exports.restore.check import Checked, check, check_media
-from exports.restore.files import open_bundle
-from exports.restore.refusals import BundleRefused
 from exports.restore.spool import Spool
 from exports.restore.upgrade import Step, steps_from, upgraded
 
