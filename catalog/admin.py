@@ -17,10 +17,12 @@ from catalog.libraries.transfer import check_transfer, transfer
 from catalog.libraries.waiting import waiting_in
 from catalog.roots.folders import LibraryRefused
 from catalog.scanning.requests import start_scan
+from catalog.words import indexing, lookup
+from catalog.words.folding import fold
 from operations.running import AlreadyActive
 from photolala.web.admin import FactsAdmin, LargeTableAdmin, PathsForSuperusers
 
-from .models import Album, Draft, Favourite, HashCache, Library, Media, Membership, Note, Photo, Snapshot
+from .models import Album, Draft, Favourite, HashCache, Library, Media, Membership, Note, Photo, SearchKind, Snapshot
 
 LIBRARY_FACTS = [
     "source",
@@ -161,7 +163,12 @@ class PhotoAdmin(FactsAdmin):
         try:
             return queryset.filter(pk=UUID(words)), False
         except ValueError:
+            folded = tuple(fold(words))
+        if not folded:
             return named.filter(filename=words), False
+        indexing.catch_up()
+        like_it = lookup.found(SearchKind.PHOTO, lookup.Phrase(folded, whole=True, marks=(indexing.PLAIN,)))
+        return queryset.filter(pk__in=like_it.values("object_id"), filename=words), False
 
 
 @admin.register(Favourite)

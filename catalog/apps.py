@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 KINDS_OF_OPERATIONS = {
     "empty_trash": "files.trash_empty",
@@ -32,8 +33,10 @@ class CatalogConfig(AppConfig):
         from catalog.albums import kinds, user_deletion  # noqa: F401
         from catalog.libraries import forget  # noqa: F401
         from catalog.roots import told  # noqa: F401
+        from catalog.words.tables import install_after_migration
         from operations.kinds import KINDS
 
+        post_migrate.connect(install_after_migration, sender=self)
         for name in SYNCED_TYPES:
             import_module(f"catalog.{name}")
         KINDS.declare({kind: f"catalog.{module}" for kind, module in KINDS_OF_OPERATIONS.items()})

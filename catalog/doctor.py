@@ -15,6 +15,7 @@ from .examinations.findings import Finding, Severity, error
 from .examinations.later_columns import examine_later_columns, examine_unread
 from .examinations.leftovers import examine_leftovers
 from .examinations.libraries import examine_libraries
+from .examinations.search import examine_search
 from .examinations.server import (
     examine_broker,
     examine_disks,
@@ -52,11 +53,13 @@ class Report:
 
 
 def examine(*, full: bool = False, heal: bool = False, progress: Progress = quietly) -> Report:
-    """Examine settings, tools, disks, database, broker, clock, operations, folders, libraries, trash, leftovers and the cache.
+    """Examine settings, tools, disks, database, broker, clock, operations, folders, libraries, search, trash, leftovers and
+    the cache.
 
     `full` looks at all thumbnails and all earlier snapshots instead of a sample and the latest. `heal` removes what is
     of no photo, draws lost thumbnails again, has lost snapshots published again by the next scan, gives files in the trash
-    rows again and removes what is left of work that broke off; nothing else is changed, and no photo ever. An examination
+    rows again, builds a damaged index of words anew and removes what is left of work that broke off; nothing else is
+    changed, and no photo ever. An examination
     that itself fails is a finding. Without the database, only the others run.
     """
     report = Report()
@@ -77,6 +80,7 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
     _add(report, "libraries", partial(examine_libraries, full=full, heal=heal, progress=progress))
     _add(report, "later columns", examine_later_columns)
     _add(report, "photos that were not read here", examine_unread)
+    _add(report, "search", partial(examine_search, full=full, heal=heal))
     _add(report, "trash", partial(examine_trash, heal=heal, progress=progress))
     _add(report, "leftovers", partial(examine_leftovers, full=full, heal=heal, progress=progress))
     _add(report, "cache", partial(examine_cache, full=full, heal=heal, progress=progress))

@@ -14,9 +14,11 @@ from catalog.cache.prune import prune_cache
 from catalog.files import queue, trash_empty
 from catalog.importing import cleanup, requests, upload_sweep
 from catalog.scanning import helpers, schedule
+from catalog.words import indexing
 from photolala.celery import app
 
 logger = logging.getLogger(__name__)
+MOST_BATCHES = 1_000
 
 
 @app.task(name="catalog.tasks.write_what_is_due", ignore_result=True)
@@ -71,6 +73,12 @@ def empty_trash() -> int:
 def empty_trash_of_albums() -> int:
     """Delete for good what was deleted 30 days ago of albums and notes, and files that nothing holds. Returns how many."""
     return albums_trash.delete_what_is_due() + media_store.remove_unused()
+
+
+@app.task(name="catalog.tasks.index_words", ignore_result=True)
+def index_words() -> int:
+    """Index the words of what changed. Returns of how many photos, albums and notes. Safe to run at any time."""
+    return indexing.catch_up(MOST_BATCHES)
 
 
 @app.task(name="catalog.tasks.go_on", ignore_result=True)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from catalog.browsing.filters import LONGEST_FOLDER, LONGEST_TEXT, LONGEST_TIME, MOST_LIBRARIES
 from catalog.models import Photo
+from catalog.searching.grammar import LONGEST_QUERY
 from photolala.web.views import query
 
 STATES = ["all", *Photo.State.values]
@@ -27,7 +28,7 @@ PARAMETERS = [
     query("album", "Only those of one's own libraries that this album shows.", UUID),
     query("camera", "A part of the camera's make or model.", maxLength=LONGEST_TEXT),
     query("has_gps", "Whether the place is known.", bool),
-    query("q", "Words that are all found in caption, file name or keywords.", maxLength=LONGEST_TEXT),
+    query("q", "A search: words and conditions as docs/search.md describes them.", maxLength=LONGEST_QUERY),
     query("duplicates", "`true`: only those whose bytes are there more than once among what one may see.", bool),
     query("state", "`all`, or one of the states; if absent, all that have a picture.", enum=STATES),
 ]

@@ -1,28 +1,27 @@
 """Which photos are asked for: filters read from query parameters and turned into conditions."""
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet, TextField
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import User
 from catalog.albums import access
 from catalog.models import Favourite, Library, Photo
-from catalog.models.photo import IS_SURE, UNDATED
+from catalog.models.photo import UNDATED
+from catalog.searching import conditions, grammar
+from catalog.words import indexing
 from photolala.lib.paths import unescape_path
 from photolala.web.parameters import read_flag, read_uuid
 from photolala.web.refusals import BadRequest
 
-MOST_WORDS = 8
 MOST_LOOKED_UP = 5_000
 _FURTHEST = timedelta(days=2)
 """No clock on a wall is further from UTC: offsets in files are less than a day."""
@@ -64,7 +63,7 @@ class PhotoFilters:
     favourite: bool | None = None
     camera: str = ""
     has_gps: bool | None = None
-    words: tuple[str, ...] = field(default=())
+    query: grammar.Node | None = None
     duplicates: bool = False
     state: str = ""
     album: UUID | None = None
@@ -89,7 +88,7 @@ class PhotoFilters:
             favourite=_flag(params, "favorite" if "favorite" in params else "favourite"),
             camera=_read_text(params, "camera"),
             has_gps=_flag(params, "has_gps"),
-            words=tuple(_read_text(params, "q").split()[:MOST_WORDS]),
+            query=_read_query(params.get("q", "")),
             duplicates=_flag(params, "duplicates") or False,
             state=_read_state(params.get("state", "")),
             album=read_uuid(params.get("album", ""), "album") if params.get("album") else None,
@@ -104,21 +103,57 @@ def visible_libraries(user: User, filters: PhotoFilters) -> list[tuple[UUID, int
     return list(libraries.order_by("pk").values_list("pk", "revision"))
 
 
-def among(libraries: Iterable[UUID], user: User, filters: PhotoFilters) -> QuerySet[Photo]:
+def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search | None:
+    """Return what the search in `filters` means for these libraries, None if there is none. The index is brought up to date.
+
+    Also where only a folder of a few photos is asked for, on SQLite, which has to be told how to read it.
+    """
+    if filters.query is None:
+        return conditions.Search(Q(), by_folder=True) if _is_small_folder(libraries, filters) else None
+    indexing.catch_up()
+    return conditions.prepare(user, libraries, filters.query)
+
+
+def _is_small_folder(libraries: Iterable[UUID], filters: PhotoFilters) -> bool:
+    if connection.vendor != "sqlite" or filters.folder is None or (filters.recursive and not filters.folder):
+        return False
+    there = Photo.objects.filter(_in_folder(filters.folder, filters.recursive), library__in=list(libraries))
+    return there[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP
+
+
+def among(
+    libraries: Iterable[UUID], user: User, filters: PhotoFilters, search: conditions.Search | None = None
+) -> QuerySet[Photo]:
     """Return the photos of `libraries`, for `narrow` to continue with. One query if favourites are wanted, else none.
 
-    Favourites that are few are looked up by their ids; so that SQLite does, it must not see that the library's indexes
-    would serve, too: it would read all of the library. PostgreSQL has statistics.
+    Favourites, or what a search finds, that are few are looked up by their ids; so that SQLite does, it must not see that
+    the library's indexes would serve, too: it would read all of the library. PostgreSQL has statistics.
     """
-    is_blind = connection.vendor == "sqlite" and filters.favourite
-    if is_blind and Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP:
+    is_sqlite = connection.vendor == "sqlite"
+    is_few = search is not None and search.is_few
+    if not is_few and is_sqlite and filters.favourite:
+        is_few = Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP
+    if is_few and is_sqlite:
         return Photo.objects.alias(home=Coalesce("library", "library")).filter(home__in=list(libraries))
     return Photo.objects.filter(library__in=list(libraries))
 
 
-def narrow(photos: QuerySet[Photo], user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> QuerySet[Photo]:
-    """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query."""
-    photos = photos.filter(is_shown=True) if not filters.state else photos
+def narrow(
+    photos: QuerySet[Photo],
+    user: User,
+    libraries: Iterable[UUID],
+    filters: PhotoFilters,
+    search: conditions.Search | None = None,
+) -> QuerySet[Photo]:
+    """Return those of `photos` that `filters` lets through (but for the library, which the caller chose).
+
+    `search` is what `search_of` returned for the same filters; it is asked here if it is not given, else there is no query.
+    """
+    search = search or search_of(user, libraries, filters)
+    if not filters.state and search is not None and search.by_folder:  # no index of what is shown is of any use
+        photos = photos.alias(has_picture=Coalesce("is_shown", "is_shown")).filter(has_picture=True)
+    elif not filters.state:
+        photos = photos.filter(is_shown=True)
     if filters.state and filters.state != "all":
         photos = photos.filter(state=filters.state)
     if filters.folder is not None:
@@ -140,19 +175,11 @@ def narrow(photos: QuerySet[Photo], user: User, libraries: Iterable[UUID], filte
         photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
     if filters.has_gps is not None:
         photos = photos.filter(latitude__isnull=not filters.has_gps)
-    for word in filters.words:
-        photos = _containing(photos, word)
+    if search is not None:
+        photos = photos.filter(search.condition)
     if filters.duplicates:
-        here = Photo.objects.filter(library__in=list(libraries)).exclude(photo_md5="")
-        perhaps = _more_than_once(here)  # from an index alone; what is missing counts, too
-        sure = here.filter(IS_SURE, is_shown=True, photo_md5__in=perhaps)
-        photos = photos.filter(IS_SURE, photo_md5__in=_more_than_once(sure))
+        photos = photos.filter(conditions.duplicated(list(libraries)))
     return photos
-
-
-def _more_than_once(photos: QuerySet[Photo]) -> QuerySet[Any]:
-    counted = photos.order_by().values("photo_md5").annotate(copies=Count("*"))
-    return counted.filter(copies__gt=1).values("photo_md5")
 
 
 def read_folder(text: str) -> str:
@@ -171,7 +198,8 @@ def _in_folder(folder: str, recursive: bool) -> Q:
     if not folder:
         return Q()
     if connection.vendor == "sqlite":  # LIKE ignores case there; "0" is the character after "/"
-        return Q(directory=folder) | Q(directory__gte=f"{folder}/", directory__lt=f"{folder}0")
+        here_or_below = Q(directory=folder) | Q(directory__gte=f"{folder}/")
+        return here_or_below & Q(directory__gte=folder, directory__lt=f"{folder}0")  # one range, for the index
     return Q(directory=folder) | Q(directory__startswith=f"{folder}/")
 
 
@@ -190,24 +218,6 @@ def _narrow_by_time(photos: QuerySet[Photo], filters: PhotoFilters) -> QuerySet[
     return photos
 
 
-def _containing(photos: QuerySet[Photo], word: str) -> QuerySet[Photo]:
-    """Return those with `word` in caption, file name or keywords, whatever its case."""
-    photos = photos.alias(keyword_text=Cast("keywords", TextField()))
-    found = Q()
-    for spelling in _spellings(word):
-        found |= Q(caption__icontains=spelling) | Q(filename__icontains=spelling)
-        for text in {spelling, json.dumps(spelling)[1:-1]}:  # SQLite keeps JSON with \u escapes
-            found |= Q(keyword_text__icontains=text)
-    return photos.filter(found)
-
-
-def _spellings(word: str) -> set[str]:
-    """SQLite folds the case of ASCII only: for other letters the usual spellings are tried."""
-    if word.isascii() or connection.vendor != "sqlite":
-        return {word}
-    return {word, word.lower(), word.upper(), word.capitalize()}
-
-
 def _flag(params: QueryDict, name: str) -> bool | None:
     text = params.get(name, "")
     return read_flag(text, name) if text else None
@@ -218,6 +228,13 @@ def _read_text(params: QueryDict, name: str) -> str:
     if len(text) > LONGEST_TEXT or "\0" in text:
         raise BadRequest(f"{name} must be a text of at most {LONGEST_TEXT} characters.", "bad_text")
     return text
+
+
+def _read_query(text: str) -> grammar.Node | None:
+    try:
+        return grammar.parse(text)
+    except grammar.QueryError as error:
+        raise BadRequest(str(error), "bad_search", position=error.place) from None
 
 
 def _read_rating(text: str) -> int | None:

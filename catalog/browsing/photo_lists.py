@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
-from catalog.browsing.filters import PhotoFilters, among, narrow, visible_libraries
+from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
 from catalog.browsing.timeline import timeline_bucket, timeline_buckets
 from catalog.models import Favourite, Library, Photo
 from photolala.web.keyset import Page, after, cut, decode_cursor, paginate, read_limit
@@ -35,7 +35,8 @@ def photos(user: User, filters: PhotoFilters | None = None) -> QuerySet[Photo]:
     """Return what `user` may see and `filters` lets through, without an order. One query for the libraries."""
     filters = filters or PhotoFilters()
     ids = [library for library, _ in visible_libraries(user, filters)]
-    return narrow(among(ids, user, filters), user, ids, filters)
+    search = search_of(user, ids, filters)
+    return narrow(among(ids, user, filters, search), user, ids, filters, search)
 
 
 def with_own_stars(photos: QuerySet[Photo], user: User) -> QuerySet[Photo]:
@@ -49,20 +50,22 @@ def photo_page(
 ) -> Page:
     """Return the page of photos, newest first, that `params` (limit, cursor) asks for: dicts of `columns`, `stars`.
 
-    At most three queries, each bounded by the page, not by the library's size: every visible library is entered by its
-    own index, before and after the ties of the cursor's moment, and only the ends are merged. Raises BadRequest.
+    At most three queries and those of a search, each bounded by the page, not by the library's size: every visible library
+    is entered by its own index, before and after the ties of the cursor's moment, and only the ends are merged.
+    Raises BadRequest.
     """
     limit = read_limit(params)
     place = decode_cursor(params["cursor"], Photo, NEWEST_FIRST) if params.get("cursor") else None
     ids = [library for library, _ in visible_libraries(user, filters)]
-    everything = narrow(among(ids, user, filters), user, ids, filters)
-    # A person's favourites, or the duplicates, are few: they are looked up and sorted instead of searched for.
-    looked_up = filters.favourite or filters.duplicates
+    search = search_of(user, ids, filters)
+    everything = narrow(among(ids, user, filters, search), user, ids, filters, search)
+    # A person's favourites, the duplicates, rare words and small folders are few: they are looked up and sorted.
+    looked_up = filters.favourite or filters.duplicates or (search is not None and (search.is_few or search.by_folder))
     if looked_up or 2 * len(ids) > MOST_BRANCHES:
         page = everything if place is None else everything.filter(after(NEWEST_FIRST, place))
         wanted = page.order_by(*NEWEST_FIRST)[: limit + 1]
     else:
-        branches = [narrow(branch, user, ids, filters) for branch in _branches(ids, place)]
+        branches = [narrow(branch, user, ids, filters, search) for branch in _branches(ids, place)]
         if len(branches) == 1:
             wanted = branches[0].order_by(*NEWEST_FIRST)[: limit + 1]
         else:

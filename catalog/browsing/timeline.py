@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 
 from accounts.models import User
-from catalog.browsing.filters import PhotoFilters, among, narrow, visible_libraries
+from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
 from catalog.models import Favourite, Photo
 from catalog.models.photo import UNDATED
 from photolala.web.refusals import BadRequest
@@ -66,7 +66,8 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
                 days[day] = days.get(day, 0) + count
     else:
         ids = [library for library, _ in libraries]
-        days = _count_narrowed_days(narrow(among(ids, user, filters), user, ids, filters))
+        search = search_of(user, ids, filters)
+        days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
     return _by_month(days)
 
 
@@ -82,7 +83,8 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
         raise BadRequest(f"Name 1 to {MOST_BUCKETS} buckets, as bucket=2024-05&bucket=2024-04.", "bad_bucket")
     ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets}))
     ids = [library for library, _ in visible_libraries(user, filters)]
-    photos = narrow(among(ids, user, filters), user, ids, filters)
+    search = search_of(user, ids, filters)
+    photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
     photos = photos.annotate(stars=Subquery(own)).order_by()
     parts = [photos.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]

@@ -9,6 +9,7 @@ from .importing import FinishedUpload, Import, ImportItem, KeptDocument, Upload
 from .library import Library, Membership
 from .note import Attachment, Draft, Media, Note
 from .photo import Photo, PhotoMetadata
+from .search_text import SearchFacet, SearchKind, SearchQueue, SearchText
 from .snapshot import Snapshot
 from .star_queue import QueuedStar
 from .trash import TrashItem
@@ -34,6 +35,10 @@ __all__ = [
     "Photo",
     "PhotoMetadata",
     "QueuedStar",
+    "SearchFacet",
+    "SearchKind",
+    "SearchQueue",
+    "SearchText",
     "Snapshot",
     "TrashItem",
     "Upload",

@@ -3,6 +3,7 @@
 import json
 import uuid
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
@@ -65,7 +66,7 @@ def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 @ensure_csrf_cookie
 @say_problems
 def show_photo(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
-    """Show one photo, opened before the timeline it was reached from (`?library=` or `?favourite=true`).
+    """Show one photo, opened before the timeline it was reached from (`?library=`, `?favourite=true` or `?q=`).
 
     404 if it is not the user's to see, also when it is not there at all.
     """
@@ -100,7 +101,7 @@ def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str
     return {
         "can_trash": (mine.filter(pk=filters["library"]) if "library" in filters else mine).exists(),
         "filters": json.dumps(filters),
-        "list_query": "&".join(f"{name}={value}" for name, value in filters.items()),
+        "list_query": urlencode(filters),
         "home_url": home_url,
         "photo_url": reverse("catalog:photo", args=[NO_ID]),
         "library_names": json.dumps({str(pk): name for pk, name in libraries}),
@@ -138,6 +139,9 @@ def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
     if request.GET.get("favourite") == "true":
         return {"favourite": "true"}, reverse("catalog:favourites")
     filters = PhotoFilters.from_query(request.GET)
+    if filters.query is not None:
+        text = request.GET["q"].strip()
+        return {"q": text}, f"{reverse('catalog:search')}?{urlencode({'q': text})}"
     if filters.libraries:
         return _library_timeline(str(filters.libraries[0]), filters.rating)
     return _timeline(reverse("catalog:timeline"), {}, filters.rating)

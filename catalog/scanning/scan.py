@@ -35,6 +35,7 @@ from catalog.scanning.tally import Tally
 from catalog.scanning.team import Team
 from catalog.scanning.walk import MOST_PROBLEMS, Walk, consume_confirmation
 from catalog.sources.base import Source, SourceUnavailable
+from catalog.words import indexing
 from operations.durability import relaxed_durability
 from operations.running import OperationFailed, Run
 
@@ -147,6 +148,8 @@ class Scan:
         if self.changed_anything:
             self._root.require()  # nothing is ever written into the folder under a disk that was unplugged
             tell_of_arrivals(self.library)
+        with relaxed_durability():  # what is lost of it, the triggers' notes of the rows are lost with
+            indexing.catch_up_with_all(partial(self.run.checkpoint, force=False))
         self.run.phase("Writing the catalog snapshot", None, unit="entries")
         self.library.refresh_from_db()
         # Also what others changed: they may have been killed before they counted.

@@ -86,6 +86,11 @@ CELERY_BEAT_SCHEDULE = {  # in seconds
         "schedule": 3600.0,
         "options": {"expires": 3600.0},
     },
+    "index the words of what changed": {
+        "task": "catalog.tasks.index_words",
+        "schedule": 60.0,
+        "options": {"expires": 59.0},
+    },
     "resume what stopped because the cache was away": {
         "task": "catalog.tasks.go_on",
         "schedule": 60.0,

@@ -41,6 +41,7 @@ TYPES: dict[str, ProblemType] = {
     "bad_time": _type("A query parameter is no date or time", 400),
     "bad_folder": _type("The path of a folder cannot be read", 400),
     "bad_rating": _type("A rating is not from 0 to 5", 400),
+    "bad_search": _type("The search cannot be understood; `position` says at which character, from 0", 400),
     "bad_year": _type("A year is no number", 400),
     "missing": _type("Something that is needed here is missing", 400),
     "not_signed_in": _type("Nobody is signed in", 401),

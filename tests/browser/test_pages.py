@@ -132,6 +132,9 @@ def addresses(operations):
     return [
         "/",
         "/favourites/",
+        "/search/",
+        "/search/?q=long+name",
+        f"/search/?q=not+{'x' * 180}+colour:red",
         "/libraries/",
         "/libraries/add/",
         f"{home}/folders/?directory=2024",

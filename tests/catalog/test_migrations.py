@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from catalog.models import favourite_id
+from catalog.words import tables
 
 OLD = [("catalog", "0001_initial")]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,6 +28,7 @@ def latest():
     targets = [node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "catalog"]
     yield targets
     migrate(targets)
+    tables.install()  # as the command does after its migrations
 
 
 @pytest.mark.django_db(transaction=True)

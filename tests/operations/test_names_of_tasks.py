@@ -9,6 +9,7 @@ NAMES = {
     "catalog.tasks.forget_old_uploads",
     "catalog.tasks.go_on",
     "catalog.tasks.import_what_waits",
+    "catalog.tasks.index_words",
     "catalog.tasks.keep_quota",
     "catalog.tasks.prune_hashes",
     "catalog.tasks.scan_what_is_due",

@@ -16,6 +16,8 @@ from catalog.entries.read_here import unread
 from catalog.identity import swaps
 from catalog.models import Favourite, FileWrite, ImportItem, Library, Photo
 from catalog.models.conditions import is_given, state_in, written_out
+from catalog.searching import conditions, grammar
+from catalog.words import indexing
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
 from photolala.web.refusals import BadRequest
 from tests.factories import make_library, make_photos, make_user
@@ -68,6 +70,31 @@ def test_deep_pages_enter_the_index_at_their_place(alice: User, library: Library
     if connection.vendor == "sqlite":
         assert plans.count("INDEX photo_timeline (library_id=? AND taken_local=? AND id>?)") == 2
         assert plans.count("INDEX photo_timeline (library_id=? AND taken_local<?)") == 2
+
+
+def test_small_folders_and_rare_words_are_looked_up_and_others_read_from_the_newest(
+    alice: User, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plans(**wanted: Any) -> str:
+        asked = PhotoFilters(**wanted)
+        both = plans_of(lambda: photo_lists.photo_page(alice, asked, {"limit": "7"}))
+        return both + plans_of(lambda: photo_lists.timeline_buckets(alice, asked))
+
+    words = grammar.parse("img")
+    for recursive in (False, True):
+        small = plans(folder="2024", recursive=recursive)
+        if connection.vendor == "sqlite":
+            assert small.count("INDEX photo_rescan (library_id=? AND directory") == 4  # two counts, page, buckets
+            assert "photo_timeline" not in small
+    indexing.catch_up()  # which looks photos up, too
+    rare = plans(query=words)
+    if connection.vendor == "sqlite":
+        assert rare.count("SEARCH catalog_photo USING INDEX sqlite_autoindex_catalog_photo_1 (id=?)") == 2
+    monkeypatch.setattr(filters, "MOST_LOOKED_UP", 1)
+    monkeypatch.setattr(conditions, "MOST_LOOKED_UP", 1)
+    for many in (plans(query=words), plans(folder="", recursive=False)):
+        if connection.vendor == "sqlite":
+            assert "INDEX photo_timeline (library_id=?" in many
 
 
 def test_a_cursor_is_for_one_order_only(library: Library) -> None:

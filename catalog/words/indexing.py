@@ -1,0 +1,149 @@
+"""Bring the index of words up to date with what the database's triggers noted (catalog.words.tables)."""
+
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from catalog.models import Album, Note, Photo, SearchKind, SearchQueue, SearchText
+
+from . import facets, tables
+from .folding import MOST_WORDS, fold, runs_within
+
+BATCH = 500
+BEFORE_A_SEARCH = 2
+"""Batches that whoever searches takes care of; more wait for the schedule."""
+PLAIN, FOLDER, KEYWORD, CAMERA, LENS = "", "¥", "¤", "¢", "£"
+MARKS = (PLAIN, FOLDER, KEYWORD, CAMERA, LENS)
+"""What stands before each word of a field: no letter or digit, so that no folded word begins with it."""
+_BETWEEN_FIELDS = "|"
+_LOCK = 0x70686F746F776F72
+Row = tuple[Any, ...]
+
+
+def catch_up(batches: int = BEFORE_A_SEARCH) -> int:
+    """Index what changed last, at most so many batches of BATCH; return how many objects that were.
+
+    Nothing is done by whom another process is ahead of. What others write meanwhile is noted anew, and comes later.
+    """
+    done = 0
+    for _ in range(batches):
+        if not SearchQueue.objects.exists():
+            break
+        with transaction.atomic():
+            count = _index_batch() if _is_alone() else 0
+        done += count
+        if not count:
+            break
+    return done
+
+
+def catch_up_with_all(keepalive: Callable[[], object]) -> int:
+    """Index all that changed until now, calling `keepalive` after each batch. Returns how many objects."""
+    with transaction.atomic():
+        if _is_alone():
+            _drop_repeated()
+    done = 0
+    while count := catch_up(1):
+        done += count
+        keepalive()
+    return done
+
+
+def is_behind() -> bool:
+    """Return whether more waits than a search catches up with: what it finds may be incomplete."""
+    return SearchQueue.objects.order_by()[BEFORE_A_SEARCH * BATCH : BEFORE_A_SEARCH * BATCH + 1].exists()
+
+
+def photo_text(row: Row) -> str:
+    """Return the text of a photo: (directory, filename, caption, keywords, camera_make, camera_model, lens_model)."""
+    directory, filename, caption, keywords, make, model, lens = row
+    name = fold(filename)
+    fields = [(PLAIN, name), (PLAIN, runs_within(name)), (PLAIN, fold(caption)), (FOLDER, fold(directory))]
+    if isinstance(keywords, list):
+        fields += [(KEYWORD, fold(keyword)) for keyword in keywords if isinstance(keyword, str)]
+    return _join([*fields, (CAMERA, fold(f"{make} {model}")), (LENS, fold(lens))])
+
+
+def _join(fields: Iterable[tuple[str, list[str]]]) -> str:
+    words: list[str] = []
+    for mark, field in fields:
+        if field:
+            words += [_BETWEEN_FIELDS, *(mark + word for word in field)] if words else [mark + word for word in field]
+    return f" {' '.join(islice(words, MOST_WORDS))} "
+
+
+def _is_alone() -> bool:
+    """Two that read and write the same texts could leave the older one. On SQLite a transaction is alone."""
+    if connection.vendor == "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _drop_repeated() -> None:
+    """Leave the last note of each object: a scan's survey and digest note each photo, and one look at it is enough."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {tables.QUEUE} WHERE id NOT IN "  # noqa: S608
+            f"(SELECT max(id) FROM {tables.QUEUE} GROUP BY kind, object_id)"
+        )
+
+
+def _index_batch() -> int:
+    """Index the oldest of the queue. What is noted is read before what it tells of: nothing newer is missed."""
+    noted = list(SearchQueue.objects.order_by("pk").values_list("pk", "kind", "object_id")[:BATCH])
+    keys: dict[str, set[UUID]] = {kind: set() for kind in SearchKind.values}
+    for _, kind, key in noted:
+        keys[kind].add(key)
+    for kind, wanted in keys.items():
+        if wanted:
+            _write(kind, wanted, _TEXTS[kind](wanted))
+    SearchQueue.objects.filter(pk__in=[pk for pk, _, _ in noted]).delete()
+    return len(noted)
+
+
+def _write(kind: str, keys: Collection[UUID], texts: dict[UUID, str]) -> None:
+    known = {
+        key: (pk, text)
+        for pk, key, text in SearchText.objects.filter(kind=kind, object_id__in=keys).values_list(
+            "pk", "object_id", "text"
+        )
+    }
+    gone = [pk for key, (pk, _) in known.items() if key not in texts]
+    if gone:
+        SearchText.objects.filter(pk__in=gone).delete()
+    as_kept = SearchText._meta.get_field("object_id").get_db_prep_save
+    new = [(kind, as_kept(key, connection), text) for key, text in texts.items() if key not in known]
+    changed = [(text, known[key][0]) for key, text in texts.items() if key in known and known[key][1] != text]
+    with connection.cursor() as cursor:  # bulk_create costs as much again as the index itself
+        if new:
+            cursor.executemany(f"INSERT INTO {tables.TEXTS} (kind, object_id, text) VALUES (%s, %s, %s)", new)  # noqa: S608
+        if changed:
+            cursor.executemany(f"UPDATE {tables.TEXTS} SET text = %s WHERE id = %s", changed)  # noqa: S608
+
+
+def _photos(keys: Collection[UUID]) -> dict[UUID, str]:
+    rows = list(Photo.objects.filter(pk__in=keys).order_by().values_list("library_id", *tables.PHOTO_COLUMNS))
+    facets.add((row[0], row[2:]) for row in rows)
+    return {row[1]: photo_text(row[2:]) for row in rows}
+
+
+def _albums(keys: Collection[UUID]) -> dict[UUID, str]:
+    rows = Album.objects.filter(pk__in=keys).order_by().values_list("pk", "title", "description")
+    return {pk: _join([(PLAIN, fold(title)), (PLAIN, fold(description))]) for pk, title, description in rows}
+
+
+def _notes(keys: Collection[UUID]) -> dict[UUID, str]:
+    rows = Note.objects.filter(pk__in=keys).order_by().values_list("pk", "content", "caption")
+    return {pk: _join([(PLAIN, fold(content)), (PLAIN, fold(caption))]) for pk, content, caption in rows}
+
+
+_TEXTS: dict[str, Callable[[Collection[UUID]], dict[UUID, str]]] = {
+    SearchKind.PHOTO: _photos,
+    SearchKind.ALBUM: _albums,
+    SearchKind.NOTE: _notes,
+}
