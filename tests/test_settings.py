@@ -54,6 +54,19 @@ def test_every_variable_is_documented_and_none_else():
     assert used | {"PHOTOLALA_ADMIN"} == documented
 
 
+@pytest.mark.parametrize(("set_for_us", "zone"), [({}, "Europe/Berlin"), ({"PHOTOLALA_TIME_ZONE": "UTC"}, "UTC")])
+def test_new_libraries_start_with_the_zone_of_the_machine(tmp_path, set_for_us, zone):
+    done = subprocess.run(
+        [sys.executable, "-c", "from photolala.settings import environment; print(environment.TIME_ZONE)"],
+        env={"PATH": "/usr/bin:/bin", "PHOTOLALA_DATA": str(tmp_path), "TZ": "Europe/Berlin", **set_for_us},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == zone, done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from photolala.lib.broker_url import broker_url
 from photolala.lib.env import BadSetting, Environment, database_from_url
+from photolala.lib.machine_zone import machine_time_zone
 from photolala.lib.secret_key import secret_key_in
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -79,7 +80,7 @@ try:
     CELERY_BROKER_URL = env.text("PHOTOLALA_BROKER") or broker_url(str(DATA_DIR / "broker.sqlite3"))
     redis_cache = env.url("PHOTOLALA_REDIS_CACHE", ("redis", "rediss"))
     SYNC_RESOLVERS = env.pairs("PHOTOLALA_SYNC_RESOLVERS")  # "note.content" -> name of a resolver (docs/sync.md)
-    TIME_ZONE = env.time_zone("PHOTOLALA_TIME_ZONE", "UTC")  # the zone that new libraries start with
+    TIME_ZONE = env.time_zone("PHOTOLALA_TIME_ZONE", "UTC" if TESTING else machine_time_zone())  # of new libraries
     LOG_LEVEL = env.choice("PHOTOLALA_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
     KEEP_SNAPSHOTS = (  # days of which all are kept, days of which one is, months of which one is
         env.integer("PHOTOLALA_KEEP_SNAPSHOTS_DAYS", 1, least=0, most=36500),

@@ -252,12 +252,17 @@ def test_the_folder_chooser_keeps_what_was_typed(visit, alice, settings):
     visitor = visit(alice, PHONE)
     visitor.go("/libraries/add/")
     visitor.page.get_by_label("Name", exact=True).fill("Our weddings")
+    zone = visitor.page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    visitor.page.get_by_label("Time zone").select_option("Antarctica/Troll")
+    visitor.page.get_by_role("button", name=f"Use {zone}, as this browser").click()
+    expect(visitor.page.get_by_label("Time zone")).to_have_value(zone)
     for name in (str(root), "weddings", "2024"):
         visitor.page.locator("#chooser .listing").get_by_role("link", name=name, exact=True).click()
         expect(visitor.page.locator("#chooser [aria-current]")).to_have_text(name.rpartition("/")[2])
     visitor.page.get_by_role("button", name="Add and scan").click()
     expect(visitor.page.locator("h1")).to_have_text("Our weddings")
-    assert Library.objects.get(name="Our weddings").root == str(root / "weddings" / "2024")
+    library = Library.objects.get(name="Our weddings")
+    assert (library.root, library.time_zone) == (str(root / "weddings" / "2024"), zone)
     expect(visitor.page.locator("main")).to_contain_text("Waiting for a worker")
 
 
