@@ -44,6 +44,11 @@ class Tool(NamedTuple):
 TOOLS = (
     Tool("Pillow", "pictures of all kinds", "import PIL.Image; PIL.Image.init(); print(PIL.__version__)"),
     Tool("pillow-heif", "HEIC and AVIF photos", "import pillow_heif; print(pillow_heif.libheif_version())"),
+    Tool(
+        "pillow-jxl-plugin",
+        "JPEG XL photos",
+        "import importlib.metadata, pillow_jxl; print(importlib.metadata.version('pillow-jxl-plugin'))",
+    ),
     Tool("rawpy", "raw photos", "import rawpy; print(rawpy.libraw_version)"),
     Tool("PyAV", "videos", "import av; [av.codec.Codec(n, 'r') for n in ('h264', 'hevc')]; print(av.__version__)"),
 )

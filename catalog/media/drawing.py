@@ -11,6 +11,7 @@ from catalog.media.depths import eight_bits
 from catalog.media.exif import read_exif
 from catalog.media.found import Found
 from catalog.media.limits import Limits
+from catalog.media.source import MemorySource, Source, SourceFile
 from catalog.media.tone import shown_in_srgb
 
 THUMBNAIL_EDGE_PX = 256
@@ -63,6 +64,15 @@ def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> No
             f"the limit is {most:,} MiB.",
             needed_bytes,
         )
+
+
+def whole(source: Source, limits: Limits) -> bytes:
+    """Return all bytes of a file for a decoder that cannot read it piece by piece. Raises TooLarge."""
+    if source.size > limits.in_memory_bytes:
+        raise TooLarge(
+            f"Too large to draw: the file has {source.size:,} bytes, the limit for its kind is {limits.in_memory_bytes:,}."
+        )
+    return source.data if isinstance(source, MemorySource) else SourceFile(source).read()
 
 
 def finish(image: Image.Image, turn: int, edge_px: int, found: Found | None = None) -> Drawing:

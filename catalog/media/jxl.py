@@ -10,6 +10,8 @@ from catalog.media.source import Source
 
 _WORDS = (b"Exif", b"xml ")
 _LONGEST_BYTES = 4 * 1024 * 1024
+_LOSSY, _LOSSY_WITH_ALPHA, _LOSSLESS = 8.0, 12.0, 19.5
+"""Bytes per pixel that libjxl and the drawing take, measured; the colours of what is lossy are coded as XYB."""
 _RATIOS = ((1, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width to height, by the number in the header."""
 
@@ -68,8 +70,29 @@ def _read_size(bits: _Bits, found: Found) -> None:
     width = _length(bits, is_small) if not ratio else height * _RATIOS[ratio][0] // _RATIOS[ratio][1]
     found.width, found.height = width, height
     found.transform = 1
-    if not bits.take(1) and bits.take(1):  # not all are defaults, and there is an orientation
-        found.transform = 1 + bits.take(3)
+    needed = _LOSSY
+    if not bits.take(1):  # not all are defaults
+        more = bits.take(1)
+        if more:
+            found.transform = 1 + bits.take(3)
+        needed = _bytes_per_pixel(bits, has_more=bool(more))
+    found.decoded_bytes = round(width * height * needed)
+
+
+def _bytes_per_pixel(bits: _Bits, *, has_more: bool) -> float:
+    """Return how much memory libjxl and the drawing take, by what stands behind the orientation."""
+    if has_more and bits.take(3):  # an intrinsic size, a preview or an animation, whose fields are not read
+        return _LOSSLESS
+    if bits.take(1):  # floating point
+        return _LOSSLESS
+    if bits.take(2) == 3:
+        bits.take(6)
+    bits.take(1)
+    channels = bits.take(2)
+    if channels > 1 or (channels == 1 and not bits.take(1)):
+        return _LOSSLESS
+    is_lossy = bits.take(1)
+    return (_LOSSY_WITH_ALPHA if channels else _LOSSY) if is_lossy else _LOSSLESS
 
 
 def _length(bits: _Bits, is_small: int) -> int:

@@ -15,7 +15,13 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-HEAVY = {"av": (), "brotli": (), "pillow_heif": (), "rawpy": ("multiprocessing", "multiprocessing.context")}
+HEAVY = {
+    "av": (),
+    "brotli": (),
+    "pillow_heif": (),
+    "pillow_jxl": (),
+    "rawpy": ("multiprocessing", "multiprocessing.context"),
+}
 """Each with what else it loads, but only when it needs it; the modules of a package itself are all loaded."""
 _NOT_NEEDED = ("av.__main__", "av.datasets", "rawpy.enhance")
 ZONE = "zone:"
@@ -27,7 +33,13 @@ _ALWAYS = (
     *("PIL.ImageColor", "PIL.ImageFilter", "PIL.ImagePalette", "PIL.Jpeg2KImagePlugin", "PIL.JpegImagePlugin"),
     *("PIL.MpoImagePlugin", "PIL.PngImagePlugin", "PIL.PpmImagePlugin", "PIL.PsdImagePlugin", "PIL.TiffImagePlugin"),
     *("PIL.WebPImagePlugin", "defusedxml", "defusedxml.ElementTree"),
-    *("catalog.media.colour", "catalog.media.raw", "catalog.media.tone", "catalog.media.video"),
+    *(
+        "catalog.media.colour",
+        "catalog.media.jxl_drawing",
+        "catalog.media.raw",
+        "catalog.media.tone",
+        "catalog.media.video",
+    ),
 )
 _sealed = False
 

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from catalog.media.depths import masked_bitmap
-from catalog.media.drawing import Drawing, TooLarge, check_size, finish
+from catalog.media.drawing import Drawing, TooLarge, check_size, finish, whole
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.heif import thumbnail_as_primary
@@ -19,7 +19,7 @@ from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
 from catalog.media.png import only_picture
-from catalog.media.source import MemorySource, Source, SourceFile
+from catalog.media.source import MemorySource, Source
 from catalog.media.tiff_samples import needs_samples, open_samples, open_tiff
 
 # Pixels are bounded here, per format and before decoding; Pillow's own alarm knows neither draft sizes nor our memory.
@@ -106,6 +106,10 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
         from catalog.media.video import draw_film
 
         return draw_film(source, media_type, facts, edge_px, limits)
+    if media_type == "image/jxl":
+        from catalog.media.jxl_drawing import draw_jxl
+
+        return draw_jxl(source, facts, edge_px, limits)
     if media_type.startswith("image/x-"):
         from catalog.media.raw import draw_raw
 
@@ -145,14 +149,14 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
         except TooLarge:
             raise
         except _DECODE_ERRORS as error:
-            other = None if is_want_of_memory(error) else _OTHERWISE[kind](_all_bytes(source, limits))
+            other = None if is_want_of_memory(error) else _OTHERWISE[kind](whole(source, limits))
             if other is None:
                 raise
             return _twice(other, facts.turn, edge_px, found)
     if kind == "TIFF" and needs_samples(facts.ifd0):
         needed = found.width * found.height * _SAMPLES_BYTES_PER_PIXEL + 2 * source.size
         check_size(found.width, found.height, needed, limits)
-        return finish(open_samples(_all_bytes(source, limits), facts.ifd0), facts.turn, edge_px, found)
+        return finish(open_samples(whole(source, limits), facts.ifd0), facts.turn, edge_px, found)
     # Pillow turns TIFF upright by itself, and only TIFF.
     return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px, found)
 
@@ -178,7 +182,7 @@ def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limi
 
     pillow_heif.options.DECODE_THREADS = 1
     pillow_heif.options.THUMBNAILS = False
-    data = _all_bytes(source, limits)
+    data = whole(source, limits)
     found = facts.found
     if found.thumbnail_item is not None and edge_px <= 256:
         smaller = thumbnail_as_primary(data, found.thumbnail_item)
@@ -230,14 +234,6 @@ def _file_of(source: Source) -> Any:
     file = os.fdopen(os.dup(source.descriptor), "rb")
     file.seek(0)
     return file
-
-
-def _all_bytes(source: Source, limits: Limits) -> bytes:
-    if source.size > limits.in_memory_bytes:
-        raise TooLarge(
-            f"Too large to draw: the file has {source.size:,} bytes, the limit for its kind is {limits.in_memory_bytes:,}."
-        )
-    return source.data if isinstance(source, MemorySource) else SourceFile(source).read()
 
 
 def _twice(opened: Any, turn: int, edge_px: int, found: Found | None = None) -> Drawing:

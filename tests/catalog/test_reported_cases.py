@@ -31,8 +31,6 @@ pytestmark = needs_reports
 NOT_YET: dict[str, str] = {
     "K21-lib-r09/a.jpg": "XMP beside photos",
     "K06-lib2-nclx/c.heic": "HDR",
-    "K14-lib2-ori/6.jxl": "JPEG XL",
-    "K14-lib2-fmt/a.jxl": "JPEG XL",
     "K13-lib3-ext/a.ts": "extensions of videos",
     "K13-lib3-ext/a.3gpp": "extensions of videos",
     "K13-lib3-ext/a.dv": "extensions of videos",
