@@ -1,6 +1,6 @@
-"""Destinations that a backup has, made again with their ids; and their records, where the folder has lost them."""
+"""Destinations that a backup has, made again with their ids; and records of elsewhere, where the folder has lost its own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from catalog.roots.taken_folders import Place
 from exports.destinations.folders import check_folder, create_destination
 from exports.destinations.guard import is_behind_link
 from exports.destinations.naming import check_template
+from exports.ledger.load import view_ledger
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.ledger.store import Ledger
 from exports.models import ExportDestination
@@ -54,32 +55,55 @@ def restore_destination(user: User, kept: Kept) -> ExportDestination:
     return destination
 
 
-def restore_records(destination: ExportDestination, records: Iterable[ExportRecord]) -> tuple[int, int]:
-    """Write the records that the destination's folder lacks and whose copies are there; return how many, and how many are not.
+@dataclass(frozen=True)
+class AddedRecords:
+    """What became of records of elsewhere: `added`, `known` before, or `away`: their copies are not in the destination."""
+
+    added: int = 0
+    known: int = 0
+    away: int = 0
+
+
+def add_records(
+    destination: ExportDestination, records: Iterable[ExportRecord], *, applies: bool = True
+) -> AddedRecords:
+    """Write the records that the destination's folder lacks and whose copies are there, or only count them.
 
     A prefix of a bucket has its records itself: the next export reads them. Raises LedgerError.
     """
     if destination.is_bucket or is_behind_link(destination):
-        return 0, 0
-    written = away = 0
+        return AddedRecords()
+    if not applies:
+        state = view_ledger(destination.records_folder).state
+        return _add(destination, records, lambda key: state.get(key) is not None, len)
     with Ledger(destination.records_folder) as ledger:
-        batch: list[ExportRecord] = []
-        for record in records:
-            if ledger.export_info(record.id) is not None:
-                continue
-            if record.status is RecordStatus.DONE and not _has_copy(destination.path, record):
-                away += 1
-                continue
-            batch.append(record)
-            if len(batch) == _AT_ONCE:
-                written += ledger.put_all(batch)
-                batch = []
-        written += ledger.put_all(batch) if batch else 0
+        done = _add(destination, records, lambda key: ledger.export_info(key) is not None, ledger.put_all)
         has_records = len(ledger) > 0
     if has_records and not destination.has_records:
         destination.has_records = True
         destination.save(update_fields=["has_records"])
-    return written, away
+    return done
+
+
+def _add(
+    destination: ExportDestination,
+    records: Iterable[ExportRecord],
+    is_known: Callable[[str], bool],
+    put: Callable[[list[ExportRecord]], int],
+) -> AddedRecords:
+    added = known = away = 0
+    batch: list[ExportRecord] = []
+    for record in records:
+        if is_known(record.id):
+            known += 1
+        elif record.status is RecordStatus.DONE and not _has_copy(destination.path, record):
+            away += 1
+        else:
+            batch.append(record)
+        if len(batch) == _AT_ONCE:
+            added += put(batch)
+            batch = []
+    return AddedRecords(added + (put(batch) if batch else 0), known, away)
 
 
 def _has_copy(root: Path, record: ExportRecord) -> bool:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from exports.bundle import layout
 from exports.destinations.changing import change_destination
-from exports.destinations.restored import Kept, check_kept, restore_destination, restore_records
+from exports.destinations.restored import Kept, add_records, check_kept, restore_destination
 from exports.ledger.errors import LedgerError
 from exports.ledger.records import ExportRecord, record_from_json
 from exports.models import ExportDestination
@@ -65,7 +65,7 @@ def _compare(work: Restoring, here: ExportDestination, key: str, record: Record)
 
 def _put_records(work: Restoring, destination: ExportDestination) -> None:
     try:
-        _, away = restore_records(destination, _records_of(work, destination))
+        away = add_records(destination, _records_of(work, destination)).away
     except (LedgerError, OSError) as error:
         work.checked.note(f"records of the destination {destination.name}", f"They were not restored: {error}")
         return

@@ -1,15 +1,17 @@
-"""`records`: look after the records of an export destination: read the copies they tell of, rebuild or compact them."""
+"""`records`: look after the records of an export destination: read the copies they tell of, rebuild, import or compact them."""
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from exports.destinations.restored import add_records
 from exports.ledger.errors import LedgerError
-from exports.ledger.load import FOLDER_NAME
+from exports.ledger.load import FOLDER_NAME, LoadedLedger, view_ledger
+from exports.ledger.records import ExportRecord, RecordStatus
 from exports.ledger.store import Ledger
 from exports.models import ExportDestination
 from exports.originals.checks import start_verification
@@ -28,7 +30,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare verify, rebuild and compact, each with --destination and --json, and what each has of its own."""
+        """Declare verify, rebuild, compact and import, each with --destination and --json, and what each has of its own."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verify = verbs.add_parser("verify", help="Read every copy and compare it with what was exported.")
         verify.add_argument(
@@ -38,7 +40,12 @@ class Command(BaseCommand):
         rebuild = verbs.add_parser("rebuild", help="Find out which photos the copies in YYYY/MM/ are, and tell it.")
         rebuild.add_argument("--library", required=True, metavar="ID", help="The library whose photos are looked for.")
         rebuild.add_argument("--apply", action="store_true", help="Record what is found.")
-        for one in (verify, rebuild, compact):
+        adopt = verbs.add_parser(
+            "import", help="Tell which records of elsewhere this folder lacks and has the copies of."
+        )
+        adopt.add_argument("--from", required=True, metavar="DIR", dest="source", help="A folder with ExportRecords.")
+        adopt.add_argument("--apply", action="store_true", help="Record them.")
+        for one in (verify, rebuild, compact, adopt):
             one.add_argument("--destination", required=True, metavar="DIR", help="The folder that was exported to.")
             add_foreground_arguments(one)
 
@@ -54,6 +61,9 @@ class Command(BaseCommand):
             raise CommandError(f"{folder} is no export destination of this server. Nothing was read.", returncode=2)
         if options["verb"] == "verify":
             self._verify(destination, repair=options["repair"], as_json=options["json"])
+        elif options["verb"] == "import":
+            source = Path(options["source"]).expanduser()
+            self._import(destination, source, applies=options["apply"], as_json=options["json"])
         else:
             self._rebuild(destination, options["library"], apply=options["apply"], as_json=options["json"])
 
@@ -75,6 +85,28 @@ class Command(BaseCommand):
             {"library": str(library.pk), "destination": str(destination.pk), "apply": apply},
         )
         run_in_foreground(self, operation, as_json=as_json, describe=describe_rebuild)
+
+    def _import(self, destination: ExportDestination, source: Path, *, applies: bool, as_json: bool) -> None:
+        folder = source / FOLDER_NAME if (source / FOLDER_NAME).is_dir() else source
+        if not folder.is_dir():
+            raise CommandError(f"There are no export records in {source}. Nothing was changed.", returncode=2)
+        try:
+            loaded = view_ledger(folder)
+            if not len(loaded.state):
+                raise CommandError(f"There are no export records in {source}. Nothing was changed.", returncode=2)
+            done = add_records(destination, _done_in(loaded), applies=applies)
+        except (LedgerError, OSError) as error:
+            raise CommandError(str(error), returncode=1) from None
+        body = {"added": done.added, "known": done.known, "away": done.away, "applied": applies}
+        if as_json:
+            self.stdout.write(json.dumps({**body, "record_problems": loaded.report.problems}, ensure_ascii=False))
+        else:
+            words = "records written" if applies else "records would be written"
+            self.stdout.write(
+                f"{words}: {done.added:,}; recorded before: {done.known:,}; copies that are not there: {done.away:,}"
+            )
+            for problem in loaded.report.problems:
+                self.stderr.write(problem)
 
     def _compact(self, folder: Path, *, as_json: bool) -> None:
         records = folder / FOLDER_NAME
@@ -99,6 +131,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{count:,} records in one snapshot.")
             for problem in report.problems:
                 self.stderr.write(problem)
+
+
+def _done_in(loaded: LoadedLedger) -> Iterator[ExportRecord]:
+    return (record for record in loaded.state.sorted_records() if record.status is RecordStatus.DONE)
 
 
 def _begin(

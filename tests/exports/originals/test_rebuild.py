@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from catalog.models import Alias, Photo
 from exports.destinations.folders import add_destination
@@ -169,3 +169,36 @@ def test_the_api_the_page_and_the_command(cast: Any, destination: Any, api: Any,
     arguments = ["rebuild", "--destination", str(destination.path), "--library", str(cast.library.pk), "--json"]
     call_command("records", *arguments, stdout=told)
     assert (json.loads(told.getvalue())["known"], json.loads(told.getvalue())["recorded"]) == (3, 0)
+
+
+def test_records_of_elsewhere_are_told_and_imported_where_their_copies_are(
+    cast: Any, destination: ExportDestination, tmp_path: Path
+) -> None:
+    before = records(destination)
+    assert len(before) == 3
+    away = tmp_path / "elsewhere"
+    (destination.path / "ExportRecords").rename(away)
+    with Ledger(away) as ledger:
+        ledger.mark_failed("never copied", "The disk was full.", Place(2024, 5, "2024/05/"))
+    gone, here, *_ = sorted(before)
+    path = next(iter(destination.path.rglob(before[gone].filename)))
+    path.unlink()
+    with Ledger(destination.records_folder) as ledger:
+        ledger.put_all([before[here]])
+
+    def imported(source: Path, *words: str) -> dict[str, Any]:
+        told = StringIO()
+        call_command(
+            "records", "import", "--destination", str(destination.path), "--from", str(source), "--json", *words,
+            stdout=told,
+        )  # fmt: skip
+        return json.loads(told.getvalue())  # type: ignore[no-any-return]
+
+    expected = {"added": 1, "known": 1, "away": 1, "record_problems": []}
+    assert imported(away) == {**expected, "applied": False}
+    assert len(records(destination)) == 1
+    assert imported(away, "--apply") == {**expected, "applied": True}
+    assert records(destination) == {key: record for key, record in before.items() if key != gone}
+    assert imported(away, "--apply")["added"] == 0
+    with pytest.raises(CommandError, match="no export records in"):
+        imported(cast.root)
