@@ -9,7 +9,7 @@ from catalog.entries.listing import Entry, sidecar_signature
 from catalog.entries.read_failures import Opening
 from catalog.media.task import Job
 from catalog.sources.base import Directory, Source
-from catalog.sources.kinds import MEDIA_EXTENSIONS, sidecars_in
+from catalog.sources.kinds import MEDIA_EXTENSIONS, SHARED_EXTENSIONS, extension_of, may_be_video, sidecars_in
 from catalog.sources.s3_ahead import OpenAhead
 
 BATCH = 100
@@ -19,8 +19,12 @@ FLUSH_SECONDS = 2.0
 class _IsMedia(dict[str, bool]):
     """Whether a name with this ending (dot and extension) is a photo's; a look-up costs a tenth of asking anew."""
 
+    has_met_shared = False
+    """True once there was an ending that other files have, too: only then is every photo's ending looked at again."""
+
     def __missing__(self, ending: str) -> bool:
         answer = ending.startswith(".") and ending[1:].lower() in MEDIA_EXTENSIONS
+        self.has_met_shared = self.has_met_shared or (answer and ending[1:].lower() in SHARED_EXTENSIONS)
         if len(self) < 1000:
             self[ending] = answer
         return answer
@@ -33,6 +37,8 @@ def photos_in(directory: Directory, sidecars: dict[str, dict[str, str]] | None =
     """Return the photos of a folder with what tells that they changed; `sidecars` is filled with their sidecars."""
     files = directory.files
     found = {name: (size, mtime, "") for name, size, mtime in files if _IS_MEDIA[name[name.rfind(".") :]]}
+    if _IS_MEDIA.has_met_shared:
+        found = {name: facts for name, facts in found.items() if not _is_of_another_kind(name, facts[0])}
     if len(found) < len(files) and found:
         facts = {name: (size, mtime) for name, size, mtime in files}
         for name, beside in sidecars_in(facts).items():
@@ -42,6 +48,10 @@ def photos_in(directory: Directory, sidecars: dict[str, dict[str, str]] | None =
                 if sidecars is not None:
                     sidecars[name] = beside
     return found
+
+
+def _is_of_another_kind(name: str, size_bytes: int) -> bool:
+    return extension_of(name) in SHARED_EXTENSIONS and not may_be_video(name, size_bytes)
 
 
 def job_for(

@@ -12,7 +12,7 @@ from catalog.sources.kinds import MEDIA_EXTENSIONS, RAW_EXTENSIONS, extension_of
 from catalog.sources.placing import BytesDiffer
 from operations.running import OperationFailed
 
-LISTED_ONLY = frozenset({"jxl", "svg", "psd", "jp2"}) | RAW_EXTENSIONS
+LISTED_ONLY = frozenset({"jxl", "svg", "psd", "psb", "jp2"}) | RAW_EXTENSIONS
 """Kinds of which not every file can be drawn here; that is no reason to leave one out."""
 
 

@@ -37,6 +37,11 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\x4f\xff\x51", "image/jp2"),
     (0, b"\x1aE\xdf\xa3", "video/x-matroska"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video/x-ms-wmv"),
+    (0, b"\x1f\x07\0\x3f", "video/dv"),
+    (0, b"\x1f\x07\0\xbf", "video/dv"),
+    (0, b"FLV\1", "video/x-flv"),
+    (0, b"OggS\0", "video/ogg"),
+    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", "video/mxf"),
     (0, b"\0\0\1\xba", "video/mpeg"),
     (0, b"\0\0\1\xb3", "video/mpeg"),
 )

@@ -29,7 +29,13 @@ _DEMUXERS = {
     "video/mp2t": "mpegts",
     "video/mpeg": "mpeg",
     "video/x-ms-wmv": "asf",
+    "video/dv": "dv",
+    "video/x-flv": "flv",
+    "video/ogg": "ogg",
+    "video/mxf": "mxf",
 }
+_PICTURES_ALONE = b"\0\0\1\xb3"
+"""How an MPEG video begins that is no stream with sound and times (.m1v, .m2v)."""
 _TURNS = {0: 1, 90: 8, 180: 3, 270: 6}
 _TAGS = ("date_recorded", "date_digitized", "creation_time", "creationdate", "date")
 """The tags of Matroska, OGG, FLV and others that tell the moment of recording, best first."""
@@ -55,7 +61,10 @@ def open_film(source: Source, media_type: str) -> Any:
 
     av.logging.set_level(None)
     file = io.BytesIO(source.data) if isinstance(source, MemorySource) else SourceFile(source)
-    return av.open(file, mode="r", format=_DEMUXERS[media_type], metadata_errors="replace", buffer_size=65536)
+    demuxer = _DEMUXERS[media_type]
+    if demuxer == "mpeg" and source.read(0, 4) == _PICTURES_ALONE:
+        demuxer = "mpegvideo"
+    return av.open(file, mode="r", format=demuxer, metadata_errors="replace", buffer_size=65536)
 
 
 def examine_film(source: Source, media_type: str, found: Found) -> None:

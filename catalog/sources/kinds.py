@@ -10,67 +10,28 @@ from collections.abc import Iterable
 
 from catalog.sources.takeout_names import TakeoutDocuments, folded
 
-PICTURE_EXTENSIONS = frozenset(
-    [
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "mpo",
-        "png",
-        "apng",
-        "gif",
-        "webp",
-        "tif",
-        "tiff",
-        "bmp",
-        "dib",
-        "ico",
-        "heic",
-        "heif",
-        "heics",
-        "heifs",
-        "hif",
-        "avif",
-        "avifs",
-        "jxl",
-        "jp2",
-        "psd",
-        "svg",
-    ]
-)
-RAW_EXTENSIONS = frozenset(
-    [
-        "cr2",
-        "cr3",
-        "crw",
-        "nef",
-        "nrw",
-        "arw",
-        "srf",
-        "sr2",
-        "dng",
-        "orf",
-        "raf",
-        "rw2",
-        "pef",
-        "srw",
-        "3fr",
-        "erf",
-        "kdc",
-        "dcr",
-        "mrw",
-        "raw",
-        "rwl",
-        "x3f",
-        "iiq",
-    ]
-)
-VIDEO_EXTENSIONS = frozenset(
-    ["mov", "mp4", "m4v", "3gp", "3g2", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "qt"]
-)
+PICTURE_EXTENSIONS = frozenset((
+    "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "tif", "tiff", "bmp", "dib", "ico",
+    "heic", "heif", "heics", "heifs", "hif", "avif", "avifs", "jxl", "jp2", "psd", "svg", "jif", "jfi", "pjpeg",
+    "pjp", "insp", "jpf", "jpx", "j2k", "j2c", "jpc", "psb",
+))  # fmt: skip
+RAW_EXTENSIONS = frozenset((
+    "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "raf", "rw2", "pef", "srw", "3fr",
+    "erf", "kdc", "dcr", "mrw", "raw", "rwl", "x3f", "iiq", "gpr", "fff", "mef", "mos", "ori", "dcs", "k25",
+    "kc2", "bay", "cap", "ptx", "pxn", "cs1",
+))  # fmt: skip
+VIDEO_EXTENSIONS = frozenset((
+    "mov", "mp4", "m4v", "3gp", "3g2", "avi", "mkv", "webm", "mts", "m2ts", "mpg", "mpeg", "wmv", "qt", "3gpp",
+    "3gpp2", "3gp2", "f4v", "asf", "mpe", "m1v", "m2v", "m2p", "mp2v", "m2t", "ts", "tp", "trp", "vob", "mod",
+    "tod", "dv", "dif", "flv", "ogv", "ogm", "mxf", "insv", "divx",
+))  # fmt: skip
 MEDIA_EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS | VIDEO_EXTENSIONS
 """Lower case, without the dot."""
+
+_PACKETS = {"ts": (188, 192), "mod": (2048,)}
+"""Extensions that TypeScript, trackers of music and others use, too, with the bytes of which such a video is a multiple."""
+SHARED_EXTENSIONS = frozenset(_PACKETS)
+_LARGE_BYTES = 4 * 1024 * 1024
 
 _MOTION = re.compile(r"(?:mvimg_\d{8}_\d{6}.*|.*\.m[pv](?:~\d+)?)", re.DOTALL | re.IGNORECASE)
 """What Google Takeout calls the video of a motion photo, beside the picture: `MVIMG_20180722_120942`, `PXL_1.MP`."""
@@ -81,6 +42,29 @@ _FIRST_EDITS = re.compile(r"img_o(\d{4,})")
 def extension_of(name: str) -> str:
     """Return the lower-case extension of `name` without its dot, or an empty text."""
     return os.path.splitext(name)[1][1:].lower()
+
+
+def may_be_video(name: str, size_bytes: int) -> bool:
+    """Return whether a file with one of SHARED_EXTENSIONS may be a video: it is a whole number of packets, or large.
+
+    So none has to be opened in a walk. What is no video all the same is listed with what it begins like.
+    """
+    packets = _PACKETS.get(extension_of(name), ())
+    return size_bytes > 0 and (size_bytes >= _LARGE_BYTES or any(size_bytes % one == 0 for one in packets))
+
+
+def why_left_out(name: str) -> str:
+    """Return why a walk leaves out a file whose name looks like that of a photo, empty for other names."""
+    if name.startswith("."):
+        is_bare = name[1:].lower() in MEDIA_EXTENSIONS - SHARED_EXTENSIONS
+        return (
+            "Its name is nothing but an extension, which makes it a hidden file. Rename it to have it listed."
+            if is_bare
+            else ""
+        )
+    if name[-1:] in (".", " ") and is_media_name(name.rstrip(". ")):
+        return "Its name ends with a dot or a space after the extension. Rename it to have it listed."
+    return ""
 
 
 def is_media_name(name: str | bytes) -> bool:

@@ -11,6 +11,7 @@ from catalog.sources.base import Directory, FileChanged, NotARegularFile, Proble
 from catalog.sources.handles import FolderHandles, Parts, is_gone
 from catalog.sources.held_root import HeldRoot, root_unavailable
 from catalog.sources.hidden import require_room_beside
+from catalog.sources.kinds import why_left_out
 from catalog.sources.names import SYSTEM_FILES, is_system_folder
 from catalog.sources.replacing import Replacement
 from photolala.lib.paths import escape_path, unescape_path
@@ -213,6 +214,7 @@ class LocalSource:
                 name = entry.name
                 if name[0] == "." or name in system_files:
                     directory.hidden_count += 1
+                    _add_odd_name(directory, name)
                 elif entry.is_file(follow_symlinks=False):
                     if wanted is not None and not wanted(name):
                         continue
@@ -223,6 +225,8 @@ class LocalSource:
                         continue
                     if not name.isascii() or "\\" in name:
                         name = escape_path(os.fsencode(name))
+                    if name[-1] in ". ":
+                        _add_odd_name(directory, name)
                     add_file((name, facts.st_size, facts.st_mtime_ns))
                 else:
                     _sort_other(entry, directory, subfolders)
@@ -244,6 +248,12 @@ def _sort_other(entry: os.DirEntry[str], directory: Directory, subfolders: list[
             subfolders.append((text, raw))
     except OSError as error:
         _add_stat_problem(directory, name, error)
+
+
+def _add_odd_name(directory: Directory, name: str) -> None:
+    reason = why_left_out(name)
+    if reason:
+        _add_problem(directory, escape_path(os.fsencode(name)) if name[0] == "." else name, reason, "special")
 
 
 def _add_stat_problem(directory: Directory, name: str, error: OSError) -> None:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from catalog.sources.base import Directory, Problem
+from catalog.sources.kinds import why_left_out
 from catalog.sources.names import is_system_file, is_system_folder
 from photolala.lib.paths import escape_path, unescape_path
 
@@ -130,6 +131,8 @@ class FolderListing:
         reason = _oddity(name)
         if reason:
             self.add_problem(name, f"An object's name {reason}, so it is not listed. Rename it to have it listed.")
+        elif odd := why_left_out(name):
+            self.add_problem(name, odd)
         elif is_system_file(name):
             directory.hidden_count += 1
         elif self._wanted is None or self._wanted(name):

@@ -31,16 +31,6 @@ pytestmark = needs_reports
 NOT_YET: dict[str, str] = {
     "K21-lib-r09/a.jpg": "XMP beside photos",
     "K06-lib2-nclx/c.heic": "HDR",
-    "K13-lib3-ext/a.ts": "extensions of videos",
-    "K13-lib3-ext/a.3gpp": "extensions of videos",
-    "K13-lib3-ext/a.dv": "extensions of videos",
-    "K13-lib3-ext/a.flv": "extensions of videos",
-    "K13-lib3-ext/a.ogv": "extensions of videos",
-    "K13-lib3-ext/a.asf": "extensions of videos",
-    "K13-lib3-ext/a.mpe": "extensions of videos",
-    "K13-lib3-ext/a.m2t": "extensions of videos",
-    "K13-lib3-ext/a.mxf": "extensions of videos",
-    "K13-lib3-ext/a.insv": "extensions of videos",
 }
 """The cases that are still told wrongly, with what is missing. One that comes right has to leave this list."""
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
-from catalog.sources.kinds import Companions, companions_in, is_media_name, sidecar_target, sidecars_in
+from catalog.entries.jobs import photos_in
+from catalog.sources.base import Directory
+from catalog.sources.kinds import Companions, companions_in, is_media_name, sidecar_target, sidecars_in, why_left_out
+from catalog.sources.local import LocalSource
 
 
 def test_media_names() -> None:
@@ -14,6 +18,29 @@ def test_media_names() -> None:
     no = ["a.txt", ".hidden.jpg", "._IMG_0003.JPG", "jpg", "a.jpg~", "a.JPG.part", "a.aae", "a.xmp", "a.jpg.json"]
     assert all(is_media_name(name) for name in yes)
     assert not any(is_media_name(name) for name in no)
+
+
+def test_every_extension_of_cameras_counts() -> None:
+    videos = "vob ts 3gpp mod tod dv flv ogv asf mpe m2t mxf insv f4v mts m2ts wmv avi 3g2 m2v mkv webm qt"
+    pictures = "insp psb gpr fff mef mos ori jpx j2k iiq rwl 3fr jif"
+    assert [one for one in f"{videos} {pictures}".split() if not is_media_name(f"a.{one.upper()}")] == []
+
+
+def test_typescript_and_music_are_no_videos() -> None:
+    files = [("a.ts", 7144, 1), ("app.ts", 5210, 1), ("b.TS", 192 * 40, 1), ("c.mod", 4096, 1), ("c.jpg", 10, 1)]
+    files += [("empty.ts", 0, 1), ("go.mod", 211, 1), ("large.ts", 9_000_001, 1), ("song.mod", 84_484, 1)]
+    assert set(photos_in(Directory("", files))) == {"a.ts", "b.TS", "c.mod", "c.jpg", "large.ts"}
+
+
+def test_names_that_only_look_like_photos_are_told(tmp_path: Path) -> None:
+    for name in ("a.jpg.", "b.JPG ", ".jpg", ".hidden", "notes.", "c.jpg", ".DS_Store", ".ts"):
+        (tmp_path / name).write_bytes(b"x")
+    with LocalSource(str(tmp_path)) as source:
+        directory = source.list_directory("")
+    told = {problem.path: problem.reason for problem in directory.problems}
+    assert set(told) == {"a.jpg.", "b.JPG ", ".jpg"} and directory.is_complete
+    assert "ends with a dot" in told["a.jpg."] and "hidden" in told[".jpg"]
+    assert set(photos_in(directory)) == {"c.jpg"} and why_left_out("c.jpg") == ""
 
 
 def test_xmp_by_full_name_goes_before_xmp_by_stem() -> None:

@@ -37,6 +37,25 @@ def test_the_first_frame_needs_no_second_key_frame(tmp_path: Path, container: st
     assert result.duration_ms == 10_800
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "media_type", "size"),
+    [
+        ("dv", "dvvideo", "video/dv", (720, 576)),
+        ("flv", "flv", "video/x-flv", (64, 48)),
+        ("ogg", "libvpx", "video/ogg", (64, 48)),
+        ("mxf", "mpeg2video", "video/mxf", (64, 48)),
+        ("mpeg2video", "mpeg2video", "video/mpeg", (64, 48)),
+        ("vob", "mpeg2video", "video/mpeg", (64, 48)),
+        ("3gp", "libx264", "video/3gpp", (64, 48)),
+        ("asf", "wmv2", "video/x-ms-wmv", (64, 48)),
+    ],
+)
+def test_containers(tmp_path: Path, container: str, codec: str, media_type: str, size: tuple[int, int]) -> None:
+    result = digest(tmp_path, video(container, codec, frames=5, size=size), "video")
+    assert (result.media_type, result.problem) == (media_type, "")
+    assert farthest(shown(result.thumbnail)) <= 12
+
+
 def test_frames_are_drawn_where_no_packet_is_marked_as_a_key_frame(tmp_path: Path) -> None:
     """As in transport streams that were cut, and in broken indexes."""
     data = video(frames=50, options={"g": "10"})
