@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import authenticate
-from django.db import transaction
 from django.http import Http404
 from knox.models import AuthToken
 from rest_framework import serializers
@@ -13,6 +12,7 @@ from rest_framework.response import Response
 
 from accounts import known
 from accounts.attempts import Held, sign_in_attempt
+from accounts.devices import add_device
 from accounts.models import Device, User
 from accounts.requests import Request
 from photolala.web.keyset import envelope, paginate
@@ -147,14 +147,7 @@ class DeviceList(ApiView):
             raise TooManyRequests(str(held), wait_seconds=held.wait_seconds) from None
         if user is None:
             raise SignInRefused("That name and password do not belong together.", "wrong_password")
-        with transaction.atomic():
-            token_row, token = AuthToken.objects.create(user)
-            device = Device.objects.create(
-                user=user,
-                name=given["name"],
-                stable_id=given["device_id"],
-                token=token_row,
-            )
+        device, token = add_device(user, given["name"], given["device_id"])
         secret = known.secret_for(user, given["device_secret"])
         body = {**_device_json(device, request), "token": token, "device_secret": secret}
         return made(body, "device", device.pk)

@@ -13,5 +13,6 @@ urlpatterns = [
     path("me/password/", views.change_password, name="password"),
     path("me/sign-out-everywhere/", views.sign_out_everywhere, name="sign-out-everywhere"),
     path("me/theme/", views.choose_theme, name="theme"),
+    path("me/devices/", views.make_token, name="make-token"),
     path("me/devices/<uuid:device_id>/revoke/", views.revoke_device, name="revoke-device"),
 ]

@@ -11,11 +11,13 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import known
 from accounts.attempts import Held, password_attempt, sign_in_attempt
+from accounts.devices import add_device
 from accounts.models import Device, User
 from photolala.web.proxies import client_address
 
@@ -23,6 +25,7 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
 MOST_DEVICES = 200
 MOST_CHARACTERS = 150
+MOST_NAME = 100
 YEAR_SECONDS = 60 * 60 * 24 * 365
 
 
@@ -99,6 +102,34 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@never_cache
+@sensitive_post_parameters()
+def make_token(request: HttpRequest) -> HttpResponse:
+    """Make a device `name` with a token, which is shown this once; who found an open browser needs the password, too."""
+    user = _user(request)
+    name = " ".join(request.POST.get("name", "").split())
+    form = PasswordChangeForm(user)
+    if not name or len(name) > MOST_NAME or "\0" in name:
+        error = f"Give the device or script a name of at most {MOST_NAME} characters. No token was made."
+        return _profile(request, form, status=422, token_error=error, token_name=name[:MOST_NAME])
+    try:
+        with password_attempt(user) as attempt:
+            is_right = user.check_password(request.POST.get("password", ""))
+            if is_right:
+                attempt.succeeded()
+    except Held as held:
+        response = _profile(request, form, status=429, token_error=f"{held} No token was made.", token_name=name)
+        response["Retry-After"] = str(held.wait_seconds)
+        return response
+    if not is_right:
+        error = "That is not your password. No token was made."
+        return _profile(request, form, status=422, token_error=error, token_name=name)
+    device, token = add_device(user, name)
+    return _profile(request, form, status=201, token=token, token_device=device)
+
+
+@login_required
+@require_POST
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
     """End all other sessions and sign out all devices; this browser stays signed in."""
     user = _user(request)
@@ -139,12 +170,13 @@ def _user(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def _profile(request: HttpRequest, form: PasswordChangeForm, status: int = 200) -> HttpResponse:
+def _profile(request: HttpRequest, form: PasswordChangeForm, status: int = 200, **more: Any) -> HttpResponse:
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "form": form,
         "devices": Device.objects.filter(user=_user(request))[:MOST_DEVICES],
         "theme": theme if theme in THEMES else "auto",
         "themes": [("auto", "As the system says"), ("light", "Light"), ("dark", "Dark")],
+        **more,
     }
     return render(request, "accounts/profile.html", context, status=status)

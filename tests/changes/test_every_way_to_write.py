@@ -148,6 +148,7 @@ ROUTES = {
     "sign-in/ post": SIGN_IN,
     "sign-out/ post": SIGN_IN,
     "me/password/ post": SIGN_IN,
+    "me/devices/ post": SIGN_IN,
     "me/sign-out-everywhere/ post": SIGN_IN,
     "me/theme/ post": "sets a cookie",
     "me/devices/<uuid:device_id>/revoke/ post": SIGN_IN,

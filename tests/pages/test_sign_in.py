@@ -1,5 +1,7 @@
 """Sign-in, the profile, the look, devices, and the pages of errors."""
 
+import re
+
 import pytest
 from django.test import Client
 from knox.models import AuthToken
@@ -75,6 +77,39 @@ def test_a_bad_new_password_is_refused_with_the_reason(cast, alice, form, words)
     assert words in response.content.decode()
     cast.alice.refresh_from_db()
     assert cast.alice.check_password(PASSWORD)
+
+
+def test_a_token_is_made_with_the_password_and_shown_once(cast, alice):
+    page = alice.post("/me/devices/", {"name": "  My   script ", "password": PASSWORD})
+    assert page.status_code == 201 and "no-store" in page["Cache-Control"]
+    token = re.search(r'aria-label="Token">(\w+)</pre>', page.content.decode())[1]
+    assert cast.alice.devices.get().name == "My script"
+    answer = Client().get("/api/v1/me/", headers={"Authorization": f"Token {token}"})
+    assert answer.json()["username"] == "alice"
+    assert token not in alice.get("/me/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"name": "Script", "password": "wrong"}, "That is not your password. No token was made."),
+        ({"name": " ", "password": PASSWORD}, "Give the device or script a name"),
+        ({"name": "x" * 101, "password": PASSWORD}, "at most 100 characters"),
+        ({"name": "a\0b", "password": PASSWORD}, "Give the device or script a name"),
+    ],
+)
+def test_a_token_is_refused_with_the_reason(cast, alice, form, words):
+    page = alice.post("/me/devices/", form)
+    assert page.status_code == 422 and words in page.content.decode()
+    assert not cast.alice.devices.exists()
+
+
+def test_nobody_guesses_the_password_by_asking_for_tokens(cast, alice):
+    for _ in range(PER_OPEN_SESSION.free):
+        alice.post("/me/devices/", {"name": "Script", "password": "wrong"})
+    page = alice.post("/me/devices/", {"name": "Script", "password": PASSWORD})
+    assert page.status_code == 429 and int(page["Retry-After"]) > 0
+    assert not cast.alice.devices.exists()
 
 
 def test_an_open_browser_is_no_place_to_guess_the_password(cast, alice):
