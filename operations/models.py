@@ -25,6 +25,8 @@ class State(models.TextChoices):
     INTERRUPTED = "interrupted"
 
 
+INTERRUPTIONS = "interruptions"
+"""In an operation's metrics: how often it was taken over from a worker that was killed, or lost its lease."""
 ACTIVE = (State.PENDING, State.RUNNING)
 UNFINISHED = (State.PENDING, State.RUNNING, State.INTERRUPTED, State.FAILED)
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELLED)
@@ -152,6 +154,11 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject} ({self.state})"
+
+    @property
+    def went_on(self) -> bool:
+        """True if a worker was killed at it, and another one continued."""
+        return bool(self.metrics.get(INTERRUPTIONS))
 
     @property
     def is_active(self) -> bool:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from operations import wake_up
 from operations.kinds import KINDS
-from operations.models import ACTIVE, Operation, State, new_lease
+from operations.models import ACTIVE, INTERRUPTIONS, Operation, State, new_lease
 from operations.passing import MOST_TRIES, is_passing, pause
 from operations.reasons import reason_for
 from operations.runs import (
@@ -131,6 +131,9 @@ def claim(operation_id: Any, worker: str | None = None) -> Run | None:
         "error_detail": "",
         "updated_at": now,
     }
+    if operation.state == State.RUNNING:  # whoever had it was killed
+        count = operation.metrics.get(INTERRUPTIONS, 0)
+        claim_of_it["metrics"] = {**operation.metrics, INTERRUPTIONS: count + 1}
     try:
         with transaction.atomic():
             claimed = mine.update(**claim_of_it)

@@ -13,6 +13,7 @@ from operations.running import Run
 from photolala.lib.paths import join_path
 
 STATES = (Photo.State.BROKEN, Photo.State.DAMAGED)
+MOST_COVERS_READ = 400
 
 
 def count_failed(library: Library) -> int:
@@ -60,9 +61,16 @@ def _counts_of(library: Library) -> dict[str, Any]:
         "missing_count": photos.gone().count(),
         **photos.exclude(state=Photo.State.MISSING).aggregate(size_bytes=Sum("size_bytes", default=0)),
     }
-    covers = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
-    counts["cover_ids"] = [str(key) for key in covers.values_list("pk", flat=True)[:4]]
+    counts["cover_ids"] = _covers(photos)
     return counts
+
+
+def _covers(photos: PhotoQuerySet) -> list[str]:
+    """Return the ids of the four newest photos that are whole and know their date; others only where these are too few."""
+    shown = photos.filter(is_shown=True, has_thumbnail=True).order_by("-taken_local", "id")
+    newest = list(shown.values_list("pk", "state", "taken_source")[:MOST_COVERS_READ])
+    newest.sort(key=lambda row: row[1] == Photo.State.DAMAGED or row[2] in ("", "file"))
+    return [str(key) for key, _, _ in newest[:4]]
 
 
 def bump_revision(library: Library) -> None:

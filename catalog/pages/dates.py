@@ -118,7 +118,7 @@ def change_dates(request: HttpRequest) -> HttpResponse:
     if layout := form.cleaned_data["file_into"]:
         dates.file_all(request.user, planned, layout)
     photo_words = "The photo has its new date" if changed == 1 else f"{changed:,} photos have their new dates"
-    messages.success(request, f"{photo_words}. What belongs into files is written now; Operations → Writes shows it.")
+    messages.success(request, f"{photo_words}. What belongs into files is written now: see “Changes to your files”.")
     return redirect(context["back"])
 
 

@@ -1,4 +1,4 @@
-"""Imports: send files, choose a folder of the server, and see what became of each file."""
+"""Imports: upload files, choose a folder of the server, and see what became of each file."""
 
 import uuid
 from typing import Any
@@ -24,7 +24,7 @@ from photolala.web.refusals import BadRequest
 SHOWN = 50
 GROUPS = {
     "imported": ("Imported", (ImportItem.State.IMPORTED,)),
-    "duplicate": ("There already", (ImportItem.State.DUPLICATE,)),
+    "duplicate": ("Already in the library", (ImportItem.State.DUPLICATE,)),
     "rejected": ("Not imported", (ImportItem.State.REJECTED,)),
     "waiting": ("To come", ImportItem.OPEN),
 }

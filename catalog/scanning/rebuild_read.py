@@ -19,7 +19,7 @@ from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, is_racy
 from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
-from catalog.models import HashCache, Library
+from catalog.models import HashCache, Library, Photo
 from catalog.roots import guard
 from catalog.scanning.digest import AHEAD
 from catalog.scanning.rebuild_work import Body, ReadEntry, RebuildWork
@@ -61,7 +61,9 @@ class RebuildReader:
 
     def read_all(self) -> None:
         """Read every file that the work file lacks: the heads of those whose hashes are known, the others whole."""
-        self._run.phase("Reading all files", unit="files")
+        known = Photo.objects.filter(library=self._library).exclude(state=Photo.State.MISSING).count()
+        left = known - self._work.count()  # about: what the folders hold is known when they have been read
+        self._run.phase("Reading all files", left if left > 0 else None, unit="files")
         with ExitStack() as opened, scan_decoders() as pool:
             pool.tick = partial(self._run.checkpoint, force=False, is_lasting=False)
             if not self._run.params.get("full") and not self._source.is_far:

@@ -282,6 +282,7 @@ class MetricsBody(serializers.Serializer[Any]):
 
     stages = StageBody(many=True, required=False)
     seconds = _seconds()
+    interruptions = _count("How often it went on after its worker was killed.")
     files_compared = _count()
     files_read = _count()
     files_read_by_assistants = _count("By other processes than the first.")

@@ -18,7 +18,7 @@ from operations.templatetags.operations_words import DISMISSED
 
 HISTORY_LENGTH = 50
 MOST_DISMISSED = 200
-LISTED = ("problem_count",)  # the list of problems says it
+LISTED = ("problem_count", "fraction")  # the list of problems and the bar say them
 
 
 @login_required

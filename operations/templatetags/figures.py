@@ -32,6 +32,13 @@ def counted(value: Any, words: str = "photo,photos") -> str:
 
 
 @register.filter
+def in_units(value: Any, unit: str) -> str:
+    """Return the number with an operation's unit, which is a plural (1, "files" -> "1 file")."""
+    singular = f"{unit.removesuffix('ies')}y" if unit.endswith("ies") else unit.removesuffix("s")
+    return counted(value, f"{singular},{unit}")
+
+
+@register.filter
 def file_size(value: Any) -> str:
     """Return bytes as people read them, in powers of 1,000 (41_234_567_890 -> "41.2 GB")."""
     try:
@@ -110,11 +117,34 @@ def words_of(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
+COUNT_NAMES = {
+    "seconds": "Time",
+    "size_bytes": "Size",
+    "cache_hits": "Known, not read",
+    "cache_misses": "Read",
+    "files_read_by_assistants": "Read by other workers",
+    "later_columns_filled": "Completed from their files",
+    "mended": "Can be shown now",
+    "recognised": "Known again",
+    "duplicate": "Already in the library",
+    "rejected": "Not imported",
+    "skipped": "Already there",
+    "adopted": "Already there, without a record",
+    "whole": "As exported",
+    "without_digest": "Without a checksum",
+    "purged": "Forgotten",
+    "freed_bytes": "Freed",
+}
+"""What people call counts whose names in results are those of the code."""
+
+
 @register.filter
 def count_name(name: Any) -> str:
     """Return the name of a metric for people, without the unit that its value says ("survey_seconds" -> "Survey")."""
+    if str(name) in COUNT_NAMES:
+        return COUNT_NAMES[str(name)]
     text = words_of(str(name).removesuffix("_seconds").removesuffix("_bytes").removeprefix("bytes_") or name)
-    return "Time" if text == "seconds" else text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:]
 
 
 @register.filter

@@ -35,7 +35,7 @@ def test_chosen_files_are_sent_and_imported(visit: Any, tmp_path: Path, card: li
     expect(page.locator("[data-words]")).to_contain_text("5 of 5 files sent")
     run_imports()
     expect(page.locator("[data-live=imports]")).to_contain_text("5 photos imported")  # by itself
-    page.get_by_role("link", name="See what became of them").click()
+    page.get_by_role("link", name="Show results").click()
     expect(page.locator("main")).to_contain_text("2024/05/IMG_0.JPG")
     assert sorted(path.name for path in (tmp_path / "library" / "2024" / "05").iterdir()) == [p.name for p in card]
     assert Import.objects.get().library == library and not Upload.objects.exists()

@@ -310,7 +310,7 @@ def test_the_short_bar_reaches_everything_on_a_phone(visit, alice):
     visitor = visit(alice, PHONE)
     visitor.go("/libraries/")
     bar = visitor.page.get_by_role("navigation", name="Main, short")
-    assert bar.evaluate("bar => bar.children.length") == 4
+    assert bar.evaluate("bar => bar.children.length") == 5
     bar.get_by_text("More").click()
     bar.get_by_role("link", name="Operations").click()
     expect(visitor.page.locator("h1")).to_have_text("Operations")

@@ -120,7 +120,10 @@ def test_a_dead_worker_of_this_machine_is_noticed_before_its_lease_ends(alice, b
     assert tasks.sweep() == 1
     assert [operation_id for operation_id, _ in bell] == [str(dead.pk)]
     assert claim(alive.pk) is None
-    assert claim(dead.pk) is not None
+    run = claim(dead.pk)
+    assert run is not None and run.finish(State.COMPLETED)
+    dead.refresh_from_db()
+    assert dead.went_on and not alive.went_on
 
 
 def test_sweep_rings_for_lost_messages_and_for_leases_that_ran_out(alice, bell):

@@ -32,6 +32,14 @@ def test_durations(seconds, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1, "files", "1 file"), (0, "photos", "0 photos"), (12_340, "files", "12,340 files"), (1, "copies", "1 copy")],
+)
+def test_units_follow_their_number(value, unit, text):
+    assert figures.in_units(value, unit) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "just now"), (50, "1 minute ago"), (185, "3 minutes ago"), (7_300, "2 hours ago"), (90_000, "1 day ago")]
     + [(5_300_000, "2 months ago"), (70_000_000, "2 years ago"), (-100, "just now")],
