@@ -34,13 +34,18 @@ class BucketPhotosBody(serializers.Serializer[Any]):
     favourite = serializers.ListField(child=serializers.BooleanField(), help_text="One's own.")
     favorite = serializers.ListField(child=serializers.BooleanField(), help_text="The former name of `favourite`.")
     stars = serializers.ListField(child=serializers.IntegerField(), help_text="One's own stars, 0 to 5.")
-    taken_at = serializers.ListField(child=serializers.DateTimeField(allow_null=True), help_text="The instant, in UTC.")
+    taken_at = serializers.ListField(
+        child=serializers.DateTimeField(allow_null=True), help_text="UTC; null for the undated."
+    )
     taken_local = serializers.ListField(child=serializers.CharField(allow_null=True), help_text="The wall clock.")
     media_type = serializers.ListField(child=serializers.CharField())
     duration = serializers.ListField(child=serializers.IntegerField(allow_null=True), help_text="Milliseconds.")
     state = serializers.ListField(child=serializers.CharField())
     thumbnail = serializers.ListField(child=serializers.BooleanField(), help_text="It is made already.")
     version = serializers.ListField(child=serializers.CharField(), help_text="For `?v=` of the pictures' addresses.")
+    live = serializers.ListField(
+        child=serializers.CharField(), help_text="The same for picture and video of one Live Photo; else empty."
+    )
 
 
 class Buckets(ApiView):
@@ -48,7 +53,8 @@ class Buckets(ApiView):
 
     @documented(
         "timeline_buckets",
-        "Months with photos, newest first; those above 1,000 by day; the undated last.",
+        "Months with photos, newest first; those above 1,000 by day; last the undated, and those of which only the file's own "
+        "time is known.",
         {200: BucketBody(many=True)},
         errors=(400, 401),
         parameters=PARAMETERS,

@@ -37,7 +37,9 @@ NAMES = {
     "taken_before",
     "media_type",
     "rating",
+    "min_rating",
     "favourite",
+    "min_favourite",
     "camera",
     "has_gps",
     "q",
@@ -60,7 +62,9 @@ class PhotoFilters:
     taken_before: date | datetime | None = None
     media_type: str = ""
     rating: int | None = None
+    min_rating: int | None = None
     favourite: bool | None = None
+    min_favourite: int | None = None
     camera: str = ""
     has_gps: bool | None = None
     query: grammar.Node | None = None
@@ -84,8 +88,10 @@ class PhotoFilters:
             taken_after=_read_moment(params.get("taken_after", ""), "taken_after"),
             taken_before=_read_moment(params.get("taken_before", ""), "taken_before"),
             media_type=_read_text(params, "media_type"),
-            rating=_read_rating(params.get("rating", "")),
+            rating=_read_stars(params, "rating", 0),
+            min_rating=_read_stars(params, "min_rating", 1),
             favourite=_flag(params, "favorite" if "favorite" in params else "favourite"),
+            min_favourite=_read_stars(params, "min_favourite", 1),
             camera=_read_text(params, "camera"),
             has_gps=_flag(params, "has_gps"),
             query=_read_query(params.get("q", "")),
@@ -166,6 +172,11 @@ def narrow(
     if filters.rating is not None:
         unrated = Q(rating__isnull=True) if filters.rating == 0 else Q()
         photos = photos.filter(Q(rating=filters.rating) | unrated)
+    if filters.min_rating is not None:
+        photos = photos.filter(rating__gte=filters.min_rating)
+    if filters.min_favourite is not None:
+        own = Favourite.objects.filter(user=user, rating__gte=filters.min_favourite)
+        photos = photos.filter(pk__in=own.values("photo"))
     if filters.favourite is not None:
         liked = Q(pk__in=Favourite.objects.filter(user=user).values("photo"))
         photos = photos.filter(liked if filters.favourite else ~liked)
@@ -237,11 +248,12 @@ def _read_query(text: str) -> grammar.Node | None:
         raise BadRequest(str(error), "bad_search", position=error.place) from None
 
 
-def _read_rating(text: str) -> int | None:
+def _read_stars(params: QueryDict, name: str, least: int) -> int | None:
+    text = params.get(name, "")
     if not text:
         return None
-    if text not in ("0", "1", "2", "3", "4", "5"):
-        raise BadRequest("rating must be a number from 0 to 5.", "bad_rating")
+    if text not in [str(stars) for stars in range(least, 6)]:
+        raise BadRequest(f"{name} must be a number from {least} to 5.", "bad_rating")
     return int(text)
 
 

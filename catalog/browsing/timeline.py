@@ -1,17 +1,20 @@
 """The timeline: how many photos each month has, and what one needs to draw a month."""
 
+import hashlib
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from accounts.models import User
 from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
 from catalog.models import Favourite, Photo
+from catalog.models.conditions import written_out
 from catalog.models.photo import UNDATED
 from photolala.web.refusals import BadRequest
 
@@ -20,6 +23,8 @@ MOST_BUCKETS = 50
 MOST_PHOTOS = 50_000  # of several buckets together; a single one comes whole, whatever its size
 CHUNK_ROWS = 2_000
 UNDATED_BUCKET = "undated"
+_IS_ESTIMATED = Q(taken_source=written_out("file"))
+"""Only its file's time is known. When a file was copied says nothing of when the photo was taken: it counts as undated."""
 KEEP_SECONDS = 24 * 60 * 60
 ARRAYS = (
     "id",
@@ -34,6 +39,7 @@ ARRAYS = (
     "state",
     "thumbnail",
     "version",
+    "live",
 )
 _COLUMNS = (
     "pk",
@@ -43,19 +49,22 @@ _COLUMNS = (
     "stars",
     "taken_at",
     "taken_local",
+    "taken_source",
     "media_type",
     "duration_ms",
     "state",
     "has_thumbnail",
     "photo_md5",
+    "library_id",
+    "content_identifier",
 )
 
 
 def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[dict[str, Any]]:
     """Return `{"bucket", "count"}` per month, newest first; a month above 1,000 photos by day; the undated last.
 
-    One query for the libraries; without filters the counts of a library are kept until its revision changes, else one
-    query more, and one for favourites.
+    Photos of which only the file's time is known are among the undated. One query for the libraries; without filters the
+    counts of a library are kept until its revision changes, else two queries for each, and one for favourites.
     """
     filters = filters or PhotoFilters()
     libraries = visible_libraries(user, filters)
@@ -72,31 +81,39 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
 
 
 def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the photos of `buckets` as arrays of one length, newest first. Two queries, three for favourites. Raises BadRequest.
+    """Return the photos of `buckets` as arrays of one length, newest first. Two queries, three for favourites.
+
+    The undated cost two more. Raises BadRequest.
 
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` and `stars` (the asking user's), `taken_at` (UTC, `Z`),
     `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),
-    `version` (for `?v=` of the picture's address).
+    `version` (for `?v=` of the picture's address), `live` (the same for picture and video of a Live Photo, else "").
     """
     filters = filters or PhotoFilters()
     if not 1 <= len(buckets) <= MOST_BUCKETS:
         raise BadRequest(f"Name 1 to {MOST_BUCKETS} buckets, as bucket=2024-05&bucket=2024-04.", "bad_bucket")
-    ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets}))
+    ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets if bucket != UNDATED_BUCKET}))
     ids = [library for library, _ in visible_libraries(user, filters)]
     search = search_of(user, ids, filters)
     photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
     photos = photos.annotate(stars=Subquery(own)).order_by()
-    parts = [photos.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
-    rows: QuerySet[Any, Any] = parts[0] if len(parts) == 1 else parts[0].union(*parts[1:], all=True)
-    rows = rows.order_by("-taken_local", "pk" if len(parts) == 1 else "id")
-    return _as_arrays(rows, MOST_PHOTOS if len(buckets) > 1 else None)
+    dated = photos.exclude(_IS_ESTIMATED)
+    parts = [dated.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
+    several: list[QuerySet[Any, Any]] = []
+    if len(parts) == 1:
+        several.append(parts[0].order_by("-taken_local", "pk"))
+    elif parts:
+        several.append(parts[0].union(*parts[1:], all=True).order_by("-taken_local", "id"))
+    if UNDATED_BUCKET in buckets:
+        undated = (photos.filter(_IS_ESTIMATED), photos.filter(taken_local=UNDATED))
+        several += [part.order_by("-taken_local", "pk").values_list(*_COLUMNS) for part in undated]
+    found = chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
+    return _as_arrays(found, MOST_PHOTOS if len(buckets) > 1 else None)
 
 
 def bucket_range(bucket: str) -> tuple[datetime, datetime]:
-    """Return the wall-clock times [start, end) of `2024-05`, `2024-05-17` or `undated`. Raises BadRequest."""
-    if bucket == UNDATED_BUCKET:
-        return UNDATED, UNDATED + timedelta(microseconds=1)
+    """Return the wall-clock times [start, end) of `2024-05` or `2024-05-17`. Raises BadRequest."""
     try:
         if len(bucket) == 7 and bucket.isascii():
             start = datetime.strptime(bucket, "%Y-%m").replace(tzinfo=UTC)
@@ -111,7 +128,7 @@ def bucket_range(bucket: str) -> tuple[datetime, datetime]:
 
 def _kept_counts(libraries: list[tuple[UUID, int]]) -> list[dict[int, int]]:
     """Return photos per day of each library, from the cache where its revision is known there."""
-    keys = {f"timeline-days:{library}:{revision}": library for library, revision in libraries}
+    keys = {f"timeline-days-2:{library}:{revision}": library for library, revision in libraries}
     kept: dict[str, dict[int, int]] = cache.get_many(keys)
     for key, library in keys.items():
         if key not in kept:
@@ -122,13 +139,20 @@ def _kept_counts(libraries: list[tuple[UUID, int]]) -> list[dict[int, int]]:
 
 
 def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
-    rows = photos.order_by().values_list("taken_day").annotate(count=Count("*"))
-    return dict(rows)
+    """From two indexes: all by their days, and then those apart of which only the file's time is known."""
+    days: dict[int, int] = dict(photos.order_by().values_list("taken_day").annotate(count=Count("*")))
+    # The sum keeps SQLite from the index of all days, which would give their order, and have every row read.
+    estimated = photos.filter(_IS_ESTIMATED).order_by().annotate(day=F("taken_day") + 0)
+    for day, count in estimated.values_list("day").annotate(count=Count("*")):
+        days[day] -= count
+        days[0] = days.get(0, 0) + count
+    return {day: count for day, count in days.items() if count > 0}
 
 
 def _count_narrowed_days(photos: QuerySet[Photo]) -> dict[int, int]:
     """As above, but sorting the days of what is found, so that the filters choose the index, not the days' order."""
-    rows = photos.order_by().annotate(day=F("taken_day") + 0).values_list("day").annotate(count=Count("*"))
+    day = Case(When(_IS_ESTIMATED, then=Value(0)), default=F("taken_day") + 0)
+    rows = photos.order_by().annotate(day=day).values_list("day").annotate(count=Count("*"))
     return dict(rows)
 
 
@@ -156,26 +180,29 @@ def _by_month(days: dict[int, int]) -> list[dict[str, Any]]:
 
 def _merged(ranges: list[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
     """Join ranges that touch or overlap, so that no photo comes twice and neighbours cost one look-up."""
-    merged = [ranges[0]]
-    for start, end in ranges[1:]:
-        if start <= merged[-1][1]:
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in ranges:
+        if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
     return merged
 
 
-def _as_arrays(rows: QuerySet[Any, Any], most: int | None) -> dict[str, list[Any]]:
+def _as_arrays(rows: Iterable[Any], most: int | None) -> dict[str, list[Any]]:
     """Turn rows to columns as they come, so that both are never held at once. Raises BadRequest for more than `most`."""
     arrays: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     append = [values.append for values in arrays.values()]
-    for row in rows.iterator(CHUNK_ROWS):
-        pk, width, height, colour, stars, taken_at, taken_local, kind, duration, state, thumbnail, md5 = row
+    for row in rows:
+        (
+            pk, width, height, colour, stars, taken_at, taken_local, source, kind, duration, state, thumbnail, md5, library,
+            identifier,
+        ) = row  # fmt: skip
         if most is not None and len(arrays["id"]) >= most:
             raise BadRequest(
                 f"These buckets hold more than {most:,} photos. Ask for fewer of them at once.", "too_many_photos"
             )
-        dated = taken_local > UNDATED
+        dated = taken_local > UNDATED and source != "file"
         values = (
             str(pk),
             round(width / height, 4) if width and height else 1.5,
@@ -189,7 +216,13 @@ def _as_arrays(rows: QuerySet[Any, Any], most: int | None) -> dict[str, list[Any
             state,
             thumbnail,
             md5[:8],
+            _live_key(library, identifier) if identifier else "",
         )
         for add, value in zip(append, values, strict=True):
             add(value)
     return arrays
+
+
+def _live_key(library: UUID, identifier: str) -> str:
+    """Return what picture and video of one Live Photo in one library share."""
+    return hashlib.blake2s(f"{library}:{identifier}".encode(), digest_size=6).hexdigest()

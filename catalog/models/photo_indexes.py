@@ -12,6 +12,12 @@ INDEXES = [
     # pages and timeline buckets, newest first
     models.Index(fields=["library", "-taken_local", "id"], condition=models.Q(is_shown=True), name="photo_timeline"),
     models.Index(fields=["library", "taken_day"], condition=models.Q(is_shown=True), name="photo_days"),
+    # those of which only the file's time is known: they are counted and shown apart
+    models.Index(
+        fields=["library", "-taken_local", "id", "taken_day"],
+        condition=models.Q(is_shown=True, taken_source="file"),
+        name="photo_estimated",
+    ),
     models.Index(fields=["library", "-taken_at", "id"], name="photo_export"),  # exports, by instant
     # the work queue of the digest: what people look at first comes first
     models.Index(

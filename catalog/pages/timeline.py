@@ -32,19 +32,22 @@ LIST_COLUMNS = ("id", "taken_local", "taken_source", "filename", "photo_md5", "h
 @ensure_csrf_cookie
 @say_problems
 def show_timeline(request: HttpRequest) -> HttpResponse:
-    """Show the timeline of everything the user may see, with `?rating=` only photos of that many stars."""
-    filters, home = _timeline(reverse("catalog:timeline"), {}, PhotoFilters.from_query(request.GET).rating)
-    return render(
-        request, "catalog/timeline.html", {**timeline_context(request, home, filters), **_rating_choice(filters)}
-    )
+    """Show the timeline of everything the user may see, with `?rating=` or `?min_rating=` only photos of such stars."""
+    address = reverse("catalog:timeline")
+    filters, home = _timeline(address, {}, PhotoFilters.from_query(request.GET))
+    context = {**timeline_context(request, home, filters), **_stars_choice(address, filters)}
+    return render(request, "catalog/timeline.html", context)
 
 
 @login_required
 @require_GET
 @ensure_csrf_cookie
+@say_problems
 def show_favourites(request: HttpRequest) -> HttpResponse:
-    """Show the timeline of the user's own favourites."""
-    context = timeline_context(request, reverse("catalog:favourites"), {"favourite": "true"})
+    """Show the timeline of the user's own favourites, with `?min_favourite=` only those of so many stars or more."""
+    address = reverse("catalog:favourites")
+    filters, home = _favourites(PhotoFilters.from_query(request.GET))
+    context = {**timeline_context(request, home, filters), **_stars_choice(address, filters)}
     return render(request, "catalog/favourites.html", context)
 
 
@@ -53,11 +56,11 @@ def show_favourites(request: HttpRequest) -> HttpResponse:
 @ensure_csrf_cookie
 @say_problems
 def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
-    """Show the timeline of one library, with `?rating=` only photos of that many stars. 404 if it is not the user's to see."""
+    """Show the timeline of one library, narrowed by stars as that of all. 404 if it is not the user's to see."""
     frame = library_frame(request, library_id, "timeline")
-    filters, home = _library_timeline(str(library_id), PhotoFilters.from_query(request.GET).rating)
-    context = {**frame, **timeline_context(request, home, filters), **_rating_choice(filters)}
-    context["all_url"] = reverse("catalog:library-timeline", args=[library_id])
+    filters, home = _library_timeline(str(library_id), PhotoFilters.from_query(request.GET))
+    address = reverse("catalog:library-timeline", args=[library_id])
+    context = {**frame, **timeline_context(request, home, filters), **_stars_choice(address, filters)}
     return render(request, "catalog/library_timeline.html", context)
 
 
@@ -97,9 +100,13 @@ def list_photos(request: HttpRequest) -> HttpResponse:
 def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str]) -> dict[str, Any]:
     """Return what templates/catalog/_timeline.html wants; two queries."""
     libraries = list(Library.objects.visible_to(request.user).values_list("pk", "name"))
-    mine = Library.objects.editable_by(request.user).filter(source="local")
+    mine = Library.objects.editable_by(request.user)
+    if "library" in filters:
+        mine = mine.filter(pk=filters["library"])
+    sources = set(mine.order_by().values_list("source", flat=True).distinct())
     return {
-        "can_trash": (mine.filter(pk=filters["library"]) if "library" in filters else mine).exists(),
+        "can_edit": bool(sources),
+        "can_trash": "local" in sources,
         "filters": json.dumps(filters),
         "list_query": urlencode(filters),
         "home_url": home_url,
@@ -109,6 +116,7 @@ def timeline_context(request: HttpRequest, home_url: str, filters: dict[str, str
     }
 
 
+_STARS = ("rating", "min_rating", "min_favourite")
 _WHY_NOT = {
     Photo.State.MISSING: (
         "Its file is not in the library's folder any more. What is known of the photo is kept, and it comes back by itself "
@@ -120,13 +128,15 @@ _WHY_NOT = {
 
 def opened_photo(photo: Any) -> dict[str, Any]:
     """Return what the script needs to open `photo` (with its annotated `stars`) wherever its bucket may be."""
+    is_dated = photo.taken_source not in ("", "file")  # as the timeline sees it
     return {
         "id": str(photo.pk),
-        "bucket": photo.taken_local.date().isoformat() if photo.is_dated else UNDATED_BUCKET,
-        "taken_local": wall_clock_text(photo.taken_local) if photo.is_dated else None,
+        "bucket": photo.taken_local.date().isoformat() if is_dated else UNDATED_BUCKET,
+        "taken_local": wall_clock_text(photo.taken_local) if is_dated else None,
         "version": photo.photo_md5[:8],
         "ratio": photo.ratio,
         "is_video": photo.is_video,
+        "media_type": photo.media_type,
         "is_shown": photo.is_shown,
         "stars": photo.stars or 0,
         "has_thumbnail": photo.has_thumbnail,
@@ -136,29 +146,45 @@ def opened_photo(photo: Any) -> dict[str, Any]:
 
 def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
     """Return the filters and the address of the timeline that an opened photo is before."""
-    if request.GET.get("favourite") == "true":
-        return {"favourite": "true"}, reverse("catalog:favourites")
     filters = PhotoFilters.from_query(request.GET)
+    if filters.favourite:
+        return _favourites(filters)
     if filters.query is not None:
         text = request.GET["q"].strip()
         return {"q": text}, f"{reverse('catalog:search')}?{urlencode({'q': text})}"
     if filters.libraries:
-        return _library_timeline(str(filters.libraries[0]), filters.rating)
-    return _timeline(reverse("catalog:timeline"), {}, filters.rating)
+        return _library_timeline(str(filters.libraries[0]), filters)
+    return _timeline(reverse("catalog:timeline"), {}, filters)
 
 
-def _library_timeline(library_id: str, rating: int | None) -> tuple[dict[str, str], str]:
-    """Return the filters and the address of a library's timeline, of photos with so many stars only if that is given."""
-    return _timeline(reverse("catalog:library-timeline", args=[library_id]), {"library": library_id}, rating)
+def _favourites(asked: PhotoFilters) -> tuple[dict[str, str], str]:
+    """Return the filters and the address of the user's favourites."""
+    if asked.min_favourite is None:
+        return {"favourite": "true"}, reverse("catalog:favourites")
+    stars = {"min_favourite": str(asked.min_favourite)}
+    return {"favourite": "true", **stars}, f"{reverse('catalog:favourites')}?{urlencode(stars)}"
 
 
-def _timeline(home: str, filters: dict[str, str], rating: int | None) -> tuple[dict[str, str], str]:
-    if rating is None:
-        return filters, home
-    return {**filters, "rating": str(rating)}, f"{home}?rating={rating}"
+def _library_timeline(library_id: str, asked: PhotoFilters) -> tuple[dict[str, str], str]:
+    """Return the filters and the address of a library's timeline, narrowed by stars as it was asked for."""
+    return _timeline(reverse("catalog:library-timeline", args=[library_id]), {"library": library_id}, asked)
 
 
-def _rating_choice(filters: dict[str, str]) -> dict[str, Any]:
+def _timeline(home: str, filters: dict[str, str], asked: PhotoFilters) -> tuple[dict[str, str], str]:
+    numbers = {"rating": asked.rating, "min_rating": asked.min_rating}
+    stars = {name: str(number) for name, number in numbers.items() if number is not None}
+    return {**filters, **stars}, f"{home}?{urlencode(stars)}" if stars else home
+
+
+def _stars_choice(address: str, filters: dict[str, str]) -> dict[str, Any]:
     """Return what templates/catalog/_stars_filter.html and _empty_rating.html want."""
-    ratings = [("", "All"), *((str(stars), f"{stars} ★") for stars in range(5, 0, -1)), ("0", "Unrated")]
-    return {"rating": filters.get("rating", ""), "ratings": ratings, "all_url": reverse("catalog:timeline")}
+    chosen = urlencode({name: value for name, value in filters.items() if name in _STARS})
+    least = "min_favourite" if "favourite" in filters else "min_rating"
+    several = [(f"{least}={stars}", f"{stars} ★ and more", f"{stars} stars and more") for stars in (4, 3)]
+    single = [(f"rating={stars}", f"{stars} ★", f"{stars} star{'s' if stars > 1 else ''}") for stars in range(5, 0, -1)]
+    if least == "min_favourite":
+        choices = [("", "All", ""), ("min_favourite=5", "5 ★", "5 stars"), *several]
+    else:
+        choices = [("", "All", ""), *several, *single, ("rating=0", "No stars", "")]
+    words = next((label or "no stars" for query, _, label in choices if query and query == chosen), "these stars")
+    return {"stars_choices": choices, "stars_chosen": chosen, "stars_words": words, "all_url": address}

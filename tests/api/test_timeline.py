@@ -62,6 +62,21 @@ def test_each_bucket_holds_as_many_as_it_says(
     assert len(set(seen)) == 12
 
 
+def test_what_has_only_its_file_s_time_is_undated(cast: Cast, alice: APIClient) -> None:
+    dated = make_photo(cast.library, rating=2)
+    older = make_photo(cast.library, taken=datetime(2024, 5, 1, tzinfo=UTC), taken_source="file", rating=2)
+    newer = make_photo(cast.library, taken=datetime(2026, 3, 1, tzinfo=UTC), taken_source="file", rating=2)
+    never = make_photo(cast.library, taken=None, rating=2)
+    expected = [{"bucket": "2024-05", "count": 1}, {"bucket": "undated", "count": 3}]
+    assert alice.get(BUCKETS).json() == alice.get(BUCKETS, {"rating": "2"}).json() == expected
+    undated = alice.get(BUCKET, {"bucket": "undated"}).json()
+    assert undated["id"] == [str(newer.pk), str(older.pk), str(never.pk)]
+    assert (undated["taken_at"], undated["taken_local"]) == ([None] * 3, [None] * 3)
+    assert alice.get(BUCKET, {"bucket": ["undated", "2024-05"]}).json()["id"] == [str(dated.pk), *undated["id"]]
+    assert alice.get(BUCKET, {"bucket": "2026-03"}).json()["id"] == []
+    assert alice.get(f"/api/v1/photos/{newer.pk}/").json()["taken_local"] == "2026-03-01T00:00:00"  # known nevertheless
+
+
 def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APIClient) -> None:
     star = make_photo(cast.library, width=300, height=200, has_thumbnail=True)
     film = make_photo(
@@ -90,6 +105,7 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "state": ["ready", "surveyed"],
         "thumbnail": [True, False],
         "version": [star.photo_md5[:8], ""],
+        "live": ["", ""],
     }
     theirs = bob.get(BUCKET, {"bucket": "2024-05"}).json()
     assert (theirs["favorite"], theirs["stars"]) == ([False, False], [0, 0])

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from catalog.models import Favourite, FileWrite, Photo
 from tests.browser.test_captions import first_photo, open_first
 from tests.browser.test_timeline import TILE, alice, library, open_tab  # noqa: F401
+from tests.factories import make_photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -88,3 +89,19 @@ def test_a_date_typed_to_its_end_is_saved_on_leaving_the_photo(alice, library, o
     expect(page.locator(".toast")).to_contain_text("The date is saved.")
     expect(page.get_by_role("button", name="Change the date")).to_be_visible()
     assert first_photo().taken_local == datetime(2019, 7, 3, 8, 15, 30, tzinfo=UTC)
+
+
+def test_a_gif_moves_and_a_slideshow_goes_on_until_a_key(alice, library, open_tab):  # noqa: F811
+    gif = bytes.fromhex("47494638396101000100800000ff0000ffffff2c00000000010001000002024401003b")
+    make_photo(library, "moving.gif", data=gif, media_type="image/gif", taken=datetime(2024, 5, 18, 13, tzinfo=UTC))
+    page = open_tab(alice).page
+    page.goto(f"/photos/{Photo.objects.get(directory='2024/05', filename='IMG_1.JPG').pk}/")
+    expect(page.locator(".pswp")).to_be_focused()
+    page.keyboard.press("s")
+    play = page.get_by_role("button", name="Slideshow (s)")
+    expect(play).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".pswp__taken")).to_have_text("Sat, 18 May 2024, 13:00")
+    page.keyboard.press("i")
+    expect(play).to_have_attribute("aria-pressed", "false")
+    expect(page.locator(".photo-panel h2")).to_have_text("moving.gif")
+    expect(page.locator('.pswp__item[aria-hidden="false"] img[src*="/original/"]')).to_be_visible()

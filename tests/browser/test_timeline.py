@@ -134,7 +134,12 @@ def test_months_are_shown_newest_first_with_their_counts(alice, library, open_ta
     page = open_tab(alice).page
     page.goto("/")
     expect(page.locator(".bucket-head")).to_have_text(
-        ["May 2024 · 4 photos", "April 2024 · 4 photos", "March 2024 · 4 photos", "Without a date · 1 photo"]
+        [
+            "May 2024 · 4 photos",
+            "April 2024 · 4 photos",
+            "March 2024 · 4 photos",
+            "Date unknown · 1 photoDate them",
+        ]
     )
     expect(page.locator(".tile-image.is-shown")).to_have_count(12)
     expect(page.locator(".bucket-head").first).to_be_in_viewport()
@@ -154,7 +159,7 @@ def test_many_photos_keep_the_page_small_and_the_last_is_reached(alice, library,
     assert 0 < most <= MOST_TILES
     page.locator(".tile-link[tabindex='0']").focus()
     page.keyboard.press("End")
-    wait_until(page, "document.activeElement.getAttribute('aria-label')?.includes('Without a date')")
+    wait_until(page, "document.activeElement.getAttribute('aria-label')?.includes('Date unknown')")
     assert page.locator(TILE).count() <= MOST_TILES
 
 
@@ -199,7 +204,7 @@ def test_the_date_scrubber_jumps_by_keys_and_by_dragging(alice, library, open_ta
     page.keyboard.press("PageDown")
     expect(slider).to_have_attribute("aria-valuetext", "December 2023")
     page.keyboard.press("End")
-    expect(page.locator(".bucket-head", has_text="Without a date")).to_be_in_viewport()
+    expect(page.locator(".bucket-head", has_text="Date unknown")).to_be_in_viewport()
     box = page.locator(".scrubber").bounding_box()
     page.mouse.move(box["x"] + 10, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -483,7 +488,7 @@ def test_a_star_is_still_there_when_one_comes_back_to_it(alice, library, open_ta
     page.locator(".tile-link").first.focus()
     with page.expect_response(re.compile("/favorite/")):
         page.keyboard.press("f")
-    for key, words in (("End", "Without a date"), ("Home", "20 May 2024")):
+    for key, words in (("End", "Date unknown"), ("Home", "20 May 2024")):
         page.keyboard.press(key)
         wait_until(page, f"document.activeElement.getAttribute('aria-label')?.includes({words!r})")
     assert "starred" in focused_label(page)

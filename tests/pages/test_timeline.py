@@ -181,6 +181,25 @@ def test_a_librarys_timeline_can_show_photos_of_so_many_stars(cast, alice):
     assert alice.get(address, {"rating": "9"}).status_code == 400
 
 
+def test_favourites_can_be_narrowed_to_so_many_stars_and_more(alice, cast):
+    address = reverse("catalog:favourites")
+    page = alice.get(address, {"min_favourite": "3"})
+    assert handed_over(page, "filters") == {"favourite": "true", "min_favourite": "3"}
+    assert (
+        f'href="{address}?min_favourite=3" aria-current="true" aria-label="3 stars and more"' in page.content.decode()
+    )
+    assert "No photo here has 3 stars and more" in page.content.decode()
+    photo = make_photo(cast.library)
+    opened = alice.get(reverse("catalog:photo", args=[photo.pk]), {"favourite": "true", "min_favourite": "3"})
+    assert f'data-home-url="{address}?min_favourite=3"' in opened.content.decode()
+    assert alice.get(address, {"min_favourite": "0"}).status_code == 400
+
+
+def test_who_may_only_look_is_not_offered_to_change_dates(alice, bob, cast):
+    address = reverse("catalog:library-timeline", args=[cast.library.pk])
+    assert (handed_over(alice.get(address), "can-edit"), handed_over(bob.get(address), "can-edit")) == (True, False)
+
+
 @pytest.mark.promise("S2-072")
 def test_the_rating_filter_stands_over_everything_and_utilities_show_the_favourites(alice, cast):
     photo = make_photo(cast.library, "rated.jpg", rating=4)

@@ -33,12 +33,12 @@ function dateOf(key) {
 
 /** "May 2024" for 2024-05, "Fri, 17 May 2024" for 2024-05-17. */
 export function bucketTitle(key) {
-  if (key === UNDATED) return "Without a date";
+  if (key === UNDATED) return "Date unknown";
   return key.length > 7 ? fullDay.format(dateOf(key)) : monthAndYear.format(dateOf(key));
 }
 
 /** "May 2024" for a month as for a day in it. */
-export const monthTitle = (key) => (key === UNDATED ? "Without a date" : monthAndYear.format(dateOf(key.slice(0, 7))));
+export const monthTitle = (key) => (key === UNDATED ? "Date unknown" : monthAndYear.format(dateOf(key.slice(0, 7))));
 
 /** "May" */
 export const monthName = (key) => (key === UNDATED ? "" : shortMonth.format(dateOf(key.slice(0, 7))));
@@ -49,7 +49,7 @@ export const yearOf = (key) => (key === UNDATED ? "–" : key.slice(0, key.index
 /** The clock's time where the photo was taken: only the wall clock's digits of `text` count, whatever its offset. */
 export function takenTitle(text) {
   const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)/.exec(text || "");
-  if (!match) return "Without a date";
+  if (!match) return "Date unknown";
   const date = dateOf(`${match[1]}-${match[2]}-${match[3]}`);
   date.setUTCHours(Number(match[4]), Number(match[5]));
   return dayAndTime.format(date);

@@ -2,20 +2,25 @@
 
 import PhotoSwipe from "photoswipe";
 
-import { errorOf, fetchPhoto, urls, wantRendition } from "photolala/api";
+import { errorOf, fetchPhoto, urls } from "photolala/api";
 import { formatNumber, starsText, takenTitle } from "photolala/dates";
+import { playOver } from "photolala/live_photo";
+import { Originals } from "photolala/originals";
 import { InfoPanel } from "photolala/panel";
+import { Slideshow } from "photolala/slideshow";
 import { StarRow } from "photolala/stars";
 import { announce } from "photolala/toast";
+import { Videos } from "photolala/videos";
 
 const PREVIEW_EDGE = 1600;
 const MOST_TRIES = 5;
-const CONVERTING_MS = 1500;
 const PANEL_WIDTH = 340;
 const PANEL_BESIDE_FROM = 900;
 const ICONS = {
   star: "m12 3.6 2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.7-5.2 2.7 1-5.8L3.6 9.7l5.8-.8z",
   info: "M12 11v6M12 7.4v.2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
+  live: "M12 8.500a3.500 3.500 0 1 0 0 7 3.500 3.500 0 0 0 0-7zM12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16z",
+  play: "M8 5.500v13l10.500-6.500z",
   trash: "M5 7h14M10 7V5h4v2m-7 0 1 12h8l1-12M10 10.5v5.5m4-5.5v5.5",
   download: "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 19.5h14",
   collect: "M4 6.5h11v13H4zM8 3.500h12v13M9.5 10v6m-3-3h6",
@@ -56,6 +61,7 @@ export class Lightbox extends EventTarget {
     this.panel = new InfoPanel(libraries, photos.fetchPhoto ?? fetchPhoto, (photo) => this.onEdited(photo));
     this.dated = new Map(); // what the list of photos does not know yet: new dates, in words, by photo
     this.tries = new Map();
+    this.videos = new Videos(this.urls);
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
     this.onLeave = () => (this.panel.date.leave(), void this.panel.caption.save({ isLast: true }));
@@ -133,6 +139,8 @@ export class Lightbox extends EventTarget {
     pswp.on("contentDeactivate", ({ content }) => content.element?.querySelector?.("video")?.pause());
     pswp.on("loadComplete", ({ slide }) => this.correctSize(slide));
     pswp.on("slideInit", ({ slide }) => takeOwnSize(slide)); // its picture may have come before it was a slide
+    new Originals(pswp, (id) => this.urls.original(id));
+    this.slideshow = new Slideshow(pswp, (isOn) => this.playButton?.setAttribute("aria-pressed", String(isOn)));
     pswp.on("pointerDown", (event) => {
       if (event.originalEvent.target.closest("video, .photo-panel, .photo-reason")) event.preventDefault();
     });
@@ -146,7 +154,8 @@ export class Lightbox extends EventTarget {
     }
     if (photo.problem) return { type: "reason", id: photo.id, reason: photo.problem };
     const size = previewSize(photo.ratio || 1.5);
-    const data = { id: photo.id, alt: photo.takenText, msrc: photo.hasThumbnail ? this.urls.thumbnail(photo.id, photo.version) : undefined, ...size };
+    const mediaType = photo.canDownload === false ? "" : photo.mediaType;
+    const data = { id: photo.id, mediaType, alt: photo.takenText, msrc: photo.hasThumbnail ? this.urls.thumbnail(photo.id, photo.version) : undefined, ...size };
     return photo.isVideo && photo.canDownload !== false ? { ...data, type: "video" } : { ...data, type: "image", src: this.urls.preview(photo.id, photo.version) };
   }
 
@@ -162,56 +171,9 @@ export class Lightbox extends EventTarget {
     event.preventDefault();
     content.element = document.createElement("div");
     content.element.className = `photo-${type}`;
-    if (type === "video") content.element.append(this.videoOf(content));
+    if (type === "video") content.element.append(this.videos.of(content));
     else content.element.textContent = type === "reason" ? content.data.reason : "Loading…";
     content.onLoaded();
-  }
-
-  videoOf(content) {
-    const video = document.createElement("video");
-    video.controls = true;
-    video.preload = "metadata";
-    video.playsInline = true;
-    if (content.data.msrc) video.poster = content.data.msrc;
-    const isRendition = content.data.hasRendition;
-    const refuse = () => {
-      if (isRendition) this.showReason(content, "This browser cannot play the video. The original can be downloaded.");
-      else void this.convert(content);
-    };
-    video.addEventListener("error", refuse);
-    // Of a video whose pictures it cannot decode a browser may play the sound alone, without a word.
-    video.addEventListener("loadedmetadata", () => video.videoWidth === 0 && refuse());
-    video.src = isRendition ? this.urls.rendition(content.data.id) : this.urls.original(content.data.id);
-    return video;
-  }
-
-  showReason(content, words) {
-    const reason = document.createElement("div");
-    reason.className = "photo-reason";
-    reason.setAttribute("role", "status");
-    reason.textContent = words;
-    content.element.replaceChildren(reason);
-  }
-
-  /** The browser cannot play the video: let the server make it into one that it can, and play that. */
-  async convert(content) {
-    const isWanted = () => this.pswp.isOpen && !this.pswp.isDestroying && content.element?.isConnected;
-    try {
-      for (;;) {
-        const { state, progress, reason } = await wantRendition(content.data.id);
-        if (state === "failed") return this.showReason(content, reason);
-        if (state === "ready") {
-          content.data.hasRendition = true;
-          return content.element.replaceChildren(this.videoOf(content));
-        }
-        const far = progress === null ? "" : ` ${Math.floor(progress * 100)} %`;
-        this.showReason(content, `This browser cannot play the video as it is. A copy that it can play is being made …${far}`);
-        await new Promise((resolve) => setTimeout(resolve, CONVERTING_MS));
-        if (!isWanted()) return undefined;
-      }
-    } catch (error) {
-      return this.showReason(content, `This browser cannot play the video. ${error.message} The original can be downloaded.`);
-    }
   }
 
   /** Small photos are smaller than previews usually are: show them in their own size, not blown up. */
@@ -256,6 +218,14 @@ export class Lightbox extends EventTarget {
         name, order, title, ariaLabel: title, isButton: true, html: icon(name), ...options,
       });
       add("star", 7, "Star (f)", { onInit: (element) => (this.starButton = element), onClick: () => this.toggleStar() });
+      add("live", 6, "Play the Live Photo (l)", { onInit: (element) => (this.liveButton = element), onClick: () => this.playLive() });
+      add("play", 7, "Slideshow (s)", {
+        onInit: (element) => {
+          this.playButton = element;
+          element.setAttribute("aria-pressed", "false");
+        },
+        onClick: () => this.slideshow.toggle(),
+      });
       add("info", 8, "About this photo (i)", {
         onInit: (element) => {
           this.infoButton = element;
@@ -306,7 +276,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), s: () => this.slideshow.toggle(), l: () => this.playLive(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -321,6 +291,7 @@ export class Lightbox extends EventTarget {
     if (!photo) return;
     this.downloadLink.href = this.urls.original(photo.id);
     this.downloadLink.hidden = photo.canDownload === false;
+    this.liveButton.hidden = !photo.pair;
     this.starButton.hidden = photo.canStar === false;
     void this.panel.show(photo.id);
     const kind = photo.isVideo ? "Video" : "Photo";
@@ -353,6 +324,14 @@ export class Lightbox extends EventTarget {
 
   rate(stars) {
     if (this.canStar) void this.favourites.rate(this.current.id, stars, this.current.stars);
+  }
+
+  /** Play the short video of a Live Photo over its picture. */
+  playLive() {
+    const { container, content } = this.pswp.currSlide;
+    if (!this.current?.pair || container.querySelector(".live-video")) return;
+    const { width, height } = content.element.style;
+    Object.assign(playOver(container, this.current.pair, this.urls, { isMuted: false }).style, { width, height });
   }
 
   /** Open the panel, and a field in it. */

@@ -6,6 +6,7 @@ import { takenTitle } from "photolala/dates";
 import { Favourites } from "photolala/favourite";
 import { TileKeyboard } from "photolala/keyboard";
 import { LibraryWatch } from "photolala/live";
+import { HoverPlayer } from "photolala/live_photo";
 import { TimelineModel } from "photolala/model";
 import { Selection, SelectionControl } from "photolala/selection";
 import { SingleSlide, TimelineSlides } from "photolala/slides";
@@ -39,6 +40,7 @@ class TimelinePage {
     this.control = new SelectionControl(this.timeline, this.favourites, this.selection, root);
     this.albums = new AlbumDialog();
     this.keyboard = new TileKeyboard(this.timeline, (tile) => this.toggleStar(tile), (tile, stars) => this.rate(tile, stars));
+    this.hoverPlayer = new HoverPlayer(root, api.urls);
     this.lightbox = null;
     this.mustRefresh = false;
     this.savedSeen = 0;
@@ -172,7 +174,7 @@ class TimelinePage {
       return;
     }
     const single = new SingleSlide({
-      id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, stars: opened.stars,
+      id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, mediaType: opened.media_type, stars: opened.stars,
       hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
     });
     await this.open(0, { single });

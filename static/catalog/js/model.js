@@ -4,6 +4,8 @@ import {
   estimateRowsHeight, HEAD_HEIGHT, layOut, rowAt, rowOfIndex, SECTION_PADDING, Stack, tileRatio, TYPICAL_RATIO,
 } from "photolala/layout";
 
+import { joinPairs } from "photolala/pairs";
+
 const KEPT_PHOTOS = 60_000;
 const PHOTOS_PER_REQUEST = 3_000;
 const BUCKETS_PER_REQUEST = 24;
@@ -15,6 +17,7 @@ class Section {
     this.key = key;
     this.count = count;
     this.photos = null;
+    this.joined = 0; // how many videos of Live Photos its photos leave out, which its bucket counts
     this.rows = null;
     this.version = 0; // grows with every change of its layout
     this.isStale = false; // loaded, but the library has changed since
@@ -75,8 +78,9 @@ export class TimelineModel extends EventTarget {
     for (const { bucket, count } of buckets) {
       if (count === 0) continue;
       const section = this.byKey.get(bucket) ?? new Section(bucket, count);
-      if (section.count !== count) {
-        section.count = count;
+      const shown = count - (section.photos ? section.joined : 0);
+      if (section.count !== shown) {
+        section.count = shown;
         if (!section.photos) {
           section.isExact = false;
           section.rowsHeight = 0;
@@ -188,7 +192,8 @@ export class TimelineModel extends EventTarget {
   }
 
   accept(section, photos) {
-    section.photos = photos;
+    section.photos = joinPairs(photos);
+    section.joined = photos.id.length - section.photos.id.length;
     section.count = section.photos.id.length;
     section.isStale = false;
     section.retryAt = 0;
@@ -259,6 +264,16 @@ export class TimelineModel extends EventTarget {
     const found = new Map();
     for (const { photos } of this.sections) {
       photos?.id.forEach((id, index) => ids.has(id) && found.set(id, photos.stars[index]));
+    }
+    return found;
+  }
+
+  /** The ids of the videos that belong to those of `ids` that are Live Photos and loaded. */
+  pairsOf(ids) {
+    const wanted = new Set(ids);
+    const found = [];
+    for (const { photos } of this.sections) {
+      photos?.pair.forEach((pair, index) => pair && wanted.has(photos.id[index]) && found.push(pair));
     }
     return found;
   }

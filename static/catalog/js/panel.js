@@ -24,6 +24,12 @@ function place(photo) {
   return `${words(photo.latitude, "N", "S")}, ${words(photo.longitude, "E", "W")}`;
 }
 
+/** Where a map shows the place; nothing is asked of it before somebody follows the link. */
+function mapOf({ latitude, longitude }) {
+  const at = `${latitude.toFixed(5)}/${longitude.toFixed(5)}`;
+  return `https://www.openstreetmap.org/?mlat=${latitude.toFixed(5)}&mlon=${longitude.toFixed(5)}#map=15/${at}`;
+}
+
 function dimensions(photo) {
   if (!photo.width || !photo.height) return sizeText(photo.size_bytes);
   const megapixels = (photo.width * photo.height) / 1e6;
@@ -44,7 +50,7 @@ function starsOf({ favorite: own = 0, rating }) {
   return own || rating ? starWords(own || rating) : "";
 }
 
-/** `[heading, words]` of everything known; rows without words are left out. `libraries` maps ids to names. */
+/** `[heading, words]`, or `[heading, words, address]`, of everything known; rows without words are left out. `libraries` maps ids to names. */
 export function factsOf(photo, libraries = {}) {
   return [
     ["Problem", photo.problem],
@@ -57,7 +63,7 @@ export function factsOf(photo, libraries = {}) {
     ["Lens", photo.lens_model],
     ["Exposure", exposure(photo)],
     ["Size", dimensions(photo)],
-    ["Place", place(photo)],
+    ["Place", place(photo), place(photo) && mapOf(photo)],
     ["Library", libraries[photo.library]],
     ["File", photo.path],
     ["Kind", photo.media_type],
@@ -162,10 +168,12 @@ export class InfoPanel {
     const heading = document.createElement("h2");
     heading.textContent = title;
     const list = document.createElement("dl");
-    for (const [name, words] of facts) {
+    for (const [name, words, href] of facts) {
       const row = document.createElement("div");
       row.append(Object.assign(document.createElement("dt"), { textContent: name }));
-      row.append(Object.assign(document.createElement("dd"), { textContent: words }));
+      const told = Object.assign(document.createElement("dd"), { textContent: words });
+      if (href) told.replaceChildren(Object.assign(document.createElement("a"), { href, textContent: words, target: "_blank", rel: "noopener noreferrer", title: "Show it on OpenStreetMap" }));
+      row.append(told);
       if (name === "Problem") row.className = "is-problem";
       list.append(row);
     }

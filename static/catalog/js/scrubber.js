@@ -30,6 +30,8 @@ tabindex="0" aria-orientation="vertical" aria-label="Date"></div><div class="scr
     track.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       event.preventDefault();
+      const year = event.target.closest("[data-section]");
+      if (year) return this.onJump(Number(year.dataset.section), 0); // its first photo, wherever on the word one clicks
       track.setPointerCapture(event.pointerId);
       track.classList.add("is-dragging");
       this.follow(event, true);
@@ -70,6 +72,7 @@ tabindex="0" aria-orientation="vertical" aria-label="Date"></div><div class="scr
       label.style.top = `${top}px`;
       if (top >= free && top <= this.trackHeight - LABEL_HEIGHT / 2) {
         label.textContent = year;
+        label.dataset.section = month.section;
         free = top + LABEL_HEIGHT;
       }
       labels.push(label);
@@ -87,6 +90,19 @@ tabindex="0" aria-orientation="vertical" aria-label="Date"></div><div class="scr
     this.shownMonth = index;
     this.thumb.setAttribute("aria-valuenow", String(index));
     this.thumb.setAttribute("aria-valuetext", monthTitle(this.months[index].month));
+  }
+
+  /** While one scrolls fast, say where one is. */
+  showMonth() {
+    if (this.months.length === 0 || this.element.classList.contains("is-dragging")) return;
+    const top = (this.current / this.model.count) * this.trackHeight;
+    this.bubble.textContent = monthTitle(this.months[lastNotAbove(this.firsts, this.current)].month);
+    this.bubble.style.top = `${Math.min(this.trackHeight - 16, Math.max(16, top))}px`;
+    this.element.classList.add("is-flinging");
+  }
+
+  hideMonth() {
+    this.element.classList.remove("is-flinging");
   }
 
   follow(event, isDragging) {

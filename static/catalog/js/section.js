@@ -1,10 +1,12 @@
 /** One bucket on the page: its sticky head and those of its tiles that are near the viewport. */
 
-import { bucketTitle, countPhotos } from "photolala/dates";
+import { bucketTitle, countPhotos, UNDATED } from "photolala/dates";
 import { HEAD_HEIGHT, rowAt, rowBoxes } from "photolala/layout";
 import { Tile } from "photolala/tiles";
 
-/** Draws a section of the model. `context` has `favourites`, `selection`, `hrefOf(id)` and `queue`. */
+const CHECK = `<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="9"/><path d="m7.5 12.5 3 3 6-6.500"/></svg>`;
+
+/** Draws a section of the model. `context` has `favourites`, `selection`, `hrefOf(id)`, `queue` and `canEdit`. */
 export class SectionView {
   constructor(section, context) {
     this.section = section;
@@ -15,6 +17,11 @@ export class SectionView {
     this.element.className = "bucket";
     this.head = document.createElement("h2");
     this.head.className = "bucket-head";
+    this.check = document.createElement("button");
+    Object.assign(this.check, { type: "button", className: "bucket-check", tabIndex: -1, innerHTML: CHECK });
+    this.check.setAttribute("role", "checkbox");
+    this.check.setAttribute("aria-label", `Select all of ${bucketTitle(section.key)}`);
+    this.element.section = section;
     this.body = document.createElement("div");
     this.body.className = "bucket-rows";
     this.element.append(this.head, this.body);
@@ -38,6 +45,7 @@ export class SectionView {
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.drawRows(first, last, width);
+    this.showSelection();
   }
 
   drawHead() {
@@ -46,7 +54,23 @@ export class SectionView {
     this.shownCount = count;
     const figures = document.createElement("span");
     figures.textContent = ` · ${countPhotos(count)}`;
-    this.head.replaceChildren(bucketTitle(key), figures);
+    this.head.replaceChildren(bucketTitle(key), figures, this.check);
+    if (key === UNDATED && this.context.canEdit) this.head.append(this.datesButton());
+  }
+
+  /** To the page that gives dates: these photos have none, or only the time of their file. */
+  datesButton() {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "bucket-dates", textContent: "Date them" });
+    return button;
+  }
+
+  /** Check the head if all photos of the section are selected. */
+  showSelection() {
+    const { photos } = this.section;
+    const { selection } = this.context;
+    const isAll = selection.size > 0 && Boolean(photos?.id.length) && photos.id.every((id) => selection.has(id));
+    this.check.setAttribute("aria-checked", String(isAll));
   }
 
   drawRows(first, last, width) {

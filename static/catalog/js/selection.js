@@ -107,6 +107,8 @@ export class SelectionControl {
     this.dialog.addEventListener("close", () => this.dialog.returnValue === "yes" && void this.trash());
     const trash = this.bar.querySelector('[data-act="trash"]');
     if (trash) trash.hidden = !this.canTrash;
+    for (const one of this.bar.querySelectorAll("[data-needs-edit]")) one.hidden = root.dataset.canEdit !== "true";
+    addEventListener("keydown", (event) => this.onSelectAll(event));
   }
 
   numberOf(tile) {
@@ -114,6 +116,12 @@ export class SelectionControl {
   }
 
   onClick(event) {
+    const head = event.target.closest(".bucket-check, .bucket-dates");
+    if (head) {
+      const { section } = head.closest(".bucket");
+      void (head.matches(".bucket-check") ? this.toggleSection(section) : this.dateSection(section));
+      return;
+    }
     const tile = event.target.closest(".tile")?.tile;
     if (!tile || event.button !== 0) return;
     const isCheck = event.target.closest(".tile-check");
@@ -142,6 +150,39 @@ export class SelectionControl {
     }
   }
 
+  /** Select all photos of a month or a day, or, if they all are, none of them. Returns whether they could be loaded. */
+  async toggleSection(section, isAdded = false) {
+    const { model } = this.timeline;
+    try {
+      const first = model.numberOf(model.sections.indexOf(section), 0);
+      const ids = await idsBetween(model, first, first + section.count - 1);
+      if (!isAdded && ids.every((id) => this.selection.has(id))) this.selection.remove(ids);
+      else this.selection.add(ids, first);
+      return true;
+    } catch (error) {
+      showToast(`The photos could not be selected. ${error.message}`, { kind: "trouble" });
+      return false;
+    }
+  }
+
+  /** Go to the page of dates with all photos of a section. */
+  async dateSection(section) {
+    this.selection.clear();
+    if (await this.toggleSection(section, true)) this.bar.querySelector('[data-act="dates"]').click();
+  }
+
+  /** Ctrl A: all photos of the page, as many as can be selected at once. */
+  onSelectAll(event) {
+    const { model } = this.timeline;
+    const isOurs = event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+    if (!isOurs || !model.count || event.target.closest("input, textarea, select") || document.querySelector("dialog[open], .pswp")) return;
+    event.preventDefault();
+    idsBetween(model, 0, model.count - 1).then((ids) => {
+      this.selection.add(ids, 0);
+      if (model.count > ids.length) this.selection.refuse();
+    }, (error) => showToast(`The photos could not be selected. ${error.message}`, { kind: "trouble" }));
+  }
+
   onKey(event) {
     const tile = event.target.closest(".tile")?.tile;
     if (!tile || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -149,6 +190,9 @@ export class SelectionControl {
       this.stop(event);
       if (event.shiftKey && this.selection.anchor !== null) void this.extendTo(tile);
       else this.selection.toggle(tile.id, this.numberOf(tile));
+    } else if (event.key === "m") {
+      this.stop(event);
+      void this.toggleSection(tile.section);
     } else if (this.selection.size && (event.key === "f" || /^[0-5]$/.test(event.key))) {
       this.stop(event);
       void this.rate(event.key === "f" ? 5 : Number(event.key));
@@ -277,7 +321,7 @@ export class SelectionControl {
   }
 
   async trash() {
-    const ids = this.asked;
+    const ids = [...this.asked, ...this.timeline.model.pairsOf(this.asked)]; // a Live Photo goes with its video
     const items = [];
     const failed = [];
     try {
@@ -295,7 +339,7 @@ export class SelectionControl {
     if (failed.length) showToast(`${countPhotos(failed.length)} could not be deleted. ${failed[0].error}`, { kind: "trash-failed" });
     if (items.length) {
       const undo = { label: "Undo", run: () => void this.untrash(items) };
-      showToast(`${countPhotos(items.length)} moved to the trash.`, { kind: "trash", action: undo });
+      showToast(`${countPhotos(Math.min(items.length, this.asked.length))} moved to the trash.`, { kind: "trash", action: undo });
     }
     this.root.dispatchEvent(new CustomEvent("selection:changed", { detail: { trashed: items.length } }));
   }

@@ -14,14 +14,16 @@ export class TimelineSlides {
   }
 
   at(number) {
-    const { photos, index } = this.model.locate(number);
+    const { section, photos, index } = this.model.locate(number);
     if (!photos || photos.id[index] === undefined) return null;
     return {
       id: photos.id[index],
-      day: photos.taken_local[index]?.slice(0, 10) ?? "undated",
+      day: photos.taken_local[index]?.slice(0, 10) ?? this.model.sections[section].key,
       version: photos.version[index],
       ratio: photos.ratio[index],
       isVideo: Boolean(photos.media_type[index]?.startsWith("video/")),
+      pair: photos.pair[index],
+      mediaType: photos.media_type[index],
       stars: photos.stars[index],
       hasThumbnail: photos.thumbnail[index],
       takenText: takenTitle(photos.taken_local[index]),

@@ -39,6 +39,8 @@ export class Tile {
     const words = isVideo ? ["Video"] : ["Photo"];
     const badges = [];
     if (isVideo) badges.push(photos.duration[index] ? durationText(photos.duration[index]) : "Video");
+    this.pair = photos.pair[index];
+    if (this.pair) badges.push("Live");
     if (photos.state[index] === "damaged") badges.push("Damaged");
     if (photos.state[index] === "remote") badges.push("On the phone");
     words.push(takenTitle(photos.taken_local[index]), ...badges);

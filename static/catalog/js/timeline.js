@@ -18,7 +18,7 @@ export class Timeline {
     this.root = root;
     this.model = model;
     this.queue = new ThumbnailQueue();
-    this.context = { favourites, selection, hrefOf, queue: this.queue };
+    this.context = { favourites, selection, hrefOf, queue: this.queue, canEdit: root.dataset.canEdit === "true" };
     this.map = new ScrollMap();
     this.views = new Map();
     this.real = 0;
@@ -70,7 +70,11 @@ export class Timeline {
 
   measure() {
     const box = this.root.getBoundingClientRect();
-    this.gridTop = Math.max(0, Math.round(box.top + scrollY));
+    // What stays at the top covers so much: all places are measured from its lower edge.
+    this.stuck = document.querySelector("[data-stuck]")?.offsetHeight ?? 0;
+    this.root.style.setProperty("--stuck", `${this.stuck}px`);
+    this.above = Math.max(this.stuck, Math.round(box.top + scrollY));
+    this.gridTop = this.above - this.stuck;
     this.below = Math.max(0, Math.round(document.documentElement.scrollHeight - (box.bottom + scrollY)));
     this.viewport = innerHeight;
     this.model.setWidth(Math.floor(this.root.clientWidth));
@@ -82,8 +86,8 @@ export class Timeline {
 
   /** Make the page as high as the photos, up to what browsers can. */
   fit() {
-    this.map.resize(this.gridTop + this.model.stack.height + this.below, this.viewport);
-    const height = Math.max(0, this.map.physicalHeight - this.gridTop - this.below);
+    this.map.resize(this.above + this.model.stack.height + this.below, this.viewport);
+    const height = Math.max(0, this.map.physicalHeight - this.above - this.below);
     if (height !== this.gridHeight) this.root.style.height = `${(this.gridHeight = height)}px`;
   }
 
@@ -94,6 +98,7 @@ export class Timeline {
     this.real = this.map.moved(scroll);
     const now = performance.now();
     this.velocity = (this.real - before) / Math.max(1, now - this.movedAt);
+    if (Math.abs(this.velocity) > FAST_PX_PER_MS) this.scrubber.showMonth();
     this.movedAt = now;
     if (this.map.isStrained(scroll)) this.place(this.real);
     this.renderSoon();
@@ -174,6 +179,7 @@ export class Timeline {
   rest() {
     this.velocity = 0;
     if (this.isTouched) return;
+    this.scrubber.hideMonth();
     const target = Math.round(this.map.proportional(this.real));
     if (Math.abs(target - this.map.last) > 1) this.place(this.real);
     this.render();
@@ -276,6 +282,7 @@ export class Timeline {
   showSelection() {
     for (const view of this.views.values()) {
       for (const [id, tile] of view.tiles) tile.setSelected(this.context.selection.has(id));
+      view.showSelection();
     }
   }
 
@@ -301,7 +308,7 @@ export class Timeline {
     const index = Math.min(photos.id.length - 1, bounded - model.stack.firsts[now]);
     const row = rowOfIndex(rows, index);
     const top = this.gridTop + model.stack.top(now) + HEAD_HEIGHT + rows.tops[row];
-    const highest = top + rows.heights[row] - this.viewport + Math.max(8, this.below);
+    const highest = top + rows.heights[row] + this.stuck - this.viewport + Math.max(8, this.below);
     const lowest = top - HEAD_HEIGHT - 4;
     if (isCentred && (this.real > lowest || this.real < highest)) {
       this.place(top - (this.viewport - rows.heights[row]) / 2);

@@ -58,6 +58,7 @@ def test_counts_are_read_in_the_order_of_an_index(alice: User, library: Library)
     folders = plans_of(lambda: photo_lists.subfolders(library, ""))
     if connection.vendor == "sqlite":
         assert "INDEX photo_days (library_id=?)" in days
+        assert "INDEX photo_estimated (library_id=?" in days
         assert "COVERING INDEX photo_rescan (library_id=?)" in folders
 
 
@@ -199,6 +200,13 @@ def test_the_few_are_looked_up_in_their_indexes(alice: User, library: Library) -
     assert "photo_problems" in index_of(Photo.objects.filter(library=library, state="broken").with_problems()) or (
         connection.vendor != "sqlite"
     )
+
+
+def test_photos_without_a_date_of_their_own_are_looked_up(alice: User, library: Library) -> None:
+    plans = plans_of(lambda: photo_lists.timeline_bucket(alice, None, ["undated"]))
+    if connection.vendor == "sqlite":
+        assert "INDEX photo_estimated (library_id=?" in plans
+        assert "INDEX photo_timeline (library_id=? AND taken_local=?" in plans
 
 
 def test_favourites_are_the_same_whether_they_are_few_or_many(
