@@ -83,6 +83,7 @@ tabindex="0" aria-orientation="vertical" aria-label="Date"></div><div class="scr
   /** One is at this number of photos from the start. */
   setPosition(photosAbove) {
     this.current = photosAbove;
+    this.element.classList.toggle("is-at-top", photosAbove <= 0);
     if (this.months.length === 0) return;
     const index = lastNotAbove(this.firsts, photosAbove);
     this.thumb.style.transform = `translateY(${(photosAbove / this.model.count) * this.trackHeight}px)`;
