@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0025_takeout_parts")]
+    dependencies = [("catalog", "0027_search_facets")]
 
     operations = [
         migrations.AddIndex(
