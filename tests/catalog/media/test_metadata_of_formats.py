@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from catalog.media.source import MemorySource
 from catalog.media.survey import begin
 from catalog.media.words import stars_of_percent
 from catalog.media.xmp import read_xmp
-from tests.catalog.media.photos import corner_picture, exif_block, jpeg, with_xmp, xmp_packet
+from tests.catalog.media.metadata_table import box, jpeg_xl, photoshop, resource, saved
+from tests.catalog.media.photos import exif_block, jpeg, with_xmp, xmp_packet
 from tests.catalog.media.test_digest import digest
 
 EXIF = exif_block(exif={0x9003: "2019:05:06 07:08:09"})
@@ -28,49 +28,26 @@ IPTC = b"".join(
 )
 
 
-def box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(body)) + kind + body
-
-
-def saved(kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    corner_picture(64, 48).save(out, kind, **options)
-    return out.getvalue()
-
-
 def jpeg2000() -> bytes:
     return saved("JPEG2000") + box(b"uuid", b"JpgTiffExif->JP2" + TIFF_OF_EXIF) + box(b"xml ", XMP)
 
 
-def photoshop() -> bytes:
-    resources = b"".join(
-        b"8BIM" + struct.pack(">HHI", number, 0, len(body)) + body + b"\0" * (len(body) % 2)
-        for number, body in ((0x040C, b"\0" * 28), (0x0422, TIFF_OF_EXIF), (0x0424, XMP))
-    )
-    head = b"8BPS\0\1" + b"\0" * 6 + struct.pack(">HIIHH", 3, 48, 64, 8, 3) + struct.pack(">I", 0)
-    return head + struct.pack(">I", len(resources)) + resources + struct.pack(">IH", 0, 0) + b"\x80" * (64 * 48 * 3)
-
-
-def jpeg_xl(*, packed: bool) -> bytes:
-    # Not small; 48 and 64 less one in 9 bits each; no fixed ratio; not all defaults; an orientation, 6.
-    bits = [(0, 1), (0, 2), (47, 9), (0, 3), (0, 2), (63, 9), (0, 1), (1, 1), (5, 3)]
-    number, position = 0, 0
-    for value, count in bits:
-        number |= value << position
-        position += count
-    stream = box(b"jxlc", b"\xff\x0a" + number.to_bytes(8, "little"))
+def jpeg_xl_of(*, packed: bool) -> bytes:
     words = [(b"Exif", b"\0" * 4 + TIFF_OF_EXIF), (b"xml ", XMP)]
     boxes = [box(b"brob", kind + brotli.compress(body)) if packed else box(kind, body) for kind, body in words]
-    return b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ") + stream + b"".join(boxes)
+    return jpeg_xl(boxes, orientation=6)
+
+
+RESOURCES = b"".join(resource(n, body) for n, body in ((0x040C, b"\0" * 28), (0x0422, TIFF_OF_EXIF), (0x0424, XMP)))
 
 
 @pytest.mark.parametrize(
     ("data", "size"),
     [
         pytest.param(jpeg2000(), (64, 48), id="JPEG 2000"),
-        pytest.param(photoshop(), (64, 48), id="Photoshop"),
-        pytest.param(jpeg_xl(packed=False), (48, 64), id="JPEG XL"),
-        pytest.param(jpeg_xl(packed=True), (48, 64), id="JPEG XL, packed"),
+        pytest.param(photoshop(RESOURCES), (64, 48), id="Photoshop"),
+        pytest.param(jpeg_xl_of(packed=False), (48, 64), id="JPEG XL"),
+        pytest.param(jpeg_xl_of(packed=True), (48, 64), id="JPEG XL, packed"),
     ],
 )
 def test_boxes_and_resources(data: bytes, size: tuple[int, int]) -> None:
@@ -81,7 +58,7 @@ def test_boxes_and_resources(data: bytes, size: tuple[int, int]) -> None:
 
 
 def test_a_bomb_in_jpeg_xl_is_not_unpacked() -> None:
-    data = jpeg_xl(packed=True) + box(b"brob", b"xml " + brotli.compress(b"\0" * (64 * 1024 * 1024)))
+    data = jpeg_xl_of(packed=True) + box(b"brob", b"xml " + brotli.compress(b"\0" * (64 * 1024 * 1024)))
     facts = begin(MemorySource(data), DigestResult())
     assert facts is not None and facts.words.rating == 4 and "too large" in " ".join(facts.notes)
 
