@@ -61,7 +61,10 @@ def _held(photo_id: UUID) -> Photo:
     return Photo.objects.select_for_update(of=("self",)).select_related("library").get(pk=photo_id)
 
 
-def _set(library: Library, photos: Sequence[Photo], captions: Mapping[UUID, str], user: User) -> None:
+def _set(
+    library: Library, photos: Sequence[Photo], captions: Mapping[UUID, str], user: User, beside: str | None = None
+) -> None:
+    """Let the photos' files say `captions`; `beside` is what an XMP file, which counts first, is to say if it differs."""
     into_files = library.writes_ratings
     open_writes = {
         write.photo_id: write
@@ -74,13 +77,14 @@ def _set(library: Library, photos: Sequence[Photo], captions: Mapping[UUID, str]
     changed: list[Row] = []
     now = moment_of_a_wish(library)
     for photo in photos:
-        caption, write, is_held = captions[photo.pk], open_writes.get(photo.pk), True
+        wanted = {"caption": captions[photo.pk]} | ({} if beside is None else {"sidecar": beside})
+        caption, write, is_held = wanted.get("sidecar", wanted["caption"]), open_writes.get(photo.pk), True
         if write is not None:
-            (retarget if into_files else want_in_catalog_only)(write, {"caption": caption}, user)
+            (retarget if into_files else want_in_catalog_only)(write, wanted, user)
         elif into_files:
             is_held = not _is_said_by_file(photo) or photo.caption != caption
             if is_held:
-                new.append(_intent(library, photo, user, caption))
+                new.append(_intent(library, photo, user, wanted))
         changed.append({"id": photo.pk, "caption": caption, "caption_held": is_held, "captioned_at": now})
     update_rows(Photo, ("caption", "caption_held", "captioned_at"), changed)
     keys = [photo.pk for photo in photos]
@@ -91,13 +95,13 @@ def _set(library: Library, photos: Sequence[Photo], captions: Mapping[UUID, str]
         transaction.on_commit(lambda: start_writing(library, user))
 
 
-def _intent(library: Library, photo: Photo, user: User, caption: str) -> FileWrite:
+def _intent(library: Library, photo: Photo, user: User, wanted: dict[str, str]) -> FileWrite:
     return FileWrite(
         library=library,
         photo=photo,
         user=user,
         kind=FileWrite.Kind.CAPTION,
-        wanted={"caption": caption},
+        wanted=wanted,
         previous={"caption": photo.caption} if _is_said_by_file(photo) else {},
         is_sidecar=library.ratings == Library.Ratings.SIDECAR,
         try_at=timezone.now(),
@@ -124,6 +128,8 @@ def undo_caption(photo: Photo, user: User) -> str:
                 "since."
             )
         caption = str(write.previous.get("caption") or "")
-        _set(held.library, [held], {held.pk: caption}, user)  # as the file said it, in whatever form
+        beside = write.previous.get("sidecar")
+        _set(held.library, [held], {held.pk: caption}, user, beside)  # as the file said it, in whatever form
+        caption = caption if beside is None else beside
         FileWrite.objects.filter(photo=photo, kind=write.kind, state__in=["pending"]).update(undoes=write)
     return caption

@@ -7,10 +7,9 @@ the catalog, where no scan overwrites them.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone as clock
@@ -20,7 +19,7 @@ from catalog.entries import counts, taken
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.row_locks import hold_photos
 from catalog.entries.sql import update_rows
-from catalog.entries.taken import BY_A_PERSON, goes_into_file, taken_columns
+from catalog.entries.taken import given_columns, goes_into_file
 from catalog.files.filing import start_filing
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
 from catalog.history.given_since import moment_of_a_wish
@@ -162,7 +161,7 @@ def _set_in(library: Library, photos: list[Photo], wishes: dict[UUID, Planned], 
         elif into_files:
             new.append(_intent(library, photo, user, wish.wanted))
         assert wish.local is not None
-        told = _columns(wish.local, wish.offset_minutes, library.time_zone)
+        told = given_columns(wish.local, wish.offset_minutes, library.time_zone)
         changed.append({"id": photo.pk, **told, "taken_held": True, "dated_at": now})
     update_rows(Photo, [name for name in changed[0] if name != "id"], changed)
     touched_in("photo", scope_name("library", library.pk), [photo.pk for photo in photos], ["takenAt"], user=user.pk)
@@ -191,12 +190,6 @@ def _said(photo: Photo) -> dict[str, Any]:
     return {"taken": photo.taken_local.replace(tzinfo=None).isoformat(), "offset": photo.taken_offset_minutes}
 
 
-def _columns(local: datetime, offset_minutes: int | None, zone: str) -> dict[str, Any]:
-    where = ZoneInfo(zone) if offset_minutes is None else timezone(timedelta(minutes=offset_minutes))
-    instant = local.replace(tzinfo=where, fold=0).astimezone(UTC)
-    return taken_columns(local.isoformat(), instant.isoformat(), offset_minutes, BY_A_PERSON)
-
-
 @done_again
 def undo_date(photo: Photo, user: User) -> dict[str, Any]:
     """Take the last written date back; return what the file is to say then (`taken`, empty for none, and `offset`).
@@ -218,8 +211,9 @@ def undo_date(photo: Photo, user: User) -> dict[str, Any]:
         intent.undoes = write
         intent.save()
         told = {}
-        if wanted["taken"]:  # else the file's name or time will tell, when the file has been written
-            told = _columns(datetime.fromisoformat(wanted["taken"]), wanted["offset"], library.time_zone)
+        said = wanted.get("sidecar") or wanted  # an XMP file beside it counts first
+        if said["taken"]:  # else the file's name or time will tell, when the file has been written
+            told = given_columns(datetime.fromisoformat(said["taken"]), said["offset"], library.time_zone)
         Photo.objects.filter(pk=photo.pk).update(**told, taken_held=True, dated_at=moment_of_a_wish(photo.library))
         touched_in("photo", scope_name("library", library.pk), [photo.pk], ["takenAt"], user=user.pk)
         counts.bump_revision(library)

@@ -1,7 +1,8 @@
 """The columns that say when a photo was taken, and their text in snapshots."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from catalog.entries.sql import Row
 from catalog.models import Library
@@ -50,6 +51,13 @@ def taken_columns(taken_local: str | None, taken_at: str | None, offset_minutes:
         "taken_offset_minutes": within(offset_minutes, -_MOST_OFFSET_MINUTES, _MOST_OFFSET_MINUTES),
         "taken_source": source,
     }
+
+
+def given_columns(local: datetime, offset_minutes: int | None, zone: str, source: str = BY_A_PERSON) -> Row:
+    """Return the columns of a wall clock's time; without an offset `zone`, an IANA name, tells the instant."""
+    where = ZoneInfo(zone) if offset_minutes is None else timezone(timedelta(minutes=offset_minutes))
+    instant = local.replace(tzinfo=where, fold=0).astimezone(UTC)
+    return taken_columns(local.isoformat(), instant.isoformat(), offset_minutes, source)
 
 
 def taken_text(local: Any, offset_minutes: int | None) -> str:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from catalog.files.prepared import Prepared, Way
 from catalog.identity.rekey import Rekeyed
 from catalog.media.results import DigestResult
-from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, TagChange, date_said
+from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, date_said
 from catalog.models import FileWrite, Library, Photo
 
 
@@ -49,21 +49,22 @@ def base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
         return prepared.way.md5, prepared.way.said
     said: dict[str, dict[str, Any]] = {
         FileWrite.Kind.RATING: {"rating": prepared.old_rating},
-        FileWrite.Kind.DATE: prepared.old_date,
-        FileWrite.Kind.CAPTION: {"caption": prepared.old_caption},
+        FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
+        FileWrite.Kind.CAPTION: {"caption": prepared.old_caption} | prepared.beside,
     }
     return prepared.old_md5, said[write.kind]
 
 
-def change_of(write: FileWrite, photo: Photo, library: Library) -> TagChange:
+def change_of(write: FileWrite, photo: Photo, library: Library) -> RatingChange | CaptionChange | DateChange:
     """Return what an intent wants to have in the file."""
     if write.kind == FileWrite.Kind.RATING:
         return RatingChange(int(write.wanted["rating"]))
     if write.kind == FileWrite.Kind.CAPTION:
-        return CaptionChange(write.wanted["caption"])
-    taken = write.wanted["taken"]
+        return CaptionChange(write.wanted["caption"], write.wanted.get("sidecar"))
+    taken, beside = write.wanted["taken"], write.wanted.get("sidecar")
     local = datetime.fromisoformat(taken) if taken else None
-    return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video)
+    in_xmp = (datetime.fromisoformat(beside["taken"]), beside["offset"]) if beside else None
+    return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video, beside=in_xmp)
 
 
 def needs_its_time(write: FileWrite, photo: Photo) -> bool:
@@ -77,8 +78,8 @@ def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
     """Return what the file, or its sidecar, said before it was written."""
     before: dict[str, dict[str, Any]] = {
         FileWrite.Kind.RATING: {"rating": prepared.rating_before},
-        FileWrite.Kind.DATE: prepared.old_date,
-        FileWrite.Kind.CAPTION: {"caption": prepared.caption_before},
+        FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
+        FileWrite.Kind.CAPTION: {"caption": prepared.caption_before} | prepared.beside,
     }
     return before[write.kind]
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from catalog.entries import counts
 from catalog.entries.owner_stars import mirror_for_owner
-from catalog.entries.taken import taken_columns
+from catalog.entries.taken import given_columns, taken_columns
 from catalog.files.claims import Claims
 from catalog.files.intents import base_of, facts_now, is_new, keeps_way, rekeyed, said_before, says_now, without_reason
 from catalog.files.prepared import Prepared
@@ -175,11 +176,14 @@ class Landing:
                 rated.setdefault(int(write.wanted["rating"]), []).append(write.photo_id)
                 continue
             if write.kind == FileWrite.Kind.CAPTION:
-                caption = write.wanted["caption"]
+                caption = write.wanted.get("sidecar", write.wanted["caption"])
                 Photo.objects.filter(pk=write.photo_id).update(caption=caption, caption_held=False)
                 continue
             facts = facts_now(one)
             told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
+            if beside := write.wanted.get("sidecar"):  # it counts first, and was put back to what it said
+                local = datetime.fromisoformat(beside["taken"])
+                told = given_columns(local, beside["offset"], self.library.time_zone, "sidecar")
             Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)

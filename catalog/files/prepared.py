@@ -6,7 +6,7 @@ from typing import Any
 
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import Rewritten
-from catalog.media.tag_changes import TagChange
+from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange
 from catalog.sources.hidden import HiddenVersions
 from catalog.sources.new_files import NewFile
 from catalog.sources.replacing import Replacement
@@ -34,7 +34,7 @@ class Task:
     mtime_ns: int
     photo_md5: str
     zone: str
-    change: TagChange
+    change: RatingChange | CaptionChange | DateChange
     is_sidecar: bool = False
     keep_mtime: bool = False
     way: Way | None = None
@@ -91,6 +91,8 @@ class Prepared:
     """The caption before: the file's own or, if it had none, that of a sidecar."""
     caption_before: str = ""
     """The one that counted before: where they are written into XMP files, those go first."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What an XMP file said before that is written along: `{"sidecar": …}`, its caption or date."""
     is_unclear: bool = False
     """It is not known which version lies in its place: the next writer finds out."""
     is_told: bool = False

@@ -16,7 +16,7 @@ from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import Rewritten, rewrite, rewrite_back, undo_delta
 from catalog.media.sidecar_files import SidecarChange, sidecar_name
-from catalog.media.tag_changes import EXTENSIONS, CaptionChange, RatingChange, date_said
+from catalog.media.tag_changes import EXTENSIONS, CaptionChange, DateChange, RatingChange, date_said
 from catalog.media.task import Job
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import sidecars_in
@@ -63,6 +63,7 @@ class FileWriter:
             "old_date": date_said(old),
             "old_caption": old.caption,
             "caption_before": _caption_before(task, old),
+            "beside": _said_beside(task, old) if more.get("sidecar") and not task.is_sidecar else {},
         }
         return Prepared(task, old, **before, **more)
 
@@ -154,17 +155,14 @@ class FileWriter:
 
     def _needs_sidecar(self, task: Task, old: DigestResult, beside: dict[str, str]) -> bool:
         """True if an XMP file is to be written: one that is there is, too, if it says something else."""
-        if not isinstance(task.change, (RatingChange, CaptionChange)):
-            if task.is_sidecar:
-                sentence = "Only ratings and captions are written into XMP files."
-                raise NotWritten(sentence, "unsupported", is_lasting=True)
-            return False
+        if task.is_sidecar and not isinstance(task.change, (RatingChange, CaptionChange)):
+            sentence = "Only ratings and captions are written into XMP files."
+            raise NotWritten(sentence, "unsupported", is_lasting=True)
         change = SidecarChange(task.change)
         return change.is_wanted(old) if task.is_sidecar else "xmp" in beside and change.is_contradicted(old)
 
     def _new_sidecar(self, task: Task, old: DigestResult, name: str) -> tuple[SidecarVersion, str]:
         """Prepare the new version of the XMP file `name`, or a new one; return it and the signature of all sidecars then."""
-        assert isinstance(task.change, (RatingChange, CaptionChange))
         change = SidecarChange(task.change)
         prefix = f"{task.directory}/" if task.directory else ""
         listed = self.source.list_directory(task.directory)
@@ -214,6 +212,7 @@ class FileWriter:
         prefix = f"{task.directory}/" if task.directory else ""
         sidecars = {kind: partial(self.source.open, prefix + name) for kind, name in (beside or {}).items()}
         params = {"zone": task.zone, "mtime_ns": task.mtime_ns, "size_bytes": task.size_bytes, "image_data": True}
+        params["file_first"] = True  # what is written is proven by the file itself
         job = Job(None, task.filename, opener, params, {**sidecars, **(opened or {})})
         ((_, facts),) = self._pool.facts([job])
         return facts
@@ -227,6 +226,13 @@ def _md5_behind(opener: Callable[[], int]) -> str:
     with open(opener(), "rb") as file:
         file.seek(0)
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _said_beside(task: Task, old: DigestResult) -> dict[str, Any]:
+    """Return what an XMP file said that is written along with the photo: it gets that again if the change is taken back."""
+    if isinstance(task.change, DateChange):
+        return {"sidecar": {"taken": old.sidecar_taken, "offset": old.sidecar_offset}}
+    return {"sidecar": old.sidecar_caption} if isinstance(task.change, CaptionChange) else {}
 
 
 def _caption_before(task: Task, old: DigestResult) -> str:

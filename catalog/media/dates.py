@@ -31,6 +31,10 @@ _YEAR_MONTH = re.compile(r"\s*(\d{4})(?:[:\-](\d{2}))?\s*")
 _OFFSET = re.compile(r"\s*([+\-])(\d{1,2}):?(\d{2})?")
 
 
+IN_THE_FILE = ("exif", "xmp", "quicktime", "iptc")
+"""Sources of a capture time that lie in the file itself; the others are its name, its time, and files beside it."""
+
+
 class ImpossibleDate(ValueError):
     """The text has the form of a date but names none that a photo can have."""
 
@@ -203,6 +207,19 @@ def _believed(doubtful: Taken | None, taken: Taken) -> Taken:
     shown = doubtful.local.isoformat(" ", "seconds")
     taken.notes.append(f"The date {shown!r} was skipped: a camera whose clock was never set writes it.")
     return taken
+
+
+def says_as_much(own: Taken, beside: Taken, text: str) -> bool:
+    """True if a date beside the file, written as `text`, adds nothing to the file's own: the same moment, no less exact."""
+    if own.source not in IN_THE_FILE or own.local is None or beside.local is None:
+        return False
+    clock = re.findall(r"\d+", text)[3:6]
+    exact = {0: "days", 1: "hours", 2: "minutes"}.get(len(clock), "seconds")
+    if exact == "days":
+        return own.local.date() == beside.local.date()
+    if own.local.isoformat(timespec=exact) == beside.local.isoformat(timespec=exact):
+        return own.offset_minutes is not None or beside.offset_minutes is None
+    return beside.offset_minutes is not None and own.at is not None and own.at.replace(microsecond=0) == beside.at
 
 
 def _placed(stamp: Stamp, zone: ZoneInfo) -> Taken:

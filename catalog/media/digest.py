@@ -45,7 +45,8 @@ def digest_file(
     facts = begin(source, result)
     sidecars = read_sidecars(sidecar_descriptors)
     apply_dates(result, facts, name, params, sidecars)
-    apply_facts(result, facts, sidecars, sidecar_first=bool(params.get("sidecar_first")))
+    order = {name: bool(params.get(name)) for name in ("sidecar_first", "file_first")}
+    apply_facts(result, facts, sidecars, **order)
     finish_notes(result, facts)
     if params.get("image_data"):
         result.image_map = image_map(source, result.media_type)
@@ -113,11 +114,17 @@ def _read_once(opened: DescriptorSource, result: DigestResult, limits: Limits) -
 
 
 def apply_facts(
-    result: DigestResult, facts: Facts | None, sidecars: dict[str, Sidecar], *, sidecar_first: bool = False
+    result: DigestResult,
+    facts: Facts | None,
+    sidecars: dict[str, Sidecar],
+    *,
+    sidecar_first: bool = False,
+    file_first: bool = False,
 ) -> None:
-    """Set camera, place, stars and words of `result`: the file's own first, then the sidecars' (XMP before Takeout).
+    """Set camera, place, stars and words of `result`: an XMP file's first, which is what a person said last, then the
+    photo's own, then Takeout's. With `file_first` the photo's own count before the XMP file's.
 
-    With `sidecar_first` stars and caption of an XMP file count before the file's own, as where they are written into such.
+    Stars are the photo's own first; with `sidecar_first` the XMP file's, as where they are written into such.
     """
     if facts is not None:
         result.camera_make, result.camera_model, result.lens_model = facts.make, facts.model, facts.lens
@@ -127,29 +134,24 @@ def apply_facts(
         result.embedded_rating = facts.words.rating
         result.captions_differ = facts.descriptions_differ
         result.iptc_text, result.has_iptc_caption = facts.iptc.text, bool(facts.iptc.caption)
-    every: list[Words] = [facts.words] if facts is not None else []
-    every += [sidecar.words for sidecar in sidecars.values()]
+    own: list[Words] = [facts.words] if facts is not None else []
+    in_xmp = [sidecars["xmp"].words] if "xmp" in sidecars else []
+    others = [sidecar.words for kind, sidecar in sidecars.items() if kind != "xmp"]
+    every = [*own, *in_xmp, *others] if file_first else [*in_xmp, *own, *others]
     result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
     result.is_favourite = any(sidecar.is_favourite for sidecar in sidecars.values())
     result.is_trashed = any(sidecar.is_trashed for sidecar in sidecars.values())
     ratings = [result.embedded_rating, result.sidecar_rating]
     result.rating = next((r for r in (ratings[::-1] if sidecar_first else ratings) if r is not None), None)
-    _apply_caption(result, every, sidecars, sidecar_first=sidecar_first)
+    for words in in_xmp:
+        result.sidecar_caption = words.caption[:CAPTION_CHARACTERS]
+        result.sidecar_caption_is_none = words.caption_is_none
+    # A title speaks for a photo only where nobody described it.
+    leading = [] if file_first else [words for words in in_xmp if sidecar_first or not words.caption_is_title]
+    described = [*(in_xmp if sidecar_first else leading), *own, *in_xmp, *others]
+    decided = next((words for words in described if words.caption or words.caption_is_none), None)
+    result.caption = decided.caption[:CAPTION_CHARACTERS] if decided else ""
     for words in every:
         result.keywords = result.keywords or words.keywords
         if result.latitude is None and words.latitude is not None:
             result.latitude, result.longitude = words.latitude, words.longitude
-
-
-def _apply_caption(
-    result: DigestResult, every: list[Words], sidecars: dict[str, Sidecar], *, sidecar_first: bool
-) -> None:
-    """Set the caption of `result`: the first in `every`, up to one that says that there is none."""
-    beside = sidecars["xmp"].words if "xmp" in sidecars else None
-    if beside is not None:
-        result.sidecar_caption = beside.caption[:CAPTION_CHARACTERS]
-        result.sidecar_caption_is_none = beside.caption_is_none
-        if sidecar_first:
-            every = [beside, *every]
-    decided = next((words for words in every if words.caption or words.caption_is_none), None)
-    result.caption = decided.caption[:CAPTION_CHARACTERS] if decided else ""

@@ -203,7 +203,10 @@ class Facts:
     def words(self) -> Words:
         """Rating, caption, keywords and place, each from the best place that has it."""
         words = Words(rating=self._rating())
-        words.caption = self._described() or self._titled()
+        words.caption = self._described()
+        if not words.caption:
+            words.caption = self._titled()
+            words.caption_is_title = bool(words.caption)
         words.caption_is_none = not words.caption and self._says_no_caption
         words.keywords = keywords_of(self.xmp) or self.iptc.keywords or semicolons(utf16(self.ifd0.get(0x9C9E)))
         words.latitude, words.longitude = self._place()

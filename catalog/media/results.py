@@ -85,11 +85,15 @@ class DigestResult(SurveyResult):
     is_trashed: bool = False
     """A sidecar says that somebody deleted it where it comes from."""
     caption: str = ""
-    """The file's own, else the sidecar's."""
+    """The XMP file's if it has a description, then the photo's own, then other sidecars'."""
     sidecar_caption: str = ""
     """The XMP file's."""
     sidecar_caption_is_none: bool = False
     """The XMP file says by an empty description that there is none."""
+    sidecar_taken: str = ""
+    """When it was taken, as the XMP file says: wall clock as ISO 8601 without zone, or empty."""
+    sidecar_offset: int | None = None
+    """The XMP file's minutes east of UTC."""
     captions_differ: bool = False
     """XMP's, IPTC's and EXIF's captions, as far as the file has them, are not the same."""
     iptc_text: str = ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from xml.sax.saxutils import escape
 
 from catalog.media.results import DigestResult
-from catalog.media.tag_changes import PERCENT_OF_STARS, CaptionChange, RatingChange
+from catalog.media.tag_changes import PERCENT_OF_STARS, CaptionChange, DateChange, RatingChange
 
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -61,42 +62,57 @@ def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class SidecarChange:
-    """A change of stars or caption as it is made in an XMP file. Facts are those of the photo beside it."""
+    """A change of stars, caption or date as it is made in an XMP file. Facts are those of the photo beside it."""
 
-    change: RatingChange | CaptionChange
+    change: RatingChange | CaptionChange | DateChange
 
     def is_wanted(self, facts: DigestResult) -> bool:
-        """True if that is to be written where such files hold it: what counts by now is something else."""
+        """True if that is to be written where such files hold it (stars and captions): something else counts by now."""
         if isinstance(self.change, RatingChange):
             says = facts.sidecar_rating if facts.sidecar_rating is not None else facts.embedded_rating
             return (says or 0) != self.change.stars
-        is_said = facts.sidecar_caption or facts.sidecar_caption_is_none
-        return (facts.sidecar_caption if is_said else facts.caption) != self.change.text
+        if isinstance(self.change, DateChange):
+            return self.is_contradicted(facts)
+        return (facts.sidecar_caption if self._has_caption(facts) else facts.caption) != self.change.in_sidecar
 
     def is_contradicted(self, facts: DigestResult) -> bool:
         """True if the XMP file says something else; False also if it says nothing of the kind."""
         if isinstance(self.change, RatingChange):
             return facts.sidecar_rating is not None and facts.sidecar_rating != self.change.stars
-        is_said = facts.sidecar_caption or facts.sidecar_caption_is_none
-        return bool(is_said) and facts.sidecar_caption != self.change.text
+        if isinstance(self.change, DateChange):
+            return bool(facts.sidecar_taken) and self.change.in_sidecar[0] is not None and not self.is_done(facts)
+        return self._has_caption(facts) and facts.sidecar_caption != self.change.in_sidecar
 
     def new_file(self) -> bytes:
-        """Return the content of a new XMP file."""
+        """Return the content of a new XMP file. Only stars and captions go into new ones."""
         if isinstance(self.change, RatingChange):
             return new_sidecar(self.change.stars)
+        assert isinstance(self.change, CaptionChange)
         return new_caption_sidecar(self.change.text)
 
     def arguments(self, old: DigestResult) -> list[str]:
         """Return exiftool's arguments for one that is there."""
         if isinstance(self.change, RatingChange):
             return sidecar_arguments(self.change, is_zero_written=bool(old.embedded_rating))
+        if isinstance(self.change, DateChange):
+            return self.change.sidecar_arguments()
         return ["-E", *self.change.sidecar_arguments()]
 
     def is_done(self, facts: DigestResult) -> bool:
         """True if the XMP file says it."""
         if isinstance(self.change, RatingChange):
             return (facts.sidecar_rating or 0) == self.change.stars
-        return facts.sidecar_caption == self.change.text and bool(self.change.text or facts.sidecar_caption_is_none)
+        if isinstance(self.change, DateChange):
+            local, offset = self.change.in_sidecar
+            said = datetime.fromisoformat(facts.sidecar_taken).replace(microsecond=0) if facts.sidecar_taken else None
+            is_same = said == (local.replace(microsecond=0) if local else None)
+            return is_same and (offset is None or facts.sidecar_offset == offset)
+        text = self.change.in_sidecar
+        return facts.sidecar_caption == text and bool(text or facts.sidecar_caption_is_none)
+
+    @staticmethod
+    def _has_caption(facts: DigestResult) -> bool:
+        return bool(facts.sidecar_caption or facts.sidecar_caption_is_none)
 
     def is_consistent(self, facts: DigestResult) -> bool:
         """XMP has one field for it."""

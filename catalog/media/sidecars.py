@@ -17,12 +17,17 @@ _TAKEOUT_KEYS = frozenset({"title", "photoTakenTime", "creationTime", "geoData"}
 """Each of Takeout's documents has one of these at least."""
 
 
+_CAPTURED = ("exif:DateTimeOriginal", "photoshop:DateCreated")
+
+
 @dataclass(slots=True)
 class Sidecar:
     """What one sidecar says."""
 
     words: Words = field(default_factory=Words)
     candidates: list[dates.Candidate] = field(default_factory=list)
+    captured: list[dates.Candidate] = field(default_factory=list)
+    """Those of `candidates` that somebody gave as the moment of the capture: they count before the file's own dates."""
     notes: list[str] = field(default_factory=list)
     is_favourite: bool = False
     """Somebody liked it where it comes from. An import makes stars of that; a scan does not."""
@@ -46,6 +51,7 @@ def read_xmp_sidecar(data: bytes) -> Sidecar:
         text = text_of(properties, name)
         if text:
             sidecar.candidates.append(dates.Candidate("sidecar", f"the XMP file's {name}", text))
+    sidecar.captured = [one for one in sidecar.candidates if one.label.endswith(_CAPTURED)]
     sidecar.notes.extend(found.notes)
     return sidecar
 

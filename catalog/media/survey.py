@@ -19,7 +19,7 @@ from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.libraries import zone_named
 from catalog.media.name_dates import from_name
-from catalog.media.results import UNREADABLE, SurveyResult
+from catalog.media.results import UNREADABLE, DigestResult, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
 from catalog.media.source import DescriptorSource, Source
 from catalog.media.tiff import raw_media_type
@@ -128,13 +128,23 @@ def _ask_demuxer(source: Source, media_type: str, found: Found) -> None:
 def apply_dates(
     result: SurveyResult, facts: Facts | None, name: str, params: dict[str, Any], sidecars: dict[str, Sidecar]
 ) -> None:
-    """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`."""
+    """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`.
+
+    What somebody gave in an XMP file beside it counts first, unless `params` say `file_first`.
+    """
     now = dates.EPOCH + timedelta(seconds=time.time())
-    taken = dates.choose(
-        _candidates(facts, name, int(params.get("mtime_ns") or result.mtime_ns), sidecars, now),
-        zone_named(str(params.get("zone") or "UTC")),
-        now,
-    )
+    zone = zone_named(str(params.get("zone") or "UTC"))
+    mtime_ns = int(params.get("mtime_ns") or result.mtime_ns)
+    taken = dates.choose(_candidates(facts, name, mtime_ns, sidecars, now), zone, now)
+    for candidate in sidecars["xmp"].captured if "xmp" in sidecars else ():
+        beside = dates.choose([candidate], zone, now)
+        if beside.local is None:
+            continue
+        if isinstance(result, DigestResult):
+            result.sidecar_taken, result.sidecar_offset = beside.local.isoformat(), beside.offset_minutes
+        if not params.get("file_first") and not dates.says_as_much(taken, beside, str(candidate.value)):
+            taken = beside
+        break
     result.notes.extend(taken.notes)
     for sidecar in sidecars.values():
         result.notes.extend(sidecar.notes)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from catalog.media.dates import IN_THE_FILE as IN_THE_FILE
 from catalog.media.iptc import caption_for_iptc
 from catalog.media.results import DigestResult
 from photolala.lib.wall_clock import offset_text
@@ -101,8 +102,6 @@ class RatingChange:
         return "no rating" if not self.stars else f"a rating of {self.stars}"
 
 
-IN_THE_FILE = ("exif", "xmp", "quicktime", "iptc")
-"""Sources of a capture time that lie in the file itself; the others are its name, its time, and files beside it."""
 _EXIF = ("ExifIFD:DateTimeOriginal", "ExifIFD:CreateDate")
 _EXIF_OFFSETS = ("ExifIFD:OffsetTimeOriginal", "ExifIFD:OffsetTimeDigitized")
 _EXIF_FRACTIONS = ("ExifIFD:SubSecTimeOriginal", "ExifIFD:SubSecTimeDigitized")
@@ -117,13 +116,26 @@ _LAST_OF_QUICKTIME = datetime(2040, 2, 5)  # noqa: DTZ001
 class DateChange:
     """When it was taken: the wall clock's time, minutes east of UTC if they are known; `local` None takes the tags away.
 
-    Films count in UTC: without an offset `zone`, an IANA name, tells the instant.
+    Films count in UTC: without an offset `zone`, an IANA name, tells the instant. `beside` is what an XMP file beside the
+    photo is to say (local, offset) if that is something else: where a date is taken back, each gets its own again.
     """
 
     local: datetime | None
     offset_minutes: int | None = None
     zone: str = "UTC"
     is_video: bool = False
+    beside: tuple[datetime, int | None] | None = None
+
+    @property
+    def in_sidecar(self) -> tuple[datetime | None, int | None]:
+        """What an XMP file beside the photo is to say, if it says anything of the kind."""
+        return self.beside or (self.local, self.offset_minutes)
+
+    def sidecar_arguments(self) -> list[str]:
+        """Return exiftool's arguments for that."""
+        local, offset = self.in_sidecar
+        assert local is not None
+        return [f"-{tag}={_stamp(local)}{offset_text(offset)}" for tag in _XMP]
 
     def arguments(self, old: DigestResult) -> list[str]:
         """EXIF's, XMP's and for films QuickTime's dates; what a format has not is left out by exiftool."""
@@ -195,14 +207,21 @@ class CaptionChange:
 
     XMP's dc:description, IPTC's Caption-Abstract and EXIF's ImageDescription are kept the same. IPTC holds as much as its
     record can, which readers know; its text is UTF-8, and records in another encoding are translated. Films have their
-    Keys' description instead of IPTC and EXIF.
+    Keys' description instead of IPTC and EXIF. `beside` is what an XMP file beside the photo is to say if that is
+    something else: where a caption is taken back, each gets its own again.
     """
 
     text: str
+    beside: str | None = None
+
+    @property
+    def in_sidecar(self) -> str:
+        """What an XMP file beside the photo is to say, if it says anything of the kind."""
+        return self.text if self.beside is None else self.beside
 
     def arguments(self, old: DigestResult) -> list[str]:
         """Without a caption XMP says so by an empty text: titles, comments and sidecars would be taken for one otherwise."""
-        arguments = ["-E", *self.sidecar_arguments()]
+        arguments = ["-E", *_description_arguments(self.text)]
         if old.media_type.startswith("video/"):
             return [*arguments, f"-Keys:Description={escaped(self.text)}"]
         is_native = old.media_type in _HAS_IPTC
@@ -217,10 +236,8 @@ class CaptionChange:
         return [*arguments, f"-IFD0:ImageDescription={escaped(self.text)}"]
 
     def sidecar_arguments(self) -> list[str]:
-        """Return exiftool's arguments for XMP alone; they are to follow `-E`."""
-        if self.text:
-            return [f"-{_DESCRIPTION}={escaped(self.text)}"]
-        return [f"-{_DESCRIPTION}=", f"-{_DESCRIPTION}^="]  # no language has one
+        """Return exiftool's arguments for an XMP file; they are to follow `-E`."""
+        return _description_arguments(self.in_sidecar)
 
     def is_done(self, facts: DigestResult) -> bool:
         """True if this is what counts, whatever says it; without a caption, if nothing is taken for one."""
@@ -236,6 +253,12 @@ class CaptionChange:
         if not self.text:
             return "no caption"
         return f"the caption “{self.text if len(self.text) <= 60 else self.text[:60] + ' …'}”"
+
+
+def _description_arguments(text: str) -> list[str]:
+    if text:
+        return [f"-{_DESCRIPTION}={escaped(text)}"]
+    return [f"-{_DESCRIPTION}=", f"-{_DESCRIPTION}^="]  # no language has one
 
 
 def escaped(text: str) -> str:

@@ -21,6 +21,8 @@ class Words:
     caption: str = ""
     caption_is_none: bool = False
     """It is said that there is no caption, which overrules what else may be taken for one."""
+    caption_is_title: bool = False
+    """A title or comment serves as the caption, for nobody wrote a description."""
     keywords: list[str] = field(default_factory=list)
     rating: int | None = None
     latitude: float | None = None

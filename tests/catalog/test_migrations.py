@@ -57,7 +57,10 @@ def test_rows_of_the_first_version_stay_as_they_were(latest):
     favourite.objects.create(user_id=alice.pk, photo_id=keys[0], rating=4)
     favourite.objects.create(user_id=bob.pk, photo_id=keys[1], rating=5)
     before = {row["id"]: row for row in photo.objects.values()}
-    writes = migrate([("catalog", "0023_returned_photos")]).get_model("catalog", "FileWrite").objects
+    earlier = migrate([("catalog", "0023_returned_photos")])
+    writes, photos = (earlier.get_model("catalog", name).objects for name in ("FileWrite", "Photo"))
+    photos.update(dated_at=NOW, taken_source="exif")  # given by a person, and written
+    photos.filter(pk=keys[0]).update(sidecars="xmp")
     writes.create(
         library_id=library.pk, photo_id=keys[1], kind="rating", wanted={}, try_at=NOW, way_back=b"d", deaths=2
     )
@@ -65,10 +68,12 @@ def test_rows_of_the_first_version_stay_as_they_were(latest):
         after = migrate(latest).get_model("catalog", "Photo")
     rows = {row["id"]: row for row in after.objects.values()}
     for key, row in before.items():
-        kept = {name: value for name, value in row.items() if name != "rating"}
+        changed = ("rating", "dated_at", "taken_source", "sidecars")
+        kept = {name: value for name, value in row.items() if name not in changed}
         assert {name: rows[key][name] for name in kept} == kept
     held = {key: (rows[key]["rating"], rows[key]["rating_held"]) for key in keys}
     assert held == {keys[0]: (4, True), keys[1]: (2, False), keys[2]: (None, False)}
+    assert [rows[key]["taken_held"] for key in keys] == [True, False, False]
     ((delta, crashes),) = (
         migrate(latest).get_model("catalog", "FileWrite").objects.values_list("undo_delta", "crash_count")
     )

@@ -29,7 +29,6 @@ from tests.corpus import REPORTS, needs_reports
 pytestmark = needs_reports
 
 NOT_YET: dict[str, str] = {
-    "K21-lib-r09/a.jpg": "XMP beside photos",
     "K06-lib2-nclx/c.heic": "HDR",
 }
 """The cases that are still told wrongly, with what is missing. One that comes right has to leave this list."""

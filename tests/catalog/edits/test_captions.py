@@ -250,6 +250,31 @@ def test_an_xmp_file_that_has_stars_or_a_caption_is_kept_in_step(library, file):
     assert scan(library).result["changed"] == 0
 
 
+def test_an_xmp_file_with_a_caption_gets_its_own_back(library, file):  # noqa: F811
+    edit(file, "-XMP-dc:Description=Embedded")
+    xmp = beside(library)
+    scan(library)
+    caption(library, "Beside")
+    write_all(library)
+    Library.objects.update(ratings="file")
+    library.refresh_from_db()
+    Photo.objects.update(needs_digest=True)
+    scan(library)
+    assert row_of(library) == ("Beside", False)
+    before = file.read_bytes()
+    caption(library, "Both")
+    write_all(library)
+    assert (said(file), said(xmp)) == (dict.fromkeys(FIELDS, "Both"), {"XMP-dc:Description": "Both"})
+    assert undo.undo_last(photo(library, "0.jpg"), library.owner)["caption"] == "Beside"
+    assert row_of(library) == ("Beside", True)
+    write_all(library)
+    assert file.read_bytes() == before and said(xmp) == {"XMP-dc:Description": "Beside"}
+    assert row_of(library) == ("Beside", False)
+    Photo.objects.update(needs_digest=True)
+    scan(library)
+    assert row_of(library) == ("Beside", False)
+
+
 def test_a_caption_of_a_takeout_file_is_overruled_and_comes_back_with_the_bytes(library, file):  # noqa: F811
     file.with_name("0.jpg.json").write_text(json.dumps({"title": "0.jpg", "description": "From elsewhere"}))
     scan(library)

@@ -22,6 +22,7 @@ from tests.catalog.edits.test_ratings import (
     tags_of,
     write_all,
 )
+from tests.catalog.media.photos import xmp_packet
 from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg, make_photo
 
@@ -124,6 +125,34 @@ def test_a_date_is_taken_back_with_the_very_bytes(library):  # noqa: F811
     assert file.read_bytes() == before
     assert taken(library) == text  # the file's time tells again
     assert sorted(FileWrite.objects.values_list("state", flat=True)) == ["done", "undone"]
+
+
+def test_an_xmp_file_with_a_date_is_kept_in_step_and_gets_its_own_back(library):  # noqa: F811
+    file = Path(library.root) / "0.jpg"
+    xmp = file.with_name("0.jpg.xmp")
+    xmp.write_bytes(xmp_packet('exif:DateTimeOriginal="2010-01-02T03:04:05"'))
+    os.utime(xmp, (1_600_000_000, 1_600_000_000))
+    scan(library)
+    assert (taken(library), photo(library, "0.jpg").taken_source) == ("2010-01-02T03:04:05", "sidecar")
+    before = file.read_bytes()
+    give(library, "0.jpg")
+    assert write_all(library)["written"] == 1
+    for _ in range(2):
+        assert tags_of(file)["ExifIFD:DateTimeOriginal"] == "2015:06:01 12:00:00"
+        assert tags_of(xmp)["XMP-exif:DateTimeOriginal"] == "2015:06:01 12:00:00+02:00"
+        assert (taken(library), photo(library, "0.jpg").taken_held) == ("2015-06-01T12:00:00+02:00", False)
+        Photo.objects.update(needs_digest=True)
+        scan(library)
+    undo_last(photo(library, "0.jpg"), library.owner)
+    assert taken(library) == "2010-01-02T03:04:05"
+    write_all(library)
+    assert file.read_bytes() == before
+    assert tags_of(xmp)["XMP-exif:DateTimeOriginal"] == "2010:01:02 03:04:05"
+    assert scan(library).metrics["files_read"] == 0
+    for _ in range(2):
+        assert (taken(library), photo(library, "0.jpg").taken_source) == ("2010-01-02T03:04:05", "sidecar")
+        Photo.objects.update(needs_digest=True)
+        scan(library)
 
 
 def test_the_last_write_is_taken_back_whatever_it_was(library):  # noqa: F811

@@ -258,7 +258,7 @@ SIDECARS: dict[str, tuple[int | None, str, str]] = {
     "made-here/sidecars/UPPER.JPG": (1, "", "file"),
     "made-here/sidecars/utf16.jpg": (4, "", "file"),
     "made-here/sidecars/ext.jpg": (5, "2017-05-06T07:08:09", "sidecar"),
-    "made-here/sidecars/conflict.jpg": (1, "2018-01-01T00:00:00", "exif"),
+    "made-here/sidecars/conflict.jpg": (1, "2001-01-01T00:00:00", "sidecar"),
     "made-here/sidecars/xxe.jpg": (None, "", "file"),
     "made-here/sidecars/bomb.jpg": (None, "", "file"),
     "made-here/sidecars/locked.jpg": (None, "", "file"),
