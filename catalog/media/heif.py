@@ -37,6 +37,9 @@ class _Meta:
     profiles: dict[int, bytes] = field(default_factory=dict)
     """ICC profiles, by the number of their property."""
     uses: dict[int, list[int]] = field(default_factory=dict)
+    uses_at: dict[int, int] = field(default_factory=dict)
+    """Where in the file the numbers of an item's properties begin, if each takes one byte."""
+    kinds_at: dict[int, int] = field(default_factory=dict)
     references: list[tuple[bytes, int, list[int]]] = field(default_factory=list)
     reference_kinds_at: list[tuple[bytes, int]] = field(default_factory=list)
     data_start: int = 0
@@ -85,6 +88,35 @@ def thumbnail_as_primary(data: bytes, item: int) -> bytes | None:
     return bytes(changed)
 
 
+def with_known_alpha(data: bytes) -> bytes | None:
+    """Return a copy of an AVIF file whose transparency has the size that early writers left out, or is left out where there
+    is no room for it; None if nothing lacks."""
+    from catalog.media.source import MemorySource
+
+    source = MemorySource(data)
+    place = first_box(source, b"meta")
+    if place is None:
+        return None
+    meta = _read_meta(source, place[0], place[1])
+    size = next((number for number in meta.uses.get(meta.primary, []) if _kind_of(meta, number) == b"ispe"), 0)
+    changed = bytearray(data)
+    for (kind, item, targets), (_, at) in zip(meta.references, meta.reference_kinds_at, strict=True):
+        used = [_kind_of(meta, number) for number in meta.uses.get(item, [])]
+        if kind != b"auxl" or meta.primary not in targets or not _is_alpha(meta, item) or b"ispe" in used:
+            continue
+        spare = next((place for place, name in enumerate(used) if name in (b"", b"pixi")), None)
+        if size and spare is not None and item in meta.uses_at:
+            changed[meta.uses_at[item] + spare] = size
+        else:
+            changed[at : at + 4] = changed[meta.kinds_at[item] : meta.kinds_at[item] + 4] = b"skip"
+    return bytes(changed) if changed != data else None
+
+
+def _kind_of(meta: _Meta, number: int) -> bytes:
+    """Return the name of a property by its number, nothing where there is none."""
+    return meta.properties[number - 1][0] if 0 < number <= len(meta.properties) else b""
+
+
 def picture_parts(source: Source) -> Iterator[tuple[int, int] | bytes]:
     """Yield what the pictures of a HEIF file are drawn from: for each item its kind, properties and references as bytes,
     and the places (start, end) of its data. EXIF and XMP items are left out; what lies at which place does not count.
@@ -120,11 +152,11 @@ def _read_meta(source: Source, start: int, end: int) -> _Meta:
                 meta.primary_at = base + at + 4
                 meta.primary = int.from_bytes(part[4 : 4 + meta.primary_bytes], "big")
             elif kind == b"iinf":
-                _read_item_kinds(part, meta)
+                _read_item_kinds(part, meta, base + at)
             elif kind == b"iloc":
                 _read_places(part, meta)
             elif kind == b"iprp":
-                _read_properties(part, meta)
+                _read_properties(part, meta, base + at)
             elif kind == b"iref":
                 _read_references(part, meta, base + at)
             elif kind == b"idat":
@@ -134,7 +166,7 @@ def _read_meta(source: Source, start: int, end: int) -> _Meta:
     return meta
 
 
-def _read_item_kinds(part: bytes, meta: _Meta) -> None:
+def _read_item_kinds(part: bytes, meta: _Meta, base: int) -> None:
     start = 8 if part[0] else 6
     for count, (kind, at, stop) in enumerate(boxes(part, start)):
         if count > _MOST_ITEMS:
@@ -144,7 +176,7 @@ def _read_item_kinds(part: bytes, meta: _Meta) -> None:
         wide = part[at] == 3
         item = int.from_bytes(part[at + 4 : at + (8 if wide else 6)], "big")
         kind_at = at + (10 if wide else 8)
-        meta.kinds[item] = part[kind_at : kind_at + 4]
+        meta.kinds[item], meta.kinds_at[item] = part[kind_at : kind_at + 4], base + kind_at
         if meta.kinds[item] == b"mime":
             meta.mimes[item] = part[kind_at + 4 : stop]
 
@@ -185,7 +217,7 @@ def _read_places(part: bytes, meta: _Meta) -> None:
         meta.places[item] = (method, extents)
 
 
-def _read_properties(part: bytes, meta: _Meta) -> None:
+def _read_properties(part: bytes, meta: _Meta, base: int) -> None:
     for kind, at, stop in boxes(part):
         if kind == b"ipco":
             for number, (name, start, end) in enumerate(boxes(part, at, stop), 1):
@@ -193,10 +225,10 @@ def _read_properties(part: bytes, meta: _Meta) -> None:
                 if name == b"colr" and part[start : start + 4] in (b"prof", b"rICC"):
                     meta.profiles[number] = part[start + 4 : end]
         elif kind == b"ipma":
-            _read_uses(part[at:stop], meta)
+            _read_uses(part[at:stop], meta, base + at)
 
 
-def _read_uses(part: bytes, meta: _Meta) -> None:
+def _read_uses(part: bytes, meta: _Meta, base: int) -> None:
     id_bytes = 4 if part[0] else 2
     wide = part[3] & 1
     count = int.from_bytes(part[4:8], "big")
@@ -209,6 +241,8 @@ def _read_uses(part: bytes, meta: _Meta) -> None:
         number = part[position]
         position += 1
         uses = []
+        if not wide:
+            meta.uses_at[item] = base + position
         for _ in range(number):
             if wide:
                 uses.append(int.from_bytes(part[position : position + 2], "big") & 0x7FFF)

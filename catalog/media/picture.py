@@ -14,7 +14,7 @@ from catalog.media.depths import masked_bitmap
 from catalog.media.drawing import Drawing, TooLarge, check_size, finish, whole
 from catalog.media.facts import Facts
 from catalog.media.found import Found
-from catalog.media.heif import thumbnail_as_primary
+from catalog.media.heif import thumbnail_as_primary, with_known_alpha
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
@@ -170,9 +170,15 @@ def _bmp_by_masks(data: bytes) -> Callable[[], Image.Image] | None:
     return None if image is None else image.copy
 
 
+def _avif_with_alpha(data: bytes) -> Callable[[], Image.Image] | None:
+    changed = with_known_alpha(data)
+    return None if changed is None else lambda: Image.open(io.BytesIO(changed), formats=["AVIF"])
+
+
 _OTHERWISE: dict[str, Callable[[bytes], Callable[[], Image.Image] | None]] = {
     "PNG": _png_without_words,
     "BMP": _bmp_by_masks,
+    "AVIF": _avif_with_alpha,
 }
 """What else is tried where Pillow refuses a file."""
 

@@ -102,3 +102,14 @@ def test_previews_say_that_they_are_srgb_and_thumbnails_say_nothing(tmp_path: Pa
     tag = Image.open(io.BytesIO(preview or b"")).info["icc_profile"]
     assert ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(tag))).startswith("sRGB")
     assert "icc_profile" not in thumbnail.info and is_near(shown(preview), (220, 0, 0), 5)
+
+
+@pytest.mark.parametrize(("has_room", "expected"), [(True, (228, 142, 142)), (False, (200, 30, 30))])
+def test_the_transparency_of_old_avif_has_no_size(tmp_path: Path, has_room: bool, expected: tuple[int, ...]) -> None:
+    """As libheif wrote it before 1.12; without it, the picture is opaque."""
+    data = bytearray(encoded(Image.new("RGBA", (300, 200), (200, 30, 30, 128)), "AVIF", speed=10))
+    # Item 2, the transparency, has the properties 1 (ispe), 5 (pixi), 6 (av1C) and 7 (auxC).
+    at = data.index(b"\x00\x02\x04\x01\x05\x86\x07", data.index(b"ipma")) + 3
+    data[at : at + 4] = b"\x00\x05\x86\x07" if has_room else b"\x07\x07\x86\x07"
+    result = digest(tmp_path, bytes(data))
+    assert result.problem == "" and is_near(shown(result.thumbnail), expected)
