@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 from catalog.media.asf import read_asf
+from catalog.media.dv import read_dv
 from catalog.media.exif import read_exif
 from catalog.media.film import read_cr3, read_film
 from catalog.media.found import Found
@@ -162,6 +163,7 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "image/x-fuji-raf": _read_raf,
     "video/x-msvideo": read_avi,
     "video/x-ms-wmv": read_asf,
+    "video/dv": read_dv,
     "video/mp4": read_film,
     "video/quicktime": read_film,
     "video/x-m4v": read_film,

@@ -12,6 +12,7 @@ import pytest
 from catalog.media.asf import read_asf
 from catalog.media.avchd import read_mdpm
 from catalog.media.dates import Stamp, resolve
+from catalog.media.dv import read_dv
 from catalog.media.facts import Facts
 from catalog.media.film import read_film
 from catalog.media.found import Found
@@ -92,6 +93,18 @@ def test_matroska_tells_an_instant(tmp_path: Path) -> None:
     assert (result.taken_local, result.taken_at) == ("2023-07-02T00:30:00", "2023-07-01T22:30:00Z")
     data = video("matroska", frames=2, metadata={"DATE_RECORDED": "2021-05-06 07:08:09"})
     assert digest(tmp_path, data, "video.mkv").taken_local == "2021-05-06T07:08:09"
+
+
+def test_dv(tmp_path: Path) -> None:
+    data = video("dv", "dvvideo", frames=1, size=(720, 576), metadata={"creation_time": "2003-12-17T17:34:51Z"})
+    assert digest(tmp_path, data, "video.dv").taken_local == "2003-12-17T17:34:51"
+    at = data.index(b"\x62", 80)
+    nineties = data[: at + 4] + b"\x97" + data[at + 5 :]
+    assert stamps(read_dv(MemorySource(nineties))) == [Stamp(datetime(1997, 12, 17, 17, 34, 51))]
+    for unknown in (b"\xff\xff\xff\xff", b"\xff\x01\x01\x70"):
+        assert stamps(read_dv(MemorySource(data[: at + 1] + unknown + data[at + 5 :]))) == []
+    for length in (4, 80, 81, 300, 479):
+        read_dv(MemorySource(data[:length]))
 
 
 def mdpm(*entries: bytes) -> bytes:
