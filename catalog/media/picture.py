@@ -152,7 +152,11 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
             other = None if is_want_of_memory(error) else _OTHERWISE[kind](whole(source, limits))
             if other is None:
                 raise
-            return _twice(other, facts.turn, edge_px, found)
+            drawing = _twice(other, facts.turn, edge_px, found)
+            if _reason(error) == _BOMB and not drawing.problem:
+                # Drawn whole; but whoever made such a file is up to something.
+                drawing.problem, drawing.damaged = f"The picture is drawn, but {_BOMB}.", True
+            return drawing
     if kind == "TIFF" and needs_samples(facts.ifd0):
         needed = found.width * found.height * _SAMPLES_BYTES_PER_PIXEL + 2 * source.size
         check_size(found.width, found.height, needed, limits)
@@ -275,10 +279,12 @@ def average_of_jpeg(data: bytes) -> str:
 
 
 _DAMAGED, _CUT_OFF = "its data are damaged", "the file is cut off"
+_BOMB = "a text in it takes far more room than texts do"
 _WORDS = {
     "truncated": _CUT_OFF,
     "end of file": _CUT_OFF,
-    "too large for pngimageplugin": "a text in it takes far more room than texts do",
+    "too large for pngimageplugin": _BOMB,
+    "max_text_memory": _BOMB,
     "data stream": _DAMAGED,
     "decoder error": _DAMAGED,
     "unpack": _DAMAGED,

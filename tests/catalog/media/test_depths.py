@@ -162,7 +162,6 @@ def test_bitmaps_with_masks(tmp_path: Path, data: bytes) -> None:
     ("kind", "body"),
     [
         (b"zTXt", b"a\0\7unknown"),
-        (b"zTXt", b"a\0\0" + zlib.compress(bytes(4 << 20))),
         (b"pHYs", b"\0"),
         (b"gAMA", b"\0"),
         (b"tIME", None),
@@ -180,3 +179,10 @@ def test_a_png_is_whole_whatever_is_said_beside_it(tmp_path: Path, kind: bytes, 
     assert (result.problem, result.damaged) == ("", False) and are_near(sides(result.thumbnail), COLOURS)
     cut = digest(tmp_path, data[: data.index(b"IDAT") + 10])
     assert cut.damaged or not cut.thumbnail
+
+
+def test_a_text_that_is_a_bomb_is_told_and_the_picture_drawn(tmp_path: Path) -> None:
+    picture = encoded(Image.new("RGB", (WIDTH, HEIGHT), LEFT), "PNG")
+    result = digest(tmp_path, with_chunk(picture, b"zTXt", b"a\0\0" + zlib.compress(bytes(4 << 20))))
+    assert result.problem == "The picture is drawn, but a text in it takes far more room than texts do."
+    assert result.damaged and are_near(sides(result.thumbnail), [LEFT, LEFT])
