@@ -95,7 +95,7 @@ class Finishing:
 
 def _may_be_tried_again(wanted: Import) -> bool:
     rejected = wanted.items.filter(state=State.REJECTED).exclude(
-        code__in=["unsupported", "no_photo", "kept", "trashed", "album"]
+        code__in=["unsupported", "no_photo", "photo_rejected", "kept", "trashed", "album"]
     )
     return rejected.exists() or wanted.items.filter(state__in=ImportItem.OPEN).exists()
 

@@ -7,7 +7,7 @@ folder is held open for the whole run, and is proved to be the same before rows 
 
 import logging
 from collections import defaultdict
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from catalog.importing.claims import HiddenNames
 from catalog.importing.earlier_imports import EarlierImports
 from catalog.importing.finishing import Finishing
 from catalog.importing.known import Duplicates
-from catalog.importing.listing import list_files
+from catalog.importing.listing import list_files, list_parts
 from catalog.importing.origins import Origin, origin_of
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.part_origin import PartOrigin
@@ -139,9 +139,7 @@ class Importer:
         try:
             if wanted.listed_at is None:
                 list_files(self.run, wanted, origin)
-            for part in parts.unlisted():  # a photo's document may be in any of them
-                with suppress(SourceUnavailable), closing(origin_of(part, keepalive)) as other:
-                    list_files(self.run, part, other)
+            list_parts(self.run, parts.unlisted(), keepalive)
             reading = Reading(self.run, wanted, origin, self.library.time_zone, parts)
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)
             self.run.phase("Importing", media.count(), unit="files")

@@ -15,7 +15,7 @@ from catalog.edits.ratings import set_ratings
 from catalog.importing.icloud import MOST_ALBUM_BYTES, is_details
 from catalog.importing.origins import Origin
 from catalog.importing.outcomes import Outcomes
-from catalog.importing.parts import ALBUM, KEPT, NO_PHOTO, Parts, document_in
+from catalog.importing.parts import ALBUM, KEPT, NO_PHOTO, PHOTO_REJECTED, Parts, document_in
 from catalog.importing.placer import Placer
 from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reason_for_failure, reject
@@ -29,6 +29,7 @@ AT_ONCE = 200
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 """Of one import: more than any export has, and a small archive cannot fill the database."""
 KEPT_SENTENCE = "No photo that it speaks about has come yet. It is kept for one that another part of the export brings."
+UNREAD = Document(Subject.OTHER)
 State = ImportItem.State
 
 
@@ -37,9 +38,13 @@ class _Joined:
     """A document, what it says, and the photos of the library that it comes to."""
 
     item: ImportItem
-    said: Document
-    photos: list[tuple[ImportItem, Photo]] = field(default_factory=list)
+    photos: list[tuple[ImportItem, Photo]]
     """Each with the item that it came as, whose name tells which document is its own."""
+    missing: list[tuple[ImportItem, Photo, str]] = field(default_factory=list)
+    """Those that have no document yet, and what it is to be called."""
+    was_rejected: bool = False
+    """All its photos were."""
+    said: Document = UNREAD
 
 
 class Joining:
@@ -61,35 +66,20 @@ class Joining:
             self._join(wanted, origin, parts, documents[start : start + AT_ONCE])
 
     def _join(self, wanted: Import, origin: Origin, parts: Parts, documents: Sequence[ImportItem]) -> None:
-        kept, joined = [], []
-        for item in documents:
-            body = _read(origin, item)
-            if body is None:
-                continue
-            one = _Joined(item, document_in(item.directory, item.filename, body))
-            if is_details(item.directory, item.filename):
-                item.state, item.code = State.IMPORTED, "details"
-                item.reason = "It tells dates and favourites of the photos beside it."
-            elif one.said.subject is Subject.OTHER:
-                reject(item, "unsupported", "It is neither a photo nor a video.")
-            elif one.said.subject is Subject.ALBUM:
-                if is_year_folder(folder_in_export(item.directory)) or is_year_folder(one.said.title.strip()):
-                    reject(item, "unsupported", "It describes the folder of a year, which is no album.")
-                    continue
-                kept.append((item, body))
-                item.state, item.code = State.IMPORTED, ALBUM
-                item.reason = f"It describes the album “{one.said.title.strip()[:200]}”."
-            else:
-                self._find(wanted, parts, one)
-                if one.photos:
-                    joined.append(one)
-                elif item.state in ImportItem.OPEN and self._kept_bytes + len(body) <= MOST_KEPT_BYTES:
-                    self._kept_bytes += len(body)
-                    kept.append((item, body))
-                    reject(item, KEPT, KEPT_SENTENCE)
-                elif item.state in ImportItem.OPEN:
-                    reject(item, NO_PHOTO, "No photo that it speaks about was imported.")
+        kept: list[tuple[ImportItem, bytes]] = []
+        joined: list[_Joined] = []
         try:
+            for one in self._found(wanted, parts, documents):
+                if one.photos and not one.missing:
+                    one.item.state, one.item.code = State.DUPLICATE, "in_library"
+                    one.item.reason = "There is a document beside the photo already."
+                elif is_details(one.item.directory, one.item.filename):
+                    one.item.state, one.item.code = State.IMPORTED, "details"
+                    one.item.reason = "It tells dates and favourites of the photos beside it."
+                elif (body := _read(origin, one.item)) is not None:
+                    self._judge(one, body, kept)
+                    if one.item.state in ImportItem.OPEN:
+                        joined.append(one)
             self._place(origin, joined)
             with transaction.atomic():
                 _keep(kept)
@@ -109,44 +99,63 @@ class Joining:
             origin.forget(item)
         self._run.raise_if_stopped()
 
-    def _find(self, wanted: Import, parts: Parts, one: _Joined) -> None:
-        """Note the photos of the library that a document speaks about, or why it comes to none."""
-        came = parts.photos_of(one.item)
-        rejected = [item for item in came if item.state == State.REJECTED]
-        there = {item.photo: item for item in came if item.photo and item.state in (State.IMPORTED, State.DUPLICATE)}
-        rows = Photo.objects.filter(library=wanted.library, pk__in=list(there)).exclude(state=Photo.State.MISSING)
-        photos = [(there[photo.pk], photo) for photo in rows.order_by("pk")]
-        if one.said.is_trashed and photos:
-            where = photos[0][1].path
-            one.item.state, one.item.code = State.DUPLICATE, "trashed"
-            one.item.reason = (
-                f"Its photo was in the trash where it comes from, and came in before this told it: {where}."
-            )
-        elif photos:
-            one.photos = photos
-        elif rejected and len(rejected) == len(came):
-            reject(one.item, NO_PHOTO, "The photo that it speaks about was not imported.")
+    def _found(self, wanted: Import, parts: Parts, documents: Sequence[ImportItem]) -> list[_Joined]:
+        """Return the documents with the photos of the library of which they speak. Two queries, besides those for names."""
+        came = parts.photos_of(documents)
+        ends = (State.IMPORTED, State.DUPLICATE)
+        keys = {item.photo for some in came.values() for item in some if item.photo and item.state in ends}
+        rows = Photo.objects.filter(library=wanted.library, pk__in=keys).exclude(state=Photo.State.MISSING)
+        photos = {photo.pk: photo for photo in rows}
+        names: dict[str, dict[str, str]] = {}
+        found = []
+        for item in documents:
+            there = {one.photo: one for one in came[item.pk] if one.photo in photos and one.state in ends}
+            one = _Joined(item, [(there[key], photos[key]) for key in sorted(key for key in there if key is not None)])
+            one.was_rejected = bool(came[item.pk]) and all(photo.state == State.REJECTED for photo in came[item.pk])
+            for photo_item, photo in one.photos:
+                name = name_beside("takeout", item, photo_item, photo.filename)
+                document = self._document_of(photo, names)
+                # What a killed import put there is put there again: only so its end is known.
+                if not document or (document == name and item.state == State.PLACING):
+                    one.missing.append((photo_item, photo, name))
+            found.append(one)
+        return found
+
+    def _judge(self, one: _Joined, body: bytes, kept: list[tuple[ImportItem, bytes]]) -> None:
+        """Note what becomes of a document by what it says; one that stays open is to be put beside its photos."""
+        item = one.item
+        said = one.said = document_in(item.directory, item.filename, body)
+        title = said.title.strip()
+        if said.subject is Subject.OTHER:
+            reject(item, "unsupported", "It is neither a photo nor a video.")
+        elif said.subject is Subject.ALBUM and (
+            is_year_folder(folder_in_export(item.directory)) or is_year_folder(title)
+        ):
+            reject(item, "unsupported", "It describes the folder of a year, which is no album.")
+        elif said.subject is Subject.ALBUM:
+            kept.append((item, body))
+            item.state, item.code, item.reason = State.IMPORTED, ALBUM, f"It describes the album “{title[:200]}”."
+        elif said.is_trashed and one.photos:
+            where = one.photos[0][1].path
+            item.state, item.code = State.DUPLICATE, "trashed"
+            item.reason = f"Its photo was in the trash where it comes from, and came in before this told it: {where}."
+        elif one.was_rejected:
+            reject(item, PHOTO_REJECTED, "The photo that it speaks about was not imported.")
+        elif not one.photos and self._kept_bytes + len(body) <= MOST_KEPT_BYTES:
+            self._kept_bytes += len(body)
+            kept.append((item, body))
+            reject(item, KEPT, KEPT_SENTENCE)
+        elif not one.photos:
+            reject(item, NO_PHOTO, "No photo that it speaks about was imported.")
 
     def _place(self, origin: Origin, joined: Sequence[_Joined]) -> None:
-        """Put the documents beside their photos, unless these have one. What goes wrong is in the items then."""
-        documents: dict[str, dict[str, str]] = {}
+        """Put the documents beside the photos that have none. What goes wrong is in the items then."""
         placing: list[tuple[ImportItem, str, ImportItem]] = []
         for one in joined:
-            for item, photo in one.photos:
-                name = name_beside("takeout", one.item, item, photo.filename)
-                there = self._document_of(photo, documents)
-                if there and not (
-                    there == name and one.item.state == State.PLACING
-                ):  # a killed import may have put it there
-                    continue
+            for item, photo, name in one.missing:
                 beside = copy.copy(item)  # the photo may have been moved or renamed since it came
                 beside.target_directory, beside.target_filename = photo.directory, photo.filename
                 placing.append((one.item, name, beside))
-        coming = {item.pk for item, _, _ in placing}
-        for one in joined:
-            if one.item.pk not in coming:
-                one.item.state, one.item.code = State.DUPLICATE, "in_library"
-                one.item.reason = "There is a document beside the photo already."
         with transaction.atomic():
             for item, name, photo_item in placing:
                 place = {"target_directory": photo_item.target_directory, "target_filename": name}

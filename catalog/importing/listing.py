@@ -1,15 +1,19 @@
 """List what an import brings: an item for every file, before any of them is read."""
 
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+
 from django.db import transaction
 from django.utils import timezone
 
-from catalog.importing.origins import Origin
+from catalog.importing.origins import Origin, origin_of
 from catalog.importing.parts import is_document
 from catalog.importing.reasons import reject
 from catalog.importing.requests import is_sidecar_name
 from catalog.importing.rows import insert_items
 from catalog.importing.takeout import export_of
 from catalog.models import Import, ImportItem
+from catalog.sources.base import SourceUnavailable
 from catalog.sources.kinds import companions_in, extension_of, is_media_name
 from operations.running import Run
 
@@ -51,6 +55,13 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
         Import.objects.filter(pk=wanted.pk).update(listed_at=timezone.now())
         run.checkpoint(stop=False)
     run.raise_if_stopped()
+
+
+def list_parts(run: Run, parts: Iterable[Import], keepalive: Callable[[], object]) -> None:
+    """List other parts of an export, as far as they can be read now: a photo's document may be in any of them."""
+    for part in parts:
+        with suppress(SourceUnavailable), closing(origin_of(part, keepalive)) as origin:
+            list_files(run, part, origin)
 
 
 def _refused(wanted: Import, path: str, reason: str) -> ImportItem:

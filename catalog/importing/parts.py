@@ -13,7 +13,7 @@ from catalog.sources.kinds import sidecars_in
 from photolala.lib.paths import escape_path
 
 MOST_KEPT_FOLDERS = 32
-NO_PHOTO, KEPT, ALBUM = "no_photo", "kept", "album"
+NO_PHOTO, PHOTO_REJECTED, KEPT, ALBUM = "no_photo", "photo_rejected", "kept", "album"
 State = ImportItem.State
 
 
@@ -71,24 +71,28 @@ class Parts:
         found.update(self._beside_copies(missing))
         items = ImportItem.objects.in_bulk(list(set(found.values())))
         for one in items.values():
-            if one.state == State.REJECTED and one.code in (NO_PHOTO, KEPT):
-                one.state, one.code, one.reason, one.detail = State.WAITING, "", "", ""
+            reopen(one)
         return {key: items[document] for key, document in found.items() if document in items}
 
-    def photos_of(self, document: ImportItem) -> list[ImportItem]:
-        """Return the photos of which a document speaks, in whichever part."""
-        folder = self._folder(folder_in_export(document.directory))
-        names = folder.photos_of.get(document.filename, ())
-        return list(
-            ImportItem.objects.filter(pk__in=[key for name in names for key in folder.items[name]]).order_by("pk")
-        )
+    def photos_of(self, documents: Sequence[ImportItem]) -> dict[int, list[ImportItem]]:
+        """Return by document the photos of which it speaks, in whichever part. One query, besides those for the names."""
+        keys: dict[int, list[int]] = {}
+        for document in documents:
+            folder = self._folder(folder_in_export(document.directory))
+            names = folder.photos_of.get(document.filename, ())
+            keys[document.pk] = sorted(key for name in names for key in folder.items[name])
+        items = ImportItem.objects.in_bulk({key for some in keys.values() for key in some})
+        return {document: [items[key] for key in some if key in items] for document, some in keys.items()}
 
     def albums_of(self, part: Import) -> dict[str, Document]:
         """Return the albums, by their folders or tables in the export, of which this part may bring something."""
-        mine = {key for key, places in self._by_folder().items() if any(run == part.pk for run, _ in places)}
         described = ImportItem.objects.filter(import_run__in=list(self._imports), code=ALBUM, is_sidecar=True)
+        rows = list(described.order_by("pk").values_list("import_run", "directory", "filename"))
+        if not rows:
+            return {}
+        mine = {key for key, places in self._by_folder().items() if any(run == part.pk for run, _ in places)}
         found: dict[str, Document] = {}
-        for run, directory, name in described.order_by("pk").values_list("import_run", "directory", "filename"):
+        for run, directory, name in rows:
             table = album_title(directory, name)
             key = f"icloud:{table}" if table else folder_in_export(directory)
             if key in found or not (table or key in mine):
@@ -176,6 +180,12 @@ class Parts:
                     found[key].append((run, directory))
             self._directories = dict(found)
         return self._directories
+
+
+def reopen(sidecar: ImportItem) -> None:
+    """Let a sidecar wait again that was rejected only since its photo had not come in."""
+    if sidecar.state == State.REJECTED and sidecar.code in (NO_PHOTO, PHOTO_REJECTED, KEPT):
+        sidecar.state, sidecar.code, sidecar.reason, sidecar.detail = State.WAITING, "", "", ""
 
 
 def in_exports(items: Iterable[ImportItem]) -> list[ImportItem]:

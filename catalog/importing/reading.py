@@ -7,7 +7,7 @@ from functools import partial
 
 from catalog.entries.columns import digest_columns
 from catalog.importing.origins import Origin
-from catalog.importing.parts import Parts
+from catalog.importing.parts import Parts, reopen
 from catalog.importing.read_file import SPEAKING, ReadFile
 from catalog.importing.reasons import reason_for_failure, reject
 from catalog.importing.told import ToldByTables
@@ -84,6 +84,8 @@ class Reading:
         names = {name for beside in named.values() for name in beside.values()}
         found = self.wanted.items.filter(directory__in={item.directory for item in window}, filename__in=names)
         there = {(item.directory, item.filename): item for item in found.filter(is_sidecar=True)} if names else {}
+        for sidecar in there.values():
+            reopen(sidecar)  # its photo may have been rejected at an earlier try
         beside = {
             item.pk: {
                 kind: there[item.directory, name]

@@ -30,8 +30,8 @@ SETTLED_AFTER = timedelta(minutes=10)
 """A row without bytes, or bytes without a row, may be under way if it is younger than this."""
 AGAIN = ("no_space", "permission", "unreadable", "timeout", "changed", "quota", "corrupted", "stopped")
 """Reasons that may be gone at the next try."""
-UNCOUNTED = ("kept", "unsupported")
-"""Why documents of an export do not come in without anything being wrong; of photos only the latter is said, and counts."""
+UNCOUNTED = ("kept", "photo_rejected", "unsupported")
+"""Why documents of an export do not come in without anything being wrong with them. Of photos the last is said, and counts."""
 _ENDED_EARLY = (State.CANCELLED, State.FAILED, State.INTERRUPTED)
 
 

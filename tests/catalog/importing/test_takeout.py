@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +15,12 @@ from catalog.albums import albums, items
 from catalog.edits.ratings import set_rating
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.placer import Placer
-from catalog.importing.requests import counts_of, start_folder_import
+from catalog.importing.requests import counts_of, open_batch, start_folder_import
 from catalog.libraries.members import set_member
-from catalog.models import Album, AlbumItem, Import, ImportItem, KeptDocument, Photo
+from catalog.models import Album, AlbumItem, Import, ImportItem, KeptDocument, Photo, Upload
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.importing.test_imports import ends, files_of, rescan, take
+from tests.catalog.importing.test_imports import ends, files_of, rescan, run_imports, send, take
 from tests.photos import make_jpeg
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +87,8 @@ def test_what_was_in_the_trash_stays_out_and_is_told(library, card, picture):
     assert photos(library) == {"2015/04/a.jpg": ("2015-04-25T22:13:20Z", None)}
     item = ImportItem.objects.get(filename="IMG_6.jpg")
     assert (item.state, item.code) == ("rejected", "trashed") and "trash where it comes from" in item.reason
+    archive = Import.objects.get(kind="archive")
+    assert [counts_of([archive])[archive.pk][state] for state in ("imported", "rejected")] == [1, 1]  # photos
     assert not list(Path(library.root).rglob("IMG_6*"))
 
 
@@ -331,3 +334,37 @@ def test_killed_before_the_albums_are_made_it_makes_them(library, card, picture,
     assert execute(operation.pk).state == State.COMPLETED
     assert albums_of(library.owner) == {"Holiday": ["a.jpg"]}
     assert not Import.objects.filter(finished_at=None).exists()
+
+
+def test_an_unpacked_export_is_one_too_and_what_is_added_later_is_joined(library, card, picture):
+    """Each part in a folder of its own; a photo's document is put there after the first import."""
+    for path, data in {
+        f"1/{YEAR}/IMG_1.jpg": picture(1),
+        f"2/{YEAR}/IMG_1.jpg.json": document(favorited=True),
+        f"1/{YEAR}/IMG_2.jpg": picture(2),
+        f"2/{HOLIDAY}/IMG_2.jpg": picture(2),
+        f"1/{HOLIDAY}/metadata.json": b'{"title": "Holiday"}',
+    }.items():
+        (card / path).parent.mkdir(parents=True, exist_ok=True)
+        (card / path).write_bytes(data)
+        os.utime(card / path, (1_600_000_000, 1_600_000_000))
+    take(library, card)
+    assert photos(library) == {"2015/04/IMG_1.jpg": DATED, "2020/09/IMG_2.jpg": ("2020-09-13T12:26:40Z", None)}
+    assert albums_of(library.owner) == {"Holiday": ["IMG_2.jpg"]}
+    (card / f"2/{YEAR}/IMG_2.jpg.json").write_bytes(document(favorited=True))
+    wanted = take(library, card)
+    assert ends(wanted)[f"2/{YEAR}/IMG_1.jpg.json"][:2] == ("duplicate", "in_library")
+    assert ends(wanted)[f"2/{YEAR}/IMG_2.jpg.json"] == ("imported", "", "2020/09/IMG_2.jpg.json")
+    rescan(library)
+    assert photos(library)["2020/09/IMG_2.jpg"] == DATED
+
+
+def test_documents_that_are_sent_after_their_photos_are_joined(library, card, picture):
+    wanted = open_batch(library, library.owner)
+    send(wanted, "IMG_1.jpg", picture(1), YEAR)
+    run_imports(library)
+    send(wanted, "IMG_1.jpg.json", document(favorited=True), YEAR)
+    run_imports(library)
+    assert ends(wanted)[f"{YEAR}/IMG_1.jpg.json"][0] == "imported"
+    rescan(library)
+    assert list(photos(library).values()) == [DATED] and not Upload.objects.exists()
