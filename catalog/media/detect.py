@@ -64,10 +64,21 @@ def media_type_of(head: bytes) -> str:
         return "video/mp2t"
     if len(head) > 580 and head[4] == head[196] == head[388] == 0x47:
         return "video/mp2t"
+    if _is_cut_stream(head):
+        return "video/mp2t"
     start = head[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<svg", b"<?xml", b"<!doctype svg")) and b"<svg" in start:
         return "image/svg+xml"
     return ""
+
+
+def _is_cut_stream(head: bytes) -> bool:
+    """Return whether packets of a transport stream follow each other, but not from the first byte on, as after a cut."""
+    for packet in (188, 192):
+        marks = [head[at : at + 7 * packet + 1 : packet] for at in range(packet)]
+        if bytes(8 * b"G") in marks:
+            return True
+    return False
 
 
 def _of_brands(head: bytes) -> str:

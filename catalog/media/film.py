@@ -48,7 +48,7 @@ def read_film(source: Source) -> Found:
         elif kind == b"uuid" and source.read(start, 16) == _XMP_UUID:
             found.xmp_packets.append(source.read(start + 16, min(end - start - 16, _LONGEST_XMP_BYTES)))
     if not has_index:
-        found.problem = "The film cannot be played: its index (moov) is missing, as when a recording is cut off."
+        found.problem = "The video cannot be played: its index (moov) is missing, as when a recording is cut off."
     return found
 
 
@@ -104,7 +104,7 @@ def _read_movie_header(head: bytes, found: Found) -> None:
     if scale and length / scale <= _LONGEST_FILM_SECONDS:
         found.duration_ms = round(length * 1000 / scale) or None  # 0: told by fragments, or by nothing
     elif length:
-        found.note("The film's claimed length is absurd and was ignored.")
+        found.note("The video's claimed length is absurd and was ignored.")
     _keep_created(created, found)
 
 

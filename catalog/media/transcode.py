@@ -60,7 +60,7 @@ def convert(descriptor: int, target: Any, say: Any) -> tuple[int, int]:
     source = open_source(descriptor, result)
     facts = begin(source, result) if source is not None else None
     if source is None or facts is None or not result.media_type.startswith("video/"):
-        raise CannotConvert(result.problem or "This is no film.")
+        raise CannotConvert(result.problem or "This is no video.")
     seen = first_frame(source, result.media_type)
     if seen is None:
         raise CannotConvert("The video holds no frame that can be decoded.")
@@ -210,11 +210,11 @@ def main() -> None:
     except CannotConvert as error:
         say(problem=str(error))
     except av.FFmpegError:
-        say(problem="The film is damaged, and cannot be converted.")
+        say(problem="The video is damaged, and cannot be converted.")
     except MemoryError:
-        say(problem="The film needs more memory than its conversion may use.")
+        say(problem="The video needs more memory than its conversion may use.")
     except Exception as error:  # noqa: BLE001 - whatever a hostile file provokes costs that file alone
-        say(problem=f"The film could not be converted ({type(error).__name__}).")
+        say(problem=f"The video could not be converted ({type(error).__name__}).")
     else:
         say(width=width, height=height)
 

@@ -75,7 +75,7 @@ def examine_film(source: Source, media_type: str, found: Found) -> None:
         with open_film(source, media_type) as container:
             stream = picture_track(container)
             if stream is None:
-                found.problem = found.problem or "The film holds no picture track."
+                found.problem = found.problem or "The video holds no picture track."
                 return
             if not found.width and stream.codec_context is not None:
                 found.width, found.height = shown_size(found, stream)
@@ -84,7 +84,7 @@ def examine_film(source: Source, media_type: str, found: Found) -> None:
             if not found.created_text and found.created_utc_seconds is None:
                 _read_recorded(container, stream, found)
     except (av.FFmpegError, OSError, ValueError, MemoryError, RuntimeError):
-        found.problem = found.problem or "The film's headers are damaged."
+        found.problem = found.problem or "The video's headers are damaged."
 
 
 def _read_recorded(container: Any, stream: Any, found: Found) -> None:
@@ -137,7 +137,7 @@ def draw_film(source: Source, media_type: str, facts: Facts, edge_px: int, limit
         with open_film(source, media_type) as container:
             return _first_good(container, facts, edge_px, limits)
     except av.FFmpegError as error:
-        raise NoFrame(f"the film's data are damaged ({error.strerror or type(error).__name__})") from error
+        raise NoFrame(f"the video's data are damaged ({error.strerror or type(error).__name__})") from error
 
 
 def picture_track(container: Any) -> Any:

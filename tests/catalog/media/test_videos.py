@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from catalog.media import tone
+from catalog.media.detect import media_type_of
 from catalog.media.isobmff import boxes
 from tests.catalog.media.test_digest import digest
 from tests.catalog.media.videos import QUADRANTS, colours_of, farthest, quadrants, video
@@ -63,6 +64,15 @@ def test_frames_are_drawn_where_no_packet_is_marked_as_a_key_frame(tmp_path: Pat
     unmarked = data[: at + 8] + struct.pack(">II", 1, 2**31) + data[at + 16 :]
     result = digest(tmp_path, unmarked, "video.mp4")
     assert result.problem == "" and farthest(shown(result.thumbnail)) <= 6
+
+
+def test_transport_streams_that_were_cut_anywhere(tmp_path: Path) -> None:
+    data = video("mpegts", frames=100, options={"g": "25"})
+    for start in (188, 77, 188 * 20 + 5):
+        result = digest(tmp_path, data[start:], "video.ts")
+        assert (result.media_type, result.problem) == ("video/mp2t", "")
+        assert farthest(shown(result.thumbnail)) <= 6
+    assert media_type_of(b"some text, of Gs and others: GGGG" * 100) == ""
 
 
 def test_what_begins_dark_is_shown_by_a_later_frame(tmp_path: Path) -> None:
