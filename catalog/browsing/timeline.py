@@ -16,6 +16,7 @@ from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, vis
 from catalog.models import Favourite, Photo
 from catalog.models.conditions import written_out
 from catalog.models.photo import UNDATED
+from catalog.words import lookup
 from photolala.web.refusals import BadRequest
 
 LARGEST_MONTH = 1_000
@@ -76,7 +77,11 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
     else:
         ids = [library for library, _ in libraries]
         search = search_of(user, ids, filters)
-        days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
+        is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query)
+        if is_plain and search is not None and search.phrases and not search.is_few:
+            days = lookup.days(ids, search.phrases)
+        else:
+            days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
     return _by_month(days)
 
 

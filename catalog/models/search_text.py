@@ -19,6 +19,10 @@ class SearchText(models.Model):
     kind = models.CharField(max_length=10, choices=SearchKind)
     object_id = models.UUIDField()
     text = models.TextField()
+    library_id = models.UUIDField(null=True, blank=True, help_text="Of a photo: its library.")
+    day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of a photo that is shown: its taken_day, so that days are counted from here."
+    )
 
     class Meta:
         constraints = [

@@ -39,6 +39,8 @@ class Search:
     condition: Q
     is_few: bool = False
     by_folder: bool = False
+    phrases: tuple[Phrase, ...] = ()
+    """If what is found are exactly the photos that have all of these: days are counted from the index of words alone."""
 
 
 def prepare(user: User, libraries: Iterable[UUID], node: Node) -> Search:
@@ -48,7 +50,8 @@ def prepare(user: User, libraries: Iterable[UUID], node: Node) -> Search:
     """
     builder = _Builder(user, list(libraries))
     most = builder.estimate(node)
-    return Search(builder.condition(node), most is not None and most <= MOST_LOOKED_UP)
+    is_few = most is not None and most <= MOST_LOOKED_UP
+    return Search(builder.condition(node), is_few, phrases=builder.phrases(node))
 
 
 def duplicated(libraries: Sequence[UUID]) -> Q:
@@ -88,6 +91,16 @@ class _Builder:
                 return self._count(node)
             case _:
                 return None
+
+    def phrases(self, node: Node) -> tuple[Phrase, ...]:
+        """Return the phrases that say all of `node`, none if there is more to it."""
+        nodes = node.nodes if isinstance(node, Every) else (node,)
+        phrases = []
+        for one in nodes:
+            if not isinstance(one, Words) or one.field == "album" or any(self._albums_and_notes(one)):
+                return ()
+            phrases.append(_phrase(one))
+        return tuple(phrases) if all(phrase.words for phrase in phrases) else ()
 
     def condition(self, node: Node) -> Q:
         """Return the condition of `node`."""

@@ -1,6 +1,6 @@
 """Values that are offered while somebody types: cameras, lenses, keywords and folders of each library."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from catalog.models import SearchFacet
 from .folding import fold
 
 LONGEST_VALUE = 200
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 Value = tuple[UUID, str, str]
 _KINDS = SearchFacet.Kind
 

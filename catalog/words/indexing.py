@@ -1,8 +1,9 @@
 """Bring the index of words up to date with what the database's triggers noted (catalog.words.tables)."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -20,7 +21,15 @@ MARKS = (PLAIN, FOLDER, KEYWORD, CAMERA, LENS)
 """What stands before each word of a field: no letter or digit, so that no folded word begins with it."""
 _BETWEEN_FIELDS = "|"
 _LOCK = 0x70686F746F776F72
-Row = tuple[Any, ...]
+Row = Sequence[Any]
+
+
+class Text(NamedTuple):
+    """What is kept of an object; of albums and notes the text alone."""
+
+    text: str
+    library_id: UUID | None = None
+    day: int | None = None
 
 
 def catch_up(batches: int = BEFORE_A_SEARCH) -> int:
@@ -106,43 +115,49 @@ def _index_batch() -> int:
     return len(noted)
 
 
-def _write(kind: str, keys: Collection[UUID], texts: dict[UUID, str]) -> None:
-    known = {
-        key: (pk, text)
-        for pk, key, text in SearchText.objects.filter(kind=kind, object_id__in=keys).values_list(
-            "pk", "object_id", "text"
-        )
-    }
+def _write(kind: str, keys: Collection[UUID], texts: dict[UUID, Text]) -> None:
+    columns = ("object_id", "pk", "text", "library_id", "day")
+    rows = SearchText.objects.filter(kind=kind, object_id__in=keys).values_list(*columns)
+    known = {key: (pk, Text(*text)) for key, pk, *text in rows}
     gone = [pk for key, (pk, _) in known.items() if key not in texts]
     if gone:
         SearchText.objects.filter(pk__in=gone).delete()
-    as_kept = SearchText._meta.get_field("object_id").get_db_prep_save
-    new = [(kind, as_kept(key, connection), text) for key, text in texts.items() if key not in known]
-    changed = [(text, known[key][0]) for key, text in texts.items() if key in known and known[key][1] != text]
+    as_kept = partial(SearchText._meta.get_field("object_id").get_db_prep_save, connection=connection)
+    new, changed = [], []
+    for key, text in texts.items():
+        values = (text.text, as_kept(text.library_id), text.day)
+        if key not in known:
+            new.append((kind, as_kept(key), *values))
+        elif known[key][1] != text:
+            changed.append((*values, known[key][0]))
     with connection.cursor() as cursor:  # bulk_create costs as much again as the index itself
         if new:
-            cursor.executemany(f"INSERT INTO {tables.TEXTS} (kind, object_id, text) VALUES (%s, %s, %s)", new)  # noqa: S608
+            names = "kind, object_id, text, library_id, day"
+            cursor.executemany(f"INSERT INTO {tables.TEXTS} ({names}) VALUES (%s, %s, %s, %s, %s)", new)  # noqa: S608
         if changed:
-            cursor.executemany(f"UPDATE {tables.TEXTS} SET text = %s WHERE id = %s", changed)  # noqa: S608
+            names = "text = %s, library_id = %s, day = %s"
+            cursor.executemany(f"UPDATE {tables.TEXTS} SET {names} WHERE id = %s", changed)  # noqa: S608
 
 
-def _photos(keys: Collection[UUID]) -> dict[UUID, str]:
-    rows = list(Photo.objects.filter(pk__in=keys).order_by().values_list("library_id", *tables.PHOTO_COLUMNS))
-    facets.add((row[0], row[2:]) for row in rows)
-    return {row[1]: photo_text(row[2:]) for row in rows}
+def _photos(keys: Collection[UUID]) -> dict[UUID, Text]:
+    rows = list(Photo.objects.filter(pk__in=keys).order_by().values_list(*tables.PHOTO_COLUMNS))
+    facets.add((library, words) for _, library, _, _, *words in rows)
+    return {
+        key: Text(photo_text(words), library, day if is_shown else None) for key, library, day, is_shown, *words in rows
+    }
 
 
-def _albums(keys: Collection[UUID]) -> dict[UUID, str]:
+def _albums(keys: Collection[UUID]) -> dict[UUID, Text]:
     rows = Album.objects.filter(pk__in=keys).order_by().values_list("pk", "title", "description")
-    return {pk: _join([(PLAIN, fold(title)), (PLAIN, fold(description))]) for pk, title, description in rows}
+    return {pk: Text(_join([(PLAIN, fold(title)), (PLAIN, fold(text))])) for pk, title, text in rows}
 
 
-def _notes(keys: Collection[UUID]) -> dict[UUID, str]:
+def _notes(keys: Collection[UUID]) -> dict[UUID, Text]:
     rows = Note.objects.filter(pk__in=keys).order_by().values_list("pk", "content", "caption")
-    return {pk: _join([(PLAIN, fold(content)), (PLAIN, fold(caption))]) for pk, content, caption in rows}
+    return {pk: Text(_join([(PLAIN, fold(content)), (PLAIN, fold(caption))])) for pk, content, caption in rows}
 
 
-_TEXTS: dict[str, Callable[[Collection[UUID]], dict[UUID, str]]] = {
+_TEXTS: dict[str, Callable[[Collection[UUID]], dict[UUID, Text]]] = {
     SearchKind.PHOTO: _photos,
     SearchKind.ALBUM: _albums,
     SearchKind.NOTE: _notes,

@@ -1,10 +1,11 @@
 """Conditions on the index of words: which objects have a word, or words in a row, in any field or in one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from catalog.models import SearchKind, SearchText
@@ -45,6 +46,16 @@ def found(kind: SearchKind, phrase: Phrase) -> QuerySet[SearchText]:
     return texts.filter(_contains(phrase)) if len(phrase.words) > 1 else texts
 
 
+def days(libraries: Iterable[UUID], phrases: Sequence[Phrase]) -> dict[int, int]:
+    """Return how many photos of `libraries` that are shown have all of `phrases`, by their taken_day. From the index alone."""
+    sql, query = _select(_all([phrase.query() for phrase in phrases]))
+    texts = SearchText.objects.filter(pk__in=RawSQL(sql, [query]), library_id__in=list(libraries), day__isnull=False)  # noqa: S611
+    for phrase in phrases:
+        if len(phrase.words) > 1:
+            texts = texts.filter(_contains(phrase))
+    return dict(texts.order_by().values_list("day").annotate(count=Count("*")))
+
+
 def having(texts: QuerySet[SearchText], phrase: Phrase) -> QuerySet[SearchText]:
     """Return those of a few `texts` that have `phrase`, by reading them instead of the index."""
     return texts.filter(_contains(phrase))
@@ -52,20 +63,22 @@ def having(texts: QuerySet[SearchText], phrase: Phrase) -> QuerySet[SearchText]:
 
 def count_up_to(phrase: Phrase, most: int) -> int:
     """Return how many texts of all kinds have the words of `phrase`, or `most` if those are more."""
-    sql, params = _select(phrase)
+    sql, query = _select(phrase.query())
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({sql} LIMIT {int(most)}) AS matches", params)  # noqa: S608
+        cursor.execute(f"SELECT count(*) FROM ({sql} LIMIT {int(most)}) AS matches", [query])  # noqa: S608
         return int(cursor.fetchone()[0])
 
 
-def _select(phrase: Phrase) -> tuple[str, list[str]]:
+def _select(query: str) -> tuple[str, str]:
+    """Return the SQL that selects the ids of texts by a query of the full-text index, and its parameter."""
     if connection.vendor == "sqlite":
-        return f"SELECT rowid FROM {tables.FULL_TEXT} WHERE {tables.FULL_TEXT} MATCH %s", [phrase.query()]  # noqa: S608
-    return f"SELECT id FROM {tables.TEXTS} WHERE {tables.LEXEMES} @@ %s::tsquery", [phrase.query()]  # noqa: S608
+        return f"SELECT rowid FROM {tables.FULL_TEXT} WHERE {tables.FULL_TEXT} MATCH %s", query  # noqa: S608
+    return f"SELECT id FROM {tables.TEXTS} WHERE {tables.LEXEMES} @@ %s::tsquery", query  # noqa: S608
 
 
 def _ids(phrase: Phrase) -> RawSQL:
-    return RawSQL(*_select(phrase))  # noqa: S611  (our own names; the words are a parameter)
+    sql, query = _select(phrase.query())
+    return RawSQL(sql, [query])  # noqa: S611  (our own names; the words are a parameter)
 
 
 def _contains(phrase: Phrase) -> Q:

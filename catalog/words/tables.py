@@ -8,13 +8,14 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
-PHOTO_COLUMNS = ("id", "directory", "filename", "caption", "keywords", "camera_make", "camera_model", "lens_model")
+WORD_COLUMNS = ("directory", "filename", "caption", "keywords", "camera_make", "camera_model", "lens_model")
+PHOTO_COLUMNS = ("id", "library_id", "taken_day", "is_shown", *WORD_COLUMNS)
 WATCHED = {
     "photo": ("catalog_photo", PHOTO_COLUMNS),
     "album": ("catalog_album", ("id", "title", "description")),
     "note": ("catalog_note", ("id", "content", "caption")),
 }
-"""By kind of object: its table, and the columns whose change changes its words."""
+"""By kind of object: its table, and the columns whose change changes its text, or what is kept beside it."""
 TEXTS = "catalog_searchtext"
 QUEUE = "catalog_searchqueue"
 FULL_TEXT = f"{TEXTS}_fts"
@@ -135,7 +136,8 @@ def _sqlite_statements() -> dict[str, str]:
     gone = f"INSERT INTO {FULL_TEXT}({FULL_TEXT}, rowid, text) VALUES ('delete', old.id, old.text);"  # noqa: S608
     for event, action in (("insert", added), ("delete", gone), ("update", gone + added)):
         name = _index_trigger_name(event)
-        statements[name] = f"CREATE TRIGGER {name} AFTER {event.upper()} ON {TEXTS} BEGIN {action} END"
+        when = "WHEN old.text IS NOT new.text" if event == "update" else ""
+        statements[name] = f"CREATE TRIGGER {name} AFTER {event.upper()} ON {TEXTS} {when} BEGIN {action} END"
     for kind, (table, columns) in WATCHED.items():
         noted = {row: f"INSERT INTO {QUEUE}(kind, object_id) VALUES ('{kind}', {row}.id);" for row in ("old", "new")}  # noqa: S608
         renamed = f"INSERT INTO {QUEUE}(kind, object_id) SELECT '{kind}', old.id WHERE old.id IS NOT new.id;"

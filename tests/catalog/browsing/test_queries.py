@@ -76,10 +76,11 @@ def test_deep_pages_enter_the_index_at_their_place(alice: User, library: Library
 def test_small_folders_and_rare_words_are_looked_up_and_others_read_from_the_newest(
     alice: User, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def page(**wanted: Any) -> str:
+        return plans_of(lambda: photo_lists.photo_page(alice, PhotoFilters(**wanted), {"limit": "7"}))
+
     def plans(**wanted: Any) -> str:
-        asked = PhotoFilters(**wanted)
-        both = plans_of(lambda: photo_lists.photo_page(alice, asked, {"limit": "7"}))
-        return both + plans_of(lambda: photo_lists.timeline_buckets(alice, asked))
+        return page(**wanted) + plans_of(lambda: photo_lists.timeline_buckets(alice, PhotoFilters(**wanted)))
 
     words = grammar.parse("img")
     for recursive in (False, True):
@@ -93,7 +94,7 @@ def test_small_folders_and_rare_words_are_looked_up_and_others_read_from_the_new
         assert rare.count("SEARCH catalog_photo USING INDEX sqlite_autoindex_catalog_photo_1 (id=?)") == 2
     monkeypatch.setattr(filters, "MOST_LOOKED_UP", 1)
     monkeypatch.setattr(conditions, "MOST_LOOKED_UP", 1)
-    for many in (plans(query=words), plans(folder="", recursive=False)):
+    for many in (page(query=words), plans(folder="", recursive=False)):
         if connection.vendor == "sqlite":
             assert "INDEX photo_timeline (library_id=?" in many
 

@@ -139,6 +139,40 @@ def test_pages_and_buckets_agree(world: World, monkeypatch: pytest.MonkeyPatch, 
     assert arrays["id"] == expected
 
 
+def test_days_of_common_words_are_counted_from_the_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def days(user: User, text: str, **filters: Any) -> dict[str, int]:
+        counted = photo_lists.timeline_buckets(user, PhotoFilters(query=grammar.parse(text), **filters))
+        return {bucket["bucket"]: bucket["count"] for bucket in counted}
+
+    texts = (
+        "york",
+        '"new york"',
+        "img jpg",
+        "folder:2019",
+        "sea",
+        "png",
+        "york png",
+        "york or png",
+        "york -img",
+        "granny",
+    )
+    expected = {text: days(world.alice, text) for text in texts}
+    assert expected["york"] == {"2021-12": 1, "2015-01": 1} and expected["png"] == {"2024-05": 1, "undated": 1}
+    monkeypatch.setattr(conditions, "MOST_LOOKED_UP", 0)
+    counts: list[str] = []
+    days_of = lookup.days
+    monkeypatch.setattr(lookup, "days", lambda ids, phrases: (counts.append(""), days_of(ids, phrases))[1])
+    assert {text: days(world.alice, text) for text in texts} == expected
+    assert len(counts) == len(texts) - 3  # not of `or` and `not`, nor where albums have the word, too
+    assert days(world.charlie, "york") == {}
+    assert days(world.alice, "york", rating=2) == {"2021-12": 1}
+    Photo.objects.filter(pk=world.photos["raw"].pk).update(is_shown=False, state="missing")
+    Photo.objects.filter(pk=world.photos["beach"].pk).update(
+        taken_day=20160203, taken_local=datetime(2016, 2, 3, tzinfo=UTC)
+    )
+    assert days(world.alice, "york") == {"2016-02": 1}
+
+
 def test_words_of_others_lead_nowhere(world: World, tmp_path: Any) -> None:
     """Albums, notes and favourites count for those who see them, whatever library the photos are of."""
     everything = set(world.photos.values())
