@@ -15,6 +15,7 @@ from catalog.media.iptc import photoshop_resources
 from catalog.media.jpeg import read_jpeg
 from catalog.media.jpeg2000 import read_jp2
 from catalog.media.jxl import read_jxl
+from catalog.media.old_raw import read_crw, read_mrw, read_x3f
 from catalog.media.png import read_png
 from catalog.media.riff_video import read_avi
 from catalog.media.source import Source
@@ -154,6 +155,9 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "image/heif": read_heif,
     "image/avif": read_heif,
     "image/tiff": read_tiff,
+    "image/x-canon-crw": read_crw,
+    "image/x-minolta-mrw": read_mrw,
+    "image/x-sigma-x3f": read_x3f,
     "image/jp2": read_jp2,
     "image/jxl": read_jxl,
     "image/x-canon-cr2": read_tiff,

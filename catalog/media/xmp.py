@@ -77,7 +77,7 @@ def read_xmp(packet: bytes) -> Properties:
 
 def _document_in(packet: bytes) -> bytes | str:
     """Return the document in `packet`, without what stands before it and behind its end."""
-    for encoding, beginning in _WIDE:
+    for encoding, beginning in _WIDE if b"\0" in packet[:4] else ():
         if beginning.match(packet):
             text = packet.decode(encoding, "ignore")
             return text[text.find("<") : _end_of(text, "<?xpacket end", "?>", ">")]
