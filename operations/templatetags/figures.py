@@ -34,6 +34,8 @@ def counted(value: Any, words: str = "photo,photos") -> str:
 @register.filter
 def in_units(value: Any, unit: str) -> str:
     """Return the number with an operation's unit, which is a plural (1, "files" -> "1 file")."""
+    if not unit:
+        return number(value)
     singular = f"{unit.removesuffix('ies')}y" if unit.endswith("ies") else unit.removesuffix("s")
     return counted(value, f"{singular},{unit}")
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from catalog.models import Favourite, FileWrite, Photo
 from tests.browser.test_captions import first_photo, open_first
 from tests.browser.test_timeline import TILE, alice, library, open_tab  # noqa: F401
-from tests.factories import make_photo
+from tests.factories import make_jpeg, make_photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -89,6 +89,23 @@ def test_a_date_typed_to_its_end_is_saved_on_leaving_the_photo(alice, library, o
     expect(page.locator(".toast")).to_contain_text("The date is saved.")
     expect(page.get_by_role("button", name="Change the date")).to_be_visible()
     assert first_photo().taken_local == datetime(2019, 7, 3, 8, 15, 30, tzinfo=UTC)
+
+
+def test_a_picture_that_is_zoomed_into_becomes_its_original_and_its_place_leads_to_a_map(alice, library, open_tab):  # noqa: F811
+    large = make_photo(library, "large.jpg", data=make_jpeg(3000, 2000), width=3000, height=2000, latitude=49.8917,
+                       longitude=-10.8869)  # fmt: skip
+    page = open_tab(alice).page
+    page.goto(f"/photos/{large.pk}/")
+    shown = page.locator('.pswp__item[aria-hidden="false"] .pswp__img:not(.pswp__img--placeholder)')
+    expect(shown).to_have_attribute("src", f"/api/v1/photos/{large.pk}/preview/?v={large.photo_md5[:8]}")
+    expect(page.locator(".pswp")).to_be_focused()
+    page.keyboard.press("z")
+    expect(shown).to_have_attribute("src", f"/api/v1/photos/{large.pk}/original/")
+    page.keyboard.press("i")
+    link = page.get_by_role("link", name="49.89170° N, 10.88690° W")
+    address = "https://www.openstreetmap.org/?mlat=49.89170&mlon=-10.88690#map=15/49.89170/-10.88690"
+    expect(link).to_have_attribute("href", address)
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
 
 
 def test_a_gif_moves_and_a_slideshow_goes_on_until_a_key(alice, library, open_tab):  # noqa: F811

@@ -33,7 +33,13 @@ def test_durations(seconds, text):
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(1, "files", "1 file"), (0, "photos", "0 photos"), (12_340, "files", "12,340 files"), (1, "copies", "1 copy")],
+    [
+        (1, "files", "1 file"),
+        (0, "photos", "0 photos"),
+        (12_340, "files", "12,340 files"),
+        (1, "copies", "1 copy"),
+        (3, "", "3"),
+    ],
 )
 def test_units_follow_their_number(value, unit, text):
     assert figures.in_units(value, unit) == text

@@ -61,7 +61,7 @@ export class SectionView {
   /** To the page that gives dates: these photos have none, or only the time of their file. */
   datesButton() {
     const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: "bucket-dates", textContent: "Date them" });
+    Object.assign(button, { type: "button", className: "bucket-dates", textContent: "Date them", title: "They have no date of their own, or only the time of their file" });
     return button;
   }
 
