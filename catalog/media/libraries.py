@@ -18,12 +18,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 HEAVY = {
     "av": (),
     "brotli": (),
+    "numpy": (),
     "pillow_heif": (),
     "pillow_jxl": (),
     "rawpy": ("multiprocessing", "multiprocessing.context"),
 }
 """Each with what else it loads, but only when it needs it; the modules of a package itself are all loaded."""
 _NOT_NEEDED = ("av.__main__", "av.datasets", "rawpy.enhance")
+_WITHOUT_PARTS = frozenset(("numpy",))
+"""Of which the package itself loads what is used."""
 ZONE = "zone:"
 """How the names of time zones begin where they stand among those of libraries: their rules are read from files, too."""
 _ALWAYS = (
@@ -90,7 +93,8 @@ def load_before_sealing(names: list[str]) -> None:
 
 def _load_whole(name: str) -> None:
     """Load a library with all its modules."""
-    paths = getattr(importlib.import_module(name), "__path__", [])
+    package = importlib.import_module(name)
+    paths = getattr(package, "__path__", []) if name not in _WITHOUT_PARTS else []
     inner = [found.name for found in pkgutil.walk_packages(paths, f"{name}.") if found.name not in _NOT_NEEDED]
     for module in (*inner, *HEAVY[name]):
         with suppress(ImportError):  # extras of a library may need others that are not installed

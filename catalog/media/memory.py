@@ -7,6 +7,7 @@ picture that does not fit is therefore refused before it is decoded, which does 
 
 from __future__ import annotations
 
+from catalog.media import tone
 from catalog.media.found import Found
 from catalog.media.source import MemorySource, Source
 
@@ -21,6 +22,8 @@ _RAW = 8.0
 _HEIF = (8.0, 8.6, 9.8, 10.4)
 _HEIF_DEEP = (8.0, 8.9, 14.9, 16.5)
 """By chroma format (grey, 4:2:0, 4:2:2, 4:4:4), of 8 bits and of more."""
+_ALL_BITS = 3.5
+"""More, where high dynamic range is drawn from all bits."""
 _SAMPLES = (1.0, 1.5, 2.0, 3.0)
 """Per pixel, by chroma format."""
 _SCALED_BYTES_PER_PIXEL = 12
@@ -45,7 +48,8 @@ def needed_bytes(media_type: str, found: Found, source: Source, edge_px: int) ->
     elif media_type == "image/avif":
         drawn = pixels * _avif(found)
     elif media_type in ("image/heic", "image/heif"):
-        drawn = pixels * ((_HEIF_DEEP if found.depth > 8 else _HEIF)[found.chroma] + 3 * found.has_alpha)
+        each = (_HEIF_DEEP if found.depth > 8 else _HEIF)[found.chroma] + 3 * found.has_alpha
+        drawn = pixels * (each + (_ALL_BITS if found.transfer in (tone.PQ, tone.HLG) else 0))
     elif media_type.startswith("video/"):
         drawn, held = pixels * _VIDEO, 0
     elif media_type.startswith("image/x-"):

@@ -15,6 +15,7 @@ from catalog.media.drawing import Drawing, TooLarge, check_size, finish, whole
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.heif import thumbnail_as_primary, with_known_alpha
+from catalog.media.heif_deep import deep_picture, is_deep
 from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
@@ -209,6 +210,8 @@ def _draw_heif(source: Source, media_type: str, facts: Facts, edge_px: int, limi
     needed = needed_bytes(media_type, found, source, edge_px)
     check_size(found.width, found.height, round(needed * _LEAST_HEIF_SHARE), limits)
     # libheif has applied irot and imir already.
+    if is_deep(found):
+        return finish(deep_picture(data, found, edge_px), 1, edge_px)
     opened = pillow_heif.open_heif(data)
     size = opened.size
     drawing = finish(_reduced(opened, edge_px), 1, edge_px, found)

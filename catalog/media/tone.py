@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from PIL import Image, ImageFilter
 
@@ -25,6 +26,7 @@ _HLG_WHITE = (math.exp((0.75 - 0.55991073) / 0.17883277) + 0.28466892) / 12
 _KNEE = 0.6
 """Below that share of diffuse white, everything stays as it is; what is above is compressed."""
 _NODES = 41
+_EXACT_NODES = 4097
 
 _Triple = tuple[float, float, float]
 _TO_BT709: dict[int, tuple[_Triple, _Triple, _Triple]] = {
@@ -54,6 +56,25 @@ def shown_in_srgb(image: Image.Image, transfer: int, primaries: int) -> Image.Im
 def is_wide(transfer: int, primaries: int) -> bool:
     """Return whether `shown_in_srgb` changes anything."""
     return transfer in _LIGHT or primaries in _TO_BT709
+
+
+def shown_exactly(values: Any, transfer: int, primaries: int, numpy: Any) -> Any:
+    """Return RGB values from 0 to 1, an array of `numpy`, coded as above, as those of sRGB from 0 to 1."""
+    nodes = numpy.linspace(0, 1, _EXACT_NODES)
+    curve = numpy.array([_LIGHT.get(transfer, _srgb_light)(float(node)) for node in nodes])
+    light = numpy.interp(values, nodes, curve)
+    peak = max(1.0, float(curve[-1]))
+    brightest = light.max(axis=-1, keepdims=True)
+    if peak > 1:
+        room = 1 - _KNEE
+        above, most = numpy.maximum(numpy.minimum(brightest, peak) - _KNEE, 0) / room, (peak - _KNEE) / room
+        compressed = _KNEE + room * above * (1 + above / most**2) / (1 + above)
+        light = light * numpy.where(brightest <= _KNEE, 1, compressed / numpy.maximum(brightest, _KNEE))
+    matrix = _TO_BT709.get(primaries)
+    if matrix is not None:
+        light = light @ numpy.array(matrix).T
+    light = light.clip(0, 1)
+    return numpy.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
 @lru_cache(maxsize=8)

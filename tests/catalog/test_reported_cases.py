@@ -28,9 +28,7 @@ from tests.corpus import REPORTS, needs_reports
 
 pytestmark = needs_reports
 
-NOT_YET: dict[str, str] = {
-    "K06-lib2-nclx/c.heic": "HDR",
-}
+NOT_YET: dict[str, str] = {}
 """The cases that are still told wrongly, with what is missing. One that comes right has to leave this list."""
 
 FILE_TIME_NS = int(datetime(2009, 12, 31, 22, 53, 20, tzinfo=UTC).timestamp()) * 10**9

@@ -9,10 +9,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
+from catalog.media import tone
 from catalog.media.digest import preview_file
 from catalog.media.limits import DEFAULT_LIMITS
 from tests.catalog.media.profiles import P3_COLUMNS, SRGB_COLUMNS, profile
@@ -113,3 +115,26 @@ def test_the_transparency_of_old_avif_has_no_size(tmp_path: Path, has_room: bool
     data[at : at + 4] = b"\x00\x05\x86\x07" if has_room else b"\x07\x07\x86\x07"
     result = digest(tmp_path, bytes(data))
     assert result.problem == "" and is_near(shown(result.thumbnail), expected)
+
+
+@pytest.mark.parametrize("transfer", [tone.PQ, tone.HLG])
+@pytest.mark.parametrize("colour", [(200, 30, 30), (30, 160, 60), (40, 60, 200), (128, 128, 128)])
+def test_numbers_are_toned_as_the_table_of_eight_bits_does(transfer: int, colour: tuple[int, ...]) -> None:
+    signal = [round(255 * (0.1 + value / 500)) for value in colour]
+    picture = Image.new("RGB", (1, 1), tuple(signal))
+    table = tone.shown_in_srgb(picture, transfer, 9).getpixel((0, 0))
+    exact = tone.shown_exactly(numpy.array([signal]) / 255, transfer, 9, numpy)[0] * 255
+    assert is_near(tuple(table), tuple(exact), 9)  # type: ignore[arg-type]
+
+
+def test_heic_of_high_dynamic_range_is_drawn_from_all_bits(tmp_path: Path) -> None:
+    """From eight bits of the same signal, the red of this green comes out as 15 to 23."""
+    signal = [round(value * 1023) * 64 for value in (0.37793545, 0.466804, 0.33105974)]
+    out = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", False)
+        pixels = struct.pack("<3H", *signal) * (640 * 480)
+        heif = pillow_heif.from_bytes("RGB;16", (640, 480), pixels)
+        heif.save(out, quality=100, chroma=444, color_primaries=9, transfer_characteristics=16, matrix_coefficients=9)
+    result = digest(tmp_path, out.getvalue())
+    assert result.problem == "" and is_near(shown(result.thumbnail), (28, 160, 61), 3)
