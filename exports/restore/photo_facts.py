@@ -10,6 +10,7 @@ from django.db import connection
 from accounts.models import User
 from catalog.entries.row_locks import hold_photos
 from exports.bundle import layout
+from exports.bundle.entries import Said
 from exports.models import Restore
 from exports.restore.facts import Facts, Wishes
 from exports.restore.people import Restoring
@@ -65,7 +66,7 @@ def _spoken(work: Restoring, name: str, user: User) -> Iterator[_Spoken]:
                 Facts(user, name_then, work.mode),
                 [(key, one["said"]) for key, one in records.items()],
                 {key: named_of(key, one) for key, one in records.items()},
-                lambda said: said,
+                _known_of,
             )
 
 
@@ -91,6 +92,11 @@ def _wait(work: Restoring, restore: Restore, user: User, spoken: _Spoken, found:
             work.report.add(Difference("photo", key, Action.WAITING, one.path, reason=_NOT_HERE))
     if work.applies and said:
         keep_waiting(restore, user, {key: spoken.named[key] for key in said}, said)
+
+
+def _known_of(said: Record) -> Record:
+    """Return what is known of what somebody said: nothing else of a stranger's backup is kept."""
+    return {name: said[name] for name in Said.__annotations__ if name in said}
 
 
 def _said_by(work: Restoring, name: str, record: Record) -> Record | None:

@@ -100,6 +100,11 @@ def test_one_that_names_no_photo_is_noted(cast: Cast, tmp_path: Path, wrong: dic
         "user": "alice", "photoId": key("photo"), "libraryId": key("library"), "photoMD5": "", "path": "a.jpg",
         "sizeBytes": 1, "said": {},
     }  # fmt: skip
-    path = bundle(tmp_path / "bad", {layout.WAITING: [{**good, **wrong}]})
+    other = {
+        **good,
+        "photoId": key("other"),
+        "said": {"name": "alice", "rating": 3, "ratedAt": CHANGED, "more": "x" * 99},
+    }
+    path = bundle(tmp_path / "bad", {layout.WAITING: [{**good, **wrong}, other]})
     assert restore(cast.alice, path).problem_count == 1
-    assert not WaitingFacts.objects.exists()
+    assert WaitingFacts.objects.get().said == {"name": "alice", "rating": 3, "ratedAt": CHANGED}
