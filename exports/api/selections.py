@@ -38,7 +38,7 @@ class SelectionBody(RequestBody):
         return photo_ids, album
 
 
-class PlannedBody(BulkBody):
+class PlannedDownloadBody(BulkBody):
     """What the download would be; `errors` says of each photo that would not be in it why."""
 
     filename = serializers.CharField(help_text="What it would be called.")
@@ -51,7 +51,7 @@ class PlanDownload(ApiView):
     @documented(
         "photos_download_plan",
         f"What a download of up to {MOST_PHOTOS:,} photos would be, and which of them it would lack. Nothing is read or changed.",
-        {200: PlannedBody},
+        {200: PlannedDownloadBody},
         errors=(400, 401, 404, 415, 422),
         request=SelectionBody,
     )
