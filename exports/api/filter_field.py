@@ -5,21 +5,22 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from catalog.browsing.filters import LONGEST_FOLDER, NAMES
+from catalog.browsing.filters import LONGEST_FOLDER
+from exports.reading.rows import EXPORT_NAMES, STARS_FROM
 
 _TEXT: dict[str, Any] = {"type": "string", "maxLength": LONGEST_FOLDER}
 _FLAG: dict[str, Any] = {"oneOf": [{"type": "boolean"}, _TEXT]}
 _STARS: dict[str, Any] = {"oneOf": [{"type": "integer", "minimum": 0, "maximum": 5, "format": "int32"}, _TEXT]}
 _WORDS: dict[str, Any] = {"oneOf": [_TEXT, {"type": "number"}, {"type": "boolean"}]}
 _FLAGS = frozenset({"recursive", "favourite", "favorite", "has_gps", "duplicates"})
-FILTER_NAMES = NAMES - {"library"}
+FILTER_NAMES = EXPORT_NAMES
 """The library is a member of its own."""
 
 
 def _value_of(name: str) -> dict[str, Any]:
     if name in _FLAGS:
         return {**_FLAG, "deprecated": True} if name == "favorite" else _FLAG
-    return _STARS if name == "rating" else _WORDS
+    return _STARS if name in ("rating", STARS_FROM) else _WORDS
 
 
 @extend_schema_field(

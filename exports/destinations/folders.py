@@ -198,7 +198,8 @@ def create_destination(user: User, name: str, real: Place, template: str, **give
             lock_taken_folders()
             _refuse_taken(user, real)
             folder = real.uri if isinstance(real, BucketRoot) else _text(real)
-            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template, **given)
+            fields = {"with_companions": True, **given}
+            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template, **fields)
     except IntegrityError:
         raise ExportRefused(_OUTSIDE) from None
 

@@ -136,7 +136,7 @@ class ExportSink:
         target = self.folder / "media" / check_export_path(path)
         (self.folder / "media").mkdir(exist_ok=True)  # FileNotFoundError if another run has taken the folder
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._folders.update({self.folder / "media", target.parent})
+        self._note_folders(target)
         file = MeasuredFile(target)
         try:
             for chunk in chunks:
@@ -165,7 +165,11 @@ class ExportSink:
         for file in files:
             self._files.append(file)
             if "/" in file.path:
-                self._folders.update({self.folder / "media", (self.folder / file.path).parent})
+                self._note_folders(self.folder / file.path)
+
+    def _note_folders(self, file: Path) -> None:
+        """Remember the folders down to a file, for each has a name that must be on the disk in the end."""
+        self._folders.update(parent for parent in file.parents if parent.is_relative_to(self.folder))
 
     def note_missing_media(self) -> None:
         """Count one photo whose file could not be exported; the manifest tells how many there were."""

@@ -55,6 +55,11 @@ class ZipStream:
         self.total_size = offset + len(self._end)
 
     @property
+    def names(self) -> list[str]:
+        """The names of its files, as they are in it."""
+        return [entry.name for entry in self._entries]
+
+    @property
     def fingerprint(self) -> str:
         """A digest that changes whenever a byte of the archive would: an ETag for `If-Range`."""
         digest = hashlib.sha256(f"{self._dos_time[0]} {self._dos_time[1]}\n".encode())

@@ -85,6 +85,11 @@ def fit_filename(stem: str, extension: str) -> str:
     )
 
 
+def portable_name(filename: str) -> str:
+    """Return the name of a file (not escaped) as any disk takes it: see docs/formats.md §4."""
+    return fit_filename(*os.path.splitext(filename))
+
+
 def _off_devices(name: str) -> str:
     return f"_{name}" if name.partition(".")[0].rstrip().upper() in _DEVICES else name
 

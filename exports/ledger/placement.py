@@ -15,6 +15,9 @@ from photolala.lib.files import fsync_directory, open_real_folder
 from photolala.lib.paths import escape_path, unescape_path
 
 DEFAULT_TEMPLATE = "{year}/{month}/"
+"""If nothing else is wished, by the API and commands."""
+PROPOSED_TEMPLATE = "{library}/{year}/{month}/{original_name}"
+"""What the page proposes for a new destination: photos keep their names, but for what some disk does not take."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -24,18 +24,18 @@ class PreviewedName(NamedTuple):
     exported_as: str
 
 
-def preview_names(user: User, library: Library, template: str) -> list[PreviewedName]:
-    """Return how the ten newest photos of `library` would be called by `template`. Raises ExportRefused.
+def preview_names(user: User, library: Library, template: str, shown: int = SHOWN) -> list[PreviewedName]:
+    """Return how the newest photos of `library` would be called by `template`. Raises ExportRefused.
 
     Names that two of them would have get numbers, as in an export; what is in a destination already is not looked at.
     """
     newest = Photo.objects.filter(library=library).exclude(state=Photo.State.MISSING).order_by("-taken_at", "id")
-    shown = Photo.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[:SHOWN]))
+    photos = Photo.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[:shown]))
     taken: defaultdict[str, TakenNames] = defaultdict(TakenNames)
     names = []
     try:
         naming = Naming(template, library.name, user)
-        for row in photo_rows(shown, naming):
+        for row in photo_rows(photos, naming):
             place, filename = naming.name(row, file_name(row.filename))
             claimed = taken[place.rel_path].claim(filename)
             names.append(PreviewedName(row.path, place.rel_path + escape_path(claimed)))

@@ -1,8 +1,8 @@
 """The operation `rebuild_records`: recognises copies in a destination whose records are lost, and records them again.
 
-Only what is in `YYYY/MM/` is looked at, and no file there is changed. A copy is a photo's if it is in the folder of its
-month, has its name (or a numbered form of it) and its bytes, and is no other photo's, too. Everything else is listed: the
-next export copies those photos, or finds them by itself.
+Only what is in `YYYY/MM/` is looked at, also below a folder named after the library, and no file there is changed. A copy
+is a photo's if it is in the folder of its month, has its name (or a numbered form of it) and its bytes, and is no other
+photo's, too. Everything else is listed: the next export copies those photos, or finds them by itself.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from exports.destinations.guard import DestinationGuard
 from exports.destinations.transports.folders import FolderTransport
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import view_ledger
-from exports.ledger.names import collision_key
+from exports.ledger.names import collision_key, portable_name, sanitize_component
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.ledger.store import Ledger
@@ -87,7 +87,9 @@ def run_rebuild(run: Run) -> dict[str, Any]:
     guard = DestinationGuard(destination, needs_records=False)
     with ExitStack() as stack:
         try:
-            if run.params.get("apply") and any(_month_folders(destination.path)):  # else an unplugged disk gets records
+            if run.params.get("apply") and any(
+                _month_folders(destination.path, library)
+            ):  # else an unplugged disk gets records
                 ledger = stack.enter_context(open_ledger(run, destination))
                 rebuild = Rebuild(run, destination, library, guard, ledger.records(), ledger)
                 rebuild.run_all()
@@ -123,17 +125,16 @@ class Rebuild:
 
     def run_all(self) -> None:
         """Go through all months, oldest first."""
-        months = list(_month_folders(self._destination.path))
+        months = list(_month_folders(self._destination.path, self._library))
         self._run.phase("Looking at the copies", total=len(months), unit="months")
-        for year, month in months:
+        for rel_path, year, month in months:
             self._guard.require_same()
-            self._month(year, month)
+            self._month(rel_path, year, month)
             self._run.advance()
             self._run.checkpoint(force=False)
         self._guard.require_same()
 
-    def _month(self, year: int, month: int) -> None:
-        rel_path = f"{year:04}/{month:02}/"
+    def _month(self, rel_path: str, year: int, month: int) -> None:
         candidates = self._candidates(year, month)
         found: dict[str, ExportRecord] = {}
         for name in sorted(
@@ -164,7 +165,9 @@ class Rebuild:
         by_name: defaultdict[str, list[_Candidate]] = defaultdict(list)
         for row in photos.values_list(*_Candidate._fields).iterator():
             one = _Candidate(*row)
-            by_name[collision_key(file_name(one.filename))].append(one)
+            name = file_name(one.filename)
+            for key in {collision_key(name), collision_key(portable_name(name))}:
+                by_name[key].append(one)
         return by_name
 
     def _look_at(
@@ -172,7 +175,7 @@ class Rebuild:
     ) -> tuple[str, str, ExportRecord | None]:
         """Return under which count a file is, why it is no photo's copy, and the record of it if it is."""
         keys = {collision_key(name), collision_key(_plain(name))}
-        candidates = [one for key in keys for one in by_name.get(key, ())]
+        candidates = list({one.id: one for key in keys for one in by_name.get(key, ())}.values())
         if not candidates:
             return "unmatched", "No photo of that month has this name.", None
         try:
@@ -192,8 +195,8 @@ class Rebuild:
             return "ambiguous", "The photo has another copy, which is recorded.", None
         record = ExportRecord(
             id=identifier,
-            year=int(rel_path[:4]),
-            month=int(rel_path[5:7]),
+            year=int(rel_path[-8:-4]),
+            month=int(rel_path[-3:-1]),
             rel_path=rel_path,
             status=RecordStatus.DONE,
             export_date=timezone.now(),
@@ -251,13 +254,17 @@ def _plain(name: str) -> str:
     return numbered[1] + numbered[2] if numbered else name
 
 
-def _month_folders(root: Path) -> Iterator[tuple[int, int]]:
-    """Yield (year, month) of the folders `YYYY/MM`, oldest first; follows no link."""
-    for year in sorted(_names(root, folders=True)):
-        if _YEAR.fullmatch(year):
-            for month in sorted(_names(root / year, folders=True)):
-                if _MONTH.fullmatch(month):
-                    yield int(year), int(month)
+def _month_folders(root: Path, library: Library) -> Iterator[tuple[str, int, int]]:
+    """Yield (path with "/" at its end, year, month) of the folders `YYYY/MM`, oldest first; follows no link.
+
+    Those below a folder named after the library come after those at the top.
+    """
+    folders = _names(root, folders=True)
+    own = sanitize_component(library.name)
+    for before, names in (("", folders), (f"{own}/", _names(root / own, folders=True) if own in folders else [])):
+        for year in sorted(filter(_YEAR.fullmatch, names)):
+            for month in sorted(filter(_MONTH.fullmatch, _names(root / before / year, folders=True))):
+                yield f"{before}{year}/{month}/", int(year), int(month)
 
 
 def _file_names(folder: Path) -> list[str]:

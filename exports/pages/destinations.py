@@ -21,7 +21,7 @@ from exports.models import ExportDestination
 from exports.originals import checks
 from exports.originals.lacking import month_calendar
 from exports.originals.months import month_summaries
-from exports.originals.preview import preview_names
+from exports.originals.preview import PreviewedName, preview_names
 from exports.originals.report import has_report
 from exports.originals.requests import last_rebuild, runs_to, start_folder_export, start_rebuild
 from exports.refusals import ExportRefused
@@ -176,9 +176,11 @@ def render_destination(
         months = [(month, *STATUS_WORDS[month.status]) for month in summaries]
     except LedgerFailed as failed:
         ledger_error = str(failed)
+    libraries = list(Library.objects.visible_to(request.user))
     context = {
         "destination": destination,
-        "libraries": list(Library.objects.visible_to(request.user)),
+        "libraries": libraries,
+        "example": _example(request, destination, libraries),
         "operation": _running(destination),
         "months": months,
         "condition": condition,
@@ -197,6 +199,17 @@ def render_destination(
         "ledger_error": ledger_error,
     }
     return render(request, "exports/destination.html", context, status=status)
+
+
+def _example(request: HttpRequest, destination: ExportDestination, libraries: list[Library]) -> PreviewedName | None:
+    """Return what the newest photo of the largest library would be called there; None if there is no photo."""
+    if not libraries:
+        return None
+    largest = max(libraries, key=lambda library: (library.photo_count, str(library.pk)))
+    try:
+        return next(iter(preview_names(request.user, largest, destination.template, shown=1)), None)
+    except ExportRefused:
+        return None
 
 
 def _running(destination: ExportDestination) -> Operation | None:

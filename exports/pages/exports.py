@@ -12,18 +12,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.requests import HttpRequest
-from catalog.models import Library
+from catalog.browsing.filters import LONGEST_FOLDER, LONGEST_TEXT
+from catalog.models import Album, Library
 from exports.catalogs import requests as verbs
 from exports.catalogs.downloads import serve_export
-from exports.ledger.placement import DEFAULT_TEMPLATE
+from exports.ledger.placement import PROPOSED_TEMPLATE
 from exports.models import Export, ExportDestination
 from exports.refusals import ExportRefused
 from operations.models import Operation
 from operations.running import AlreadyActive
 from photolala.web.problem_pages import say_problems
+from photolala.web.refusals import BadRequest
 
 MOST_SHOWN = 50
+MOST_ALBUMS = 1_000
 KINDS = ["export", "export_folder"]
+_NARROWING = ("stars_from", "favourite", "album", "folder", "q")
 
 
 class ExportForm(forms.Form):
@@ -34,12 +38,26 @@ class ExportForm(forms.Form):
     start_date = forms.DateField(required=False)
     end_date = forms.DateField(required=False)
     include_media = forms.BooleanField(required=False)
+    stars_from = forms.IntegerField(required=False, min_value=1, max_value=5)
+    favourite = forms.BooleanField(required=False)
+    album = forms.UUIDField(required=False)
+    folder = forms.CharField(required=False, max_length=LONGEST_FOLDER, empty_value="")
+    q = forms.CharField(required=False, max_length=LONGEST_TEXT, empty_value="")
+
+    def wishes(self) -> verbs.Wishes:
+        """Return what is wished, once the form is valid."""
+        wanted = {name: value for name, value in self.cleaned_data.items() if name != "library"}
+        narrowed = {name: wanted.pop(name) for name in (*_NARROWING,)}
+        chosen = {name: str(value) if name == "album" else value for name, value in narrowed.items() if value}
+        if chosen.get("folder"):
+            chosen["recursive"] = True
+        return verbs.Wishes(**wanted, filter=chosen)
 
 
 @login_required
 @require_GET
 def list_exports(request: HttpRequest) -> HttpResponse:
-    """Show the forms, what is at work, what is finished, and the destinations. Four queries."""
+    """Show the forms, what is at work, what is finished, and the destinations. Five queries."""
     return render_list(request)
 
 
@@ -49,13 +67,16 @@ def start(request: HttpRequest) -> HttpResponse:
     """Start an export of a catalog."""
     form = ExportForm(request.POST)
     if not form.is_valid():
-        return render_list(request, 422, export_error="Choose a library and a format, and days as 2024-05-31.")
-    wanted = form.cleaned_data
-    library = get_object_or_404(Library.objects.visible_to(request.user), pk=wanted.pop("library"))
+        return render_list(
+            request, 422, export_error="Choose a library and a format, days as 2024-05-31, and one of your albums."
+        )
+    library = get_object_or_404(Library.objects.visible_to(request.user), pk=form.cleaned_data["library"])
     try:
-        verbs.start_export(request.user, library, verbs.Wishes(**wanted))
+        verbs.start_export(request.user, library, form.wishes())
     except ExportRefused as refused:
         return render_list(request, 422, export_error=str(refused))
+    except BadRequest as refused:
+        return render_list(request, 422, export_error=f"{refused.detail} Nothing was started.")
     except AlreadyActive:
         sentence = "This export is at work or waits already. Wait until it is done, or cancel it."
         return render_list(request, 409, export_error=sentence)
@@ -101,12 +122,15 @@ def render_list(request: HttpRequest, status: int = 200, **more: Any) -> HttpRes
     found = list(ended.select_related("operation")[: MOST_SHOWN + 1])
     context = {
         "libraries": list(Library.objects.visible_to(request.user)),
+        "albums": list(
+            Album.objects.visible_to(request.user).order_by("title", "pk").values("pk", "title")[:MOST_ALBUMS]
+        ),
         "destinations": list(ExportDestination.objects.visible_to(request.user)),
         "unfinished": unfinished,
         "exports": found[:MOST_SHOWN],
         "has_more": len(found) > MOST_SHOWN,
         "sent": request.POST,
-        "default_template": DEFAULT_TEMPLATE,
+        "default_template": PROPOSED_TEMPLATE,
         **more,
     }
     return render(request, "exports/list.html", context, status=status)

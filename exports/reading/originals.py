@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +14,7 @@ from catalog.models import Library, Photo
 from catalog.roots.guard import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
-from .rows import media_path
+from .rows import MediaNames
 
 READ_BYTES = 1 << 20
 MOST_PROBLEMS = 200
@@ -108,13 +108,14 @@ class OriginalsList:
         self._guard = guard
         self._spool = spool
         self._problems = problems
+        self._names = MediaNames(guard.library.name)
         self.count = 0
 
     def __call__(self, row: tuple[Any, ...]) -> str | None:
         """Note the original of `row` and return its path in the export."""
-        original = Original(row[3], media_path(row), row[10], row[28], row[2], row[1])
+        original = Original(row[3], "", row[10], row[28], row[2], row[1])
         try:
-            original = self._found(original)
+            original = replace(self._found(original), target=self._names.place(row))
         except OriginalUnreadable as reason:
             self._guard.failed(reason)
             self._problems.add(original.path, str(reason))

@@ -5,7 +5,7 @@ A million rows go through here: the database makes the texts, so that no model, 
 
 import json
 import os
-import re
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,13 +20,17 @@ from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
 from exports.formats.columns import COLUMNS
+from exports.ledger.names import NoFreeName, TakenNames, sanitize_component
 from exports.models import Export
 from photolala.web.refusals import BadRequest
 
+from .file_names import portable_name
+
 Key = tuple[datetime, str]
-ALBUM = "album"
-_NAMES = NAMES - {"library"} | {ALBUM}
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}")
+ALBUM, STARS_FROM = "album", "stars_from"
+EXPORT_NAMES = NAMES - {"library"} | {ALBUM, STARS_FROM}
+"""What the filter of an export knows: the photo list's names, and what is exports' own."""
+_FOLDERS_REMEMBERED = 64  # photos of one moment differ by two days at most in their zones
 _MEDIA_FILES = len(COLUMNS) - 1
 
 
@@ -148,7 +152,16 @@ def photos_of(export: Export) -> QuerySet[Photo]:
     album = require_album(export.user, export.filter)
     if album is not None:
         photos = photos.filter(pk__in=AlbumItem.objects.live().filter(album=album).values("photo"))
-    return photos
+    stars = read_stars_from(export.filter)
+    return photos.filter(rating__gte=stars) if stars else photos
+
+
+def read_stars_from(values: dict[str, Any]) -> int:
+    """Return how many stars a photo must have at least by a filter; 0 if it names none. Raises BadRequest."""
+    text = str(values.get(STARS_FROM, 0))
+    if text not in ("0", "1", "2", "3", "4", "5"):
+        raise BadRequest("The filter's stars_from must be a number from 0 to 5.", "bad_filter")
+    return int(text)
 
 
 def require_album(user: User, values: dict[str, Any]) -> UUID | None:
@@ -167,19 +180,20 @@ def require_album(user: User, values: dict[str, Any]) -> UUID | None:
 def read_filters(values: dict[str, Any]) -> PhotoFilters:
     """Return the photos' filters that `values` (by name, as in the photo list's address) mean. Raises BadRequest.
 
-    `album` is among the names, but is none of these filters: see `require_album`.
+    `album` and `stars_from` are among the names, but are none of these filters: see `require_album` and `read_stars_from`.
     """
-    unknown = sorted(set(values) - _NAMES)
+    unknown = sorted(set(values) - EXPORT_NAMES)
     if unknown:
         raise BadRequest(
-            f"The filter has no {', '.join(name[:40] for name in unknown[:5])}. It knows {', '.join(sorted(_NAMES))}.",
+            f"The filter has no {', '.join(name[:40] for name in unknown[:5])}. It knows {', '.join(sorted(EXPORT_NAMES))}.",
             "unknown_filter",
         )
     query = QueryDict(mutable=True)
+    read_stars_from(values)
     for name, value in values.items():
         if not isinstance(value, str | int | float | bool):
             raise BadRequest(f"The filter's {name} must be one value.", "bad_filter")
-        if name != ALBUM:
+        if name not in (ALBUM, STARS_FROM):
             query[name] = str(value).lower() if isinstance(value, bool) else str(value)
     if not query.get("state"):
         query["state"] = "all"  # an export is of the whole catalog, also of what has no picture
@@ -194,12 +208,29 @@ def after_key(photos: QuerySet[Photo], after: Key | None) -> QuerySet[Photo]:
     return photos.order_by("-taken_at", "id")
 
 
-def media_path(row: tuple[Any, ...]) -> str:
-    """Return where the original of a database row goes in the export: by year, capture time and id, so it is unique."""
-    clock, source, photo_id = row[6], row[7], row[1]
-    extension = os.path.splitext(row[4])[1]
-    name = f"{photo_id}{extension if _EXTENSION.fullmatch(extension) else ''}"
-    return f"{clock[:4]}/{clock.replace(':', '-')}_{name}" if source else f"undated/{name}"
+class MediaNames:
+    """Gives originals their places in an export: `Library/2015/01/` and their own names, numbered only where two are one.
+
+    Rows come by time, so names are remembered for the folders used last alone.
+    """
+
+    def __init__(self, library_name: str) -> None:
+        self._library = sanitize_component(library_name)
+        self._folders: OrderedDict[str, TakenNames] = OrderedDict()
+
+    def place(self, row: tuple[Any, ...]) -> str:
+        """Return where the original of a database row goes."""
+        clock, source, filename = row[6], row[7], row[4]
+        folder = f"{self._library}/{f'{clock[:4]}/{clock[5:7]}' if source else 'undated'}"
+        taken = self._folders.setdefault(folder, TakenNames())
+        self._folders.move_to_end(folder)
+        if len(self._folders) > _FOLDERS_REMEMBERED:
+            self._folders.popitem(last=False)
+        name = portable_name(filename)
+        try:
+            return f"{folder}/{taken.claim(name)}"
+        except NoFreeName:  # ten thousand of that name in a month
+            return f"{folder}/{row[1]}{os.path.splitext(name)[1]}"
 
 
 def _counts(rows: QuerySet[Any], ids: list[str]) -> dict[str, int]:

@@ -16,11 +16,10 @@ from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
 from exports.ledger.names import TakenNames
+from exports.reading.file_names import archive_name, portable_name
 from exports.reading.originals import Original, OriginalUnreadable, open_original
 from photolala.lib.paths import join_path
 from photolala.web.refusals import NotThere, Unprocessable
-
-from .naming import archive_name, portable_name
 
 MOST_PHOTOS = 10_000
 """So many photos can be downloaded at once: as many as can be selected."""

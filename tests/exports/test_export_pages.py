@@ -4,11 +4,15 @@ import io
 import zipfile
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
 
+from catalog.albums import albums, items
+from catalog.models import Favourite, Photo
 from exports.models import Export, ExportDestination
+from exports.reading.rows import photos_of
 from operations.models import Operation, State
 from operations.running import execute
 from tests.factories import make_photo
@@ -162,5 +166,40 @@ def test_the_page_costs_the_same_however_long_it_is(
         folder = f"/nowhere/{number}"
         ExportDestination.objects.create(owner=cast.alice, name=str(number), folder=folder)
     alice = browser(cast.alice)
-    with django_assert_max_num_queries(7):  # session, user, unfinished work, and the page's own four
+    with django_assert_max_num_queries(8):  # session, user, unfinished work, and the page's own four
         assert alice.get("/exports/").status_code == 200
+
+
+def test_an_export_is_of_chosen_photos_alone(cast: Any, browser: Any) -> None:
+    names = ("plain.jpg", "three.jpg", "five.jpg", "a/deep/folder.jpg", "rome.jpg", "mine.jpg", "words.jpg")
+    photos = {name: make_photo(cast.library, name, on_disk=False) for name in names}
+    for name, stars in (("three.jpg", 3), ("five.jpg", 5)):
+        Photo.objects.filter(pk=photos[name].pk).update(rating=stars)
+    Favourite.objects.create(user=cast.bob, photo=photos["mine.jpg"], rating=5)
+    Photo.objects.filter(pk=photos["words.jpg"].pk).update(caption="At the lake")
+    album = albums.create(cast.bob, uuid4(), {"title": "Rome"})
+    items.add(cast.bob, album.pk, [items.Target("photo", photos["rome.jpg"].pk)])
+    bob = browser(cast.bob)
+    page = bob.get("/exports/").content.decode()
+    assert f'<option value="{album.pk}">Rome</option>' in page and "3 and more" in page
+    for chosen, expected in (
+        ({}, set(names)),
+        ({"stars_from": "3"}, {"three.jpg", "five.jpg"}),
+        ({"favourite": "on"}, {"mine.jpg"}),
+        ({"album": str(album.pk)}, {"rome.jpg"}),
+        ({"folder": "a"}, {"a/deep/folder.jpg"}),
+        ({"q": "lake"}, {"words.jpg"}),
+        ({"q": "lake", "stars_from": "1"}, set()),
+    ):
+        assert start(bob, cast, **chosen).status_code == 302
+        export = Export.objects.latest("created_at")
+        assert {photo.path for photo in photos_of(export)} == expected, chosen
+    foreign = albums.create(cast.charlie, uuid4(), {"title": "Secret"})
+    count = Export.objects.count()
+    for bad in ({"album": str(foreign.pk)}, {"album": "x"}, {"stars_from": "6"}, {"folder": "a\\x"}):
+        answer = start(bob, cast, **bad)
+        assert (answer.status_code, Export.objects.count()) == (422, count), bad
+        assert "Secret" not in answer.content.decode()
+    destination = bob.post("/destinations/add/", {"folder": "disk", "template": "{library}/{year}/{original_name}"})
+    page = bob.get(destination["Location"]).content.decode()
+    assert "on the server" in page and "/Holidays/2024/" in page and ExportDestination.objects.get().with_companions

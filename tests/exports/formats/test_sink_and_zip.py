@@ -118,6 +118,15 @@ def test_media_never_overwrite_each_other_and_a_bad_one_leaves_no_part(tmp_path:
     assert (export.published_folder / "media/a.jpg").read_bytes() == b"first"
 
 
+def test_all_folders_down_to_a_file_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr("exports.formats.sink.fsync_directory", lambda folder: synced.append(Path(folder).name))
+    with sink(tmp_path) as export:
+        export.write_batch([row(1)])
+        export.add_media("Holidays/2015/01/a.jpg", [b"first"])
+    assert synced[:4] == ["01", "2015", "Holidays", "media"]
+
+
 @pytest.mark.promise("S3-U19")
 def test_manifest_paths_stay_inside(tmp_path: Path) -> None:
     assert check_export_path("media/a..b/c.jpg") == "media/a..b/c.jpg"

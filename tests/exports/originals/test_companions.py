@@ -135,6 +135,8 @@ def test_a_run_that_was_killed_before_it_recorded_them_copies_none_twice(
 
 def test_without_the_wish_none_goes_along(cast: Any) -> None:
     destination = add_destination(cast.alice, "", "plain", "{year}/")
+    assert destination.with_companions, "a new destination has it on"
+    change_destination(destination, {"with_companions": False})
     make_photo(cast.library, "x.jpg")
     write(cast, {"x.xmp": "words"})
     assert export(cast, destination)["companions"] == 0

@@ -19,8 +19,8 @@ from catalog.models import Photo
 from exports.formats.zip_once import UnreadEntry, ZipOnce
 from exports.formats.zip_stream import ChangedFile
 from exports.models import ExportDownload
+from exports.reading.file_names import archive_name, portable_name
 from exports.selections import downloads
-from exports.selections.naming import archive_name, portable_name
 from exports.selections.plan import plan_download
 from tests.exports.conftest import Cast
 from tests.factories import make_library, make_photo

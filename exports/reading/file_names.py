@@ -1,9 +1,8 @@
-"""What selected photos are called in their archive, and what the archive is called."""
+"""What photos are called when they leave, and what an archive of them is called."""
 
-import os
 from collections.abc import Iterable
 
-from exports.ledger.names import fit_filename
+from exports.ledger import names
 from photolala.lib.paths import unescape_path
 
 
@@ -13,7 +12,7 @@ def portable_name(filename: str) -> str:
         name = unescape_path(filename).decode("utf-8", "replace")
     except ValueError:  # a phone told it, which does not escape a backslash
         name = filename
-    return fit_filename(*os.path.splitext(name))
+    return names.portable_name(name)
 
 
 def archive_name(years: Iterable[int]) -> str:
