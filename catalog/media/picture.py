@@ -150,10 +150,10 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
         except TooLarge:
             raise
         except _DECODE_ERRORS as error:
-            other = None if is_want_of_memory(error) else _OTHERWISE[kind](whole(source, limits))
-            if other is None:
+            if is_want_of_memory(error):
                 raise
-            drawing = _twice(other, facts.turn, edge_px, found)
+            other = _OTHERWISE[kind](whole(source, limits))
+            drawing = _twice(other or opened, facts.turn, edge_px, found)
             if _reason(error) == _BOMB and not drawing.problem:
                 # Drawn whole; but whoever made such a file is up to something.
                 drawing.problem, drawing.damaged = f"The picture is drawn, but {_BOMB}.", True

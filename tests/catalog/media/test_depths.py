@@ -158,6 +158,13 @@ def test_bitmaps_with_masks(tmp_path: Path, data: bytes) -> None:
     assert result.problem == "" and are_near(sides(result.thumbnail), COLOURS, 14)
 
 
+def test_a_bitmap_that_is_cut_off_is_drawn_as_far_as_it_goes(tmp_path: Path) -> None:
+    data = encoded(Image.new("RGB", (WIDTH, HEIGHT), LEFT), "BMP")
+    result = digest(tmp_path, data[: -len(data) // 4], "a.bmp")
+    assert result.problem == "Only a part of the picture could be decoded: the file is cut off."
+    assert result.thumbnail and result.damaged
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
