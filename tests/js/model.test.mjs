@@ -10,7 +10,8 @@ const { splitByBucket } = await import("photolala/api");
 /** Arrays of `count` photos of one month. */
 function photosOf(key, count, ratio = 1.5, prefix = "") {
   const fill = (make) => Array.from({ length: count }, (_, i) => make(i));
-  return { id: fill((i) => `${prefix}${key}#${i}`), ratio: fill(() => ratio), favorite: fill(() => false) };
+  const empty = fill(() => "");
+  return { id: fill((i) => `${prefix}${key}#${i}`), ratio: fill(() => ratio), favorite: fill(() => false), media_type: empty, live: empty };
 }
 
 /** A source whose answers the test can change; notes what was asked for. */
