@@ -57,17 +57,17 @@ def keep_chosen(request: HttpRequest) -> HttpResponse:
     after = _after(request.POST.get("after", ""))
     only = request.POST.get("only", "")
     chosen = {
-        name.removeprefix("keep-"): value
+        _md5(name.removeprefix("keep-")): _photo_id(str(value))  # all are looked at before anything is moved
         for name, value in request.POST.items()
         if name.startswith("keep-") and only in ("", name.removeprefix("keep-"))
     }
     items: list[dict[str, str]] = []
     problems = [] if chosen else ["Choose which copy is to be kept. Nothing was changed."]
-    for md5, value in list(chosen.items())[:GROUPS]:
+    for md5, keep_id in list(chosen.items())[:GROUPS]:
         if len(items) >= MOST_AT_ONCE:
             problems.append(f"{MOST_AT_ONCE:,} copies are moved at once. Go on with the others.")
             break
-        kept = verbs.keep_one(request.user, _photo_id(str(value)), md5, most=MOST_AT_ONCE - len(items))
+        kept = verbs.keep_one(request.user, keep_id, md5, most=MOST_AT_ONCE - len(items))
         items += kept.items
         problems += kept.problems
     if items:
@@ -101,8 +101,14 @@ def _after(text: str) -> str:
     return text
 
 
+def _md5(text: str) -> str:
+    if not _MD5.fullmatch(text):
+        raise BadRequest("This is no content of photos. Choose again. Nothing was changed.", "bad_md5")
+    return text
+
+
 def _photo_id(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise BadRequest("This is no id of a photo. Choose again.", "bad_id") from None
+        raise BadRequest("This is no id of a photo. Choose again. Nothing was changed.", "bad_id") from None

@@ -142,6 +142,15 @@ def test_viewers_are_offered_nothing_and_can_do_nothing(cast, alice, bob, charli
     assert duplicates.undo(cast.charlie, items).count == 0
 
 
+@pytest.mark.parametrize(("name", "value"), [("f" * 32, "x"), ("f\0", None), ("ü", None)])
+def test_what_cannot_be_meant_changes_nothing_of_the_rest(cast, alice, name, value):
+    copies = [make_photo(cast.library, path, data=b"same") for path in ("a.jpg", "b.jpg")]
+    fields = {f"keep-{copies[0].photo_md5}": str(copies[0].pk), f"keep-{name}": value or str(copies[0].pk)}
+    answer = alice.post(f"{ADDRESS}keep/", fields)
+    assert answer.status_code == 400 and "Nothing was changed." in answer.content.decode()
+    assert set(states(cast.library).values()) == {"ready"}
+
+
 def test_rules_choose_one_of_each(cast, alice):
     attic = make_library(cast.alice, cast.folder / "attic", name="Attic")
     young = make_photo(cast.library, "new.jpg", data=b"one", rating=3)
