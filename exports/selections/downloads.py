@@ -86,8 +86,14 @@ def _read(chosen: Chosen) -> Iterator[bytes]:
     finally:
         source.close()
     try:
+        begun = os.fstat(descriptor)
         while chunk := os.read(descriptor, READ_BYTES):
             yield chunk
+        ended = os.fstat(descriptor)
+        if (ended.st_size, ended.st_mtime_ns) != (begun.st_size, begun.st_mtime_ns):
+            raise OriginalUnreadable(
+                "It changed while it was sent."
+            )  # what was sent may be half the one, half the other
     finally:
         os.close(descriptor)
 

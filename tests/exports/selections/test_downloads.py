@@ -162,6 +162,17 @@ def test_a_file_that_changes_meanwhile_breaks_the_download_off(cast: Cast, monke
     assert len(opened) > count
 
 
+def test_a_file_that_is_written_in_place_meanwhile_breaks_the_download_off(cast: Cast) -> None:
+    photos = [make_photo(cast.library, name, data=bytes(700_000)) for name in ("a.jpg", "b.jpg")]
+    pieces = downloads.archive_of(plan_download(cast.alice, [one.pk for one in photos])).iter_range()
+    next(pieces), next(pieces)  # the header, and the first piece of the photo
+    with (cast.root / "a.jpg").open("r+b") as file:
+        file.write(b"x" * 700_000)  # the size stays
+    os.utime(cast.root / "a.jpg")
+    with pytest.raises(downloads.OriginalUnreadable, match="while it was sent"):
+        list(pieces)
+
+
 @pytest.mark.parametrize("size", [0, 1, 300_000])
 def test_the_archive_is_read_by_other_programs(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
