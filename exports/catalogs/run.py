@@ -17,6 +17,7 @@ from catalog.models import Library
 from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
+from catalog.words import indexing
 from exports.formats.batches import iterate_batches
 from exports.formats.manifest import MANIFEST_NAME, Manifest, ManifestFile, decode_manifest
 from exports.formats.sink import ExportSink, give_up_partial
@@ -179,6 +180,8 @@ class CatalogExport:
             if source is not None:
                 spool = stack.enter_context(spool_path.open("x", encoding="utf-8"))
                 originals = OriginalsList(source, spool, self.problems, self.guard)
+            if self.export.filter.get("q"):  # the moment shows no word that is indexed after its beginning
+                indexing.catch_up_with_all(lambda: self.run.checkpoint(is_lasting=False))
             with one_moment(sink.folder) as using:
                 self._write_batches(sink, self._rows(using, originals))
         file = sink.finish_data()

@@ -349,6 +349,13 @@ def test_a_filter_narrows_and_an_unknown_one_is_refused(cast: Any) -> None:
         ask(cast, filter={"colour": "red"})
 
 
+def test_an_export_by_words_has_what_was_not_indexed_before_it(cast: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("catalog.words.indexing.BATCH", 1)  # a search catches up with two of them
+    for number in range(12):
+        make_photo(cast.library, f"{number}.jpg", caption="At the lake", on_disk=False)
+    assert len(rows_of(exported(cast, filter={"q": "lake"}))) == 12
+
+
 def test_an_album_narrows_and_that_of_others_is_like_none(cast: Any) -> None:
     mine, theirs = (albums.create(user, uuid4(), {"title": "Sea"}) for user in (cast.alice, cast.bob))
     inside, removed, _ = (make_photo(cast.library, f"{name}.jpg", rating=5) for name in "abc")
