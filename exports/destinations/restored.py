@@ -1,5 +1,7 @@
 """Destinations that a backup has, made again with their ids; and records of elsewhere, where the folder has lost its own."""
 
+import errno
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +21,7 @@ from exports.ledger.store import Ledger
 from exports.models import ExportDestination
 from exports.refusals import ExportRefused
 from photolala.lib.files import is_real_folder
+from photolala.lib.paths import unescape_path
 
 _AT_ONCE = 1000
 
@@ -108,5 +111,12 @@ def _add(
 
 def _has_copy(root: Path, record: ExportRecord) -> bool:
     """Tell whether the file that a record tells of is in the destination, and behind no link."""
-    path = root / record.rel_path / (record.filename or "")
-    return path.is_file() and path.resolve() == path
+    try:
+        path = root / os.fsdecode(unescape_path(f"{record.rel_path}/{record.filename or ''}"))
+        return path.is_file() and path.resolve() == path
+    except ValueError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False

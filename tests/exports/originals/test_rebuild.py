@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from django.core.management import CommandError, call_command
 
 from catalog.models import Alias, Photo
 from exports.destinations.folders import add_destination
+from exports.destinations.restored import AddedRecords, add_records
 from exports.ledger.load import view_ledger
-from exports.ledger.records import RecordStatus
+from exports.ledger.records import ExportRecord, RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
 from exports.originals.requests import start_folder_export, start_rebuild
@@ -169,6 +171,17 @@ def test_the_api_the_page_and_the_command(cast: Any, destination: Any, api: Any,
     arguments = ["rebuild", "--destination", str(destination.path), "--library", str(cast.library.pk), "--json"]
     call_command("records", *arguments, stdout=told)
     assert (json.loads(told.getvalue())["known"], json.loads(told.getvalue())["recorded"]) == (3, 0)
+
+
+def test_records_of_odd_names_are_imported_and_of_names_that_no_file_has_are_not(
+    destination: ExportDestination,
+) -> None:
+    known = len(records(destination))
+    (destination.path / os.fsdecode(b"2024/05/odd\xff.jpg")).write_bytes(b"odd")
+    odd = ExportRecord("odd", 2024, 5, "2024/05/", RecordStatus.DONE, None, "odd\\xff.jpg")
+    too_long = replace(odd, id="too long", filename="x" * 300)
+    assert add_records(destination, [odd, too_long]) == AddedRecords(added=1, away=1)
+    assert len(records(destination)) == known + 1
 
 
 def test_records_of_elsewhere_are_told_and_imported_where_their_copies_are(
