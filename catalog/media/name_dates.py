@@ -28,7 +28,7 @@ _WORDS_AND_CLOCK = re.compile(
 )
 """Screenshots say `at`, `um`, `à`, `a las`, `kello`, `в` …, some with one digit for the hour, some with a half of the day."""
 _SECOND_HALVES = ("p", "下午", "午後", "오후", "ös", "μμ", "μ.μ", "م")
-_MILLISECONDS = re.compile(r"(?:[^\W\d]|[-_ ])*(1\d{12})(?![^\W_])")
+_MILLISECONDS = re.compile(r"(?:[^\W\d]|[- ])*(1\d{12})(?![^\W_])")
 """Since 1970, at the beginning of the name or after nothing but letters: `mmexport1546398245123`."""
 
 
