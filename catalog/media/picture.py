@@ -48,6 +48,7 @@ _DECODE_ERRORS = (
     OverflowError,
     ArithmeticError,
     RuntimeError,
+    struct.error,
 )
 _LEAST_HEIF_SHARE = 0.6
 _SAMPLES_BYTES_PER_PIXEL = 36

@@ -193,3 +193,11 @@ def test_a_text_that_is_a_bomb_is_told_and_the_picture_drawn(tmp_path: Path) -> 
     result = digest(tmp_path, with_chunk(picture, b"zTXt", b"a\0\0" + zlib.compress(bytes(4 << 20))))
     assert result.problem == "The picture is drawn, but a text in it takes far more room than texts do."
     assert result.damaged and are_near(sides(result.thumbnail), [LEFT, LEFT])
+
+
+def test_a_directory_that_claims_more_than_there_is_damage(tmp_path: Path) -> None:
+    """Its known entries are read all the same; the rewritten copy of it is not made of bytes behind the end."""
+    data = bytearray(tiff("<", 16, 1, bytes(WIDTH * HEIGHT * 2), photometric=0))
+    data[8:10] = struct.pack("<H", 4_000)
+    result = digest(tmp_path, bytes(data), "a.tif")
+    assert result.problem == "The picture could not be decoded: its data are damaged." and result.damaged
