@@ -9,6 +9,7 @@ from html import unescape
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from catalog.models import Favourite, Library, Photo
@@ -133,6 +134,15 @@ def test_the_plain_list_reaches_every_photo_once(library, alice):
             address = reverse("catalog:photo-list") + unescape(following[1])
     assert following is None
     assert len(seen) == len(made) and set(seen) == made
+
+
+def test_pages_say_what_the_wall_clock_said_wherever_the_server_is(library, alice):
+    """A server's zone is that of its machine: it is not that of the photos."""
+    for path in ("a/1.jpg", "b/2.jpg"):
+        make_photo(library, path, data=b"the same", taken=datetime(2020, 1, 2, 22, 30, tzinfo=UTC))
+    with timezone.override("Asia/Tokyo"):
+        assert "2 Jan 2020, 22:30" in alice.get(reverse("catalog:photo-list")).content.decode()
+        assert "2020-01-02 22:30" in alice.get(reverse("catalog:duplicates")).content.decode()
 
 
 @pytest.mark.parametrize("count", [2, 20])
