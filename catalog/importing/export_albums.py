@@ -29,11 +29,13 @@ class ExportAlbums:
     def bring(self, wanted: Import, parts: Parts) -> None:
         """Make the albums of the folders of this part, or add to them what came with it. Safe to repeat.
 
-        An album keeps the title that somebody gave it here; one that was deleted here stays deleted, and what was removed
-        from one stays out.
+        An album keeps the title that somebody gave it here; one that was deleted here stays deleted, what was removed
+        from one stays out, and one that is somebody else's by now gets nothing: they decide who sees it.
         """
         for folder, document in parts.albums_of(wanted).items():
             album_id = album_id_of(wanted, folder)
+            if Album.objects.filter(pk=album_id).exclude(owner=wanted.user_id).exists():
+                continue
             photos = self._photos(wanted, parts, folder, document)
             try:
                 with transaction.atomic():
@@ -45,7 +47,7 @@ class ExportAlbums:
                     with transaction.atomic():
                         self._run.checkpoint(stop=False)
                         items.add(wanted.user, album_id, [items.Target(PHOTO, key) for key in some])
-            except Refused as refused:  # it was deleted or handed over, or is full
+            except Refused as refused:  # it was deleted, or is full
                 logger.info("Nothing more came into the album %s of an import: %s", album_id, refused.reason)
             self._run.raise_if_stopped()
 
@@ -68,14 +70,10 @@ def album_id_of(wanted: Import, folder: str) -> UUID:
 
 def _fields(document: Document) -> dict[str, str]:
     return {
-        "title": _clean(document.title)[: albums.LONGEST_TITLE],
-        "description": _clean(document.description)[: albums.LONGEST_DESCRIPTION],
+        "title": document.title[: albums.LONGEST_TITLE].strip(),
+        "description": document.description[: albums.LONGEST_DESCRIPTION],
         "order": (Album.Order.MANUAL if document.names else Album.Order.TAKEN_ASC).value,
     }
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "").encode("utf-8", "ignore").decode().strip()
 
 
 def _not_there(album_id: UUID, photos: Sequence[UUID]) -> list[UUID]:

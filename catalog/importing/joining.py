@@ -132,7 +132,10 @@ class Joining:
             is_year_folder(folder_in_export(item.directory)) or is_year_folder(title)
         ):
             reject(item, "unsupported", "It describes the folder of a year, which is no album.")
+        elif said.subject is Subject.ALBUM and self._kept_bytes + len(body) > MOST_KEPT_BYTES:
+            reject(item, "unsupported", "It describes an album; this import has more such descriptions than are kept.")
         elif said.subject is Subject.ALBUM:
+            self._kept_bytes += len(body)
             kept.append((item, body))
             item.state, item.code, item.reason = State.IMPORTED, ALBUM, f"It describes the album “{title[:200]}”."
         elif said.is_trashed and one.photos:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 MOST_BYTES = 64 * 1024
 """A longer document is none of Takeout's: those of photos have about a thousand bytes."""
 _ARCHIVE = re.compile(r"takeout-\d{8}t\d{6}z", re.IGNORECASE)
-_ICLOUD = re.compile(r"icloud photos part \d+ of (\d+)", re.IGNORECASE)
+_ICLOUD = re.compile(r"icloud photos part \d+ of (\d{1,5})(?!\d)", re.IGNORECASE)
 _ROOT = re.compile(r"(?:^|/)Takeout(?: \d+)?/(.+)$", re.IGNORECASE)
 _YEAR = re.compile(
     r"(?:photos from|fotos von|photos de|photos du|fotos de|fotos del|foto da|foto dal|foto del|foto['’]s uit|foto['’]s van|"
@@ -72,7 +72,12 @@ def read_document(body: bytes) -> Document:
     if not isinstance(said, dict):
         return other
     title, description = said.get("title"), said.get("description")
-    words = title if isinstance(title, str) else "", description if isinstance(description, str) else ""
+    words = _clean(title), _clean(description)
     if isinstance(said.get("photoTakenTime"), dict):
         return Document(Subject.PHOTO, *words, said.get("favorited") is True, said.get("trashed") is True)
     return Document(Subject.ALBUM, *words) if words[0].strip() else other
+
+
+def _clean(text: Any) -> str:
+    """Return a text as any database holds it; "" for what is none. JSON can name zeros, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode().strip() if isinstance(text, str) else ""

@@ -2,12 +2,14 @@
 
 import os
 import unicodedata
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from catalog.entries.taken import taken_columns
 from catalog.importing.icloud import MOST_BYTES, Told, details_in, folder_in_icloud, is_details, was_deleted
 from catalog.importing.origins import Origin
 from catalog.importing.read_file import ReadFile
+from catalog.media.dates import ImpossibleDate, check_possible
 from catalog.models import Import
 
 NOT_BY_THE_CAMERA = ("", "file", "filename")
@@ -33,12 +35,20 @@ class ToldByTables:
         one.result.is_favourite = one.result.is_favourite or told.is_favourite
         one.result.is_trashed = one.result.is_trashed or told.is_deleted or was_deleted(directory)
         if told.at is not None and one.columns["taken_source"] in NOT_BY_THE_CAMERA:
-            local = told.at.astimezone(self._zone)
-            offset = local.utcoffset()
-            minutes = int(offset.total_seconds() // 60) if offset is not None else 0
-            wall = local.replace(tzinfo=None)
-            one.told_date = (wall, minutes)
-            one.columns.update(taken_columns(wall.isoformat(), told.at.isoformat(), minutes, "sidecar"))
+            one.told_date = self._wall_clock(told.at)
+            if one.told_date is not None:
+                wall, minutes = one.told_date
+                one.columns.update(taken_columns(wall.isoformat(), told.at.isoformat(), minutes, "sidecar"))
+
+    def _wall_clock(self, at: datetime) -> tuple[datetime, int] | None:
+        """Return the library's wall clock and its minutes east of UTC; None at a moment when no photo was taken."""
+        try:
+            local = at.astimezone(self._zone)
+            check_possible(local.replace(tzinfo=None), datetime.now(UTC).replace(tzinfo=None))
+        except (OverflowError, ImpossibleDate):
+            return None
+        offset = local.utcoffset()
+        return local.replace(tzinfo=None), int(offset.total_seconds() // 60) if offset is not None else 0
 
     def _read(self, directory: str) -> dict[str, Told]:
         found: dict[str, Told] = {}

@@ -7,7 +7,7 @@ import pytest
 
 from catalog.importing.icloud import Told, album_title, details_in, names_in
 from catalog.importing.takeout import export_of
-from catalog.models import Album, ImportItem, Photo
+from catalog.models import Album, Import, ImportItem, Photo
 from tests.catalog.importing.test_imports import ends, rescan, take
 from tests.catalog.importing.test_takeout import albums_of, pack, photos
 from tests.photos import make_jpeg
@@ -108,3 +108,29 @@ def test_an_edited_pair_of_a_phone_stays_together_with_its_edits(library, card):
         "IMG_1234.AAE": "2024/05/IMG_1234 (2).AAE",
         "IMG_O1234.AAE": "2024/05/IMG_O1234 (2).AAE",
     }
+
+
+@pytest.mark.django_db
+def test_hostile_tables_do_no_harm(library, card, tmp_path):
+    """Dates at the ends of the calendar, names that no database holds, numbers of parts that fill a column."""
+    library.time_zone = "America/New_York"
+    library.save()
+    taken = {"a.jpg": "Monday January 1,0001 12:00 AM GMT", "b.jpg": "Friday December 31,9999 11:59 PM GMT"}
+    taken["c.jpg"] = "Monday January 1,1700 12:00 AM GMT"
+    one = PART.format(1)
+    files = {
+        f"{one}/Photos/{name}": make_jpeg(tmp_path / name, seed=seed, taken=None, camera=None).read_bytes()
+        for seed, name in enumerate(taken)
+    }
+    lines = [(name, "yes", "no", date) for name, date in taken.items()]
+    files[f"{one}/Photos/Photo Details.csv"] = table(*lines, ("\0.jpg", "no", "no", ""))
+    files[f"{one}/Albums/Rome.csv"] = b"Images\na.jpg\n\0.jpg\n\xff\xed\xa0\x80.jpg\n"
+    pack(card / f"iCloud Photos Part 1 of {'9' * 210}.zip", files)
+    take(library, card)
+    assert set(Photo.objects.exclude(filename="old.jpg").values_list("filename", "rating")) == {
+        ("a.jpg", 5),
+        ("b.jpg", 5),
+        ("c.jpg", 5),
+    }
+    assert albums_of(library.owner) == {"Rome": ["a.jpg"]}
+    assert not Import.objects.filter(finished_at=None).exists()

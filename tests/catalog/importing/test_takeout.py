@@ -12,10 +12,12 @@ import pytest
 from django.utils import timezone
 
 from catalog.albums import albums, items
+from catalog.albums import members as album_members
 from catalog.edits.ratings import set_rating
+from catalog.importing import joining
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.placer import Placer
-from catalog.importing.requests import counts_of, open_batch, start_folder_import
+from catalog.importing.requests import counts_of, open_batch, retry, start_folder_import, waiting
 from catalog.libraries.members import set_member
 from catalog.models import Album, AlbumItem, Import, ImportItem, KeptDocument, Photo, Upload
 from operations.models import Operation, State
@@ -368,3 +370,45 @@ def test_documents_that_are_sent_after_their_photos_are_joined(library, card, pi
     assert ends(wanted)[f"{YEAR}/IMG_1.jpg.json"][0] == "imported"
     rescan(library)
     assert list(photos(library).values()) == [DATED] and not Upload.objects.exists()
+
+
+def test_titles_that_no_database_holds_do_no_harm(library, card, picture, monkeypatch):
+    """A zero, half of an emoji, control characters: the albums that can be made are, and the import comes to its end."""
+    monkeypatch.setattr(joining, "MOST_KEPT_BYTES", 4000)
+    titles = {"Zero": "Ze\0ro", "Half": "Half \ud83d", "Line": "Li\nne\x07", "Nothing": "\0", "Long": "x" * 1000}
+    titles["Longer"] = "y" * 3900
+    files = {}
+    for number, (folder, title) in enumerate(titles.items()):
+        files[f"Takeout/Google Photos/{folder}/metadata.json"] = json.dumps({"title": title}).encode()
+        files[f"Takeout/Google Photos/{folder}/{number}.jpg"] = picture(number)
+    pack(card / f"{STAMP}-001.zip", files)
+    take(library, card)
+    assert len(photos(library)) == len(titles)
+    made = albums_of(library.owner)
+    assert made["Zero"] == ["0.jpg"] and made["Half"] == ["1.jpg"] and made["x" * 200] == ["4.jpg"]
+    assert "y" * 200 not in made and KeptDocument.objects.count() == 4  # there is a bound to what is kept of one import
+    assert not Import.objects.filter(finished_at=None).exists()
+
+
+def test_an_album_of_somebody_else_gets_nothing(library, card, picture, bob):
+    """Also where the one who imports may edit it: what was handed over is the other's, and so is who sees it."""
+    pack(card / "a.zip", {f"{HOLIDAY}/metadata.json": b'{"title": "Holiday"}', f"{HOLIDAY}/a.jpg": picture(1)})
+    take(library, card)
+    album = Album.objects.get()
+    album_members.set_member(library.owner, album.pk, bob, "viewer")
+    albums.hand_over(library.owner, album.pk, bob)
+    pack(card / "b.zip", {f"{HOLIDAY}/metadata.json": b'{"title": "Holiday"}', f"{HOLIDAY}/b.jpg": picture(2)})
+    take(library, card)
+    assert len(photos(library)) == 2
+    assert AlbumItem.objects.filter(album=album).count() == 1
+
+
+def test_what_is_finished_stays_so_if_nothing_is_to_be_tried_again(library):
+    """Its archive is gone by then: to look for it again would only tell that it cannot be read."""
+    then = timezone.now()
+    wanted = Import.objects.create(
+        library=library, user=library.owner, kind=Import.Kind.ARCHIVE, source="a.zip", listed_at=then, finished_at=then
+    )
+    assert retry(wanted, library.owner) == 0
+    wanted.refresh_from_db()
+    assert wanted.finished_at == then and not waiting().exists()
