@@ -50,9 +50,7 @@ class NewExport(RequestBody):
     format = serializers.ChoiceField(Export.Format.choices)
     library = serializers.UUIDField(required=False, help_text="May be left out by who sees one library only.")
     date_range = ExportDays(required=False, allow_null=True)
-    filter = FilterField(
-        required=False, help_text="As in `photos/`: `media_type`, `rating` …; `album`, an id; and `stars_from`, 1 to 5."
-    )
+    filter = FilterField(required=False, help_text="As in `photos/`: `media_type`, `rating` …; `album` is an id.")
     include_media = serializers.BooleanField(default=False, help_text="With the original files.")
 
 

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from catalog.browsing.filters import LONGEST_FOLDER
-from exports.reading.rows import EXPORT_NAMES, STARS_FROM
+from exports.reading.rows import EXPORT_NAMES
 
 _TEXT: dict[str, Any] = {"type": "string", "maxLength": LONGEST_FOLDER}
 _FLAG: dict[str, Any] = {"oneOf": [{"type": "boolean"}, _TEXT]}
@@ -20,7 +20,7 @@ FILTER_NAMES = EXPORT_NAMES
 def _value_of(name: str) -> dict[str, Any]:
     if name in _FLAGS:
         return {**_FLAG, "deprecated": True} if name == "favorite" else _FLAG
-    return _STARS if name in ("rating", STARS_FROM) else _WORDS
+    return _STARS if name in ("rating", "min_rating", "min_favourite") else _WORDS
 
 
 @extend_schema_field(

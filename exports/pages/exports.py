@@ -27,7 +27,7 @@ from photolala.web.refusals import BadRequest
 MOST_SHOWN = 50
 MOST_ALBUMS = 1_000
 KINDS = ["export", "export_folder"]
-_NARROWING = ("stars_from", "favourite", "album", "folder", "q")
+_NARROWING = ("min_rating", "favourite", "album", "folder", "q")
 
 
 class ExportForm(forms.Form):
@@ -38,7 +38,7 @@ class ExportForm(forms.Form):
     start_date = forms.DateField(required=False)
     end_date = forms.DateField(required=False)
     include_media = forms.BooleanField(required=False)
-    stars_from = forms.IntegerField(required=False, min_value=1, max_value=5)
+    min_rating = forms.IntegerField(required=False, min_value=1, max_value=5)
     favourite = forms.BooleanField(required=False)
     album = forms.UUIDField(required=False)
     folder = forms.CharField(required=False, max_length=LONGEST_FOLDER, empty_value="")

@@ -27,9 +27,9 @@ from photolala.web.refusals import BadRequest
 from .file_names import portable_name
 
 Key = tuple[datetime, str]
-ALBUM, STARS_FROM = "album", "stars_from"
-EXPORT_NAMES = NAMES - {"library"} | {ALBUM, STARS_FROM}
-"""What the filter of an export knows: the photo list's names, and what is exports' own."""
+ALBUM = "album"
+EXPORT_NAMES = NAMES - {"library"}
+"""What the filter of an export knows: the photo list's names. The library is a member of its own."""
 _FOLDERS_REMEMBERED = 64  # photos of one moment differ by two days at most in their zones
 _MEDIA_FILES = len(COLUMNS) - 1
 
@@ -152,16 +152,7 @@ def photos_of(export: Export) -> QuerySet[Photo]:
     album = require_album(export.user, export.filter)
     if album is not None:
         photos = photos.filter(pk__in=AlbumItem.objects.live().filter(album=album).values("photo"))
-    stars = read_stars_from(export.filter)
-    return photos.filter(rating__gte=stars) if stars else photos
-
-
-def read_stars_from(values: dict[str, Any]) -> int:
-    """Return how many stars a photo must have at least by a filter; 0 if it names none. Raises BadRequest."""
-    text = str(values.get(STARS_FROM, 0))
-    if text not in ("0", "1", "2", "3", "4", "5"):
-        raise BadRequest("The filter's stars_from must be a number from 0 to 5.", "bad_filter")
-    return int(text)
+    return photos
 
 
 def require_album(user: User, values: dict[str, Any]) -> UUID | None:
@@ -180,7 +171,7 @@ def require_album(user: User, values: dict[str, Any]) -> UUID | None:
 def read_filters(values: dict[str, Any]) -> PhotoFilters:
     """Return the photos' filters that `values` (by name, as in the photo list's address) mean. Raises BadRequest.
 
-    `album` and `stars_from` are among the names, but are none of these filters: see `require_album` and `read_stars_from`.
+    `album` is among the names, but is none of these filters: see `require_album`.
     """
     unknown = sorted(set(values) - EXPORT_NAMES)
     if unknown:
@@ -189,11 +180,10 @@ def read_filters(values: dict[str, Any]) -> PhotoFilters:
             "unknown_filter",
         )
     query = QueryDict(mutable=True)
-    read_stars_from(values)
     for name, value in values.items():
         if not isinstance(value, str | int | float | bool):
             raise BadRequest(f"The filter's {name} must be one value.", "bad_filter")
-        if name not in (ALBUM, STARS_FROM):
+        if name != ALBUM:
             query[name] = str(value).lower() if isinstance(value, bool) else str(value)
     if not query.get("state"):
         query["state"] = "all"  # an export is of the whole catalog, also of what has no picture

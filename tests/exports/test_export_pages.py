@@ -184,19 +184,19 @@ def test_an_export_is_of_chosen_photos_alone(cast: Any, browser: Any) -> None:
     assert f'<option value="{album.pk}">Rome</option>' in page and "3 and more" in page
     for chosen, expected in (
         ({}, set(names)),
-        ({"stars_from": "3"}, {"three.jpg", "five.jpg"}),
+        ({"min_rating": "3"}, {"three.jpg", "five.jpg"}),
         ({"favourite": "on"}, {"mine.jpg"}),
         ({"album": str(album.pk)}, {"rome.jpg"}),
         ({"folder": "a"}, {"a/deep/folder.jpg"}),
         ({"q": "lake"}, {"words.jpg"}),
-        ({"q": "lake", "stars_from": "1"}, set()),
+        ({"q": "lake", "min_rating": "1"}, set()),
     ):
         assert start(bob, cast, **chosen).status_code == 302
         export = Export.objects.latest("created_at")
         assert {photo.path for photo in photos_of(export)} == expected, chosen
     foreign = albums.create(cast.charlie, uuid4(), {"title": "Secret"})
     count = Export.objects.count()
-    for bad in ({"album": str(foreign.pk)}, {"album": "x"}, {"stars_from": "6"}, {"folder": "a\\x"}):
+    for bad in ({"album": str(foreign.pk)}, {"album": "x"}, {"min_rating": "6"}, {"folder": "a\\x"}):
         answer = start(bob, cast, **bad)
         assert (answer.status_code, Export.objects.count()) == (422, count), bad
         assert "Secret" not in answer.content.decode()
