@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
-from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, F, OuterRef, QuerySet, Subquery, Value, When
 
 from accounts.models import User
 from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
 from catalog.models import Favourite, Photo
-from catalog.models.conditions import written_out
-from catalog.models.photo import UNDATED
+from catalog.models.photo import IS_ESTIMATED, UNDATED
 from catalog.words import lookup
 from photolala.web.refusals import BadRequest
 
@@ -24,8 +23,6 @@ MOST_BUCKETS = 50
 MOST_PHOTOS = 50_000  # of several buckets together; a single one comes whole, whatever its size
 CHUNK_ROWS = 2_000
 UNDATED_BUCKET = "undated"
-_IS_ESTIMATED = Q(taken_source=written_out("file"))
-"""Only its file's time is known. When a file was copied says nothing of when the photo was taken: it counts as undated."""
 KEEP_SECONDS = 24 * 60 * 60
 ARRAYS = (
     "id",
@@ -103,7 +100,7 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
     photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
     photos = photos.annotate(stars=Subquery(own)).order_by()
-    dated = photos.exclude(_IS_ESTIMATED)
+    dated = photos.exclude(IS_ESTIMATED)
     parts = [dated.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
     several: list[QuerySet[Any, Any]] = []
     if len(parts) == 1:
@@ -111,7 +108,7 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
     elif parts:
         several.append(parts[0].union(*parts[1:], all=True).order_by("-taken_local", "id"))
     if UNDATED_BUCKET in buckets:
-        undated = (photos.filter(_IS_ESTIMATED), photos.filter(taken_local=UNDATED))
+        undated = (photos.filter(IS_ESTIMATED), photos.filter(taken_local=UNDATED))
         several += [part.order_by("-taken_local", "pk").values_list(*_COLUMNS) for part in undated]
     found = chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
     return _as_arrays(found, MOST_PHOTOS if len(buckets) > 1 else None)
@@ -147,7 +144,7 @@ def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
     """From two indexes: all by their days, and then those apart of which only the file's time is known."""
     days: dict[int, int] = dict(photos.order_by().values_list("taken_day").annotate(count=Count("*")))
     # The sum keeps SQLite from the index of all days, which would give their order, and have every row read.
-    estimated = photos.filter(_IS_ESTIMATED).order_by().annotate(day=F("taken_day") + 0)
+    estimated = photos.filter(IS_ESTIMATED).order_by().annotate(day=F("taken_day") + 0)
     for day, count in estimated.values_list("day").annotate(count=Count("*")):
         days[day] -= count
         days[0] = days.get(0, 0) + count
@@ -156,7 +153,7 @@ def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
 
 def _count_narrowed_days(photos: QuerySet[Photo]) -> dict[int, int]:
     """As above, but sorting the days of what is found, so that the filters choose the index, not the days' order."""
-    day = Case(When(_IS_ESTIMATED, then=Value(0)), default=F("taken_day") + 0)
+    day = Case(When(IS_ESTIMATED, then=Value(0)), default=F("taken_day") + 0)
     rows = photos.order_by().annotate(day=day).values_list("day").annotate(count=Count("*"))
     return dict(rows)
 

@@ -14,7 +14,7 @@ from changes.models import Numbered, NumberedQuerySet
 from photolala.lib.paths import join_path
 from photolala.lib.wall_clock import wall_clock_text
 
-from .conditions import is_given, state_in
+from .conditions import is_given, state_in, written_out
 from .library import Library
 from .photo_indexes import INDEXES
 
@@ -22,6 +22,8 @@ UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
 _FIRST = datetime.min.replace(tzinfo=UTC)
 IS_SURE = (Q(read_md5=F("photo_md5")) | Q(state="remote")) & ~Q(state="missing")
 """It is there, and its photo MD5 was read here, or told by the phone on which it is."""
+IS_ESTIMATED = Q(taken_source=written_out("file"))
+"""Only its file's time is known. When a file was copied says nothing of when the photo was taken: it counts as undated."""
 HEAD_BYTES = 4096
 """`head_md5` is the MD5 of so many first bytes of the file, or of all of a shorter one."""
 NAMESPACE_SEPARATOR = "\n"

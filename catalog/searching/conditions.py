@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import User
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo, SearchKind, SearchText
-from catalog.models.photo import IS_SURE, UNDATED
+from catalog.models.photo import IS_ESTIMATED, IS_SURE, UNDATED
 from catalog.words import indexing, lookup
 from catalog.words.folding import fold
 from catalog.words.lookup import Phrase
@@ -181,7 +181,7 @@ class _Builder:
             return Q(pk__in=Favourite.objects.filter(user=self._user).values("photo"))
         if thing == "duplicate":
             return duplicated(self._libraries)
-        return Q(taken_local=UNDATED)
+        return Q(taken_local=UNDATED) | IS_ESTIMATED  # as on the timeline
 
 
 def _phrase(node: Words) -> Phrase:
@@ -201,7 +201,7 @@ def _more_than_once(photos: QuerySet[Photo]) -> QuerySet[Any]:
 
 
 def _taken(start: date | None, end: date | None) -> Q:
-    condition = Q(taken_local__gt=UNDATED)
+    condition = Q(taken_local__gt=UNDATED) & ~IS_ESTIMATED  # which the timeline shows without a date
     if start is not None:
         condition &= Q(taken_local__gte=_midnight(start))
     if end is not None:

@@ -139,6 +139,21 @@ def test_pages_and_buckets_agree(world: World, monkeypatch: pytest.MonkeyPatch, 
     assert arrays["id"] == expected
 
 
+@pytest.mark.parametrize("most", [conditions.MOST_LOOKED_UP, 0], ids=["few are looked up", "many are walked through"])
+def test_undated_means_what_the_timeline_shows_without_a_date(
+    world: World, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(conditions, "MOST_LOOKED_UP", most)
+    copied = make_photo(world.library, "copied.jpg", taken=datetime(2019, 7, 2, tzinfo=UTC), taken_source="file")
+    arrays = photo_lists.timeline_bucket(world.alice, PhotoFilters(), ["undated"])
+    shown_without = {world.photos["undated"], copied}
+    assert set(arrays["id"]) == {str(photo.pk) for photo in shown_without}
+    assert found(world.alice, "is:undated") == shown_without
+    assert found(world.alice, "taken:2019") == {world.photos["film"]}
+    assert found(world.alice, "not taken:..9999") == shown_without
+    assert found(world.alice, "not is:undated") == set(world.photos.values()) - shown_without
+
+
 def test_days_of_common_words_are_counted_from_the_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def days(user: User, text: str, **filters: Any) -> dict[str, int]:
         counted = photo_lists.timeline_buckets(user, PhotoFilters(query=grammar.parse(text), **filters))
