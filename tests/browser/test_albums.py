@@ -55,7 +55,7 @@ def test_photos_are_added_from_the_selection_and_from_an_open_photo(visit, alice
     dialog = visitor.page.locator("#album-dialog")
     expect(dialog.get_by_role("button", name="Rome")).to_contain_text("6 items")
     dialog.get_by_label("New album").fill("Paris")
-    dialog.get_by_role("button", name="Make it").click()
+    dialog.get_by_role("button", name="Create").click()
     expect(visitor.page.locator(".toast")).to_contain_text("1 photo in “Paris”.")
     expect(visitor.page.locator("#selection-bar")).to_be_hidden()
     tiles.first.click()

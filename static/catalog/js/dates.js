@@ -61,9 +61,9 @@ export function offsetWords(text) {
   return match ? ` (UTC${match[1] === "Z" ? "" : match[1].replace("-", "−")})` : "";
 }
 
-/** "0:42", "1:02:03" */
+/** "0:42", "1:02:03"; what is shorter than a second is not "0:00" */
 export function durationText(milliseconds) {
-  const seconds = Math.round(milliseconds / 1000);
+  const seconds = Math.max(1, Math.round(milliseconds / 1000));
   const rest = String(seconds % 60).padStart(2, "0");
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}:${rest}`;

@@ -145,6 +145,7 @@ export class InfoPanel {
     }
     this.wanted = id;
     if (!this.isOpen) return;
+    if (!this.element.childElementCount) this.element.append(Object.assign(document.createElement("p"), { textContent: "Loading…" }));
     let photo;
     try {
       photo = await this.factsFor(id);
