@@ -46,6 +46,10 @@ class BucketPhotosBody(serializers.Serializer[Any]):
     live = serializers.ListField(
         child=serializers.CharField(), help_text="The same for picture and video of one Live Photo; else empty."
     )
+    can_edit = serializers.ListField(
+        child=serializers.BooleanField(),
+        help_text="One may change the photo itself: its rating, its date, its caption.",
+    )
 
 
 class Buckets(ApiView):

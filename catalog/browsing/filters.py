@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
@@ -103,10 +103,18 @@ class PhotoFilters:
 
 def visible_libraries(user: User, filters: PhotoFilters) -> list[tuple[UUID, int]]:
     """Return (id, revision) of the libraries that `user` may see and `filters` names. One query."""
+    return list(_visible(user, filters).order_by("pk").values_list("pk", "revision"))
+
+
+def editable_of_visible(user: User, filters: PhotoFilters) -> dict[UUID, bool]:
+    """Return of each library that `user` may see and `filters` names whether `user` may change its photos. One query."""
+    editable = Library.objects.editable_by(user).filter(pk=OuterRef("pk"))
+    return dict(_visible(user, filters).order_by("pk").values_list("pk", Exists(editable)))
+
+
+def _visible(user: User, filters: PhotoFilters) -> QuerySet[Library]:
     libraries = Library.objects.visible_to(user)
-    if filters.libraries:
-        libraries = libraries.filter(pk__in=filters.libraries)
-    return list(libraries.order_by("pk").values_list("pk", "revision"))
+    return libraries.filter(pk__in=filters.libraries) if filters.libraries else libraries
 
 
 def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search | None:

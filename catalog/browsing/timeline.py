@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db.models import Case, Count, F, OuterRef, QuerySet, Subquery, Value, When
 
 from accounts.models import User
-from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
+from catalog.browsing.filters import PhotoFilters, among, editable_of_visible, narrow, search_of, visible_libraries
 from catalog.models import Favourite, Photo
 from catalog.models.photo import IS_ESTIMATED, UNDATED
 from catalog.words import lookup
@@ -38,6 +38,7 @@ ARRAYS = (
     "thumbnail",
     "version",
     "live",
+    "can_edit",
 )
 _COLUMNS = (
     "pk",
@@ -89,13 +90,15 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
 
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` and `stars` (the asking user's), `taken_at` (UTC, `Z`),
     `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),
-    `version` (for `?v=` of the picture's address), `live` (the same for picture and video of a Live Photo, else "").
+    `version` (for `?v=` of the picture's address), `live` (the same for picture and video of a Live Photo, else ""), `can_edit`
+    (the asking user may change the photo).
     """
     filters = filters or PhotoFilters()
     if not 1 <= len(buckets) <= MOST_BUCKETS:
         raise BadRequest(f"Name 1 to {MOST_BUCKETS} buckets, as bucket=2024-05&bucket=2024-04.", "bad_bucket")
     ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets if bucket != UNDATED_BUCKET}))
-    ids = [library for library, _ in visible_libraries(user, filters)]
+    editable = editable_of_visible(user, filters)
+    ids = list(editable)
     search = search_of(user, ids, filters)
     photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
     own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
@@ -111,7 +114,7 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
         undated = (photos.filter(IS_ESTIMATED), photos.filter(taken_local=UNDATED))
         several += [part.order_by("-taken_local", "pk").values_list(*_COLUMNS) for part in undated]
     found = chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
-    return _as_arrays(found, MOST_PHOTOS if len(buckets) > 1 else None)
+    return _as_arrays(found, editable, MOST_PHOTOS if len(buckets) > 1 else None)
 
 
 def bucket_range(bucket: str) -> tuple[datetime, datetime]:
@@ -191,7 +194,7 @@ def _merged(ranges: list[tuple[datetime, datetime]]) -> list[tuple[datetime, dat
     return merged
 
 
-def _as_arrays(rows: Iterable[Any], most: int | None) -> dict[str, list[Any]]:
+def _as_arrays(rows: Iterable[Any], editable: dict[UUID, bool], most: int | None) -> dict[str, list[Any]]:
     """Turn rows to columns as they come, so that both are never held at once. Raises BadRequest for more than `most`."""
     arrays: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     append = [values.append for values in arrays.values()]
@@ -219,6 +222,7 @@ def _as_arrays(rows: Iterable[Any], most: int | None) -> dict[str, list[Any]]:
             thumbnail,
             md5[:8],
             _live_key(library, identifier) if identifier else "",
+            editable[library],
         )
         for add, value in zip(append, values, strict=True):
             add(value)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Exists, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -74,7 +75,8 @@ def show_photo(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
     404 if it is not the user's to see, also when it is not there at all.
     """
     photos = photo_lists.with_own_stars(Photo.objects.visible_to(request.user), request.user)
-    photo = photos.select_related("library").filter(pk=photo_id).first()
+    editable = Library.objects.editable_by(request.user).filter(pk=OuterRef("library_id"))
+    photo = photos.annotate(can_edit=Exists(editable)).select_related("library").filter(pk=photo_id).first()
     if photo is None:
         raise Http404("There is no such photo, or it is not yours to see.")
     filters, home = _surroundings(request)
@@ -127,7 +129,7 @@ _WHY_NOT = {
 
 
 def opened_photo(photo: Any) -> dict[str, Any]:
-    """Return what the script needs to open `photo` (with its annotated `stars`) wherever its bucket may be."""
+    """Return what the script needs to open `photo` (with `stars` and `can_edit`) wherever its bucket may be."""
     is_dated = photo.taken_source not in ("", "file")  # as the timeline sees it
     return {
         "id": str(photo.pk),
@@ -140,6 +142,7 @@ def opened_photo(photo: Any) -> dict[str, Any]:
         "is_shown": photo.is_shown,
         "stars": photo.stars or 0,
         "has_thumbnail": photo.has_thumbnail,
+        "can_edit": photo.can_edit,
         "problem": photo.problem or _WHY_NOT.get(photo.state, "This photo cannot be shown."),
     }
 

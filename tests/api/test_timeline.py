@@ -106,9 +106,11 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "thumbnail": [True, False],
         "version": [star.photo_md5[:8], ""],
         "live": ["", ""],
+        "can_edit": [True, True],
     }
     theirs = bob.get(BUCKET, {"bucket": "2024-05"}).json()
     assert (theirs["favorite"], theirs["stars"]) == ([False, False], [0, 0])
+    assert theirs["can_edit"] == [False, False]
     assert alice.get(BUCKET, {"bucket": "2024-05", "favourite": "true"}).json()["id"] == [str(star.pk)]
 
 

@@ -449,6 +449,32 @@ def test_a_viewer_picks_out_but_cannot_delete(alice, library, open_tab):
     expect(page.locator("#trash-dialog")).to_be_hidden()
 
 
+def test_beside_foreign_photos_only_own_ones_may_go_to_the_trash(alice, library, open_tab, tmp_path):
+    bob = make_user("bob")
+    Membership.objects.create(library=library, user=bob, role="viewer")
+    make_photo(make_library(bob, tmp_path / "own"), "own.jpg", taken=datetime(2024, 5, 21, tzinfo=UTC))
+    page = open_tab(bob).page
+    page.goto("/")
+    bar, dialog = page.locator("#selection-bar"), page.locator("#trash-dialog")
+    page.locator(TILE).nth(1).click(modifiers=["Control"])
+    expect(bar).to_contain_text("1 photo selected")
+    for name in ("Move to the trash", "Dates"):
+        expect(bar.get_by_role("button", name=name, include_hidden=True)).to_be_hidden()
+    page.locator(".tile-link").nth(1).focus()
+    page.keyboard.press("Delete")
+    expect(dialog).to_be_hidden()
+    page.locator(TILE).nth(0).click()
+    bar.get_by_role("button", name="Move to the trash").click()
+    expect(dialog).to_contain_text("Move 1 photo to the trash?")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.locator(".tile-link").nth(0).click()
+    in_lightbox = page.get_by_title("Move to the trash (Delete)")
+    expect(in_lightbox).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(in_lightbox).to_be_hidden()
+
+
 def test_the_dates_of_what_is_picked_out(alice, library, open_tab):
     page = open_tab(alice).page
     page.goto("/")

@@ -11,7 +11,7 @@ const { splitByBucket } = await import("photolala/api");
 function photosOf(key, count, ratio = 1.5, prefix = "") {
   const fill = (make) => Array.from({ length: count }, (_, i) => make(i));
   const empty = fill(() => "");
-  return { id: fill((i) => `${prefix}${key}#${i}`), ratio: fill(() => ratio), favorite: fill(() => false), media_type: empty, live: empty };
+  return { id: fill((i) => `${prefix}${key}#${i}`), ratio: fill(() => ratio), favorite: fill(() => false), can_edit: fill((i) => i !== 1), media_type: empty, live: empty };
 }
 
 /** A source whose answers the test can change; notes what was asked for. */
@@ -159,4 +159,10 @@ test("an address finds its month, a day of it, or what is next older", async () 
   assert.equal(key("2024-04"), "2024-03");
   assert.equal(key("1999-01"), "undated");
   assert.equal(key("undated"), "undated");
+});
+
+test("of those selected, the photos that one may only see are left out; what is not loaded is not known", async () => {
+  const { model } = await started({ "2024-03": 3, "2024-02": 3 });
+  await model.photosOf(model.sections[0]);
+  assert.deepEqual(model.editableOf(["2024-03#0", "2024-03#1", "2024-02#1"]), ["2024-03#0", "2024-02#1"]);
 });

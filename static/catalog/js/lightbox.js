@@ -48,7 +48,7 @@ function takeOwnSize(slide) {
 
 /**
  * One opened lightbox. `photos` is where the slides come from: `count`, `at(number)` -> `{id, ratio, isVideo, stars,
- * takenText, problem, canStar, canDownload}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`; its `urls` and
+ * takenText, problem, canStar, canDownload, canEdit}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`; its `urls` and
  * `fetchPhoto`, if it has them, say where the files and facts are (an album serves its own).
  * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id);
  * with `canCollect`, "collect" (`detail`: id).
@@ -241,7 +241,7 @@ export class Lightbox extends EventTarget {
         },
       });
       if (this.canCollect) add("collect", 9, "Add to an album (a)", { onClick: () => this.collect() });
-      if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onClick: () => this.askToTrash() });
+      if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onInit: (element) => (this.trashButton = element), onClick: () => this.askToTrash() });
       this.pswp.ui.registerElement({
         name: "stars", appendTo: "root", className: "photo-stars pswp__hide-on-close",
         onInit: (element) => (this.starRow = new StarRow(element, (stars) => this.rate(stars))),
@@ -293,6 +293,7 @@ export class Lightbox extends EventTarget {
     this.downloadLink.hidden = photo.canDownload === false;
     this.liveButton.hidden = !photo.pair;
     this.starButton.hidden = photo.canStar === false;
+    if (this.trashButton) this.trashButton.hidden = !photo.canEdit;
     void this.panel.show(photo.id);
     const kind = photo.isVideo ? "Video" : "Photo";
     const stars = this.starsOf(photo);
@@ -311,7 +312,7 @@ export class Lightbox extends EventTarget {
   }
 
   askToTrash() {
-    if (this.canTrash && this.current) this.dispatchEvent(new CustomEvent("trash", { detail: { id: this.current.id } }));
+    if (this.canTrash && this.current?.canEdit) this.dispatchEvent(new CustomEvent("trash", { detail: { id: this.current.id } }));
   }
 
   collect() {

@@ -175,7 +175,7 @@ class TimelinePage {
     }
     const single = new SingleSlide({
       id: opened.id, version: opened.version, ratio: opened.ratio, isVideo: opened.is_video, mediaType: opened.media_type, stars: opened.stars,
-      hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem,
+      hasThumbnail: opened.has_thumbnail, takenText: takenTitle(opened.taken_local), problem: opened.is_shown ? "" : opened.problem, canEdit: opened.can_edit,
     });
     await this.open(0, { single });
   }

@@ -268,6 +268,13 @@ export class TimelineModel extends EventTarget {
     return found;
   }
 
+  /** Those of `ids` that one may change, as far as is known: all but those loaded that one may only see. */
+  editableOf(ids) {
+    const wanted = new Set(ids);
+    for (const { photos } of this.sections) photos?.id.forEach((id, index) => photos.can_edit[index] || wanted.delete(id));
+    return [...wanted];
+  }
+
   /** The ids of the videos that belong to those of `ids` that are Live Photos and loaded. */
   pairsOf(ids) {
     const wanted = new Set(ids);

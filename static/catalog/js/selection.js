@@ -105,9 +105,7 @@ export class SelectionControl {
     addEventListener("keydown", (event) => this.onEscape(event));
     this.bar.addEventListener("click", (event) => this.onBar(event));
     this.dialog.addEventListener("close", () => this.dialog.returnValue === "yes" && void this.trash());
-    const trash = this.bar.querySelector('[data-act="trash"]');
-    if (trash) trash.hidden = !this.canTrash;
-    for (const one of this.bar.querySelectorAll("[data-needs-edit]")) one.hidden = root.dataset.canEdit !== "true";
+    this.showRights();
     addEventListener("keydown", (event) => this.onSelectAll(event));
   }
 
@@ -168,7 +166,9 @@ export class SelectionControl {
   /** Go to the page of dates with all photos of a section. */
   async dateSection(section) {
     this.selection.clear();
-    if (await this.toggleSection(section, true)) this.bar.querySelector('[data-act="dates"]').click();
+    if (!(await this.toggleSection(section, true))) return;
+    if (this.timeline.model.editableOf(this.selection.ids).length) this.bar.querySelector('[data-act="dates"]').click();
+    else showToast("These photos are in libraries that you may only see.", { kind: "selection" });
   }
 
   /** Ctrl A: all photos of the page, as many as can be selected at once. */
@@ -238,8 +238,17 @@ export class SelectionControl {
     this.press = null;
   }
 
+  /** Offer only what one may do with some of those that are selected. */
+  showRights() {
+    const { canEdit, canTrash } = this.root.dataset;
+    const isEditable = canEdit === "true" && this.timeline.model.editableOf(this.selection.ids).length > 0;
+    this.bar.querySelector('[data-act="trash"]').hidden = !(isEditable && canTrash === "true");
+    for (const one of this.bar.querySelectorAll("[data-needs-edit]")) one.hidden = !isEditable;
+  }
+
   show() {
     const { size } = this.selection;
+    this.showRights();
     this.root.classList.toggle("is-selecting", size > 0);
     this.bar.hidden = size === 0;
     const words = `${countPhotos(size)} selected`;
@@ -257,7 +266,7 @@ export class SelectionControl {
     else if (act === "trash") this.ask();
     else if (act === "album") this.collect();
     else if (act === "download") void downloadPhotos([...this.selection.ids]);
-    else if (act === "dates") this.bar.querySelector("[name=photos]").value = [...this.selection.ids].join(",");
+    else if (act === "dates") this.bar.querySelector("[name=photos]").value = this.timeline.model.editableOf(this.selection.ids).join(",");
   }
 
   /** Give all of them so many stars; the toast leads back. */
@@ -311,8 +320,9 @@ export class SelectionControl {
     return this.root.dataset.canTrash === "true";
   }
 
-  /** Ask whether those with these ids are to go to the trash; and move them, if so. */
-  ask(ids = [...this.selection.ids]) {
+  /** Ask whether those with these ids, as far as one may change them, are to go to the trash; and move them, if so. */
+  ask(wanted = this.selection.ids) {
+    const ids = this.timeline.model.editableOf(wanted);
     if (!this.canTrash || !ids.length) return;
     this.asked = ids;
     this.dialog.querySelector("[data-count]").textContent = countPhotos(ids.length);

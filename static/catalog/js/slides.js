@@ -28,6 +28,7 @@ export class TimelineSlides {
       hasThumbnail: photos.thumbnail[index],
       takenText: takenTitle(photos.taken_local[index]),
       problem: "",
+      canEdit: photos.can_edit[index],
     };
   }
 
