@@ -266,7 +266,11 @@ class BackupRun:
         """Read all of it again, and tell what it has."""
         backup = self.backup
         self._progress(0.9, "Verifying", unit="files")
-        found = verify_backup(backup, on_chunk=self.stop_if_asked, on_file=self.run.advance)
+        try:
+            found = verify_backup(backup, on_chunk=self.stop_if_asked, on_file=self.run.advance)
+        except OSError as error:  # of the server's own disk: the backup is there, and can be verified later
+            found = Verified()
+            found.add(f"There was no room on the server to verify it ({error.strerror or error}).")
         completed_at = backup.completed_at or timezone.now()
         if found.problem_count:
             self._note(completed_at=completed_at, verified_at=None, problem=found.problems[0])

@@ -11,7 +11,7 @@ from django.utils import timezone
 from exports.bundle.files import open_bundle
 from exports.bundle.layout import MANIFEST_NAME
 from exports.bundle.lists import BundleRefused, InvalidBundle
-from exports.bundle.verify import Verified, verify
+from exports.bundle.verify import Verified, raise_if_no_room, verify
 from exports.models import Backup
 from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
@@ -48,6 +48,7 @@ def verify_backup(
         is_gone = isinstance(error, BundleRefused) and error.code == "not_there"
         return _only("Its files are not there any more." if is_gone else str(error))
     except OSError as error:
+        raise_if_no_room(error)
         return _only(f"It cannot be read: {error.strerror or error}.")
 
 

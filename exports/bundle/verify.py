@@ -1,5 +1,6 @@
 """Proves that a bundle is whole: every file has the bytes that its manifest says, and what is counted is there."""
 
+import errno
 import hashlib
 import zipfile
 import zlib
@@ -36,6 +37,7 @@ STATS = {
     "photos.json": "photoCount",
 }
 """Which count of the metadata is that of which file."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _LISTS = {file.name: file for file in LIST_FILES}
 
 
@@ -63,11 +65,13 @@ def verify(
     """Read all of a bundle and return what is wrong with it.
 
     `on_chunk` is called before each piece that is read (1 MiB at most) and may raise to stop, `on_file` after each file.
+    Raises OSError if there is no room for what a ZIP is unpacked to: that tells nothing of the bundle.
     """
     found = Verified()
     try:
         manifest = manifest_of(files)
     except (InvalidBundle, OSError) as error:
+        raise_if_no_room(error)
         found.add(str(error))
         return found
     media_md5s: dict[str, str] = {}
@@ -77,14 +81,22 @@ def verify(
             if file.path.startswith(f"{MEDIA_FOLDER}/"):
                 media_md5s[file.path.removeprefix(f"{MEDIA_FOLDER}/")] = reader.md5.hexdigest()
         except (InvalidBundle, OSError, zipfile.BadZipFile, zlib.error) as error:
+            raise_if_no_room(error)
             found.add(f"{file.path}: {error}")
         on_file()
     try:
         _check_metadata(files, manifest, found)
         _check_media(files, media_md5s, found)
     except (InvalidBundle, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise_if_no_room(error)
         found.add(str(error))
     return found
+
+
+def raise_if_no_room(error: Exception) -> None:
+    """Raise the error again if it is one of writing: whatever is read gives none of these."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        raise error
 
 
 def manifest_of(files: BundleFiles) -> Manifest:

@@ -201,6 +201,33 @@ def test_verification_finds_each_damage(world: World, name: str) -> None:
         assert operation.result["failed"] >= 1
 
 
+def test_a_full_disk_of_the_server_says_nothing_of_a_backup(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, newer = (start_backup_to(tmp_path / name, world.cast.alice, is_zip=True) for name in ("first", "second"))
+    backup.parent_folder.mkdir()
+    newer.parent_folder.mkdir()
+    assert run(backup).state == State.COMPLETED
+    backup.refresh_from_db()
+    was = backup.verified_at
+    assert was is not None
+
+    def full(*arguments: Any, **named: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("exports.bundle.files.unpack", full)
+    operation = execute(start_verification(backup).pk)
+    assert operation is not None
+    assert (operation.state, operation.error_code) == (State.FAILED, "no_space")
+    backup.refresh_from_db()
+    assert (backup.verified_at, backup.problem) == (was, "")
+    assert run(newer).error_code == "not_verified"
+    newer.refresh_from_db()
+    assert newer.path.exists()
+    assert newer.completed_at is not None
+    assert "no room on the server" in newer.problem
+
+
 def test_verification_compares_what_is_counted_and_listed(world: World) -> None:
     """Files that are right by their digests can still contradict each other."""
     backup = backed_up(world.cast.alice)
