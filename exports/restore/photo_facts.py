@@ -12,7 +12,7 @@ from catalog.entries.row_locks import hold_photos
 from exports.bundle import layout
 from exports.bundle.entries import Said
 from exports.models import Restore
-from exports.restore.facts import Facts, Wishes
+from exports.restore.facts import NOT_TO_CHANGE, Facts, Wishes
 from exports.restore.people import Restoring
 from exports.restore.photos import Found, Named, named_in, named_of
 from exports.restore.report import Action, Difference
@@ -33,6 +33,8 @@ class _Spoken:
     named: dict[str, Named]
     as_waiting: Callable[[Record], Record | None]
     """What is kept of a record while its photo is not here; None: nothing, it is somebody else's."""
+    has_waited: bool = False
+    """It was waited for on the server of the backup; what may not be said here either goes on waiting."""
 
 
 def restore_facts(work: Restoring, restore: Restore) -> None:
@@ -48,7 +50,8 @@ def restore_facts(work: Restoring, restore: Restore) -> None:
                 work.report.add(difference)
             if work.applies:
                 wishes.say(user)
-            _wait(work, restore, user, spoken, found)
+            refused = {one.id for one in differences if spoken.has_waited and NOT_TO_CHANGE in one.reason}
+            _wait(work, restore, user, spoken, found, refused)
         _wait_for_named(work, restore, name, user)
 
 
@@ -67,6 +70,7 @@ def _spoken(work: Restoring, name: str, user: User) -> Iterator[_Spoken]:
                 [(key, one["said"]) for key, one in records.items()],
                 {key: named_of(key, one) for key, one in records.items()},
                 _known_of,
+                has_waited=True,
             )
 
 
@@ -83,12 +87,16 @@ def _photos_of(wishes: Wishes) -> set[UUID]:
     return {*wishes.moments, *starred}
 
 
-def _wait(work: Restoring, restore: Restore, user: User, spoken: _Spoken, found: dict[str, Found]) -> None:
+def _wait(
+    work: Restoring, restore: Restore, user: User, spoken: _Spoken, found: dict[str, Found], refused: set[str]
+) -> None:
     records, said = dict(spoken.records), {}
     for key, one in spoken.named.items():
-        words = spoken.as_waiting(records[key]) if key not in found else None
-        if words is not None:
-            said[key] = words
+        words = spoken.as_waiting(records[key]) if key not in found or key in refused else None
+        if words is None:
+            continue
+        said[key] = words
+        if key not in refused:  # which has its difference already
             work.report.add(Difference("photo", key, Action.WAITING, one.path, reason=_NOT_HERE))
     if work.applies and said:
         keep_waiting(restore, user, {key: spoken.named[key] for key in said}, said)

@@ -94,6 +94,21 @@ def test_what_may_not_be_said_goes_on_waiting_and_is_told_once(cast: Cast, tmp_p
     assert not WaitingFacts.objects.exists()
 
 
+def test_what_waited_because_it_might_not_be_said_waits_after_a_restore_too(cast: Cast, tmp_path: Path) -> None:
+    photo = make_photo(cast.library, "one.jpg")
+    waiting = {
+        "user": "bob", "photoId": key("old id"), "libraryId": str(cast.library.pk), "photoMD5": photo.photo_md5,
+        "path": "one.jpg", "sizeBytes": 1, "said": {"name": "bob", "caption": "Bob's", "captionedAt": CHANGED},
+    }  # fmt: skip
+    path = bundle(tmp_path / "bobs", {layout.WAITING: [waiting]}, username="bob")
+    assert restore(cast.bob, path).counts == {"photo": {"left": 1}}
+    assert WaitingFacts.objects.get().said == waiting["said"]
+    Membership.objects.filter(user=cast.bob).update(role=Membership.Role.EDITOR)
+    assert join_waiting() == 1
+    photo.refresh_from_db()
+    assert photo.caption == "Bob's"
+
+
 @pytest.mark.parametrize("wrong", [{"photoId": "../x"}, {"libraryId": "x"}, {"sizeBytes": -1}])
 def test_one_that_names_no_photo_is_noted(cast: Cast, tmp_path: Path, wrong: dict[str, object]) -> None:
     good = {
