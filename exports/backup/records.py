@@ -30,6 +30,7 @@ class ExportRecords:
                 "template": row.template,
                 "owner": row.owner.get_username(),
                 "createdAt": time_text(row.created_at),
+                "withCompanions": row.with_companions,
             }
 
     def records(self) -> Iterator[entries.ExportRecordEntry]:

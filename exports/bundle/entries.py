@@ -195,6 +195,7 @@ class Destination(TypedDict):
     template: str
     owner: str
     createdAt: str
+    withCompanions: NotRequired[bool]
 
 
 class ExportRecordEntry(TypedDict):

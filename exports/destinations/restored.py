@@ -35,6 +35,7 @@ class Kept:
     folder: str
     template: str
     created_at: datetime | None
+    with_companions: bool = False
 
 
 def check_kept(user: User, kept: Kept) -> Place:
@@ -50,7 +51,9 @@ def check_kept(user: User, kept: Kept) -> Place:
 
 def restore_destination(user: User, kept: Kept) -> ExportDestination:
     """Make a destination again. Exports to it do not begin by themselves until somebody says so. Raises ExportRefused."""
-    destination = create_destination(user, kept.name[:200], check_kept(user, kept), kept.template, id=kept.id)
+    destination = create_destination(
+        user, kept.name[:200], check_kept(user, kept), kept.template, id=kept.id, with_companions=kept.with_companions
+    )
     destination.has_records = not destination.is_bucket and is_real_folder(destination.records_folder)
     if kept.created_at is not None:
         destination.created_at = min(kept.created_at, timezone.now())

@@ -39,7 +39,8 @@ def _restore_one(work: Restoring, key: str, record: Record) -> Difference:
         if here is not None:
             return _compare(work, here, key, record)
         moment = moment_or_none(record["createdAt"])
-        kept = Kept(UUID(key), name, record["folder"], record["template"], moment)
+        with_companions = bool(record.get("withCompanions"))
+        kept = Kept(UUID(key), name, record["folder"], record["template"], moment, with_companions)
         if not work.applies:
             check_kept(user, kept)
         else:

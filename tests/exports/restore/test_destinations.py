@@ -68,6 +68,19 @@ def test_they_come_back_with_their_records(cast: Cast, disk: Path, tmp_path: Pat
     assert [one["reason"].partition(":")[0] for one in lost.problems] == ["2 copies are not in its folder any more"]
 
 
+@pytest.mark.parametrize("given", [True, False, None])
+def test_what_is_beside_photos_is_exported_only_where_it_was(
+    cast: Cast, disk: Path, tmp_path: Path, given: bool | None
+) -> None:
+    """New destinations have it on; one of a backup that says nothing is older than that."""
+    more = {} if given is None else {"withCompanions": given}
+    restore(cast.alice, bundle(tmp_path / "backup", {layout.DESTINATIONS: [entry(disk, **more)]}))
+    assert ExportDestination.objects.get().with_companions is bool(given)
+    again = backup(cast.alice, tmp_path / "again", Scope.PERSON)
+    (written,) = json.loads((again / layout.DESTINATIONS.name).read_bytes())["destinations"]
+    assert written["withCompanions"] is bool(given)
+
+
 def test_only_what_the_person_may_have_is_made(cast: Cast, disk: Path, tmp_path: Path) -> None:
     foreign = ExportDestination.objects.create(owner=cast.charlie, name="Theirs", folder=str(disk / "theirs"))
     away, outside = disk.parent / "away", tmp_path / "outside"
