@@ -124,7 +124,7 @@ def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> c
     """
     if filters.query is None:
         return conditions.Search(Q(), by_folder=True) if _is_small_folder(libraries, filters) else None
-    indexing.catch_up()
+    indexing.catch_up_before_a_search()
     return conditions.prepare(user, libraries, filters.query)
 
 

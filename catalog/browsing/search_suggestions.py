@@ -11,7 +11,7 @@ from catalog.words import indexing
 
 def suggest(user: User, text: str) -> list[Suggestion]:
     """Return at most `suggestions.MOST` ways in which `text` may go on; each finds a photo that `user` may see."""
-    indexing.catch_up()
+    indexing.catch_up_before_a_search()
     buckets = timeline_buckets(user)
     months = [bucket["bucket"][:7] for bucket in buckets if bucket["bucket"] != UNDATED_BUCKET]
     libraries = [library for library, _ in visible_libraries(user, PhotoFilters())]

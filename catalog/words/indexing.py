@@ -1,19 +1,24 @@
 """Bring the index of words up to date with what the database's triggers noted (catalog.words.tables)."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 
 from catalog.models import Album, Note, Photo, SearchKind, SearchQueue, SearchText
 
 from . import facets, tables
 from .folding import MOST_WORDS, fold, runs_within
 
+logger = logging.getLogger(__name__)
 BATCH = 500
+LONGEST_WAIT_MS = 500
+"""As long whoever searches waits for another's transaction, on SQLite."""
 BEFORE_A_SEARCH = 2
 """Batches that whoever searches takes care of; more wait for the schedule."""
 PLAIN, FOLDER, KEYWORD, CAMERA, LENS = "", "¥", "¤", "¢", "£"
@@ -32,30 +37,39 @@ class Text(NamedTuple):
     day: int | None = None
 
 
-def catch_up(batches: int = BEFORE_A_SEARCH) -> int:
+def catch_up(batches: int = BEFORE_A_SEARCH, *, waits: bool = False) -> int:
     """Index what changed last, at most so many batches of BATCH; return how many objects that were.
 
-    Nothing is done by whom another process is ahead of. What others write meanwhile is noted anew, and comes later.
+    While another process does a batch, nothing is done unless `waits`. What others write meanwhile comes later.
     """
     done = 0
     for _ in range(batches):
         if not SearchQueue.objects.exists():
             break
         with transaction.atomic():
-            count = _index_batch() if _is_alone() else 0
+            count = _index_batch() if _is_alone(waits=waits) else 0
         done += count
         if not count:
             break
     return done
 
 
+def catch_up_before_a_search() -> None:
+    """Index what changed last, if the database can be written to now: else the search finds what is indexed already."""
+    try:
+        with _short_wait():
+            catch_up()
+    except (OperationalError, InternalError) as error:  # locked by a long transaction, read-only, or the disk is full
+        logger.warning("The words of what changed last cannot be indexed now: %s", error)
+
+
 def catch_up_with_all(keepalive: Callable[[], object]) -> int:
-    """Index all that changed until now, calling `keepalive` after each batch. Returns how many objects."""
+    """Index all that changed until now, in turn with others; `keepalive` is called after each batch. Returns how many objects."""
     with transaction.atomic():
-        if _is_alone():
+        if _is_alone(waits=True):
             _drop_repeated()
     done = 0
-    while count := catch_up(1):
+    while count := catch_up(1, waits=True):
         done += count
         keepalive()
     return done
@@ -84,21 +98,42 @@ def _join(fields: Iterable[tuple[str, list[str]]]) -> str:
     return f" {' '.join(islice(words, MOST_WORDS))} "
 
 
-def _is_alone() -> bool:
+def _is_alone(*, waits: bool) -> bool:
     """Two that read and write the same texts could leave the older one. On SQLite a transaction is alone."""
     if connection.vendor == "sqlite":
         return True
     with connection.cursor() as cursor:
+        if waits:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            return True
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         return bool(cursor.fetchone()[0])
 
 
+@contextmanager
+def _short_wait() -> Iterator[None]:
+    if connection.vendor != "sqlite":
+        yield  # nobody is waited for
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        usual = int(cursor.fetchone()[0])
+        cursor.execute(f"PRAGMA busy_timeout = {min(usual, LONGEST_WAIT_MS)}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
+
+
 def _drop_repeated() -> None:
-    """Leave the last note of each object: a scan's survey and digest note each photo, and one look at it is enough."""
+    """Leave the last note of each object: a scan's survey and digest note each photo, and one look at it is enough.
+
+    Numbered in one pass: PostgreSQL would compare each note with each by NOT IN once their hashes exceed its memory.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"DELETE FROM {tables.QUEUE} WHERE id NOT IN "  # noqa: S608
-            f"(SELECT max(id) FROM {tables.QUEUE} GROUP BY kind, object_id)"
+            f"DELETE FROM {tables.QUEUE} WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "  # noqa: S608
+            f"(PARTITION BY kind, object_id ORDER BY id DESC) AS place FROM {tables.QUEUE}) AS noted WHERE place > 1)"
         )
 
 

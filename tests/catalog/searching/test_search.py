@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -271,6 +273,54 @@ def test_what_is_noted_many_times_is_looked_at_once(world: World) -> None:
     assert indexing.catch_up_with_all(lambda: batches.append(1)) == len(world.photos) + 2  # an album and a note
     assert batches == [1]
     assert found(world.alice, "zebra") == {world.photos["raw"]} and found(world.alice, "two") == set()
+
+
+def test_repeated_notes_are_found_in_one_pass(world: World) -> None:
+    """However little memory PostgreSQL has: more of them than its hashes hold must not be compared each with each."""
+    SearchQueue.objects.all().delete()
+    SearchQueue.objects.bulk_create(SearchQueue(kind="photo", object_id=UUID(int=number)) for number in range(3000))
+    with CaptureQueriesContext(connection) as queries:
+        indexing._drop_repeated()
+    assert SearchQueue.objects.count() == 3000
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute("SET LOCAL hash_mem_multiplier = 1")
+            cursor.execute(f"ANALYZE {tables.QUEUE}")
+        cursor.execute(f"{explain} {queries[0]['sql']}")
+        plan = "\n".join(str(row) for row in cursor.fetchall())
+    assert "SubPlan" not in plan or "hashed SubPlan" in plan, plan
+
+
+def test_a_search_finds_what_is_indexed_while_the_database_cannot_be_written_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locked by a restore that takes long, read-only, or without space."""
+    assert found(world.alice, "strand") == {world.photos["beach"]}
+    Photo.objects.filter(pk=world.photos["raw"].pk).update(caption="strand")
+    waits: list[int] = []
+
+    def refuse() -> int:
+        if connection.vendor == "sqlite":
+            waits.append(busy_timeout())
+        raise OperationalError("database is locked")
+
+    def busy_timeout() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            return int(cursor.fetchone()[0])
+
+    usual = busy_timeout() if connection.vendor == "sqlite" else 0
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "_index_batch", refuse)
+        assert found(world.alice, "strand") == {world.photos["beach"]}
+        client = APIClient()
+        client.force_authenticate(world.alice)
+        assert client.get("/api/v1/search/suggestions/", {"q": "2015"}).status_code == 200
+    assert all(wait <= 500 for wait in waits)
+    assert usual == (busy_timeout() if waits else 0)
+    assert found(world.alice, "strand") == {world.photos["beach"], world.photos["raw"]}
 
 
 def test_a_photo_that_gets_another_id_keeps_its_words(world: World) -> None:
