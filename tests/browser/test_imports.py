@@ -54,7 +54,11 @@ def test_paused_and_gone_on_with(visit: Any, tmp_path: Path, card: list[Path]) -
         lambda route: held.append(route) if route.request.method == "PATCH" else route.continue_(),
     )
     page.locator("[data-files]").first.set_input_files([str(path) for path in card])
-    page.wait_for_timeout(800)
+    for _ in range(200):
+        if len(held) == 3:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(300)
     assert len(held) == 3  # three at a time
     page.get_by_role("button", name="Pause").click()
     expect(page.locator("[data-words]")).to_contain_text("paused")

@@ -10,11 +10,8 @@ import pytest
 from catalog.identity.aliases import current_md5
 from catalog.media.exiftool import exiftool_command
 from catalog.models import Alias, Favourite, Photo
-from tests.catalog.importing.test_imports import (
-    ends,
-    library,  # noqa: F401
-    take,
-)
+from tests.catalog.importing.conftest import library  # noqa: F401
+from tests.catalog.importing.test_imports import ends, take
 from tests.catalog.scanning.test_scan import counts, scan
 from tests.photos import make_jpeg
 

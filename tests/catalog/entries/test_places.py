@@ -15,12 +15,8 @@ from catalog.models import Favourite, Library, Photo, TrashItem
 from catalog.scanning.rebuild import start_rebuild
 from operations.models import State
 from operations.running import execute
-from tests.catalog.importing.test_imports import (
-    card,  # noqa: F401
-    library,  # noqa: F401
-    rescan,
-    take,
-)
+from tests.catalog.importing.conftest import card, library  # noqa: F401
+from tests.catalog.importing.test_imports import rescan, take
 from tests.catalog.scanning.test_scan import scan
 from tests.photos import make_jpeg
 

@@ -15,10 +15,8 @@ from catalog.files.filing import start_filing
 from catalog.models import FileWrite, Library, Photo
 from operations.models import Operation, State
 from operations.running import execute
-from tests.catalog.importing.test_imports import (
-    files_of,
-    library,  # noqa: F401
-)
+from tests.catalog.importing.conftest import library  # noqa: F401
+from tests.catalog.importing.test_imports import files_of
 from tests.catalog.scanning.test_scan import counts, scan
 from tests.photos import make_jpeg
 
