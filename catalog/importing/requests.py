@@ -188,8 +188,10 @@ def retry(wanted: Import, user: User) -> int:
     with transaction.atomic():
         again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=AGAIN)
         count = again.update(state=ImportItem.State.WAITING, code="", reason="", detail="", finished_at=None)
-        if count or wanted.error:  # else what is finished would be looked for again, though its archive may be gone
-            Import.objects.filter(pk=wanted.pk).update(error="", finished_at=None)
+        reopened = Import.objects.filter(pk=wanted.pk)
+        if not count:  # what is finished is not looked for again: its archive may be gone
+            reopened = reopened.exclude(error="")
+        reopened.update(error="", finished_at=None)
     transaction.on_commit(lambda: start_importing(wanted.library, user))
     return count
 
