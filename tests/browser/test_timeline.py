@@ -469,6 +469,7 @@ def test_beside_foreign_photos_only_own_ones_may_go_to_the_trash(alice, library,
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.locator(".tile-link").nth(0).click()
+    expect_open(page, "Tue, 21 May 2024, 00:00")
     in_lightbox = page.get_by_title("Move to the trash (Delete)")
     expect(in_lightbox).to_be_visible()
     page.keyboard.press("ArrowRight")
