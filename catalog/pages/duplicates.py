@@ -103,7 +103,7 @@ def _after(text: str) -> str:
 
 def _md5(text: str) -> str:
     if not _MD5.fullmatch(text):
-        raise BadRequest("This is no content of photos. Choose again. Nothing was changed.", "bad_md5")
+        raise BadRequest("This is no content of photos. Choose again. Nothing was changed.")
     return text
 
 
