@@ -14,6 +14,7 @@ from catalog.entries.taken import given_columns, taken_columns
 from catalog.files.claims import Claims
 from catalog.files.intents import base_of, facts_now, is_new, keeps_way, rekeyed, said_before, says_now, without_reason
 from catalog.files.prepared import Prepared
+from catalog.files.shared_sidecars import hold_what_others_were_given
 from catalog.identity.rekey import forget_readings, rekey
 from catalog.media.not_written import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo
@@ -92,6 +93,7 @@ class Landing:
         ours = []
         with transaction.atomic():
             self.claims.prove()
+            hold_what_others_were_given(self.library, ready)
             for write, prepared in ready:
                 if prepared.rewritten is not None:
                     if write.old_md5 != prepared.old.photo_md5:

@@ -60,6 +60,8 @@ class SidecarVersion:
     place: Replacement | NewFile
     old_md5: str
     new_md5: str
+    others: list[str] = field(default_factory=list)
+    """Names of other photos for which it speaks, too."""
 
 
 @dataclass(slots=True)

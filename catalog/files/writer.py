@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -180,7 +181,9 @@ class FileWriter:
             version = SidecarVersion(place, "", hashlib.md5(data, usedforsecurity=False).hexdigest())
             written = (place.facts.st_size, place.facts.st_mtime_ns)
         facts[name] = written
-        return version, sidecar_signature(sidecars_in(facts).get(task.filename, {}), facts)
+        beside = sidecars_in(facts)
+        others = [photo for photo, own in beside.items() if own.get("xmp") == name and photo != task.filename]
+        return replace(version, others=others), sidecar_signature(beside.get(task.filename, {}), facts)
 
     def _changed_sidecar(
         self, task: Task, change: SidecarChange, old: DigestResult, path: str, expected: tuple[int, int]
@@ -195,9 +198,9 @@ class FileWriter:
                 self.source.replacement(path, token=task.token, extension=".xmp", expected=expected)
             )
             new = rewrite(place, change, old, self._tool, read, self._same_picture, keep_mtime=False, extension=".xmp")
-            md5s = [_md5_behind(opener) for opener in (lambda: os.dup(place.original), place.open_new)]
+            before, after = (_md5_behind(opener) for opener in (lambda: os.dup(place.original), place.open_new))
             stack.pop_all()
-        return SidecarVersion(place, *md5s), (new.size_bytes, new.mtime_ns)
+        return SidecarVersion(place, before, after), (new.size_bytes, new.mtime_ns)
 
     # -- decoders -----------------------------------------------------------------------------------------------------
 
