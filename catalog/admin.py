@@ -166,7 +166,7 @@ class PhotoAdmin(FactsAdmin):
             folded = tuple(fold(words))
         if not folded:
             return named.filter(filename=words), False
-        indexing.catch_up()
+        indexing.catch_up_before_a_search()
         like_it = lookup.found(SearchKind.PHOTO, lookup.Phrase(folded, whole=True, marks=(indexing.PLAIN,)))
         return queryset.filter(pk__in=like_it.values("object_id"), filename=words), False
 

@@ -117,13 +117,13 @@ def _visible(user: User, filters: PhotoFilters) -> QuerySet[Library]:
     return libraries.filter(pk__in=filters.libraries) if filters.libraries else libraries
 
 
-def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search | None:
-    """Return what the search in `filters` means for these libraries, None if there is none. The index is brought up to date.
+def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search:
+    """Return what the search in `filters` means for these libraries: all photos if there is none. Brings the index up to date.
 
-    Also where only a folder of a few photos is asked for, on SQLite, which has to be told how to read it.
+    It says also where a folder of a few photos is asked for, on SQLite, which has to be told how to read it.
     """
     if filters.query is None:
-        return conditions.Search(Q(), by_folder=True) if _is_small_folder(libraries, filters) else None
+        return conditions.Search(Q(), by_folder=_is_small_folder(libraries, filters))
     indexing.catch_up_before_a_search()
     return conditions.prepare(user, libraries, filters.query)
 
@@ -135,16 +135,14 @@ def _is_small_folder(libraries: Iterable[UUID], filters: PhotoFilters) -> bool:
     return there[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP
 
 
-def among(
-    libraries: Iterable[UUID], user: User, filters: PhotoFilters, search: conditions.Search | None = None
-) -> QuerySet[Photo]:
+def among(libraries: Iterable[UUID], user: User, filters: PhotoFilters, search: conditions.Search) -> QuerySet[Photo]:
     """Return the photos of `libraries`, for `narrow` to continue with. One query if favourites are wanted, else none.
 
     Favourites, or what a search finds, that are few are looked up by their ids; so that SQLite does, it must not see that
     the library's indexes would serve, too: it would read all of the library. PostgreSQL has statistics.
     """
     is_sqlite = connection.vendor == "sqlite"
-    is_few = search is not None and search.is_few
+    is_few = search.is_few
     if not is_few and is_sqlite and filters.favourite:
         is_few = Favourite.objects.filter(user=user)[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP
     if is_few and is_sqlite:
@@ -157,14 +155,13 @@ def narrow(
     user: User,
     libraries: Iterable[UUID],
     filters: PhotoFilters,
-    search: conditions.Search | None = None,
+    search: conditions.Search,
 ) -> QuerySet[Photo]:
-    """Return those of `photos` that `filters` lets through (but for the library, which the caller chose).
+    """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query.
 
-    `search` is what `search_of` returned for the same filters; it is asked here if it is not given, else there is no query.
+    `search` is what `search_of` returned for the same filters.
     """
-    search = search or search_of(user, libraries, filters)
-    if not filters.state and search is not None and search.by_folder:  # no index of what is shown is of any use
+    if not filters.state and search.by_folder:  # no index of what is shown is of any use
         photos = photos.alias(has_picture=Coalesce("is_shown", "is_shown")).filter(has_picture=True)
     elif not filters.state:
         photos = photos.filter(is_shown=True)
@@ -194,8 +191,7 @@ def narrow(
         photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
     if filters.has_gps is not None:
         photos = photos.filter(latitude__isnull=not filters.has_gps)
-    if search is not None:
-        photos = photos.filter(search.condition)
+    photos = photos.filter(search.condition)
     if filters.duplicates:
         photos = photos.filter(conditions.duplicated(list(libraries)))
     return photos

@@ -76,7 +76,7 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
         ids = [library for library, _ in libraries]
         search = search_of(user, ids, filters)
         is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query)
-        if is_plain and search is not None and search.phrases and not search.is_few:
+        if is_plain and search.phrases and not search.is_few:
             days = lookup.days(ids, search.phrases)
         else:
             days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))

@@ -8,7 +8,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, TextField, Value, When
@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
 from accounts.models import User
-from catalog.browsing.filters import NAMES, PhotoFilters, narrow
+from catalog.browsing.filters import NAMES, PhotoFilters, narrow, search_of
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
 from exports.formats.columns import COLUMNS
@@ -148,7 +148,8 @@ def photos_of(export: Export) -> QuerySet[Photo]:
         photos = photos.filter(taken_local__lt=_midnight(export.end_date + timedelta(days=1)))
     filters = read_filters(export.filter)
     if export.filter:
-        photos = narrow(photos, export.user, [export.library_id], filters)  # type: ignore[list-item]
+        user, libraries = export.user, [cast(UUID, export.library_id)]
+        photos = narrow(photos, user, libraries, filters, search_of(user, libraries, filters))
     album = require_album(export.user, export.filter)
     if album is not None:
         photos = photos.filter(pk__in=AlbumItem.objects.live().filter(album=album).values("photo"))
