@@ -17,9 +17,9 @@ class Limits:
     """Bounds of one decoder process; the defaults keep its resident memory below about 200 MiB whatever the file."""
 
     seconds: float = 30.0
-    """Wall time for one file, besides the share below."""
+    """Time that a process may work on one file, besides the share below; it may wait for its turn on a busy machine."""
     seconds_per_byte: float = 1 / (5 * MIB)
-    """Extra wall time for each byte of the file: one second per 5 MiB."""
+    """Extra time for each byte of the file: one second per 5 MiB."""
     memory_bytes: int = 176 * MIB
     """Private memory of a child (RLIMIT_DATA)."""
     address_space_bytes: int = 1536 * MIB

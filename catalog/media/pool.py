@@ -184,7 +184,7 @@ class DecoderPool:
             self._read(index, work)
         now = time.monotonic()
         for index, decoder in enumerate(self._decoders):
-            if decoder is not None and decoder.batches and index not in ready and now >= decoder.deadline:
+            if decoder is not None and decoder.batches and index not in ready and decoder.is_overdue(now):
                 self._decoders[index] = None
                 decoder.kill()
                 work.settle_crash(decoder.batches, "", is_timeout=True)

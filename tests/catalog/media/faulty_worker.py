@@ -22,6 +22,10 @@ def fault(word: str) -> None:
         ctypes.string_at(0)
     elif word == "hang":
         time.sleep(3600)
+    elif word.startswith("work"):
+        until = time.process_time() + float(word.removeprefix("work"))
+        while time.process_time() < until:
+            pass
     elif word == "memory":
         bytearray(1 << 40)
     elif word == "much memory":

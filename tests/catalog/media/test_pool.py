@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,39 @@ def test_a_hang_costs_one_file(tmp_path: Path, verb: str) -> None:
         results = {answered.key: result for answered, result in getattr(pool, verb)(names_of(tmp_path, culprit))}
     assert results.pop("hang.jpg").problem == "The decoder ran beyond its time limit on this file 2 times."
     assert len(results) == 12 and not any(result.problem for result in results.values())
+
+
+def test_work_without_end_costs_one_file(tmp_path: Path) -> None:
+    culprit = job(tmp_path, "hang.jpg", b"before: work 3600")
+    with DecoderPool(1, Limits(seconds=0.5), worker_module=FAULTY) as pool:
+        results = {answered.key: result for answered, result in pool.digest(names_of(tmp_path, culprit))}
+    assert results.pop("hang.jpg").problem == "The decoder ran beyond its time limit on this file 2 times."
+    assert len(results) == 12 and not any(result.problem for result in results.values())
+
+
+def test_waiting_for_a_busy_machine_is_no_time_out(tmp_path: Path) -> None:
+    slow = job(tmp_path, "slow.jpg", b"before: work 0.4")
+    is_over = threading.Event()
+
+    def keep_waiting(pid: int) -> None:
+        while not is_over.is_set():
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.06)
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
+
+    with DecoderPool(1, Limits(seconds=0.6, timeouts=1), worker_module=FAULTY) as pool:
+        list(pool.digest(names_of(tmp_path)))
+        others = threading.Thread(target=keep_waiting, args=pool.process_ids())
+        others.start()
+        began = time.monotonic()
+        try:
+            ((_, result),) = pool.digest([slow])
+            lasted = time.monotonic() - began
+        finally:
+            is_over.set()
+            others.join()
+    assert not result.problem.startswith("The decoder") and lasted > 0.6
 
 
 def test_a_patient_caller_is_no_time_out(tmp_path: Path) -> None:
