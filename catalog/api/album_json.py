@@ -51,6 +51,14 @@ class AlbumPhotoBody(serializers.Serializer[Any]):
     version = serializers.CharField()
 
 
+class AlbumPhotoDetailBody(AlbumPhotoBody):
+    """The same of one photo, with the name of the place."""
+
+    place_name = serializers.CharField(
+        help_text="The town there, or near there, and its country; empty where none is near, or no position is known."
+    )
+
+
 class PlaceBody(serializers.Serializer[Any]):
     """A place."""
 

@@ -8,10 +8,11 @@ from rest_framework.response import Response
 
 from catalog.albums import access
 from catalog.browsing import serve, stored
+from photolala.lib.towns import place_name
 from photolala.web.file_headers import CONDITIONS
 from photolala.web.views import ApiView, answers_head, documented, query
 
-from .album_json import AlbumPhotoBody, album_photo_json
+from .album_json import AlbumPhotoDetailBody, album_photo_json
 from .media import ANSWERS, VERSION
 from .refusals import told
 
@@ -22,7 +23,7 @@ class AlbumPhoto(ApiView):
     @documented(
         "albums_photo",
         "What the album's members are told of a photo that is in it, or attached to one of its notes.",
-        {200: AlbumPhotoBody},
+        {200: AlbumPhotoDetailBody},
         errors=(401, 404),
     )
     def get(self, request: Request, album_id: UUID, photo_id: UUID) -> Response:
@@ -30,7 +31,7 @@ class AlbumPhoto(ApiView):
         photo = access.photos_in(request.user, album_id).filter(pk=photo_id).first()
         if photo is None:
             raise Http404
-        return Response(album_photo_json(photo))
+        return Response({**album_photo_json(photo), "place_name": place_name(photo.latitude, photo.longitude)})
 
 
 @answers_head

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from catalog.models import Photo
 from catalog.models.photo import UNDATED
 from photolala.lib.paths import join_path
+from photolala.lib.towns import place_name
 from photolala.lib.wall_clock import wall_clock_text
 from photolala.web.parameters import utc_text
 
@@ -109,6 +110,7 @@ def photo_detail_json(row: dict[str, Any]) -> dict[str, Any]:
         "focal_length": row["focal_length"],
         "latitude": row["latitude"],
         "longitude": row["longitude"],
+        "place_name": place_name(row["latitude"], row["longitude"]),
         "content_identifier": row["content_identifier"],
         "added_at": utc_text(row["added_at"]),
         "missing_since": utc_text(row["missing_since"]),
@@ -174,6 +176,9 @@ class PhotoDetailBody(PhotoBody):
     focal_length = serializers.FloatField(allow_null=True, help_text="Millimetres.")
     latitude = serializers.FloatField(allow_null=True)
     longitude = serializers.FloatField(allow_null=True)
+    place_name = serializers.CharField(
+        help_text="The town there, or near there, and its country; empty where none is near, or no position is known."
+    )
     content_identifier = serializers.CharField(help_text="What picture and video of one Live Photo share.")
     added_at = serializers.DateTimeField()
     missing_since = serializers.DateTimeField(allow_null=True)

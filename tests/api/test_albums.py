@@ -52,6 +52,12 @@ def test_a_member_sees_the_albums_photos_and_nothing_else(shared: Any, cast: Cas
     assert charlie.patch(f"{API}albums/{shared['album']}/", {"title": "x"}, format="json").status_code == 403
 
 
+def test_a_member_is_told_the_name_of_a_place(shared: Any, charlie: APIClient) -> None:
+    Photo.objects.filter(pk=shared["seen"].pk).update(latitude=46.624, longitude=8.041)
+    facts = charlie.get(f"{API}albums/{shared['album']}/photos/{shared['seen'].pk}/").json()
+    assert facts["place_name"] == "Grindelwald, Switzerland"
+
+
 def test_losing_access_ends_with_the_next_request(
     shared: Any, cast: Cast, alice: APIClient, charlie: APIClient
 ) -> None:

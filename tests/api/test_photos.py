@@ -314,3 +314,10 @@ def test_the_schema_describes_just_the_filters_that_are_read() -> None:
     assert {parameter.name for parameter in PARAMETERS} | {
         "favorite"
     } == NAMES  # the other spelling is not described twice
+
+
+def test_a_place_is_named(cast: Cast, alice: APIClient) -> None:
+    there = make_photo(cast.library, "2024/there.jpg", data=b"there", latitude=46.624, longitude=8.041)
+    nowhere = make_photo(cast.library, "2024/nowhere.jpg", data=b"nowhere")
+    names = [alice.get(f"{PHOTOS}{photo.pk}/").json()["place_name"] for photo in (there, nowhere)]
+    assert names == ["Grindelwald, Switzerland", ""]

@@ -92,8 +92,8 @@ def test_a_date_typed_to_its_end_is_saved_on_leaving_the_photo(alice, library, o
 
 
 def test_a_picture_that_is_zoomed_into_becomes_its_original_and_its_place_leads_to_a_map(alice, library, open_tab):  # noqa: F811
-    large = make_photo(library, "large.jpg", data=make_jpeg(3000, 2000), width=3000, height=2000, latitude=49.8917,
-                       longitude=-10.8869)  # fmt: skip
+    large = make_photo(library, "large.jpg", data=make_jpeg(3000, 2000), width=3000, height=2000, latitude=46.624,
+                       longitude=8.041)  # fmt: skip
     page = open_tab(alice).page
     page.goto(f"/photos/{large.pk}/")
     shown = page.locator('.pswp__item[aria-hidden="false"] .pswp__img:not(.pswp__img--placeholder)')
@@ -102,8 +102,8 @@ def test_a_picture_that_is_zoomed_into_becomes_its_original_and_its_place_leads_
     page.keyboard.press("z")
     expect(shown).to_have_attribute("src", f"/api/v1/photos/{large.pk}/original/")
     page.keyboard.press("i")
-    link = page.get_by_role("link", name="49.89170° N, 10.88690° W")
-    address = "https://www.openstreetmap.org/?mlat=49.89170&mlon=-10.88690#map=15/49.89170/-10.88690"
+    link = page.get_by_role("link", name="Grindelwald, Switzerland · 46.62400° N, 8.04100° E")
+    address = "https://www.openstreetmap.org/?mlat=46.62400&mlon=8.04100#map=15/46.62400/8.04100"
     expect(link).to_have_attribute("href", address)
     expect(link).to_have_attribute("rel", "noopener noreferrer")
 

@@ -21,7 +21,8 @@ function exposure(photo) {
 function place(photo) {
   if (photo.latitude === null || photo.latitude === undefined) return "";
   const words = (value, positive, negative) => `${Math.abs(value).toFixed(5)}° ${value < 0 ? negative : positive}`;
-  return `${words(photo.latitude, "N", "S")}, ${words(photo.longitude, "E", "W")}`;
+  const position = `${words(photo.latitude, "N", "S")}, ${words(photo.longitude, "E", "W")}`;
+  return photo.place_name ? `${photo.place_name} · ${position}` : position;
 }
 
 /** Where a map shows the place; nothing is asked of it before somebody follows the link. */
@@ -173,7 +174,7 @@ export class InfoPanel {
       const row = document.createElement("div");
       row.append(Object.assign(document.createElement("dt"), { textContent: name }));
       const told = Object.assign(document.createElement("dd"), { textContent: words });
-      if (href) told.replaceChildren(Object.assign(document.createElement("a"), { href, textContent: words, target: "_blank", rel: "noopener noreferrer", title: "Show it on OpenStreetMap" }));
+      if (href) told.replaceChildren(Object.assign(document.createElement("a"), { href, textContent: words, target: "_blank", rel: "noopener noreferrer", title: "Show it on OpenStreetMap (names of places: GeoNames)" }));
       row.append(told);
       if (name === "Problem") row.className = "is-problem";
       list.append(row);
