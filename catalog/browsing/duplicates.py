@@ -79,7 +79,8 @@ def choose(user: User, groups: list[Group], rule: str) -> dict[str, UUID]:
     """Return, by MD5, which copy of each group is to be kept by `rule`: one of RULES, or the id of a library.
 
     Among equals the one in the first library and folder, so that what belongs together stays together (a RAW and its JPEG).
-    Groups of which nothing may be changed, or that have no copy in that library, are left out. With "best" two queries.
+    Groups of which nothing may be changed, or that have no copy in that library, are left out. With "best" two
+    queries: what others like does not count, as the choice would tell of it, and it goes over to the kept copy anyhow.
     """
     able = {
         group.photo_md5: [copy for copy in group.copies if copy["can_change"]] for group in groups if group.can_choose
@@ -89,7 +90,7 @@ def choose(user: User, groups: list[Group], rule: str) -> dict[str, UUID]:
     if rule == "best":
         items = AlbumItem.objects.live().filter(photo__in=ids, album__in=Album.objects.visible_to(user).values("pk"))
         given.update(items.order_by().values_list("photo", flat=True))
-        given.update(Favourite.objects.filter(photo__in=ids).order_by().values_list("photo", flat=True))
+        given.update(Favourite.objects.filter(user=user, photo__in=ids).order_by().values_list("photo", flat=True))
 
     def key(copy: dict[str, Any]) -> tuple[Any, ...]:
         place = (str(copy["library_id"]), copy["directory"], copy["filename"])

@@ -18,7 +18,7 @@ from accounts.models import User
 from catalog.entries import counts, taken
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.row_locks import hold_photos
-from catalog.entries.sql import update_rows
+from catalog.entries.sql import Row, update_rows
 from catalog.entries.taken import given_columns, goes_into_file
 from catalog.files.filing import start_filing
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only
@@ -219,6 +219,40 @@ def undo_date(photo: Photo, user: User) -> dict[str, Any]:
         counts.bump_revision(library)
         transaction.on_commit(lambda: start_writing(library, user))
     return wanted
+
+
+_OF_DATE = ("taken_local", "taken_day", "taken_at", "taken_offset_minutes", "taken_source", "taken_held", "dated_at")
+
+
+def date_columns(photo: Photo) -> Row:
+    """Return what the row says of the capture time, as JSON keeps it, for `put_date_back`."""
+    told = {name: getattr(photo, name) for name in _OF_DATE}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in told.items()}
+
+
+@done_again
+def put_date_back(user: User, photo_id: UUID, before: Row) -> None:
+    """Let the photo's date be what `date_columns` said before the last was given. A file that says the last gets its bytes back.
+
+    Raises NothingToUndo while it is being written, Photo.DoesNotExist if the photo is gone.
+    """
+    columns = {name: before[name] for name in _OF_DATE}
+    for name in ("taken_local", "taken_at", "dated_at"):
+        columns[name] = datetime.fromisoformat(columns[name]) if columns[name] else None
+    with transaction.atomic():
+        photo = Photo.objects.select_for_update(of=("self",)).select_related("library").get(pk=photo_id)
+        writes = FileWrite.objects.select_for_update().filter(photo=photo, kind=FileWrite.Kind.DATE)
+        for write in writes.filter(state__in=[s.value for s in FileWrite.OPEN]).order_by("pk").defer("undo_delta"):
+            if write.claim_token:
+                raise NothingToUndo("Its date is being written into its file just now. Undo it there in a moment.")
+            want_in_catalog_only(write, write.wanted, user)
+        is_written = last_done(photo, FileWrite.Kind.DATE) is not None
+        if is_written and photo.dated_at is not None and not photo.taken_held:
+            undo_date(photo, user)
+            return
+        update_rows(Photo, list(_OF_DATE), [{"id": photo.pk, **columns}])
+        touched_in("photo", scope_name("library", photo.library_id), [photo.pk], ["takenAt"], user=user.pk)
+        counts.bump_revision(photo.library)
 
 
 def file_all(user: User, planned: Sequence[Planned], layout: str) -> int:

@@ -98,6 +98,34 @@ def set_favourites(user: User, photo_ids: Sequence[UUID], rating: int) -> dict[s
     return {"success_count": len(visible), "error_count": len(errors), "errors": errors}
 
 
+def take_favourites(user: User, kept: Photo, gone: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Let `kept` be a favourite of whoever likes one of `gone`, its equals, and may see it, with the most stars of each.
+
+    Not of the owner of its library, whose stars are its rating, and not of those who like it already. Returns who got it from
+    which photo. Call it in a transaction in which the photos are locked; `user` is who keeps that photo.
+    """
+    seen_by = User.objects.filter(memberships__library=kept.library_id).exclude(pk=kept.library.owner_id)
+    has_it = Favourite.objects.filter(photo=kept).values("user")
+    given = Favourite.objects.filter(photo__in=gone, user__in=seen_by).exclude(user__in=has_it)
+    first: dict[Any, Favourite] = {}
+    for one in given.order_by("-rating", "photo").select_related("user"):
+        first.setdefault(one.user_id, one)
+    taken: dict[UUID, list[str]] = {}
+    for one in first.values():
+        _give(one.user, [kept.pk], one.rating)
+        note_favourites(one.user_id, [kept.pk], user)
+        taken.setdefault(one.photo_id, []).append(str(one.user_id))
+    return taken
+
+
+def give_favourites_back(user: User, kept: UUID, owners: Sequence[str]) -> None:
+    """Undo `take_favourites` for these people, whose stars are at the photo that they came from. Call it in a transaction."""
+    for owner_id in owners:
+        key = UUID(owner_id)
+        Favourite.objects.filter(photo=kept, user=key).delete()
+        note_favourites(key, [kept], user)
+
+
 def note_favourites(owner_id: UUID, photo_ids: Iterable[UUID], user: User) -> None:
     """Note that `user` gave or took the stars that these photos have for `owner_id`. Call it in the transaction."""
     keys = [favourite_id(owner_id, key) for key in photo_ids]

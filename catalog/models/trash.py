@@ -101,6 +101,12 @@ class TrashItem(models.Model):
     )
     target = models.TextField(blank=True, db_default="", help_text="Of a file that is filed: the folder it goes into.")
 
+    handed_over = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What a kept copy took over from it, so that this can be undone (`catalog.duplicates.inheritance`).",
+    )
+
     objects = TrashItemQuerySet.as_manager()
 
     class Meta:

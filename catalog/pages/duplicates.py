@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
 from catalog.browsing.duplicates import GROUPS, RULES, choose, duplicate_groups
-from catalog.files import duplicates as verbs
+from catalog.duplicates import keeping as verbs
 from catalog.files.trash import MOST_AT_ONCE
 from catalog.models import Library
 from photolala.web.problem_pages import say_problems

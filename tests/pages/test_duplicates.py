@@ -6,7 +6,7 @@ import os
 import pytest
 
 from catalog.browsing.duplicates import choose, duplicate_groups
-from catalog.files import duplicates
+from catalog.duplicates import keeping as duplicates
 from catalog.models import Photo
 from tests.factories import make_library, make_photo
 

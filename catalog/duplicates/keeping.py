@@ -1,19 +1,24 @@
 """Keep one of several files with the same bytes: the others go into the trash, once it is proven that the one is there."""
 
 import os
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from accounts.models import User
+from catalog.duplicates.inheritance import Record, give_back, take_over
 from catalog.files import trash
-from catalog.models import Library, Photo
+from catalog.models import FileWrite, Library, Photo, TrashItem
 from catalog.models.photo import IS_SURE
 from catalog.roots.reach import source_for
 from photolala.lib.digests import md5_of_descriptor
 
 LARGEST_READ_BYTES = 256 * 1024 * 1024
 """A larger file is believed by its size and time: a request is not to last for minutes."""
+PATIENCE_SECONDS = 10.0
+"""So long it is waited for what is written into the kept file."""
 NOT_THERE = "The copy that was to be kept is not there as it was scanned. Scan its library, then try again."
 
 
@@ -29,9 +34,10 @@ class Kept:
 def keep_one(user: User, keep_id: UUID, photo_md5: str, *, most: int = trash.MOST_AT_ONCE) -> Kept:
     """Move all copies of `keep_id` that `user` may change into the trash, at most `most`; that one stays.
 
-    Nothing happens if it is not theirs to change, is not a file of that content, or cannot be read now. What is on a phone, or
-    known from a catalog only, is no copy. Should the kept file turn out to be gone afterwards (somebody deleted it meanwhile, or
-    both are one file by two ways), the others are brought back.
+    What the others were given goes over to it before (`inheritance`). Nothing happens if it is not theirs to change, is not a
+    file of that content, or cannot be read now. What is on a phone, or known from a catalog only, is no copy. Should the kept
+    file turn out to be gone afterwards (somebody deleted it meanwhile, or both are one file by two ways), the others are
+    brought back.
     """
     copies = Photo.objects.editable_by(user).filter(IS_SURE, photo_md5=photo_md5).exclude(state=Photo.State.REMOTE)
     keep = copies.filter(pk=keep_id).select_related("library").first() if photo_md5 else None
@@ -42,31 +48,73 @@ def keep_one(user: User, keep_id: UUID, photo_md5: str, *, most: int = trash.MOS
     others = list(copies.exclude(pk=keep_id).order_by("pk").values_list("pk", flat=True)[:most])
     if not others:
         return Kept(problems=[f"{keep.filename} has no other copy that you may change."])
+    try:
+        taken = take_over(user, keep.pk, others)
+    except Photo.DoesNotExist:
+        return Kept(problems=[f"{keep.filename}: {NOT_THERE} Nothing was changed."])
     done = trash.trash_photos(user, others)
-    if done.items and not _is_there(keep):
+    _settle(user, taken, [UUID(item["id"]) for item in done.items])
+    if done.items and not _is_still_there(keep):
         problems = undo(user, done.items).problems
         return Kept(problems=[f"{keep.filename}: {NOT_THERE} The others were brought back.", *problems])
     return Kept(done.count, done.items, [error["error"] for error in done.errors])
 
 
+def _settle(user: User, taken: dict[UUID, Record], item_ids: list[UUID]) -> None:
+    """Note in the trash what came from each, and give back what came from those that did not go there."""
+    for item_id, photo_id in list(TrashItem.objects.filter(pk__in=item_ids).values_list("pk", "photo")):
+        if photo_id in taken:
+            TrashItem.objects.filter(pk=item_id).update(handed_over=taken.pop(photo_id))
+    for photo_id, record in taken.items():
+        give_back(user, photo_id, record)
+
+
 def undo(user: User, items: list[dict[str, str]]) -> Kept:
-    """Bring back what went into the trash; `items` are those of `keep_one`. What is not there, or not theirs, is told."""
+    """Bring back what went into the trash; `items` are those of `keep_one`. The kept one gives back what came from them.
+
+    What is not there, or not theirs, is told.
+    """
     kept = Kept()
     for library_id in dict.fromkeys(item["library"] for item in items):
         library = Library.objects.editable_by(user).filter(pk=library_id).first()
         if library is None:
             kept.problems.append("One of these libraries is not yours to change any more.")
             continue
+        keys = [UUID(one["id"]) for one in items if one["library"] == library_id]
+        of_these = TrashItem.objects.filter(library=library, pk__in=keys, handed_over__isnull=False)
+        records = [(one.pk, one.photo_id, one.handed_over) for one in of_these]
         try:
-            done = trash.restore_items(
-                user, library, [UUID(one["id"]) for one in items if one["library"] == library_id]
-            )
+            done = trash.restore_items(user, library, keys)
         except trash.TrashRefused as refused:
             kept.problems.append(str(refused))
             continue
         kept.count += done.count
+        kept.problems += _take_back(user, records)
         kept.problems += [error["error"] for error in done.errors]
     return kept
+
+
+def _take_back(user: User, records: list[tuple[UUID, UUID | None, Any]]) -> list[str]:
+    """Take from the kept copy what it got from those that are back; return sentences on what stays."""
+    waiting = set(TrashItem.objects.filter(pk__in=[key for key, _, _ in records]).values_list("pk", flat=True))
+    back = [(photo, record) for key, photo, record in records if key not in waiting and photo is not None]
+    return [problem for photo, record in back for problem in give_back(user, photo, record)]
+
+
+def _is_still_there(photo: Photo) -> bool:
+    """Tell whether the kept file is there, where what it took over may just be written into it, or lead it to another folder."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        is_busy = (
+            FileWrite.objects.filter(photo=photo, state__in=FileWrite.OPEN).exists()
+            or TrashItem.objects.filter(photo=photo, state=TrashItem.State.FILING).exists()
+        )
+        now = Photo.objects.filter(pk=photo.pk).select_related("library").first()
+        if now is None or _is_there(now):
+            return now is not None
+        if not is_busy or time.monotonic() > until:
+            return False
+        time.sleep(0.1)
 
 
 def _is_there(photo: Photo, *, is_read: bool = False) -> bool:
