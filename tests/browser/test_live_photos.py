@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from catalog.models import Photo, TrashItem
-from tests.browser.test_timeline import TILE, alice, library, open_tab  # noqa: F401
+from tests.browser.test_timeline import TILE, alice, expect_open, library, open_tab  # noqa: F401
 from tests.catalog.browsing.test_video_renditions import make_film
 from tests.factories import make_jpeg, make_library, make_photo
 
@@ -37,6 +37,7 @@ def test_it_is_one_tile_that_plays_and_goes_to_the_trash_whole(alice, library, o
     still.hover()
     expect(still.locator("video")).to_have_attribute("src", f"/api/v1{video}")
     still.locator(".tile-link").click()
+    expect_open(page, "Sat, 1 Jun 2024, 12:00")
     page.get_by_role("button", name="Play the Live Photo (l)").click()
     expect(page.locator(f'.pswp video[src*="{video}"]')).to_be_visible()
     page.keyboard.press("Delete")
@@ -45,4 +46,5 @@ def test_it_is_one_tile_that_plays_and_goes_to_the_trash_whole(alice, library, o
     trashed = {(item.photo.library, item.photo.filename) for item in TrashItem.objects.all()}
     assert trashed == {(library, "IMG_9.HEIC"), (library, "IMG_9.MKV")}
     page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast")).to_contain_text("brought back.")
     expect(june.locator("h2")).to_have_text("June 2024 · 2 photos")

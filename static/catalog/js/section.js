@@ -20,6 +20,7 @@ export class SectionView {
     this.check = document.createElement("button");
     Object.assign(this.check, { type: "button", className: "bucket-check", tabIndex: -1, innerHTML: CHECK });
     this.check.setAttribute("role", "checkbox");
+    this.check.setAttribute("aria-checked", "false"); // until its photos are loaded
     this.check.setAttribute("aria-label", `Select all of ${bucketTitle(section.key)}`);
     this.element.section = section;
     this.body = document.createElement("div");
