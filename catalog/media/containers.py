@@ -17,6 +17,7 @@ from catalog.media.jpeg2000 import read_jp2
 from catalog.media.jxl import read_jxl
 from catalog.media.old_raw import read_crw, read_mrw, read_x3f
 from catalog.media.png import read_png
+from catalog.media.raw_headers import read_raf
 from catalog.media.riff_video import read_avi
 from catalog.media.source import Source
 from catalog.media.tiff import read_tiff
@@ -132,17 +133,6 @@ def _read_webp(source: Source) -> Found:
     return found
 
 
-def _read_raf(source: Source) -> Found:
-    offset, length = int.from_bytes(source.read(84, 4), "big"), int.from_bytes(source.read(88, 4), "big")
-    found = Found()
-    if length and source.read(offset, 2) == b"\xff\xd8":
-        from catalog.media.source import MemorySource
-
-        found = read_jpeg(MemorySource(source.read(offset, min(length, 1024 * 1024))))
-        found.decoded_bytes = 0
-    return found
-
-
 _READERS: dict[str, Callable[[Source], Found]] = {
     "image/jpeg": read_jpeg,
     "image/png": read_png,
@@ -161,10 +151,11 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "image/jp2": read_jp2,
     "image/jxl": read_jxl,
     "image/x-canon-cr2": read_tiff,
+    "image/x-phaseone-iiq": read_tiff,
     "image/x-olympus-orf": read_tiff,
     "image/x-panasonic-rw2": read_tiff,
     "image/x-canon-cr3": read_cr3,
-    "image/x-fuji-raf": _read_raf,
+    "image/x-fuji-raf": read_raf,
     "video/x-msvideo": read_avi,
     "video/x-ms-wmv": read_asf,
     "video/dv": read_dv,

@@ -24,6 +24,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"IIU\0", "image/x-panasonic-rw2"),
     (0, b"II*\0\x10\0\0\0CR", "image/x-canon-cr2"),
     (6, b"HEAPCCDR", "image/x-canon-crw"),
+    (8, b"IIIICwaR", "image/x-phaseone-iiq"),
+    (8, b"MMMMRawT", "image/x-phaseone-iiq"),
     (0, b"II*\0", "image/tiff"),
     (0, b"MM\0*", "image/tiff"),
     (0, b"II+\0", "image/tiff"),

@@ -8,11 +8,11 @@ from PIL import Image
 
 from catalog.media.colour import from_lab, srgb_profile, to_srgb
 from catalog.media.depths import eight_bits
-from catalog.media.exif import read_exif
+from catalog.media.exif import Exif, read_exif
 from catalog.media.found import Found
 from catalog.media.limits import Limits
 from catalog.media.source import MemorySource, Source, SourceFile
-from catalog.media.tone import shown_in_srgb
+from catalog.media.tone import ADOBE_RGB, shown_in_srgb
 
 THUMBNAIL_EDGE_PX = 256
 JPEG_QUALITY = 85
@@ -116,6 +116,13 @@ def _plain(image: Image.Image, profile: Any, found: Found | None) -> Image.Image
         white.paste(image.convert("RGB"), mask=alpha)
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def colours_of(exif: Exif | None) -> Found | None:
+    """Return what the colours of a JPEG without a profile mean, where its EXIF says that they are not those of sRGB."""
+    if exif is None or not exif.is_adobe_rgb:
+        return None
+    return Found(transfer=ADOBE_RGB, primaries=ADOBE_RGB)
 
 
 def turn_of_embedded(jpeg: bytes) -> int:

@@ -14,7 +14,10 @@ _MOST_ENTRIES = 1000
 _LONGEST_VALUE_BYTES = 64 * 1024
 _LARGE_VALUE_TAGS = {0x02BC: 4 * 1024 * 1024, 0x83BB: 1024 * 1024, 0x8649: 4 * 1024 * 1024}
 _MAKER_NOTE = 0x927C
+_PREVIEW_OF_PANASONIC = 0x002E
+_PLACES = frozenset((_MAKER_NOTE, _PREVIEW_OF_PANASONIC))
 _IPTC = 0x83BB
+_COLOUR_SPACE, _INTEROPERABILITY = 0xA001, 0xA005
 _PICTURE_DIRECTORIES = 8
 
 Tags = dict[int, Any]
@@ -32,16 +35,24 @@ class Exif:
     """Sub-directories of a TIFF or RAW file: its other pictures."""
     thumbnail: bytes = b""
     apple_content_identifier: str = ""
+    is_adobe_rgb: bool = False
+    """Its colours are those of Adobe RGB, as DCF says it without a profile."""
+    reader: Reader | None = None
+    """What it was read with, for what is asked for seldom."""
     problem: str = ""
 
 
-class _Reader:
+class Reader:
+    """Reads directories of one TIFF structure, whose header lies at `start`; `order` is empty where there is none."""
+
     def __init__(self, source: Source, start: int) -> None:
         self.source, self.start = source, start
         head = source.read(start, 16)
         self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
         self.big = False
         self.first = 0
+        self.places: dict[int, tuple[int, int]] = {}
+        """Where the values of some tags lie, and their length."""
         if not self.order or len(head) < 8:
             self.order = ""
             return
@@ -54,8 +65,8 @@ class _Reader:
         else:
             self.order = ""
 
-    def directory(self, offset: int, skip: frozenset[int] = frozenset()) -> tuple[Tags, int]:
-        """Return the tags of the directory at `offset` and the offset of the next one (0: none)."""
+    def directory(self, offset: int, only: frozenset[int] | None = None) -> tuple[Tags, int]:
+        """Return the tags of the directory at `offset`, or `only` some, and the offset of the next one (0: none)."""
         count_format, entry_bytes, next_format = ("Q", 20, "Q") if self.big else ("H", 12, "I")
         count_bytes = 8 if self.big else 2
         raw = self.source.read(self.start + offset, count_bytes)
@@ -69,7 +80,7 @@ class _Reader:
             if position + entry_bytes > len(body):
                 return tags, 0
             tag, kind, number, inline = entry_format.unpack_from(body, position)
-            if tag in tags or tag in skip:
+            if tag in tags or (only is not None and tag not in only):
                 continue
             value = self._value(tag, kind, number, inline)
             if value is not None:
@@ -84,6 +95,8 @@ class _Reader:
         if size is None:
             return None
         length = size * number
+        if tag in _PLACES and length > len(inline):
+            self.places[tag] = struct.unpack(self.order + ("Q" if self.big else "I"), inline)[0], length
         if length <= len(inline):
             raw = inline[:length]
         elif length > _LARGE_VALUE_TAGS.get(tag, _LONGEST_VALUE_BYTES):
@@ -112,10 +125,10 @@ def read_exif(source: Source | bytes, start: int = 0, *, thumbnail: bool = True)
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = MemorySource(bytes(source))
-    reader = _Reader(source, start)
+    reader = Reader(source, start)
     if not reader.order:
         return None
-    found = Exif()
+    found = Exif(reader=reader)
     seen = {reader.first}
     found.ifd0, following = reader.directory(reader.first)
     if not found.ifd0:
@@ -136,13 +149,17 @@ def read_exif(source: Source | bytes, start: int = 0, *, thumbnail: bool = True)
             found.pictures.append(reader.directory(pointer)[0])
     if thumbnail:
         found.thumbnail = _jpeg_at(reader, found.ifd1)
+    space, pointer = found.exif.get(_COLOUR_SPACE), _first_int(found.exif.get(_INTEROPERABILITY))
+    if space == 2 or (space == 0xFFFF and pointer and pointer not in seen):
+        said = b"R03" if space == 2 else reader.directory(pointer)[0].get(1, b"")
+        found.is_adobe_rgb = isinstance(said, bytes) and said[:3] == b"R03"
     maker_note = found.exif.get(_MAKER_NOTE)
     if isinstance(maker_note, bytes) and maker_note.startswith(b"Apple iOS\0"):
         found.apple_content_identifier = _apple_content_identifier(maker_note)
     return found
 
 
-def _jpeg_at(reader: _Reader, tags: Tags) -> bytes:
+def _jpeg_at(reader: Reader, tags: Tags) -> bytes:
     offset, length = _first_int(tags.get(0x0201)), _first_int(tags.get(0x0202))
     if not offset or not length or length > 256 * 1024:
         return b""
@@ -154,7 +171,7 @@ def _apple_content_identifier(maker_note: bytes) -> str:
     # "Apple iOS\0\0\1MM" and then a directory whose offsets count from the start of the note.
     if maker_note[12:14] != b"MM":
         return ""
-    reader = _Reader(MemorySource(maker_note), 0)
+    reader = Reader(MemorySource(maker_note), 0)
     reader.order, reader.first = ">", 14
     tags, _ = reader.directory(14)
     value = tags.get(0x0011)

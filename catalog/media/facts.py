@@ -11,6 +11,7 @@ from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
 from catalog.media.iptc import Iptc, is_cut_for_iptc, read_iptc
+from catalog.media.maker_notes import lens_of
 from catalog.media.positions import checked_place, exif_degrees, iso6709, xmp_degrees
 from catalog.media.recorded import has_clock
 from catalog.media.words import Words, keywords_of, rating_of, semicolons, stars_of_percent, user_comment, utf16
@@ -157,7 +158,11 @@ class Facts:
     @property
     def lens(self) -> str:
         """The lens's model."""
-        return clean_text(self.exif.get(0xA434), 200) or text_of(self.xmp, "exifEX:LensModel", "aux:Lens")[:200]
+        return (
+            clean_text(self.exif.get(0xA434), 200)
+            or text_of(self.xmp, "exifEX:LensModel", "aux:Lens")[:200]
+            or (lens_of(self.found.exif) if self.found.exif else "")
+        )
 
     @property
     def iso(self) -> int | None:

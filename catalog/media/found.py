@@ -26,7 +26,11 @@ class Found:
     decoded_bytes: int = 0
     """Bytes that a decoder needs for it at the smallest scale it offers; 0 when unknown."""
     depth: int = 8
-    """HEIF: bits of a sample."""
+    """HEIF and JPEG: bits of a sample."""
+    is_lossless: bool = False
+    """JPEG: it is coded in the way that loses nothing, as in RAW files and scans of hospitals."""
+    previews: list[tuple[int, int]] = field(default_factory=list)
+    """RAW: offset and length of JPEGs that the camera put in, as far as the headers' reader saw them."""
     chroma: int = 1
     """HEIF: 0 grey, 1 for 4:2:0, 2 for 4:2:2, 3 for 4:4:4."""
     has_alpha: bool = False

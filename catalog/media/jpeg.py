@@ -8,6 +8,7 @@ from catalog.media.iptc import iptc_from_photoshop
 from catalog.media.source import Source
 
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+_LOSSLESS = frozenset((0xC3, 0xC7, 0xCB, 0xCF))
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
@@ -70,6 +71,7 @@ def _read_frame(frame: bytes, marker: int, found: Found) -> None:
     widest = max((factor >> 4 for factor in factors), default=1) or 1
     tallest = max((factor & 15 for factor in factors), default=1) or 1
     samples = sum((factor >> 4) * (factor & 15) for factor in factors) / (widest * tallest) if factors else 1
+    found.depth, found.is_lossless = frame[0], marker in _LOSSLESS
     pixels = found.width * found.height
     # A sequential file is decoded at one eighth, four bytes a pixel; a progressive one keeps all its coefficients, two
     # bytes each.

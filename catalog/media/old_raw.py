@@ -16,6 +16,7 @@ _MOST_DIRECTORIES = 20
 _LONGEST_BYTES = 1024 * 1024
 _JPEG = struct.pack("<II", 2, 18)
 """Type and format of a picture that is a JPEG, as newer cameras put in, with EXIF."""
+_CRW_JPEG = 0x2007
 _TURNS = {0: 1, 90: 6, 180: 3, 270: 8}
 """Degrees clockwise -> EXIF orientation."""
 
@@ -71,6 +72,8 @@ def _read_heap(source: Source, order: str, heap: tuple[int, int], found: Found, 
             continue
         else:
             value = source.read(start + place, min(size, 256))
+            if kind & 0x3FFF == _CRW_JPEG and value[:2] == b"\xff\xd8":
+                found.previews.append((start + place, size))
         _keep_record(kind & 0x3FFF, value, order, found, exif)
 
 
@@ -94,13 +97,13 @@ def read_x3f(source: Source) -> Found:
         at = 40 if head[6] >= 4 else 28  # since version 4 the header is another
         found.width, found.height, degrees = struct.unpack("<III", head[at : at + 12])
         found.exif = Exif(ifd0={0x0112: _TURNS.get(degrees % 360, 1)})
-        _read_sections(source, found.exif)
+        _read_sections(source, found, found.exif)
     if not found.width or not found.height:
         found.problem = "The X3F file's header gives no size."
     return found
 
 
-def _read_sections(source: Source, exif: Exif) -> None:
+def _read_sections(source: Source, found: Found, exif: Exif) -> None:
     directory = int.from_bytes(source.read(max(source.size - 4, 0), 4), "little")
     head = source.read(directory, 12)
     if head[:4] != b"SECd" or len(head) < 12:
@@ -110,7 +113,10 @@ def _read_sections(source: Source, exif: Exif) -> None:
         place, size, kind = struct.unpack("<II4s", entries[at : at + 12])
         if kind == b"PROP":
             _read_properties(source.read(place, min(size, _LONGEST_BYTES)), exif)
-        elif kind in (b"IMAG", b"IMA2") and source.read(place + 8, 8) == _JPEG and not exif.exif:
+        elif kind in (b"IMAG", b"IMA2") and source.read(place + 8, 8) == _JPEG:
+            found.previews.append((place + 28, size - 28))
+            if exif.exif:
+                continue
             inner = read_jpeg(MemorySource(source.read(place + 28, min(size, _LONGEST_BYTES)))).exif
             if inner is not None:
                 exif.exif, exif.gps = inner.exif, inner.gps

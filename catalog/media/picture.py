@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from catalog.media.depths import masked_bitmap
-from catalog.media.drawing import Drawing, TooLarge, check_size, finish, whole
+from catalog.media.drawing import Drawing, TooLarge, check_size, colours_of, finish, whole
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.heif import thumbnail_as_primary, with_known_alpha
@@ -115,14 +115,14 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
     if media_type.startswith("image/x-"):
         from catalog.media.raw import draw_raw
 
-        return draw_raw(source, facts, edge_px, limits)
+        return draw_raw(source, media_type, facts, edge_px, limits)
     return Drawing(problem=f"This kind of file can't be drawn yet: {media_type}.")
 
 
 def _draw_jpeg(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     found = facts.found
     check_size(found.width, found.height, needed_bytes("image/jpeg", found, source, edge_px), limits)
-    return _twice(lambda: _open_jpeg(_file_of(source)), facts.turn, edge_px)
+    return _twice(lambda: _open_jpeg(_file_of(source)), facts.turn, edge_px, colours_of(found.exif))
 
 
 def _open_jpeg(file: Any) -> Image.Image:

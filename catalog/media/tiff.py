@@ -7,6 +7,7 @@ from typing import Any
 from catalog.media.exif import Exif, Tags, clean_text, read_exif
 from catalog.media.found import Found
 from catalog.media.iptc import iptc_from_photoshop
+from catalog.media.raw_headers import correct_raw
 from catalog.media.source import Source
 
 _WIDTH, _HEIGHT, _SUBFILE, _BITS, _SAMPLES = 0x0100, 0x0101, 0x00FE, 0x0102, 0x0115
@@ -32,6 +33,7 @@ def read_tiff(source: Source) -> Found:
             found.decoded_bytes = width * height * _pixel_bytes(picture)
     if not found.width or not found.height:
         found.width, found.height = _dimension(exif.ifd0, _WIDTH), _dimension(exif.ifd0, _HEIGHT)
+    correct_raw(source, found, exif, raw_media_type(exif))
     if not found.width or not found.height:
         found.problem = "The TIFF file's first directory gives no size."
     packet = exif.ifd0.pop(0x02BC, None)

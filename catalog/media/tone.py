@@ -15,6 +15,8 @@ from PIL import Image, ImageFilter
 PQ = 16
 HLG = 18
 _LINEAR = 8
+ADOBE_RGB = 1998
+"""Transfer and primaries of Adobe RGB (1998), which have no code points."""
 _BT2020, _P3_D65 = 9, 12
 
 _WHITE_NITS = 203.0
@@ -39,6 +41,11 @@ _TO_BT709: dict[int, tuple[_Triple, _Triple, _Triple]] = {
         (1.224940, -0.224940, 0.0),
         (-0.042057, 1.042057, 0.0),
         (-0.019638, -0.078636, 1.098274),
+    ),
+    ADOBE_RGB: (
+        (1.398364, -0.398364, 0.0),
+        (0.0, 1.0, 0.0),
+        (0.0, -0.042939, 1.042939),
     ),
 }
 """Linear light of those primaries to that of BT.709, whose primaries sRGB has."""
@@ -141,4 +148,5 @@ _LIGHT: dict[int, Callable[[float], float]] = {
     PQ: _pq_light,
     HLG: _hlg_light,
     _LINEAR: lambda signal: signal,
+    ADOBE_RGB: lambda signal: signal**2.19921875,
 }
