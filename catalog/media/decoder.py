@@ -24,10 +24,10 @@ _RECEIVE_BYTES = 1 << 18
 _SEND_SECONDS = 30.0
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
-_MOST_WAITING = 10
+_MOST_WAITING = 60
 """So many times the limit may pass on the wall while a process waits for its turn on a busy machine."""
-_LEAST_WORK = 0.01
-"""Which part of the time a process works that is only kept waiting by others; one that hangs does not work at all."""
+_LEAST_WORK_SECONDS = 0.001
+"""What a process works meanwhile that is only kept waiting by others; one that hangs does not work at all."""
 
 
 class DecoderGone(RuntimeError):
@@ -45,7 +45,6 @@ class Decoder:
         self._final_deadline = 0.0
         self._allowed_seconds = 0.0
         self._worked_before = self._worked_last = 0.0
-        self._looked_at = 0.0
         self.layers: Any = None
         """The layers of the sandbox that it says are in force; None while it starts."""
         self._files = 0
@@ -139,10 +138,10 @@ class Decoder:
             return False
         worked = _worked_seconds(self.pid)
         left = self._allowed_seconds - (worked - self._worked_before)
-        works = worked - self._worked_last >= _LEAST_WORK * (now - self._looked_at)
+        works = worked - self._worked_last >= _LEAST_WORK_SECONDS
         if left <= 0 or not works or now >= self._final_deadline:
             return True
-        self._looked_at, self._worked_last = now, worked
+        self._worked_last = worked
         self.deadline = min(now + left, self._final_deadline)
         return False
 
@@ -194,10 +193,10 @@ class Decoder:
         first = self.batches[0] if self.batches else []
         seconds = sum(self.limits.seconds_per_byte * self._read_bytes(task) for task in first)
         self._allowed_seconds = self.limits.seconds + seconds + self._extra_seconds
-        self._looked_at = time.monotonic()
+        now = time.monotonic()
         self._worked_before = self._worked_last = _worked_seconds(self.pid)
-        self.deadline = self._looked_at + self._allowed_seconds
-        self._final_deadline = self._looked_at + self._allowed_seconds * _MOST_WAITING
+        self.deadline = now + self._allowed_seconds
+        self._final_deadline = now + self._allowed_seconds * _MOST_WAITING
 
 
 def close_all(decoders: Iterable[Decoder | None]) -> None:

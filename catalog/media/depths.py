@@ -8,6 +8,8 @@ from typing import cast
 
 from PIL import Image
 
+from catalog.media.libraries import load
+
 _NEARLY_ONE = 1.5
 _LARGEST_MASKS = 4
 
@@ -57,9 +59,20 @@ def masked_bitmap(data: bytes) -> Image.Image | None:
         return Image.merge("RGB", [_sixteen_to_eight(whole, _mask_table(mask)) for mask in masks])
     places = {0xFF << 8 * place: place for place in range(_LARGEST_MASKS)}
     if any(mask not in places for mask in masks):
-        return None
+        return _by_any_masks(pixels, size, way, masks)
     channels = Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", stride, way).split()
     return Image.merge("RGB", [channels[places[mask]] for mask in masks])
+
+
+def _by_any_masks(pixels: bytes, size: tuple[int, int], way: int, masks: tuple[int, ...]) -> Image.Image:
+    """Return a picture of 32 bits whose colours have as many of them as the masks say: ten each, say."""
+    numpy = load("numpy")
+    whole = numpy.frombuffer(pixels, "<u4").reshape(size[1], size[0])[::way]
+    channels = []
+    for mask in masks:
+        least = mask & -mask
+        channels.append(((whole & mask) // least * 255.0 / (mask // least) + 0.5).astype("uint8"))
+    return Image.merge("RGB", [Image.fromarray(numpy.ascontiguousarray(channel)) for channel in channels])
 
 
 def _mask_table(mask: int) -> list[int]:

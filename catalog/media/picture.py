@@ -21,7 +21,8 @@ from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
 from catalog.media.png import only_picture
 from catalog.media.source import MemorySource, Source
-from catalog.media.tiff_samples import needs_samples, open_samples, open_tiff
+from catalog.media.tiff_numbers import open_wide, wide_bytes
+from catalog.media.tiff_samples import open_tiff
 
 # Pixels are bounded here, per format and before decoding; Pillow's own alarm knows neither draft sizes nor our memory.
 Image.MAX_IMAGE_PIXELS = None
@@ -50,8 +51,11 @@ _DECODE_ERRORS = (
     RuntimeError,
     struct.error,
 )
+_UNUSUAL_JPEG = (
+    "This is a JPEG that is coded without loss or has more than eight bits a colour, as scanners of hospitals write it; such "
+    "can't be drawn here. Save it as TIFF or PNG with a program that can."
+)
 _LEAST_HEIF_SHARE = 0.6
-_SAMPLES_BYTES_PER_PIXEL = 36
 _STRIP_ROWS = 256
 _LEAST_SHARE = 3
 """What needs less than a third of the memory by its headers, and then more than there is, is damaged."""
@@ -121,6 +125,8 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
 
 def _draw_jpeg(source: Source, facts: Facts, edge_px: int, limits: Limits) -> Drawing:
     found = facts.found
+    if found.is_lossless or found.depth != 8:
+        return Drawing(problem=_UNUSUAL_JPEG)
     check_size(found.width, found.height, needed_bytes("image/jpeg", found, source, edge_px), limits)
     return _twice(lambda: _open_jpeg(_file_of(source)), facts.turn, edge_px, colours_of(found.exif))
 
@@ -159,10 +165,9 @@ def _draw_with_pillow(source: Source, media_type: str, facts: Facts, edge_px: in
                 # Drawn whole; but whoever made such a file is up to something.
                 drawing.problem, drawing.damaged = f"The picture is drawn, but {_BOMB}.", True
             return drawing
-    if kind == "TIFF" and needs_samples(facts.ifd0):
-        needed = found.width * found.height * _SAMPLES_BYTES_PER_PIXEL + 2 * source.size
+    if kind == "TIFF" and (needed := wide_bytes(facts.ifd0, source.size)):
         check_size(found.width, found.height, needed, limits)
-        return finish(open_samples(whole(source, limits), facts.ifd0), facts.turn, edge_px, found)
+        return finish(open_wide(whole(source, limits), facts.ifd0), facts.turn, edge_px, found)
     # Pillow turns TIFF upright by itself, and only TIFF.
     return _twice(opened, 1 if kind == "TIFF" else facts.turn, edge_px, found)
 

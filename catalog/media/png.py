@@ -8,6 +8,7 @@ import zlib
 from catalog.media.exif import clean_text, read_exif
 from catalog.media.found import Found
 from catalog.media.iptc import iptc_from_photoshop
+from catalog.media.png_colours import profile_of
 from catalog.media.source import Source
 
 _MOST_CHUNKS = 5000
@@ -16,12 +17,14 @@ _BYTES_PER_PIXEL = {0: 1, 2: 4, 3: 8, 4: 8, 6: 8}
 """By the kind of colour; what may be transparent is copied to be scaled."""
 _DEEP_GREY_BYTES = 7
 _DRAWN = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+_COLOURS = frozenset((b"gAMA", b"cHRM", b"sRGB"))
 _RAW_PROFILE = re.compile(rb"\s*([^\n]{1,80})\n\s*(\d{1,10})\s*\n(.*)", re.DOTALL)
 
 
 def read_png(source: Source) -> Found:
     """Return what the chunks before and after the pixels say. Sets `problem` when the header is missing."""
     found = Found()
+    colours: dict[bytes, bytes] = {}
     position = 8
     for _ in range(_MOST_CHUNKS):
         head = source.read(position, 8)
@@ -44,9 +47,13 @@ def read_png(source: Source) -> Found:
         elif kind == b"cICP" and length == 4:
             code_points = source.read(body, 4)
             found.primaries, found.transfer = code_points[0], code_points[1]
+        elif kind in _COLOURS and length <= 32 and _is_whole(source.read(position + 4, length + 8)):
+            colours.setdefault(kind, source.read(body, length))
         elif kind == b"IEND":
             break
         position = body + length + 4
+    if b"sRGB" not in colours and not found.transfer:
+        found.profile = profile_of(colours.get(b"gAMA", b""), colours.get(b"cHRM", b""))
     if not found.width or not found.height:
         found.problem = "The PNG file's header is missing or damaged."
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,13 @@ from catalog.media.depths import eight_bits
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _ROWS, _PLANAR = 256, 257, 258, 262, 274, 277, 278, 284
 _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _FORMAT = 317, 320, 322, 323, 338, 339
-_UNSIGNED, _FLOAT = 1, 3
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+UNSIGNED, FLOAT = 1, 3
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _MOST_ENTRIES = 4096
 
 
 @dataclass(slots=True)
-class _Layout:
+class Layout:
     """How the samples of a picture are stored."""
 
     width: int
@@ -58,16 +59,16 @@ def open_tiff(file: Any) -> Image.Image:
 
 def needs_samples(exif_tags: dict[int, Any]) -> bool:
     """Return whether the samples that a first directory describes are such as Pillow takes wrongly or refuses."""
-    layout = _layout(exif_tags)
+    layout = layout_of(exif_tags)
     return layout is not None and _can_be_flat(layout)
 
 
 def open_samples(data: bytes, tags: dict[int, Any]) -> Image.Image:
     """Return such a picture with eight bits a sample, not turned. Raises ValueError when its storage is not known."""
-    layout = _layout(tags)
+    layout = layout_of(tags)
     if layout is None or not _can_be_flat(layout):
         raise ValueError("its samples are of a kind that cannot be drawn")
-    halves = 2 if layout.kind == _UNSIGNED and layout.bits == 32 else 1
+    halves = 2 if layout.kind == UNSIGNED and layout.bits == 32 else 1
     flat = _flat(bytearray(data), layout, halves)
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(flat))
     profile = image.info.get("icc_profile")
@@ -89,13 +90,13 @@ def open_samples(data: bytes, tags: dict[int, Any]) -> Image.Image:
         channels.append(
             grey.transform(size, Image.Transform.AFFINE, places, Image.Resampling.NEAREST) if step > 1 else grey
         )
-    whole = channels[0] if len(channels) == 1 else Image.merge(_MODES[len(channels)], channels)
+    whole = channels[0] if len(channels) == 1 else Image.merge(MODES[len(channels)], channels)
     if profile:
         whole.info["icc_profile"] = profile
     return whole
 
 
-def _layout(tags: dict[int, Any]) -> _Layout | None:
+def layout_of(tags: dict[int, Any]) -> Layout | None:
     def first(tag: int, default: int) -> int:
         value = tags.get(tag, default)
         value = value[0] if isinstance(value, tuple) and value else value
@@ -104,44 +105,66 @@ def _layout(tags: dict[int, Any]) -> _Layout | None:
     bits = tags.get(_BITS, 1)
     if isinstance(bits, tuple) and len(set(bits)) != 1:
         return None
-    layout = _Layout(
+    layout = Layout(
         first(_WIDTH, 0),
         first(_HEIGHT, 0),
         first(_BITS, 1),
         first(_SAMPLES, 1),
-        first(_FORMAT, _UNSIGNED),
+        first(_FORMAT, UNSIGNED),
         first(_PLANAR, 1) == 2,
         first(_PREDICTOR, 1),
         first(_PHOTOMETRIC, 1) == 0,
     )
-    is_known = layout.samples in _MODES and first(_PHOTOMETRIC, 1) in (0, 1, 2)
+    is_known = layout.samples in MODES and first(_PHOTOMETRIC, 1) in (0, 1, 2)
     return layout if is_known and layout.width * layout.height else None
 
 
-def _can_be_flat(layout: _Layout) -> bool:
-    is_wide = layout.bits == 32 and layout.kind == _UNSIGNED and not layout.is_planar
-    is_float = layout.bits == 32 and layout.kind == _FLOAT and layout.samples > 1
-    is_grey_with_alpha = (layout.bits, layout.kind, layout.samples) == (16, _UNSIGNED, 2)
-    is_inverted = layout.is_inverted and (layout.bits, layout.kind, layout.samples) == (16, _UNSIGNED, 1)
+def _can_be_flat(layout: Layout) -> bool:
+    is_wide = layout.bits == 32 and layout.kind == UNSIGNED and not layout.is_planar
+    is_float = layout.bits == 32 and layout.kind == FLOAT and layout.samples > 1
+    is_grey_with_alpha = (layout.bits, layout.kind, layout.samples) == (16, UNSIGNED, 2)
+    is_inverted = layout.is_inverted and (layout.bits, layout.kind, layout.samples) == (16, UNSIGNED, 1)
     # A predictor counts in whole pixels.
     return is_inverted or (layout.predictor == 1 and (is_wide or is_float or is_grey_with_alpha))
 
 
-def _flat(data: bytearray, layout: _Layout, halves: int) -> bytearray:
-    """Change the first directory in `data`: one sample a pixel, side by side, or plane below plane."""
+@dataclass(slots=True)
+class Entry:
+    """An entry of a directory in `data`, with its first value."""
+
+    data: bytearray
+    at: int
+    order: str
+    tag: int
+    value: int
+
+    def write(self, value: int) -> None:
+        """Let it hold that one number."""
+        struct.pack_into(self.order + "HHII", self.data, self.at, self.tag, 4, 1, value)
+
+    def remove(self) -> None:
+        """Let it be one that nobody knows."""
+        struct.pack_into(self.order + "HHII", self.data, self.at, 65_000, 4, 1, 0)
+
+
+def first_directory(data: bytearray) -> Iterator[Entry]:
+    """Yield the entries of the first directory. Raises ValueError when it is none of TIFF's."""
     order = "<" if data[:2] == b"II" else ">"
     if struct.unpack_from(order + "H", data, 2)[0] != 42:
         raise ValueError("its samples are of a kind that cannot be drawn")
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
-    across = 1 if layout.is_planar else layout.samples * halves
     for entry in range(at + 2, at + 2 + 12 * min(count, _MOST_ENTRIES), 12):
         tag, kind = struct.unpack_from(order + "HH", data, entry)
         (value,) = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)
-        if layout.is_planar and tag in (_ROWS, _TILE_HEIGHT) and layout.height % value:
-            if tag == _TILE_HEIGHT or value < layout.height:
-                raise ValueError("its planes are of a kind that cannot be drawn")
-            value = layout.height
+        yield Entry(data, entry, order, tag, value)
+
+
+def _flat(data: bytearray, layout: Layout, halves: int) -> bytearray:
+    """Change the first directory in `data`: one sample a pixel, side by side, or plane below plane."""
+    across = 1 if layout.is_planar else layout.samples * halves
+    for entry in first_directory(data):
+        value = rows_of_planes(entry, layout)
         new = {
             _WIDTH: value * across,
             _TILE_WIDTH: value * across,
@@ -153,9 +176,19 @@ def _flat(data: bytearray, layout: _Layout, halves: int) -> bytearray:
             _PHOTOMETRIC: 1,
             _FORMAT: layout.kind,
             _ORIENTATION: 1,
-        }.get(tag)
-        if tag == _EXTRA:
-            struct.pack_into(order + "HHII", data, entry, 65_000, 4, 1, 0)
+        }.get(entry.tag)
+        if entry.tag == _EXTRA:
+            entry.remove()
         elif new is not None:
-            struct.pack_into(order + "HHII", data, entry, tag, 4, 1, new)
+            entry.write(new)
     return data
+
+
+def rows_of_planes(entry: Entry, layout: Layout) -> int:
+    """Return an entry's value; rows of a strip that do not fill a plane are all its rows. Raises ValueError where they cannot
+    be."""
+    if layout.is_planar and entry.tag in (_ROWS, _TILE_HEIGHT) and layout.height % entry.value:
+        if entry.tag == _TILE_HEIGHT or entry.value < layout.height:
+            raise ValueError("its planes are of a kind that cannot be drawn")
+        return layout.height
+    return entry.value
