@@ -53,7 +53,7 @@ class PhotoList(ApiView):
         "photos_list",
         "Photos, newest first; undated ones last.",
         {200: PhotoPage},
-        errors=(400, 401),
+        errors=(400, 401, 422),
         parameters=[*PARAMETERS, *PAGE_PARAMETERS],
     )
     def get(self, request: Request) -> Response:

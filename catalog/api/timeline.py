@@ -60,7 +60,7 @@ class Buckets(ApiView):
         "Months with photos, newest first; those above 1,000 by day; last the undated, and those of which only the file's own "
         "time is known.",
         {200: BucketBody(many=True)},
-        errors=(400, 401),
+        errors=(400, 401, 422),
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
@@ -75,7 +75,7 @@ class Bucket(ApiView):
         "timeline_bucket",
         "The photos of one or several months, newest first, as a struct of arrays.",
         {200: BucketPhotosBody},
-        errors=(400, 401),
+        errors=(400, 401, 422),
         parameters=[
             query(
                 "bucket",

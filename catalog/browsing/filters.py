@@ -17,7 +17,6 @@ from catalog.albums import access
 from catalog.models import Favourite, Library, Photo
 from catalog.models.photo import UNDATED
 from catalog.searching import conditions, grammar
-from catalog.words import indexing
 from photolala.lib.paths import unescape_path
 from photolala.web.parameters import read_flag, read_uuid
 from photolala.web.refusals import BadRequest
@@ -117,24 +116,6 @@ def _visible(user: User, filters: PhotoFilters) -> QuerySet[Library]:
     return libraries.filter(pk__in=filters.libraries) if filters.libraries else libraries
 
 
-def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search:
-    """Return what the search in `filters` means for these libraries: all photos if there is none. Brings the index up to date.
-
-    It says also where a folder of a few photos is asked for, on SQLite, which has to be told how to read it.
-    """
-    if filters.query is None:
-        return conditions.Search(Q(), by_folder=_is_small_folder(libraries, filters))
-    indexing.catch_up_before_a_search()
-    return conditions.prepare(user, libraries, filters.query)
-
-
-def _is_small_folder(libraries: Iterable[UUID], filters: PhotoFilters) -> bool:
-    if connection.vendor != "sqlite" or filters.folder is None or (filters.recursive and not filters.folder):
-        return False
-    there = Photo.objects.filter(_in_folder(filters.folder, filters.recursive), library__in=list(libraries))
-    return there[: MOST_LOOKED_UP + 1].count() <= MOST_LOOKED_UP
-
-
 def among(libraries: Iterable[UUID], user: User, filters: PhotoFilters, search: conditions.Search) -> QuerySet[Photo]:
     """Return the photos of `libraries`, for `narrow` to continue with. One query if favourites are wanted, else none.
 
@@ -159,7 +140,7 @@ def narrow(
 ) -> QuerySet[Photo]:
     """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query.
 
-    `search` is what `search_of` returned for the same filters.
+    `search` is what `searches.search_of` returned for the same filters.
     """
     if not filters.state and search.by_folder:  # no index of what is shown is of any use
         photos = photos.alias(has_picture=Coalesce("is_shown", "is_shown")).filter(has_picture=True)
@@ -168,7 +149,7 @@ def narrow(
     if filters.state and filters.state != "all":
         photos = photos.filter(state=filters.state)
     if filters.folder is not None:
-        photos = photos.filter(_in_folder(filters.folder, filters.recursive))
+        photos = photos.filter(in_folder(filters.folder, filters.recursive))
     photos = _narrow_by_time(photos, filters)
     if filters.media_type in ("image", "video"):
         photos = photos.filter(media_type__startswith=f"{filters.media_type}/")
@@ -207,7 +188,8 @@ def read_folder(text: str) -> str:
     return folder
 
 
-def _in_folder(folder: str, recursive: bool) -> Q:
+def in_folder(folder: str, recursive: bool) -> Q:
+    """Return the condition that a photo is in a folder; with `recursive` also below it."""
     if not recursive:
         return Q(directory=folder)
     if not folder:

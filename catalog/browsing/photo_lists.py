@@ -9,9 +9,11 @@ from django.db import connection
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
-from catalog.browsing.filters import PhotoFilters, among, narrow, search_of, visible_libraries
+from catalog.browsing.filters import PhotoFilters, among, narrow, visible_libraries
+from catalog.browsing.searches import search_of, searched
 from catalog.browsing.timeline import timeline_bucket, timeline_buckets
 from catalog.models import Favourite, Library, Photo
+from catalog.searching.conditions import Search
 from photolala.web.keyset import Page, after, cut, decode_cursor, paginate, read_limit
 
 __all__ = [
@@ -57,21 +59,10 @@ def photo_page(
     limit = read_limit(params)
     place = decode_cursor(params["cursor"], Photo, NEWEST_FIRST) if params.get("cursor") else None
     ids = [library for library, _ in visible_libraries(user, filters)]
-    search = search_of(user, ids, filters)
-    everything = narrow(among(ids, user, filters, search), user, ids, filters, search)
-    # A person's favourites, the duplicates, rare words and small folders are few: they are looked up and sorted.
-    looked_up = filters.favourite or filters.duplicates or (search is not None and (search.is_few or search.by_folder))
-    if looked_up or 2 * len(ids) > MOST_BRANCHES:
-        page = everything if place is None else everything.filter(after(NEWEST_FIRST, place))
-        wanted = page.order_by(*NEWEST_FIRST)[: limit + 1]
-    else:
-        branches = [narrow(branch, user, ids, filters, search) for branch in _branches(ids, place)]
-        if len(branches) == 1:
-            wanted = branches[0].order_by(*NEWEST_FIRST)[: limit + 1]
-        else:
-            wanted = Photo.objects.filter(pk__in=_first_ids(branches, limit + 1)).order_by(*NEWEST_FIRST)
-    names = {*columns, "id", "taken_local"}
-    return cut(list(with_own_stars(wanted, user).values(*names, "stars")), NEWEST_FIRST, limit)
+    with searched(user, ids, filters) as search:
+        wanted = _wanted(user, ids, filters, search, place, limit + 1)
+        names = {*columns, "id", "taken_local"}
+        return cut(list(with_own_stars(wanted, user).values(*names, "stars")), NEWEST_FIRST, limit)
 
 
 def entries(library: Library, folder: str, params: Mapping[str, str], columns: Sequence[str], user: User) -> Page:
@@ -117,6 +108,27 @@ def _folder_counts(library: Library) -> dict[str, int]:
         counts = dict(rows.values_list("directory").annotate(count=Count("*")))
         cache.set(key, counts, KEEP_SECONDS)
     return counts
+
+
+def _wanted(
+    user: User,
+    ids: Sequence[UUID],
+    filters: PhotoFilters,
+    search: Search,
+    place: Sequence[Any] | None,
+    count: int,
+) -> QuerySet[Photo]:
+    """Return the first `count` photos after `place`. A query for their ids where several libraries are merged, else none."""
+    everything = narrow(among(ids, user, filters, search), user, ids, filters, search)
+    # A person's favourites, the duplicates, rare words and small folders are few: they are looked up and sorted.
+    looked_up = filters.favourite or filters.duplicates or search.is_few or search.by_folder
+    if looked_up or 2 * len(ids) > MOST_BRANCHES:
+        page = everything if place is None else everything.filter(after(NEWEST_FIRST, place))
+        return page.order_by(*NEWEST_FIRST)[:count]
+    branches = [narrow(branch, user, ids, filters, search) for branch in _branches(ids, place)]
+    if len(branches) == 1:
+        return branches[0].order_by(*NEWEST_FIRST)[:count]
+    return Photo.objects.filter(pk__in=_first_ids(branches, count)).order_by(*NEWEST_FIRST)
 
 
 def _branches(libraries: Sequence[UUID], place: Sequence[Any] | None) -> list[QuerySet[Photo]]:

@@ -12,7 +12,8 @@ from django.core.cache import cache
 from django.db.models import Case, Count, F, OuterRef, QuerySet, Subquery, Value, When
 
 from accounts.models import User
-from catalog.browsing.filters import PhotoFilters, among, editable_of_visible, narrow, search_of, visible_libraries
+from catalog.browsing.filters import PhotoFilters, among, editable_of_visible, narrow, visible_libraries
+from catalog.browsing.searches import searched
 from catalog.models import Favourite, Photo
 from catalog.models.photo import IS_ESTIMATED, UNDATED
 from catalog.words import lookup
@@ -74,12 +75,12 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
                 days[day] = days.get(day, 0) + count
     else:
         ids = [library for library, _ in libraries]
-        search = search_of(user, ids, filters)
         is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query)
-        if is_plain and search.phrases and not search.is_few:
-            days = lookup.days(ids, search.phrases)
-        else:
-            days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
+        with searched(user, ids, filters) as search:
+            if is_plain and search.phrases and not search.is_few:
+                days = lookup.days(ids, search.phrases)
+            else:
+                days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
     return _by_month(days)
 
 
@@ -99,10 +100,15 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
     ranges = _merged(sorted({bucket_range(bucket) for bucket in buckets if bucket != UNDATED_BUCKET}))
     editable = editable_of_visible(user, filters)
     ids = list(editable)
-    search = search_of(user, ids, filters)
-    photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
-    own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
-    photos = photos.annotate(stars=Subquery(own)).order_by()
+    with searched(user, ids, filters) as search:
+        photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
+        own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
+        found = _in_buckets(photos.annotate(stars=Subquery(own)).order_by(), ranges, UNDATED_BUCKET in buckets)
+        return _as_arrays(found, editable, MOST_PHOTOS if len(buckets) > 1 else None)
+
+
+def _in_buckets(photos: QuerySet[Photo], ranges: list[tuple[datetime, datetime]], has_undated: bool) -> Iterable[Any]:
+    """Return the rows of `photos` in these times, newest first, then the undated."""
     dated = photos.exclude(IS_ESTIMATED)
     parts = [dated.filter(taken_local__gte=start, taken_local__lt=end).values_list(*_COLUMNS) for start, end in ranges]
     several: list[QuerySet[Any, Any]] = []
@@ -110,11 +116,10 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
         several.append(parts[0].order_by("-taken_local", "pk"))
     elif parts:
         several.append(parts[0].union(*parts[1:], all=True).order_by("-taken_local", "id"))
-    if UNDATED_BUCKET in buckets:
+    if has_undated:
         undated = (photos.filter(IS_ESTIMATED), photos.filter(taken_local=UNDATED))
         several += [part.order_by("-taken_local", "pk").values_list(*_COLUMNS) for part in undated]
-    found = chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
-    return _as_arrays(found, editable, MOST_PHOTOS if len(buckets) > 1 else None)
+    return chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
 
 
 def bucket_range(bucket: str) -> tuple[datetime, datetime]:

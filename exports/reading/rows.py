@@ -16,7 +16,8 @@ from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
 from accounts.models import User
-from catalog.browsing.filters import NAMES, PhotoFilters, narrow, search_of
+from catalog.browsing.filters import NAMES, PhotoFilters, narrow
+from catalog.browsing.searches import search_of
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
 from exports.formats.columns import COLUMNS

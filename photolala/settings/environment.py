@@ -68,6 +68,7 @@ try:
     SCAN_WORKERS = env.integer("PHOTOLALA_SCAN_WORKERS", 1, least=1, most=64)
     WORKER_PROCESSES = env.integer("PHOTOLALA_WORKERS", 2, least=1, most=256)
     WEB_THREADS = env.integer("PHOTOLALA_WEB_THREADS", 32, least=4, most=512)
+    SEARCH_SECONDS = env.integer("PHOTOLALA_SEARCH_SECONDS", 10, least=1, most=600)
     HAS_EVENTS = env.flag("PHOTOLALA_EVENTS")  # an events process runs, and the proxy leads to it
     ACCEL_PREFIX = env.text("PHOTOLALA_ACCEL")  # nginx: internal location whose root is /
     DATABASES = {

@@ -42,6 +42,7 @@ TYPES: dict[str, ProblemType] = {
     "bad_folder": _type("The path of a folder cannot be read", 400),
     "bad_rating": _type("A rating is not from 0 to 5", 400),
     "bad_search": _type("The search cannot be understood; `position` says at which character, from 0", 400),
+    "search_too_slow": _type("The search takes too long, and was stopped", 422),
     "bad_year": _type("A year is no number", 400),
     "missing": _type("Something that is needed here is missing", 400),
     "not_signed_in": _type("Nobody is signed in", 401),

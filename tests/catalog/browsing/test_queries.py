@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.browsing import filters, photo_lists
+from catalog.browsing import filters, photo_lists, searches
 from catalog.browsing.filters import PhotoFilters
 from catalog.entries.read_here import unread
 from catalog.identity import swaps
@@ -93,6 +93,7 @@ def test_small_folders_and_rare_words_are_looked_up_and_others_read_from_the_new
     if connection.vendor == "sqlite":
         assert rare.count("SEARCH catalog_photo USING INDEX sqlite_autoindex_catalog_photo_1 (id=?)") == 2
     monkeypatch.setattr(filters, "MOST_LOOKED_UP", 1)
+    monkeypatch.setattr(searches, "MOST_LOOKED_UP", 1)
     monkeypatch.setattr(conditions, "MOST_LOOKED_UP", 1)
     for many in (page(query=words), plans(folder="", recursive=False)):
         if connection.vendor == "sqlite":
