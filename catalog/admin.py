@@ -218,12 +218,17 @@ class ContentAdmin(FactsAdmin):
 class AlbumAdmin(ContentAdmin):
     """Albums; people change them on their pages."""
 
-    list_display = ["id", "owner", "created_at", "trashed_at"]
+    list_display = ["id", "owner", "is_saved_search", "created_at", "trashed_at"]
     list_select_related = ["owner"]
     search_fields = ["=id", "owner__username"]
     raw_id_fields = ["owner", "cover"]
     content = ("title", "description", "cover", "query")
     ordering = ["-created_at", "pk"]
+
+    @admin.display(boolean=True, description="saved search")
+    def is_saved_search(self, album: Album) -> bool:
+        """Say that it is one, not for what it searches."""
+        return album.query is not None
 
 
 @admin.register(Note)

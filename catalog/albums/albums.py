@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog.albums import values
+from catalog.albums import smart, values
 from catalog.albums.refusals import Refused, forbidden, id_taken, not_found
 from catalog.albums.shown import refresh
 from catalog.models import Album, AlbumMember
@@ -17,20 +17,13 @@ from operations.passing import done_again
 
 LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 10_000
-SMART = "Albums that are a saved search are not supported yet: leave query empty, and add the photos."
-
-
-def _query(value: Any, name: str) -> None:
-    if value is not None:
-        raise values.invalid(name, SMART)
-
 
 READERS: dict[str, values.Reader] = {
     "title": values.text(LONGEST_TITLE, least=1),
     "description": values.text(LONGEST_DESCRIPTION),
     "cover": values.key_or_none,
     "order": values.choice(list(Album.Order.values)),
-    "query": _query,
+    "query": smart.read_query,
     "allowsOriginals": values.flag,
 }
 COLUMNS = {"cover": "cover_id", "allowsOriginals": "allows_originals"}
@@ -68,6 +61,8 @@ def patch(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
         cover = given.get("cover")
         if cover is not None and not album.items.live().filter(photo=cover).exists():
             raise Refused("missing_ref", "The cover must be a photo of the album. Nothing was changed.", field="cover")
+        if given.get("query") is not None and album.query is None:
+            smart.refuse_if_it_holds_something(album)
         changed = {name: value for name, value in given.items() if getattr(album, COLUMNS.get(name, name)) != value}
         if changed:
             _write(album, **_columns(changed))

@@ -16,6 +16,7 @@ from catalog.albums.albums import drop_cover, held_for_editing, is_shared
 from catalog.albums.item_places import keys_after, place
 from catalog.albums.refusals import Refused, not_found
 from catalog.albums.shown import refresh
+from catalog.albums.smart import refuse_if_smart
 from catalog.entries.row_locks import hold_photos
 from catalog.models import Album, AlbumItem, Note, Photo
 from catalog.models.album import album_item_id
@@ -130,6 +131,7 @@ def add(
     with transaction.atomic():
         hold_photos(target.id for target in wanted if target.type == PHOTO)
         album = held_for_editing(user, album_id)
+        refuse_if_smart(album)
         added = Added()
         allowed = _allowed(user, wanted, is_shared=album.owner_id != user.pk or is_shared(album))
         for target in wanted:

@@ -8,6 +8,7 @@ from django.db import transaction
 from catalog.albums.albums import held_of_owner
 from catalog.albums.refusals import Refused, not_found
 from catalog.albums.shown import refresh
+from catalog.albums.smart import refuse_if_smart
 from catalog.models import Album, AlbumMember
 from changes import scopes
 from operations.passing import done_again
@@ -24,6 +25,7 @@ def set_member(user: Any, album_id: UUID, member: Any, role: str) -> AlbumMember
         )
     with transaction.atomic():
         album = _held(user, album_id)
+        refuse_if_smart(album)
         if member.pk == album.owner_id:
             raise Refused(
                 "invalid", "The owner of an album needs no membership. Nothing was changed.", field="username"

@@ -16,6 +16,7 @@ from catalog.albums.albums import held_for_editing
 from catalog.albums.items import MOST_ITEMS, NOTE, PHOTO, Target
 from catalog.albums.refusals import Refused
 from catalog.albums.shown import refresh
+from catalog.albums.smart import refuse_if_smart
 from catalog.entries.sql import update_rows
 from catalog.models import Album, AlbumItem, Draft, Note
 from catalog.models.album import album_item_id
@@ -54,6 +55,8 @@ def put_items(user: Any, album_id: UUID, wanted: Sequence[RestoredItem]) -> list
     it, which is decided whenever somebody looks (`AlbumItemQuerySet.shown_to`). Raises Refused for the album as a whole.
     """
     album = held_for_editing(user, album_id)
+    if wanted:
+        refuse_if_smart(album)
     refused: list[tuple[Target, Refused]] = []
     by_id = {album_item_id(album.pk, *one.target): one for one in wanted}
     there = AlbumItem.objects.filter(album=album).in_bulk(list(by_id))

@@ -11,6 +11,12 @@ from photolala.web.parameters import utc_text
 from photolala.web.views import page_body
 
 
+class SavedSearchBody(serializers.Serializer[Any]):
+    """A saved search."""
+
+    q = serializers.CharField(help_text="As `q` of the photo list.")
+
+
 class AlbumBody(serializers.Serializer[Any]):
     """An album."""
 
@@ -20,7 +26,11 @@ class AlbumBody(serializers.Serializer[Any]):
     cover = serializers.UUIDField(allow_null=True, help_text="The photo that was chosen; null: the first one.")
     cover_photo = serializers.UUIDField(allow_null=True, help_text="The photo to show for it, if there is one.")
     order = serializers.ChoiceField(Album.Order.choices)
-    query = serializers.JSONField(allow_null=True, help_text="null: albums that are a saved search are yet to come.")
+    query = SavedSearchBody(
+        allow_null=True,
+        help_text="The saved search that the album is: it has no items and no members; `photos/?album=` and the timeline show "
+        "what it finds. null: an album of items.",
+    )
     allows_originals = serializers.BooleanField(help_text="Members may download the files themselves.")
     owner = serializers.CharField(help_text="The owner's user name.")
     role = serializers.ChoiceField(["owner", "editor", "viewer"], help_text="What one may do there.")

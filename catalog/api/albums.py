@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from catalog.albums import albums
 from catalog.browsing import album_lists
 from catalog.models import Album
+from catalog.searching.grammar import LONGEST_QUERY
 from photolala.web.keyset import envelope
 from photolala.web.parameters import check_parameters, read_flag
 from photolala.web.views import (
@@ -37,6 +38,15 @@ class Text(serializers.CharField):
         super().__init__(max_length=longest, trim_whitespace=False, **{"allow_blank": True, **options})
 
 
+class SavedSearch(RequestBody):
+    """A search that an album is, instead of items."""
+
+    q = serializers.CharField(
+        max_length=LONGEST_QUERY,
+        help_text="As `q` of the photo list. `photos/?album=` and the timeline show what it finds.",
+    )
+
+
 class AlbumChange(RequestBody):
     """What an editor may change; `allows_originals` the owner alone."""
 
@@ -44,7 +54,7 @@ class AlbumChange(RequestBody):
     description = Text(albums.LONGEST_DESCRIPTION, required=False)
     cover = serializers.UUIDField(required=False, allow_null=True, help_text="A photo of the album; null: its first.")
     order = serializers.ChoiceField(Album.Order.choices, required=False)
-    query = serializers.JSONField(required=False, allow_null=True, help_text="Not supported yet: null.")
+    query = SavedSearch(required=False, allow_null=True)
     allows_originals = serializers.BooleanField(required=False)
 
 

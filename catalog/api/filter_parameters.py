@@ -27,7 +27,11 @@ PARAMETERS = [
     query("favourite", "`true`: one's own favourites, `false`: all others.", bool),
     query("min_favourite", "So many stars of one's own, or more.", int, minimum=1, maximum=5),
     query("favorite", "The former name of `favourite`.", bool, deprecated=True),
-    query("album", "Only those of one's own libraries that this album shows.", UUID),
+    query(
+        "album",
+        "Only those of one's own libraries that this album shows, or, if it is a saved search, that it finds.",
+        UUID,
+    ),
     query("camera", "A part of the camera's make or model.", maxLength=LONGEST_TEXT),
     query("has_gps", "Whether the place is known.", bool),
     query("q", "A search: words and conditions as docs/search.md describes them.", maxLength=LONGEST_QUERY),

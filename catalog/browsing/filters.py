@@ -13,7 +13,6 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import User
-from catalog.albums import access
 from catalog.models import Favourite, Library, Photo
 from catalog.models.photo import UNDATED
 from catalog.searching import conditions, grammar
@@ -140,7 +139,7 @@ def narrow(
 ) -> QuerySet[Photo]:
     """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query.
 
-    `search` is what `searches.search_of` returned for the same filters.
+    `search` is what `searches.search_of` returned for the same filters: the condition of their search, and of their album.
     """
     if not filters.state and search.by_folder:  # no index of what is shown is of any use
         photos = photos.alias(has_picture=Coalesce("is_shown", "is_shown")).filter(has_picture=True)
@@ -166,8 +165,6 @@ def narrow(
     if filters.favourite is not None:
         liked = Q(pk__in=Favourite.objects.filter(user=user).values("photo"))
         photos = photos.filter(liked if filters.favourite else ~liked)
-    if filters.album is not None:
-        photos = photos.filter(pk__in=access.items_of(user, filters.album).filter(photo__isnull=False).values("photo"))
     if filters.camera:
         photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
     if filters.has_gps is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
@@ -9,11 +10,12 @@ from django.db import connection
 from django.db.models import Q
 
 from accounts.models import User
+from catalog.albums import access, smart
 from catalog.models import Photo
-from catalog.searching import conditions
+from catalog.searching import conditions, grammar
 from catalog.words import indexing
 from photolala.web import query_limits
-from photolala.web.refusals import Unprocessable
+from photolala.web.refusals import BadRequest, Unprocessable
 
 from .filters import MOST_LOOKED_UP, PhotoFilters, in_folder
 
@@ -28,31 +30,52 @@ def searched(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> It
     """Give what `search_of` returns to a block that reads what is found, for people who wait: preparing and reading end after
     PHOTOLALA_SEARCH_SECONDS. Raises Unprocessable, also from the block. Without a search there is no limit.
     """
-    if filters.query is None:
-        yield search_of(user, libraries, filters)
+    saved = _saved(user, filters)
+    if filters.query is None and saved is None:
+        yield _prepared(user, libraries, filters, saved)
         return
     indexing.catch_up_before_a_search()
     try:
         with query_limits.at_most(settings.SEARCH_SECONDS):
-            yield _prepared(user, libraries, filters)
+            yield _prepared(user, libraries, filters, saved)
     except query_limits.TooSlow:
         raise Unprocessable(TOO_SLOW.format(settings.SEARCH_SECONDS), "search_too_slow") from None
 
 
 def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search:
-    """Return what the search in `filters` means for these libraries: all photos if there is none. Brings the index up to date.
+    """Return what search and album in `filters` mean for these libraries: all photos if there is none.
 
+    An album that is a saved search is that search, one of items holds those. Brings the index up to date.
     It says also where a folder of a few photos is asked for, on SQLite, which has to be told how to read it.
     """
-    if filters.query is not None:
+    saved = _saved(user, filters)
+    if filters.query is not None or saved is not None:
         indexing.catch_up_before_a_search()
-    return _prepared(user, libraries, filters)
+    return _prepared(user, libraries, filters, saved)
 
 
-def _prepared(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> conditions.Search:
-    if filters.query is None:
-        return conditions.Search(Q(), by_folder=_is_small_folder(libraries, filters))
-    return conditions.prepare(user, libraries, filters.query)
+def _saved(user: User, filters: PhotoFilters) -> grammar.Node | None:
+    """Return the search that the album in `filters` is, None for one of items. One query if there is an album."""
+    text = smart.saved_search(user, filters.album) if filters.album else ""
+    try:
+        return grammar.parse(text)
+    except grammar.QueryError as error:  # kept by a version that understood it
+        raise BadRequest(str(error), "bad_search", position=error.place) from None
+
+
+def _prepared(
+    user: User, libraries: Iterable[UUID], filters: PhotoFilters, saved: grammar.Node | None
+) -> conditions.Search:
+    nodes = tuple(node for node in (saved, filters.query) if node is not None)
+    if nodes:
+        node = nodes[0] if len(nodes) == 1 else grammar.Every(nodes)
+        search = conditions.prepare(user, libraries, node)
+    else:
+        search = conditions.Search(Q(), by_folder=_is_small_folder(libraries, filters))
+    if filters.album is None or saved is not None:
+        return search
+    items = access.items_of(user, filters.album).filter(photo__isnull=False)
+    return replace(search, condition=search.condition & Q(pk__in=items.values("photo")), phrases=())
 
 
 def _is_small_folder(libraries: Iterable[UUID], filters: PhotoFilters) -> bool:

@@ -75,7 +75,7 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
                 days[day] = days.get(day, 0) + count
     else:
         ids = [library for library, _ in libraries]
-        is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query)
+        is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query, album=filters.album)
         with searched(user, ids, filters) as search:
             if is_plain and search.phrases and not search.is_few:
                 days = lookup.days(ids, search.phrases)

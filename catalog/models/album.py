@@ -49,7 +49,7 @@ class AlbumQuerySet(NumberedQuerySet["Album"]):
 
 
 class Album(Numbered):
-    """Photos and notes of any library, in an order, for its owner and members."""
+    """Photos and notes of any library, in an order, for its owner and members; or, with `query`, what a saved search finds."""
 
     class Order(models.TextChoices):
         """How its items are shown."""
@@ -74,7 +74,9 @@ class Album(Numbered):
         help_text="Empty, or not (any more) a photo of the album: its first photo.",
     )
     order = models.CharField(max_length=10, choices=Order, default=Order.MANUAL)
-    query = models.JSONField(null=True, blank=True, help_text="A saved search; kept for a later version.")
+    query = models.JSONField(
+        null=True, blank=True, help_text='A saved search, {"q": "beach rome"}: then it has no items.'
+    )
     allows_originals = models.BooleanField(default=False, help_text="Members may download the files themselves.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now_add=True, help_text="When somebody last changed its own fields.")

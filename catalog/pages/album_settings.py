@@ -7,10 +7,11 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import User
-from catalog.albums import albums, members
+from catalog.albums import albums, members, smart
 from catalog.albums.refusals import Refused
 from catalog.models import Album, AlbumMember
 
@@ -28,9 +29,14 @@ def show_settings(request: HttpRequest, album_id: uuid.UUID) -> HttpResponse:
     album: Album = frame["album"]
     if request.method == "GET":
         return _page(request, frame, album)
-    fields: dict[str, Any] = {name: request.POST.get(name, "") for name in ("title", "description", "order")}
+    is_smart = album.query is not None
+    fields: dict[str, Any] = {name: request.POST.get(name, "") for name in ("title", "description")}
+    if is_smart:
+        fields["query"] = {smart.MEMBER: request.POST.get("q", "")}
+    else:
+        fields["order"] = request.POST.get("order", "")
     fields["description"] = fields["description"].replace("\r\n", "\n")
-    if frame["is_owner"]:
+    if frame["is_owner"] and not is_smart:
         fields["allowsOriginals"] = request.POST.get("allows_originals") == "1"
     try:
         albums.patch(_user(request), album_id, fields)
@@ -105,10 +111,9 @@ def hand_over(request: HttpRequest, album_id: uuid.UUID) -> HttpResponse:
 @missing_is_404
 def delete(request: HttpRequest, album_id: uuid.UUID) -> HttpResponse:
     """Move the album to the trash."""
-    album = only_owner(album_frame(request, album_id))
+    only_owner(album_frame(request, album_id))
     albums.delete(_user(request), album_id)
-    messages.success(request, f"“{album.title}” is in the trash for 30 days. The photos are where they were.")
-    return redirect("albums:list")
+    return redirect(f"{reverse('albums:list')}?deleted={album_id}")
 
 
 def _user(request: HttpRequest) -> Any:
@@ -120,10 +125,17 @@ def _username(request: HttpRequest) -> str:
     return request.POST.get("username", "").replace("\0", "").strip()
 
 
+def _search_of(form: Any) -> str:
+    if isinstance(form, Album):
+        return smart.text_of(form)
+    return str((form.get("query") or {}).get(smart.MEMBER, ""))
+
+
 def _page(request: HttpRequest, frame: dict[str, Any], form: Any, status: int = 200, **words: str) -> HttpResponse:
     context = {
         **frame,
         "form": form,
+        "search": _search_of(form),
         "orders": Album.Order.choices,
         "roles": AlbumMember.Role.choices,
         **words,

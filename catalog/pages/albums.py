@@ -1,23 +1,28 @@
 """Albums: the list, one of them, a photo in it, and what was deleted."""
 
 import uuid
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods
 
-from catalog.albums import access, albums, drafts, notes
+from accounts.requests import HttpRequest as SignedInRequest
+from catalog.albums import access, albums, drafts, notes, smart
 from catalog.albums.refusals import Refused
-from catalog.browsing import album_cards, album_lists
+from catalog.browsing import album_cards, album_lists, smart_cards
+from catalog.browsing.smart_cards import SmartCard
 from catalog.models import Album, AlbumItem, Draft, Library, Note, Photo
 from photolala.web.problem_pages import say_problems
 
 from .album_frame import album_frame, missing_is_404, picture_url
 from .album_notes import excerpt
+from .timeline import timeline_context
 
 NO_ID = uuid.UUID(int=0)
 PAGE_LENGTH = "100"
@@ -29,19 +34,29 @@ _KINDS: dict[str, Any] = {"album": albums, "note": notes, "draft": drafts}
 @require_http_methods(["GET", "POST"])
 @say_problems
 def list_albums(request: HttpRequest) -> HttpResponse:
-    """Show the albums that the user sees; make one with the title that was sent."""
+    """Show the albums that the user sees; make one with the title that was sent, with `q` as a saved search."""
     user: Any = request.user
     error, title, status = "", request.POST.get("title", ""), 200
     if request.method == "POST":
         try:
-            album = albums.create(user, uuid.uuid4(), {"title": title})
+            saved = {"query": {smart.MEMBER: request.POST["q"]}} if "q" in request.POST else {}
+            album = albums.create(user, uuid.uuid4(), {"title": title, **saved})
+            if saved:
+                messages.success(request, "The search is saved: you find it under Albums.")
             return redirect("albums:album", album.pk)
         except Refused as refused:
             error, status = refused.detail, 422
     page = album_lists.album_page(user, {"limit": CARDS, "cursor": request.GET.get("cursor", "")})
     counts = album_cards.counts_of(user, page.rows)
-    cards = [_card(album, counts[album.pk], album_cards.covers_of(user, album)) for album in page.rows]
+    found = smart_cards.smart_cards(user, page.rows)
+    cards = [
+        _card(album, counts[album.pk], album_cards.covers_of(user, album))
+        if album.query is None
+        else _smart_card(album, found.get(album.pk))
+        for album in page.rows
+    ]
     context = {
+        "deleted": _just_deleted(request),
         "page": {"rows": cards, "next_cursor": page.next_cursor},
         "trash_count": Album.objects.in_trash_of(user).exists() or Note.objects.in_trash_of(user).exists(),
         "error": error,
@@ -58,6 +73,8 @@ def list_albums(request: HttpRequest) -> HttpResponse:
 def show_album(request: HttpRequest, album_id: uuid.UUID) -> HttpResponse:
     """Show what the user sees in the album, a page at a time; a request of htmx gets the next items only."""
     frame = album_frame(request, album_id)
+    if frame["album"].query is not None:
+        return _show_smart_album(request, frame)
     if request.headers.get("HX-Request") == "true":
         return render(request, "albums/_items.html", {**frame, "page": _items(request, frame["album"])})
     return render(request, "albums/album.html", _album_page(request, frame))
@@ -102,6 +119,8 @@ def show_trash(request: HttpRequest) -> HttpResponse:
                 raise ValueError
             verbs.restore(user, uuid.UUID(request.POST.get("id", "")))
             messages.success(request, "It was restored.")
+            if "back" in request.POST:
+                return redirect("albums:list")
         except ValueError:
             messages.warning(request, "Choose what is to be restored. Nothing was changed.")
         except Refused as refused:
@@ -131,6 +150,34 @@ def _deleted_drafts(user: Any) -> Any:
 
 def _first_words(draft: Draft) -> str:
     return excerpt(" ".join(block["text"] for block in draft.blocks))
+
+
+def _show_smart_album(request: HttpRequest, frame: dict[str, Any]) -> HttpResponse:
+    album: Album = frame["album"]
+    home = reverse("albums:album", args=[album.pk])
+    context = timeline_context(cast(SignedInRequest, request), home, {"album": str(album.pk)})
+    return render(request, "albums/smart.html", {**frame, **context, "search": smart.text_of(album)})
+
+
+def _just_deleted(request: HttpRequest) -> Album | None:
+    """Return the album in the user's trash that `?deleted=` names, to be brought back at once."""
+    with suppress(ValueError):
+        return Album.objects.in_trash_of(request.user).filter(pk=uuid.UUID(request.GET.get("deleted", ""))).first()
+    return None
+
+
+def _smart_card(album: Any, found: SmartCard | None) -> dict[str, Any]:
+    covers = found.covers if found else []
+    return {
+        "id": album.pk,
+        "title": album.title,
+        "is_own": True,
+        "is_smart": True,
+        "search": smart.text_of(album),
+        "is_counted": found is not None,
+        "photo_count": found.photos if found else 0,
+        "covers": [f"/api/v1/photos/{photo}/thumbnail/?v={md5[:8]}" for photo, md5 in covers],
+    }
 
 
 def _card(album: Any, counts: dict[str, int], covers: list[Photo]) -> dict[str, Any]:

@@ -74,7 +74,12 @@ def _sent(request: HttpRequest, draft: Draft) -> dict[str, Any]:
 
 
 def _page(request: HttpRequest, draft: Draft, status: int = 200, **words: str) -> HttpResponse:
-    albums = Album.objects.editable_by(request.user).annotate(member_count=Count("memberships")).order_by("title", "pk")
+    albums = (
+        Album.objects.editable_by(request.user)
+        .filter(query__isnull=True)
+        .annotate(member_count=Count("memberships"))
+        .order_by("title", "pk")
+    )
     context: dict[str, Any] = {
         "draft": draft,
         "updated": utc_text(draft.updated_at),

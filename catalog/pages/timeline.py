@@ -14,6 +14,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
 from accounts.requests import HttpRequest
+from catalog.albums import smart
 from catalog.browsing import photo_lists
 from catalog.browsing.filters import PhotoFilters
 from catalog.browsing.timeline import UNDATED_BUCKET
@@ -70,7 +71,8 @@ def show_library(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
 @ensure_csrf_cookie
 @say_problems
 def show_photo(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
-    """Show one photo, opened before the timeline it was reached from (`?library=`, `?favourite=true` or `?q=`).
+    """Show one photo, opened before the timeline it was reached from: `?library=`, `?favourite=true`, `?q=`, or `?album=` of a
+    saved search.
 
     404 if it is not the user's to see, also when it is not there at all.
     """
@@ -155,6 +157,8 @@ def _surroundings(request: HttpRequest) -> tuple[dict[str, str], str]:
     if filters.query is not None:
         text = request.GET["q"].strip()
         return {"q": text}, f"{reverse('catalog:search')}?{urlencode({'q': text})}"
+    if filters.album is not None and smart.saved_search(request.user, filters.album):
+        return {"album": str(filters.album)}, reverse("albums:album", args=[filters.album])
     if filters.libraries:
         return _library_timeline(str(filters.libraries[0]), filters)
     return _timeline(reverse("catalog:timeline"), {}, filters)

@@ -63,8 +63,8 @@ def duplicated(libraries: Sequence[UUID]) -> Q:
 
 
 def albums_named(user: User, phrase: Phrase) -> list[UUID]:
-    """Return the albums that `user` sees with `phrase` in their title or description."""
-    return _seen(Album.objects.visible_to(user), SearchKind.ALBUM, phrase)
+    """Return the albums of items that `user` sees with `phrase` in their title or description."""
+    return _seen(Album.objects.visible_to(user).filter(query__isnull=True), SearchKind.ALBUM, phrase)
 
 
 class _Builder:

@@ -7,6 +7,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -16,6 +17,7 @@ from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 
 from accounts.models import User
+from catalog.albums import smart
 from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.browsing.searches import search_of
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
@@ -148,11 +150,14 @@ def photos_of(export: Export) -> QuerySet[Photo]:
     if export.end_date:  # the whole of that day
         photos = photos.filter(taken_local__lt=_midnight(export.end_date + timedelta(days=1)))
     filters = read_filters(export.filter)
+    album = require_album(export.user, export.filter)
+    is_search = album is not None and smart.saved_search(export.user, album) != ""
+    if is_search:
+        filters = replace(filters, album=album)
     if export.filter:
         user, libraries = export.user, [cast(UUID, export.library_id)]
         photos = narrow(photos, user, libraries, filters, search_of(user, libraries, filters))
-    album = require_album(export.user, export.filter)
-    if album is not None:
+    if album is not None and not is_search:
         photos = photos.filter(pk__in=AlbumItem.objects.live().filter(album=album).values("photo"))
     return photos
 

@@ -40,7 +40,13 @@ class Sort:
 
 
 ALBUM = Sort(
-    "album", layout.ALBUMS, Album, albums, album_json, ("title", "description", "order", "allowsOriginals"), "title"
+    "album",
+    layout.ALBUMS,
+    Album,
+    albums,
+    album_json,
+    ("title", "description", "order", "query", "allowsOriginals"),
+    "title",
 )
 NOTE = Sort(
     "note",
@@ -122,8 +128,6 @@ class _Batch:
     def _fields(self, key: str, record: Record, user: User) -> dict[str, Any]:
         """Return the fields as they are written here: photos by their ids here, files that are there, text in NFC."""
         given = {name: record[name] for name in self.sort.fields if name in record}
-        if self.sort is ALBUM and record.get("query") is not None:
-            raise values.invalid("query", albums.SMART)
         if self.sort is NOTE:
             held = [self._held(one, user, key) for one in record["attachments"]]
             given["attachments"] = [one for one in held if one is not None]

@@ -127,10 +127,29 @@ def test_what_is_wrong_is_named(shared: Any, alice: APIClient) -> None:
     assert answer.status_code == 422 and "cover" in answer.json()["errors"]
     assert answer.json()["type"] == "urn:photolala:problem:missing_ref"
     answer = alice.post(f"{API}albums/", {"title": "x", "query": {"rating": 5}}, format="json")
-    assert answer.status_code == 422 and "not supported yet" in answer.json()["detail"]
+    assert answer.status_code == 400 and "query" in answer.json()["errors"]
+    answer = alice.post(f"{API}albums/", {"title": "x", "query": {"q": "taken:soon"}}, format="json")
+    assert answer.status_code == 422 and "year, month or day" in answer.json()["detail"]
     made = make(
         alice,
         "album-items/",
         {"album": shared["album"], "target_type": "photo", "target_id": str(shared["hidden"].pk), "position": "B"},
     )
     assert made["position"] == "B" and Photo.objects.count() == 2
+
+
+def test_a_saved_search_is_an_album_that_finds(shared: Any, alice: APIClient, charlie: APIClient) -> None:
+    made = make(alice, "albums/", {"title": "One", "query": {"q": "name:1"}})
+    assert (made["query"], made["item_count"]) == ({"q": "name:1"}, 0)
+    (row,) = alice.get(f"{API}photos/?album={made['id']}").json()["results"]
+    assert row["id"] == str(shared["seen"].pk)
+    assert [one["count"] for one in alice.get(f"{API}timeline/buckets/?album={made['id']}").json()] == [1]
+    assert charlie.get(f"{API}photos/?album={made['id']}").json()["results"] == []
+    assert charlie.get(f"{API}albums/{made['id']}/").status_code == 404
+    changed = alice.patch(f"{API}albums/{made['id']}/", {"query": {"q": "name:2"}}, format="json").json()
+    assert changed["query"] == {"q": "name:2"}
+    added = {"items": [{"target_type": "photo", "target_id": str(shared["seen"].pk)}]}
+    answer = alice.post(f"{API}albums/{made['id']}/items/", added, format="json")
+    assert answer.status_code == 422 and "saved search" in answer.json()["detail"]
+    answer = alice.post(f"{API}albums/{made['id']}/members/", {"username": "charlie", "role": "viewer"}, format="json")
+    assert answer.status_code == 422 and "saved search" in answer.json()["detail"]

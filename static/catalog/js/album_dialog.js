@@ -33,7 +33,7 @@ export class AlbumDialog {
     this.dialog.showModal();
     try {
       const { results } = await get("/albums/", { limit: 1000 });
-      this.choices.replaceChildren(...results.filter(({ role }) => role !== "viewer").map((album) => this.choiceOf(album)));
+      this.choices.replaceChildren(...results.filter(({ role, query }) => role !== "viewer" && !query).map((album) => this.choiceOf(album)));
     } catch (error) {
       this.say(error.message);
     }

@@ -63,6 +63,7 @@ def world(cast: Cast) -> list[Photo]:
     drafts.create(
         alice, uuid4(), {"blocks": [block, {"id": "2", "type": "text", "text": "More"}], "albums": [str(rome.pk)]}
     )
+    albums.create(alice, uuid4(), {"title": "Squares", "query": {"q": "square or rating:>=4"}})
     notes.create(bob, uuid4(), {"content": "Mine", "notedAt": "2024-01-01T00:00:00Z"})
     trashed = notes.create(alice, uuid4(), {"content": "Gone"})
     notes.delete(alice, trashed.pk)
