@@ -1,4 +1,4 @@
-"""iCloud's export: CSV files tell dates and favourites of the photos beside them, and what is in which album."""
+"""iCloud's export: CSV files tell dates and favourites of the photos beside them, and what is in which album or memory."""
 
 import csv
 import io
@@ -10,7 +10,14 @@ from typing import NamedTuple
 MOST_BYTES = 16 * 1024 * 1024
 """A longer table is not read: a line has about a hundred bytes."""
 MOST_ALBUM_BYTES = 1024 * 1024
-_PART = re.compile(r"(?:^|/)iCloud Photos(?: Part \d+ of \d+)?/(.+)$", re.IGNORECASE)
+_PART = re.compile(
+    r"(?:^|/)iCloud Photos(?: Part \d+ of \d+)?/(?P<english>.+)$"
+    r"|(?:^|/)iCloud[^/]*/(?P<other>(?:Photos|Albums|Memories|Recently Deleted|Hidden)(?:/.*)?)$"
+    r"|^(?P<bare>(?:Photos|Albums|Memories)(?:/.*)?)$"
+    r"|(?:^|/)iCloud (?P<shared>Shared Albums)(?:-\d+)?(?P<below>/.+)?$",
+    re.IGNORECASE,
+)
+"""The folder of a part is named in the person's language and may be missing, those in it are English."""
 _DATE = re.compile(r"(?:\w+ )?(\w+) (\d{1,2}),\s?(\d{4}) (\d{1,2}):(\d{2})(?::(\d{2}))?\s?([AP])M GMT", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DETAILS = re.compile(r"photo details(?:-\d+)?\.csv", re.IGNORECASE)
@@ -29,7 +36,10 @@ class Told(NamedTuple):
 def folder_in_icloud(directory: str) -> str:
     """Return a folder's path within a part of iCloud's export; "" for what is in none."""
     found = _PART.search(directory)
-    return found[1] if found else ""
+    if found is None:
+        return ""
+    shared = f"{found['shared']}{found['below'] or ''}" if found["shared"] else ""
+    return found["english"] or found["other"] or found["bare"] or shared
 
 
 def is_details(directory: str, filename: str) -> bool:
@@ -38,11 +48,28 @@ def is_details(directory: str, filename: str) -> bool:
 
 
 def album_title(directory: str, filename: str) -> str:
-    """Return the title of the album that a table lists; "" if it is none."""
-    if folder_in_icloud(directory).partition("/")[0].lower() != "albums" or not filename.lower().endswith(".csv"):
+    """Return the title of the album, shared album or memory that a table lists; "" if it is none."""
+    kind = _kind_of_album(directory)
+    if not kind or not filename.lower().endswith(".csv") or _DETAILS.fullmatch(filename):
         return ""
     title = filename[:-4].strip()
     return "" if title.lower() in NO_ALBUMS else title
+
+
+def album_key(directory: str, filename: str) -> str:
+    """Return what tells the album that a table lists from all others of the export; "" if it is none."""
+    title, kind = album_title(directory, filename), _kind_of_album(directory)
+    return f"icloud:{title}" if title and kind == "albums" else f"icloud:{kind}/{title}" if title else ""
+
+
+def is_memory(directory: str) -> bool:
+    """True for the folder of the tables of what iCloud put together by itself."""
+    return _kind_of_album(directory) == "memories"
+
+
+def _kind_of_album(directory: str) -> str:
+    kind = folder_in_icloud(directory).partition("/")[0].lower()
+    return kind if kind in ("albums", "shared albums", "memories") else ""
 
 
 def was_deleted(directory: str) -> bool:

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.importing.nested import NotTaken, take_nested
 from catalog.importing.origins import Origin, origin_of
 from catalog.importing.parts import is_document
 from catalog.importing.reasons import reject
@@ -28,6 +29,7 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
         run.checkpoint(stop=False)
     batch: list[ImportItem] = []
     archives: list[str] = []
+    nested = 0
     for directory in origin.walk():
         batch += [_refused(wanted, problem.path, problem.reason) for problem in directory.problems]
         beside = _sidecar_names(directory.path, [name for name, _, _ in directory.files])
@@ -37,6 +39,14 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
             )
             if wanted.kind == Import.Kind.FOLDER and extension_of(name) == "zip":
                 archives.append(directory.path_of(name))
+                continue
+            if wanted.kind == Import.Kind.ARCHIVE and extension_of(name) == "zip":
+                nested += 1
+                try:
+                    take_nested(run, wanted, origin, item, nested)
+                except NotTaken as error:
+                    reject(item, "unsupported", str(error))
+                    batch.append(item)
                 continue
             item.is_sidecar = name in beside
             if not item.is_sidecar and not is_media_name(name):

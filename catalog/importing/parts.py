@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from catalog.importing.icloud import MOST_ALBUM_BYTES, album_title, folder_in_icloud, names_in
+from catalog.importing.icloud import MOST_ALBUM_BYTES, album_key, album_title, folder_in_icloud, is_memory, names_in
 from catalog.importing.takeout import Document, Subject, folder_in_export, read_document
 from catalog.models import Import, ImportItem, KeptDocument
 from catalog.sources.kinds import sidecars_in
@@ -93,8 +93,8 @@ class Parts:
         mine = {key for key, places in self._by_folder().items() if any(run == part.pk for run, _ in places)}
         found: dict[str, Document] = {}
         for run, directory, name in rows:
-            table = album_title(directory, name)
-            key = f"icloud:{table}" if table else folder_in_export(directory)
+            table = album_key(directory, name)
+            key = table or folder_in_export(directory)
             if key in found or not (table or key in mine):
                 continue
             kept = KeptDocument.objects.filter(import_run=run, directory=directory, filename=name).first()
@@ -207,4 +207,5 @@ def document_in(directory: str, filename: str, body: bytes) -> Document:
         return read_document(body)
     title = album_title(directory, filename)
     names = names_in(body) if title and len(body) <= MOST_ALBUM_BYTES else []
-    return Document(Subject.ALBUM, title, names=tuple(names)) if names else Document(Subject.OTHER)
+    words = "A memory, as iCloud put it together." if is_memory(directory) else ""
+    return Document(Subject.ALBUM, title, words, names=tuple(names)) if names else Document(Subject.OTHER)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 MOST_BYTES = 64 * 1024
 """A longer document is none of Takeout's: those of photos have about a thousand bytes."""
 _ARCHIVE = re.compile(r"takeout-\d{8}t\d{6}z", re.IGNORECASE)
-_ICLOUD = re.compile(r"icloud photos part \d+ of (\d{1,5})(?!\d)", re.IGNORECASE)
+_ICLOUD = re.compile(r"icloud[^\d/]{1,40} \d{1,5} [^\d/]{1,10} (\d{1,5})(?!\d)", re.IGNORECASE)
+"""`iCloud Photos Part 1 of 9`, `iCloud-bilder Del 1 av 6`."""
 _ROOT = re.compile(r"(?:^|/)Takeout(?: \d+)?/(.+)$", re.IGNORECASE)
 _YEAR = re.compile(
     r"(?:photos from|fotos von|photos de|photos du|fotos de|fotos del|foto da|foto dal|foto del|foto['’]s uit|foto['’]s van|"

@@ -21,7 +21,6 @@ from catalog.sources.placing import numbered
 from catalog.sources.unpacking import unpack
 from photolala.lib.paths import escape_path
 
-ARCHIVES = frozenset({"zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst"})
 MOST_KEPT = 64
 """Unpacked copies at once, each an open file."""
 _EXTENDED_TIME = 0x5455
@@ -117,9 +116,10 @@ class ArchiveSource:
                 self._refuse(*problem)
         elif stat.S_ISLNK(entry.external_attr >> 16):
             self._refuse(path, "This is a link, so it is not read.", "special")
-        elif extension_of(parts[-1]) in ARCHIVES:
+        elif archive_list.is_no_plain_zip(entry, extension_of(parts[-1])):
             sentence = (
-                "It is an archive inside an archive, which is not unpacked. Unpack the outer one, and import this one."
+                "It is an archive inside an archive, which is not unpacked: it is no ZIP, or is packed tighter than photos can "
+                "be. Unpack the outer one, and import this one."
             )
             self._refuse(path, sentence, "special")
         elif entry.flag_bits & 0x1:

@@ -21,6 +21,11 @@ MOST_TIMES = 100
 LARGE_ARCHIVE_BYTES = 1024**3
 MOST_TIMES_TOGETHER = 50
 """What all files of an archive may unpack to, in times of its size, if that is more than LARGE_ARCHIVE_BYTES."""
+ARCHIVES = frozenset({"zip", "tar", "gz", "tgz", "bz2", "xz", "7z", "rar", "zst"})
+MOST_TIMES_NESTED = 2
+"""An archive inside may be so many times as large as it is packed: photos do not get smaller by being packed twice."""
+NESTED_BYTES = 64 * 1024
+"""A smaller one may be packed tighter."""
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
 UNPACK_IT = "Unpack it with a program of your own, look at what comes out, and import that folder."
 
@@ -93,6 +98,13 @@ def wrong_size(entry: zipfile.ZipInfo) -> str | None:
             f"{entry.file_size / 10**6:,.0f} MB, which no photo or video does, so it was not unpacked. {UNPACK_IT}"
         )
     return None
+
+
+def is_no_plain_zip(entry: zipfile.ZipInfo, extension: str) -> bool:
+    """Return whether an entry is an archive that is not looked into: no ZIP, or one such as is made to fill a disk."""
+    if extension not in ARCHIVES:
+        return False
+    return extension != "zip" or entry.file_size > max(NESTED_BYTES, MOST_TIMES_NESTED * entry.compress_size)
 
 
 def is_left_out(parts: Sequence[str]) -> bool:

@@ -1,13 +1,16 @@
 """iCloud's export: dates, favourites, what was deleted, and albums come from its tables; names are not unique in it."""
 
+import io
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
-from catalog.importing.icloud import Told, album_title, details_in, names_in
+from catalog.importing.icloud import Told, album_key, album_title, details_in, folder_in_icloud, names_in
 from catalog.importing.takeout import export_of
-from catalog.models import Album, Import, ImportItem, Photo
+from catalog.models import Album, Import, ImportItem, Photo, Upload
 from tests.catalog.importing.test_imports import ends, rescan, take
 from tests.catalog.importing.test_takeout import albums_of, pack, photos
 from tests.photos import make_jpeg
@@ -134,3 +137,96 @@ def test_hostile_tables_do_no_harm(library, card, tmp_path):
     }
     assert albums_of(library.owner) == {"Rome": ["a.jpg"]}
     assert not Import.objects.filter(finished_at=None).exists()
+
+
+def zipped(files):
+    out = io.BytesIO()
+    pack(out, files)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_shared_albums_in_archives_within_and_memories_of_a_part_in_another_language(library, card, tmp_path):
+    """As they come: the part's folder is Norwegian, the shared albums are ZIPs in it, memories name the column otherwise."""
+
+    def picture(seed):
+        return make_jpeg(tmp_path / f"{seed}.jpg", seed=seed, taken="2020:02:03 04:05:06").read_bytes()
+
+    one = "iCloud-bilder Del 1 av 6"
+    inner = zipped(
+        {
+            "iCloud Shared Albums/Friends/s.jpg": picture(3),
+            "iCloud Shared Albums/Friends.csv": b"imgName\ns.jpg\na.jpg\n",
+        }
+    )
+    pack(
+        card / f"{one}.zip",
+        {
+            f"{one}/Photos/a.jpg": picture(1),
+            f"{one}/Photos/b.jpg": picture(2),
+            f"{one}/Albums/Rome.csv": b"Images\nb.jpg\n",
+            f"{one}/Memories/Rome.csv": b"imageName\na.jpg\nb.jpg\n",
+            f"{one}/iCloud Shared Albums.zip": inner,
+        },
+    )
+    take(library, card)
+    nested = Import.objects.get(source__endswith="/iCloud Shared Albums.zip")
+    assert (nested.export, nested.error) == ("icloud 6", "") and nested.finished_at
+    assert set(photos(library)) == {"2020/02/a.jpg", "2020/02/b.jpg", "2020/02/s.jpg"}
+    listed = sorted((album.title, album.description) for album in Album.objects.all())
+    assert listed == [("Friends", ""), ("Rome", ""), ("Rome", "A memory, as iCloud put it together.")]
+    shown = {album.pk: [item.target_id for item in album.items.order_by("position")] for album in Album.objects.all()}
+    names = dict(Photo.objects.values_list("pk", "filename"))
+    assert sorted([names[key] for key in keys] for keys in shown.values()) == [
+        ["a.jpg", "b.jpg"],
+        ["b.jpg"],
+        ["s.jpg", "a.jpg"],
+    ]
+    assert not Upload.objects.exists()
+    assert not [path for path in Path(settings.UPLOADS_DIR).rglob("*") if path.is_file()]
+    take(library, card)  # again: nothing new
+    assert len(photos(library)) == 3 and Album.objects.count() == 3
+
+
+@pytest.mark.django_db
+def test_archives_within_are_bounded(library, card, tmp_path, monkeypatch):
+    photo = make_jpeg(tmp_path / "1.jpg", seed=1).read_bytes()
+    deep = zipped({"2.jpg": photo, "third.zip": zipped({"3.jpg": photo})})
+    with zipfile.ZipFile(card / "outer.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("bomb.zip", bytes(1 << 20))
+        packed.writestr("other.tar", b"no ZIP")
+        packed.writestr("second.zip", deep)
+    wanted = take(library, card)
+    outer = Import.objects.get(source__endswith="outer.zip")
+    told = dict(outer.items.values_list("filename", "reason"))
+    assert set(told) == {"bomb.zip", "other.tar"}
+    assert all(reason.startswith("It is an archive inside an archive") for reason in told.values())
+    second = Import.objects.get(source__endswith="outer.zip/second.zip")
+    ended = dict(second.items.values_list("filename", "state"))
+    assert ended == {"2.jpg": "imported", "third.zip": "rejected"}
+    assert not Import.objects.filter(source__endswith="third.zip").exists() and wanted.finished_at
+
+
+@pytest.mark.django_db
+def test_more_archives_within_than_are_read_are_told(library, card, tmp_path, monkeypatch):
+    monkeypatch.setattr("catalog.importing.nested.MOST_NESTED", 1)
+    photo = make_jpeg(tmp_path / "1.jpg", seed=1).read_bytes()
+    pack(card / "outer.zip", {"1.zip": zipped({"1.jpg": photo}), "2.zip": zipped({"1.jpg": photo})})
+    take(library, card)
+    outer = Import.objects.get(source__endswith="outer.zip")
+    assert [(item.filename, item.state) for item in outer.items.all()] == [("2.zip", "rejected")]
+    assert Import.objects.filter(source__contains="outer.zip/").count() == 1
+
+
+def test_folders_of_parts_whatever_their_language():
+    for directory in (
+        "iCloud-bilder Del 1 av 6/Albums",
+        "x/iCloud Fotos Teil 2 von 3/Albums",
+        "Albums",
+        "iCloud Photos/Albums",
+    ):
+        assert album_title(directory, "Rome.csv") == "Rome"
+    assert album_key("Albums", "Rome.csv") != album_key("Memories", "Rome.csv") != album_key("x", "Rome.csv") == ""
+    for directory in ("iCloud Drive/2019", "My/Albums", "Photos 2019", "Recently Deleted"):
+        assert not folder_in_icloud(directory)
+    assert export_of("iCloud-bilder Del 1 av 6.zip", 1) == export_of("iCloud-bilder Del 2 av 6-2.zip", 2) == "icloud 6"

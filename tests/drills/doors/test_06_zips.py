@@ -278,10 +278,13 @@ def test_photos_in_hidden_and_system_folders_and_archives_in_archives_are_told(l
         ):
             packed.writestr(name, photo(number))
         packed.writestr("inner.zip", b"PK")
-    _, wanted = take(library, card)
-    assert ends(wanted).keys() == {".hid/1.jpg", "@eaDir/2.jpg", ".3.jpg", "inner.zip"}
+        packed.writestr("inner.7z", b"7z")
+    take(library, card)
+    wanted = Import.objects.get(source__endswith="hidden.zip")
+    assert ends(wanted).keys() == {".hid/1.jpg", "@eaDir/2.jpg", ".3.jpg", "inner.7z"}
     assert {item.state for item in wanted.items.all()} == {"rejected"}
-    assert "archive inside an archive" in wanted.items.get(filename="inner.zip").reason
+    assert "archive inside an archive" in wanted.items.get(filename="inner.7z").reason
+    assert "cannot be read" in Import.objects.get(source__endswith="hidden.zip/inner.zip").error
     assert not Photo.objects.exists()
 
 
