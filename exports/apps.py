@@ -12,6 +12,7 @@ KINDS_OF_OPERATIONS = {
     "restore_backup": "restore.run",
     "verify_destination": "originals.verify",
     "backup": "backup.run",
+    "find_backups": "backup.finding",
     "verify_backup": "backup.verify",
 }
 """The module that registers each."""

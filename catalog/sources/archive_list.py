@@ -41,10 +41,11 @@ _LOCAL_BYTES = 30
 _LONGEST_COMMENT = 1 << 16
 
 
-def require_short_list(file: BinaryIO) -> None:
+def require_short_list(file: BinaryIO, most_entries: int | None = None) -> None:
     """Raise SourceUnavailable if the list of files is longer than is read, whatever number of files it claims.
 
-    Asked before `zipfile` makes an object of every entry. An archive without a list is left for that to refuse.
+    `most_entries`: so many instead of MOST_ENTRIES. Asked before `zipfile` makes an object of every entry. An archive without
+    a list is left for that to refuse.
     """
     found = _find_list(file)
     if found is None:
@@ -61,9 +62,10 @@ def require_short_list(file: BinaryIO) -> None:
     while position + _ENTRY_BYTES <= len(data) and data.startswith(_ENTRY_MARK, position):
         position += _ENTRY_BYTES + sum(struct.unpack_from("<3H", data, position + 28))
         count += 1
-    if count > MOST_ENTRIES:
+    most = MOST_ENTRIES if most_entries is None else most_entries
+    if count > most:
         raise SourceUnavailable(
-            f"The archive lists {count:,} files; up to {MOST_ENTRIES:,} are read. Nothing was imported of it. Unpack it into "
+            f"The archive lists {count:,} files; up to {most:,} are read. Nothing was imported of it. Unpack it into "
             "a folder and import that."
         )
 

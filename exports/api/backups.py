@@ -1,4 +1,4 @@
-"""Backups: ask for one, see how far it is, download it, verify it, delete it; and how often they are made."""
+"""Backups: ask for one, see how far it is, download it, verify it, delete it; and look for some in a bucket."""
 
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,7 @@ from rest_framework.response import Response
 from accounts.requests import Request
 from exports.backup import requests as verbs
 from exports.backup.downloads import serve_backup
-from exports.backup.retention import Keep
-from exports.backup.schedule import MOST_KEPT, set_schedule
-from exports.models import Backup, BackupSchedule, Scope
+from exports.models import Backup, ExportDestination, Scope
 from exports.refusals import ExportRefused
 from operations.api.idempotency import KEYED, idempotent
 from operations.api.operations import OperationBody, already_active, operation_json
@@ -34,6 +32,8 @@ from photolala.web.views import (
     refuse_members,
 )
 
+from .destinations import own_destination
+
 NEWEST_FIRST = ("-created_at", "id")
 WORDS = list(dict.fromkeys(EXPORT_JOB_WORDS.values()))
 LONGEST_RECIPIENT = 200
@@ -45,6 +45,9 @@ class NewBackup(RequestBody):
     scope = serializers.ChoiceField(Scope.choices, default=Scope.PERSON, help_text="`server` is for administrators.")
     recipient = serializers.CharField(
         max_length=LONGEST_RECIPIENT, required=False, help_text="age's public key to encrypt for: `age1…`."
+    )
+    destination = serializers.UUIDField(
+        required=False, allow_null=True, help_text="A destination in a bucket that is to keep it; null: this server."
     )
 
 
@@ -66,6 +69,11 @@ class BackupBody(serializers.Serializer[Any]):
     name = serializers.CharField()
     is_encrypted = serializers.BooleanField()
     is_scheduled = serializers.BooleanField()
+    destination = serializers.UUIDField(allow_null=True, help_text="In whose bucket it is; null: on this server.")
+    address = serializers.CharField(
+        allow_null=True,
+        help_text="Of one in a bucket or written by a command: where it is; null: this server keeps it.",
+    )
     key_file = serializers.CharField(
         help_text="The identity that opens it, encrypted by your passphrase; empty if there is none."
     )
@@ -86,21 +94,6 @@ class BackupBody(serializers.Serializer[Any]):
     problem = serializers.CharField(help_text="What the last verification found; empty: nothing.")
 
 
-class ScheduleBody(RequestBody):
-    """How often backups are made, and of how many days, weeks and months the newest is kept."""
-
-    every_days = serializers.ChoiceField(BackupSchedule.Every.choices, help_text="0: only when asked.")
-    keep_daily = serializers.IntegerField(min_value=0, max_value=MOST_KEPT, default=7)
-    keep_weekly = serializers.IntegerField(min_value=0, max_value=MOST_KEPT, default=4)
-    keep_monthly = serializers.IntegerField(min_value=0, max_value=MOST_KEPT, default=12)
-    recipient = serializers.CharField(
-        max_length=LONGEST_RECIPIENT,
-        required=False,
-        allow_blank=True,
-        help_text="age's public key to encrypt for; empty: not encrypted. Left out: as it is.",
-    )
-
-
 BackupPage = page_body("BackupPage", BackupBody)
 
 
@@ -114,6 +107,8 @@ def backup_json(backup: Backup) -> dict[str, Any]:
         "name": backup.name,
         "is_encrypted": backup.is_encrypted,
         "is_scheduled": backup.is_scheduled,
+        "destination": str(backup.destination_id) if backup.destination_id else None,
+        "address": None if backup.is_kept_here else backup.address,
         "key_file": backup.key_file,
         "progress": {
             "fraction": operation.metrics.get("fraction") if operation else None,
@@ -142,7 +137,13 @@ def _own(request: Request, backup_id: UUID) -> Backup:
     return backup
 
 
-def _refusal(refused: ExportRefused) -> Exception:
+def destination_named(request: Request, key: UUID | None) -> ExportDestination | None:
+    """Return the user's destination of that id; None for this server, Http404 if it is not theirs."""
+    return own_destination(request, key) if key is not None else None
+
+
+def backup_refusal(refused: ExportRefused) -> Exception:
+    """Return the answer for what was refused."""
     kinds: dict[str, Any] = {
         "administrators_only": Forbidden,
         "too_many_backups": Conflict,
@@ -173,7 +174,7 @@ class BackupList(ApiView):
         "backups_create",
         "Ask for a backup. One of a user is at work at a time. 409 with the operation's id if the same is at work or waits.",
         {202: BackupBody},
-        errors=(400, 401, 403, 409, 415, 422, 429),
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=NewBackup,
         parameters=KEYED,
     )
@@ -182,13 +183,40 @@ class BackupList(ApiView):
         body = NewBackup(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
+        destination = destination_named(request, wanted.get("destination"))
         try:
-            backup = verbs.start_backup(request.user, wanted["scope"], recipient=wanted.get("recipient", ""))
+            backup = verbs.start_backup(
+                request.user, wanted["scope"], destination=destination, recipient=wanted.get("recipient", "")
+            )
         except ExportRefused as refused:
-            raise _refusal(refused) from None
+            raise backup_refusal(refused) from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(backup_json(backup), "backup", backup.pk, 202)
+
+
+class FindBackups(ApiView):
+    """Backups that a destination's bucket has and this server does not list."""
+
+    @documented(
+        "export_destinations_find_backups",
+        "Look in a destination's bucket for backups that are not listed here, such as those of an earlier server. They are "
+        "listed as not verified.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
+        parameters=KEYED,
+    )
+    @idempotent()
+    def post(self, request: Request, destination_id: UUID) -> Response:
+        destination = own_destination(request, destination_id)
+        refuse_members(request)
+        try:
+            operation = verbs.start_finding(request.user, destination)
+        except ExportRefused as refused:
+            raise backup_refusal(refused) from None
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return made(operation_json(operation), "operation", operation.pk, 202)
 
 
 class BackupDetail(ApiView):
@@ -208,7 +236,7 @@ class BackupDetail(ApiView):
         try:
             verbs.delete_backup(_own(request, backup_id))
         except ExportRefused as refused:
-            raise _refusal(refused) from None
+            raise backup_refusal(refused) from None
         except OSError as error:
             raise Unavailable(
                 f"Its files cannot be deleted now: {error.strerror}.", "not_deleted", wait_seconds=60
@@ -233,7 +261,7 @@ class VerifyBackup(ApiView):
         try:
             operation = verbs.start_verification(backup)
         except ExportRefused as refused:
-            raise _refusal(refused) from None
+            raise backup_refusal(refused) from None
         except AlreadyActive as running:
             raise already_active(running, request.user) from None
         return made(operation_json(operation), "operation", operation.pk, 202)
@@ -254,40 +282,3 @@ class BackupDownload(ApiView):
     )
     def get(self, request: Request, backup_id: UUID) -> HttpResponseBase:
         return serve_backup(request._request, _own(request, backup_id))
-
-
-class BackupScheduleView(ApiView):
-    """How often backups are made."""
-
-    @documented("backups_schedule", "The schedule of backups of what you made.", {200: ScheduleBody}, errors=(401,))
-    def get(self, request: Request) -> Response:
-        own = BackupSchedule.objects.visible_to(request.user).filter(scope=Scope.PERSON).first()
-        return Response(_schedule_json(own or BackupSchedule()))
-
-    @documented(
-        "backups_schedule_update",
-        "Say how often they are made and how many are kept. What you ask for yourself stays until you delete it.",
-        {200: ScheduleBody},
-        errors=(400, 401, 403, 415, 422),
-        request=ScheduleBody,
-    )
-    def put(self, request: Request) -> Response:
-        body = ScheduleBody(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
-        try:
-            schedule = set_schedule(
-                request.user,
-                Scope.PERSON,
-                every_days=wanted["every_days"],
-                keep=Keep(wanted["keep_daily"], wanted["keep_weekly"], wanted["keep_monthly"]),
-                recipient=wanted.get("recipient"),
-            )
-        except ExportRefused as refused:
-            raise _refusal(refused) from None
-        return Response(_schedule_json(schedule))
-
-
-def _schedule_json(schedule: BackupSchedule) -> dict[str, Any]:
-    names = ("every_days", "keep_daily", "keep_weekly", "keep_monthly", "recipient")
-    return {name: getattr(schedule, name) for name in names}

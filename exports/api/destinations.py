@@ -11,7 +11,8 @@ from rest_framework.response import Response
 
 from accounts.requests import Request
 from exports.destinations import folders as verbs
-from exports.destinations.changing import DestinationChanges, change_destination
+from exports.destinations.changing import DestinationChanges, change_destination, forget_destination
+from exports.destinations.moving import move_destination
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.placement import DEFAULT_TEMPLATE
 from exports.models import ExportDestination
@@ -88,6 +89,14 @@ class FolderExportRequest(RequestBody):
     library = serializers.UUIDField()
 
 
+class MovedTo(RequestBody):
+    """Where a destination's folder is now."""
+
+    folder = serializers.CharField(
+        max_length=4096, trim_whitespace=False, help_text="An absolute path below PHOTOLALA_ROOTS."
+    )
+
+
 DestinationPage = page_body("DestinationPage", DestinationBody)
 
 
@@ -117,10 +126,12 @@ def own_destination(request: Request, destination_id: UUID) -> ExportDestination
 
 @contextmanager
 def saying_refusals() -> Iterator[None]:
-    """Answer 422 for what is refused, 503 for records that cannot be read."""
+    """Answer 422 for what is refused (409 while it is at work), 503 for records that cannot be read."""
     try:
         yield
     except ExportRefused as refused:
+        if refused.code == "at_work":
+            raise Conflict(str(refused), refused.code) from None
         raise Unprocessable(str(refused), refused.code) from None
     except LedgerFailed as failed:
         raise Unavailable(str(failed), "records_unreadable", wait_seconds=60) from None
@@ -184,7 +195,8 @@ class DestinationDetail(ApiView):
 
     @documented(
         "export_destinations_remove",
-        "Forget the destination. Its files and records stay in the folder. 409 while an export to it is at work.",
+        "Forget the destination. Its files and records stay in the folder. 409 while an export to it is at work, or a schedule "
+        "makes backups there.",
         {204: "It is forgotten."},
         errors=(401, 403, 404, 409),
     )
@@ -197,8 +209,33 @@ class DestinationDetail(ApiView):
                 "at_work",
                 operation=str(running.pk),
             )
-        destination.delete()
+        try:
+            forget_destination(destination)
+        except ExportRefused as refused:
+            raise Conflict(str(refused), refused.code) from None
         return Response(status=204)
+
+
+class MoveDestination(ApiView):
+    """The destination's disk is mounted elsewhere."""
+
+    @documented(
+        "export_destinations_move",
+        "Say that what the destination had is in another folder now: its disk is mounted elsewhere. The folder must have its "
+        "records. Nothing is copied.",
+        {200: DestinationBody},
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
+        request=MovedTo,
+        parameters=KEYED,
+    )
+    @idempotent()
+    def post(self, request: Request, destination_id: UUID) -> Response:
+        destination = own_destination(request, destination_id)
+        body = MovedTo(data=request.data)
+        body.is_valid(raise_exception=True)
+        with saying_refusals():
+            moved = move_destination(request.user, destination, body.validated_data["folder"])
+        return Response(_destination_json(moved))
 
 
 class StartFolderExport(ApiView):

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from . import (
+    backup_schedules,
     backups,
     catalog_imports,
     destination_checks,
@@ -19,7 +20,7 @@ DESTINATION = "export-destinations/<uuid:destination_id>/"
 
 urlpatterns = [
     path("backups/", backups.BackupList.as_view(), name="backups"),
-    path("backups/schedule/", backups.BackupScheduleView.as_view(), name="backup-schedule"),
+    path("backups/schedule/", backup_schedules.BackupScheduleView.as_view(), name="backup-schedule"),
     path("backups/<uuid:backup_id>/", backups.BackupDetail.as_view(), name="backup"),
     path("backups/<uuid:backup_id>/verify/", backups.VerifyBackup.as_view(), name="backup-verify"),
     path("backups/<uuid:backup_id>/download/", backups.BackupDownload.as_view(), name="backup-download"),
@@ -31,6 +32,7 @@ urlpatterns = [
     path("export-destinations/preview/", destination_previews.Preview.as_view(), name="export-preview"),
     path(DESTINATION, destinations.DestinationDetail.as_view(), name="export-destination"),
     path(f"{DESTINATION}export/", destinations.StartFolderExport.as_view(), name="export-folder"),
+    path(f"{DESTINATION}move/", destinations.MoveDestination.as_view(), name="export-move"),
     path(f"{DESTINATION}verify/", destination_checks.StartVerification.as_view(), name="export-verify"),
     path(f"{DESTINATION}rebuild/", destination_checks.StartRebuild.as_view(), name="export-rebuild"),
     path(f"{DESTINATION}months/", destination_records.Months.as_view(), name="export-months"),
@@ -45,6 +47,7 @@ urlpatterns = [
         destination_reports.JsonReport.as_view(),
         name="export-report-json",
     ),
+    path(f"{DESTINATION}find-backups/", backups.FindBackups.as_view(), name="export-find-backups"),
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
     path("photos/download/", selections.DownloadSelection.as_view(), name="photos-download"),
     path("photos/download/plan/", selections.PlanDownload.as_view(), name="photos-download-plan"),

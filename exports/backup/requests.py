@@ -6,38 +6,68 @@ import os
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import User
-from exports.formats.sink import PARTIAL_PREFIX, remove_partial
-from exports.models import Backup, Scope
+from exports.bundle.lists import InvalidBundle
+from exports.destinations.folders import check_folder
+from exports.models import BUCKET_BACKUPS, Backup, ExportDestination, Scope
 from exports.refusals import ExportRefused
 from operations.models import ACTIVE, Operation
 from operations.running import start
 from photolala.lib.paths import escape_path
 
 from .encryption import BadKey, check_recipient
-from .packing import remove_unfinished
+from .places import place_of
 
 logger = logging.getLogger(__name__)
 SUBJECTS = {Scope.PERSON: "what I made", Scope.SERVER: "the whole server"}
 MOST_KEPT = 200
-"""So many backups of one user are kept by the server at most."""
+"""So many backups of one user are kept in one place at most."""
 
 
 def start_backup(
-    user: User, scope: str = Scope.PERSON, *, recipient: str = "", key_file: str = "", is_scheduled: bool = False
+    user: User,
+    scope: str = Scope.PERSON,
+    *,
+    destination: ExportDestination | None = None,
+    recipient: str = "",
+    key_file: str = "",
+    is_scheduled: bool = False,
 ) -> Backup:
-    """Ask for a backup that the server keeps, encrypted if `recipient` is given. One of a user is at work at a time.
+    """Ask for a backup that the server keeps, or the bucket of `destination`; encrypted if `recipient` is given.
 
-    Raises ExportRefused, and AlreadyActive (with the operation) if the same is at work or waits.
+    One of a user is at work at a time. The caller found the destination to be the user's. Raises ExportRefused, and
+    AlreadyActive (with the operation) if the same is at work or waits.
     """
-    if Backup.objects.filter(user=user, parent="").count() >= MOST_KEPT:
+    parent = bucket_parent(user, destination) if destination is not None else ""
+    if Backup.objects.filter(user=user, parent=parent).count() >= MOST_KEPT:
         raise ExportRefused(
-            f"{MOST_KEPT} backups of yours are kept here. Delete one first. Nothing was started.", "too_many_backups"
+            f"{MOST_KEPT} backups of yours are kept there. Delete one first. Nothing was started.", "too_many_backups"
         )
-    backup = Backup(user=user, scope=scope, is_scheduled=is_scheduled)
+    backup = Backup(user=user, scope=scope, is_scheduled=is_scheduled, parent=parent, destination=destination)
     _encrypt_for(backup, recipient, key_file)
     return _start(backup, key=f"backup:{user.pk}:{scope}", line=f"backup:{user.pk}")
+
+
+def bucket_parent(user: User, destination: ExportDestination) -> str:
+    """Return the folder of backups in a destination's bucket, if the user may (still) have it. Raises ExportRefused."""
+    if not destination.is_bucket:
+        raise ExportRefused(
+            "Backups go to this server, or to a destination in a bucket; this one is a folder. Nothing was changed.",
+            "no_bucket",
+        )
+    check_folder(user, destination.folder, but=destination)
+    return f"{destination.folder}/{BUCKET_BACKUPS}"
+
+
+def start_backup_in(
+    destination: ExportDestination, user: User, scope: str = Scope.PERSON, *, recipient: str = "", key_file: str = ""
+) -> Backup:
+    """Ask for a backup in a bucket for a command, to be run in the foreground. Raises as `start_backup_to`."""
+    backup = Backup(user=user, scope=scope, parent=f"{destination.folder}/{BUCKET_BACKUPS}", destination=destination)
+    _encrypt_for(backup, recipient, key_file)
+    return _start_in_foreground(backup)
 
 
 def start_backup_to(
@@ -57,9 +87,12 @@ def start_backup_to(
     packaging = Backup.Packaging.ZIP if is_zip else Backup.Packaging.FOLDER
     backup = Backup(user=user, scope=scope, parent=parent, packaging=packaging)
     _encrypt_for(backup, recipient, key_file)
-    mark = hashlib.sha256(f"{parent}\n{user.pk}\n{scope}\n{backup.packaging}\n{bool(recipient)}".encode()).hexdigest()[
-        :40
-    ]
+    return _start_in_foreground(backup)
+
+
+def _start_in_foreground(backup: Backup) -> Backup:
+    facts = f"{backup.parent}\n{backup.user_id}\n{backup.scope}\n{backup.packaging}\n{backup.is_encrypted}"
+    mark = hashlib.sha256(facts.encode()).hexdigest()[:40]
     return _start(backup, key=f"backup-to:{mark}", enqueue=False)
 
 
@@ -99,6 +132,12 @@ def start_verification(backup: Backup) -> Operation:
     """Ask that all of a finished backup is read again. Raises ExportRefused if it is not finished, and AlreadyActive."""
     if backup.completed_at is None:
         raise ExportRefused("This backup is not finished; there is nothing to verify yet.", "not_finished")
+    if backup.is_in_bucket and not backup.is_managed:
+        raise ExportRefused(
+            f"The destination of this backup was forgotten. Add {backup.parent.removesuffix(f'/{BUCKET_BACKUPS}')} again, and "
+            "look for the backups there.",
+            "no_destination",
+        )
     return start(
         "verify_backup",
         backup.user,
@@ -109,27 +148,48 @@ def start_verification(backup: Backup) -> Operation:
     )
 
 
+def start_finding(user: User, destination: ExportDestination) -> Operation:
+    """Ask for a look at a destination's bucket for backups that this server does not list. ExportRefused, AlreadyActive."""
+    bucket_parent(user, destination)
+    return start(
+        "find_backups",
+        user,
+        subject=destination.name,
+        active_key=f"find_backups:{destination.pk}",
+        params={"destination": str(destination.pk)},
+        unit="backups",
+    )
+
+
 def delete_backup(backup: Backup) -> None:
-    """Delete the backup and its files, if the server keeps them. ExportRefused while it is at work; OSError."""
+    """Delete the backup and its files, if the server keeps them or has their bucket. ExportRefused while at work; OSError."""
     if backup.operation is not None and backup.operation.is_active:
         raise ExportRefused("This backup is still at work. Cancel it first. Nothing was deleted.", "at_work")
     busy = Operation.objects.filter(active_key=f"verify_backup:{backup.pk}", state__in=ACTIVE)
     if busy.exists():
         raise ExportRefused("This backup is just being verified. Wait, or cancel that. Nothing was deleted.", "at_work")
-    if backup.is_kept_here:
-        remove_files(backup)
+    if backup.is_managed:
+        place_of(backup).remove()
     if backup.operation_id:
         Operation.objects.filter(pk=backup.operation_id).update(superseded=True)
     logger.info("Backup %s of user %s is deleted.", backup.pk, backup.user_id)
     backup.delete()
+    if backup.is_in_bucket and backup.is_managed and not is_any_at_work(backup.user):
+        _sweep(backup)
 
 
-def remove_files(backup: Backup) -> None:
-    """Delete the files of a backup, whole or partial. OSError. It loses its name first: one deleted in part never looks whole."""
-    doomed = backup.parent_folder / f"{PARTIAL_PREFIX}{backup.pk}-deleted"
-    if backup.path.is_dir():
-        remove_partial(doomed)
-        backup.path.rename(doomed)
+def is_any_at_work(user: User) -> bool:
+    """Tell whether a backup of the user is at work, or waits."""
+    return Operation.objects.filter(owner=user, kind="backup", state__in=ACTIVE).exists()
+
+
+def _sweep(backup: Backup) -> None:
+    """Delete attached files that no backup in the bucket needs any more; what cannot be deleted now is later."""
+    from .bucket import backups_of
+
+    try:
+        count = backups_of(backup).sweep(timezone.now())
+    except (OSError, InvalidBundle) as error:
+        logger.warning("Attached files in %s are not swept: %s", backup.parent, error)
     else:
-        backup.path.unlink(missing_ok=True)
-    remove_unfinished(backup)
+        logger.info("%d attached files that no backup needs are deleted in %s.", count, backup.parent)

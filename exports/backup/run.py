@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -34,15 +33,16 @@ from .folder import READ_BYTES, BackupFolder, WrongContent
 from .issues import Issues, as_problems
 from .media import HeldMedia, owners_of
 from .packing import pack, remove_unfinished
+from .places import place_of
 from .records import ExportRecords
 from .server import server_lists
+from .space import check_space, earlier_of, require_few_files
 from .things import Things
 from .verify import verify_backup
 
 logger = logging.getLogger(__name__)
 APP_VERSION = "0.1.0"
 DEVICE = "server"
-RESERVE_BYTES = 16 << 20
 
 
 @operation_kind("backup", label="Backup", queue="export")
@@ -60,14 +60,14 @@ def run_backup(run: Run) -> dict[str, Any]:
     except OSError as error:
         code = "disk_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk"
         raise OperationFailed(
-            f"The backup could not be written to {backup.parent_folder} ({error.strerror or error}). Earlier backups are "
+            f"The backup could not be written to {_place_words(backup)} ({error.strerror or error}). Earlier backups are "
             f"as they were. {advice_for(error)}",
             code,
         ) from error
 
 
 class BackupRun:
-    """One run of a backup: everything goes to a partial folder, which gets its name at the very end."""
+    """One run of a backup: everything goes to a partial folder, which gets its name, or is sent, at the very end."""
 
     def __init__(self, run: Run, backup: Backup) -> None:
         self.run, self.backup = run, backup
@@ -75,14 +75,13 @@ class BackupRun:
         self.issues = Issues()
         self.user: User | None = backup.user if backup.scope == Scope.PERSON else None
         self.stop_if_asked = partial(run.checkpoint, force=False, is_lasting=False)
+        self.place = place_of(backup, self._require_mine)
 
     def run_all(self) -> dict[str, Any]:
         """Write, publish, verify; return the counts. What an earlier run published is verified only."""
-        if not self.backup.path.exists():
+        if not self.place.is_there():
             remove_unfinished(self.backup, before=self.run.token, with_folders=False)
-            folder = BackupFolder(
-                self.backup.parent_folder, str(self.backup.pk), self.run.token, on_chunk=self.stop_if_asked
-            )
+            folder = self.place.new_folder(self.run.token, self.stop_if_asked)
             try:
                 folder.begin()
                 self._write(folder)
@@ -127,7 +126,8 @@ class BackupRun:
                     self._progress(*STEPS[file])
                 counts[file.name] = folder.write_list(file, entries_of())
             held = sorted(things.media_paths.all(), key=lambda one: one.path)
-        self._check_space(held)
+        require_few_files(held)
+        check_space(self.backup, held)
         media = self._copy_media(folder, held)
         counts[layout.MEDIA_MANIFEST.name] = len(media)
         metadata = self._metadata(created, epoch, counts)
@@ -137,7 +137,7 @@ class BackupRun:
     def _copy_media(self, folder: BackupFolder, held: list[HeldMedia]) -> list[MediaFile]:
         """Copy each content once, or link it where an earlier backup has it; return what is there."""
         self._progress(0.7, "Copying media", total=len(held), unit="files")
-        earlier = [backup.path / MEDIA_FOLDER for backup in self._earlier()]
+        earlier = [backup.path / MEDIA_FOLDER for backup in earlier_of(self.backup)]
         media: list[MediaFile] = []
         for one in held:
             if folder.reuse_media(one.path, one.md5, one.size_bytes, earlier) or self._copy(folder, one):
@@ -179,27 +179,6 @@ class BackupRun:
         self.issues.add(f"{MEDIA_FOLDER}/{one.path}: {reason}")
         return False
 
-    def _earlier(self) -> list[Backup]:
-        """Return the backups beside this one whose media may be linked, the newest first."""
-        rows = Backup.objects.filter(
-            user=self.backup.user,
-            packaging=Backup.Packaging.FOLDER,
-            parent=self.backup.parent,
-            completed_at__isnull=False,
-        )
-        return list(rows.exclude(pk=self.backup.pk).order_by("-created_at")[:3])
-
-    def _check_space(self, held: list[HeldMedia]) -> None:
-        needed = sum(one.size_bytes for one in held) * (2 if self.backup.packaging == Backup.Packaging.ZIP else 1)
-        needed = RESERVE_BYTES if self._earlier() else needed + RESERVE_BYTES
-        free = shutil.disk_usage(self.backup.parent_folder).free
-        if free < needed:
-            raise OperationFailed(
-                f"The backup needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free where it is kept. "
-                "Earlier backups are as they were. Free some space, then try again.",
-                "disk_space",
-            )
-
     def _metadata(self, created: datetime, epoch: int, counts: dict[str, int]) -> Metadata:
         user = self.backup.user
         stats = cast(Stats, {told: counts.get(name, 0) for name, told in STATS.items()})
@@ -230,6 +209,8 @@ class BackupRun:
         if backup.packaging == Backup.Packaging.FOLDER:
             size = sum(file.size_bytes for file in folder.files) + len(manifest)
             self._note(**counts, size_bytes=size, sha256=hashlib.sha256(manifest).hexdigest())
+            if backup.is_in_bucket:
+                self._progress(0.8, "Sending")
             folder.publish(backup.path)
         else:
             if backup.is_encrypted:  # nobody here can read it afterwards
@@ -239,7 +220,7 @@ class BackupRun:
             self._progress(0.8, "Packing")
             packed = pack(backup, folder.folder, self.run.token, self.stop_if_asked)
             self._note(**counts, size_bytes=packed.size_bytes, sha256=packed.sha256)
-            packed.publish(backup.path)
+            self.place.put_file(packed, self.stop_if_asked)
             folder.give_up()
         logger.info("Backup %s of user %s is written.", backup.pk, backup.user_id)
 
@@ -252,6 +233,10 @@ class BackupRun:
             Backup.objects.filter(pk=self.backup.pk).update(**values)
         for name, value in values.items():
             setattr(self.backup, name, value)
+
+    def _require_mine(self) -> None:
+        if not self.run.still_mine():
+            raise LeaseLost
 
     def _require_whole(self, found: Verified) -> None:
         if found.problem_count:
@@ -267,7 +252,7 @@ class BackupRun:
         backup = self.backup
         self._progress(0.9, "Verifying", unit="files")
         try:
-            found = verify_backup(backup, on_chunk=self.stop_if_asked, on_file=self.run.advance)
+            found = verify_backup(backup, is_quick=True, on_chunk=self.stop_if_asked, on_file=self.run.advance)
         except OSError as error:  # of the server's own disk: the backup is there, and can be verified later
             found = Verified()
             found.add(f"There was no room on the server to verify it ({error.strerror or error}).")
@@ -280,7 +265,7 @@ class BackupRun:
         return {
             "backup": str(backup.pk),
             "operation": str(self.run.operation.pk),
-            "path": str(backup.path),
+            "path": backup.address,
             "albums": backup.album_count,
             "notes": backup.note_count,
             "drafts": backup.draft_count,
@@ -291,6 +276,10 @@ class BackupRun:
             "problem_count": backup.issue_count,
             "problems": self.issues.problems(),
         }
+
+
+def _place_words(backup: Backup) -> str:
+    return backup.parent if backup.is_in_bucket else str(backup.parent_folder)
 
 
 STEPS: dict[ListFile, tuple[float, str]] = {

@@ -1,6 +1,7 @@
 """Backups that are made again and again, by the same verb as those that a person asks for; and thinning them out."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,18 +10,26 @@ from django.utils import timezone
 
 from accounts.models import User
 from exports.downloads import is_being_sent
-from exports.models import Backup, BackupSchedule, ExportDownload, Scope
+from exports.models import Backup, BackupSchedule, ExportDestination, ExportDownload, Scope
 from exports.refusals import ExportRefused
 from operations.clock import is_suspect
 from operations.running import AlreadyActive
 
 from .encryption import BadKey, check_recipient, make_key
-from .requests import delete_backup, start_backup
+from .places import place_of
+from .requests import bucket_parent, delete_backup, start_backup
 from .retention import Keep, Made, to_delete
 
 logger = logging.getLogger(__name__)
 MOST_KEPT = 60
 """Of so many days, weeks or months backups are kept at most."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a schedule keeps its backups: in the bucket of a destination, or on this server (None)."""
+
+    destination: ExportDestination | None
 
 
 def set_schedule(
@@ -31,8 +40,9 @@ def set_schedule(
     keep: Keep | None = None,
     passphrase: str = "",
     recipient: str | None = None,
+    place: Where | None = None,
 ) -> BackupSchedule:
-    """Say how often backups of `user` are made, and how many are kept. Only what is given changes.
+    """Say how often backups of `user` are made, where, and how many are kept. Only what is given changes.
 
     With a passphrase they are encrypted from now on: a key is made for it, and the passphrase itself is kept nowhere. An empty
     `recipient` ends encryption. Raises ExportRefused.
@@ -48,6 +58,10 @@ def set_schedule(
         if not all(0 <= number <= MOST_KEPT for number in (keep.daily, keep.weekly, keep.monthly)):
             raise ExportRefused(f"Keep 0 to {MOST_KEPT} of each kind. Nothing was changed.", "bad_schedule")
         values |= {"keep_daily": keep.daily, "keep_weekly": keep.weekly, "keep_monthly": keep.monthly}
+    if place is not None:
+        if place.destination is not None:
+            bucket_parent(user, place.destination)
+        values["destination"] = place.destination
     try:
         if passphrase:
             key = make_key(passphrase)
@@ -64,7 +78,9 @@ def start_due(now: datetime | None = None) -> int:
     """Ask for the backups that are due; return how many. One that is at work or waits already is not asked for again."""
     now = now or timezone.now()
     count = 0
-    for schedule in BackupSchedule.objects.filter(every_days__gt=0, user__is_active=True).select_related("user"):
+    for schedule in BackupSchedule.objects.filter(every_days__gt=0, user__is_active=True).select_related(
+        "user", "destination"
+    ):
         if schedule.started_at is not None and now - schedule.interval < schedule.started_at <= now:
             continue
         mine = BackupSchedule.objects.filter(pk=schedule.pk, started_at=schedule.started_at)
@@ -74,6 +90,7 @@ def start_due(now: datetime | None = None) -> int:
             start_backup(
                 schedule.user,
                 schedule.scope,
+                destination=schedule.destination,
                 recipient=schedule.recipient,
                 key_file=schedule.key_file,
                 is_scheduled=True,
@@ -92,18 +109,26 @@ def start_due(now: datetime | None = None) -> int:
 def thin_out(user: User, scope: str) -> int:
     """Delete scheduled backups of `user` that the schedule does not keep; return how many.
 
-    None while the clock is suspect. What a person asked for stays until a person deletes it.
+    Those of each place are counted for themselves. None while the clock is suspect. What a person asked for stays until a
+    person deletes it.
     """
     schedule = BackupSchedule.objects.filter(user=user, scope=scope, every_days__gt=0).first()
     if schedule is None or is_suspect():
         return 0
-    backups = Backup.objects.filter(
-        user=user, scope=scope, is_scheduled=True, parent="", completed_at__isnull=False
-    ).select_related("operation")
+    keep = Keep(schedule.keep_daily, schedule.keep_weekly, schedule.keep_monthly)
+    mine = Backup.objects.filter(user=user, scope=scope, is_scheduled=True, completed_at__isnull=False)
+    by_place: dict[str, list[Backup]] = {}
+    for backup in mine.select_related("operation", "user"):
+        if backup.is_managed:
+            by_place.setdefault(backup.parent, []).append(backup)
+    return sum(_thin_out_place(backups, keep) for backups in by_place.values())
+
+
+def _thin_out_place(backups: list[Backup], keep: Keep) -> int:
     by_key = {backup.pk: backup for backup in backups}
-    made = [Made(backup.pk, backup.created_at, backup.verified_at is not None) for backup in by_key.values()]
+    made = [Made(backup.pk, backup.created_at, backup.verified_at is not None) for backup in backups]
     count = 0
-    for key in to_delete(made, Keep(schedule.keep_daily, schedule.keep_weekly, schedule.keep_monthly)):
+    for key in to_delete(made, keep):
         if is_being_sent(ExportDownload.objects.filter(export_name=by_key[key].name)):
             continue
         try:
@@ -120,12 +145,14 @@ def remove_failed() -> int:
 
     They hold nothing, are on no page, and would count as kept ones until no further one may be made.
     """
-    unfinished = Backup.objects.filter(completed_at=None, parent="").select_related("operation")
+    unfinished = Backup.objects.filter(completed_at=None).select_related("operation", "user")
     count = 0
     for backup in unfinished.filter(Q(operation=None) | Q(operation__superseded=True)):
-        if backup.path.exists():  # it was stopped while it was verified: perhaps it is whole
+        if not backup.is_managed:
             continue
         try:
+            if place_of(backup).is_there():  # it was stopped while it was verified: perhaps it is whole
+                continue
             delete_backup(backup)
         except (ExportRefused, OSError) as error:
             logger.warning("What is left of the backup %s stays: %s", backup.pk, error)

@@ -30,10 +30,21 @@ def nothing() -> None:
 
 
 def verify_backup(
-    backup: Backup, *, on_chunk: Callable[[], None] = nothing, on_file: Callable[[], None] = nothing
+    backup: Backup,
+    *,
+    is_quick: bool = False,
+    on_chunk: Callable[[], None] = nothing,
+    on_file: Callable[[], None] = nothing,
 ) -> Verified:
-    """Read all of a finished backup; of an encrypted one the bytes that were written. What cannot be read is a problem."""
+    """Read all of a finished backup; of an encrypted one the bytes that were written. What cannot be read is a problem.
+
+    `is_quick`: of one in a bucket, attached files whose MD5 the server tells are not read.
+    """
     try:
+        if backup.is_in_bucket:
+            from .bucket import verify_in_bucket
+
+            return verify_in_bucket(backup, is_quick=is_quick, on_chunk=on_chunk, on_file=on_file)
         if backup.packaging == Backup.Packaging.ZIP and _sha256(backup, on_chunk) != backup.sha256:
             return _only("Its bytes are not those that were written: the backup is damaged.")
         if backup.is_encrypted:

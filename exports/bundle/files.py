@@ -18,7 +18,8 @@ from exports.formats.manifest import InvalidManifest, check_export_path
 from .layout import METADATA_NAME
 from .lists import BundleRefused
 
-MOST_FILES = archive_list.MOST_ENTRIES
+MOST_FILES = 450_000
+"""Of a backup: the manifest of so many has 128 MB, which is as much as restoring reads of one."""
 DEEPEST = 8
 LARGEST_JSON_BYTES = 1 << 30
 """A list of a backup may be so long: 1,000,000 photos take 300 MB."""
@@ -128,7 +129,7 @@ class ZipFiles:
         self._scratch = scratch
         self._file: BinaryIO = path.open("rb")
         try:
-            archive_list.require_short_list(self._file)
+            archive_list.require_short_list(self._file, MOST_FILES)
             self._zip = zipfile.ZipFile(self._file)
             archive_list.require_honest(self._zip.filelist, path.stat().st_size, self._zip.start_dir)
             self._entries = _without_top_folder(dict(self._named()))

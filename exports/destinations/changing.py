@@ -2,9 +2,12 @@
 
 from typing import TypedDict
 
+from django.db import transaction
 from django.utils import timezone
 
-from exports.models import ExportDestination
+from exports.models import Backup, BackupSchedule, ExportDestination
+from exports.refusals import ExportRefused
+from operations.models import ACTIVE
 
 from .naming import check_template
 
@@ -33,3 +36,22 @@ def change_destination(destination: ExportDestination, changes: DestinationChang
         names += ["scheduled_since", "refusal", "refused_at"]
     if names:
         destination.save(update_fields=names)
+
+
+def forget_destination(destination: ExportDestination) -> None:
+    """Forget the destination; files, records and backups stay where they are.
+
+    Raises ExportRefused while a backup is made there, or a schedule makes them there: those must go somewhere else first.
+    """
+    with transaction.atomic():
+        schedules = BackupSchedule.objects.select_for_update().filter(destination=destination)
+        if any(one.every_days for one in schedules):
+            raise ExportRefused(
+                "Backups are made there on a schedule. On the page of backups, choose another place for them first. Nothing was "
+                "changed.",
+                "has_schedule",
+            )
+        if Backup.objects.filter(destination=destination, operation__state__in=ACTIVE).exists():
+            raise ExportRefused("A backup is just being made there. Cancel it first. Nothing was changed.", "at_work")
+        schedules.update(destination=None)
+        destination.delete()

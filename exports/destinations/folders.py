@@ -26,6 +26,7 @@ from exports.refusals import ExportRefused
 from photolala.lib.paths import escape_path, unescape_path
 from photolala.lib.roots import allowed_roots, is_within
 
+from .identity import OtherPlace, id_for_new, name_records
 from .naming import check_template
 from .transports.opening import bucket_transport
 
@@ -123,6 +124,13 @@ def refuse_output(user: User, folder: Path) -> None:
         raise ExportRefused(_OUTSIDE, for_operator=foreign.words)
 
 
+def check_folder_for_command(user: User, folder: str, *, but: ExportDestination | None = None) -> Place:
+    """Return the real path of `folder` for the server's operator, who may name any that nobody has. Raises ExportRefused."""
+    real = Path(os.path.realpath(os.fsencode(folder).decode("utf-8", "surrogateescape")))
+    _refuse_taken(user, real, but=but)
+    return real
+
+
 @knows_taken_folders
 def folders_exported_to() -> Iterator[Taken]:
     """Yield the folders of all destinations."""
@@ -199,9 +207,26 @@ def create_destination(user: User, name: str, real: Place, template: str, **give
             _refuse_taken(user, real)
             folder = real.uri if isinstance(real, BucketRoot) else _text(real)
             fields = {"with_companions": True, **given}
-            return ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template, **fields)
+            if isinstance(real, Path) and "id" not in given:
+                fields |= _identity(user, real)
+            made = ExportDestination.objects.create(owner=user, name=name, folder=folder, template=template, **fields)
     except IntegrityError:
         raise ExportRefused(_OUTSIDE) from None
+    name_records(made)
+    return made
+
+
+def _identity(user: User, real: Path) -> dict[str, Any]:
+    """Return the id of the destination that the folder was, if it may have it again. Raises ExportRefused."""
+    try:
+        found = id_for_new(user.pk, real)
+    except OtherPlace as other:
+        raise ExportRefused(
+            f"That folder is your destination “{other.destination.name}”, which was in {other.destination.folder}. On its page, "
+            "say that it is here now. Nothing was changed.",
+            "moved",
+        ) from None
+    return {"id": found.id} if found is not None else {}
 
 
 class _NamingTheFolder:

@@ -9,6 +9,7 @@ from exports.models import ExportDestination
 from operations.running import OperationFailed
 from photolala.lib.files import is_real_folder, open_real_folder
 
+from .identity import known_identity
 from .transports.opening import bucket_transport
 
 
@@ -66,6 +67,7 @@ class DestinationGuard:
         self._began = _folder_id(destination)
         if self._began is None:
             raise self._unplugged()
+        self._require_own_records()
         if needs_records and destination.has_records and not is_real_folder(destination.records_folder):
             raise OperationFailed(
                 f"The records of earlier exports are not in {destination.folder}. If its disk is not mounted, mount it and "
@@ -85,10 +87,22 @@ class DestinationGuard:
         if not is_real_folder(self._destination.records_folder):
             raise self._unplugged()
 
+    def _require_own_records(self) -> None:
+        found = known_identity(self._destination.path)
+        if found is not None and found.id != self._destination.pk:
+            raise OperationFailed(
+                f"In {self._destination.folder} are the records of another destination (“{found.name}”), not those of "
+                f"“{self._destination.name}”: perhaps another disk is mounted there. Mount the right one and try again; if it is "
+                "somewhere else now, say so on the destination's page. To export to the disk that is there, forget this "
+                "destination and add the folder again. Nothing was changed.",
+                "destination",
+            )
+
     def _unplugged(self) -> OperationFailed:
         return OperationFailed(
             f"The destination {self._destination.folder} cannot be reached any more, or a link is in its place. Is its disk "
-            "mounted? What was exported is recorded there; connect it and try again: the export continues where it stopped.",
+            "mounted? What was exported is recorded there; connect it and try again: the export continues where it stopped. If "
+            "it is mounted somewhere else now, say so on the destination's page, or by `records move`.",
             "destination",
         )
 

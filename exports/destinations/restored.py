@@ -14,6 +14,7 @@ from accounts.models import User
 from catalog.roots.taken_folders import Place
 from exports.destinations.folders import check_folder, create_destination
 from exports.destinations.guard import is_behind_link
+from exports.destinations.identity import known_identity
 from exports.destinations.naming import check_template
 from exports.ledger.load import view_ledger
 from exports.ledger.records import ExportRecord, RecordStatus
@@ -46,6 +47,9 @@ def check_kept(user: User, kept: Kept) -> Place:
         raise ExportRefused(
             f"Its folder {kept.folder} is not there. If it is on a disk, mount that, and restore again."
         )
+    found = known_identity(real) if isinstance(real, Path) else None
+    if found is not None and found.id != kept.id:
+        raise ExportRefused(f"Its folder {kept.folder} has the records of another destination (“{found.name}”).")
     return real
 
 

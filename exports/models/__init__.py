@@ -1,11 +1,12 @@
 """The tables of exports."""
 
-from .backup import Backup, BackupSchedule, Scope, backups_folder
+from .backup import BUCKET_BACKUPS, Backup, BackupSchedule, Scope, backups_folder
 from .destination import BUCKET_RECORDS, ExportDestination
 from .export import Export, ExportDownload, own_folder
 from .restore import Restore, WaitingFacts, restores_folder
 
 __all__ = [
+    "BUCKET_BACKUPS",
     "BUCKET_RECORDS",
     "Backup",
     "BackupSchedule",

@@ -12,10 +12,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
+from catalog.sources.s3_keys import SCHEME
 from operations.models import EXPORT_JOB_WORDS, Operation
 from photolala.lib.paths import unescape_path
 
+from .destination import ExportDestination
 from .export import own_folder
+
+BUCKET_BACKUPS = "Backups"
+"""Where backups are below the prefix of a destination in a bucket."""
 
 
 class Scope(models.TextChoices):
@@ -38,7 +43,8 @@ class Backup(models.Model):
     """One backup; its operation says how far it is.
 
     It is a folder `backup_{YYYY-MM-DD_HH-MM-SS}_{id}` in the user's folder of backups, or in `parent` if a command named one;
-    or a ZIP of that name, and if `recipient` is given that ZIP encrypted by age.
+    or a ZIP of that name, and if `recipient` is given that ZIP encrypted by age. `parent` may be in a bucket: `Backups/` of
+    the destination.
     """
 
     class Packaging(models.TextChoices):
@@ -52,7 +58,15 @@ class Backup(models.Model):
     scope = models.CharField(max_length=10, choices=Scope, default=Scope.PERSON)
     operation = models.OneToOneField(Operation, on_delete=models.SET_NULL, null=True, related_name="backup")
     packaging = models.CharField(max_length=10, choices=Packaging, default=Packaging.FOLDER)
-    parent = models.TextField(blank=True, help_text="The folder that a command named, in escaped form.")
+    parent = models.TextField(blank=True, help_text="The folder that a command named, or that of a bucket; escaped.")
+    destination = models.ForeignKey(
+        ExportDestination,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="backups",
+        help_text="Whose prefix of a bucket it is in.",
+    )
     recipient = models.CharField(max_length=200, blank=True, help_text="age's public key that it is encrypted for.")
     key_file = models.TextField(
         blank=True, help_text="The identity of `recipient`, encrypted by a passphrase that nobody here knows."
@@ -93,14 +107,31 @@ class Backup(models.Model):
 
     @property
     def parent_folder(self) -> Path:
-        """The folder that it is in."""
-        return Path(os.fsdecode(unescape_path(self.parent))) if self.parent else backups_folder(self.user_id)
+        """The folder that it is in; of one in a bucket, where it is made before it is sent there."""
+        if not self.parent or self.is_in_bucket:
+            return backups_folder(self.user_id)
+        return Path(os.fsdecode(unescape_path(self.parent)))
+
+    @property
+    def is_in_bucket(self) -> bool:
+        """True if it goes to a bucket, or is there."""
+        return self.parent.startswith(SCHEME)
 
     @property
     def path(self) -> Path:
         """Where it is once it is complete: a folder or a file."""
+        return self.parent_folder / self.file_name
+
+    @property
+    def file_name(self) -> str:
+        """The name of its folder or file."""
         extension = {"zip": ".zip", "folder": ""}[self.packaging] + (".age" if self.recipient else "")
-        return self.parent_folder / f"{self.name}{extension}"
+        return f"{self.name}{extension}"
+
+    @property
+    def address(self) -> str:
+        """Where it is once it is complete, for people: a path, or `s3://…`."""
+        return f"{self.parent}/{self.file_name}" if self.is_in_bucket else str(self.path)
 
     @property
     def is_encrypted(self) -> bool:
@@ -111,6 +142,16 @@ class Backup(models.Model):
     def is_kept_here(self) -> bool:
         """True if the server keeps its files; else a command wrote them elsewhere, and they are the operator's."""
         return not self.parent
+
+    @property
+    def is_managed(self) -> bool:
+        """True if the server may read and delete its files: it keeps them, or has the destination that they are in."""
+        return not self.parent or self.destination_id is not None
+
+    @property
+    def can_be_restored(self) -> bool:
+        """True if it is complete, and the server can read it without a passphrase."""
+        return self.completed_at is not None and self.is_managed and not self.is_encrypted
 
     @property
     def can_be_downloaded(self) -> bool:
@@ -144,6 +185,14 @@ class BackupSchedule(models.Model):
     keep_monthly = models.PositiveSmallIntegerField(default=12, help_text="Of so many months the newest is kept.")
     recipient = models.CharField(max_length=200, blank=True, help_text="age's public key; empty: not encrypted.")
     key_file = models.TextField(blank=True, help_text="The identity of `recipient`, encrypted by a passphrase.")
+    destination = models.ForeignKey(
+        ExportDestination,
+        on_delete=models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="backup_schedules",
+        help_text="In whose prefix of a bucket they are kept; empty: on this server.",
+    )
     started_at = models.DateTimeField(null=True, blank=True, help_text="When the schedule last asked for one.")
     refusal = models.TextField(
         blank=True, db_default="", help_text="Why the schedule could not begin the last one; empty: it could."

@@ -23,6 +23,7 @@ from django.utils import timezone
 from catalog.identity.aliases import current_md5
 from catalog.models import Library, Photo
 from exports.destinations.guard import DestinationGuard
+from exports.destinations.identity import claim_records
 from exports.destinations.transports.folders import FolderTransport
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import view_ledger
@@ -93,6 +94,7 @@ def run_rebuild(run: Run) -> dict[str, Any]:
                 ledger = stack.enter_context(open_ledger(run, destination))
                 rebuild = Rebuild(run, destination, library, guard, ledger.records(), ledger)
                 rebuild.run_all()
+                claim_records(destination)
                 return rebuild.result(ledger.report.problems)
             loaded = view_ledger(destination.records_folder)
             rebuild = Rebuild(run, destination, library, guard, loaded.state.sorted_records())

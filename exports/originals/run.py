@@ -9,6 +9,7 @@ from catalog.roots.reach import source_for
 from catalog.roots.told import told
 from catalog.sources.base import SourceUnavailable
 from exports.destinations.guard import guard_of
+from exports.destinations.identity import claim_records
 from exports.destinations.publishing import PublishedRecords
 from exports.destinations.transports.opening import transport_of
 from exports.ledger.errors import LedgerBusy, LedgerFailed
@@ -46,6 +47,7 @@ def run_folder_export(run: Run) -> dict[str, Any]:
             published = PublishedRecords(destination, ledger)
             published.adopt()
             ExportDestination.objects.filter(pk=destination.pk).update(has_records=True)
+            claim_records(destination)
             folders = OpenFolders(transport_of(destination), ledger.records())
             stack.callback(folders.close)
             folders.clear_interrupted()

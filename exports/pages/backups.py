@@ -12,20 +12,22 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from accounts.requests import HttpRequest
+from catalog.sources.s3_keys import SCHEME
 from exports.backup import requests as verbs
 from exports.backup.downloads import serve_backup
 from exports.backup.encryption import BadKey, Key, make_key
+from exports.backup.finding import NOT_VERIFIED
 from exports.backup.retention import Keep
-from exports.backup.schedule import MOST_KEPT, set_schedule
+from exports.backup.schedule import MOST_KEPT, Where, set_schedule
 from exports.backup.status import backup_status
-from exports.models import Backup, BackupSchedule, Scope
+from exports.models import Backup, BackupSchedule, ExportDestination, Scope
 from exports.refusals import ExportRefused
 from operations.models import Operation
 from operations.running import AlreadyActive
 from photolala.web.problem_pages import say_problems
 
 MOST_SHOWN = 50
-KINDS = ["backup", "verify_backup"]
+KINDS = ["backup", "verify_backup", "find_backups"]
 LONGEST_PASSPHRASE = 1000
 
 
@@ -33,6 +35,7 @@ class BackupForm(forms.Form):
     """What a person wants backed up now."""
 
     scope = forms.ChoiceField(choices=Scope.choices)
+    destination = forms.UUIDField(required=False)
     passphrase = forms.CharField(required=False, max_length=LONGEST_PASSPHRASE, strip=False)
 
 
@@ -44,6 +47,7 @@ class ScheduleForm(forms.Form):
     keep_daily = forms.IntegerField(min_value=0, max_value=MOST_KEPT)
     keep_weekly = forms.IntegerField(min_value=0, max_value=MOST_KEPT)
     keep_monthly = forms.IntegerField(min_value=0, max_value=MOST_KEPT)
+    destination = forms.UUIDField(required=False)
     passphrase = forms.CharField(required=False, max_length=LONGEST_PASSPHRASE, strip=False)
     ends_encryption = forms.BooleanField(required=False)
 
@@ -64,9 +68,16 @@ def start(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, 422, backup_error="Choose what to back up.")
     wanted = form.cleaned_data
+    destination = _destination(request, wanted["destination"])
     try:
         key = make_key(wanted["passphrase"]) if wanted["passphrase"] else Key("", "")
-        verbs.start_backup(request.user, wanted["scope"], recipient=key.recipient, key_file=key.key_file)
+        verbs.start_backup(
+            request.user,
+            wanted["scope"],
+            destination=destination,
+            recipient=key.recipient,
+            key_file=key.key_file,
+        )
     except (ExportRefused, BadKey) as refused:
         return _page(request, 422, backup_error=str(refused))
     except AlreadyActive:
@@ -89,6 +100,7 @@ def schedule(request: HttpRequest) -> HttpResponse:
             schedule_error=f"Choose how often, and keep 0 to {MOST_KEPT} of each kind. Nothing was changed.",
         )
     wanted = form.cleaned_data
+    place = Where(_destination(request, wanted["destination"]))
     try:
         set_schedule(
             request.user,
@@ -97,10 +109,29 @@ def schedule(request: HttpRequest) -> HttpResponse:
             keep=Keep(wanted["keep_daily"], wanted["keep_weekly"], wanted["keep_monthly"]),
             passphrase=wanted["passphrase"],
             recipient="" if wanted["ends_encryption"] else None,
+            place=place,
         )
     except ExportRefused as refused:
         return _page(request, 422, schedule_error=str(refused))
     messages.success(request, "The schedule is changed.")
+    return redirect("exports:backups")
+
+
+@login_required
+@require_POST
+def find(request: HttpRequest) -> HttpResponse:
+    """Look in a bucket for backups that are not listed here."""
+    try:
+        key = uuid.UUID(request.POST.get("destination", ""))
+    except ValueError:
+        raise Http404 from None
+    destination = get_object_or_404(ExportDestination.objects.visible_to(request.user), pk=key)
+    try:
+        verbs.start_finding(request.user, destination)
+    except ExportRefused as refused:
+        messages.warning(request, str(refused))
+    except AlreadyActive:
+        messages.warning(request, "That bucket is just being looked at.")
     return redirect("exports:backups")
 
 
@@ -161,7 +192,7 @@ def _page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
         "statuses": statuses,
         "scopes": scopes,
         "own_scope": own_scope,
-        "schedules": [(scope, known.schedule or BackupSchedule(scope=scope)) for scope, known in statuses],
+        "schedules": [(scope, known.schedule or BackupSchedule(scope=scope, refusal="")) for scope, known in statuses],
         "every": BackupSchedule.Every.choices,
         "unfinished": list(
             mine.unfinished().with_place().select_related("backup").defer("checkpoint", "error_detail")[:MOST_SHOWN]
@@ -169,9 +200,20 @@ def _page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
         "backups": found[:MOST_SHOWN],
         "has_more": len(found) > MOST_SHOWN,
         "most_kept": MOST_KEPT,
+        "not_verified": NOT_VERIFIED,
+        "buckets": list(
+            ExportDestination.objects.visible_to(request.user).filter(folder__startswith=SCHEME)[:MOST_SHOWN]
+        ),
         **more,
     }
     return render(request, "exports/backups.html", context, status=status)
+
+
+def _destination(request: HttpRequest, key: uuid.UUID | None) -> ExportDestination | None:
+    """Return the person's destination; None for this server, 404 for one that is not theirs."""
+    if key is None:
+        return None
+    return get_object_or_404(ExportDestination.objects.visible_to(request.user), pk=key)
 
 
 def _backup(request: HttpRequest, backup_id: uuid.UUID) -> Backup:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
 from exports.destinations.changing import DestinationChanges, change_destination
+from exports.destinations.moving import move_destination
 from exports.ledger.errors import LedgerFailed
 from exports.models import ExportDestination
 from exports.originals.lacking import lacking_photos
@@ -59,6 +60,19 @@ def change(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
         return render_destination(request, destination, settings_error=str(refused), status=422)
     messages.success(request, f"“{destination.name}” is changed. What is there already stays where it is.")
     return redirect("exports:destination", destination.pk)
+
+
+@login_required
+@require_POST
+def move(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
+    """Say that the destination's disk is mounted elsewhere now."""
+    destination = own_destination(request, destination_id)
+    try:
+        moved = move_destination(request.user, destination, request.POST.get("folder", "").strip())
+    except ExportRefused as refused:
+        return render_destination(request, destination, move_error=str(refused), status=422)
+    messages.success(request, f"“{moved.name}” is in {moved.folder} now. Nothing was copied.")
+    return redirect("exports:destination", moved.pk)
 
 
 @login_required

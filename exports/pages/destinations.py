@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.requests import HttpRequest
 from catalog.models import Library
 from exports.destinations import folders as verbs
+from exports.destinations.changing import forget_destination
 from exports.destinations.naming import check_template
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.state import MonthStatus, MonthSummary
@@ -95,7 +96,10 @@ def remove(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
     destination = own_destination(request, destination_id)
     if _running(destination) is not None:
         return render_destination(request, destination, f"{AT_WORK} Cancel it first.", 409)
-    destination.delete()
+    try:
+        forget_destination(destination)
+    except ExportRefused as refused:
+        return render_destination(request, destination, str(refused), 409)
     kept = " This server keeps what it knows of them for 30 days." if destination.is_bucket else ""
     messages.success(request, f"“{destination.name}” is forgotten. All files stay in {destination.folder}.{kept}")
     return redirect("exports:list")
@@ -164,6 +168,7 @@ def render_destination(
     status: int = 200,
     *,
     settings_error: str = "",
+    move_error: str = "",
 ) -> HttpResponse:
     """Return the page of a destination, with what was wrong with a wish."""
     months: list[tuple[MonthSummary, str, str]] = []
@@ -195,6 +200,8 @@ def render_destination(
         "runs": [(run, has_report(run)) for run in runs_to(destination, request.user)[:RUNS_SHOWN]],
         "error": error,
         "settings_error": settings_error,
+        "move_error": move_error,
+        "sent_folder": request.POST.get("folder", "") if move_error else "",
         "sent": request.POST if settings_error else None,
         "ledger_error": ledger_error,
     }

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -146,7 +147,8 @@ def _changes(counts: dict[str, dict[str, int]]) -> int:
 
 def _list(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
     own = Restore.objects.visible_to(request.user).select_related("operation").defer("differences", "problems")
-    kept = Backup.objects.visible_to(request.user).filter(completed_at__isnull=False, parent="", recipient="")
+    kept = Backup.objects.visible_to(request.user).filter(completed_at__isnull=False, recipient="")
+    kept = kept.filter(Q(parent="") | Q(destination__isnull=False))
     context = {
         "restores": list(own[:MOST_SHOWN]),
         "kept_backups": list(kept[:MOST_SHOWN]),

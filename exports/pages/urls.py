@@ -8,6 +8,7 @@ app_name = "exports"
 urlpatterns = [
     path("backups/", backups.list_backups, name="backups"),
     path("backups/start/", backups.start, name="backup-start"),
+    path("backups/find/", backups.find, name="backup-find"),
     path("backups/schedule/", backups.schedule, name="backup-schedule"),
     path("backups/<uuid:backup_id>/download/", backups.download, name="backup-download"),
     path("backups/<uuid:backup_id>/key/", backups.key_file, name="backup-key"),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("destinations/<uuid:destination_id>/rebuild/", destinations.rebuild, name="destination-rebuild"),
     path("destinations/<uuid:destination_id>/dismiss/", destinations.dismiss, name="destination-dismiss"),
     path("destinations/<uuid:destination_id>/change/", destination_contents.change, name="destination-change"),
+    path("destinations/<uuid:destination_id>/move/", destination_contents.move, name="destination-move"),
     path(
         "destinations/<uuid:destination_id>/lacking/<int:year>/<int:month>/",
         destination_contents.lacking,

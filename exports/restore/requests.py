@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
+from catalog.sources.s3_keys import SCHEME
+from exports.bundle.files import BundleFiles, open_bundle
 from exports.models import Backup, Restore
 from exports.refusals import ExportRefused
 from exports.restore.texts import possible
@@ -43,9 +45,23 @@ def start_restore(
     return _start(restore, enqueue=enqueue)
 
 
+def start_from_bucket(
+    user: User, uri: str, mode: str, *, is_dry_run: bool, enqueue: bool = True, name: str = ""
+) -> Restore:
+    """The same for a backup at `s3://…`."""
+    restore = Restore(
+        user=user,
+        mode=_mode(mode),
+        is_dry_run=is_dry_run,
+        source=uri,
+        source_name=possible(name or uri.rpartition("/")[2])[:255],
+    )
+    return _start(restore, enqueue=enqueue)
+
+
 def start_of_backup(user: User, backup: Backup, mode: str, *, is_dry_run: bool = True) -> Restore:
-    """Begin to compare, or to put back, a backup that the server keeps and that the user sees. Raises as `start_restore`."""
-    if not backup.can_be_downloaded:
+    """Begin to compare, or to put back, a backup that the user sees, of the server or in a bucket. As `start_restore`."""
+    if backup.completed_at is None or not backup.is_managed:
         raise ExportRefused("This backup is not finished, or is kept elsewhere. Nothing was started.", "not_finished")
     if backup.is_encrypted:
         raise ExportRefused(
@@ -53,6 +69,8 @@ def start_of_backup(user: User, backup: Backup, mode: str, *, is_dry_run: bool =
             "`restore` with the passphrase. Nothing was started.",
             "encrypted",
         )
+    if backup.is_in_bucket:
+        return start_from_bucket(user, backup.address, mode, is_dry_run=is_dry_run)
     return start_restore(user, backup.path, mode, is_dry_run=is_dry_run)
 
 
@@ -107,8 +125,17 @@ def forget(restore: Restore) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # what is left if this fails has no row: the schedule deletes it
 
 
+def opened(restore: Restore, scratch: Path) -> BundleFiles:
+    """Return the files of its backup; `scratch` is a folder for what is unpacked. Raises BundleRefused, OSError."""
+    if restore.source.startswith(SCHEME):
+        from exports.destinations.bucket_backups import open_bucket_bundle
+
+        return open_bucket_bundle(restore.source)
+    return open_bundle(path_of(restore), scratch)
+
+
 def path_of(restore: Restore) -> Path:
-    """Return where its backup is."""
+    """Return where its backup is, if it is on a disk."""
     return Path(os.fsdecode(unescape_path(restore.source))) if restore.source else restore.sent_file
 
 

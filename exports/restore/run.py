@@ -19,7 +19,7 @@ from django.utils import timezone
 from catalog.albums import media as media_store
 from catalog.models import Media
 from changes.scopes import raise_epoch
-from exports.bundle.files import BundleFiles, open_bundle
+from exports.bundle.files import BundleFiles
 from exports.bundle.lists import BundleRefused
 from exports.models import Restore
 from exports.restore.check import check, check_media, moment_or_none
@@ -31,7 +31,7 @@ from exports.restore.people import Restoring, people_of
 from exports.restore.photo_facts import restore_facts
 from exports.restore.refusals import refusal_for
 from exports.restore.report import Report
-from exports.restore.requests import KIND, path_of, working_folder_of
+from exports.restore.requests import KIND, opened, working_folder_of
 from exports.restore.spool import Spool
 from exports.restore.things import ALBUM, DRAFT, NOTE, restore_things
 from exports.restore.users import restore_users
@@ -73,7 +73,7 @@ class RestoreRun:
     def run_all(self) -> dict[str, Any]:
         """Check, compare, and put back; return the result."""
         scratch = self.scratch / str(self.run.token)
-        with open_bundle(path_of(self.restore), scratch) as files, Spool(scratch / "spool.sqlite3") as spool:
+        with opened(self.restore, scratch) as files, Spool(scratch / "spool.sqlite3") as spool:
             self.run.phase("Checking the backup")
             checked = check(files, spool, self._keepalive)
             check_media(files, checked, self._keepalive)

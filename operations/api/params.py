@@ -109,6 +109,12 @@ class VerificationParams(serializers.Serializer[Any]):
     repair = _is_asked("Copies that are bad are made again.")
 
 
+class BackupSearchParams(serializers.Serializer[Any]):
+    """Parameters of the search for backups in the bucket of a destination."""
+
+    destination = serializers.UUIDField(required=False)
+
+
 PARAMS: dict[str, type[serializers.Serializer[Any]]] = {
     "scan": ScanParams,
     "rebuild": RebuildParams,
@@ -126,6 +132,7 @@ PARAMS: dict[str, type[serializers.Serializer[Any]]] = {
     "rebuild_records": RecordsRebuildParams,
     "verify_destination": VerificationParams,
     "backup": BackupParams,
+    "find_backups": BackupSearchParams,
     "verify_backup": BackupParams,
     "restore_backup": BackupRestoreParams,
 }

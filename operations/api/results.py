@@ -249,6 +249,14 @@ class BackupVerificationResult(ProblemsResult):
     failed = _count("What is not as it was written.")
 
 
+class BackupSearchResult(ProblemsResult):
+    """Of looking for backups in the bucket of a destination."""
+
+    destination = serializers.UUIDField(required=False)
+    found = _count("Complete backups that are there.")
+    added = _count("Those that were not listed here.")
+
+
 class BackupProblem(serializers.Serializer[Any]):
     """What in a backup cannot be used."""
 
@@ -315,6 +323,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "verify_destination": VerificationResult,
     "backup": BackupResult,
     "verify_backup": BackupVerificationResult,
+    "find_backups": BackupSearchResult,
     "restore_backup": BackupRestoreResult,
 }
 

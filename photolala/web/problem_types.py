@@ -24,9 +24,13 @@ def _type(title: str, *statuses: int) -> ProblemType:
 
 TYPES: dict[str, ProblemType] = {
     # Any address
+    "has_schedule": _type("Backups are made there on a schedule", 409),
     "invalid": _type("Members of the body are not right; `errors` names them", 400, 422),
     "bad_request": _type("The request cannot be understood", 400),
     "conflict": _type("The present state does not allow it", 409),
+    "moved": _type("The folder is a destination of yours that was elsewhere", 422),
+    "no_bucket": _type("The destination is no bucket", 422),
+    "no_destination": _type("The destination of that backup was forgotten", 422),
     "unavailable": _type("Not now; see Retry-After", 503),
     "parse_error": _type("The body cannot be read as JSON", 400),
     "unknown_parameter": _type("The address does not know a query parameter", 400),

@@ -23,7 +23,7 @@ KEYED = {
     "photos_dates", "imports_create", "imports_retry", "imports_stop", "exports_create", "exports_import",
     "export_destinations_export", "export_destinations_rebuild", "export_destinations_verify", "operations_cancel",
     "operations_resume", "operations_retry",
-    "backups_create", "backups_verify", "restores_confirm",
+    "backups_create", "backups_verify", "export_destinations_find_backups", "export_destinations_move", "restores_confirm",
 }  # fmt: skip
 
 

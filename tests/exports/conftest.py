@@ -11,6 +11,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from catalog.models import Library
+from catalog.roots import buckets
+from catalog.sources.s3_errors import Retries
+from exports.destinations.transports import bucket_folders
+from tests.exports.destinations.memory_bucket import MemoryBucket
 from tests.factories import make_library, make_user
 
 
@@ -34,6 +38,18 @@ def cast(db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatc
     alice, bob, charlie = make_user("alice"), make_user("bob"), make_user("charlie")
     root = tmp_path / "allowed" / "holidays"
     return Cast(alice, bob, charlie, make_library(alice, root, members={bob: "viewer"}), root)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryBucket:
+    """Give the site a bucket in memory; nothing waits before it tries again, and files above 100 bytes go in parts."""
+    bucket = MemoryBucket()
+    monkeypatch.setattr(buckets, "bucket_client", lambda: bucket)
+    monkeypatch.setattr("exports.destinations.transports.bucket_calls.bucket_client", lambda: bucket)
+    quick = (2, *Retries.__init__.__defaults__[1:3], lambda seconds: None, lambda: 1.0)  # type: ignore[index]
+    monkeypatch.setattr(Retries.__init__, "__defaults__", quick)
+    monkeypatch.setattr(bucket_folders, "PART_BYTES", 100)
+    return bucket
 
 
 @pytest.fixture

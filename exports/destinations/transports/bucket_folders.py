@@ -58,6 +58,11 @@ class BucketFolder:
         head = self._head(name)
         return told_md5(head) or self._read_digest(name)
 
+    def metadata_of(self, name: str) -> dict[str, str]:
+        """Return what lies beside the object's bytes: `mtime` and `md5chksum`, if it was put here. OSError."""
+        found: dict[str, str] = self._head(name).get("Metadata", {})
+        return found
+
     def put(
         self,
         descriptor: int,

@@ -1,4 +1,4 @@
-"""`records`: look after the records of an export destination: read the copies they tell of, rebuild, import or compact them."""
+"""`records`: look after an export destination: read its copies, rebuild, import or compact their records, or say where it is."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from exports.destinations.moving import move_destination
 from exports.destinations.restored import add_records
 from exports.ledger.errors import LedgerError
 from exports.ledger.load import FOLDER_NAME, LoadedLedger, view_ledger
@@ -16,6 +17,7 @@ from exports.ledger.store import Ledger
 from exports.models import ExportDestination
 from exports.originals.checks import start_verification
 from exports.originals.requests import start_rebuild
+from exports.refusals import ExportRefused
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.models import Operation
 from operations.running import AlreadyActive
@@ -30,7 +32,7 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare verify, rebuild, compact and import, each with --destination and --json, and what each has of its own."""
+        """Declare verify, rebuild, compact, move and import, each with --destination and --json, and what each has of its own."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verify = verbs.add_parser("verify", help="Read every copy and compare it with what was exported.")
         verify.add_argument(
@@ -45,7 +47,9 @@ class Command(BaseCommand):
         )
         adopt.add_argument("--from", required=True, metavar="DIR", dest="source", help="A folder with ExportRecords.")
         adopt.add_argument("--apply", action="store_true", help="Record them.")
-        for one in (verify, rebuild, compact, adopt):
+        move = verbs.add_parser("move", help="Say that the destination's disk is mounted elsewhere now.")
+        move.add_argument("--to", required=True, metavar="DIR", help="The folder that has its ExportRecords now.")
+        for one in (verify, rebuild, compact, adopt, move):
             one.add_argument("--destination", required=True, metavar="DIR", help="The folder that was exported to.")
             add_foreground_arguments(one)
 
@@ -59,7 +63,9 @@ class Command(BaseCommand):
         destination = ExportDestination.objects.select_related("owner").filter(folder=name).first()
         if destination is None:
             raise CommandError(f"{folder} is no export destination of this server. Nothing was read.", returncode=2)
-        if options["verb"] == "verify":
+        if options["verb"] == "move":
+            self._move(destination, Path(options["to"]).expanduser(), as_json=options["json"])
+        elif options["verb"] == "verify":
             self._verify(destination, repair=options["repair"], as_json=options["json"])
         elif options["verb"] == "import":
             source = Path(options["source"]).expanduser()
@@ -107,6 +113,16 @@ class Command(BaseCommand):
             )
             for problem in loaded.report.problems:
                 self.stderr.write(problem)
+
+    def _move(self, destination: ExportDestination, folder: Path, *, as_json: bool) -> None:
+        try:
+            moved = move_destination(destination.owner, destination, str(folder.absolute()), is_operator=True)
+        except ExportRefused as refused:
+            raise CommandError(refused.operators_sentence, returncode=2) from None
+        if as_json:
+            self.stdout.write(json.dumps({"id": str(moved.pk), "folder": moved.folder}, ensure_ascii=False))
+        else:
+            self.stdout.write(f"“{moved.name}” is in {moved.folder} now. Nothing was copied.")
 
     def _compact(self, folder: Path, *, as_json: bool) -> None:
         records = folder / FOLDER_NAME

@@ -9,14 +9,15 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
+from catalog.sources.s3_keys import SCHEME
 from exports.backup.encryption import BadKey, decrypt
 from exports.models import Restore
 from exports.refusals import ExportRefused
-from exports.restore.requests import path_of, start_restore
+from exports.restore.requests import path_of, start_from_bucket, start_restore
 from operations.foreground import add_foreground_arguments, left_behind, run_in_foreground
 from operations.running import AlreadyActive
 
-from .backup import read_passphrase
+from .backup import fetch_encrypted, read_passphrase
 
 
 class Command(BaseCommand):
@@ -26,7 +27,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare PATH, --user, --mode, --dry-run and --json."""
-        parser.add_argument("path", metavar="PATH", help="The backup: a folder, .zip or .zip.age.")
+        parser.add_argument(
+            "path", metavar="PATH", help="The backup: a folder, .zip or .zip.age, or s3://…/Backups/NAME."
+        )
         parser.add_argument(
             "--user", required=True, metavar="NAME", help="As whom: a backup of the server, as an administrator."
         )
@@ -46,6 +49,9 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user {options['user']!r}. Nothing was restored.", returncode=2)
+        if options["path"].startswith(SCHEME):
+            self._from_bucket(user, options["path"], options)
+            return
         path = Path(options["path"]).expanduser()
         if not path.exists():
             raise CommandError(f"There is no backup at {path}. Nothing was restored.", returncode=2)
@@ -59,13 +65,28 @@ class Command(BaseCommand):
         with tempfile.TemporaryDirectory(dir=working, prefix="restore-") as scratch:
             self._restore(user, decrypted(path, Path(scratch), options["passphrase_file"]), options)
 
-    def _restore(self, user: User, path: Path, options: dict[str, Any]) -> None:
+    def _from_bucket(self, user: User, uri: str, options: dict[str, Any]) -> None:
+        if not uri.endswith(".age"):
+            self._restore(user, uri, options)
+            return
+        if not options["passphrase_file"]:
+            raise CommandError("It is encrypted: give --passphrase-file. Nothing was restored.", returncode=2)
+        working = Path(settings.DATA_DIR) / "working"
+        working.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=working, prefix="restore-") as scratch:
+            fetched = fetch_encrypted(uri, Path(scratch))
+            self._restore(user, decrypted(fetched, Path(scratch), options["passphrase_file"]), options)
+
+    def _restore(self, user: User, place: Path | str, options: dict[str, Any]) -> None:
         mode, is_dry_run = options["mode"], options["dry_run"]
         try:
-            operation = start_restore(user, path, mode, is_dry_run=is_dry_run, enqueue=False).operation
+            if isinstance(place, Path):
+                operation = start_restore(user, place, mode, is_dry_run=is_dry_run, enqueue=False).operation
+            else:
+                operation = start_from_bucket(user, place, mode, is_dry_run=is_dry_run, enqueue=False).operation
         except AlreadyActive as running:
             same = Restore.objects.filter(operation=running.operation, mode=mode, is_dry_run=is_dry_run).first()
-            if same is None or path_of(same) != path.resolve():
+            if same is None or not _is_of(same, place):
                 raise CommandError(
                     f"Another restore of this person is under way, or was killed (operation {running.operation.pk}): wait for "
                     "it, or cancel it. Nothing was restored."
@@ -75,6 +96,10 @@ class Command(BaseCommand):
             raise CommandError(str(refused), returncode=2) from None
         assert operation is not None
         run_in_foreground(self, operation, as_json=options["json"], describe=describe)
+
+
+def _is_of(restore: Restore, place: Path | str) -> bool:
+    return restore.source == place if isinstance(place, str) else path_of(restore) == place.resolve()
 
 
 def decrypted(path: Path, scratch: Path, passphrase_file: str) -> Path:

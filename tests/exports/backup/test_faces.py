@@ -128,7 +128,11 @@ def test_the_schedule_by_the_api(cast: Any, api: Any) -> None:
     alice = api(cast.alice)
     assert alice.get(f"{API}schedule/").json()["every_days"] == 0
     wanted = {"every_days": 1, "keep_daily": 3, "keep_weekly": 2, "keep_monthly": 1}
-    assert alice.put(f"{API}schedule/", wanted, format="json").json() == {**wanted, "recipient": ""}
+    assert alice.put(f"{API}schedule/", wanted, format="json").json() == {
+        **wanted,
+        "recipient": "",
+        "destination": None,
+    }
     refused = alice.put(f"{API}schedule/", {**wanted, "recipient": "age1nonsense"}, format="json")
     assert (refused.status_code, refused.json()["type"]) == (422, "urn:photolala:problem:bad_recipient")
     assert api(cast.bob).get(f"{API}schedule/").json()["every_days"] == 0

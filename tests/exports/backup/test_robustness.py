@@ -17,6 +17,7 @@ from exports.backup.packing import Packed
 from exports.backup.requests import delete_backup, start_backup, start_backup_to, start_verification
 from exports.backup.verify import scratch_folder, verify_backup
 from exports.bundle.files import open_bundle
+from exports.bundle.layout import LIST_FILES
 from exports.bundle.verify import verify
 from exports.models import Backup
 from exports.refusals import ExportRefused
@@ -114,6 +115,15 @@ def test_a_run_that_was_frozen_publishes_nothing(world: World, monkeypatch: pyte
     with pytest.raises(FileNotFoundError):
         late.publish(backup.path)
     assert whole(backup)
+
+
+def test_more_files_than_can_be_restored_are_refused_before_anything_is_copied(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.backup.space.MOST_FILES", len(LIST_FILES) + 1)
+    monkeypatch.setattr(BackupFolder, "copy_media", lambda *_: pytest.fail("copied"))
+    operation = run(start_backup(world.cast.alice))
+    assert (operation.state, operation.error_code) == (State.FAILED, "too_many_files")
 
 
 def test_a_full_disk_leaves_the_earlier_one_and_nothing_of_its_own(

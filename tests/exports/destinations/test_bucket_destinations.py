@@ -9,9 +9,7 @@ import pytest
 
 from catalog.models import Library
 from catalog.roots import buckets
-from catalog.sources.s3_errors import Retries
 from exports.destinations.folders import add_destination, prefix_for_command
-from exports.destinations.transports import bucket_folders
 from exports.ledger.load import view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
@@ -28,18 +26,6 @@ from .memory_bucket import Killed, MemoryBucket
 
 OUTSIDE = "not free, or not among those"
 PREFIX = "out/alice/"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> MemoryBucket:
-    """Give the site a bucket in memory; nothing waits before it tries again, and files above 100 bytes go in parts."""
-    bucket = MemoryBucket()
-    monkeypatch.setattr(buckets, "bucket_client", lambda: bucket)
-    monkeypatch.setattr("exports.destinations.transports.bucket_calls.bucket_client", lambda: bucket)
-    quick = (2, *Retries.__init__.__defaults__[1:3], lambda seconds: None, lambda: 1.0)  # type: ignore[index]
-    monkeypatch.setattr(Retries.__init__, "__defaults__", quick)
-    monkeypatch.setattr(bucket_folders, "PART_BYTES", 100)
-    return bucket
 
 
 @pytest.fixture

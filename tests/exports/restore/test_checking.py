@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from catalog.sources import archive_list
+from exports.bundle import files as bundle_files
 from exports.bundle import layout
 from exports.bundle.files import open_bundle
 from exports.bundle.lists import BundleRefused
@@ -133,6 +135,16 @@ def test_names_that_lead_out_of_a_zip_are_refused(whole: Path, tmp_path: Path, n
         archive.writestr(name, "x")
     with pytest.raises(BundleRefused, match="no name inside a backup"):
         checked(path, tmp_path / "s")
+
+
+def test_a_zip_may_have_as_many_files_as_a_folder_and_no_more(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_list, "MOST_ENTRIES", 2)  # of archives of photos
+    assert checked(zipped(whole), tmp_path / "s").problem_count == 0
+    monkeypatch.setattr(bundle_files, "MOST_FILES", 2)
+    with pytest.raises(BundleRefused, match="up to 2 are read"):
+        checked(zipped(whole), tmp_path / "s")
 
 
 def test_zips_with_links_twins_or_bombs_are_refused(whole: Path, tmp_path: Path) -> None:
