@@ -6,6 +6,7 @@ from uuid import UUID
 from django.conf import settings
 
 from catalog.albums import media as media_store
+from catalog.albums import media_uploads
 from catalog.albums import trash as albums_trash
 from catalog.cache import resume
 from catalog.cache.hashes import prune_hash_cache
@@ -60,7 +61,7 @@ def import_what_waits() -> int:
 @app.task(name="catalog.tasks.forget_old_uploads", ignore_result=True)
 def forget_old_uploads() -> int:
     """Bring rows and bytes of uploads into agreement, and remove what nobody went on with. Returns how many were removed."""
-    return upload_sweep.tidy() + cleanup.forget_old_uploads()
+    return upload_sweep.tidy() + cleanup.forget_old_uploads() + media_uploads.forget_old()
 
 
 @app.task(name="catalog.tasks.empty_trash", ignore_result=True)

@@ -13,7 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-UPLOAD = re.compile(r"/api/v1/uploads/[0-9a-f-]{36}/?")
+UPLOAD = re.compile(r"/api/v1/(media/)?uploads/[0-9a-f-]{32,36}/?")
 
 
 class Refused(Exception):

@@ -15,6 +15,7 @@ from .brake import Brake
 from .collapse import Pending
 from .exchange import Exchange, WrongStore
 from .lock import only_one
+from .media import MediaFiles, MediaTransport
 from .outbox import Outbox, cleaned
 from .pulled import Pulled
 from .retry import MOST_MS, delay_ms
@@ -39,8 +40,12 @@ class Client:
         chance: Callable[[], float] = random.random,
         brake: Brake = BRAKE,
         is_durable: bool = True,
+        media: MediaTransport | None = None,
     ) -> None:
-        """Open the store at `path`. `kinds` limits what is pulled (empty: all). `wall_ms`, `chance`: clock and dice."""
+        """Open the store at `path`. `kinds` limits what is pulled (empty: all). `wall_ms`, `chance`: clock and dice.
+
+        With `media` a synchronisation sends the files that were attached, and fetches those that notes and drafts name.
+        """
         self.store = Store(path, is_durable=is_durable)
         self.view = View(self.store)
         self._transport = transport
@@ -50,6 +55,7 @@ class Client:
         self._wall_ms = wall_ms
         self._chance = chance
         self._brake = brake
+        self._media = None if media is None else MediaFiles(self.store, media)
         self._lock = path.with_name(path.name + ".lock")
 
     def close(self) -> None:
@@ -84,6 +90,21 @@ class Client:
     def delete(self, type: str, id: str) -> None:
         """Delete a thing; the server keeps it in the trash. Queued, durable. KeyError if it is not there."""
         self._edit(type, id, Op.DELETE, {})
+
+    # Files
+
+    def attach(self, source: Path, media_type: str, name: str = "") -> dict[str, JsonValue]:
+        """Keep a copy of a file for a note or draft; return what its `attachments` or a block's `attachment` takes. Durable.
+
+        The next synchronisation sends it, in pieces, before the edits that name it. ValueError without `media`.
+        """
+        if self._media is None:
+            raise ValueError("This client was opened without a way to send files.")
+        return self._media.attach(source, media_type, name)
+
+    def media(self, md5: str) -> Path | None:
+        """Return where a file that notes or drafts name is on this device, None if it is not here (yet)."""
+        return None if self._media is None else self._media.path_of(md5)
 
     def _edit(self, type: str, id: str, op: Op, fields: JsonObject) -> None:
         fields = cleaned(fields)
@@ -146,7 +167,9 @@ class Client:
         return result
 
     def _synchronise(self, result: SyncResult) -> None:
-        exchange = Exchange(self.store, self._transport, self._kinds, self._brake, self._wall_ms, self._clock)
+        exchange = Exchange(
+            self.store, self._transport, self._kinds, self._brake, self._wall_ms, self._clock, self._media
+        )
         asked_ms = None
         try:
             exchange.run(result)
@@ -189,12 +212,13 @@ class Client:
             is_syncing = not is_free
         error = self._last_error()
         last, next_try = self.store.recall("last_sync"), self.store.recall("next_try")
+        files = 0 if self._media is None else self._media.waiting()
         refused = int(self.store.db.execute("SELECT count(*) FROM refused").fetchone()[0])
         held = self._outbox.held(self._brake) + sum(self._pulled.held().values())
         return SyncStatus(
             is_enabled=not (error and error.type is ErrorType.AUTHENTICATION),
             last_sync_ms=None if last is None else int(last),
-            pending_uploads=self._outbox.counts(),
+            pending_uploads={**self._outbox.counts(), **({"media": files} if files else {})},
             refused=refused,
             held_deletions=held,
             is_syncing=is_syncing,

@@ -7,6 +7,7 @@ from sync.protocol.messages import ChangesRequest, Info, Mutation, PushRequest
 from sync.protocol.problems import Malformed, OutOfSequence, StartOver, TooLarge
 
 from .brake import Brake
+from .media import MediaFiles
 from .outbox import Outbox
 from .pulled import Pulled
 from .pushed import OtherReply, apply_reply
@@ -32,20 +33,24 @@ class Exchange:
         brake: Brake,
         wall_ms: Callable[[], int],
         clock: Callable[[], HybridClock],
+        media: MediaFiles | None = None,
     ) -> None:
-        """`kinds` limits what is pulled; `clock` gives the hybrid clock as the store has it."""
+        """`kinds` limits what is pulled; `clock` gives the hybrid clock as the store has it; `media` goes before and after."""
         self._store = store
         self._transport = transport
         self._kinds = kinds
         self._brake = brake
         self._wall_ms = wall_ms
         self._clock = clock
+        self._media = media
         self._outbox = Outbox(store)
         self._pulled = Pulled(store)
 
     def run(self, result: SyncResult) -> None:
         """Push, then pull every scope. TransportError or ProtocolProblem if it cannot go on; what was done until then counts."""
         info = self._meet()
+        if self._media is not None:
+            self._media.send(result)  # before the edits that name them
         if self._push(info, result):
             info = self._meet()  # a push makes versions, and perhaps scopes
         for scope in info.scopes:
@@ -53,6 +58,8 @@ class Exchange:
                 self._pull(scope.scope, scope.version, info, result)
             except (NotThere, Malformed, StartOver) as problem:  # the other scopes go on
                 result.errors.append(SyncError(ErrorType.SERVER, f"{scope.scope}: {problem}"))
+        if self._media is not None:
+            self._media.fetch(result)
 
     def _meet(self) -> Info:
         """Ask for the server's info and bring the store into agreement with it."""

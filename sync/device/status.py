@@ -38,6 +38,9 @@ class SyncResult:
 
     uploaded_items: int = 0
     downloaded_items: int = 0
+    uploaded_media: int = 0
+    downloaded_media: int = 0
+    """Files of notes and drafts."""
     conflicts_resolved: int = 0
     """Edits that were merged, forked, or kept against a deletion."""
     refused_items: int = 0
@@ -58,6 +61,8 @@ class SyncResult:
             "success": self.success,
             "uploadedItems": self.uploaded_items,
             "downloadedItems": self.downloaded_items,
+            "uploadedMedia": self.uploaded_media,
+            "downloadedMedia": self.downloaded_media,
             "conflictsResolved": self.conflicts_resolved,
             "refusedItems": self.refused_items,
             "heldDeletions": self.held_deletions,
@@ -74,7 +79,7 @@ class SyncStatus:
     """False after the server refused the token: sign in anew."""
     last_sync_ms: int | None
     pending_uploads: Mapping[str, int]
-    """Kind -> edits that wait to be sent."""
+    """Kind -> edits that wait to be sent; `media` -> files."""
     refused: int
     held_deletions: int
     is_syncing: bool

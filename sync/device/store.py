@@ -15,7 +15,7 @@ from sync.protocol.digest import KindDigest, digest_of
 from sync.protocol.messages import FieldInfo, KindInfo, Row
 from sync.protocol.values import JsonValue, dump, load
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE kind (name TEXT PRIMARY KEY, scope TEXT NOT NULL, parents TEXT NOT NULL, fields TEXT NOT NULL) WITHOUT ROWID;
@@ -48,6 +48,8 @@ CREATE TABLE refused (
     reason TEXT NOT NULL, detail TEXT NOT NULL, at_ms INTEGER NOT NULL
 );
 """
+_MEDIA = "CREATE TABLE media (md5 TEXT PRIMARY KEY, media_type TEXT NOT NULL, size_bytes INTEGER NOT NULL)"
+"""Files that wait to be sent (since version 2)."""
 
 
 _IS_PENDING = "EXISTS (SELECT 1 FROM outbox WHERE outbox.type = row.type AND outbox.id = row.id)"
@@ -85,6 +87,8 @@ class Store:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     self.db.execute(statement)
+            if version < _VERSION:
+                self.db.execute(_MEDIA)
                 self.db.execute(f"PRAGMA user_version = {_VERSION}")
 
     def close(self) -> None:
