@@ -95,14 +95,14 @@ class Reader:
         if size is None:
             return None
         length = size * number
-        if tag in _PLACES and length > len(inline):
-            self.places[tag] = struct.unpack(self.order + ("Q" if self.big else "I"), inline)[0], length
         if length <= len(inline):
             raw = inline[:length]
-        elif length > _LARGE_VALUE_TAGS.get(tag, _LONGEST_VALUE_BYTES):
-            return None
         else:
             (offset,) = struct.unpack(self.order + ("Q" if self.big else "I"), inline)
+            if tag in _PLACES:
+                self.places[tag] = offset, length
+            if length > _LARGE_VALUE_TAGS.get(tag, _LONGEST_VALUE_BYTES):
+                return None
             raw = self.source.read(self.start + offset, length)
             if len(raw) < length and kind != 2:
                 return None

@@ -14,7 +14,8 @@ from catalog.media.source import MemorySource, Source
 HELD_BYTES = 16 * 1024 * 1024
 """A larger file is not kept in memory while it is drawn, if its decoder can read it piece by piece."""
 _STREAMED = frozenset(("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/vnd.adobe.photoshop"))
-_WEBP = 18.0
+_WEBP = 12.1
+"""Two canvases of libwebp, and the frame that it hands over (`webp_drawing`)."""
 _JPEG2000 = 20.0
 _VIDEO = 30.0
 """A decoder of H.264 or HEVC keeps up to 17 frames."""

@@ -23,6 +23,7 @@ from catalog.media.png import only_picture
 from catalog.media.source import MemorySource, Source
 from catalog.media.tiff_numbers import open_wide, wide_bytes
 from catalog.media.tiff_samples import open_tiff
+from catalog.media.webp_drawing import draw_webp
 
 # Pixels are bounded here, per format and before decoding; Pillow's own alarm knows neither draft sizes nor our memory.
 Image.MAX_IMAGE_PIXELS = None
@@ -30,7 +31,6 @@ Image.MAX_IMAGE_PIXELS = None
 _PILLOW_FORMATS = {
     "image/png": "PNG",
     "image/gif": "GIF",
-    "image/webp": "WEBP",
     "image/tiff": "TIFF",
     "image/bmp": "BMP",
     "image/vnd.microsoft.icon": "ICO",
@@ -106,6 +106,8 @@ def _draw(source: Source, media_type: str, facts: Facts, edge_px: int, limits: L
         return _draw_jpeg(source, facts, edge_px, limits)
     if media_type in ("image/heic", "image/heif"):
         return _draw_heif(source, media_type, facts, edge_px, limits)
+    if media_type == "image/webp":
+        return draw_webp(source, facts, edge_px, limits)
     if media_type in _PILLOW_FORMATS:
         return _draw_with_pillow(source, media_type, facts, edge_px, limits)
     if media_type.startswith("video/"):

@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from catalog.media import memory, picture
+from catalog.media import memory, picture, webp_drawing
 from catalog.media.found import Found
 from catalog.media.heif import read_heif
 from catalog.media.limits import DEFAULT_LIMITS, MIB
@@ -74,8 +74,8 @@ def test_want_of_memory_is_told_from_damage(tmp_path: Path, monkeypatch: pytest.
     def fail(*_: object) -> None:
         raise ValueError("the picture's data are damaged") from error
 
-    data = encoded(Image.new("RGB", (2000, 1500)), "WEBP", method=0)
-    monkeypatch.setattr(picture, "finish", fail)
+    data = encoded(Image.new("RGB", (2600, 2000)), "WEBP", method=0)
+    monkeypatch.setattr(webp_drawing, "finish", fail)
     result = digest(tmp_path, data)
     assert result.short_of_memory and result.too_large and not result.damaged
     assert result.needed_bytes > DEFAULT_LIMITS.picture_bytes and result.problem.startswith("Too large to draw")
@@ -97,6 +97,16 @@ def test_what_is_too_large_says_how_much_it_needs(tmp_path: Path) -> None:
     result = digest(tmp_path, data, limits=LITTLE)
     assert result.too_large and not result.short_of_memory and not result.damaged
     assert 2700 * 2700 * 6 + len(data) < result.needed_bytes < 2700 * 2700 * 6 + len(data) + 2 * MIB
+
+
+@pytest.mark.parametrize(("mode", "lossless"), [("RGB", False), ("RGB", True), ("RGBA", False)])
+def test_a_webp_of_twelve_megapixels_is_drawn_in_a_scan(tmp_path: Path, mode: str, lossless: bool) -> None:
+    large = corner_picture(4032, 3024).convert(mode)
+    (tmp_path / "large.webp").write_bytes(encoded(large, "WEBP", lossless=lossless, method=0, quality=1))
+    with DecoderPool(1) as pool:
+        ((_, result),) = pool.digest(jobs([tmp_path / "large.webp"]))
+    assert not result.problem and (result.width, result.height) == (4032, 3024)
+    assert result.thumbnail and corners_of(result.thumbnail) == CORNERS
 
 
 @pytest.mark.parametrize(
