@@ -10,7 +10,13 @@ import photolala.celery  # noqa: F401
 from catalog.scanning.entry_cache import known_entries
 from operations.running import Run
 
-pytest_plugins = ["tests.promises", "tests.selection", "tests.slowest", "tests.warm_decoders", "tests.servers.fixtures"]
+pytest_plugins = [
+    "tests.promises",
+    "tests.selection",
+    "tests.slowest",
+    "tests.warm_processes",
+    "tests.servers.fixtures",
+]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # the browser driver runs an event loop in the tests' thread
 
 

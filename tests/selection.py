@@ -3,6 +3,9 @@
 Repeated is a test that has the database (by a fixture or marker of pytest-django), a fixture of the test servers, or the
 marker `servers` or `repeated`. All others cannot find anything else on other servers: pytest-django keeps them from the
 database, and this plugin from the cache tree, the broker and the servers that the environment of the run names.
+
+A test that takes minutes for what no server takes part in says so by the marker `one_database`: it is not repeated, and
+keeps the database and the cache of the first run.
 """
 
 from typing import NoReturn
@@ -26,13 +29,20 @@ class NeedsServers(BaseException):
 
 def is_repeated(item: pytest.Item) -> bool:
     """Tell whether what `item` finds may depend on the database, the broker or the cache of the run."""
+    if item.get_closest_marker("one_database"):
+        return False
     fixtures = set(getattr(item, "fixturenames", ()))
     return bool(fixtures & REPEATED_FIXTURES) or any(item.get_closest_marker(name) for name in REPEATED_MARKERS)
 
 
+def is_kept_from_servers(item: pytest.Item) -> bool:
+    """Tell whether `item` must use nothing that may differ between the runs."""
+    return item.get_closest_marker("once") is not None and item.get_closest_marker("one_database") is None
+
+
 def may_use_the_servers() -> None:
     """Raise NeedsServers in a test that is marked `once`; helpers that ask for a server of the run call this."""
-    if any(item.get_closest_marker("once") for item in _at_work):
+    if any(is_kept_from_servers(item) for item in _at_work):
         _refuse()
 
 
@@ -60,7 +70,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> None:
 @pytest.fixture(autouse=True)
 def no_servers_unawares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test that is marked `once` fail where it opens the cache tree or sends a message."""
-    if not request.node.get_closest_marker("once"):
+    if not is_kept_from_servers(request.node):
         return
     get = StorageHandler.__getitem__
     monkeypatch.setattr(

@@ -34,3 +34,10 @@ def test_a_test_whose_fixture_has_the_database_is_repeated(request, alice):
 def test_a_test_that_says_so_is_repeated(request):
     assert not request.node.get_closest_marker("once")
     server_of_the_run()
+
+
+@pytest.mark.one_database
+@pytest.mark.django_db
+def test_a_test_that_needs_only_one_database_is_not_repeated_and_may_use_it(request):
+    assert request.node.get_closest_marker("once") and storages["cache"]
+    request.getfixturevalue("alice")

@@ -343,6 +343,7 @@ def test_many_at_once_and_a_second_thought(library):  # noqa: F811
     assert Photo.objects.filter(rating=4, rating_held=False).count() == 2
 
 
+@pytest.mark.cold
 @pytest.mark.promise("S2-050")
 def test_one_exiftool_for_each_thread_writes_all_files(library, monkeypatch):  # noqa: F811
     for number in range(30):

@@ -11,6 +11,7 @@ import pytest
 
 from catalog.edits.ratings import set_ratings
 from catalog.models import Library, Photo
+from catalog.scanning.scan import Scan
 from photolala.lib.paths import escape_path, unescape_path
 from tests.catalog.edits.test_ratings import tags_of, write_all
 from tests.catalog.scanning.test_scan import scan
@@ -110,6 +111,7 @@ def test_times_no_clock_had_date_nothing_wrongly(library):
 
 
 @pytest.mark.slow
+@pytest.mark.one_database
 def test_a_sparse_file_of_10_gigabytes_costs_no_memory_and_stops_nothing(library, root):
     with (root / "huge.jpg").open("wb") as file:
         file.write(make_jpeg(seed=500))
@@ -121,3 +123,14 @@ def test_a_sparse_file_of_10_gigabytes_costs_no_memory_and_stops_nothing(library
     assert huge.size_bytes == 10 * 1024**3
     assert huge.photo_md5 or huge.problem
     assert Photo.objects.filter(state="ready").count() >= len(NAMES) + len(TIMES)
+
+
+def test_a_file_of_more_than_4_gigabytes_has_a_row_of_every_database(library, root, monkeypatch):
+    """What a database could do with such a size, without reading it (the test above does, once)."""
+    with (root / "huge.jpg").open("wb") as file:
+        file.truncate(10 * 1024**3)
+    os.utime(root / "huge.jpg", (1_600_000_000, 1_600_000_000))
+    monkeypatch.setattr(Scan, "digest", lambda scan: None)
+    scan(library)
+    assert Photo.objects.get(filename="huge.jpg").size_bytes == 10 * 1024**3
+    assert Photo.objects.filter(size_bytes__gt=2**33).count() == 1
