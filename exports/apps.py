@@ -7,6 +7,7 @@ from django.apps import AppConfig
 KINDS_OF_OPERATIONS = {
     "export": "catalogs.run",
     "export_folder": "originals.run",
+    "export_selection": "originals.selection",
     "import_catalog": "catalogs.import_back",
     "rebuild_records": "originals.rebuild",
     "restore_backup": "restore.run",

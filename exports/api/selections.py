@@ -7,10 +7,17 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
+from exports.destinations.folders import check_folder
+from exports.originals.selection import start_selection_export
 from exports.selections.downloads import archive_of, serve_selection
 from exports.selections.plan import MOST_PHOTOS, plan_download
+from operations.api.idempotency import KEYED, idempotent
+from operations.api.operations import OperationBody, already_active, operation_json
+from operations.running import AlreadyActive
 from photolala.web.bulk import BulkBody, bulk_answer
-from photolala.web.views import ApiView, RequestBody, documented
+from photolala.web.views import ApiView, RequestBody, documented, made
+
+from .destinations import own_destination, saying_refusals
 
 
 class SelectionBody(RequestBody):
@@ -36,6 +43,12 @@ class SelectionBody(RequestBody):
         if not photo_ids and album is None:
             raise serializers.ValidationError({"photo_ids": ["Name photos, an album, or both."]})
         return photo_ids, album
+
+
+class SelectionExportBody(SelectionBody):
+    """Which photos, and where to."""
+
+    destination = serializers.UUIDField(help_text="One of one's own.")
 
 
 class PlannedDownloadBody(BulkBody):
@@ -89,3 +102,29 @@ class DownloadSelection(ApiView):
     def post(self, request: Request) -> HttpResponseBase:
         photo_ids, album = SelectionBody(data=request.data).wish()
         return serve_selection(request._request, request.user, photo_ids, album)
+
+
+class ExportSelection(ApiView):
+    """Selected photos, copied to a destination."""
+
+    @documented(
+        "photos_export",
+        f"Copy what a destination lacks of up to {MOST_PHOTOS:,} photos that one sees in libraries. 409 while an export to it is "
+        "at work.",
+        {202: OperationBody},
+        errors=(400, 401, 403, 404, 409, 415, 422, 429),
+        request=SelectionExportBody,
+        parameters=KEYED,
+    )
+    @idempotent()
+    def post(self, request: Request) -> Response:
+        body = SelectionExportBody(data=request.data)
+        photo_ids, album = body.wish()
+        destination = own_destination(request, body.validated_data["destination"])
+        try:
+            with saying_refusals():
+                check_folder(request.user, destination.folder, but=destination)
+                operation = start_selection_export(request.user, destination, photo_ids, album)
+        except AlreadyActive as running:
+            raise already_active(running, request.user) from None
+        return made(operation_json(operation), "operation", operation.pk, 202)

@@ -51,6 +51,7 @@ urlpatterns = [
     path(f"{DESTINATION}damage/", destination_checks.Damage.as_view(), name="export-damage"),
     path("photos/download/", selections.DownloadSelection.as_view(), name="photos-download"),
     path("photos/download/plan/", selections.PlanDownload.as_view(), name="photos-download-plan"),
+    path("photos/export/", selections.ExportSelection.as_view(), name="photos-export"),
     path("restores/", restores.RestoreList.as_view(), name="restores"),
     path("restores/<uuid:restore_id>/", restores.RestoreDetail.as_view(), name="restore"),
     path("restores/<uuid:restore_id>/confirm/", restores.RestoreConfirm.as_view(), name="restore-confirm"),

@@ -31,7 +31,7 @@ from .naming import check_template
 from .transports.opening import bucket_transport
 
 FOLDERS = "folders"
-KINDS_OF_DESTINATIONS = ("export_folder", "verify_destination")
+KINDS_OF_DESTINATIONS = ("export_folder", "export_selection", "verify_destination")
 _OUTSIDE = (
     "That folder is not free, or not among those that you may export to. Give a plain name for a folder kept by this server, "
     "or the path of one, or s3://bucket/prefix, below what the administrator named in PHOTOLALA_ROOTS. Nothing was changed."

@@ -4,6 +4,7 @@ from .backup import BUCKET_BACKUPS, Backup, BackupSchedule, Scope, backups_folde
 from .destination import BUCKET_RECORDS, ExportDestination
 from .export import Export, ExportDownload, own_folder
 from .restore import Restore, WaitingFacts, restores_folder
+from .selected import SelectedPhoto
 
 __all__ = [
     "BUCKET_BACKUPS",
@@ -15,6 +16,7 @@ __all__ = [
     "ExportDownload",
     "Restore",
     "Scope",
+    "SelectedPhoto",
     "WaitingFacts",
     "backups_folder",
     "own_folder",

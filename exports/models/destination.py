@@ -54,6 +54,9 @@ class ExportDestination(models.Model):
     folder = models.TextField(unique=True, help_text="Its absolute path, or s3://bucket/prefix, in escaped form.")
     template = models.CharField(max_length=200, default=DEFAULT_TEMPLATE, help_text="The folders below it.")
     libraries = models.ManyToManyField(Library, related_name="+", blank=True, help_text="Those exported to it.")
+    selected_from = models.ManyToManyField(
+        Library, related_name="+", blank=True, help_text="Those of which selected photos were exported to it."
+    )
     has_records = models.BooleanField(default=False, help_text="An export has left records there.")
     created_at = models.DateTimeField(auto_now_add=True)
     schedule = models.CharField(
@@ -89,6 +92,13 @@ class ExportDestination(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def all_libraries(self) -> models.QuerySet[Library]:
+        """Those of which photos were exported to it: all of them, or selected ones."""
+        return Library.objects.filter(
+            models.Q(pk__in=self.libraries.values("pk")) | models.Q(pk__in=self.selected_from.values("pk"))
+        )
 
     @property
     def is_bucket(self) -> bool:

@@ -53,6 +53,7 @@ class FolderExport:
         guard: SourceGuard,
         target: Target,
         report: Report | None = None,
+        problems: Problems | None = None,
     ) -> None:
         self._report = report
         self.run = run
@@ -63,7 +64,7 @@ class FolderExport:
         self.ledger = target.ledger
         self.folders = target.folders
         self.planner = Planner(library, target)
-        self.problems = Problems()
+        self.problems = Problems() if problems is None else problems
         self._placeless: set[UUID] = set()
         self.companions: CompanionExport | None = None
         if target.destination.with_companions:
@@ -79,12 +80,16 @@ class FolderExport:
         photos = Photo.objects.all() if photos is None else photos
         photos = photos.filter(library=self.library).exclude(state=Photo.State.MISSING)
         self.run.phase("Copying photos", total=photos.count(), unit="photos")
+        self.export(photos)
+        return self._result()
+
+    def export(self, photos: PhotoQuerySet) -> None:
+        """Export what the destination lacks of these photos of the library, none of which is missing, and record it."""
         self._go_through(photos)
         self._go_through_missed(photos)
         self.guard.settle()
         self._require_mine()
         self.ledger.flush()
-        return self._result()
 
     def _go_through(self, photos: PhotoQuerySet) -> None:
         """Export what the destination lacks of these photos."""

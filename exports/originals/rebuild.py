@@ -39,8 +39,8 @@ from photolala.lib.files import open_real_folder
 
 from .folder_export import MOST_RECORD_PROBLEMS
 from .names import file_name
+from .opened import open_ledger
 from .plan import MD5_KEY, SIZE_KEY
-from .run import open_ledger
 
 _YEAR, _MONTH = re.compile(r"(?!0000)[0-9]{4}"), re.compile(r"0[1-9]|1[0-2]")
 _NUMBERED = re.compile(r"(.+) \([1-9][0-9]{0,4}\)(\.[^.]*|)", re.DOTALL)

@@ -14,7 +14,8 @@ from operations.models import Operation, State
 from operations.running import Words, start, words_for_owners
 from photolala.lib.hiding import hide_folder
 
-KINDS_OF_DESTINATIONS = ("export_folder", "rebuild_records", "verify_destination")
+KINDS_OF_DESTINATIONS = ("export_folder", "export_selection", "rebuild_records", "verify_destination")
+EXPORTS = ("export_folder", "export_selection")
 
 
 def start_folder_export(
@@ -31,9 +32,14 @@ def start_folder_export(
             enqueue=enqueue,
         )
         destination.libraries.add(library)
-        refused = ExportDestination.objects.filter(pk=destination.pk).exclude(refusal="")
-        refused.update(refusal="", refused_at=None)  # an export can begin again
+        exports_again(destination)
     return operation
+
+
+def exports_again(destination: ExportDestination) -> None:
+    """Note that an export to the destination can begin again."""
+    refused = ExportDestination.objects.filter(pk=destination.pk).exclude(refusal="")
+    refused.update(refusal="", refused_at=None)
 
 
 def start_rebuild(
@@ -66,7 +72,7 @@ def last_rebuild(destination: ExportDestination) -> Operation | None:
 
 def runs_to(destination: ExportDestination, user: User) -> QuerySet[Operation]:
     """Return the exports to a destination of `user`, without their details, newest first."""
-    runs = Operation.objects.visible_to(user).filter(kind="export_folder", params__destination=str(destination.pk))
+    runs = Operation.objects.visible_to(user).filter(kind__in=EXPORTS, params__destination=str(destination.pk))
     return runs.defer("checkpoint", "error_detail").order_by("-created_at", "id")
 
 
@@ -78,6 +84,6 @@ def words_of_destination(operation: Operation) -> Words | None:
     destination = ExportDestination.objects.filter(pk=operation.params.get("destination")).first()
     if destination is None:
         return None
-    foreign = destination.libraries.exclude(owner=operation.owner_id)
+    foreign = destination.all_libraries.exclude(owner=operation.owner_id)
     roots = sorted(foreign.values_list("root", flat=True), key=len, reverse=True)  # the inner one first
     return lambda value: reduce(lambda hidden, root: hide_folder(hidden, root, THE_FOLDER), roots, value)

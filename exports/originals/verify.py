@@ -28,8 +28,8 @@ from operations.running import OperationFailed, Run
 
 from .folder_export import MOST_RECORD_PROBLEMS, FolderExport
 from .names import OpenFolders, file_name
+from .opened import open_ledger
 from .plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
-from .run import open_ledger
 
 _READ_BYTES = 1 << 20
 _PHOTOS_AT_ONCE = 500
@@ -203,7 +203,7 @@ def _copy_again(
     bad = [one.id for one in ledger.records() if is_known_bad(one)]
     photos = [one for one in bad if _is_photo_id(one)]
     why_not = "its photo is in none of the libraries that were exported here."
-    for library in destination.libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
+    for library in destination.all_libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
         source = source_for(library)
         folders = OpenFolders(transport_of(destination), ledger.records())
         try:

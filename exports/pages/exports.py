@@ -26,7 +26,7 @@ from photolala.web.refusals import BadRequest
 
 MOST_SHOWN = 50
 MOST_ALBUMS = 1_000
-KINDS = ["export", "export_folder"]
+KINDS = ["export", "export_folder", "export_selection"]
 _NARROWING = ("min_rating", "favourite", "album", "folder", "q")
 
 

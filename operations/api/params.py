@@ -75,6 +75,13 @@ class FolderExportParams(LibraryParams):
     destination = serializers.UUIDField(required=False)
 
 
+class SelectionExportParams(serializers.Serializer[Any]):
+    """Parameters of an export of selected photos."""
+
+    destination = serializers.UUIDField(required=False)
+    photo_count = serializers.IntegerField(required=False, help_text="How many were selected.")
+
+
 class CatalogImportParams(LibraryParams):
     """Parameters of giving back what a catalog export says."""
 
@@ -128,6 +135,7 @@ PARAMS: dict[str, type[serializers.Serializer[Any]]] = {
     "rendition": RenditionParams,
     "export": ExportParams,
     "export_folder": FolderExportParams,
+    "export_selection": SelectionExportParams,
     "import_catalog": CatalogImportParams,
     "rebuild_records": RecordsRebuildParams,
     "verify_destination": VerificationParams,

@@ -318,6 +318,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "rendition": RenditionResult,
     "export": ExportResult,
     "export_folder": FolderExportResult,
+    "export_selection": FolderExportResult,
     "import_catalog": CatalogImportResult,
     "rebuild_records": RecordsRebuildResult,
     "verify_destination": VerificationResult,

@@ -77,6 +77,7 @@ ROUTES = {
     "api/v1/photos/bulk-favorite/ post": PEOPLE,
     "api/v1/photos/dates/ post": PEOPLE,
     "api/v1/photos/download/ post": "reads",
+    "api/v1/photos/export/ post": EXPORTS,
     "api/v1/photos/download/plan/ post": "reads",
     "api/v1/photos/trash/ post": FILES,
     "api/v1/photos/<uuid:photo_id>/ patch": PEOPLE,

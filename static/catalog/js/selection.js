@@ -213,6 +213,13 @@ export class SelectionControl {
     this.root.dispatchEvent(new CustomEvent("selection:collect", { detail: { ids: [...this.selection.ids] } }));
   }
 
+  /** Ask which destination they are copied to; a Live Photo goes with its video. */
+  async export() {
+    const ids = [...this.selection.ids];
+    const { exportPhotos } = await import("photolala/export_dialog");
+    void exportPhotos([...new Set([...ids, ...this.timeline.model.pairsOf(ids)])].slice(0, MOST));
+  }
+
   onEscape(event) {
     if (event.key === "Escape" && this.selection.size && !document.querySelector("dialog[open], .pswp")) this.selection.clear();
   }
@@ -266,6 +273,7 @@ export class SelectionControl {
     else if (act === "trash") this.ask();
     else if (act === "album") this.collect();
     else if (act === "download") void downloadPhotos([...this.selection.ids]);
+    else if (act === "export") void this.export();
     else if (act === "dates") this.bar.querySelector("[name=photos]").value = this.timeline.model.editableOf(this.selection.ids).join(",");
   }
 
