@@ -55,6 +55,11 @@ class DestinationChange(RequestBody):
     with_companions = serializers.BooleanField(
         required=False, help_text="Copy also what is beside photos: XMP sidecars, Apple's edits (AAE), Takeout's JSON."
     )
+    preview_px = serializers.ChoiceField(
+        ExportDestination.Preview.choices,
+        required=False,
+        help_text="Put a JPEG of so many pixels (the longer edge) beside each copy, `NAME.preview.jpg`; 0: none.",
+    )
 
 
 class NewDestination(DestinationChange):
@@ -78,6 +83,7 @@ class DestinationBody(serializers.Serializer[Any]):
     schedule_hour = serializers.IntegerField()
     schedule_weekday = serializers.IntegerField()
     with_companions = serializers.BooleanField()
+    preview_px = serializers.ChoiceField(ExportDestination.Preview.choices)
     refusal = serializers.CharField(help_text="Why the schedule could not begin an export; empty: it could.")
     refused_at = serializers.DateTimeField(allow_null=True, help_text="Since when that is so.")
     created_at = serializers.DateTimeField()
@@ -110,6 +116,7 @@ def _destination_json(destination: ExportDestination) -> dict[str, Any]:
         "schedule_hour": destination.schedule_hour,
         "schedule_weekday": destination.schedule_weekday,
         "with_companions": destination.with_companions,
+        "preview_px": destination.preview_px,
         "refusal": destination.refusal,
         "refused_at": utc_text(destination.refused_at) if destination.refused_at else None,
         "created_at": utc_text(destination.created_at),

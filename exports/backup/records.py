@@ -31,6 +31,7 @@ class ExportRecords:
                 "owner": row.owner.get_username(),
                 "createdAt": time_text(row.created_at),
                 "withCompanions": row.with_companions,
+                "previewPx": row.preview_px,
             }
 
     def records(self) -> Iterator[entries.ExportRecordEntry]:

@@ -196,6 +196,7 @@ class Destination(TypedDict):
     owner: str
     createdAt: str
     withCompanions: NotRequired[bool]
+    previewPx: NotRequired[int]
 
 
 class ExportRecordEntry(TypedDict):

@@ -21,6 +21,7 @@ class DestinationChanges(TypedDict, total=False):
     schedule_hour: int
     schedule_weekday: int
     with_companions: bool
+    preview_px: int
 
 
 def change_destination(destination: ExportDestination, changes: DestinationChanges) -> None:

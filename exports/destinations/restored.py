@@ -37,6 +37,7 @@ class Kept:
     template: str
     created_at: datetime | None
     with_companions: bool = False
+    preview_px: int = 0
 
 
 def check_kept(user: User, kept: Kept) -> Place:
@@ -56,7 +57,13 @@ def check_kept(user: User, kept: Kept) -> Place:
 def restore_destination(user: User, kept: Kept) -> ExportDestination:
     """Make a destination again. Exports to it do not begin by themselves until somebody says so. Raises ExportRefused."""
     destination = create_destination(
-        user, kept.name[:200], check_kept(user, kept), kept.template, id=kept.id, with_companions=kept.with_companions
+        user,
+        kept.name[:200],
+        check_kept(user, kept),
+        kept.template,
+        id=kept.id,
+        with_companions=kept.with_companions,
+        preview_px=kept.preview_px if kept.preview_px in ExportDestination.Preview.values else 0,
     )
     destination.has_records = not destination.is_bucket and is_real_folder(destination.records_folder)
     if kept.created_at is not None:

@@ -43,6 +43,14 @@ class ExportDestination(models.Model):
         DAILY = "daily", "every day"
         WEEKLY = "weekly", "every week"
 
+    class Preview(models.IntegerChoices):
+        """How large the pictures beside copies are: pixels of the longer edge."""
+
+        NONE = 0, "none"
+        SMALL = 1024, "1,024 pixels"
+        MEDIUM = 1600, "1,600 pixels"
+        LARGE = 2560, "2,560 pixels"
+
     class Weekday(models.IntegerChoices):
         """The day of a weekly export."""
 
@@ -70,6 +78,13 @@ class ExportDestination(models.Model):
 
     with_companions = models.BooleanField(
         default=False, db_default=False, help_text="Also what is beside photos: XMP, AAE and Takeout's JSON."
+    )
+
+    preview_px = models.PositiveSmallIntegerField(
+        choices=Preview,
+        default=Preview.NONE,
+        db_default=0,
+        help_text="A JPEG of so many pixels beside each copy; 0: none.",
     )
 
     refusal = models.TextField(

@@ -31,6 +31,7 @@ from .plan import (
     is_known_bad,
     photo_rows,
 )
+from .previews import PREVIEW_KEY, PreviewExport
 from .report import ALREADY_THERE, EXPORTED, FAILED, Report, ReportRow
 
 GROUP_FILES = 16
@@ -69,6 +70,9 @@ class FolderExport:
         self.companions: CompanionExport | None = None
         if target.destination.with_companions:
             self.companions = CompanionExport(source, target, self.problems, self._require_mine)
+        self.previews: PreviewExport | None = None
+        if target.destination.preview_px:
+            self.previews = PreviewExport(library, source, target, self.problems, self._require_mine)
         self.counts = {"copied": 0, "skipped": 0, "adopted": 0}
         self.size_bytes = 0
         self.clock = time.monotonic()
@@ -85,8 +89,12 @@ class FolderExport:
 
     def export(self, photos: PhotoQuerySet) -> None:
         """Export what the destination lacks of these photos of the library, none of which is missing, and record it."""
-        self._go_through(photos)
-        self._go_through_missed(photos)
+        try:
+            self._go_through(photos)
+            self._go_through_missed(photos)
+        finally:
+            if self.previews is not None:
+                self.previews.close()
         self.guard.settle()
         self._require_mine()
         self.ledger.flush()
@@ -106,16 +114,18 @@ class FolderExport:
             if self._is_large(group) or self.folders.are_too_many or len(rows) == _ROWS_AT_ONCE:
                 self._export(group)
                 group = []
-                self._export_companions(rows)
+                self._export_beside(rows)
                 rows = []
                 self.folders.trim()
         self._export(group)
-        self._export_companions(rows)
+        self._export_beside(rows)
 
-    def _export_companions(self, rows: list[PhotoRow]) -> None:
-        """Copy what is beside these photos, if the destination is to have it. No photo may be at work."""
+    def _export_beside(self, rows: list[PhotoRow]) -> None:
+        """Copy what is beside these photos, and put previews there, if the destination is to have it. No photo may be at work."""
         if self.companions is not None:
             self.companions.export(rows)
+        if self.previews is not None:
+            self.previews.export(rows, lambda: self.run.checkpoint(force=False))
 
     def _go_through_missed(self, photos: PhotoQuerySet) -> None:
         """Export the photos whose date was edited from what was still to be read to what had been read.
@@ -143,6 +153,7 @@ class FolderExport:
             "destination": self.target.destination.folder,
             **self.counts,
             "companions": self.companions.count if self.companions is not None else 0,
+            "previews": self.previews.count if self.previews is not None else 0,
             "failed": self.problems.count,
             "size_bytes": self.size_bytes,
             "seconds": round(time.monotonic() - self.clock, 3),
@@ -263,6 +274,7 @@ class FolderExport:
         if known is not None and (known.rel_path, known.filename) != (item.place.rel_path, recorded_name(item.name)):
             kept.pop(COMPANIONS_KEY, None)  # they are beside the copy of before
             kept.pop(SIGNATURE_KEY, None)
+            kept.pop(PREVIEW_KEY, None)
         return ExportRecord(
             id=item.id,
             year=item.place.year,

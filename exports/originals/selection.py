@@ -116,7 +116,7 @@ class _Selection:
     def __init__(self, run: Run, target: Target, report: Report) -> None:
         self.run, self.target, self.report = run, target, report
         self.problems = Problems()
-        self.counts: Counter[str] = Counter(copied=0, skipped=0, adopted=0, companions=0, size_bytes=0)
+        self.counts: Counter[str] = Counter(copied=0, skipped=0, adopted=0, companions=0, previews=0, size_bytes=0)
         self.away: list[str] = []
         """Sentences on libraries that cannot be read now."""
         self.began = time.monotonic()
@@ -167,6 +167,7 @@ class _Selection:
         self.counts.update(export.counts)
         self.counts["size_bytes"] += export.size_bytes
         self.counts["companions"] += export.companions.count if export.companions is not None else 0
+        self.counts["previews"] += export.previews.count if export.previews is not None else 0
 
     def _result(self) -> dict[str, Any]:
         return {

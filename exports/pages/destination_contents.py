@@ -33,6 +33,7 @@ class SettingsForm(forms.Form):
     schedule_hour = forms.IntegerField(min_value=0, max_value=23)
     schedule_weekday = forms.TypedChoiceField(choices=ExportDestination.Weekday.choices, coerce=int)
     with_companions = forms.BooleanField(required=False)
+    preview_px = forms.TypedChoiceField(choices=ExportDestination.Preview.choices, coerce=int, required=False)
 
 
 @login_required
@@ -53,6 +54,7 @@ def change(request: HttpRequest, destination_id: uuid.UUID) -> HttpResponse:
         "schedule_hour": sent["schedule_hour"],
         "schedule_weekday": sent["schedule_weekday"],
         "with_companions": sent["with_companions"],
+        "preview_px": sent["preview_px"] or 0,
     }
     try:
         change_destination(destination, changes)

@@ -194,6 +194,7 @@ def render_destination(
         "calendar": month_calendar(summaries),
         "month_names": MONTH_NAMES,
         "schedules": ExportDestination.Schedule.choices,
+        "previews": ExportDestination.Preview.choices,
         "weekdays": ExportDestination.Weekday.choices,
         "hours": range(24),
         "time_zone": settings.TIME_ZONE,

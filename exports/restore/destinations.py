@@ -40,7 +40,9 @@ def _restore_one(work: Restoring, key: str, record: Record) -> Difference:
             return _compare(work, here, key, record)
         moment = moment_or_none(record["createdAt"])
         with_companions = bool(record.get("withCompanions"))
-        kept = Kept(UUID(key), name, record["folder"], record["template"], moment, with_companions)
+        kept = Kept(
+            UUID(key), name, record["folder"], record["template"], moment, with_companions, record.get("previewPx") or 0
+        )
         if not work.applies:
             check_kept(user, kept)
         else:

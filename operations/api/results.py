@@ -160,6 +160,8 @@ class FolderExportResult(ProblemsResult):
     copied = _count()
     skipped = _count("Files that were there already.")
     adopted = _count("Files that were there without a record.")
+    companions = _count("Sidecars and other files beside photos that went along.")
+    previews = _count("Previews that were put beside copies.")
     failed = _count()
     size_bytes = _count()
     seconds = _seconds()
