@@ -98,15 +98,17 @@ class Listener:
 
 
 @contextmanager
-def running(folder: Path, application: str, **settings: str) -> Iterator[Site]:
-    """An installation in `folder` and a web server in front of `application` (module:name)."""
+def running(
+    folder: Path, application: str, *, interface: str = "asgi", server: str = "", **settings: str
+) -> Iterator[Site]:
+    """An installation in `folder`, on the PostgreSQL `server` if one is named, and a web server for `application`."""
     (folder / "photos").mkdir()
     installation = Installation(folder / "data", folder / "photos", extra=settings)
-    installation.prepare()
+    installation.prepare(server)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "granian", "--interface", interface, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--log-level", "error", "--backpressure", "4096", application]
     project = Path(__file__).resolve().parents[2]
     environment = {**installation.environment, "PYTHONPATH": str(project)}
