@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
-from catalog.browsing import serve, stored, video_renditions
+from catalog.browsing import motion, serve, stored, video_renditions
 from photolala.web.file_headers import CONDITIONS, WHOLE
 from photolala.web.refusals import NotThere
 from photolala.web.views import ApiView, RequestBody, answers_head, documented, query
@@ -68,6 +68,22 @@ class Original(ApiView):
     )
     def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
         return serve.serve_original(request._request, stored.find(request.user, photo_id))
+
+
+@answers_head
+class Motion(ApiView):
+    """The short video of a motion photo; ranges are supported."""
+
+    @documented(
+        "photos_motion",
+        "The MP4 inside a motion photo (one whose `motion` is true): a part of the original. 404 for other photos.",
+        ANSWERS,
+        errors=(401, 404, 416, 503),
+        parameters=CONDITIONS,
+        binary="video/mp4",
+    )
+    def get(self, request: Request, photo_id: UUID) -> HttpResponseBase:
+        return motion.serve_motion(request._request, stored.find(request.user, photo_id))
 
 
 class RenditionStatus(serializers.Serializer[Any]):

@@ -51,6 +51,7 @@ DETAIL_COLUMNS = (
     "latitude",
     "longitude",
     "content_identifier",
+    "motion_bytes",
     "added_at",
     "missing_since",
 )
@@ -112,6 +113,7 @@ def photo_detail_json(row: dict[str, Any]) -> dict[str, Any]:
         "longitude": row["longitude"],
         "place_name": place_name(row["latitude"], row["longitude"]),
         "content_identifier": row["content_identifier"],
+        "motion": bool(row["motion_bytes"]),
         "added_at": utc_text(row["added_at"]),
         "missing_since": utc_text(row["missing_since"]),
     }
@@ -180,5 +182,6 @@ class PhotoDetailBody(PhotoBody):
         help_text="The town there, or near there, and its country; empty where none is near, or no position is known."
     )
     content_identifier = serializers.CharField(help_text="What picture and video of one Live Photo share.")
+    motion = serializers.BooleanField(help_text="A short video is in the picture's file: `photos/{id}/motion/`.")
     added_at = serializers.DateTimeField()
     missing_since = serializers.DateTimeField(allow_null=True)

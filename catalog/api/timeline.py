@@ -50,6 +50,9 @@ class BucketPhotosBody(serializers.Serializer[Any]):
         child=serializers.BooleanField(),
         help_text="One may change the photo itself: its rating, its date, its caption.",
     )
+    motion = serializers.ListField(
+        child=serializers.BooleanField(), help_text="A short video is in the picture's file: `photos/{id}/motion/`."
+    )
 
 
 class Buckets(ApiView):

@@ -99,6 +99,7 @@ urlpatterns = [
     path(f"{PHOTO}thumbnail/", media.Thumbnail.as_view(), name="thumbnail"),
     path(f"{PHOTO}preview/", media.Preview.as_view(), name="preview"),
     path(f"{PHOTO}original/", media.Original.as_view(), name="original"),
+    path(f"{PHOTO}motion/", media.Motion.as_view(), name="motion"),
     path(f"{PHOTO}rendition/", media.Rendition.as_view(), name="rendition"),
     path(f"{PHOTO}metadata/", media.Metadata.as_view(), name="metadata"),
     path(f"{PHOTO}undo/", file_writes.PhotoUndo.as_view(), name="undo"),

@@ -28,6 +28,7 @@ _COLUMNS = (
     "problem",
     "asset_id",
     "head_md5",
+    "motion_bytes",
     "library_id",
     "library__root",
     "library__source",
@@ -53,6 +54,7 @@ class Stored:
     problem: str
     asset_id: str
     head_md5: str
+    motion_bytes: int | None
     library: Library
     is_in_album: bool = False
     """It is seen through an album: where it is kept, and its name, are not told."""

@@ -4,7 +4,7 @@ import hashlib
 from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from django.db.models import Case, Count, F, OuterRef, QuerySet, Subquery, Value
 from accounts.models import User
 from catalog.browsing.filters import PhotoFilters, among, editable_of_visible, narrow, visible_libraries
 from catalog.browsing.searches import searched
+from catalog.entries import pairs
 from catalog.models import Favourite, Photo
 from catalog.models.photo import IS_ESTIMATED, UNDATED
 from catalog.words import lookup
@@ -23,6 +24,7 @@ LARGEST_MONTH = 1_000
 MOST_BUCKETS = 50
 MOST_PHOTOS = 50_000  # of several buckets together; a single one comes whole, whatever its size
 CHUNK_ROWS = 2_000
+MOST_JOINED = 1_000  # short videos of an answer of which it is asked whether they belong to pictures
 UNDATED_BUCKET = "undated"
 KEEP_SECONDS = 24 * 60 * 60
 ARRAYS = (
@@ -40,6 +42,7 @@ ARRAYS = (
     "version",
     "live",
     "can_edit",
+    "motion",
 )
 _COLUMNS = (
     "pk",
@@ -57,6 +60,7 @@ _COLUMNS = (
     "photo_md5",
     "library_id",
     "content_identifier",
+    "motion_bytes",
 )
 
 
@@ -92,7 +96,7 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
     `id`, `ratio` (width / height), `placeholder` (#rrggbb), `favorite` and `stars` (the asking user's), `taken_at` (UTC, `Z`),
     `taken_local` (wall clock), `media_type`, `duration` (ms or None), `state`, `thumbnail` (there is one),
     `version` (for `?v=` of the picture's address), `live` (the same for picture and video of a Live Photo, else ""), `can_edit`
-    (the asking user may change the photo).
+    (the asking user may change the photo), `motion` (a short video is in the picture's file).
     """
     filters = filters or PhotoFilters()
     if not 1 <= len(buckets) <= MOST_BUCKETS:
@@ -104,7 +108,9 @@ def timeline_bucket(user: User, filters: PhotoFilters | None, buckets: Sequence[
         photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
         own = Favourite.objects.filter(user=user, photo=OuterRef("pk")).values("rating")[:1]
         found = _in_buckets(photos.annotate(stars=Subquery(own)).order_by(), ranges, UNDATED_BUCKET in buckets)
-        return _as_arrays(found, editable, MOST_PHOTOS if len(buckets) > 1 else None)
+        arrays = _as_arrays(found, editable, MOST_PHOTOS if len(buckets) > 1 else None)
+    _join_by_name(arrays)
+    return arrays
 
 
 def _in_buckets(photos: QuerySet[Photo], ranges: list[tuple[datetime, datetime]], has_undated: bool) -> Iterable[Any]:
@@ -206,7 +212,7 @@ def _as_arrays(rows: Iterable[Any], editable: dict[UUID, bool], most: int | None
     for row in rows:
         (
             pk, width, height, colour, stars, taken_at, taken_local, source, kind, duration, state, thumbnail, md5, library,
-            identifier,
+            identifier, motion_bytes,
         ) = row  # fmt: skip
         if most is not None and len(arrays["id"]) >= most:
             raise BadRequest(
@@ -228,10 +234,22 @@ def _as_arrays(rows: Iterable[Any], editable: dict[UUID, bool], most: int | None
             md5[:8],
             _live_key(library, identifier) if identifier else "",
             editable[library],
+            bool(motion_bytes),
         )
         for add, value in zip(append, values, strict=True):
             add(value)
     return arrays
+
+
+def _join_by_name(arrays: dict[str, list[Any]]) -> None:
+    """Give picture and video that belong together by their names the same `live`. No query where no short video is."""
+    kinds = zip(arrays["id"], arrays["media_type"], arrays["duration"], arrays["live"], strict=True)
+    short = (
+        UUID(pk) for pk, kind, ms, live in kinds if ms and ms <= pairs.LONGEST_MS and not live and kind[:6] == "video/"
+    )
+    keys = pairs.keys_by_name(list(islice(short, MOST_JOINED)))
+    if keys:
+        arrays["live"] = [live or keys.get(UUID(pk), "") for pk, live in zip(arrays["id"], arrays["live"], strict=True)]
 
 
 def _live_key(library: UUID, identifier: str) -> str:

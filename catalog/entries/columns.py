@@ -54,6 +54,7 @@ def digest_columns(result: DigestResult, *, media_type: str = "") -> Row:
         "caption": result.caption,
         "keywords": result.keywords,
         "content_identifier": result.content_identifier[:100],
+        "motion_bytes": within(result.motion_bytes, 0, _LARGEST_BIG_INTEGER) or 0,
         "image_digest": result.image_digest,
     }
 

@@ -65,6 +65,7 @@ EMPTY_COLUMNS = {
     "caption": "",
     "keywords": [],
     "content_identifier": "",
+    "motion_bytes": None,
 }
 KEY_COLUMNS = ["id", "library_id", "directory", "filename", "added_at"]
 DIGEST_COLUMNS = [
@@ -102,6 +103,7 @@ DIGEST_COLUMNS = [
     "caption",
     "keywords",
     "content_identifier",
+    "motion_bytes",
     "image_digest",
     "read_md5",
 ]

@@ -34,6 +34,7 @@ def examine_later_columns() -> Iterator[Finding]:
         yield note(
             "library.later_columns",
             f"{left:,} of {there:,} photos of “{library.name}” were catalogued by an earlier version and lack what later "
-            f"ones keep of them ({names}): until that is there, a photo that is moved and edited at once is another photo.",
+            f"ones keep of them ({names}): until that is there, a photo that is moved and edited at once is another photo, and "
+            "a motion photo stands still.",
             "Each scan reads a share of them again; nothing else has to be done.",
         )

@@ -99,6 +99,7 @@ def content_columns(entry: EntryRow, content: Content) -> Row:
         "placeholder": "",
         "keywords": [],
         "content_identifier": "",
+        "motion_bytes": None,
         "missing_since": None,
     }
 

@@ -13,6 +13,7 @@ from catalog.media.facts import Facts
 from catalog.media.image_data import image_digest, image_map
 from catalog.media.limits import Limits
 from catalog.media.memory import HELD_BYTES, can_be_streamed
+from catalog.media.motion import motion_bytes
 from catalog.media.picture import draw
 from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResult
 from catalog.media.sidecars import Sidecar
@@ -48,6 +49,8 @@ def digest_file(
     order = {name: bool(params.get(name)) for name in ("sidecar_first", "file_first")}
     apply_facts(result, facts, sidecars, **order)
     finish_notes(result, facts)
+    if facts is not None:
+        result.motion_bytes = motion_bytes(source, result.media_type, facts.found.xmp_packets)
     if params.get("image_data"):
         result.image_map = image_map(source, result.media_type)
     if draws:

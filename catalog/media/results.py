@@ -102,6 +102,8 @@ class DigestResult(SurveyResult):
     keywords: list[str] = field(default_factory=list)
     content_identifier: str = ""
     """What the picture and the film of one Apple Live Photo share."""
+    motion_bytes: int = 0
+    """So many bytes before the end of a picture begins its short video; 0 for no motion photo."""
     metadata_body: str = ""
     """Canonical JSON, from the file's own bytes alone."""
     thumbnail: bytes | None = None

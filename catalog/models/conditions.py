@@ -11,6 +11,10 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 _PLAIN = re.compile(r"[a-z_]*")
+MOTION_MAKES = [
+    "Google", "samsung", "Samsung", "SAMSUNG", "Xiaomi", "OnePlus", "OPPO", "realme", "vivo", "HONOR", "HUAWEI", "motorola",
+]  # fmt: skip
+"""Whose phones take motion photos: only such pictures of an earlier version are read once more for the video in them."""
 
 
 def written_out(text: str) -> RawSQL:

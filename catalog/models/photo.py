@@ -195,6 +195,12 @@ class Photo(Numbered):
     )
     keywords = models.JSONField(default=list, blank=True)
     content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")
+    motion_bytes = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="So many bytes before the end of its file begins the short video of a motion photo; 0: there is none; empty: "
+        "its file was not read for it.",
+    )
     added_at = models.DateTimeField()
     missing_since = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(

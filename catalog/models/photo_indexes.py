@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import F
 
+from .conditions import MOTION_MAKES
+
 INDEXES = [
     # the rescan's comparison, one folder after the other, without touching the rows
     models.Index(
@@ -35,6 +37,11 @@ INDEXES = [
         fields=["library", "id"],
         condition=models.Q(image_digest="", needs_digest=False, later_tried=0),
         name="photo_unfilled",
+    ),
+    models.Index(
+        fields=["library", "id"],
+        condition=models.Q(motion_bytes__isnull=True, needs_digest=False, camera_make__in=MOTION_MAKES),
+        name="photo_motion_unread",
     ),
     # whose MD5 is only told; none in a library that was scanned
     models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),

@@ -21,7 +21,7 @@ from catalog.entries.row_locks import hold_photos
 from catalog.media.results import DigestResult
 from catalog.media.task import Job
 from catalog.models import Library, Photo
-from catalog.models.conditions import written_out
+from catalog.models.conditions import MOTION_MAKES, written_out
 from catalog.models.photo import PhotoQuerySet
 from catalog.scanning.digest import AHEAD
 from catalog.scanning.opened_root import OpenedRoot
@@ -42,8 +42,8 @@ FLUSH_SECONDS = 2.0
 class LaterColumn:
     """A column that generation `generation` of the reader began to fill.
 
-    `is_unfilled` tells by the row alone, and as its index has it; `may_have` which files can fill it at all; `value` takes it
-    from what a decoder answered.
+    `is_unfilled` tells by the row alone, and as its index has it; `may_have` which files can fill it at all;
+    `value` takes it from what a decoder answered.
     """
 
     name: str
@@ -61,24 +61,45 @@ LATER = (
         may_have=Q(media_type__startswith="image/"),
         value=lambda result: result.image_digest,
     ),
+    LaterColumn(
+        "motion_bytes",
+        generation=2,
+        is_unfilled=Q(
+            motion_bytes__isnull=True,
+            needs_digest=False,
+            camera_make__in=[RawSQL(f"'{make}'", []) for make in MOTION_MAKES],  # noqa: S611 - as the index has it
+        ),
+        may_have=Q(media_type__in=["image/jpeg", "image/heic", "image/heif"]),
+        value=lambda result: result.motion_bytes,
+    ),
 )
 """All of them, oldest first. (A new one needs a column, an index like `photo_unfilled`, and its place here.)"""
 GENERATION = max(column.generation for column in LATER)
 
 
 def unfilled(library: Library) -> PhotoQuerySet:
-    """Return the photos of a library whose files are to be read once more for columns that they lack, in index order."""
-    lacking, possible = Q(), Q()
+    """Return the photos of a library whose files are to be read once more for a column that they lack, in index order:
+    the first column that any lacks. They get the others with it."""
     for column in LATER:
-        lacking |= column.is_unfilled
-        possible |= column.is_unfilled & column.may_have
+        lacking = _lacking(library, column)
+        if lacking.values_list("pk").first() is not None:  # in the order of the index, which `exists` would drop
+            return lacking
+    return Photo.objects.none()
+
+
+def _lacking(library: Library, column: LaterColumn) -> PhotoQuerySet:
     whole = ~Q(state__in=[Photo.State.MISSING, Photo.State.BROKEN, Photo.State.REMOTE]) & ~Q(photo_md5="")
-    return Photo.objects.filter(lacking, library=library).filter(possible, whole).order_by("pk")
+    return Photo.objects.filter(column.is_unfilled, library=library).filter(column.may_have, whole).order_by("pk")
 
 
 def count_unfilled(library: Library) -> int:
     """Return how many these are, counted in their index: in the order of another, a database looks at every photo."""
-    return sum(1 for _ in unfilled(library).values_list("pk").iterator(chunk_size=2000))
+    count, counted = 0, Q(pk__in=[])
+    for column in LATER:
+        lacking = _lacking(library, column).exclude(counted)
+        count += sum(1 for _ in lacking.values_list("pk").iterator(chunk_size=2000))
+        counted |= column.is_unfilled & column.may_have
+    return count
 
 
 class Filling:
@@ -93,7 +114,7 @@ class Filling:
     def fill(self) -> int:
         """Read a share of the photos that lack something; return how many were read. Raises SourceUnavailable."""
         photos = unfilled(self.library)
-        if photos.values_list("pk").first() is None:  # in the order of the index, which `exists` would drop
+        if photos.values_list("pk").first() is None:
             return 0
         count = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
         share = max(LEAST_FAR if self.root.source.is_far else LEAST, int(SHARE * count))

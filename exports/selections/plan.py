@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
 from accounts.models import User
 from catalog.albums import access
+from catalog.entries import pairs
 from catalog.models import Album, Library, Photo
 from catalog.roots.guard import require_root
 from catalog.roots.reach import source_for
@@ -66,6 +68,7 @@ class Plan:
 
 def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = None) -> Plan:
     """Look up what `user` selected, in an album if one is named (no ids: all of it), and see which files can be opened now.
+    The short video of a picture comes along.
 
     What the user may not see is missing without a name. Raises NotThere if not one of them is to be had, or for an album that
     the user does not see, Unprocessable for an album of too many photos. A query for each 500 photos, and one for each library.
@@ -74,10 +77,11 @@ def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = No
     if album is not None and not photo_ids:
         photo_ids = _photos_of(user, album)
     taken = TakenNames()
+    photo_ids = _with_videos(user, photo_ids)
     found = _found(user, photo_ids, album)
     with ExitStack() as stack:
         checks = _Checks(user, stack)
-        for photo_id in dict.fromkeys(photo_ids):
+        for photo_id in photo_ids:
             photo = found.get(photo_id)
             if photo is None:
                 plan.missing.append(Missing(photo_id, "", NOT_VISIBLE))
@@ -100,6 +104,13 @@ def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = No
             why = "There is no photo in this album that you may see."
         raise NotThere(f"There is nothing to download. {why}", "nothing_to_download")
     return plan
+
+
+def _with_videos(user: User, photo_ids: Sequence[UUID]) -> list[UUID]:
+    """Return the ids once each, a picture's followed by that of the short video that belongs to it and that `user` sees, too."""
+    wanted = list(dict.fromkeys(photo_ids))
+    videos = pairs.videos_of(Photo.objects.visible_to(user), wanted)
+    return list(dict.fromkeys(chain.from_iterable((one, videos[one]) if one in videos else (one,) for one in wanted)))
 
 
 class _Found(NamedTuple):

@@ -93,6 +93,7 @@ TYPES: dict[str, ProblemType] = {
     "too_many_photos": _type("These parts of the timeline hold too many photos", 400),
     "not_ready": _type("It is still to be made", 404),
     "no_picture": _type("There is no picture of it", 400, 404, 422),
+    "no_video": _type("There is no short video in the photo's file", 404),
     "no_metadata": _type("Nothing could be read from the file", 404),
     "no_film": _type("It is no video, or was not read yet", 404),
     "on_the_device": _type("It is on the phone only", 404),

@@ -107,6 +107,7 @@ def test_a_bucket_is_a_struct_of_arrays(cast: Cast, alice: APIClient, bob: APICl
         "version": [star.photo_md5[:8], ""],
         "live": ["", ""],
         "can_edit": [True, True],
+        "motion": [False, False],
     }
     theirs = bob.get(BUCKET, {"bucket": "2024-05"}).json()
     assert (theirs["favorite"], theirs["stars"]) == ([False, False], [0, 0])
@@ -164,3 +165,19 @@ def test_several_buckets_are_bounded_and_one_is_not(
     answer = alice.get(BUCKET, {"bucket": ["2024-05-03", "2024-05-09"]})
     assert answer.status_code == 400
     assert "fewer" in answer.json()["detail"]
+
+
+def test_a_picture_and_its_short_video_of_one_name_are_one_photo(cast: Cast, alice: APIClient) -> None:
+    def add(name: str, kind: str, **more: Any) -> str:
+        return str(make_photo(cast.library, name, data=name.encode(), media_type=kind, **more).pk)
+
+    pair = {add("a/IMG_7.JPG", "image/jpeg"), add("a/IMG_7.mp4", "video/mp4", duration_ms=2800)}
+    add("a/IMG_8.JPG", "image/jpeg")
+    add("b/IMG_8.MOV", "video/quicktime", duration_ms=2800)
+    add("a/IMG_9.JPG", "image/jpeg")
+    add("a/IMG_9.MOV", "video/quicktime", duration_ms=60_000)
+    (bucket,) = alice.get(f"{API}timeline/buckets/").json()
+    arrays = alice.get(f"{API}timeline/bucket/", {"bucket": bucket["bucket"]}).json()
+    live = dict(zip(arrays["id"], arrays["live"], strict=True))
+    assert {pk for pk, key in live.items() if key} == pair
+    assert len({live[pk] for pk in pair}) == 1

@@ -48,3 +48,22 @@ def test_it_is_one_tile_that_plays_and_goes_to_the_trash_whole(alice, library, o
     page.locator(".toast").get_by_role("button", name="Undo").click()
     expect(page.locator(".toast")).to_contain_text("brought back.")
     expect(june.locator("h2")).to_have_text("June 2024 · 2 photos")
+
+
+def test_a_motion_photo_plays_the_video_in_its_own_file(alice, library, open_tab, tmp_path):  # noqa: F811
+    film = make_film(tmp_path / "film.mp4", codec="libvpx-vp9", sound=False).read_bytes()
+    photo = make_photo(library, "PXL_1.MP.jpg", data=make_jpeg(320, 180) + film, taken=MOMENT, width=320, height=180,
+                       motion_bytes=len(film))  # fmt: skip
+    page = open_tab(alice).page
+    page.goto("/")
+    tile = page.locator(TILE).filter(has=page.locator(".tile-badges", has_text="Live"))
+    expect(tile).to_have_count(1)
+    with page.expect_response(f"**/api/v1/photos/{photo.pk}/motion/") as asked:
+        tile.hover()
+    assert asked.value.ok
+    expect(tile.locator("video")).to_be_visible()
+    tile.locator(".tile-link").click()
+    page.get_by_role("button", name="Play the Live Photo (l)").click()
+    video = page.locator(f'.pswp video[src$="/photos/{photo.pk}/motion/"]')
+    expect(video).to_be_visible()
+    page.wait_for_function("video => video.currentTime > 0", arg=video.element_handle())

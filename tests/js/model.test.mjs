@@ -166,3 +166,16 @@ test("of those selected, the photos that one may only see are left out; what is 
   await model.photosOf(model.sections[0]);
   assert.deepEqual(model.editableOf(["2024-03#0", "2024-03#1", "2024-02#1"]), ["2024-03#0", "2024-02#1"]);
 });
+
+test("a motion photo is its own pair, and its video stands in no list of what goes along", async () => {
+  const { source, model } = await started({ "2024-05": 3 });
+  source.fetchPhotos = async (keys) => {
+    const photos = photosOf("2024-05", 3);
+    return new Map(keys.map((key) => [key, { ...photos, media_type: ["image/jpeg", "image/heic", "video/mp4"], live: ["", "a", "a"], motion: [true, false, false] }]));
+  };
+  model.want(0, 0);
+  await settled();
+  const { photos } = model.sections[0];
+  assert.deepEqual(photos.pair, ["2024-05#0", "2024-05#2"]);
+  assert.deepEqual(model.pairsOf(["2024-05#0", "2024-05#1"]), ["2024-05#2"]);
+});

@@ -102,6 +102,7 @@ export const urls = {
   thumbnail: (id, version) => `${BASE}/photos/${id}/thumbnail/${version ? `?v=${version}` : ""}`,
   preview: (id, version) => `${BASE}/photos/${id}/preview/${version ? `?v=${version}` : ""}`,
   original: (id) => `${BASE}/photos/${id}/original/`,
+  motion: (id) => `${BASE}/photos/${id}/motion/`,
   rendition: (id, version) => `${BASE}/photos/${id}/rendition/${version ? `?v=${version}` : ""}`,
 };
 

@@ -51,7 +51,7 @@ function takeOwnSize(slide) {
  * takenText, problem, canStar, canDownload, canEdit}` or null while unknown, `load(number)` -> a promise, `thumbnailElement(number)`; its `urls` and
  * `fetchPhoto`, if it has them, say where the files and facts are (an album serves its own).
  * `libraries` maps ids to names. Dispatches "show" (`detail`: number, id), "closed" and, with `canTrash`, "trash" (`detail`: id);
- * with `canCollect`, "collect" (`detail`: id).
+ * with `canCollect`, "collect" (`detail`: id); "download" (`detail`: id) of a Live Photo.
  */
 export class Lightbox extends EventTarget {
   constructor(photos, favourites, libraries, { canTrash = false, canCollect = false } = {}) {
@@ -239,6 +239,12 @@ export class Lightbox extends EventTarget {
           this.downloadLink = element;
           element.setAttribute("download", "");
         },
+        onClick: (event) => {
+          const { id, pair } = this.current;
+          if (!pair || pair === id) return;
+          event.preventDefault(); // a Live Photo is two files
+          this.dispatchEvent(new CustomEvent("download", { detail: { id } }));
+        },
       });
       if (this.canCollect) add("collect", 9, "Add to an album (a)", { onClick: () => this.collect() });
       if (this.canTrash) add("trash", 10, "Move to the trash (Delete)", { onInit: (element) => (this.trashButton = element), onClick: () => this.askToTrash() });
@@ -332,7 +338,7 @@ export class Lightbox extends EventTarget {
     const { container, content } = this.pswp.currSlide;
     if (!this.current?.pair || container.querySelector(".live-video")) return;
     const { width, height } = content.element.style;
-    Object.assign(playOver(container, this.current.pair, this.urls, { isMuted: false }).style, { width, height });
+    Object.assign(playOver(container, this.current, this.urls, { isMuted: false }).style, { width, height });
   }
 
   /** Open the panel, and a field in it. */

@@ -3,6 +3,7 @@
 import { AlbumDialog } from "photolala/album_dialog";
 import * as api from "photolala/api";
 import { takenTitle } from "photolala/dates";
+import { downloadPhotos } from "photolala/download";
 import { Favourites } from "photolala/favourite";
 import { TileKeyboard } from "photolala/keyboard";
 import { LibraryWatch } from "photolala/live";
@@ -203,6 +204,7 @@ class TimelinePage {
     const slides = single ?? new TimelineSlides(this.model, this.timeline);
     const { canTrash } = this.control;
     this.lightbox = new Lightbox(slides, this.favourites, JSON.parse(this.root.dataset.libraries), { canTrash, canCollect: true });
+    this.lightbox.addEventListener("download", ({ detail }) => void downloadPhotos([detail.id]));
     this.lightbox.addEventListener("collect", ({ detail }) => void this.albums.ask([detail.id]));
     this.lightbox.addEventListener("trash", ({ detail }) => this.control.ask([detail.id]));
     this.isOwnEntry = entry !== "page";

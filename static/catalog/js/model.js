@@ -280,7 +280,7 @@ export class TimelineModel extends EventTarget {
     const wanted = new Set(ids);
     const found = [];
     for (const { photos } of this.sections) {
-      photos?.pair.forEach((pair, index) => pair && wanted.has(photos.id[index]) && found.push(pair));
+      photos?.pair.forEach((pair, index) => pair && pair !== photos.id[index] && wanted.has(photos.id[index]) && found.push(pair));
     }
     return found;
   }

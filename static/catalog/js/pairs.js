@@ -1,8 +1,8 @@
-/** Live Photos: a still picture and its short video are one photo. No DOM. */
+/** Live Photos and motion photos: a still picture and its short video are one photo. No DOM. */
 
 /**
  * Leave the videos of Live Photos out of `photos` (arrays of one length) where the picture is there, too. The answer has one
- * array more, `pair`: the id of a picture's video, or "".
+ * array more, `pair`: the id of a picture's video, its own where the video is in its file, or "".
  */
 export function joinPairs(photos) {
   const isVideo = (index) => photos.media_type[index]?.startsWith("video/");
@@ -10,7 +10,7 @@ export function joinPairs(photos) {
   photos.live.forEach((key, index) => {
     if (key && isVideo(index)) videos.set(key, [...(videos.get(key) ?? []), index]);
   });
-  const pair = new Array(photos.id.length).fill("");
+  const pair = photos.id.map((id, index) => (photos.motion?.[index] ? id : ""));
   const joined = new Set();
   if (videos.size) {
     photos.live.forEach((key, index) => {

@@ -16,6 +16,7 @@ from catalog.entries.read_here import unread
 from catalog.identity import swaps
 from catalog.models import Favourite, FileWrite, ImportItem, Library, Photo
 from catalog.models.conditions import is_given, state_in, written_out
+from catalog.scanning import later_columns
 from catalog.searching import conditions, grammar
 from catalog.words import indexing
 from photolala.web.keyset import decode_cursor, encode_cursor, paginate
@@ -225,3 +226,16 @@ def test_favourites_are_the_same_whether_they_are_few_or_many(
     assert [row["id"] for row in photo_lists.photo_page(alice, liked, {"limit": "5"}).rows] == few
     assert photo_lists.timeline_buckets(alice, liked) == buckets
     assert sum(one["count"] for one in buckets) == 7
+
+
+def test_what_a_later_version_keeps_is_looked_for_in_its_own_index(library: Library) -> None:
+    Photo.objects.update(image_digest="ab" * 16)
+
+    def read() -> None:
+        assert later_columns.unfilled(library).first() is None
+        assert later_columns.count_unfilled(library) == 0
+
+    plans = plans_of(read)
+    if connection.vendor == "sqlite":
+        used = [line.partition("USING INDEX ")[2].split()[0] for line in plans.splitlines() if "catalog_photo " in line]
+        assert used == ["photo_unfilled", "photo_motion_unread"] * 2, plans

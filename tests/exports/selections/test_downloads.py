@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import zipfile
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -265,3 +265,61 @@ def test_names_fit_any_disk(name: str, portable: str) -> None:
 def test_an_archive_is_called_after_its_years() -> None:
     names = [archive_name([]), archive_name([2015, 2015]), archive_name([2019, 2015, 2017])]
     assert names == ["photos", "photos-2015", "photos-2015-2019"]
+
+
+def live_photo(
+    library: Any, stem: str, identifier: str = "", apart_seconds: int = 1, duration_ms: int = 3000
+) -> tuple[Photo, Photo]:
+    """A picture and the short video that was recorded with it."""
+    told = {"content_identifier": identifier}
+    picture = make_photo(library, f"{stem}.HEIC", media_type="image/heic", taken=WHEN, **told)
+    later = WHEN + timedelta(seconds=apart_seconds)
+    return picture, make_photo(
+        library,
+        f"{stem}.MOV",
+        data=stem.encode(),
+        media_type="video/quicktime",
+        taken=later,
+        duration_ms=duration_ms,
+        **told,
+    )
+
+
+def test_the_video_of_a_live_photo_comes_along(cast: Cast, api: Any) -> None:
+    by_identifier = live_photo(cast.library, "a/IMG_1", "5D2E")
+    by_name = live_photo(cast.library, "a/IMG_2")
+    renamed = live_photo(cast.library, "a/IMG_3", "77AB")
+    Photo.objects.filter(pk=renamed[1].pk).update(filename="other.MOV")
+    (cast.root / "a/IMG_3.MOV").rename(cast.root / "a/other.MOV")
+    pictures = [by_identifier[0], by_name[0], renamed[0], by_name[1]]
+    with zipfile.ZipFile(io.BytesIO(body_of(ask(api(cast.bob), pictures)))) as archive:
+        assert archive.namelist() == ["IMG_1.HEIC", "IMG_1.MOV", "IMG_2.HEIC", "IMG_2.MOV", "IMG_3.HEIC", "other.MOV"]
+        assert archive.read("IMG_2.MOV") == b"a/IMG_2"
+    plan = ask(api(cast.bob), [by_identifier[0]], f"{API}plan/").json()
+    assert (plan["success_count"], plan["filename"]) == (2, "photos-2015.zip")
+
+
+@pytest.mark.parametrize(
+    ("video", "because"),
+    [
+        ({"duration_ms": 20_000}, "it is long"),
+        ({"duration_ms": None}, "nobody knows how long it is"),
+        ({"taken_local": WHEN + timedelta(minutes=5), "taken_at": WHEN + timedelta(minutes=5)}, "it was taken later"),
+        ({"filename": "IMG_1b.MOV"}, "it has another name"),
+        ({"directory": "b"}, "it is in another folder"),
+        ({"state": "missing", "is_shown": False}, "it is gone"),
+        ({"media_type": "image/jpeg"}, "it is no video"),
+    ],
+)
+def test_a_video_is_no_part_of_a_picture_where(video: dict[str, Any], because: str, cast: Cast, api: Any) -> None:
+    picture, other = live_photo(cast.library, "a/IMG_1")
+    Photo.objects.filter(pk=other.pk).update(**video)
+    assert body_of(ask(api(cast.bob), [picture])) == bytes_of(picture), because
+
+
+def test_another_live_photo_of_the_same_name_keeps_its_video(cast: Cast, api: Any) -> None:
+    picture, video = live_photo(cast.library, "a/IMG_1", "5D2E")
+    Photo.objects.filter(pk=video.pk).update(content_identifier="0000")
+    foreign = make_library(cast.charlie, cast.root.parent / "charlie")
+    live_photo(foreign, "a/IMG_1", "5D2E")
+    assert body_of(ask(api(cast.bob), [picture])) == bytes_of(picture)
