@@ -23,8 +23,9 @@ class CountDiffers(Exception):
     """Another number of photos is missing than the person was told; the text is a sentence, `count` the number now."""
 
     def __init__(self, count: int, where: str = "missing") -> None:
+        photos = "1 photo is" if count == 1 else f"{count:,} photos are"
         super().__init__(
-            f"{count:,} photos are {where} by now, not as many as were shown. Look again, then say it once more. "
+            f"{photos} {where} by now, not as many as were shown. Look again, then say it once more. "
             "Nothing was changed."
         )
         self.count = count

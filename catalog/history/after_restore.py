@@ -36,7 +36,8 @@ def require_settled(library: Library) -> None:
     since = unsettled_since(library)
     if since is not None:
         count = not_in_restored(library, since).count()
+        photos = "1 photo is" if count == 1 else f"{count:,} photos are"
         raise ScanNeeded(
-            f"The catalog was restored, and {count:,} photos are not in it. Whether their files are there is what the scan "
+            f"The catalog was restored, and {photos} not in it. Whether their files are there is what the scan "
             "that follows looks at. Wait until it is done, or start one. Nothing was changed."
         )

@@ -35,7 +35,8 @@ def stopped_json(library: Library, operation: Operation | None, role: str) -> di
     elif operation.error_code == "root_unavailable":
         sentence = "The library's folder could not be reached. Nothing was changed."
     elif gone:
-        sentence = f"{gone:,} of {known or 0:,} photos are gone from the library's folder. Nothing was changed."
+        verb = "is" if gone == 1 else "are"
+        sentence = f"{gone:,} of {known or 0:,} photos {verb} gone from the library's folder. Nothing was changed."
     else:
         sentence = "The library's folder does not look like the one that was scanned. Nothing was changed."
     return {

@@ -224,8 +224,9 @@ class Walk:
         moved = moves.count_probable(self._library, self._root.source, list(self.dirty), self.vanished, entries_in)
         if not too_many_gone(totals.gone, totals.known, moved):
             return
+        verb = "is" if totals.gone == 1 else "are"
         raise OperationFailed(
-            f"{totals.gone:,} of {totals.known:,} photos are gone from {self._library.root}. That is more than "
+            f"{totals.gone:,} of {totals.known:,} photos {verb} gone from {self._library.root}. That is more than "
             "a fifth, so nothing was changed: perhaps a disk is not mounted. If they were really taken away, confirm "
             "it, and they are marked as missing (never deleted from the catalog).",
             "confirm_gone",

@@ -1,4 +1,4 @@
-"""Addresses of thumbnails and folders for templates."""
+"""Addresses of thumbnails and folders, and names of kinds of files, for templates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,3 +32,11 @@ def directory_query(directory: str) -> str:
 def folder_query(folder: Any) -> str:
     """Return `folder=…`, encoded for a link of the folder chooser."""
     return urlencode({"folder": str(folder)})
+
+
+@register.filter
+def kind_words(media_type: str) -> str:
+    """Return the kind of a file for people ("image/jpeg" -> "JPEG picture", "image/x-canon-cr2" -> "CANON CR2 picture")."""
+    family, _, name = media_type.partition("/")
+    words = name.removeprefix("x-").removesuffix("+xml").replace("-", " ").upper()
+    return f"{words} {'video' if family == 'video' else 'picture'}" if words else ""

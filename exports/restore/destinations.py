@@ -73,9 +73,10 @@ def _put_records(work: Restoring, destination: ExportDestination) -> None:
         work.checked.note(f"records of the destination {destination.name}", f"They were not restored: {error}")
         return
     if away:
+        copies = "1 copy is" if away == 1 else f"{away:,} copies are"
         work.checked.note(
             f"records of the destination {destination.name}",
-            f"{away:,} copies are not in its folder any more: the next export copies those photos again.",
+            f"{copies} not in its folder any more: the next export copies what is missing again.",
         )
 
 

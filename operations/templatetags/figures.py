@@ -5,6 +5,8 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
 
 register = template.Library()
 
@@ -95,6 +97,15 @@ def age(moment: datetime | None) -> str:
         if seconds >= size:
             return f"{counted(seconds // size, words)} ago"
     return "1 minute ago"
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """Return how long ago `moment` was as an element whose title is the full time; "never" for None."""
+    if moment is None:
+        return "never"
+    full = date_format(timezone.localtime(moment), "Y-m-d H:i e")
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), full, age(moment))
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 import gzip
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,14 @@ def test_units_follow_their_number(value, unit, text):
 )
 def test_ages(seconds, text):
     assert figures.age(timezone.now() - timedelta(seconds=seconds)) == text
+
+
+def test_an_age_tells_the_full_time_too():
+    moment = datetime(2024, 5, 17, 12, 30, tzinfo=UTC)
+    assert figures.ago(moment).startswith(
+        '<time datetime="2024-05-17T12:30:00+00:00" title="2024-05-17 12:30 UTC">2 years ago</time>'
+    )
+    assert figures.ago(None) == "never"
 
 
 def test_counts_rates_and_percents():

@@ -43,6 +43,9 @@ function camera(photo) {
   return model.toLowerCase().startsWith(make.toLowerCase().split(" ")[0]) ? model : `${make} ${model}`.trim();
 }
 
+/** "image/jpeg" -> "JPEG picture", as the pages write it. */
+const kindWords = (type = "") => type && `${type.replace(/^.*\/(x-)?|\+xml$/g, "").replaceAll("-", " ").toUpperCase()} ${type.startsWith("video/") ? "video" : "picture"}`;
+
 const starWords = (count) => `${"★".repeat(count)}${"☆".repeat(5 - count)} ${count} of 5`;
 
 /** One's own stars, and the photo's (its owner's) where those are others. */
@@ -67,7 +70,7 @@ export function factsOf(photo, libraries = {}) {
     ["Place", place(photo), place(photo) && mapOf(photo)],
     ["Library", libraries[photo.library]],
     ["File", photo.path],
-    ["Kind", photo.media_type],
+    ["Kind", kindWords(photo.media_type)],
     ["Notes", (photo.notes ?? []).join(" ")],
   ].filter(([, words]) => words);
 }

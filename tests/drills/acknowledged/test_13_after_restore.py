@@ -67,7 +67,7 @@ def test_they_are_named_for_what_they_are_and_cannot_be_purged_before_the_scan(l
     assert (
         "2 photos not in the restored catalog yet" in page and page.count("Not in the catalog that was restored") == 2
     )
-    assert "Gone since" not in page and "gone from the folder" not in page and "Purge" not in page
+    assert "First missing" not in page and "gone from the folder" not in page and "Purge" not in page
     with pytest.raises(ScanNeeded, match="2 photos are not in it"):
         start_purge(library, library.owner, 2, enqueue=False)
     assert start_due_scans() == 1  # by itself
@@ -84,7 +84,7 @@ def test_what_the_scan_does_not_find_is_gone_and_can_be_purged(library):
     (Path(library.root) / "3.jpg").unlink()
     scan(library)
     page = problems(library)
-    assert "Gone since" in page and "Purge 1 photo" in page and "Not in the catalog" not in page
+    assert "First missing" in page and "Purge 1 photo" in page and "Not in the catalog" not in page
     operation = execute(start_purge(library, library.owner, 1, enqueue=False).pk)
     assert operation.result["purged"] == 1
 
