@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 from uuid import UUID
 
@@ -79,6 +79,13 @@ def videos_of(photos: PhotoQuerySet, ids: Sequence[UUID]) -> dict[UUID, UUID]:
             )
             _match(pictures, _rows(videos), found)
     return found
+
+
+def with_videos(photos: PhotoQuerySet, ids: Sequence[UUID]) -> list[UUID]:
+    """Return the ids once each, a picture's followed by that of the short video among `photos` that belongs to it."""
+    wanted = list(dict.fromkeys(ids))
+    videos = videos_of(photos, wanted)
+    return list(dict.fromkeys(chain.from_iterable((one, videos[one]) if one in videos else (one,) for one in wanted)))
 
 
 def keys_by_name(ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.albums import access
+from catalog.entries import pairs
 from catalog.models import Album, Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from catalog.roots.reach import source_for
@@ -49,8 +50,9 @@ def start_selection_export(
 ) -> Operation:
     """Start the export of these photos (of an album without ids: all of it) to the destination, which is the user's.
 
-    They must be photos of libraries that `user` sees: what is seen in an album alone can be downloaded at most. Raises NotThere
-    if one is not, Unprocessable for too many, AlreadyActive (with the operation) while the destination is at work.
+    The short video of a picture comes along. They must be photos of libraries that `user` sees: what is seen in an album
+    alone can be downloaded at most. Raises NotThere if one is not, Unprocessable for too many, AlreadyActive (with the
+    operation) while the destination is at work.
     """
     wanted = list(dict.fromkeys(photo_ids)) if photo_ids or album is None else _photos_of(user, album)
     if len(wanted) > MOST_PHOTOS:
@@ -65,6 +67,7 @@ def start_selection_export(
             "not_found",
         )
     photos = "1 photo" if len(wanted) == 1 else f"{len(wanted):,} photos"
+    wanted = pairs.with_videos(Photo.objects.visible_to(user), wanted)
     with transaction.atomic():
         operation = start(
             KIND,

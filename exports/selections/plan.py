@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
@@ -77,7 +76,7 @@ def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = No
     if album is not None and not photo_ids:
         photo_ids = _photos_of(user, album)
     taken = TakenNames()
-    photo_ids = _with_videos(user, photo_ids)
+    photo_ids = pairs.with_videos(Photo.objects.visible_to(user), photo_ids)
     found = _found(user, photo_ids, album)
     with ExitStack() as stack:
         checks = _Checks(user, stack)
@@ -104,13 +103,6 @@ def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = No
             why = "There is no photo in this album that you may see."
         raise NotThere(f"There is nothing to download. {why}", "nothing_to_download")
     return plan
-
-
-def _with_videos(user: User, photo_ids: Sequence[UUID]) -> list[UUID]:
-    """Return the ids once each, a picture's followed by that of the short video that belongs to it and that `user` sees, too."""
-    wanted = list(dict.fromkeys(photo_ids))
-    videos = pairs.videos_of(Photo.objects.visible_to(user), wanted)
-    return list(dict.fromkeys(chain.from_iterable((one, videos[one]) if one in videos else (one,) for one in wanted)))
 
 
 class _Found(NamedTuple):

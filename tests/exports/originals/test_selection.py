@@ -135,3 +135,13 @@ def test_it_is_seen_on_the_pages_of_exports_and_of_the_destination(cast: Any, de
     assert "1 photo to Best of" in page and f"{operation.pk}.csv" in page
     report = client.get(f"/destinations/{destination.pk}/reports/{operation.pk}.csv")
     assert b"exported" in b"".join(report.streaming_content)
+
+
+def test_the_video_of_a_live_photo_goes_there_with_its_picture(cast: Any, destination: Any) -> None:
+    picture = make_photo(cast.library, "a/IMG_7.HEIC", media_type="image/heic", taken=MAY)
+    kind = {"media_type": "video/quicktime", "duration_ms": 2900}
+    make_photo(cast.library, "a/IMG_7.MOV", data=b"video", taken=MAY, **kind)
+    make_photo(cast.library, "a/IMG_8.MOV", data=b"another", taken=MAY, **kind)
+    ended = export(cast, destination, picture)
+    assert ended.subject == "1 photo to Best of"
+    assert set(files_in(destination)) == {"2024/05/Holidays/IMG_7.HEIC", "2024/05/Holidays/IMG_7.MOV"}
