@@ -62,6 +62,9 @@ class UndoneBody(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(FileWrite.Kind.choices)
     rating = serializers.IntegerField(required=False, help_text="The stars that it has then.")
     caption = serializers.CharField(required=False, help_text="The caption that it has then.")
+    keywords = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="The keywords that it has then."
+    )
     taken = serializers.CharField(required=False, help_text="The date that its file says then; empty for none.")
     offset = serializers.IntegerField(required=False, allow_null=True, help_text="Minutes east of UTC.")
 
@@ -128,8 +131,8 @@ class PhotoUndo(ApiView):
 
     @documented(
         "photos_undo",
-        "Take back the last rating, date or caption that was written into the photo's file; a file in which nothing else was "
-        "written since gets its very bytes back.",
+        "Take back the last rating, date, caption or keywords that were written into the photo's file; a file in which nothing "
+        "else was written since gets its very bytes back.",
         {200: UndoneBody},
         errors=(401, 403, 404, 409),
     )

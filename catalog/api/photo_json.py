@@ -165,7 +165,9 @@ class PhotoBody(serializers.Serializer[Any]):
 class PhotoDetailBody(PhotoBody):
     """All facts of one photo or video."""
 
-    can_edit = serializers.BooleanField(help_text="One may change the photo itself: its rating, its date, its caption.")
+    can_edit = serializers.BooleanField(
+        help_text="One may change the photo itself: its rating, date, caption, keywords."
+    )
     orientation = serializers.IntegerField(help_text="The file's own EXIF value.")
     notes = serializers.ListField(child=serializers.CharField(), help_text="What was odd in the file.")
     keywords = serializers.ListField(child=serializers.CharField())

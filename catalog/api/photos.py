@@ -17,6 +17,7 @@ from catalog.browsing.filters import NAMES, PhotoFilters
 from catalog.edits import dates
 from catalog.edits.captions import set_caption
 from catalog.edits.favourites import FULL
+from catalog.edits.keywords import set_keywords
 from catalog.edits.ratings import set_rating
 from catalog.models import Library, Photo
 from photolala.web.keyset import envelope
@@ -26,6 +27,7 @@ from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documente
 
 from .captions import Caption
 from .dates import WallClock
+from .keywords import Keywords
 from .photo_json import (
     DETAIL_COLUMNS,
     LIST_COLUMNS,
@@ -44,6 +46,7 @@ class PhotoChange(RequestBody):
     rating = serializers.IntegerField(min_value=0, max_value=FULL, required=False)
     taken_at = WallClock(required=False)
     caption = Caption(required=False)
+    keywords = Keywords(required=False)
 
 
 class PhotoList(ApiView):
@@ -78,8 +81,9 @@ class PhotoDetail(ApiView):
 
     @documented(
         "photos_update",
-        "Change the photo itself: its rating, when it was taken, its caption (an empty one takes it away). They go into its "
-        "file as the library's setting says. All of them are changed, or none. For owner and editors.",
+        "Change the photo itself: its rating, when it was taken, its caption (an empty one takes it away), its keywords (all "
+        "that it is to have). They go into its file as the library's setting says. All of them are changed, or none. For owner "
+        "and editors.",
         {200: PhotoDetailBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=PhotoChange,
@@ -109,6 +113,8 @@ class PhotoDetail(ApiView):
                     set_rating(request.user, photo_id, body.validated_data["rating"])
                 if "caption" in body.validated_data:
                     set_caption(request.user, photo_id, body.validated_data["caption"])
+                if "keywords" in body.validated_data:
+                    set_keywords(request.user, photo_id, body.validated_data["keywords"])
         except Photo.DoesNotExist:  # a scan found it to be another photo meanwhile
             raise Http404 from None
         return Response(self._facts(request, photo_id))

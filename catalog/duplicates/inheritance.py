@@ -18,6 +18,7 @@ from catalog.albums.copies import give_places_back, take_places
 from catalog.edits.captions import set_captions, undo_caption
 from catalog.edits.dates import Setting, date_columns, plan, put_date_back, set_dates
 from catalog.edits.favourites import give_favourites_back, take_favourites
+from catalog.edits.keywords import change_keywords
 from catalog.edits.ratings import set_ratings
 from catalog.edits.undo import undo_rating
 from catalog.entries.row_locks import hold_photos
@@ -29,7 +30,8 @@ from photolala.lib.captions import is_caption
 NOT_YOURS = "The copy that was kept is not yours to change any more: it keeps what it took over."
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 Record = dict[str, Any]
-"""What came from one photo, as the trash keeps it: `kept` (an id), `places`, `favourites`, `rating`, `caption`, `date`."""
+"""What came from one photo, as the trash keeps it: `kept` (an id), and as far as there is something `places`, `favourites`,
+`rating`, `caption`, `keywords`, `date`."""
 
 
 class _Word(NamedTuple):
@@ -58,7 +60,7 @@ def take_over(user: User, keep_id: UUID, gone: Sequence[UUID]) -> dict[UUID, Rec
             taken[key]["places"] = places
         for key, people in take_favourites(user, kept, list(found)).items():
             taken[key]["favourites"] = people
-        for fill in (_fill_rating, _fill_caption, _fill_date):
+        for fill in (_fill_rating, _fill_caption, _fill_keywords, _fill_date):
             fill(user, kept, others, taken)
     return dict(taken)
 
@@ -89,6 +91,22 @@ def _fill_caption(user: User, kept: Photo, others: Sequence[Photo], taken: dict[
     if source is not None:
         set_captions(user, {kept.pk: source.caption})
         taken[source.pk]["caption"] = {"given": source.caption, "before": kept.caption}
+
+
+def _fill_keywords(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUID, Record]) -> None:
+    """Lists of several people become one; what a person took from the kept copy does not come back from a file."""
+
+    def is_given(photo: Photo) -> bool:
+        return photo.keywords_held or photo.keyworded_at is not None
+
+    words = list(kept.keywords)
+    for other in others:
+        added = [word for word in other.keywords if word not in words]
+        if added and (is_given(other) or not is_given(kept)):
+            done, _ = change_keywords(user, [kept.pk], added)
+            if done:
+                words += added
+                taken[other.pk]["keywords"] = {"given": added}
 
 
 def _fill_date(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUID, Record]) -> None:
@@ -131,7 +149,7 @@ def give_back(user: User, to: UUID, record: Record) -> list[str]:
             return [NOT_YOURS]
         give_places_back(kept_id, to, record.get("places", {}))
         give_favourites_back(user, kept_id, record.get("favourites", []))
-        for put_back in (_put_rating_back, _put_caption_back, _put_date_back):
+        for put_back in (_put_rating_back, _put_caption_back, _put_keywords_back, _put_date_back):
             try:
                 with transaction.atomic():
                     put_back(user, kept, record)
@@ -158,6 +176,11 @@ def _put_caption_back(user: User, kept: Photo, record: Record) -> None:
         undo_caption(kept, user)
     else:
         set_captions(user, {kept.pk: told["before"]})
+
+
+def _put_keywords_back(user: User, kept: Photo, record: Record) -> None:
+    if told := record.get("keywords"):
+        change_keywords(user, [kept.pk], remove=told["given"])
 
 
 def _put_date_back(user: User, kept: Photo, record: Record) -> None:

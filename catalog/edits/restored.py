@@ -15,11 +15,12 @@ from operations.models import ACTIVE, Operation, State
 
 
 class Moments(NamedTuple):
-    """When a person last gave stars, caption and date; None leaves what is there."""
+    """When a person last gave stars, caption, date and keywords; None leaves what is there."""
 
     rated: datetime | None = None
     captioned: datetime | None = None
     dated: datetime | None = None
+    keyworded: datetime | None = None
 
 
 def keep_moments(moments: Mapping[UUID, Moments]) -> None:
@@ -33,7 +34,7 @@ def keep_moments(moments: Mapping[UUID, Moments]) -> None:
     to_come = Q(state__in=[*ACTIVE, State.INTERRUPTED], kind__in=[RESTORE, REBUILD])
     if Operation.objects.filter(to_come, active_key__in=keys).exists():
         return
-    for number, column in enumerate(("rated_at", "captioned_at", "dated_at")):
+    for number, column in enumerate(("rated_at", "captioned_at", "dated_at", "keyworded_at")):
         said = ((key, of_it[number]) for key, of_it in moments.items())
         update_rows(
             Photo, [column], ({"id": key, column: min(moment, now)} for key, moment in said if moment is not None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from catalog.edits import captions, dates, ratings, stars
+from catalog.edits import captions, dates, keywords, ratings, stars
 from catalog.models import Favourite, Library, Photo, favourite_id
 from changes.types import Field, Kind, Refused, register
 
@@ -29,8 +29,9 @@ _PHOTO_COLUMNS = (
     "longitude",
     "rating",
     "caption",
+    "keywords",
 )
-_WRITABLE = ("rating", "caption", "takenAt")
+_WRITABLE = ("rating", "caption", "keywords", "takenAt")
 _LIBRARY_COLUMNS = ("name", "source", "ratings", "file_times", "time_zone", "trash_days", "owner")
 
 
@@ -57,6 +58,7 @@ def _photo(row: Photo, is_at_home: bool) -> dict[str, Any]:
         "place": place,
         "rating": row.rating,
         "caption": row.caption,
+        "keywords": row.keywords,
     }
 
 
@@ -65,14 +67,14 @@ def _only_photo_columns(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 class PhotoVerbs:
-    """What devices may do with photos: say how many stars they have, what they show, and when they were taken."""
+    """What devices may do with photos: say how many stars they have, what they show in words, and when they were taken."""
 
     def create(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Refuse: photos come as files."""
         raise Refused("read_only", "Photos are added by sending their files.")
 
     def patch(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
-        """Change rating, caption or date of a photo that the user may edit."""
+        """Change rating, caption, keywords or date of a photo that the user may edit."""
         photo = Photo.objects.editable_by(user).filter(pk=id).select_related("library").first()
         if photo is None:
             raise _no_such("photo")
@@ -86,6 +88,11 @@ class PhotoVerbs:
                 raise Refused("invalid", "A caption is a text.")
             try:
                 captions.set_caption(user, photo, caption)
+            except ValueError as refused:
+                raise Refused("invalid", str(refused)) from None
+        if "keywords" in fields:
+            try:
+                keywords.set_keywords(user, photo, _words(fields["keywords"]))
             except ValueError as refused:
                 raise Refused("invalid", str(refused)) from None
         if "takenAt" in fields:
@@ -172,6 +179,14 @@ def _stars(value: Any) -> int:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 5:
         raise Refused("invalid", "A rating is a number from 0 to 5.")
+    return value
+
+
+def _words(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise Refused("invalid", "Keywords are a list of texts.")
     return value
 
 

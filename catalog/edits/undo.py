@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.models import User
 from catalog.edits.captions import undo_caption
 from catalog.edits.dates import undo_date
+from catalog.edits.keywords import undo_keywords
 from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
 from catalog.files.queue import NothingToUndo, last_done
@@ -15,7 +16,8 @@ from operations.passing import done_again
 
 
 def undo_last(photo: Photo, user: User) -> dict[str, Any]:
-    """Take it back; return its `kind`, and what the photo says then: `rating`, `caption`, or `taken` and `offset`.
+    """Take it back; return its `kind`, and what the photo says then: `rating`, `caption`, `keywords`, or `taken` and
+    `offset`.
 
     Raises NothingToUndo, also if the file was changed since.
     """
@@ -25,6 +27,8 @@ def undo_last(photo: Photo, user: User) -> dict[str, Any]:
         return {"kind": kind, **undo_date(photo, user)}
     if kind == FileWrite.Kind.CAPTION:
         return {"kind": kind, "caption": undo_caption(photo, user)}
+    if kind == FileWrite.Kind.KEYWORDS:
+        return {"kind": kind, "keywords": undo_keywords(photo, user)}
     return {"kind": FileWrite.Kind.RATING, "rating": undo_rating(photo, user)}
 
 

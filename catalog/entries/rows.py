@@ -112,6 +112,7 @@ TAKEN_COLUMNS = ("taken_local", "taken_day", "taken_at", "taken_offset_minutes",
 _ASSIGNMENTS = {
     "rating": "rating = CASE WHEN rating_held THEN rating ELSE %s END",
     "caption": "caption = CASE WHEN caption_held THEN caption ELSE %s END",
+    "keywords": "keywords = CASE WHEN keywords_held THEN keywords ELSE %s END",
     **{name: f"{name} = CASE WHEN taken_held THEN {name} ELSE %s END" for name in TAKEN_COLUMNS},
 }
 """What a person gave and the file has not yet is not overwritten by what the file says."""

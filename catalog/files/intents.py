@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from catalog.files.prepared import Prepared, Way
 from catalog.identity.rekey import Rekeyed
+from catalog.media.file_changes import FileChange, KeywordChange
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, date_said
 from catalog.models import FileWrite, Library, Photo
@@ -51,16 +52,20 @@ def base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
         FileWrite.Kind.RATING: {"rating": prepared.old_rating},
         FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
         FileWrite.Kind.CAPTION: {"caption": prepared.old_caption} | prepared.beside,
+        FileWrite.Kind.KEYWORDS: {"keywords": prepared.old_keywords} | prepared.beside,
     }
     return prepared.old_md5, said[write.kind]
 
 
-def change_of(write: FileWrite, photo: Photo, library: Library) -> RatingChange | CaptionChange | DateChange:
+def change_of(write: FileWrite, photo: Photo, library: Library) -> FileChange:
     """Return what an intent wants to have in the file."""
     if write.kind == FileWrite.Kind.RATING:
         return RatingChange(int(write.wanted["rating"]))
     if write.kind == FileWrite.Kind.CAPTION:
         return CaptionChange(write.wanted["caption"], write.wanted.get("sidecar"))
+    if write.kind == FileWrite.Kind.KEYWORDS:
+        own = write.wanted.get("sidecar")
+        return KeywordChange(tuple(write.wanted["keywords"]), None if own is None else tuple(own))
     taken, beside = write.wanted["taken"], write.wanted.get("sidecar")
     local = datetime.fromisoformat(taken) if taken else None
     in_xmp = (datetime.fromisoformat(beside["taken"]), beside["offset"]) if beside else None
@@ -80,6 +85,7 @@ def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
         FileWrite.Kind.RATING: {"rating": prepared.rating_before},
         FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
         FileWrite.Kind.CAPTION: {"caption": prepared.caption_before} | prepared.beside,
+        FileWrite.Kind.KEYWORDS: {"keywords": prepared.keywords_before} | prepared.beside,
     }
     return before[write.kind]
 
@@ -92,6 +98,7 @@ def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
         FileWrite.Kind.RATING: {"rating": prepared.old.embedded_rating or 0},
         FileWrite.Kind.DATE: date_said(prepared.old),
         FileWrite.Kind.CAPTION: {"caption": prepared.old.caption},
+        FileWrite.Kind.KEYWORDS: {"keywords": prepared.old.embedded_keywords},
     }
     return now[write.kind]
 

@@ -181,6 +181,10 @@ class Landing:
                 caption = write.wanted.get("sidecar", write.wanted["caption"])
                 Photo.objects.filter(pk=write.photo_id).update(caption=caption, caption_held=False)
                 continue
+            if write.kind == FileWrite.Kind.KEYWORDS:
+                words = write.wanted.get("sidecar", write.wanted["keywords"])
+                Photo.objects.filter(pk=write.photo_id).update(keywords=words, keywords_held=False)
+                continue
             facts = facts_now(one)
             told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
             if beside := write.wanted.get("sidecar"):  # it counts first, and was put back to what it said

@@ -4,9 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalog.media.file_changes import FileChange
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import Rewritten
-from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange
 from catalog.sources.hidden import HiddenVersions
 from catalog.sources.new_files import NewFile
 from catalog.sources.replacing import Replacement
@@ -34,7 +34,7 @@ class Task:
     mtime_ns: int
     photo_md5: str
     zone: str
-    change: RatingChange | CaptionChange | DateChange
+    change: FileChange
     is_sidecar: bool = False
     keep_mtime: bool = False
     way: Way | None = None
@@ -93,8 +93,12 @@ class Prepared:
     """The caption before: the file's own or, if it had none, that of a sidecar."""
     caption_before: str = ""
     """The one that counted before: where they are written into XMP files, those go first."""
+    old_keywords: list[str] = field(default_factory=list)
+    """The keywords that the file itself said before."""
+    keywords_before: list[str] = field(default_factory=list)
+    """Those that counted before: where they are written into XMP files, those go first."""
     beside: dict[str, Any] = field(default_factory=dict)
-    """What an XMP file said before that is written along: `{"sidecar": …}`, its caption or date."""
+    """What an XMP file said before that is written along: `{"sidecar": …}`, its caption, keywords or date."""
     is_unclear: bool = False
     """It is not known which version lies in its place: the next writer finds out."""
     is_told: bool = False

@@ -134,6 +134,8 @@ class _Recovery:
             old_date=date_said(old),
             old_caption=caption,
             caption_before=caption,
+            old_keywords=old.embedded_keywords,
+            keywords_before=old.embedded_keywords,
         )
 
     def _put_back(self, hidden: bytes) -> None:

@@ -12,6 +12,7 @@ _GIVEN = {
     FileWrite.Kind.RATING: ("rated_at", "rating_held"),
     FileWrite.Kind.DATE: ("dated_at", "taken_held"),
     FileWrite.Kind.CAPTION: ("captioned_at", "caption_held"),
+    FileWrite.Kind.KEYWORDS: ("keyworded_at", "keywords_held"),
 }
 """When a person gave it, and whether the catalog holds it against what files say."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from catalog.entries.listing import sidecar_signature
 from catalog.files.prepared import Prepared, SidecarVersion, Task
 from catalog.media.exiftool import ExifTool
+from catalog.media.file_changes import KeywordChange
 from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
@@ -64,6 +65,8 @@ class FileWriter:
             "old_date": date_said(old),
             "old_caption": old.caption,
             "caption_before": _caption_before(task, old),
+            "old_keywords": old.embedded_keywords,
+            "keywords_before": _keywords_before(task, old),
             "beside": _said_beside(task, old) if more.get("sidecar") and not task.is_sidecar else {},
         }
         return Prepared(task, old, **before, **more)
@@ -156,8 +159,8 @@ class FileWriter:
 
     def _needs_sidecar(self, task: Task, old: DigestResult, beside: dict[str, str]) -> bool:
         """True if an XMP file is to be written: one that is there is, too, if it says something else."""
-        if task.is_sidecar and not isinstance(task.change, (RatingChange, CaptionChange)):
-            sentence = "Only ratings and captions are written into XMP files."
+        if task.is_sidecar and not isinstance(task.change, (RatingChange, CaptionChange, KeywordChange)):
+            sentence = "Only ratings, captions and keywords are written into XMP files."
             raise NotWritten(sentence, "unsupported", is_lasting=True)
         change = SidecarChange(task.change)
         return change.is_wanted(old) if task.is_sidecar else "xmp" in beside and change.is_contradicted(old)
@@ -235,6 +238,8 @@ def _said_beside(task: Task, old: DigestResult) -> dict[str, Any]:
     """Return what an XMP file said that is written along with the photo: it gets that again if the change is taken back."""
     if isinstance(task.change, DateChange):
         return {"sidecar": {"taken": old.sidecar_taken, "offset": old.sidecar_offset}}
+    if isinstance(task.change, KeywordChange):
+        return {"sidecar": old.sidecar_keywords}
     return {"sidecar": old.sidecar_caption} if isinstance(task.change, CaptionChange) else {}
 
 
@@ -243,3 +248,10 @@ def _caption_before(task: Task, old: DigestResult) -> str:
     if task.is_sidecar and (old.sidecar_caption or old.sidecar_caption_is_none):
         return old.sidecar_caption
     return old.caption
+
+
+def _keywords_before(task: Task, old: DigestResult) -> list[str]:
+    """Return the keywords that counted before, likewise."""
+    if task.is_sidecar and (old.sidecar_keywords or old.sidecar_keywords_are_none):
+        return old.sidecar_keywords
+    return old.embedded_keywords

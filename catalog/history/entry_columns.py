@@ -49,6 +49,7 @@ def told_columns(wanted: Wanted, zone: ZoneInfo) -> Row:
         "rating_held": wanted.rating_held,
         "taken_held": wanted.taken_held,
         "caption_held": wanted.caption is not None,
+        "keywords_held": wanted.keywords is not None,
         **_taken(entry, zone),
     }
 

@@ -15,11 +15,11 @@ from catalog.snapshots.schema import EntryRow, SnapshotBroken
 from photolala.lib.paths import join_path
 
 COLUMNS = EntryRow._fields
-HELD = ("rating_held", "taken_held", "caption_held", "caption")
-"""Entries have no captions: what a file says is read in it. Only one that a person gave, and no file has, stands here."""
+HELD = ("rating_held", "taken_held", "caption_held", "caption", "keywords_held", "keywords")
+"""Entries have no captions or keywords: what a file says is read in it. Only what a person gave, and no file has, is here."""
 TABLE = (
     f"({', '.join(COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id, "
-    "caption_held DEFAULT 0, caption)"
+    "caption_held DEFAULT 0, caption, keywords_held DEFAULT 0, keywords)"
 )
 _FILLED = ", ".join((*COLUMNS, "is_missing", "rating_held", "taken_held", "told_id"))
 _BATCH = 500
@@ -31,11 +31,19 @@ def read_rows(connection: sqlite3.Connection, table: str, library: Library) -> N
     insert(connection, table, _missing_rows(library))
     index(connection, table)
     held = (
-        (one.has_rating, one.has_date, one.has_caption, one.caption, one.photo_id)
+        (
+            one.has_rating,
+            one.has_date,
+            one.has_caption,
+            one.caption,
+            one.keywords is not None,
+            one.keywords,
+            one.photo_id,
+        )
         for one in given_in(library, with_missing=True)
     )
     connection.executemany(
-        f"UPDATE {table} SET rating_held = ?, taken_held = ?, caption_held = ?, caption = ? WHERE photo_id = ?",  # noqa: S608
+        f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in HELD)} WHERE photo_id = ?",  # noqa: S608
         held,
     )
 

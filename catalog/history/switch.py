@@ -1,5 +1,6 @@
 """Switch a library's rows to a snapshot: one transaction, then the pointer. Restore, rebuild and adoption end here."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
@@ -52,7 +53,7 @@ def switch_to(
 ) -> dict[str, Any]:
     """Make `snapshot` the catalog: one transaction applies the difference, then it becomes the latest everywhere.
 
-    What was changed meanwhile stays as it is, and so do stars, dates and captions given since the operation was asked for,
+    What was changed meanwhile stays as it is, and so does what people gave since the operation was asked for,
     also before it began or between two of its runs. With `is_fresh` the snapshot says what the files say now: then what
     people gave stays with the photos, and nothing is read again.
 
@@ -161,6 +162,7 @@ class Switch:
                 content = self.plan.content(wanted.entry.photo_md5)
                 row.update(content_columns(wanted.entry, content))
                 row["caption"] = wanted.caption or ""
+                row["keywords"] = json.loads(wanted.keywords or "[]")
                 bodies[row["id"]] = content.body
                 known_bodies += [row["id"]] if wanted.is_known else []
             else:
@@ -169,6 +171,8 @@ class Switch:
                     row.update(found_again_columns(photo))
                 if wanted.caption is not None:
                     row["caption"] = wanted.caption
+                if wanted.keywords is not None:
+                    row["keywords"] = json.loads(wanted.keywords)
                 if not self.is_fresh or photo.rating != row["rating"]:
                     # What differs may stand in its file, or in an XMP file beside it that was written meanwhile.
                     row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
@@ -176,6 +180,8 @@ class Switch:
                     row.update(self._said_now(photo, row))
                     if photo.caption_held and wanted.caption is None:
                         row["caption"] = ""  # until its file is read again
+                    if photo.keywords_held and wanted.keywords is None:
+                        row["keywords"] = []
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)
             else:
@@ -194,10 +200,12 @@ class Switch:
         """Return the moments of wishes: who restores says anew what differs, and the later wish counts."""
         rates, dates = photo.rating != row["rating"], photo.taken_local != row["taken_local"]
         captions = photo.caption_held != row["caption_held"] or photo.caption != row.get("caption", photo.caption)
+        tags = photo.keywords_held != row["keywords_held"] or photo.keywords != row.get("keywords", photo.keywords)
         return {
             "rated_at": self.started_at if rates else photo.rated_at,
             "dated_at": self.started_at if dates else photo.dated_at,
             "captioned_at": self.started_at if captions else photo.captioned_at,
+            "keyworded_at": self.started_at if tags else photo.keyworded_at,
         }
 
 

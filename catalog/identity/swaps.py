@@ -45,6 +45,8 @@ CONTENT_FIELDS = [
         "dated_at",
         "caption_held",
         "captioned_at",
+        "keywords_held",
+        "keyworded_at",
     }
 ]
 _PLACE = ("directory", "filename")
@@ -68,7 +70,10 @@ def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
             del values[name]
     if photo.caption_held or place.caption_held:
         del values["caption"]
-    is_unknown = (place.taken_held and not photo.taken_held) or (place.caption_held and not photo.caption_held)
+    if photo.keywords_held or place.keywords_held:
+        del values["keywords"]
+    helds = ("taken_held", "caption_held", "keywords_held")
+    is_unknown = any(getattr(place, held) and not getattr(photo, held) for held in helds)
     if is_unknown and (photo.replaced_md5 or photo.photo_md5 != place.photo_md5):
         values["sidecars"] = UNREAD  # nobody knows what the file says: the next scan reads it again
     return values
@@ -77,11 +82,13 @@ def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
 def _new_in(place: Photo) -> dict[str, Any]:
     """Return the columns of a photo to which nobody gave anything, in the place of one to which somebody may have."""
     values: dict[str, Any] = {"rating_held": False, "rated_at": None, "taken_held": False, "dated_at": None}
-    values |= {"caption_held": False, "captioned_at": None}
+    values |= {"caption_held": False, "captioned_at": None, "keywords_held": False, "keyworded_at": None}
     if place.taken_held:
         values |= taken_columns(None, None, None, "")
     if place.caption_held:
         values["caption"] = ""
+    if place.keywords_held:
+        values["keywords"] = []
     return values
 
 
@@ -249,7 +256,7 @@ def _shift(library: Library, keys: list[UUID], is_cycle: bool, started_at: datet
             last.delete()
             HashCache.objects.filter(library_id=first.library_id, path=first.path).delete()
         else:  # new here, and so is what is in the first one's place now
-            last.rating_held = last.taken_held = last.caption_held = False
+            last.rating_held = last.taken_held = last.caption_held = last.keywords_held = False
             own[last.pk] = _new_in(first)
             if last.added_at == started_at:
                 place_of[last.pk] = first.pk

@@ -1,7 +1,8 @@
-"""What people gave to one photo at two places: the later wish counts, by kind (stars, date, caption, favourite) and by person.
+"""What people gave to one photo at two places: the later wish counts, by kind (stars, caption …) and by person.
 
 A photo that is elsewhere has two rows until a scan finds that out: the one that waits for its file, and the one of the
-file. People may give stars, dates, captions and favourites to either. The file's own word counts where nobody gave anything.
+file. People may give stars, dates, captions, keywords and favourites to either. Where nobody gave anything, the file's own
+word counts.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ _COLUMNS = {
     FileWrite.Kind.RATING: ("rated_at", "rating_held", ("rating",)),
     FileWrite.Kind.DATE: ("dated_at", "taken_held", TAKEN_COLUMNS),
     FileWrite.Kind.CAPTION: ("captioned_at", "caption_held", ("caption",)),
+    FileWrite.Kind.KEYWORDS: ("keyworded_at", "keywords_held", ("keywords",)),
 }
 """For each kind: when it was wanted, whether the file has it not (yet), and the columns that say it."""
-_LIKE_STARS = (FileWrite.Kind.RATING, FileWrite.Kind.CAPTION)
+_LIKE_STARS = (FileWrite.Kind.RATING, FileWrite.Kind.CAPTION, FileWrite.Kind.KEYWORDS)
 """Kinds that are not written where the file says so already, and that XMP files beside the photos may hold."""
 
 
@@ -224,6 +226,8 @@ def _said(kind: FileWrite.Kind, photo: Photo) -> dict[str, Any]:
         return {"rating": photo.rating or 0}
     if kind == FileWrite.Kind.CAPTION:
         return {"caption": photo.caption}
+    if kind == FileWrite.Kind.KEYWORDS:
+        return {"keywords": photo.keywords}
     taken = photo.taken_local.replace(tzinfo=None).isoformat() if photo.is_dated else ""
     return {"taken": taken, "offset": photo.taken_offset_minutes}
 

@@ -136,6 +136,8 @@ def apply_facts(
         result.metadata_body = metadata_body(facts, result.photo_md5)
         result.embedded_rating = facts.words.rating
         result.captions_differ = facts.descriptions_differ
+        result.embedded_keywords, result.keywords_differ = facts.words.keywords, facts.keywords_differ
+        result.has_windows_keywords = bool(facts.windows_keywords)
         result.iptc_text, result.has_iptc_caption = facts.iptc.text, bool(facts.iptc.caption)
     own: list[Words] = [facts.words] if facts is not None else []
     in_xmp = [sidecars["xmp"].words] if "xmp" in sidecars else []
@@ -149,12 +151,13 @@ def apply_facts(
     for words in in_xmp:
         result.sidecar_caption = words.caption[:CAPTION_CHARACTERS]
         result.sidecar_caption_is_none = words.caption_is_none
+        result.sidecar_keywords, result.sidecar_keywords_are_none = words.keywords, words.keywords_are_none
     # A title speaks for a photo only where nobody described it.
     leading = [] if file_first else [words for words in in_xmp if sidecar_first or not words.caption_is_title]
     described = [*(in_xmp if sidecar_first else leading), *own, *in_xmp, *others]
     decided = next((words for words in described if words.caption or words.caption_is_none), None)
     result.caption = decided.caption[:CAPTION_CHARACTERS] if decided else ""
+    result.keywords = next((words.keywords for words in every if words.keywords or words.keywords_are_none), [])
     for words in every:
-        result.keywords = result.keywords or words.keywords
         if result.latitude is None and words.latitude is not None:
             result.latitude, result.longitude = words.latitude, words.longitude

@@ -10,11 +10,21 @@ from functools import cached_property
 from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
-from catalog.media.iptc import Iptc, is_cut_for_iptc, read_iptc
+from catalog.media.iptc import Iptc, is_cut_for_iptc, keywords_for_iptc, read_iptc
 from catalog.media.maker_notes import lens_of
 from catalog.media.positions import checked_place, exif_degrees, iso6709, xmp_degrees
 from catalog.media.recorded import has_clock
-from catalog.media.words import Words, keywords_of, rating_of, semicolons, stars_of_percent, user_comment, utf16
+from catalog.media.words import (
+    Words,
+    keywords_for_windows,
+    keywords_of,
+    rating_of,
+    says_no_keywords,
+    semicolons,
+    stars_of_percent,
+    user_comment,
+    utf16,
+)
 from catalog.media.xmp import BadXmp, Properties, read_xmp, text_of
 
 _MAKERS_PHRASES = frozenset(
@@ -213,9 +223,24 @@ class Facts:
             words.caption = self._titled()
             words.caption_is_title = bool(words.caption)
         words.caption_is_none = not words.caption and self._says_no_caption
-        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or semicolons(utf16(self.ifd0.get(0x9C9E)))
+        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or self.windows_keywords
+        words.keywords_are_none = not words.keywords and says_no_keywords(self.xmp)
         words.latitude, words.longitude = self._place()
         return words
+
+    @property
+    def windows_keywords(self) -> list[str]:
+        """Those that Windows wrote."""
+        return semicolons(utf16(self.ifd0.get(0x9C9E)))
+
+    @property
+    def keywords_differ(self) -> bool:
+        """True if those that are there are not the same; IPTC's and Windows' may be cut, for their fields are short."""
+        words = self.words.keywords
+        in_iptc, in_windows = self.iptc.keywords, self.windows_keywords
+        if in_iptc and in_iptc not in (words, keywords_for_iptc(words)):
+            return True
+        return bool(in_windows) and in_windows not in (words, semicolons(keywords_for_windows(words)))
 
     def _rating(self) -> int | None:
         """XMP goes first, as in exiftool's and Adobe's world: every tool that writes EXIF's Rating writes XMP's too, and not

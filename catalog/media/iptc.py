@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from catalog.media.exif import tidy
@@ -9,6 +10,7 @@ from catalog.media.exif import tidy
 _UTF8_MARK = b"\x1b%G"
 _MOST_RECORDS = 5000
 LONGEST_CAPTION_BYTES = 2000
+_LONGEST_KEYWORD_BYTES = 64
 _TEXTS = frozenset(range(5, 200))
 
 
@@ -89,6 +91,12 @@ def read_iptc(data: bytes) -> Iptc:
 def caption_for_iptc(text: str) -> str:
     """Return as much of `text` as the caption's record may hold, in whole characters: all of it, as a rule."""
     return text.encode("utf-8")[:LONGEST_CAPTION_BYTES].decode("utf-8", "ignore").rstrip()
+
+
+def keywords_for_iptc(words: Iterable[str]) -> list[str]:
+    """Return as much of each keyword as its record may hold, in whole characters, each once."""
+    cut = (word.encode("utf-8")[:_LONGEST_KEYWORD_BYTES].decode("utf-8", "ignore").strip() for word in words)
+    return list(dict.fromkeys(word for word in cut if word))
 
 
 def is_cut_for_iptc(caption: str, whole: str) -> bool:

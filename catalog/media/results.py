@@ -17,7 +17,12 @@ _TEXT_CHARACTERS = {
     "image_map": 100_000,
     "problem": 1000,
 }
-_LIST_LENGTHS = {"keywords": KEYWORD_COUNT, "notes": 50}
+_LIST_LENGTHS = {
+    "keywords": KEYWORD_COUNT,
+    "embedded_keywords": KEYWORD_COUNT,
+    "sidecar_keywords": KEYWORD_COUNT,
+    "notes": 50,
+}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _LARGEST_INTEGER = 2**63 - 1
 UNREADABLE = "The file could not be read: "
@@ -100,6 +105,16 @@ class DigestResult(SurveyResult):
     """How the text of the file's IPTC records is encoded: `utf-8`, `unmarked` (UTF-8 or ASCII without the mark), `legacy`."""
     has_iptc_caption: bool = False
     keywords: list[str] = field(default_factory=list)
+    """The XMP file's if it has any, or says that there are none; else the photo's own."""
+    embedded_keywords: list[str] = field(default_factory=list)
+    """The photo's own."""
+    sidecar_keywords: list[str] = field(default_factory=list)
+    """The XMP file's."""
+    sidecar_keywords_are_none: bool = False
+    """The XMP file says by an empty list that there are none."""
+    keywords_differ: bool = False
+    """XMP's, IPTC's and Windows' keywords, as far as the file has them, are not the same."""
+    has_windows_keywords: bool = False
     content_identifier: str = ""
     """What the picture and the film of one Apple Live Photo share."""
     motion_bytes: int = 0

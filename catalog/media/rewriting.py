@@ -227,7 +227,7 @@ def _lost_tags(replacement: Replacement, extension: str, arguments: list[str], t
 
     `arguments` are exiftool's: what they write is no loss, in any language.
     """
-    written = {argument.partition("=")[0].lstrip("-").rstrip("^") for argument in arguments if "=" in argument}
+    written = {argument.partition("=")[0].lstrip("-").rstrip("^-") for argument in arguments if "=" in argument}
     with _with_extension(replacement.original_path, extension) as path:
         before = _tags(path, tool)
     with _with_extension(replacement.temporary_path, extension) as path:

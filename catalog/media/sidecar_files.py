@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape
 
+from catalog.media.file_changes import FileChange, KeywordChange
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import PERCENT_OF_STARS, CaptionChange, DateChange, RatingChange
 
@@ -35,6 +36,21 @@ _CAPTION_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="w"?>
 """
+_KEYWORDS_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:dc="http://purl.org/dc/elements/1.1/">
+   <dc:subject>
+    <rdf:Bag>
+{items}
+    </rdf:Bag>
+   </dc:subject>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
 
 
 def sidecar_name(filename: str) -> str:
@@ -53,6 +69,12 @@ def new_caption_sidecar(text: str) -> bytes:
     return _CAPTION_PACKET.format(text=escape(text)).encode("utf-8")
 
 
+def new_keywords_sidecar(words: list[str]) -> bytes:
+    """Return a new XMP file that holds nothing but the keywords; that there are none is written, too."""
+    items = "\n".join(f"     <rdf:li>{escape(word)}</rdf:li>" for word in words or [""])
+    return _KEYWORDS_PACKET.format(items=items).encode("utf-8")
+
+
 def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[str]:
     """Return exiftool's arguments for an XMP file that is there; without `is_zero_written` zero stars take the tags away."""
     stars = str(change.stars) if change.stars or is_zero_written else ""
@@ -62,17 +84,20 @@ def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class SidecarChange:
-    """A change of stars, caption or date as it is made in an XMP file. Facts are those of the photo beside it."""
+    """A change of stars, caption, keywords or date as it is made in an XMP file. Facts are those of the photo beside it."""
 
-    change: RatingChange | CaptionChange | DateChange
+    change: FileChange
 
     def is_wanted(self, facts: DigestResult) -> bool:
-        """True if that is to be written where such files hold it (stars and captions): something else counts by now."""
+        """True if that is to be written where such files hold it (not dates): something else counts by now."""
         if isinstance(self.change, RatingChange):
             says = facts.sidecar_rating if facts.sidecar_rating is not None else facts.embedded_rating
             return (says or 0) != self.change.stars
         if isinstance(self.change, DateChange):
             return self.is_contradicted(facts)
+        if isinstance(self.change, KeywordChange):
+            says = facts.sidecar_keywords if self._has_keywords(facts) else facts.embedded_keywords
+            return says != self.change.in_sidecar
         return (facts.sidecar_caption if self._has_caption(facts) else facts.caption) != self.change.in_sidecar
 
     def is_contradicted(self, facts: DigestResult) -> bool:
@@ -81,12 +106,16 @@ class SidecarChange:
             return facts.sidecar_rating is not None and facts.sidecar_rating != self.change.stars
         if isinstance(self.change, DateChange):
             return bool(facts.sidecar_taken) and self.change.in_sidecar[0] is not None and not self.is_done(facts)
+        if isinstance(self.change, KeywordChange):
+            return self._has_keywords(facts) and facts.sidecar_keywords != self.change.in_sidecar
         return self._has_caption(facts) and facts.sidecar_caption != self.change.in_sidecar
 
     def new_file(self) -> bytes:
-        """Return the content of a new XMP file. Only stars and captions go into new ones."""
+        """Return the content of a new XMP file. Dates go into none."""
         if isinstance(self.change, RatingChange):
             return new_sidecar(self.change.stars)
+        if isinstance(self.change, KeywordChange):
+            return new_keywords_sidecar(list(self.change.words))
         assert isinstance(self.change, CaptionChange)
         return new_caption_sidecar(self.change.text)
 
@@ -96,6 +125,8 @@ class SidecarChange:
             return sidecar_arguments(self.change, is_zero_written=bool(old.embedded_rating))
         if isinstance(self.change, DateChange):
             return self.change.sidecar_arguments()
+        if isinstance(self.change, KeywordChange):
+            return self.change.sidecar_arguments(old)
         return ["-E", *self.change.sidecar_arguments()]
 
     def is_done(self, facts: DigestResult) -> bool:
@@ -107,8 +138,15 @@ class SidecarChange:
             said = datetime.fromisoformat(facts.sidecar_taken).replace(microsecond=0) if facts.sidecar_taken else None
             is_same = said == (local.replace(microsecond=0) if local else None)
             return is_same and (offset is None or facts.sidecar_offset == offset)
+        if isinstance(self.change, KeywordChange):
+            words = self.change.in_sidecar
+            return facts.sidecar_keywords == words and bool(words or facts.sidecar_keywords_are_none)
         text = self.change.in_sidecar
         return facts.sidecar_caption == text and bool(text or facts.sidecar_caption_is_none)
+
+    @staticmethod
+    def _has_keywords(facts: DigestResult) -> bool:
+        return bool(facts.sidecar_keywords or facts.sidecar_keywords_are_none)
 
     @staticmethod
     def _has_caption(facts: DigestResult) -> bool:

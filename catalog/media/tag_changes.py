@@ -195,7 +195,7 @@ def date_said(facts: DigestResult) -> dict[str, Any]:
     return {"taken": facts.taken_local, "offset": facts.offset_minutes}
 
 
-_HAS_IPTC = frozenset(("image/jpeg", "image/tiff", "image/vnd.adobe.photoshop"))
+HAS_IPTC = frozenset(("image/jpeg", "image/tiff", "image/vnd.adobe.photoshop"))
 """Kinds in which other programs look for IPTC records; elsewhere only records that are there are changed."""
 _DESCRIPTION = "XMP-dc:Description"
 _PLAIN = frozenset(string.ascii_letters + string.digits + " ")
@@ -224,7 +224,7 @@ class CaptionChange:
         arguments = ["-E", *_description_arguments(self.text)]
         if old.media_type.startswith("video/"):
             return [*arguments, f"-Keys:Description={escaped(self.text)}"]
-        is_native = old.media_type in _HAS_IPTC
+        is_native = old.media_type in HAS_IPTC
         if old.has_iptc_caption or (self.text and is_native):
             if self.text and old.iptc_text == "legacy":
                 arguments += ["-tagsFromFile", "@", "-IPTC:all"]

@@ -12,6 +12,7 @@ from catalog.media.xmp import Properties, list_of, text_of
 
 _STARS_OF_PERCENT = {1: 1, 25: 2, 50: 3, 75: 4, 99: 5} | {20: 1, 40: 2, 60: 3, 80: 4, 100: 5}
 """Windows' numbers first: they count where both are as near."""
+_LONGEST_OF_WINDOWS = 9_000
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Words:
     caption_is_title: bool = False
     """A title or comment serves as the caption, for nobody wrote a description."""
     keywords: list[str] = field(default_factory=list)
+    keywords_are_none: bool = False
+    """It is said by an empty list that there are no keywords."""
     rating: int | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -73,6 +76,11 @@ def keywords_of(xmp: Properties) -> list[str]:
     )[:500]
 
 
+def says_no_keywords(xmp: Properties) -> bool:
+    """Return whether XMP says by an empty entry that there are no keywords, as whoever takes them away does."""
+    return xmp.get("dc:subject") == [""]
+
+
 def user_comment(value: Any) -> str:
     """Return EXIF's UserComment, whose first eight bytes name its character set."""
     if not isinstance(value, bytes) or len(value) < 9:
@@ -96,3 +104,14 @@ def utf16(value: Any) -> str:
 def semicolons(text: str) -> list[str]:
     """Return the keywords of a list as Windows writes it, at most 500 of at most 200 characters."""
     return [word.strip()[:200] for word in text.split(";") if word.strip()][:500]
+
+
+def keywords_for_windows(words: list[str]) -> str:
+    """Return keywords as Windows writes them: as many as its text may hold, without the sign that parts them."""
+    text = ""
+    for word in words:
+        plain = word.replace(";", ",")
+        if len(text) + len(plain) >= _LONGEST_OF_WINDOWS:
+            break
+        text = f"{text};{plain}" if text else plain
+    return text

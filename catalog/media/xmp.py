@@ -10,6 +10,7 @@ from catalog.media.exif import tidy
 
 LONGEST_PACKET_BYTES = 2 * 1024 * 1024
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_SUBJECT = "{http://purl.org/dc/elements/1.1/}subject"
 _MOST_ELEMENTS = 20_000
 _PREFIXES = {
     "http://ns.adobe.com/xap/1.0/": "xmp",
@@ -122,8 +123,8 @@ def _value(element: Any) -> Any:
                 elif text:
                     items.append(text)
                 else:
-                    is_empty |= language == "x-default"
-            # An empty default text is a statement, too: who takes a caption away says so by it.
+                    is_empty |= language == "x-default" or element.tag == _SUBJECT
+            # An empty default text is a statement, too: who takes a caption away says so by it, and keywords likewise.
             return items or ([""] if is_empty else [])
     return tidy(element.text or "")
 

@@ -194,6 +194,12 @@ class Photo(Numbered):
         help_text="A person wrote the caption and the file has it not (yet): no scan overwrites it.",
     )
     keywords = models.JSONField(default=list, blank=True)
+    keyworded_at = models.DateTimeField(null=True, blank=True, help_text="When a person last gave or took keywords.")
+    keywords_held = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person gave the keywords and the file has them not (yet): no scan overwrites them.",
+    )
     content_identifier = models.CharField(max_length=100, blank=True, help_text="Apple's Live Photo pair.")
     motion_bytes = models.PositiveBigIntegerField(
         null=True,

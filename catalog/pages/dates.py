@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.requests import HttpRequest
@@ -22,6 +22,8 @@ from catalog.files.layouts import folder_of
 from catalog.files.queue import NothingToUndo, last_done
 from catalog.media.dates import parse_offset
 from catalog.models import Photo
+
+from .selected import ids_in, way_back
 
 MOST_SHOWN = 100
 HOWS = [("set", "Set one date"), ("shift", "Move them"), ("spread", "Spread them evenly")]
@@ -138,17 +140,6 @@ def take_date_back(request: HttpRequest, photo_id: uuid.UUID) -> HttpResponse:
     return redirect("catalog:photo", photo_id)
 
 
-def _ids(text: str) -> list[uuid.UUID]:
-    """Return the ids in a list with commas. Raises Http404 for anything else, and for too many."""
-    words = text.split(",")
-    if len(words) > dates.MOST_AT_ONCE:
-        raise Http404(f"The dates of up to {dates.MOST_AT_ONCE:,} photos can be changed at once.")
-    try:
-        return [uuid.UUID(word) for word in words]
-    except ValueError:
-        raise Http404("These are no photos.") from None
-
-
 def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
     """Return the photos that the address names and that the user may change, and the page's context. Raises Http404."""
     mine = Photo.objects.editable_by(request.user).select_related("library")
@@ -162,10 +153,12 @@ def _chosen(request: HttpRequest) -> tuple[list[Photo], dict[str, Any]]:
     directory = request.GET.get("directory", "").strip("/")
     picked = request.POST.get("photos", "")
     if picked:
-        photos = list(mine.filter(pk__in=_ids(picked)).exclude(state=Photo.State.MISSING).order_by("taken_local", "pk"))
-        back = request.POST.get("back", "")
-        if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-            back = reverse("catalog:timeline")
+        photos = list(
+            mine.filter(pk__in=ids_in(picked, dates.MOST_AT_ONCE))
+            .exclude(state=Photo.State.MISSING)
+            .order_by("taken_local", "pk")
+        )
+        back = way_back(request)
     elif photo_id:
         photos = list(mine.filter(pk=photo_id))
         back = reverse("catalog:photo", args=[photo_id])

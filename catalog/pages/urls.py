@@ -2,13 +2,26 @@
 
 from django.urls import path
 
-from . import about, dates, duplicates, file_writes, folders, imports, libraries, library_settings, problems, trash
+from . import (
+    about,
+    dates,
+    duplicates,
+    file_writes,
+    folders,
+    imports,
+    keywords,
+    libraries,
+    library_settings,
+    problems,
+    trash,
+)
 from .timeline_urls import urlpatterns as timeline_patterns
 
 app_name = "catalog"
 urlpatterns = [
     *timeline_patterns,
     path("dates/", dates.change_dates, name="dates"),
+    path("keywords/", keywords.change_many, name="keywords"),
     path("photos/<uuid:photo_id>/date/undo/", dates.take_date_back, name="date-undo"),
     path("duplicates/", duplicates.show_duplicates, name="duplicates"),
     path("duplicates/keep/", duplicates.keep_chosen, name="duplicates-keep"),

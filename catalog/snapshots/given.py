@@ -8,6 +8,7 @@ import json
 from typing import Any, NamedTuple
 
 from photolala.lib.captions import is_caption
+from photolala.lib.keywords import are_keywords
 
 PREFIX = "00000000"
 END = "00000001"
@@ -27,6 +28,8 @@ class Given(NamedTuple):
     has_caption: bool = False
     caption: str | None = None
     """Counts if `has_caption`; the empty text is a caption that was taken away."""
+    keywords: str | None = None
+    """As the text of a JSON list (`list_text`); None if nobody gave any, "[]" if all were taken away."""
 
 
 class Marked(NamedTuple):
@@ -34,6 +37,11 @@ class Marked(NamedTuple):
 
     library_id: str
     ratings: str
+
+
+def list_text(words: list[str]) -> str:
+    """Return keywords as text; the same ones always give the same."""
+    return json.dumps(words, separators=(",", ":"))
 
 
 def given_row(given: Given) -> tuple[str, str]:
@@ -45,6 +53,8 @@ def given_row(given: Given) -> tuple[str, str]:
         told["taken"] = True
     if given.has_caption:
         told["caption"] = given.caption or ""
+    if given.keywords is not None:
+        told["keywords"] = json.loads(given.keywords)
     digest = hashlib.md5(given.photo_id.encode(), usedforsecurity=False).hexdigest()
     return PREFIX + digest[len(PREFIX) :], _text({"given": told, "photoID": given.photo_id})
 
@@ -81,6 +91,7 @@ def read_mark(key: str, body: str) -> Given | Marked | None:
         given.get("taken") is True,
         has_caption,
         caption if has_caption else None,
+        list_text(given["keywords"]) if are_keywords(given.get("keywords")) else None,
     )
 
 

@@ -28,8 +28,13 @@ from .media import MediaPaths
 
 BATCH = 1000
 Row = TypeVar("Row")
-SAID = Q(rated_at__isnull=False) | Q(dated_at__isnull=False) | Q(captioned_at__isnull=False)
-HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True)
+SAID = (
+    Q(rated_at__isnull=False)
+    | Q(dated_at__isnull=False)
+    | Q(captioned_at__isnull=False)
+    | Q(keyworded_at__isnull=False)
+)
+HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True) | Q(keywords_held=True)
 """A person said it in a version that did not note when."""
 
 
@@ -291,6 +296,7 @@ def _rated(photo: Photo, stars: list[tuple[str, int, str]], *, with_facts: bool)
     is_rated = with_facts and (photo.rated_at is not None or photo.rating_held)
     is_dated = with_facts and (photo.dated_at is not None or photo.taken_held)
     is_captioned = with_facts and (photo.captioned_at is not None or photo.caption_held)
+    has_keywords = with_facts and (photo.keyworded_at is not None or photo.keywords_held)
     return {
         "libraryId": str(photo.library_id),
         "photoId": str(photo.pk),
@@ -301,6 +307,8 @@ def _rated(photo: Photo, stars: list[tuple[str, int, str]], *, with_facts: bool)
         "ratedAt": _when(photo.rated_at, is_rated),
         "caption": photo.caption if is_captioned else None,
         "captionedAt": _when(photo.captioned_at, is_captioned),
+        "keywords": photo.keywords if has_keywords else None,
+        "keywordedAt": _when(photo.keyworded_at, has_keywords),
         "taken": (photo.taken_text or None) if is_dated else None,
         "datedAt": _when(photo.dated_at, is_dated),
         "place": None,  # a place is what files say; nobody can give one to a photo

@@ -117,6 +117,8 @@ class RatedPhoto(TypedDict):
     ratedAt: NotRequired[str | None]
     caption: str | None
     captionedAt: NotRequired[str | None]
+    keywords: NotRequired[list[str] | None]
+    keywordedAt: NotRequired[str | None]
     taken: str | None
     datedAt: NotRequired[str | None]
     place: Place | None
@@ -132,6 +134,8 @@ class Said(TypedDict, total=False):
     ratedAt: str | None
     caption: str | None
     captionedAt: str | None
+    keywords: list[str] | None
+    keywordedAt: str | None
     taken: str | None
     datedAt: str | None
     favourites: dict[str, int]

@@ -1,4 +1,4 @@
-"""What people said of photos: stars, captions, dates and favourites, put back by the verbs that write them into the files.
+"""What people said of photos: stars, words, dates and favourites, put back by the verbs that write them into the files.
 
 A photo that is not here is waited for (`waiting`).
 """
@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import User
-from catalog.edits import captions, dates, favourites, ratings
+from catalog.edits import captions, dates, favourites, keywords, ratings
 from catalog.edits.restored import Moments, keep_favoured, keep_moments
 from catalog.models import Favourite, Library, Photo, Withdrawal
 from exports.restore.check import moment_or_none
@@ -20,9 +20,10 @@ from exports.restore.plan import MERGE, Here, There, compare
 from exports.restore.report import Action, Difference
 from exports.restore.spool import Record
 from photolala.lib.captions import BadCaption, tidy_caption
+from photolala.lib.keywords import BadKeyword, tidy_keywords
 
 NOT_TO_CHANGE = "The photo's library is not yours to change."
-FIELDS = (("rating", "ratedAt"), ("caption", "captionedAt"), ("taken", "datedAt"))
+FIELDS = (("rating", "ratedAt"), ("caption", "captionedAt"), ("keywords", "keywordedAt"), ("taken", "datedAt"))
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Wishes:
 
     stars: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[UUID, str] = field(default_factory=dict)
+    lists: dict[UUID, list[str]] = field(default_factory=dict)
     planned: list[dates.Planned] = field(default_factory=list)
     moments: dict[UUID, Moments] = field(default_factory=dict)
     favoured_with: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
@@ -42,6 +44,8 @@ class Wishes:
             ratings.set_ratings(user, keys, stars)
         if self.texts:
             captions.set_captions(user, self.texts)
+        if self.lists:
+            keywords.set_many_keywords(user, self.lists)
         if self.planned:
             dates.set_dates(user, self.planned)
         keep_moments(self.moments)
@@ -113,7 +117,8 @@ class Facts:
             if favoured is not None:
                 wishes.favoured[photo.pk] = favoured
         if moments:
-            wishes.moments[photo.pk] = Moments(moments.get("rating"), moments.get("caption"), moments.get("taken"))
+            names = ("rating", "caption", "taken", "keywords")
+            wishes.moments[photo.pk] = Moments(*(moments.get(name) for name in names))
         reason = " ".join(dict.fromkeys(reasons))
         action = Action.UPDATE if differing else Action.KEEP if kept else Action.LEFT if reason else Action.SAME
         return [Difference("photo", key, action, photo.path, differing or kept, reason)]
@@ -150,6 +155,8 @@ def _here(name: str, photo: Photo) -> Here:
         return Here({name: photo.rating or 0}, photo.rated_at)
     if name == "caption":
         return Here({name: photo.caption}, photo.captioned_at)
+    if name == "keywords":
+        return Here({name: photo.keywords}, photo.keyworded_at)
     return Here({name: photo.taken_text}, photo.dated_at)
 
 
@@ -164,6 +171,12 @@ def _checked(name: str, value: Any, photo: Photo) -> tuple[Any, str]:
             return tidy_caption(value or ""), ""
         except BadCaption as refused:
             return None, str(refused)
+    if name == "keywords":
+        try:
+            words = tidy_keywords(value or [])
+        except BadKeyword as refused:
+            return None, str(refused)
+        return (photo.keywords if set(words) == set(photo.keywords) else words), ""
     if value == photo.taken_text:
         return value, ""
     setting = _setting(value)
@@ -178,6 +191,8 @@ def _wish(name: str, value: Any, photo: Photo, wishes: Wishes) -> None:
         wishes.stars[value].append(photo.pk)
     elif name == "caption":
         wishes.texts[photo.pk] = value
+    elif name == "keywords":
+        wishes.lists[photo.pk] = value
     else:
         setting = _setting(value)
         assert setting is not None

@@ -20,7 +20,7 @@ from exports.restore.spool import Record
 from exports.restore.waiting import keep_waiting, name_there
 
 _NOT_HERE = "The photo is not here: this joins when a scan or an import brings it."
-_FACTS = ("rating", "ratedAt", "caption", "captionedAt", "taken", "datedAt")
+_FACTS = ("rating", "ratedAt", "caption", "captionedAt", "keywords", "keywordedAt", "taken", "datedAt")
 Batch = list[tuple[str, Record]]
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Device
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.favourites import toggle_favourite
+from catalog.edits.keywords import change_keywords
 from catalog.edits.stars import star, star_many
 from catalog.edits.undo import undo_last
 from catalog.entries.pending_writes import start_writing
@@ -195,6 +196,7 @@ def test_what_people_say(life):
     life.step("favourite")
     assert {state.kind for state in FieldState.objects.filter(actor=life.bob.pk)} == {"favourite"}
     set_dates(life.alice, plan(list(Photo.objects.filter(pk__in=keys[:2])), Setting(datetime(2019, 1, 2), 60)))
+    change_keywords(life.alice, keys[:2], ["Sea"])
     life.step("photo")
     assert FieldState.objects.filter(kind="photo", field="takenAt", actor=life.alice.pk).count() == 2
     library_settings.change(life.library, name="Renamed")

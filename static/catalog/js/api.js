@@ -118,6 +118,12 @@ export const setCaption = (id, caption, isLast = false) => change("PATCH", `/pho
 /** Change when the photo was taken, as "2024-05-17T12:30:00+02:00"; answers all its facts. */
 export const setTaken = (id, taken) => change("PATCH", `/photos/${id}/`, { taken_at: taken }, { keepalive: true });
 
+/** Give a photo keywords (`add`), and take others away (`remove`); what else it has stays, whoever gave it. */
+export async function changeKeywords(id, { add = [], remove = [] }) {
+  const { errors } = await change("POST", "/photos/keywords/", { photo_ids: [id], add, remove }, { keepalive: true });
+  if (errors.length) throw new ApiError(errors[0].error, 422);
+}
+
 /** Let a video be made playable; answers `{state, progress, reason}`. */
 export const wantRendition = (id, again = false) => post(`/photos/${id}/rendition/`, { again });
 

@@ -3,6 +3,7 @@
 import { CaptionField } from "photolala/caption";
 import { DateField } from "photolala/date_field";
 import { formatNumber, offsetWords, sizeText, takenTitle } from "photolala/dates";
+import { KeywordField } from "photolala/keyword_field";
 
 const DATE_SOURCES = {
   exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
@@ -62,7 +63,7 @@ export function factsOf(photo, libraries = {}) {
     ["Taken", photo.can_edit ? "" : takenTitle(photo.taken_local) + offsetWords(photo.taken_local)],
     ["Date", DATE_SOURCES[photo.taken_source] ?? photo.taken_source],
     ["Caption", photo.can_edit ? "" : photo.caption],
-    ["Keywords", (photo.keywords ?? []).join(", ")],
+    ["Keywords", photo.can_edit ? "" : (photo.keywords ?? []).join(", ")],
     ["Camera", camera(photo)],
     ["Lens", photo.lens_model],
     ["Exposure", exposure(photo)],
@@ -77,7 +78,7 @@ export function factsOf(photo, libraries = {}) {
 
 /** The side panel; `show(id)` fills it, the last asked for wins. */
 export class InfoPanel {
-  /** `changed(photo)` is called with the new facts of a photo whose caption or date was changed here. */
+  /** `changed(photo)` is called with the new facts of a photo whose caption, date or keywords were changed here. */
   constructor(libraries, fetchPhoto, changed = () => undefined) {
     Object.assign(this, { libraries, fetchPhoto, changed });
     this.element = document.createElement("aside");
@@ -88,6 +89,7 @@ export class InfoPanel {
     this.cache = new Map();
     this.caption = new CaptionField((photo) => this.take(photo));
     this.date = new DateField((photo) => this.take(photo));
+    this.keywords = new KeywordField((photo) => this.take(photo));
   }
 
   /** Know these facts of a photo from now on. */
@@ -100,6 +102,7 @@ export class InfoPanel {
   /** Save what was typed, for the photo or the panel goes. */
   leave() {
     this.date.leave();
+    this.keywords.leave();
     void this.caption.save();
   }
 
@@ -113,6 +116,12 @@ export class InfoPanel {
   async editDate() {
     await this.shown;
     if (this.date.element.isConnected) this.date.edit();
+  }
+
+  /** Let keywords be added, likewise. */
+  async editKeywords() {
+    await this.shown;
+    if (this.keywords.element.isConnected) this.keywords.input.focus();
   }
 
   get isOpen() {
@@ -187,12 +196,12 @@ export class InfoPanel {
       return;
     }
     // The fields stay in their place while they are typed in: moved, they would lose the focus.
-    const [first, last] = [this.caption.element, this.date.element];
-    for (const other of [...this.element.children]) if (other !== first && other !== last) other.remove();
-    if (!first.isConnected) this.element.append(first, last);
-    first.before(heading);
-    last.after(list, this.dateLink(photo));
-    this.caption.show(photo);
-    this.date.show(photo);
+    const fields = [this.caption, this.date, this.keywords];
+    const elements = fields.map((field) => field.element);
+    for (const other of [...this.element.children]) if (!elements.includes(other)) other.remove();
+    if (!elements[0].isConnected) this.element.append(...elements);
+    elements[0].before(heading);
+    elements.at(-1).after(list, this.dateLink(photo));
+    for (const field of fields) field.show(photo);
   }
 }

@@ -12,6 +12,7 @@ from catalog.duplicates import keeping
 from catalog.edits.captions import set_caption
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.favourites import set_favourite
+from catalog.edits.keywords import set_keywords
 from catalog.edits.ratings import set_rating
 from catalog.files.purge import forget_photos
 from catalog.models import Album, AlbumItem, Draft, Favourite, Library, Note, Photo, TrashItem
@@ -222,3 +223,16 @@ def test_stars_go_into_the_kept_file_and_an_undo_gives_its_bytes_back(alice, tmp
     write_all(library)
     assert given(a)[:2] == (None, "")
     assert (Path(library.root) / "b.jpg").read_bytes() == DATA
+
+
+def test_keywords_that_people_gave_become_one_list_and_go_with_an_undo(alice, copies):
+    a, b, c = copies
+    set_keywords(alice, a, ["Mine", "Both"])
+    set_keywords(alice, b, ["Both", "Theirs"])
+    Photo.objects.filter(pk=c.pk).update(keywords=["In a file that says more"])
+    done = keep(alice, copies)
+    a.refresh_from_db()
+    assert (a.keywords, a.keywords_held) == (["Mine", "Both", "Theirs"], True)
+    undo(alice, done)
+    a.refresh_from_db()
+    assert a.keywords == ["Mine", "Both"]

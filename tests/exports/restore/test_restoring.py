@@ -70,6 +70,8 @@ def whole(tmp_path: Path, cast: Cast) -> Path:
                     ratedAt=CHANGED,
                     caption="The square",
                     captionedAt=CHANGED,
+                    keywords=["Rome", "Rome", "noon"],
+                    keywordedAt=CHANGED,
                     taken="2024-05-17T10:00:00+02:00",
                     datedAt=CHANGED,
                     favourites={"alice": 4},
@@ -114,7 +116,9 @@ def test_all_of_a_backup_is_put_back_as_it_was(cast: Cast, whole: Path) -> None:
     assert Draft.objects.get().blocks[0]["text"] == "Later"
     photo.refresh_from_db()
     assert (photo.rating, photo.caption, photo.taken_text) == (4, "The square", "2024-05-17T10:00:00+02:00")
-    assert (photo.rated_at, photo.captioned_at, photo.dated_at) == (moment(CHANGED),) * 3
+    assert photo.keywords == ["Rome", "noon"]
+    moments = (photo.rated_at, photo.captioned_at, photo.keyworded_at, photo.dated_at)
+    assert moments == (moment(CHANGED),) * 4
     assert Favourite.objects.get().user == cast.alice
     assert done.completed_at is not None
     assert done.counts["album"] == {"create": 1}

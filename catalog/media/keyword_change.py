@@ -1,0 +1,77 @@
+"""Keywords that are to be written into a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.media.iptc import keywords_for_iptc
+from catalog.media.results import DigestResult
+from catalog.media.tag_changes import HAS_IPTC, escaped
+from catalog.media.words import keywords_for_windows
+
+_SUBJECT = "XMP-dc:Subject"
+_OTHER_LISTS = ("XMP-digiKam:TagsList", "XMP-lr:HierarchicalSubject", "XMP-acdsee:Keywords")
+"""Where other programs keep keywords, too, some of them as paths. XMP's own list counts before these."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordChange:
+    """Keywords, as `edits.keywords` lets them pass; none at all takes the tags away.
+
+    XMP's dc:subject is written, and IPTC's and Windows' keywords where the file has such already, as much of them as those
+    fields can hold. From other programs' lists goes what was taken away, and nothing else. `beside` is what an XMP file
+    beside the photo is to say if that is something else: where keywords are taken back, each gets its own again.
+    """
+
+    words: tuple[str, ...]
+    beside: tuple[str, ...] | None = None
+
+    @property
+    def in_sidecar(self) -> list[str]:
+        """What an XMP file beside the photo is to say, if it says anything of the kind."""
+        return list(self.words if self.beside is None else self.beside)
+
+    def arguments(self, old: DigestResult) -> list[str]:
+        """Return exiftool's arguments for the photo's file."""
+        words = list(self.words)
+        arguments = ["-E", *_xmp_arguments(words, old.embedded_keywords)]
+        if old.iptc_text:
+            if words and old.iptc_text == "legacy":
+                arguments += ["-tagsFromFile", "@", "-IPTC:all", "--IPTC:Keywords"]
+            if words:
+                arguments.append("-IPTC:CodedCharacterSet=UTF8")
+            arguments += [f"-IPTC:Keywords={escaped(word)}" for word in keywords_for_iptc(words) or [""]]
+            if old.media_type in HAS_IPTC:
+                arguments.append("-Photoshop:IPTCDigest=new")  # else Adobe's programs take IPTC for the later word
+        if old.has_windows_keywords:
+            arguments.append(f"-IFD0:XPKeywords={escaped(keywords_for_windows(words))}")
+        return arguments
+
+    def sidecar_arguments(self, old: DigestResult) -> list[str]:
+        """Return exiftool's arguments for an XMP file that is there. Without keywords it says so by an empty one."""
+        words = self.in_sidecar
+        arguments = ["-E", *_xmp_arguments(words, old.sidecar_keywords)]
+        return arguments if words else [*arguments, f"-{_SUBJECT}^="]
+
+    def is_done(self, facts: DigestResult) -> bool:
+        """True if the photo's file says so; an XMP file beside it has its own."""
+        return facts.embedded_keywords == list(self.words)
+
+    def is_consistent(self, facts: DigestResult) -> bool:
+        """What XMP, IPTC and Windows have is the same; the last two may be cut."""
+        return not facts.keywords_differ
+
+    @property
+    def sentence(self) -> str:
+        """Their beginning."""
+        words = ", ".join(self.words)
+        return f"the keywords “{words if len(words) <= 60 else words[:60] + ' …'}”" if words else "no keywords"
+
+
+def _xmp_arguments(words: list[str], before: list[str]) -> list[str]:
+    """Return the arguments that make XMP's own list `words`, and take from the others what is not among these any more."""
+    arguments = [f"-{_SUBJECT}={escaped(word)}" for word in words or [""]]
+    if not words:
+        return [*arguments, *(f"-{name}=" for name in _OTHER_LISTS)]
+    gone = [word for word in before if word not in words]
+    return [*arguments, *(f"-{name}-={escaped(word)}" for name in _OTHER_LISTS for word in gone)]
