@@ -65,6 +65,9 @@ class UndoneBody(serializers.Serializer[Any]):
     keywords = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="The keywords that it has then."
     )
+    place = serializers.DictField(
+        child=serializers.FloatField(), required=False, allow_null=True, help_text="`latitude` and `longitude` then."
+    )
     taken = serializers.CharField(required=False, help_text="The date that its file says then; empty for none.")
     offset = serializers.IntegerField(required=False, allow_null=True, help_text="Minutes east of UTC.")
 
@@ -131,8 +134,8 @@ class PhotoUndo(ApiView):
 
     @documented(
         "photos_undo",
-        "Take back the last rating, date, caption or keywords that were written into the photo's file; a file in which nothing "
-        "else was written since gets its very bytes back.",
+        "Take back the last rating, date, caption, keywords or place that were written into the photo's file; a file in which "
+        "nothing else was written since gets its very bytes back.",
         {200: UndoneBody},
         errors=(401, 403, 404, 409),
     )

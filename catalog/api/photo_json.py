@@ -166,7 +166,7 @@ class PhotoDetailBody(PhotoBody):
     """All facts of one photo or video."""
 
     can_edit = serializers.BooleanField(
-        help_text="One may change the photo itself: its rating, date, caption, keywords."
+        help_text="One may change the photo itself: its rating, date, caption, keywords, place."
     )
     orientation = serializers.IntegerField(help_text="The file's own EXIF value.")
     notes = serializers.ListField(child=serializers.CharField(), help_text="What was odd in the file.")

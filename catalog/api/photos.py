@@ -18,6 +18,7 @@ from catalog.edits import dates
 from catalog.edits.captions import set_caption
 from catalog.edits.favourites import FULL
 from catalog.edits.keywords import set_keywords
+from catalog.edits.places import set_place
 from catalog.edits.ratings import set_rating
 from catalog.models import Library, Photo
 from photolala.web.keyset import envelope
@@ -36,6 +37,7 @@ from .photo_json import (
     photo_detail_json,
     photo_json,
 )
+from .places import PlaceOfPhoto
 
 PhotoPage = page_body("PhotoPage", PhotoBody)
 
@@ -47,6 +49,7 @@ class PhotoChange(RequestBody):
     taken_at = WallClock(required=False)
     caption = Caption(required=False)
     keywords = Keywords(required=False)
+    place = PlaceOfPhoto(required=False, help_text="null takes the place away.")
 
 
 class PhotoList(ApiView):
@@ -82,8 +85,8 @@ class PhotoDetail(ApiView):
     @documented(
         "photos_update",
         "Change the photo itself: its rating, when it was taken, its caption (an empty one takes it away), its keywords (all "
-        "that it is to have). They go into its file as the library's setting says. All of them are changed, or none. For owner "
-        "and editors.",
+        "that it is to have), where it was taken. They go into its file as the library's setting says. All of them are "
+        "changed, or none. For owner and editors.",
         {200: PhotoDetailBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=PhotoChange,
@@ -115,6 +118,8 @@ class PhotoDetail(ApiView):
                     set_caption(request.user, photo_id, body.validated_data["caption"])
                 if "keywords" in body.validated_data:
                     set_keywords(request.user, photo_id, body.validated_data["keywords"])
+                if "place" in body.validated_data:
+                    set_place(request.user, photo_id, body.validated_data["place"])
         except Photo.DoesNotExist:  # a scan found it to be another photo meanwhile
             raise Http404 from None
         return Response(self._facts(request, photo_id))

@@ -19,6 +19,7 @@ from catalog.edits.captions import set_captions, undo_caption
 from catalog.edits.dates import Setting, date_columns, plan, put_date_back, set_dates
 from catalog.edits.favourites import give_favourites_back, take_favourites
 from catalog.edits.keywords import change_keywords
+from catalog.edits.places import set_places
 from catalog.edits.ratings import set_ratings
 from catalog.edits.undo import undo_rating
 from catalog.entries.row_locks import hold_photos
@@ -26,12 +27,13 @@ from catalog.files.queue import NothingToUndo, last_done
 from catalog.models import Favourite, FileWrite, Photo
 from operations.passing import done_again
 from photolala.lib.captions import is_caption
+from photolala.lib.places import are_near
 
 NOT_YOURS = "The copy that was kept is not yours to change any more: it keeps what it took over."
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 Record = dict[str, Any]
 """What came from one photo, as the trash keeps it: `kept` (an id), and as far as there is something `places`, `favourites`,
-`rating`, `caption`, `keywords`, `date`."""
+`rating`, `caption`, `keywords`, `place`, `date`."""
 
 
 class _Word(NamedTuple):
@@ -60,7 +62,7 @@ def take_over(user: User, keep_id: UUID, gone: Sequence[UUID]) -> dict[UUID, Rec
             taken[key]["places"] = places
         for key, people in take_favourites(user, kept, list(found)).items():
             taken[key]["favourites"] = people
-        for fill in (_fill_rating, _fill_caption, _fill_keywords, _fill_date):
+        for fill in (_fill_rating, _fill_caption, _fill_keywords, _fill_place, _fill_date):
             fill(user, kept, others, taken)
     return dict(taken)
 
@@ -109,6 +111,20 @@ def _fill_keywords(user: User, kept: Photo, others: Sequence[Photo], taken: dict
                 taken[other.pk]["keywords"] = {"given": added}
 
 
+def _fill_place(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUID, Record]) -> None:
+    def word(photo: Photo) -> _Word:
+        return _Word(_place_of(photo), photo.place_held or photo.placed_at is not None, photo.placed_at)
+
+    source = _source(word(kept), [(other, word(other)) for other in others])
+    if source is not None:
+        set_places(user, {kept.pk: _place_of(source)})
+        taken[source.pk]["place"] = {"given": _place_of(source), "before": _place_of(kept)}
+
+
+def _place_of(photo: Photo) -> tuple[float, float] | None:
+    return None if photo.latitude is None or photo.longitude is None else (photo.latitude, photo.longitude)
+
+
 def _fill_date(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUID, Record]) -> None:
     """The time of a file says nothing of when the photo was taken: it is no date."""
 
@@ -149,7 +165,7 @@ def give_back(user: User, to: UUID, record: Record) -> list[str]:
             return [NOT_YOURS]
         give_places_back(kept_id, to, record.get("places", {}))
         give_favourites_back(user, kept_id, record.get("favourites", []))
-        for put_back in (_put_rating_back, _put_caption_back, _put_keywords_back, _put_date_back):
+        for put_back in (_put_rating_back, _put_caption_back, _put_keywords_back, _put_place_back, _put_date_back):
             try:
                 with transaction.atomic():
                     put_back(user, kept, record)
@@ -181,6 +197,12 @@ def _put_caption_back(user: User, kept: Photo, record: Record) -> None:
 def _put_keywords_back(user: User, kept: Photo, record: Record) -> None:
     if told := record.get("keywords"):
         change_keywords(user, [kept.pk], remove=told["given"])
+
+
+def _put_place_back(user: User, kept: Photo, record: Record) -> None:
+    told = record.get("place")
+    if told is not None and are_near(_place_of(kept), told["given"]):
+        set_places(user, {kept.pk: told["before"] and (told["before"][0], told["before"][1])})
 
 
 def _put_date_back(user: User, kept: Photo, record: Record) -> None:

@@ -15,12 +15,13 @@ from operations.models import ACTIVE, Operation, State
 
 
 class Moments(NamedTuple):
-    """When a person last gave stars, caption, date and keywords; None leaves what is there."""
+    """When a person last gave stars, caption, date, keywords and place; None leaves what is there."""
 
     rated: datetime | None = None
     captioned: datetime | None = None
     dated: datetime | None = None
     keyworded: datetime | None = None
+    placed: datetime | None = None
 
 
 def keep_moments(moments: Mapping[UUID, Moments]) -> None:
@@ -34,7 +35,7 @@ def keep_moments(moments: Mapping[UUID, Moments]) -> None:
     to_come = Q(state__in=[*ACTIVE, State.INTERRUPTED], kind__in=[RESTORE, REBUILD])
     if Operation.objects.filter(to_come, active_key__in=keys).exists():
         return
-    for number, column in enumerate(("rated_at", "captioned_at", "dated_at", "keyworded_at")):
+    for number, column in enumerate(("rated_at", "captioned_at", "dated_at", "keyworded_at", "placed_at")):
         said = ((key, of_it[number]) for key, of_it in moments.items())
         update_rows(
             Photo, [column], ({"id": key, column: min(moment, now)} for key, moment in said if moment is not None)

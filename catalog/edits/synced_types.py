@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from catalog.edits import captions, dates, keywords, ratings, stars
+from catalog.edits import captions, dates, keywords, places, ratings, stars
 from catalog.models import Favourite, Library, Photo, favourite_id
 from changes.types import Field, Kind, Refused, register
 
@@ -31,7 +31,7 @@ _PHOTO_COLUMNS = (
     "caption",
     "keywords",
 )
-_WRITABLE = ("rating", "caption", "keywords", "takenAt")
+_WRITABLE = ("rating", "caption", "keywords", "place", "takenAt")
 _LIBRARY_COLUMNS = ("name", "source", "ratings", "file_times", "time_zone", "trash_days", "owner")
 
 
@@ -67,14 +67,14 @@ def _only_photo_columns(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 class PhotoVerbs:
-    """What devices may do with photos: say how many stars they have, what they show in words, and when they were taken."""
+    """What devices may do with photos: say how many stars they have, what they show in words, where and when they were taken."""
 
     def create(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
         """Refuse: photos come as files."""
         raise Refused("read_only", "Photos are added by sending their files.")
 
     def patch(self, user: Any, id: uuid.UUID, fields: Mapping[str, Any]) -> None:
-        """Change rating, caption, keywords or date of a photo that the user may edit."""
+        """Change rating, caption, keywords, place or date of a photo that the user may edit."""
         photo = Photo.objects.editable_by(user).filter(pk=id).select_related("library").first()
         if photo is None:
             raise _no_such("photo")
@@ -93,6 +93,11 @@ class PhotoVerbs:
         if "keywords" in fields:
             try:
                 keywords.set_keywords(user, photo, _words(fields["keywords"]))
+            except ValueError as refused:
+                raise Refused("invalid", str(refused)) from None
+        if "place" in fields:
+            try:
+                places.set_place(user, photo, _place(fields["place"]))
             except ValueError as refused:
                 raise Refused("invalid", str(refused)) from None
         if "takenAt" in fields:
@@ -190,6 +195,16 @@ def _words(value: Any) -> list[str]:
     return value
 
 
+def _place(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    told: dict[str, Any] = value if isinstance(value, dict) else {}
+    latitude, longitude = told.get("latitude"), told.get("longitude")
+    if not (type(latitude) in (int, float) and type(longitude) in (int, float)):
+        raise Refused("invalid", "A place has a latitude and a longitude in degrees; null takes it away.")
+    return float(latitude or 0), float(longitude or 0)
+
+
 def _setting(value: Any) -> dates.Setting:
     try:
         moment = datetime.fromisoformat(value)
@@ -222,7 +237,6 @@ _READ_ONLY = (
     "state",
     "placeholder",
     "takenSource",
-    "place",
 )
 PHOTO = register(
     Kind(

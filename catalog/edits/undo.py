@@ -8,6 +8,7 @@ from accounts.models import User
 from catalog.edits.captions import undo_caption
 from catalog.edits.dates import undo_date
 from catalog.edits.keywords import undo_keywords
+from catalog.edits.places import undo_place
 from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
 from catalog.files.queue import NothingToUndo, last_done
@@ -16,8 +17,8 @@ from operations.passing import done_again
 
 
 def undo_last(photo: Photo, user: User) -> dict[str, Any]:
-    """Take it back; return its `kind`, and what the photo says then: `rating`, `caption`, `keywords`, or `taken` and
-    `offset`.
+    """Take it back; return its `kind`, and what the photo says then: `rating`, `caption`, `keywords`, `place`, or
+    `taken` and `offset`.
 
     Raises NothingToUndo, also if the file was changed since.
     """
@@ -29,6 +30,9 @@ def undo_last(photo: Photo, user: User) -> dict[str, Any]:
         return {"kind": kind, "caption": undo_caption(photo, user)}
     if kind == FileWrite.Kind.KEYWORDS:
         return {"kind": kind, "keywords": undo_keywords(photo, user)}
+    if kind == FileWrite.Kind.PLACE:
+        place = undo_place(photo, user)
+        return {"kind": kind, "place": place and {"latitude": place[0], "longitude": place[1]}}
     return {"kind": FileWrite.Kind.RATING, "rating": undo_rating(photo, user)}
 
 

@@ -113,6 +113,7 @@ _ASSIGNMENTS = {
     "rating": "rating = CASE WHEN rating_held THEN rating ELSE %s END",
     "caption": "caption = CASE WHEN caption_held THEN caption ELSE %s END",
     "keywords": "keywords = CASE WHEN keywords_held THEN keywords ELSE %s END",
+    **{name: f"{name} = CASE WHEN place_held THEN {name} ELSE %s END" for name in ("latitude", "longitude")},
     **{name: f"{name} = CASE WHEN taken_held THEN {name} ELSE %s END" for name in TAKEN_COLUMNS},
 }
 """What a person gave and the file has not yet is not overwritten by what the file says."""

@@ -9,10 +9,11 @@ from django.db.models import QuerySet
 
 from catalog.files.prepared import Prepared, Way
 from catalog.identity.rekey import Rekeyed
-from catalog.media.file_changes import FileChange, KeywordChange
+from catalog.media.file_changes import FileChange, KeywordChange, PlaceChange, embedded_place
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import CaptionChange, DateChange, RatingChange, date_said
 from catalog.models import FileWrite, Library, Photo
+from photolala.lib.places import Place
 
 
 def written_before(photo_ids: Iterable[UUID]) -> set[UUID]:
@@ -53,6 +54,7 @@ def base_of(write: FileWrite, prepared: Prepared) -> tuple[str, dict[str, Any]]:
         FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
         FileWrite.Kind.CAPTION: {"caption": prepared.old_caption} | prepared.beside,
         FileWrite.Kind.KEYWORDS: {"keywords": prepared.old_keywords} | prepared.beside,
+        FileWrite.Kind.PLACE: {"place": prepared.old_place} | prepared.beside,
     }
     return prepared.old_md5, said[write.kind]
 
@@ -66,10 +68,21 @@ def change_of(write: FileWrite, photo: Photo, library: Library) -> FileChange:
     if write.kind == FileWrite.Kind.KEYWORDS:
         own = write.wanted.get("sidecar")
         return KeywordChange(tuple(write.wanted["keywords"]), None if own is None else tuple(own))
+    if write.kind == FileWrite.Kind.PLACE:
+        return PlaceChange(_place(write.wanted["place"]), _place(write.wanted.get("sidecar")))
     taken, beside = write.wanted["taken"], write.wanted.get("sidecar")
     local = datetime.fromisoformat(taken) if taken else None
     in_xmp = (datetime.fromisoformat(beside["taken"]), beside["offset"]) if beside else None
     return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video, beside=in_xmp)
+
+
+def _place(told: list[float] | None) -> Place | None:
+    return None if told is None else (told[0], told[1])
+
+
+def listed(place: Place | None) -> list[float] | None:
+    """Return a place as intents keep it."""
+    return None if place is None else [*place]
 
 
 def needs_its_time(write: FileWrite, photo: Photo) -> bool:
@@ -86,6 +99,7 @@ def said_before(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
         FileWrite.Kind.DATE: prepared.old_date | prepared.beside,
         FileWrite.Kind.CAPTION: {"caption": prepared.caption_before} | prepared.beside,
         FileWrite.Kind.KEYWORDS: {"keywords": prepared.keywords_before} | prepared.beside,
+        FileWrite.Kind.PLACE: {"place": prepared.place_before} | prepared.beside,
     }
     return before[write.kind]
 
@@ -99,6 +113,7 @@ def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
         FileWrite.Kind.DATE: date_said(prepared.old),
         FileWrite.Kind.CAPTION: {"caption": prepared.old.caption},
         FileWrite.Kind.KEYWORDS: {"keywords": prepared.old.embedded_keywords},
+        FileWrite.Kind.PLACE: {"place": listed(embedded_place(prepared.old))},
     }
     return now[write.kind]
 

@@ -185,6 +185,9 @@ class Landing:
                 words = write.wanted.get("sidecar", write.wanted["keywords"])
                 Photo.objects.filter(pk=write.photo_id).update(keywords=words, keywords_held=False)
                 continue
+            if write.kind == FileWrite.Kind.PLACE:
+                self._show_place(write)
+                continue
             facts = facts_now(one)
             told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
             if beside := write.wanted.get("sidecar"):  # it counts first, and was put back to what it said
@@ -193,6 +196,15 @@ class Landing:
             Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
+
+    def _show_place(self, write: FileWrite) -> None:
+        """That there is none no XMP file can say, and Takeout's would fill it in again: the catalog goes on holding it."""
+        place = write.wanted.get("sidecar", write.wanted["place"])
+        latitude, longitude = place or (None, None)
+        of_it = Photo.objects.filter(pk=write.photo_id)
+        of_it.update(latitude=latitude, longitude=longitude, place_held=False)
+        if place is None:
+            (of_it if write.is_sidecar else of_it.exclude(sidecars="")).update(place_held=True)
 
 
 def _save(writes: Iterable[FileWrite], names: Sequence[str]) -> None:

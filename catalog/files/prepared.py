@@ -97,8 +97,12 @@ class Prepared:
     """The keywords that the file itself said before."""
     keywords_before: list[str] = field(default_factory=list)
     """Those that counted before: where they are written into XMP files, those go first."""
+    old_place: list[float] | None = None
+    """The place that the file itself said before."""
+    place_before: list[float] | None = None
+    """The one that counted before, likewise."""
     beside: dict[str, Any] = field(default_factory=dict)
-    """What an XMP file said before that is written along: `{"sidecar": …}`, its caption, keywords or date."""
+    """What an XMP file said before that is written along: `{"sidecar": …}`, its caption, keywords, place or date."""
     is_unclear: bool = False
     """It is not known which version lies in its place: the next writer finds out."""
     is_told: bool = False

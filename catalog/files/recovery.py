@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from catalog.entries.listing import sidecar_signature
+from catalog.files.intents import listed
 from catalog.files.prepared import Prepared, Task
 from catalog.files.writer import FileWriter
 from catalog.media.delta import FileBytes
+from catalog.media.file_changes import embedded_place
 from catalog.media.not_written import NotWritten, reasons
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import way_between
@@ -136,6 +138,8 @@ class _Recovery:
             caption_before=caption,
             old_keywords=old.embedded_keywords,
             keywords_before=old.embedded_keywords,
+            old_place=listed(embedded_place(old)),
+            place_before=listed(embedded_place(old)),
         )
 
     def _put_back(self, hidden: bytes) -> None:

@@ -13,6 +13,7 @@ _GIVEN = {
     FileWrite.Kind.DATE: ("dated_at", "taken_held"),
     FileWrite.Kind.CAPTION: ("captioned_at", "caption_held"),
     FileWrite.Kind.KEYWORDS: ("keyworded_at", "keywords_held"),
+    FileWrite.Kind.PLACE: ("placed_at", "place_held"),
 }
 """When a person gave it, and whether the catalog holds it against what files say."""
 

@@ -12,13 +12,13 @@ from typing import Any
 from catalog.entries.listing import sidecar_signature
 from catalog.files.prepared import Prepared, SidecarVersion, Task
 from catalog.media.exiftool import ExifTool
-from catalog.media.file_changes import KeywordChange
+from catalog.media.file_changes import KeywordChange, PlaceChange, embedded_place, sidecar_place
 from catalog.media.not_written import NotWritten, reasons
 from catalog.media.pool import DecoderPool
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import Rewritten, rewrite, rewrite_back, undo_delta
 from catalog.media.sidecar_files import SidecarChange, sidecar_name
-from catalog.media.tag_changes import EXTENSIONS, CaptionChange, DateChange, RatingChange, date_said
+from catalog.media.tag_changes import EXTENSIONS, CaptionChange, DateChange, date_said
 from catalog.media.task import Job
 from catalog.sources.held_root import HeldRoot
 from catalog.sources.kinds import sidecars_in
@@ -67,6 +67,7 @@ class FileWriter:
             "caption_before": _caption_before(task, old),
             "old_keywords": old.embedded_keywords,
             "keywords_before": _keywords_before(task, old),
+            **_places_before(task, old),
             "beside": _said_beside(task, old) if more.get("sidecar") and not task.is_sidecar else {},
         }
         return Prepared(task, old, **before, **more)
@@ -159,8 +160,8 @@ class FileWriter:
 
     def _needs_sidecar(self, task: Task, old: DigestResult, beside: dict[str, str]) -> bool:
         """True if an XMP file is to be written: one that is there is, too, if it says something else."""
-        if task.is_sidecar and not isinstance(task.change, (RatingChange, CaptionChange, KeywordChange)):
-            sentence = "Only ratings, captions and keywords are written into XMP files."
+        if task.is_sidecar and isinstance(task.change, DateChange):
+            sentence = "Dates are not written into XMP files alone."
             raise NotWritten(sentence, "unsupported", is_lasting=True)
         change = SidecarChange(task.change)
         return change.is_wanted(old) if task.is_sidecar else "xmp" in beside and change.is_contradicted(old)
@@ -240,6 +241,9 @@ def _said_beside(task: Task, old: DigestResult) -> dict[str, Any]:
         return {"sidecar": {"taken": old.sidecar_taken, "offset": old.sidecar_offset}}
     if isinstance(task.change, KeywordChange):
         return {"sidecar": old.sidecar_keywords}
+    if isinstance(task.change, PlaceChange):
+        own = sidecar_place(old)
+        return {} if own is None else {"sidecar": [*own]}
     return {"sidecar": old.sidecar_caption} if isinstance(task.change, CaptionChange) else {}
 
 
@@ -255,3 +259,10 @@ def _keywords_before(task: Task, old: DigestResult) -> list[str]:
     if task.is_sidecar and (old.sidecar_keywords or old.sidecar_keywords_are_none):
         return old.sidecar_keywords
     return old.embedded_keywords
+
+
+def _places_before(task: Task, old: DigestResult) -> dict[str, list[float] | None]:
+    """Return what the file itself said, and what counted, likewise."""
+    own = embedded_place(old)
+    counted = (sidecar_place(old) or own) if task.is_sidecar else own
+    return {"old_place": own and [*own], "place_before": counted and [*counted]}

@@ -50,6 +50,7 @@ def told_columns(wanted: Wanted, zone: ZoneInfo) -> Row:
         "taken_held": wanted.taken_held,
         "caption_held": wanted.caption is not None,
         "keywords_held": wanted.keywords is not None,
+        "place_held": wanted.place is not None,
         **_taken(entry, zone),
     }
 

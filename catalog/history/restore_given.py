@@ -11,9 +11,9 @@ from catalog.snapshots.read import Snapshot
 def take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Library) -> None:
     """Mark what people gave as the snapshot says; of one without marks, what cannot be a file's is taken for given."""
     connection.execute(
-        "CREATE TEMP TABLE mark(photo_id TEXT PRIMARY KEY, has_rating, rating, has_date, has_caption, caption, keywords)"
+        "CREATE TEMP TABLE mark(photo_id TEXT PRIMARY KEY, has_rating, rating, has_date, has_caption, caption, keywords, place)"
     )
-    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?, ?, ?, ?)", snapshot.given())
+    connection.executemany("INSERT OR IGNORE INTO mark VALUES (?, ?, ?, ?, ?, ?, ?, ?)", snapshot.given())
     connection.execute(
         "UPDATE wanted SET rating = m.rating, rating_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_rating"
     )
@@ -21,10 +21,11 @@ def take_marks(connection: sqlite3.Connection, snapshot: Snapshot, library: Libr
     connection.execute(
         "UPDATE wanted SET caption = m.caption, caption_held = 1 FROM mark m WHERE m.photo_id = told_id AND m.has_caption"
     )
-    connection.execute(
-        "UPDATE wanted SET keywords = m.keywords, keywords_held = 1 FROM mark m "
-        "WHERE m.photo_id = told_id AND m.keywords IS NOT NULL"
-    )
+    for name in ("keywords", "place"):
+        connection.execute(
+            f"UPDATE wanted SET {name} = m.{name}, {name}_held = 1 FROM mark m "  # noqa: S608
+            f"WHERE m.photo_id = told_id AND m.{name} IS NOT NULL"
+        )
     connection.execute("UPDATE wanted SET taken_held = 1 WHERE taken_at_source = 'person'")
     if snapshot.marked() is not None or library.writes_ratings:
         return
@@ -45,6 +46,7 @@ def keep_given(connection: sqlite3.Connection, library: Library, *, keeps_given:
         (FileWrite.Kind.DATE, "taken_held", ("taken_at", "taken_at_source"), goes_into_file(library)),
         (FileWrite.Kind.CAPTION, "caption_held", ("caption",), library.writes_ratings),
         (FileWrite.Kind.KEYWORDS, "keywords_held", ("keywords",), library.writes_ratings),
+        (FileWrite.Kind.PLACE, "place_held", ("place",), library.writes_ratings),
     ):
         taken = ", ".join(f"{name} = n.{name}" for name in columns)
         stays = "TRUE"

@@ -37,6 +37,8 @@ class Wanted(NamedTuple):
     """The caption that a person gave and no file has; None if that is not so."""
     keywords: str | None
     """Likewise the keywords, as the text of a list."""
+    place: str | None
+    """Likewise the place; "null" if it was taken away."""
 
 
 class Content(NamedTuple):
@@ -80,15 +82,15 @@ class Plan:
         columns = ", ".join(f"w.{name}" for name in COLUMNS)
         rows = self._connection.execute(
             f"SELECT {columns}, CASE WHEN w.caption_held THEN w.caption END, "  # noqa: S608
-            "CASE WHEN w.keywords_held THEN w.keywords END, n.photo_id IS NOT NULL, n.is_missing, "
-            "n.photo_md5 IS w.photo_md5, w.rating_held, w.taken_held "
+            "CASE WHEN w.keywords_held THEN w.keywords END, CASE WHEN w.place_held THEN w.place END, "
+            "n.photo_id IS NOT NULL, n.is_missing, n.photo_md5 IS w.photo_md5, w.rating_held, w.taken_held "
             f"FROM wanted w LEFT JOIN now n ON n.photo_id = w.photo_id WHERE NOT (n.photo_id IS NOT NULL AND NOT n.is_missing "
             f"AND {same}) AND w.photo_id NOT IN (SELECT photo_id FROM touched)"
         )
         count = len(COLUMNS)
         for row in rows:
-            known, missing, same_content, rating_held, taken_held = map(bool, row[count + 2 :])
-            entry, given = EntryRow._make(row[:count]), row[count : count + 2]
+            known, missing, same_content, rating_held, taken_held = map(bool, row[count + 3 :])
+            entry, given = EntryRow._make(row[:count]), row[count : count + 3]
             yield Wanted(entry, known, missing, known and same_content, rating_held, taken_held, *given)
 
     def known_to_change(self) -> Iterator[str]:

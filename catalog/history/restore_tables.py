@@ -15,11 +15,12 @@ from catalog.snapshots.schema import EntryRow, SnapshotBroken
 from photolala.lib.paths import join_path
 
 COLUMNS = EntryRow._fields
-HELD = ("rating_held", "taken_held", "caption_held", "caption", "keywords_held", "keywords")
-"""Entries have no captions or keywords: what a file says is read in it. Only what a person gave, and no file has, is here."""
+HELD = ("rating_held", "taken_held", "caption_held", "caption", "keywords_held", "keywords", "place_held", "place")
+"""Entries have no captions, keywords or places: what a file says is read in it. Only what a person gave, and no file has,
+is here."""
 TABLE = (
     f"({', '.join(COLUMNS)}, is_missing, rating_held DEFAULT 0, taken_held DEFAULT 0, told_id, "
-    "caption_held DEFAULT 0, caption, keywords_held DEFAULT 0, keywords)"
+    "caption_held DEFAULT 0, caption, keywords_held DEFAULT 0, keywords, place_held DEFAULT 0, place)"
 )
 _FILLED = ", ".join((*COLUMNS, "is_missing", "rating_held", "taken_held", "told_id"))
 _BATCH = 500
@@ -38,6 +39,8 @@ def read_rows(connection: sqlite3.Connection, table: str, library: Library) -> N
             one.caption,
             one.keywords is not None,
             one.keywords,
+            one.place is not None,
+            one.place,
             one.photo_id,
         )
         for one in given_in(library, with_missing=True)

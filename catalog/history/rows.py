@@ -10,7 +10,7 @@ from django.db.models import Q, Sum
 from catalog.entries.taken import taken_text
 from catalog.identity.aliases import alias_rows
 from catalog.models import Library, Photo, PhotoMetadata, QueuedStar
-from catalog.snapshots.given import Given, Marked, given_row, list_text, marked_row
+from catalog.snapshots.given import Given, Marked, given_row, marked_row, value_text
 from catalog.snapshots.write import Selection
 from photolala.lib.paths import join_path
 
@@ -28,7 +28,7 @@ _ENTRY_COLUMNS_IN_SQLITE = (
     "substr(id, 1, 8) || '-' || substr(id, 9, 4) || '-' || substr(id, 13, 4) || '-' || substr(id, 17, 4) || '-' || substr(id, 21)"
 )
 """What `_entry_row` makes of the columns above, made by SQLite itself, in less than half the time."""
-_HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True) | Q(keywords_held=True)
+_HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True) | Q(keywords_held=True) | Q(place_held=True)
 _MOST_SORTED = 200_000
 """Metadata of more are not sorted in SQLite's temporary folder, where they take 0.6 kB each."""
 _ENTRIES = (
@@ -136,8 +136,9 @@ def given_in(library: Library, *, with_missing: bool = False) -> Iterator[Given]
     if not with_missing:
         photos = photos.exclude(state=Photo.State.MISSING)
     columns = ("pk", "rating_held", "rating", "taken_held", "caption_held", "caption", "keywords_held", "keywords")
+    columns += ("place_held", "latitude", "longitude")
     for row in photos.values_list(*columns).iterator(chunk_size=2000):
-        key, has_rating, rating, has_date, has_caption, caption, has_keywords, keywords = row
+        key, has_rating, rating, has_date, has_caption, caption, has_keywords, keywords, *place = row
         yield Given(
             str(key),
             has_rating,
@@ -145,8 +146,14 @@ def given_in(library: Library, *, with_missing: bool = False) -> Iterator[Given]
             has_date,
             has_caption,
             caption if has_caption else None,
-            list_text(keywords) if has_keywords else None,
+            value_text(keywords) if has_keywords else None,
+            place_text(place[1], place[2]) if place[0] else None,
         )
+
+
+def place_text(latitude: float | None, longitude: float | None) -> str:
+    """Return a row's place as marks have it."""
+    return value_text(None if latitude is None or longitude is None else [latitude, longitude])
 
 
 def _stream(sql: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:

@@ -163,6 +163,7 @@ class Switch:
                 row.update(content_columns(wanted.entry, content))
                 row["caption"] = wanted.caption or ""
                 row["keywords"] = json.loads(wanted.keywords or "[]")
+                row.update(_place(wanted.place) if wanted.place is not None else {})
                 bodies[row["id"]] = content.body
                 known_bodies += [row["id"]] if wanted.is_known else []
             else:
@@ -173,6 +174,8 @@ class Switch:
                     row["caption"] = wanted.caption
                 if wanted.keywords is not None:
                     row["keywords"] = json.loads(wanted.keywords)
+                if wanted.place is not None:
+                    row.update(_place(wanted.place))
                 if not self.is_fresh or photo.rating != row["rating"]:
                     # What differs may stand in its file, or in an XMP file beside it that was written meanwhile.
                     row["sidecars"] = doubted(photo.sidecars.removeprefix("?"))
@@ -182,6 +185,8 @@ class Switch:
                         row["caption"] = ""  # until its file is read again
                     if photo.keywords_held and wanted.keywords is None:
                         row["keywords"] = []
+                    if photo.place_held and wanted.place is None:
+                        row.update(_place("null"))
             if wanted.is_known:
                 by_columns.setdefault(tuple(row), []).append(row)
             else:
@@ -201,12 +206,20 @@ class Switch:
         rates, dates = photo.rating != row["rating"], photo.taken_local != row["taken_local"]
         captions = photo.caption_held != row["caption_held"] or photo.caption != row.get("caption", photo.caption)
         tags = photo.keywords_held != row["keywords_held"] or photo.keywords != row.get("keywords", photo.keywords)
+        there = (row.get("latitude", photo.latitude), row.get("longitude", photo.longitude))
+        places = photo.place_held != row["place_held"] or (photo.latitude, photo.longitude) != there
         return {
             "rated_at": self.started_at if rates else photo.rated_at,
             "dated_at": self.started_at if dates else photo.dated_at,
             "captioned_at": self.started_at if captions else photo.captioned_at,
             "keyworded_at": self.started_at if tags else photo.keyworded_at,
+            "placed_at": self.started_at if places else photo.placed_at,
         }
+
+
+def _place(text: str) -> Row:
+    latitude, longitude = json.loads(text) or (None, None)
+    return {"latitude": latitude, "longitude": longitude}
 
 
 def _leave_places(ids: Sequence[str]) -> None:

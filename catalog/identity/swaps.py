@@ -47,6 +47,8 @@ CONTENT_FIELDS = [
         "captioned_at",
         "keywords_held",
         "keyworded_at",
+        "place_held",
+        "placed_at",
     }
 ]
 _PLACE = ("directory", "filename")
@@ -72,7 +74,9 @@ def content_for(photo: Photo, place: Photo, body: str = "") -> dict[str, Any]:
         del values["caption"]
     if photo.keywords_held or place.keywords_held:
         del values["keywords"]
-    helds = ("taken_held", "caption_held", "keywords_held")
+    if photo.place_held or place.place_held:
+        del values["latitude"], values["longitude"]
+    helds = ("taken_held", "caption_held", "keywords_held", "place_held")
     is_unknown = any(getattr(place, held) and not getattr(photo, held) for held in helds)
     if is_unknown and (photo.replaced_md5 or photo.photo_md5 != place.photo_md5):
         values["sidecars"] = UNREAD  # nobody knows what the file says: the next scan reads it again
@@ -83,12 +87,15 @@ def _new_in(place: Photo) -> dict[str, Any]:
     """Return the columns of a photo to which nobody gave anything, in the place of one to which somebody may have."""
     values: dict[str, Any] = {"rating_held": False, "rated_at": None, "taken_held": False, "dated_at": None}
     values |= {"caption_held": False, "captioned_at": None, "keywords_held": False, "keyworded_at": None}
+    values |= {"place_held": False, "placed_at": None}
     if place.taken_held:
         values |= taken_columns(None, None, None, "")
     if place.caption_held:
         values["caption"] = ""
     if place.keywords_held:
         values["keywords"] = []
+    if place.place_held:
+        values |= {"latitude": None, "longitude": None}
     return values
 
 
@@ -256,7 +263,7 @@ def _shift(library: Library, keys: list[UUID], is_cycle: bool, started_at: datet
             last.delete()
             HashCache.objects.filter(library_id=first.library_id, path=first.path).delete()
         else:  # new here, and so is what is in the first one's place now
-            last.rating_held = last.taken_held = last.caption_held = last.keywords_held = False
+            last.rating_held = last.taken_held = last.caption_held = last.keywords_held = last.place_held = False
             own[last.pk] = _new_in(first)
             if last.added_at == started_at:
                 place_of[last.pk] = first.pk

@@ -26,9 +26,10 @@ _COLUMNS = {
     FileWrite.Kind.DATE: ("dated_at", "taken_held", TAKEN_COLUMNS),
     FileWrite.Kind.CAPTION: ("captioned_at", "caption_held", ("caption",)),
     FileWrite.Kind.KEYWORDS: ("keyworded_at", "keywords_held", ("keywords",)),
+    FileWrite.Kind.PLACE: ("placed_at", "place_held", ("latitude", "longitude")),
 }
 """For each kind: when it was wanted, whether the file has it not (yet), and the columns that say it."""
-_LIKE_STARS = (FileWrite.Kind.RATING, FileWrite.Kind.CAPTION, FileWrite.Kind.KEYWORDS)
+_LIKE_STARS = tuple(kind for kind in FileWrite.Kind if kind != FileWrite.Kind.DATE)
 """Kinds that are not written where the file says so already, and that XMP files beside the photos may hold."""
 
 
@@ -154,10 +155,14 @@ class Wishes:
 
         The photo's own, under those of the XMP file, count only if somebody else gave it others when it was moved.
         """
-        _, held, (column,) = _COLUMNS[kind]
+        _, held, columns = _COLUMNS[kind]
         if library.ratings != Library.Ratings.SIDECAR or getattr(old, held) or _said(kind, old) == _said(kind, new):
             return False
-        if not old.sidecars or new.sidecars or (getattr(new, column) and old.photo_md5 != new.photo_md5):
+        if (
+            not old.sidecars
+            or new.sidecars
+            or (any(getattr(new, name) for name in columns) and old.photo_md5 != new.photo_md5)
+        ):
             return False
         done = [w for w in self.writes.get(old.pk, ()) if w.kind == kind and w.state == FileWrite.State.DONE]
         last = max(done, key=lambda write: write.finished_at or _LONG_AGO, default=None)
@@ -228,6 +233,8 @@ def _said(kind: FileWrite.Kind, photo: Photo) -> dict[str, Any]:
         return {"caption": photo.caption}
     if kind == FileWrite.Kind.KEYWORDS:
         return {"keywords": photo.keywords}
+    if kind == FileWrite.Kind.PLACE:
+        return {"place": None if photo.latitude is None else [photo.latitude, photo.longitude]}
     taken = photo.taken_local.replace(tzinfo=None).isoformat() if photo.is_dated else ""
     return {"taken": taken, "offset": photo.taken_offset_minutes}
 

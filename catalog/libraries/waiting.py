@@ -18,7 +18,7 @@ class WaitingWork:
     """How much of each kind waits."""
 
     writes: int = 0
-    """Ratings, dates, captions and keywords that are to be written into files."""
+    """Ratings, dates, captions, keywords and places that are to be written into files."""
     files: int = 0
     """Files (and archives) that were sent whole and are to be imported."""
     imports: int = 0
@@ -37,8 +37,8 @@ class WaitingWork:
     def sentence(self) -> str:
         """It in words, with numbers; "" if nothing waits."""
         words = [
-            (self.writes, "rating, date, caption (or keywords) that is not written into the file yet",
-             "ratings, dates, captions and keywords that are not written into their files yet"),
+            (self.writes, "rating, date, caption (or keywords, or a place) that is not written into the file yet",
+             "ratings, dates, captions, keywords and places that are not written into their files yet"),
             (self.files, "file that was sent and is not imported yet", "files that were sent and are not imported yet"),
             (self.imports, "import from a folder that is not done", "imports from folders that are not done"),
             (self.trash, "photo on its way into or out of the trash", "photos on their way into or out of the trash"),

@@ -138,6 +138,7 @@ def apply_facts(
         result.captions_differ = facts.descriptions_differ
         result.embedded_keywords, result.keywords_differ = facts.words.keywords, facts.keywords_differ
         result.has_windows_keywords = bool(facts.windows_keywords)
+        result.embedded_latitude, result.embedded_longitude = facts.words.latitude, facts.words.longitude
         result.iptc_text, result.has_iptc_caption = facts.iptc.text, bool(facts.iptc.caption)
     own: list[Words] = [facts.words] if facts is not None else []
     in_xmp = [sidecars["xmp"].words] if "xmp" in sidecars else []
@@ -152,6 +153,7 @@ def apply_facts(
         result.sidecar_caption = words.caption[:CAPTION_CHARACTERS]
         result.sidecar_caption_is_none = words.caption_is_none
         result.sidecar_keywords, result.sidecar_keywords_are_none = words.keywords, words.keywords_are_none
+        result.sidecar_latitude, result.sidecar_longitude = words.latitude, words.longitude
     # A title speaks for a photo only where nobody described it.
     leading = [] if file_first else [words for words in in_xmp if sidecar_first or not words.caption_is_title]
     described = [*(in_xmp if sidecar_first else leading), *own, *in_xmp, *others]

@@ -77,6 +77,12 @@ class DigestResult(SurveyResult):
     """Millimetres."""
     latitude: float | None = None
     longitude: float | None = None
+    embedded_latitude: float | None = None
+    """The photo's own."""
+    embedded_longitude: float | None = None
+    sidecar_latitude: float | None = None
+    """The XMP file's."""
+    sidecar_longitude: float | None = None
     rating: int | None = None
     """The file's own stars, else the sidecar's."""
     image_map: str = ""

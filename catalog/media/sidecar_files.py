@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.sax.saxutils import escape
 
-from catalog.media.file_changes import FileChange, KeywordChange
+from catalog.media.file_changes import FileChange, KeywordChange, PlaceChange, embedded_place, sidecar_place
+from catalog.media.place_change import xmp_text
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import PERCENT_OF_STARS, CaptionChange, DateChange, RatingChange
+from photolala.lib.places import Place, are_near
 
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -51,6 +53,17 @@ _KEYWORDS_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="w"?>
 """
+_PLACE_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:exif="http://ns.adobe.com/exif/1.0/"
+    exif:GPSLatitude="{latitude}"
+    exif:GPSLongitude="{longitude}"/>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>
+"""
 
 
 def sidecar_name(filename: str) -> str:
@@ -75,6 +88,12 @@ def new_keywords_sidecar(words: list[str]) -> bytes:
     return _KEYWORDS_PACKET.format(items=items).encode("utf-8")
 
 
+def new_place_sidecar(place: Place) -> bytes:
+    """Return a new XMP file that holds nothing but the place."""
+    latitude, longitude = xmp_text(place[0], "NS"), xmp_text(place[1], "EW")
+    return _PLACE_PACKET.format(latitude=latitude, longitude=longitude).encode("utf-8")
+
+
 def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[str]:
     """Return exiftool's arguments for an XMP file that is there; without `is_zero_written` zero stars take the tags away."""
     stars = str(change.stars) if change.stars or is_zero_written else ""
@@ -84,7 +103,7 @@ def sidecar_arguments(change: RatingChange, *, is_zero_written: bool) -> list[st
 
 @dataclass(frozen=True, slots=True)
 class SidecarChange:
-    """A change of stars, caption, keywords or date as it is made in an XMP file. Facts are those of the photo beside it."""
+    """A change as it is made in an XMP file. Facts are those of the photo beside it."""
 
     change: FileChange
 
@@ -98,6 +117,9 @@ class SidecarChange:
         if isinstance(self.change, KeywordChange):
             says = facts.sidecar_keywords if self._has_keywords(facts) else facts.embedded_keywords
             return says != self.change.in_sidecar
+        if isinstance(self.change, PlaceChange):  # that there is no place no XMP file can say
+            wanted, own = self.change.in_sidecar, sidecar_place(facts)
+            return not are_near(own if wanted is None else own or embedded_place(facts), wanted)
         return (facts.sidecar_caption if self._has_caption(facts) else facts.caption) != self.change.in_sidecar
 
     def is_contradicted(self, facts: DigestResult) -> bool:
@@ -108,6 +130,8 @@ class SidecarChange:
             return bool(facts.sidecar_taken) and self.change.in_sidecar[0] is not None and not self.is_done(facts)
         if isinstance(self.change, KeywordChange):
             return self._has_keywords(facts) and facts.sidecar_keywords != self.change.in_sidecar
+        if isinstance(self.change, PlaceChange):
+            return sidecar_place(facts) is not None and not self.is_done(facts)
         return self._has_caption(facts) and facts.sidecar_caption != self.change.in_sidecar
 
     def new_file(self) -> bytes:
@@ -116,6 +140,9 @@ class SidecarChange:
             return new_sidecar(self.change.stars)
         if isinstance(self.change, KeywordChange):
             return new_keywords_sidecar(list(self.change.words))
+        if isinstance(self.change, PlaceChange):
+            assert self.change.place is not None
+            return new_place_sidecar(self.change.place)
         assert isinstance(self.change, CaptionChange)
         return new_caption_sidecar(self.change.text)
 
@@ -123,7 +150,7 @@ class SidecarChange:
         """Return exiftool's arguments for one that is there."""
         if isinstance(self.change, RatingChange):
             return sidecar_arguments(self.change, is_zero_written=bool(old.embedded_rating))
-        if isinstance(self.change, DateChange):
+        if isinstance(self.change, (DateChange, PlaceChange)):
             return self.change.sidecar_arguments()
         if isinstance(self.change, KeywordChange):
             return self.change.sidecar_arguments(old)
@@ -141,6 +168,8 @@ class SidecarChange:
         if isinstance(self.change, KeywordChange):
             words = self.change.in_sidecar
             return facts.sidecar_keywords == words and bool(words or facts.sidecar_keywords_are_none)
+        if isinstance(self.change, PlaceChange):
+            return are_near(sidecar_place(facts), self.change.in_sidecar)
         text = self.change.in_sidecar
         return facts.sidecar_caption == text and bool(text or facts.sidecar_caption_is_none)
 

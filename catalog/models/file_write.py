@@ -33,6 +33,7 @@ class FileWrite(models.Model):
         DATE = "date"
         CAPTION = "caption"
         KEYWORDS = "keywords"
+        PLACE = "place"
 
     class State(models.TextChoices):
         """Where it stands."""
@@ -52,7 +53,8 @@ class FileWrite(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind)
     wanted = models.JSONField(
-        help_text='{"rating": 5}, {"taken": "2024-05-17T12:30:00", "offset": 120}, {"caption": "…"} or {"keywords": […]}.'
+        help_text='{"rating": 5}, {"taken": "2024-05-17T12:30:00", "offset": 120}, {"caption": "…"}, {"keywords": […]} or '
+        '{"place": [48.8583, 2.2945]}.'
     )
     previous = models.JSONField(default=dict, help_text="What the file said before; empty while that is not known.")
     undoes = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

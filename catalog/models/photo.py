@@ -175,6 +175,12 @@ class Photo(Numbered):
     focal_length = models.FloatField(null=True, blank=True, help_text="Millimetres.")
     latitude = models.FloatField(null=True, blank=True)
     longitude = models.FloatField(null=True, blank=True)
+    placed_at = models.DateTimeField(null=True, blank=True, help_text="When a person last said where it was taken.")
+    place_held = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A person gave the place, or took it away, and the file does not say so (yet): no scan overwrites it.",
+    )
     rating = models.PositiveSmallIntegerField(null=True, blank=True, help_text="0 to 5, as in the file.")
     told_rating = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="Of an asset on a phone: the stars that the phone told last."

@@ -46,7 +46,7 @@ from catalog.scanning.rebuild_work import (
     remove_work,
 )
 from catalog.scanning.scan import Scan
-from catalog.snapshots.given import Given, Marked, given_row, list_text, marked_row
+from catalog.snapshots.given import Given, Marked, given_row, marked_row, value_text
 from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
@@ -211,15 +211,16 @@ class Rebuild:
     def _known(self, latest: Snapshot | None) -> Iterator[Known]:
         """Yield the photos that the rows know, then those that only the latest snapshot knows."""
         columns = ("pk", "directory", "filename", "photo_md5", "rating", "rating_held", "state")
-        columns += ("caption_held", "caption", "keywords_held", "keywords")
+        columns += ("caption_held", "caption", "keywords_held", "keywords", "place_held", "latitude", "longitude")
         columns += ("taken_held", "taken_local", "taken_offset_minutes")
         photos = Photo.objects.filter(library=self.library).order_by("pk").values_list(*columns)
         for key, directory, filename, md5, rating, is_held, state, *more in photos.iterator(chunk_size=2000):
-            has_caption, caption, has_keywords, keywords, *taken = more
+            has_caption, caption, has_keywords, keywords, has_place, latitude, longitude, *taken = more
+            place = history_rows.place_text(latitude, longitude) if has_place else None
             path = join_path(directory, filename)
             rank = MISSING if state == Photo.State.MISSING else PRESENT
             taken_at = entries_taken.taken_text(taken[1], taken[2]) if taken[0] else None
-            told = (caption if has_caption else None, list_text(keywords) if has_keywords else None, rank)
+            told = (caption if has_caption else None, value_text(keywords) if has_keywords else None, place, rank)
             yield Known(str(key), path, md5, (rating or 0) if is_held else None, taken_at, *told)
         if latest is None:
             return
@@ -230,7 +231,7 @@ class Rebuild:
                 rating = entry.rating if is_only_place else None
                 taken_at = entry.taken_at if entry.taken_at_source == BY_A_PERSON else None
                 if key:
-                    yield Known(key, entry.path, entry.photo_md5 or "", rating, taken_at, None, None, REMEMBERED)
+                    yield Known(key, entry.path, entry.photo_md5 or "", rating, taken_at, None, None, None, REMEMBERED)
 
     def _marks(self, work: RebuildWork) -> Iterator[tuple[str, str]]:
         yield marked_row(Marked(str(self.library.pk), self.library.ratings))

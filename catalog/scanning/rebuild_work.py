@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS body(photo_md5 TEXT PRIMARY KEY, body TEXT) WITHOUT R
 CREATE TABLE IF NOT EXISTS folder(path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE seen(path TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE known(photo_id TEXT PRIMARY KEY, path TEXT, photo_md5 TEXT, rating INTEGER, taken_at TEXT,
-                        caption TEXT, keywords TEXT, rank INTEGER) WITHOUT ROWID;
+                        caption TEXT, keywords TEXT, place TEXT, rank INTEGER) WITHOUT ROWID;
 """
 # Each step gives the identities that are left to entries that have none: the same content at the same place, the same
 # content elsewhere (moved), another content at the same place (edited). Those of equal content go in order of path.
@@ -41,8 +41,8 @@ UPDATE entry SET photo_id = (SELECT m.photo_id FROM moved m WHERE m.path = entry
 
 
 class Known(NamedTuple):
-    """A photo that rows or snapshot know. `rating`, `taken_at`, `caption` and `keywords` are those that the file has not yet,
-    None where the file itself tells; a rating of 0, an empty caption, or the list "[]", is what a person took away. `rank`
+    """A photo that rows or snapshot know. `rating`, `taken_at`, `caption`, `keywords` and `place` are those that the file has not
+    yet, None where the file itself tells; a rating of 0, an empty caption, "[]", "null", is what a person took away. `rank`
     tells who is asked first: PRESENT, MISSING or REMEMBERED.
     """
 
@@ -53,6 +53,7 @@ class Known(NamedTuple):
     taken_at: str | None
     caption: str | None
     keywords: str | None
+    place: str | None
     rank: int
 
 
@@ -175,13 +176,21 @@ class RebuildWork:
         connection = self._connection
         connection.execute("BEGIN")
         connection.execute("UPDATE entry SET photo_id = NULL")
-        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?, ?)", known)
+        connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", known)
         told = (
-            (one.rating or 0 if one.has_rating else None, one.caption, one.keywords, one.photo_id, REMEMBERED)
+            (
+                one.rating or 0 if one.has_rating else None,
+                one.caption,
+                one.keywords,
+                one.place,
+                one.photo_id,
+                REMEMBERED,
+            )
             for one in remembered
         )
         connection.executemany(
-            "UPDATE known SET rating = coalesce(?, rating), caption = ?, keywords = ? WHERE photo_id = ? AND rank = ?",
+            "UPDATE known SET rating = coalesce(?, rating), caption = ?, keywords = ?, place = ? "
+            "WHERE photo_id = ? AND rank = ?",
             told,
         )
         connection.execute("CREATE INDEX temp.known_path ON known(path)")
@@ -228,13 +237,13 @@ class RebuildWork:
     def given(self) -> Iterator[Given]:
         """Yield what people gave to the photos of the entries and their files have not."""
         rows = self._connection.execute(
-            "SELECT photo_id, k.rating IS NOT NULL, e.rating, k.taken_at IS NOT NULL, k.caption, k.keywords FROM entry e "
-            "JOIN known k USING (photo_id) "
-            "WHERE coalesce(k.rating, k.taken_at, k.caption, k.keywords) IS NOT NULL"
+            "SELECT photo_id, k.rating IS NOT NULL, e.rating, k.taken_at IS NOT NULL, k.caption, k.keywords, k.place "
+            "FROM entry e JOIN known k USING (photo_id) "
+            "WHERE coalesce(k.rating, k.taken_at, k.caption, k.keywords, k.place) IS NOT NULL"
         )
-        for photo_id, has_rating, rating, has_date, caption, keywords in rows:
+        for photo_id, has_rating, rating, has_date, caption, *rest in rows:
             given_rating = rating if has_rating else None
-            given = (bool(has_rating), given_rating, bool(has_date), caption is not None, caption, keywords)
+            given = (bool(has_rating), given_rating, bool(has_date), caption is not None, caption, *rest)
             yield Given(photo_id, *given)
 
     def count(self) -> int:

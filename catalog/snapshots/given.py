@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from photolala.lib.captions import is_caption
 from photolala.lib.keywords import are_keywords
+from photolala.lib.places import is_place
 
 PREFIX = "00000000"
 END = "00000001"
@@ -29,7 +30,9 @@ class Given(NamedTuple):
     caption: str | None = None
     """Counts if `has_caption`; the empty text is a caption that was taken away."""
     keywords: str | None = None
-    """As the text of a JSON list (`list_text`); None if nobody gave any, "[]" if all were taken away."""
+    """As the text of a JSON list (`value_text`); None if nobody gave any, "[]" if all were taken away."""
+    place: str | None = None
+    """As the text of a JSON list, latitude and longitude; None if nobody gave one, "null" if it was taken away."""
 
 
 class Marked(NamedTuple):
@@ -39,9 +42,9 @@ class Marked(NamedTuple):
     ratings: str
 
 
-def list_text(words: list[str]) -> str:
-    """Return keywords as text; the same ones always give the same."""
-    return json.dumps(words, separators=(",", ":"))
+def value_text(value: list[str] | list[float] | None) -> str:
+    """Return keywords, or a place, as text; the same ones always give the same."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def given_row(given: Given) -> tuple[str, str]:
@@ -55,6 +58,8 @@ def given_row(given: Given) -> tuple[str, str]:
         told["caption"] = given.caption or ""
     if given.keywords is not None:
         told["keywords"] = json.loads(given.keywords)
+    if given.place is not None:
+        told["place"] = json.loads(given.place)
     digest = hashlib.md5(given.photo_id.encode(), usedforsecurity=False).hexdigest()
     return PREFIX + digest[len(PREFIX) :], _text({"given": told, "photoID": given.photo_id})
 
@@ -91,7 +96,8 @@ def read_mark(key: str, body: str) -> Given | Marked | None:
         given.get("taken") is True,
         has_caption,
         caption if has_caption else None,
-        list_text(given["keywords"]) if are_keywords(given.get("keywords")) else None,
+        value_text(given["keywords"]) if are_keywords(given.get("keywords")) else None,
+        value_text(given["place"]) if "place" in given and is_place(given["place"]) else None,
     )
 
 

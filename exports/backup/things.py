@@ -33,8 +33,9 @@ SAID = (
     | Q(dated_at__isnull=False)
     | Q(captioned_at__isnull=False)
     | Q(keyworded_at__isnull=False)
+    | Q(placed_at__isnull=False)
 )
-HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True) | Q(keywords_held=True)
+HELD = Q(rating_held=True) | Q(taken_held=True) | Q(caption_held=True) | Q(keywords_held=True) | Q(place_held=True)
 """A person said it in a version that did not note when."""
 
 
@@ -296,6 +297,7 @@ def _rated(photo: Photo, stars: list[tuple[str, int, str]], *, with_facts: bool)
     is_rated = with_facts and (photo.rated_at is not None or photo.rating_held)
     is_dated = with_facts and (photo.dated_at is not None or photo.taken_held)
     is_captioned = with_facts and (photo.captioned_at is not None or photo.caption_held)
+    is_placed = with_facts and (photo.placed_at is not None or photo.place_held)
     has_keywords = with_facts and (photo.keyworded_at is not None or photo.keywords_held)
     return {
         "libraryId": str(photo.library_id),
@@ -311,10 +313,18 @@ def _rated(photo: Photo, stars: list[tuple[str, int, str]], *, with_facts: bool)
         "keywordedAt": _when(photo.keyworded_at, has_keywords),
         "taken": (photo.taken_text or None) if is_dated else None,
         "datedAt": _when(photo.dated_at, is_dated),
-        "place": None,  # a place is what files say; nobody can give one to a photo
+        "place": _place_of(photo) if is_placed else None,
+        "placedAt": _when(photo.placed_at, is_placed),
         "favourites": {username: rating for username, rating, _ in stars},
         "favouredAt": {username: when for username, _, when in stars},
     }
+
+
+def _place_of(photo: Photo) -> entries.Place | None:
+    """Return the place that a person gave; None if they took it away."""
+    if photo.latitude is None or photo.longitude is None:
+        return None
+    return {"latitude": photo.latitude, "longitude": photo.longitude, "name": ""}
 
 
 def _when(moment: Any, is_said: bool) -> str | None:

@@ -122,6 +122,7 @@ class RatedPhoto(TypedDict):
     taken: str | None
     datedAt: NotRequired[str | None]
     place: Place | None
+    placedAt: NotRequired[str | None]
     favourites: dict[str, int]
     favouredAt: NotRequired[dict[str, str]]
 
@@ -138,6 +139,8 @@ class Said(TypedDict, total=False):
     keywordedAt: str | None
     taken: str | None
     datedAt: str | None
+    place: Place | None
+    placedAt: str | None
     favourites: dict[str, int]
     favouredAt: dict[str, str | None]
 

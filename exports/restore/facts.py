@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import User
-from catalog.edits import captions, dates, favourites, keywords, ratings
+from catalog.edits import captions, dates, favourites, keywords, places, ratings
 from catalog.edits.restored import Moments, keep_favoured, keep_moments
 from catalog.models import Favourite, Library, Photo, Withdrawal
 from exports.restore.check import moment_or_none
@@ -21,9 +21,13 @@ from exports.restore.report import Action, Difference
 from exports.restore.spool import Record
 from photolala.lib.captions import BadCaption, tidy_caption
 from photolala.lib.keywords import BadKeyword, tidy_keywords
+from photolala.lib.places import BadPlace, Place, are_near, checked_place
 
 NOT_TO_CHANGE = "The photo's library is not yours to change."
-FIELDS = (("rating", "ratedAt"), ("caption", "captionedAt"), ("keywords", "keywordedAt"), ("taken", "datedAt"))
+FIELDS = (
+    *(("rating", "ratedAt"), ("caption", "captionedAt"), ("keywords", "keywordedAt")),
+    *(("taken", "datedAt"), ("place", "placedAt")),
+)
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Wishes:
     stars: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
     texts: dict[UUID, str] = field(default_factory=dict)
     lists: dict[UUID, list[str]] = field(default_factory=dict)
+    places: dict[UUID, Place | None] = field(default_factory=dict)
     planned: list[dates.Planned] = field(default_factory=list)
     moments: dict[UUID, Moments] = field(default_factory=dict)
     favoured_with: dict[int, list[UUID]] = field(default_factory=lambda: defaultdict(list))
@@ -46,6 +51,8 @@ class Wishes:
             captions.set_captions(user, self.texts)
         if self.lists:
             keywords.set_many_keywords(user, self.lists)
+        if self.places:
+            places.set_places(user, self.places)
         if self.planned:
             dates.set_dates(user, self.planned)
         keep_moments(self.moments)
@@ -117,7 +124,7 @@ class Facts:
             if favoured is not None:
                 wishes.favoured[photo.pk] = favoured
         if moments:
-            names = ("rating", "caption", "taken", "keywords")
+            names = ("rating", "caption", "taken", "keywords", "place")
             wishes.moments[photo.pk] = Moments(*(moments.get(name) for name in names))
         reason = " ".join(dict.fromkeys(reasons))
         action = Action.UPDATE if differing else Action.KEEP if kept else Action.LEFT if reason else Action.SAME
@@ -157,6 +164,8 @@ def _here(name: str, photo: Photo) -> Here:
         return Here({name: photo.caption}, photo.captioned_at)
     if name == "keywords":
         return Here({name: photo.keywords}, photo.keyworded_at)
+    if name == "place":
+        return Here({name: _place_here(photo)}, photo.placed_at)
     return Here({name: photo.taken_text}, photo.dated_at)
 
 
@@ -177,6 +186,8 @@ def _checked(name: str, value: Any, photo: Photo) -> tuple[Any, str]:
         except BadKeyword as refused:
             return None, str(refused)
         return (photo.keywords if set(words) == set(photo.keywords) else words), ""
+    if name == "place":
+        return _checked_place(value, photo)
     if value == photo.taken_text:
         return value, ""
     setting = _setting(value)
@@ -193,10 +204,31 @@ def _wish(name: str, value: Any, photo: Photo, wishes: Wishes) -> None:
         wishes.texts[photo.pk] = value
     elif name == "keywords":
         wishes.lists[photo.pk] = value
+    elif name == "place":
+        wishes.places[photo.pk] = value and (value["latitude"], value["longitude"])
     else:
         setting = _setting(value)
         assert setting is not None
         wishes.planned += dates.plan([photo], setting)
+
+
+def _place_here(photo: Photo) -> dict[str, float] | None:
+    if photo.latitude is None or photo.longitude is None:
+        return None
+    return {"latitude": photo.latitude, "longitude": photo.longitude}
+
+
+def _checked_place(value: Any, photo: Photo) -> tuple[Any, str]:
+    here, latitude, longitude = _place_here(photo), *((value or {}).get(name) for name in ("latitude", "longitude"))
+    if latitude is None or longitude is None:
+        return None, ""
+    try:
+        place = checked_place(latitude, longitude)
+    except BadPlace as refused:
+        return None, str(refused)
+    if here is not None and are_near(place, (here["latitude"], here["longitude"])):
+        return here, ""
+    return dict(zip(("latitude", "longitude"), place, strict=True)), ""
 
 
 def _setting(value: Any) -> dates.Setting | None:

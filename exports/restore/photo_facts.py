@@ -21,6 +21,7 @@ from exports.restore.waiting import keep_waiting, name_there
 
 _NOT_HERE = "The photo is not here: this joins when a scan or an import brings it."
 _FACTS = ("rating", "ratedAt", "caption", "captionedAt", "keywords", "keywordedAt", "taken", "datedAt")
+_FACTS += ("place", "placedAt")
 Batch = list[tuple[str, Record]]
 
 

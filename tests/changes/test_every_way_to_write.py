@@ -77,6 +77,7 @@ ROUTES = {
     "api/v1/photos/bulk-favorite/ post": PEOPLE,
     "api/v1/photos/dates/ post": PEOPLE,
     "api/v1/photos/keywords/ post": PEOPLE,
+    "api/v1/photos/place/ post": PEOPLE,
     "api/v1/photos/download/ post": "reads",
     "api/v1/photos/export/ post": EXPORTS,
     "api/v1/photos/download/plan/ post": "reads",

@@ -14,6 +14,7 @@ from accounts.models import Device
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.favourites import toggle_favourite
 from catalog.edits.keywords import change_keywords
+from catalog.edits.places import set_places
 from catalog.edits.stars import star, star_many
 from catalog.edits.undo import undo_last
 from catalog.entries.pending_writes import start_writing
@@ -197,6 +198,7 @@ def test_what_people_say(life):
     assert {state.kind for state in FieldState.objects.filter(actor=life.bob.pk)} == {"favourite"}
     set_dates(life.alice, plan(list(Photo.objects.filter(pk__in=keys[:2])), Setting(datetime(2019, 1, 2), 60)))
     change_keywords(life.alice, keys[:2], ["Sea"])
+    set_places(life.alice, {keys[0]: (48.8583, 2.2945), keys[1]: None})
     life.step("photo")
     assert FieldState.objects.filter(kind="photo", field="takenAt", actor=life.alice.pk).count() == 2
     library_settings.change(life.library, name="Renamed")

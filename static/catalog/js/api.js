@@ -118,6 +118,9 @@ export const setCaption = (id, caption, isLast = false) => change("PATCH", `/pho
 /** Change when the photo was taken, as "2024-05-17T12:30:00+02:00"; answers all its facts. */
 export const setTaken = (id, taken) => change("PATCH", `/photos/${id}/`, { taken_at: taken }, { keepalive: true });
 
+/** Say where the photo was taken (null: nowhere); answers all its facts. */
+export const setPlace = (id, place) => change("PATCH", `/photos/${id}/`, { place }, { keepalive: true });
+
 /** Give a photo keywords (`add`), and take others away (`remove`); what else it has stays, whoever gave it. */
 export async function changeKeywords(id, { add = [], remove = [] }) {
   const { errors } = await change("POST", "/photos/keywords/", { photo_ids: [id], add, remove }, { keepalive: true });

@@ -64,7 +64,7 @@ export class Lightbox extends EventTarget {
     this.videos = new Videos(this.urls);
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
-    this.onLeave = () => (this.panel.date.leave(), this.panel.keywords.leave(), void this.panel.caption.save({ isLast: true }));
+    this.onLeave = () => (this.panel.date.leave(), this.panel.keywords.leave(), this.panel.place.leave(), void this.panel.caption.save({ isLast: true }));
   }
 
   open(number) {
@@ -282,7 +282,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), s: () => this.slideshow.toggle(), l: () => this.playLive(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), k: () => this.edit("editKeywords"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), s: () => this.slideshow.toggle(), l: () => this.playLive(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), k: () => this.edit("editKeywords"), p: () => this.edit("editPlace"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();

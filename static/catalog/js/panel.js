@@ -4,6 +4,7 @@ import { CaptionField } from "photolala/caption";
 import { DateField } from "photolala/date_field";
 import { formatNumber, offsetWords, sizeText, takenTitle } from "photolala/dates";
 import { KeywordField } from "photolala/keyword_field";
+import { PlaceField } from "photolala/place_field";
 
 const DATE_SOURCES = {
   exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
@@ -31,6 +32,8 @@ function mapOf({ latitude, longitude }) {
   const at = `${latitude.toFixed(5)}/${longitude.toFixed(5)}`;
   return `https://www.openstreetmap.org/?mlat=${latitude.toFixed(5)}&mlon=${longitude.toFixed(5)}#map=15/${at}`;
 }
+
+const placed = (photo) => [place(photo), place(photo) && mapOf(photo)];
 
 function dimensions(photo) {
   if (!photo.width || !photo.height) return sizeText(photo.size_bytes);
@@ -68,7 +71,7 @@ export function factsOf(photo, libraries = {}) {
     ["Lens", photo.lens_model],
     ["Exposure", exposure(photo)],
     ["Size", dimensions(photo)],
-    ["Place", place(photo), place(photo) && mapOf(photo)],
+    ["Place", ...(photo.can_edit ? [""] : placed(photo))],
     ["Library", libraries[photo.library]],
     ["File", photo.path],
     ["Kind", kindWords(photo.media_type)],
@@ -78,7 +81,7 @@ export function factsOf(photo, libraries = {}) {
 
 /** The side panel; `show(id)` fills it, the last asked for wins. */
 export class InfoPanel {
-  /** `changed(photo)` is called with the new facts of a photo whose caption, date or keywords were changed here. */
+  /** `changed(photo)` is called with the new facts of a photo whose caption, date, keywords or place were changed here. */
   constructor(libraries, fetchPhoto, changed = () => undefined) {
     Object.assign(this, { libraries, fetchPhoto, changed });
     this.element = document.createElement("aside");
@@ -90,6 +93,7 @@ export class InfoPanel {
     this.caption = new CaptionField((photo) => this.take(photo));
     this.date = new DateField((photo) => this.take(photo));
     this.keywords = new KeywordField((photo) => this.take(photo));
+    this.place = new PlaceField((photo) => this.take(photo), placed);
   }
 
   /** Know these facts of a photo from now on. */
@@ -103,6 +107,7 @@ export class InfoPanel {
   leave() {
     this.date.leave();
     this.keywords.leave();
+    this.place.leave();
     void this.caption.save();
   }
 
@@ -118,10 +123,14 @@ export class InfoPanel {
     if (this.date.element.isConnected) this.date.edit();
   }
 
-  /** Let keywords be added, likewise. */
   async editKeywords() {
     await this.shown;
     if (this.keywords.element.isConnected) this.keywords.input.focus();
+  }
+
+  async editPlace() {
+    await this.shown;
+    if (this.place.element.isConnected) this.place.edit();
   }
 
   get isOpen() {
@@ -196,7 +205,7 @@ export class InfoPanel {
       return;
     }
     // The fields stay in their place while they are typed in: moved, they would lose the focus.
-    const fields = [this.caption, this.date, this.keywords];
+    const fields = [this.caption, this.date, this.keywords, this.place];
     const elements = fields.map((field) => field.element);
     for (const other of [...this.element.children]) if (!elements.includes(other)) other.remove();
     if (!elements[0].isConnected) this.element.append(...elements);

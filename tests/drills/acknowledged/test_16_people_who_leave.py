@@ -191,10 +191,10 @@ def test_the_page_names_what_waits_before_a_library_is_forgotten(library: Librar
     page = Client()
     page.force_login(alice)
     shown = page.get(reverse("catalog:library-settings", args=[library.pk])).content.decode()
-    assert "4 ratings, dates, captions and keywords" in shown and "2 files that were sent" in shown
+    assert "4 ratings, dates, captions, keywords and places" in shown and "2 files that were sent" in shown
     address = reverse("catalog:library-forget", args=[library.pk])
     refused = page.post(address, {"name": library.name, "waiting": "0"})
-    assert refused.status_code == 422 and "4 ratings, dates, captions and keywords" in refused.content.decode()
+    assert refused.status_code == 422 and "4 ratings, dates, captions, keywords and places" in refused.content.decode()
     assert Library.objects.exists()
     assert page.post(address, {"name": library.name, "waiting": "6"}).status_code == 302
     assert not Library.objects.exists()
@@ -220,7 +220,9 @@ def test_the_admin_names_what_waits_before_an_owner_or_a_library_goes(library: L
         reverse("admin:accounts_user_delete", args=[alice.pk]),
         reverse("admin:catalog_library_delete", args=[library.pk]),
     ):
-        assert "4 ratings, dates, captions and keywords that are not written" in page.get(address).content.decode()
+        assert (
+            "4 ratings, dates, captions, keywords and places that are not written" in page.get(address).content.decode()
+        )
 
 
 def test_a_member_taken_out_in_the_admin_leaves_nothing_behind(library: Library, alice: Any, bob: Any) -> None:

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import User
 from catalog.albums import albums, drafts, items, media, members, notes
-from catalog.edits import captions, dates, keywords, ratings, stars
+from catalog.edits import captions, dates, keywords, places, ratings, stars
 from catalog.models import Album, Library, Photo
 from changes.models import Epoch
 from changes.scopes import current_epoch
@@ -30,6 +30,7 @@ from .bundles import comparable
 
 FACTS = {"rating": None, "rated_at": None, "rating_held": False, "caption": "", "captioned_at": None, "caption_held": False,
          "keywords": [], "keyworded_at": None, "keywords_held": False,
+         "latitude": None, "longitude": None, "placed_at": None, "place_held": False,
          "dated_at": None, "taken_held": False, "version": None}  # fmt: skip
 NEW_DATE = datetime(2023, 3, 4, 5, 6, 7)
 
@@ -44,6 +45,7 @@ def world(cast: Cast) -> list[Photo]:
     captions.set_caption(alice, photos[2], "The square, “at noon” ☀")
     keywords.set_keywords(alice, photos[2], ["Rome", "日本 & «square»"])
     keywords.set_keywords(alice, photos[1], [])
+    places.set_places(alice, {photos[0].pk: (48.8583, -2.2945), photos[1].pk: None})
     dates.set_dates(alice, dates.plan([photos[3]], dates.Setting(NEW_DATE, 60)))
     stars.star(bob, photos[0].pk, 3)
     kept = media.keep(alice, io.BytesIO(b"a sound").read, "audio/mpeg")

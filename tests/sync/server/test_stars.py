@@ -119,7 +119,13 @@ def test_a_push_looks_at_the_stars_that_it_names_only(
 
 def test_what_is_said_to_be_writable_is_what_the_verbs_take(phone: Phone, tmp_path: Any) -> None:
     (photo,) = make_photos(make_library(phone.user, tmp_path / "alice"), 1)
-    values = {"rating": 3, "caption": "By the river", "keywords": ["Po", "dusk"], "takenAt": "2020-02-03T04:05:06"}
+    values = {
+        "place": {"latitude": 45.0625, "longitude": 7.6875},
+        "rating": 3,
+        "caption": "By the river",
+        "keywords": ["Po", "dusk"],
+        "takenAt": "2020-02-03T04:05:06",
+    }
     kind = types.kind("photo")
     assert kind.verbs is not None
     assert {field.name for field in kind.fields if field.writable} == set(values)
@@ -127,7 +133,8 @@ def test_what_is_said_to_be_writable_is_what_the_verbs_take(phone: Phone, tmp_pa
     (said,) = kind.data(list(Photo.objects.filter(pk=photo.pk)), f"library:{photo.library_id}")
     assert {name: said[name] for name in values} == values
     wrongs: list[dict[str, Any]] = [{"keywords": "Po"}, {"keywords": [5]}, {"keywords": ["x" * 201]}]
-    wrongs += [{"place": None}, {"caption": {"text": "x"}}, {"caption": 5}, {"rating": 6}, {"takenAt": "today"}]
+    wrongs += [{"place": "Po"}, {"place": {"latitude": 91, "longitude": 0}}, {"place": {"latitude": 1}}]
+    wrongs += [{"caption": {"text": "x"}}, {"caption": 5}, {"rating": 6}, {"takenAt": "today"}]
     for wrong in wrongs:
         with pytest.raises(types.Refused):
             kind.verbs.patch(phone.user, photo.pk, wrong)
