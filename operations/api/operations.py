@@ -13,7 +13,8 @@ from accounts.models import User
 from accounts.requests import Request
 from operations import control
 from operations.api.idempotency import KEYED, idempotent
-from operations.api.results import MetricsBody, by_kind
+from operations.api.metrics import MetricsBody
+from operations.api.results import by_kind
 from operations.models import UNFINISHED, Operation, State
 from operations.running import AlreadyActive
 from photolala.web.keyset import envelope, paginate
