@@ -18,7 +18,7 @@ from catalog.files.trash_movers import Mover
 from catalog.models import TrashItem
 from catalog.roots.trash_folder import FOLDER, TAKEN, folder_of_item, opened
 from catalog.sources.kinds import Companions, Folder, companions_in
-from catalog.sources.placing import content_of, move_between, numbered_names, open_folder
+from catalog.sources.placing import move_between, numbered_names, open_folder
 from catalog.sources.renaming import rename_to_free_name
 from photolala.lib.files import fsync_directory, remove_if_there
 from photolala.lib.paths import escape_path, unescape_path
@@ -206,51 +206,6 @@ def _move_to_free_name(bin_folder: int, sidecar: str, folder: int, name: str) ->
         with suppress(FileExistsError):
             move_between(bin_folder, unescape_path(sidecar), folder, unescape_path(target))
             return
-
-
-def name_of_restored(root: int, item: TrashItem) -> str:
-    """Return the name under which a file lies that came back while nobody was left to write that down; "" if none is it.
-
-    Raises OSError if that cannot be told.
-    """
-    try:
-        folder = open_folder(root, item.directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    try:
-        if item.restored_as and _is_restored(folder, item.restored_as, item):
-            return item.restored_as
-        for name in numbered_names(item.filename):
-            os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
-            if _is_restored(folder, name, item):
-                return name
-    except FileNotFoundError:
-        pass  # the first number that is free: it went to none of those before
-    finally:
-        os.close(folder)
-    return ""
-
-
-def lies_in_target(root: int, item: TrashItem) -> bool:
-    """Return whether a file that is filed has come to its new folder. Raises OSError if that cannot be told."""
-    if not item.restored_as:
-        return False
-    try:
-        with opened(root, item.target) as folder:
-            return _is_restored(folder, item.restored_as, item)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _is_restored(folder: int, name: str, item: TrashItem) -> bool:
-    try:
-        facts = os.stat(unescape_path(name), dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    if (facts.st_size, facts.st_mtime_ns) != (item.size_bytes, item.mtime_ns):
-        return False
-    found = content_of(folder, unescape_path(name)) if item.photo_md5 else None
-    return found is None or found[1] == item.photo_md5
 
 
 def delete_files(root: int, item: TrashItem) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from catalog.entries import counts
-from catalog.files import trash_files, trash_rows
+from catalog.files import trash_files, trash_returned, trash_rows
 from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
 from catalog.files.trash_rows import TrashRefused, writable_root
 from catalog.models import Library, TrashItem
@@ -77,7 +77,7 @@ def settle_restoring(library: Library, held: HeldRoot, item: TrashItem, mover: M
         held.verify()
         trash_rows.write_kept(item, mover)
         return ""
-    name = trash_files.name_of_restored(root, item)
+    name = trash_returned.name_of_restored(root, item)
     if not name:
         trash_files.require_trace(root, item)
     trash_files.sidecars_back(root, item, name or item.filename, mover)
@@ -101,7 +101,7 @@ def settle_filing(library: Library, held: HeldRoot, item: TrashItem, mover: Move
         held.verify()
         trash_rows.write_filed(library, item, item.directory, name, mover)
         return False
-    if trash_files.lies_in_target(root, item):
+    if trash_returned.lies_in_target(root, item):
         trash_files.sidecars_back(root, item, item.restored_as, mover, item.target)
         held.verify()
         trash_rows.write_filed(library, item, item.target, item.restored_as, mover)
