@@ -8,7 +8,6 @@ from collections.abc import Callable
 from catalog.media.asf import read_asf
 from catalog.media.dv import read_dv
 from catalog.media.exif import read_exif
-from catalog.media.film import read_cr3, read_film
 from catalog.media.found import Found
 from catalog.media.heif import read_heif
 from catalog.media.iptc import photoshop_resources
@@ -17,6 +16,7 @@ from catalog.media.jpeg2000 import read_jp2
 from catalog.media.jxl import read_jxl
 from catalog.media.old_raw import read_crw, read_mrw, read_x3f
 from catalog.media.png import read_png
+from catalog.media.quicktime import read_cr3, read_quicktime
 from catalog.media.raw_headers import read_raf
 from catalog.media.riff_video import read_avi
 from catalog.media.source import Source
@@ -159,9 +159,9 @@ _READERS: dict[str, Callable[[Source], Found]] = {
     "video/x-msvideo": read_avi,
     "video/x-ms-wmv": read_asf,
     "video/dv": read_dv,
-    "video/mp4": read_film,
-    "video/quicktime": read_film,
-    "video/x-m4v": read_film,
-    "video/3gpp": read_film,
-    "video/3gpp2": read_film,
+    "video/mp4": read_quicktime,
+    "video/quicktime": read_quicktime,
+    "video/x-m4v": read_quicktime,
+    "video/3gpp": read_quicktime,
+    "video/3gpp2": read_quicktime,
 }

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from catalog.media.exif import read_exif
-from catalog.media.film import read_film
 from catalog.media.found import Found
 from catalog.media.isobmff import boxes, first_box
+from catalog.media.quicktime import read_quicktime
 from catalog.media.source import Source
 
 _LONGEST_META_BYTES = 4 * 1024 * 1024
@@ -61,7 +61,7 @@ def read_heif(source: Source) -> Found:
     _read_samples(meta, found)
     found.thumbnail_item = _thumbnail_item(meta, size)
     if first_box(source, b"moov") is not None:
-        film = read_film(source)
+        film = read_quicktime(source)
         found.created_utc_seconds, found.duration_ms = film.created_utc_seconds, film.duration_ms
     if not found.width or not found.height:
         found.problem = "The HEIF file's index names no picture."

@@ -20,7 +20,7 @@ from catalog.scanning.plan import Totals, too_many_gone, under
 from catalog.scanning.tally import Tally
 from catalog.sources.base import Directory, SourceUnavailable
 from operations.running import OperationFailed, Run
-from photolala.lib.collecting import no_cycles_expected
+from photolala.lib.garbage_collection import no_cycles_expected
 
 BATCH_FILES = 4000
 BATCH_FOLDERS = 300

@@ -14,9 +14,9 @@ from catalog.media.avchd import read_mdpm
 from catalog.media.dates import Stamp, resolve
 from catalog.media.dv import read_dv
 from catalog.media.facts import Facts
-from catalog.media.film import read_film
 from catalog.media.found import Found
 from catalog.media.positions import iso6709
+from catalog.media.quicktime import read_quicktime
 from catalog.media.recorded import recorded
 from catalog.media.riff_video import read_avi
 from catalog.media.source import MemorySource
@@ -175,7 +175,7 @@ def movie(*user_data: bytes, created: int = 0, track_created: int = 0) -> Facts:
     track = box(b"tkhd", struct.pack(">IIIII", 0, track_created, 0, 1, 0), bytes(20), matrix, size)
     media = box(b"mdia", box(b"hdlr", bytes(8), b"vide", bytes(12)))
     data = box(b"ftyp", b"mp42", bytes(4)) + box(b"moov", header, box(b"trak", track, media), box(b"udta", *user_data))
-    return Facts(read_film(MemorySource(data)))
+    return Facts(read_quicktime(MemorySource(data)))
 
 
 @pytest.mark.parametrize(

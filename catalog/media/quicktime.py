@@ -1,4 +1,4 @@
-"""Read the headers of MP4 and QuickTime films and of Canon's CR3: size, turn, length, date, place, camera."""
+"""Read the headers of MP4 and QuickTime videos and of Canon's CR3: size, turn, length, date, place, camera."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KEYS = {
 }
 
 
-def read_film(source: Source) -> Found:
+def read_quicktime(source: Source) -> Found:
     """Return what the moov box says. Sets `problem` when it is missing, as in a recording that was cut off."""
     found = Found()
     has_index = False

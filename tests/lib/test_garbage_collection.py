@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from photolala.lib.collecting import no_cycles_expected
+from photolala.lib.garbage_collection import no_cycles_expected
 
 
 def test_the_search_goes_on_afterwards_if_it_did_before() -> None:
