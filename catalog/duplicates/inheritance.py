@@ -27,7 +27,8 @@ from catalog.files.queue import NothingToUndo, last_done
 from catalog.models import Favourite, FileWrite, Photo
 from operations.passing import done_again
 from photolala.lib.captions import is_caption
-from photolala.lib.places import are_near
+from photolala.lib.keywords import is_keyword
+from photolala.lib.places import are_near, is_known
 
 NOT_YOURS = "The copy that was kept is not yours to change any more: it keeps what it took over."
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -103,7 +104,7 @@ def _fill_keywords(user: User, kept: Photo, others: Sequence[Photo], taken: dict
 
     words = list(kept.keywords)
     for other in others:
-        added = [word for word in other.keywords if word not in words]
+        added = [word for word in other.keywords if word not in words and is_keyword(word)]
         if added and (is_given(other) or not is_given(kept)):
             done, _ = change_keywords(user, [kept.pk], added)
             if done:
@@ -113,7 +114,9 @@ def _fill_keywords(user: User, kept: Photo, others: Sequence[Photo], taken: dict
 
 def _fill_place(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUID, Record]) -> None:
     def word(photo: Photo) -> _Word:
-        return _Word(_place_of(photo), photo.place_held or photo.placed_at is not None, photo.placed_at)
+        place = _place_of(photo)
+        value = place if place is not None and is_known(*place) else None
+        return _Word(value, photo.place_held or photo.placed_at is not None, photo.placed_at)
 
     source = _source(word(kept), [(other, word(other)) for other in others])
     if source is not None:

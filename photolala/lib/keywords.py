@@ -41,6 +41,14 @@ def _tidy(word: str) -> str:
     return tidy
 
 
+def is_keyword(word: str) -> bool:
+    """Return whether people can give `word`, which a file may say, to a photo."""
+    try:
+        return bool(_tidy(word))
+    except BadKeyword:
+        return False
+
+
 def are_keywords(value: Any) -> bool:
     """Return whether a file or a row could hold `value` as its keywords."""
     if not isinstance(value, list) or len(value) > MOST_KEYWORDS:

@@ -39,6 +39,15 @@ def checked_place(latitude: float, longitude: float) -> Place:
     return place
 
 
+def is_known(latitude: float, longitude: float) -> bool:
+    """Return whether people can give this place, which a file may say, to a photo."""
+    try:
+        checked_place(latitude, longitude)
+    except BadPlace:
+        return False
+    return True
+
+
 def place_in(text: str) -> Place:
     """Return the place in "48.8583, 2.2945", with N, S, E, W if wanted, or in a link of OpenStreetMap or Google Maps."""
     tidy = text.strip()[:LONGEST_TEXT]

@@ -13,6 +13,7 @@ from catalog.edits.captions import set_caption
 from catalog.edits.dates import Setting, plan, set_dates
 from catalog.edits.favourites import set_favourite
 from catalog.edits.keywords import set_keywords
+from catalog.edits.places import set_place
 from catalog.edits.ratings import set_rating
 from catalog.files.purge import forget_photos
 from catalog.models import Album, AlbumItem, Draft, Favourite, Library, Note, Photo, TrashItem
@@ -236,3 +237,23 @@ def test_keywords_that_people_gave_become_one_list_and_go_with_an_undo(alice, co
     undo(alice, done)
     a.refresh_from_db()
     assert a.keywords == ["Mine", "Both"]
+
+
+def test_a_place_goes_over_and_what_nobody_could_be_given_stays_where_it_is(alice, copies):
+    a, b, c = copies
+    set_place(alice, b, (46.5, 8.0))
+    Photo.objects.filter(pk=c.pk).update(keywords=["x" * 300, "Good"], latitude=0, longitude=0)
+    done = keep(alice, copies)
+    a.refresh_from_db()
+    assert (a.latitude, a.longitude, a.keywords) == (46.5, 8.0, ["Good"])
+    undo(alice, done)
+    a.refresh_from_db()
+    assert (a.latitude, a.longitude, a.keywords) == (None, None, [])
+
+
+def test_no_place_at_all_does_not_go_over(alice, copies):
+    a, _, c = copies
+    Photo.objects.filter(pk=c.pk).update(latitude=0, longitude=0)
+    keep(alice, copies)
+    a.refresh_from_db()
+    assert (a.latitude, a.longitude) == (None, None)
