@@ -34,7 +34,7 @@ def searched(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> It
     if filters.query is None and saved is None:
         yield _prepared(user, libraries, filters, saved)
         return
-    indexing.catch_up_before_a_search()
+    _catch_up()
     try:
         with query_limits.at_most(settings.SEARCH_SECONDS):
             yield _prepared(user, libraries, filters, saved)
@@ -50,8 +50,14 @@ def search_of(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> c
     """
     saved = _saved(user, filters)
     if filters.query is not None or saved is not None:
-        indexing.catch_up_before_a_search()
+        _catch_up()
     return _prepared(user, libraries, filters, saved)
+
+
+def _catch_up() -> None:
+    """Bring the index up to date; not within another's limit, who did so before: what is limited in time writes nothing."""
+    if not query_limits.is_limited():
+        indexing.catch_up_before_a_search()
 
 
 def _saved(user: User, filters: PhotoFilters) -> grammar.Node | None:

@@ -18,6 +18,7 @@ from catalog.entries import pairs
 from catalog.models import Favourite, Photo
 from catalog.models.photo import IS_ESTIMATED, UNDATED
 from catalog.words import lookup
+from photolala.web import query_limits
 from photolala.web.refusals import BadRequest
 
 LARGEST_MONTH = 1_000
@@ -125,7 +126,7 @@ def _in_buckets(photos: QuerySet[Photo], ranges: list[tuple[datetime, datetime]]
     if has_undated:
         undated = (photos.filter(IS_ESTIMATED), photos.filter(taken_local=UNDATED))
         several += [part.order_by("-taken_local", "pk").values_list(*_COLUMNS) for part in undated]
-    return chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several)
+    return query_limits.in_time(chain.from_iterable(part.iterator(CHUNK_ROWS) for part in several))
 
 
 def bucket_range(bucket: str) -> tuple[datetime, datetime]:

@@ -121,8 +121,8 @@ def _short_wait() -> Iterator[None]:
         cursor.execute(f"PRAGMA busy_timeout = {min(usual, LONGEST_WAIT_MS)}")
         try:
             yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {usual}")
+        finally:  # by the driver itself: nothing around Django's cursors may keep the connection from it
+            connection.connection.execute(f"PRAGMA busy_timeout = {usual}")
 
 
 def _drop_repeated() -> None:

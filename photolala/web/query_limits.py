@@ -1,16 +1,17 @@
 """Bound the time that reads of the database take together, and leave the connection as it was."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection, transaction
 
+Row = TypeVar("Row")
 STEPS_BETWEEN_LOOKS = 20_000
 """Instructions of SQLite's machine after which the clock is looked at: a fraction of a millisecond."""
-_is_limited: ContextVar[bool] = ContextVar("queries_are_limited", default=False)
+_deadline: ContextVar[float | None] = ContextVar("deadline_of_queries", default=None)
 
 
 class TooSlow(Exception):
@@ -24,19 +25,37 @@ def at_most(seconds: float) -> Iterator[None]:
     Within another such block that one's time counts. For reads only: what is stopped is rolled back. On PostgreSQL the block is
     one transaction (in another one: a savepoint); on SQLite, where that would wait for writers, it is none.
     """
-    if _is_limited.get():
+    if is_limited():
         yield
         return
-    token = _is_limited.set(True)
+    deadline = time.monotonic() + seconds
+    token = _deadline.set(deadline)
     try:
-        with _stopped_at(time.monotonic() + seconds):
+        with _stopped_at(deadline):
             yield
     except OperationalError as error:
         if not _is_stop(error.__cause__):
             raise
         raise TooSlow from error
     finally:
-        _is_limited.reset(token)
+        _deadline.reset(token)
+
+
+def is_limited() -> bool:
+    """Return whether a block of `at_most` is open here: nothing is written in one."""
+    return _deadline.get() is not None
+
+
+def in_time(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield `rows`, looking at the clock after each: PostgreSQL gives each piece of a long answer the whole time anew.
+
+    Raises TooSlow within a block of `at_most`.
+    """
+    deadline = _deadline.get()
+    for row in rows:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise TooSlow
+        yield row
 
 
 @contextmanager

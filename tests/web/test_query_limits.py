@@ -4,9 +4,11 @@ import time
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models.expressions import RawSQL
 
 from accounts.models import User
-from photolala.web.query_limits import TooSlow, at_most
+from catalog.words import indexing
+from photolala.web.query_limits import TooSlow, at_most, in_time
 from tests.factories import make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.repeated]
@@ -67,6 +69,31 @@ def test_the_time_is_for_all_reads_together() -> None:
             asked += 1
             time.sleep(0.01)
     assert 0 < asked < 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_so_is_it_for_the_pieces_of_one_long_answer() -> None:
+    for number in range(60):
+        make_user(f"user-{number}")
+    slow = RawSQL(f"({SOME_SECONDS.format('100000 + length(username)')})", [])
+    read = 0
+    with pytest.raises(TooSlow), at_most(0.3):
+        for _ in in_time(User.objects.annotate(slow=slow).values_list("slow").iterator(1)):
+            read += 1
+    assert read < 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_limit_that_ends_while_the_index_is_brought_up_to_date_leaves_the_usual_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("Nobody waits for others on PostgreSQL.")
+    before = ask("PRAGMA busy_timeout")
+    monkeypatch.setattr(indexing, "catch_up", lambda: time.sleep(0.1))
+    with at_most(0.05):
+        indexing.catch_up_before_a_search()
+    assert ask("PRAGMA busy_timeout") == before > indexing.LONGEST_WAIT_MS
 
 
 def test_within_another_limit_that_one_counts() -> None:

@@ -1,13 +1,18 @@
 """A search that takes too long is stopped with a sentence; without one, nothing is."""
 
+from uuid import uuid4
+
 import pytest
 from django.conf import settings
 from django.test import Client
 from rest_framework.test import APIClient
 
-from catalog.browsing import photo_lists, search_suggestions
+from catalog.albums import albums
+from catalog.browsing import photo_lists, search_suggestions, smart_cards
 from catalog.browsing.filters import PhotoFilters
 from catalog.searching import grammar
+from catalog.words import indexing
+from photolala.web import query_limits
 from photolala.web.refusals import Unprocessable
 
 from .conftest import World
@@ -57,3 +62,13 @@ def test_exports_and_what_nobody_waits_for_have_no_limit(world: World, monkeypat
     assert photo_lists.photos(world.alice, filters).count() == 2
     with pytest.raises(Unprocessable):
         photo_lists.photo_page(world.alice, filters, {})
+
+
+def test_nothing_is_indexed_within_a_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    indexing.catch_up()
+    limits: list[bool] = []
+    monkeypatch.setattr(indexing, "catch_up_before_a_search", lambda: limits.append(query_limits.is_limited()))
+    assert search_suggestions.suggest(world.alice, "can")
+    saved = albums.create(world.alice, uuid4(), {"title": "Sea", "query": {"q": "sea"}})
+    assert smart_cards.smart_cards(world.alice, [saved])[saved.pk].photos == 2
+    assert limits == [False, False]
