@@ -56,7 +56,8 @@ class Sending:
 def begin(user: Any, md5: str, media_type: str, size_bytes: int) -> Sending:
     """Make room for a file that `user` is going to send; one that was begun, or is in the store, is found again.
 
-    Raises Refused for what the store would not take, and Stopped("no_space") if the server's disk is full.
+    What arrived whole while nobody was left to say so is taken in first: whoever is told that all has come may name the file.
+    Raises Refused for what the store would not take, and Stopped("no_space") if the server's disk is full, or "locked".
     """
     if media_type not in media.TYPES:
         raise Refused(
@@ -64,16 +65,18 @@ def begin(user: Any, md5: str, media_type: str, size_bytes: int) -> Sending:
         )
     if not 0 < size_bytes <= media.LARGEST_BYTES:
         raise Refused("too_large", f"A file has 1 to {media.LARGEST_BYTES:,} bytes. Nothing was kept.")
+    _take_in_whole(user, md5)
     with holding(user):
         Media.objects.filter(owner=user, md5=md5).exclude(unused_since=None).update(unused_since=timezone.now())
         found = find(user, md5)
-        if found is not None and (
-            found.path is None or (found.media_type, found.size_bytes) == (media_type, size_bytes)
-        ):
-            return found
+        is_lost = found is not None and found.path is None and _is_lost(user, md5)
         if found is not None and found.path is not None:
+            if (found.media_type, found.size_bytes) == (media_type, size_bytes):
+                return found
             found.path.unlink(missing_ok=True)  # the device says now that it is something else
-        _make_room(user, size_bytes)
+        elif found is not None and not is_lost:
+            return found
+        _make_room(user, size_bytes, counts=0 if is_lost else size_bytes)
         path = _folder(user) / f"{md5}.{size_bytes}.{media_type.replace('/', '+')}"
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     return _staged(path)
@@ -177,14 +180,37 @@ def _staged(path: Path) -> Sending:
     return Sending(said["md5"], media_type, int(said["size"]), state.st_size, path, expires_at)
 
 
-def _make_room(user: Any, size_bytes: int) -> None:
-    """Raise Refused or Stopped if there is no room; what was begun counts as if it were there."""
+def _take_in_whole(user: Any, md5: str) -> None:
+    """Take in a file that is whole already, if there is one; what is other content than was said is removed."""
+    found = find(user, md5)
+    if found is None:
+        return
+    try:
+        settle(user, found)
+    except Refused as refused:
+        if refused.field != "md5":
+            raise
+    except Stopped as stopped:
+        if stopped.code != "gone":
+            raise
+
+
+def _is_lost(user: Any, md5: str) -> bool:
+    """True if the store does not have a file that its row tells of: then it is sent anew. False while the store is away."""
+    try:
+        return not media.storage().exists(media.name_of(user.pk, md5))
+    except Exception:  # noqa: BLE001 - each storage has its own kinds of errors
+        return False
+
+
+def _make_room(user: Any, size_bytes: int, counts: int) -> None:
+    """Raise Refused or Stopped if there is no room; what was begun counts as if it were there, the new one `counts` bytes."""
     begun = _all_of(user)
     if len(begun) >= MOST_AT_ONCE:
         raise Refused("too_many", f"{MOST_AT_ONCE} files are being sent already. Finish some of them first.")
     room = room_for(user.pk)
-    promised = sum(_staged(path).size_bytes for path in begun if path.exists())
-    if room is not None and size_bytes > room - promised:
+    promised = sum(int(path.name.split(".")[1]) for path in begun)
+    if room is not None and counts > room - promised:
         raise Refused("quota", "There is no room left in your quota for this file. Nothing was changed.")
     folder = _folder(user)
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,7 +241,11 @@ def _take_in(user: Any, sending: Sending) -> None:
     """Put a whole file into the store. One whose content is not what was said is removed: nothing of it is of use."""
     assert sending.path is not None
     try:
-        with open(sending.path, "rb") as file:
+        file = open(sending.path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise _gone() from None  # given up, or begun as something else, while the last of it came
+    try:
+        with file:
             media.keep(user, file.read, sending.media_type, sending.md5)
     except Refused as refused:
         if refused.field == "md5":

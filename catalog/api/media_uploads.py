@@ -57,7 +57,7 @@ class MediaUploadList(TusView):
         f"At most {media.LARGEST_BYTES // 2**20} MiB. The same file begun again goes on where it was, and one that the store has "
         "is complete at once: ask its Location how far it has come.",
         {201: "See the headers."},
-        errors=(400, 401, 403, 412, 413, 422, 507),
+        errors=(400, 401, 403, 412, 413, 422, 423, 507),
         parameters=[VERSION_HEADER, LENGTH_HEADER, METADATA_HEADER, *_SAID, LOCATION],
     )
     def post(self, request: Request) -> HttpResponse:

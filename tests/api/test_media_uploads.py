@@ -137,3 +137,51 @@ def test_what_nobody_goes_on_with_is_removed_after_a_week(cast: Any, alice: Any)
     os.utime(path, (eight_days_ago, eight_days_ago))
     assert media_uploads.forget_old() == 1
     assert [one.name[:32] for one in staged()] == [MD5]
+
+
+def test_what_a_process_that_died_left_whole_is_taken_in_when_it_is_begun_again(
+    cast: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = create(alice)["Location"]
+    with monkeypatch.context() as patched:
+        patched.setattr(media_uploads, "_take_in", lambda *_: None)
+        patch(alice, address, 0, SOUND)
+    begun = create(alice)  # a device asks for nothing but this offset, and then names the file
+    assert begun["Upload-Offset"] == str(len(SOUND))
+    assert Media.objects.get().md5 == MD5 and staged() == []
+
+
+def test_what_was_left_whole_and_is_something_else_begins_anew(
+    cast: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = create(alice)["Location"]
+    with monkeypatch.context() as patched:
+        patched.setattr(media_uploads, "_take_in", lambda *_: None)
+        patch(alice, address, 0, SOUND[:-1] + b"\0")
+    assert create(alice)["Upload-Offset"] == "0"
+    assert patch(alice, address, 0, SOUND)["Upload-Offset"] == str(len(SOUND))
+    assert Media.objects.get().md5 == MD5
+
+
+def test_a_file_given_up_while_it_comes_is_gone_and_no_fault(
+    cast: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = create(alice)["Location"]
+    real = media_uploads._write
+
+    def write(*arguments: Any) -> None:
+        real(*arguments)
+        media_uploads.drop(media_uploads.find(User.objects.get(username="alice"), MD5))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(media_uploads, "_write", write)
+    assert code_of(patch(alice, address, 0, SOUND)) == (410, "gone")
+
+
+def test_a_file_that_the_store_lost_is_sent_again(cast: Any, alice: Any) -> None:
+    address = create(alice)["Location"]
+    patch(alice, address, 0, SOUND)
+    name = media.name_of(Media.objects.get().owner_id, MD5)
+    media.storage().delete(name)
+    assert create(alice)["Upload-Offset"] == "0"
+    assert patch(alice, address, 0, SOUND)["Upload-Offset"] == str(len(SOUND))
+    assert media.storage().exists(name)
