@@ -50,7 +50,8 @@ def is_known(latitude: float, longitude: float) -> bool:
 
 def place_in(text: str) -> Place:
     """Return the place in "48.8583, 2.2945", with N, S, E, W if wanted, or in a link of OpenStreetMap or Google Maps."""
-    tidy = text.strip()[:LONGEST_TEXT]
+    # One space at most in a row: the pattern below would try all ways to share out a run of them.
+    tidy = " ".join(text.strip()[:LONGEST_TEXT].split())
     found = next((match for pattern in _IN_LINKS if (match := pattern.search(tidy))), None)
     if found is not None:
         return checked_place(float(found[1]), float(found[2]))
