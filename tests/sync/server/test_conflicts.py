@@ -119,4 +119,4 @@ def test_the_page_of_others(conflict: Conflict, charlie: User) -> None:
 def test_the_page_names_devices_and_what_was_refused(page: Client, phone: Phone) -> None:
     phone.push(phone.edit("create", uuid.uuid4(), title="x" * 21), pending={"paper": 8})
     text = page.get("/sync/").content.decode()
-    assert "paper: 7" in text and "A title has 20 characters at most." in text and "1 change could not be taken" in text
+    assert "7 paper" in text and "A title has 20 characters at most." in text and "1 change could not be taken" in text
