@@ -139,7 +139,7 @@ def narrow(
 ) -> QuerySet[Photo]:
     """Return those of `photos` that `filters` lets through (but for the library, which the caller chose). No query.
 
-    `search` is what `searches.search_of` returned for the same filters: the condition of their search, and of their album.
+    `search` is what `searches.search_of` returned for the same filters: the conditions of search, album, camera and type.
     """
     if not filters.state and search.by_folder:  # no index of what is shown is of any use
         photos = photos.alias(has_picture=Coalesce("is_shown", "is_shown")).filter(has_picture=True)
@@ -150,10 +150,6 @@ def narrow(
     if filters.folder is not None:
         photos = photos.filter(in_folder(filters.folder, filters.recursive))
     photos = _narrow_by_time(photos, filters)
-    if filters.media_type in ("image", "video"):
-        photos = photos.filter(media_type__startswith=f"{filters.media_type}/")
-    elif filters.media_type:
-        photos = photos.filter(media_type=filters.media_type)
     if filters.rating is not None:
         unrated = Q(rating__isnull=True) if filters.rating == 0 else Q()
         photos = photos.filter(Q(rating=filters.rating) | unrated)
@@ -165,8 +161,6 @@ def narrow(
     if filters.favourite is not None:
         liked = Q(pk__in=Favourite.objects.filter(user=user).values("photo"))
         photos = photos.filter(liked if filters.favourite else ~liked)
-    if filters.camera:
-        photos = photos.filter(Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera))
     if filters.has_gps is not None:
         photos = photos.filter(latitude__isnull=not filters.has_gps)
     photos = photos.filter(search.condition)

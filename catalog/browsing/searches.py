@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -13,12 +14,14 @@ from accounts.models import User
 from catalog.albums import access, smart
 from catalog.models import Photo
 from catalog.searching import conditions, grammar
+from catalog.searching.values_there import Of, of_cameras, of_types
 from catalog.words import indexing
 from photolala.web import query_limits
 from photolala.web.refusals import BadRequest, Unprocessable
 
 from .filters import MOST_LOOKED_UP, PhotoFilters, in_folder
 
+_GROUPS = ("image", "video")
 TOO_SLOW = (
     "This search takes longer than {} seconds and was stopped. Nothing is lost: search for fewer words, for rarer ones, or in "
     "one field, as in camera:canon."
@@ -72,16 +75,48 @@ def _saved(user: User, filters: PhotoFilters) -> grammar.Node | None:
 def _prepared(
     user: User, libraries: Iterable[UUID], filters: PhotoFilters, saved: grammar.Node | None
 ) -> conditions.Search:
+    ids = list(libraries)
     nodes = tuple(node for node in (saved, filters.query) if node is not None)
     if nodes:
         node = nodes[0] if len(nodes) == 1 else grammar.Every(nodes)
-        search = conditions.prepare(user, libraries, node)
+        search = conditions.prepare(user, ids, node)
     else:
-        search = conditions.Search(Q(), by_folder=_is_small_folder(libraries, filters))
-    if filters.album is None or saved is not None:
-        return search
-    items = access.items_of(user, filters.album).filter(photo__isnull=False)
-    return replace(search, condition=search.condition & Q(pk__in=items.values("photo")), phrases=())
+        search = conditions.Search(Q(), by_folder=_is_small_folder(ids, filters))
+    if filters.album is not None and saved is None:
+        items = access.items_of(user, filters.album).filter(photo__isnull=False)
+        search = _with(search, Q(pk__in=items.values("photo")))
+    if filters.media_type:
+        types = of_types(ids, partial(_is_of_type, filters.media_type), MOST_LOOKED_UP)
+        search = _with_of(search, types, _media_type(filters.media_type))
+    if filters.camera:
+        wanted = Q(camera_model__icontains=filters.camera) | Q(camera_make__icontains=filters.camera)
+        search = _with_of(search, of_cameras(ids, filters.camera, MOST_LOOKED_UP), wanted)
+    return search
+
+
+def _with_of(search: conditions.Search, of: Of | None, otherwise: Q) -> conditions.Search:
+    """Return `search` narrowed to photos of some types or cameras."""
+    if of is None:
+        return _with(search, otherwise)
+    return _with(search, of.condition, of.counted, is_few=of.count is not None)
+
+
+def _with(search: conditions.Search, more: Q, counted: Q | None = None, *, is_few: bool = False) -> conditions.Search:
+    return replace(
+        search,
+        condition=search.condition & more,
+        counted=search.to_count().condition & (more if counted is None else counted),
+        is_few=search.is_few or is_few,
+        phrases=(),
+    )
+
+
+def _media_type(wanted: str) -> Q:
+    return Q(media_type__startswith=f"{wanted}/") if wanted in _GROUPS else Q(media_type=wanted)
+
+
+def _is_of_type(wanted: str, media_type: str) -> bool:
+    return media_type.startswith(f"{wanted}/") if wanted in _GROUPS else media_type == wanted
 
 
 def _is_small_folder(libraries: Iterable[UUID], filters: PhotoFilters) -> bool:

@@ -16,7 +16,7 @@ from catalog.browsing.filters import PhotoFilters, among, editable_of_visible, n
 from catalog.browsing.searches import searched
 from catalog.entries import pairs
 from catalog.models import Favourite, Photo
-from catalog.models.photo import IS_ESTIMATED, UNDATED
+from catalog.models.photo import EARLIEST, IS_ESTIMATED, UNDATED
 from catalog.words import lookup
 from photolala.web import query_limits
 from photolala.web.refusals import BadRequest
@@ -85,6 +85,7 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
             if is_plain and search.phrases and not search.is_few:
                 days = lookup.days(ids, search.phrases)
             else:
+                search = search.to_count()
                 days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
     return _by_month(days)
 
@@ -159,7 +160,8 @@ def _count_days(photos: QuerySet[Photo]) -> dict[int, int]:
     """From two indexes: all by their days, and then those apart of which only the file's time is known."""
     days: dict[int, int] = dict(photos.order_by().values_list("taken_day").annotate(count=Count("*")))
     # The sum keeps SQLite from the index of all days, which would give their order, and have every row read.
-    estimated = photos.filter(IS_ESTIMATED).order_by().annotate(day=F("taken_day") + 0)
+    # The bound, which holds for all, leads it to theirs.
+    estimated = photos.filter(IS_ESTIMATED, taken_local__gte=EARLIEST).order_by().annotate(day=F("taken_day") + 0)
     for day, count in estimated.values_list("day").annotate(count=Count("*")):
         days[day] -= count
         days[0] = days.get(0, 0) + count

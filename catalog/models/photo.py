@@ -19,7 +19,7 @@ from .library import Library
 from .photo_indexes import INDEXES
 
 UNDATED = datetime(1800, 1, 1, tzinfo=UTC)  # sorts last; shown as "undated"
-_FIRST = datetime.min.replace(tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 IS_SURE = (Q(read_md5=F("photo_md5")) | Q(state="remote")) & ~Q(state="missing")
 """It is there, and its photo MD5 was read here, or told by the phone on which it is."""
 IS_ESTIMATED = Q(taken_source=written_out("file"))
@@ -59,7 +59,7 @@ class PhotoQuerySet(NumberedQuerySet["Photo"]):
 
     def undigested(self) -> Self:
         """Those whose files are still to be read, through the index of that queue: hence the bound, which holds for all."""
-        return self.filter(needs_digest=True, taken_local__gte=_FIRST)
+        return self.filter(needs_digest=True, taken_local__gte=EARLIEST)
 
     def unread(self) -> Self:
         """Those whose photo MD5 is only told (by a snapshot, or a phone), through their index: nobody here read such bytes."""

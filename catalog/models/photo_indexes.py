@@ -47,6 +47,13 @@ INDEXES = [
     models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),
     models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts
     models.Index(fields=["library", "version"], name="photo_by_version"),  # what changed, and what is marked
+    # which cameras and media types there are, how many photos each has by day, and the photos themselves where they are few;
+    # the library is not first, so that no question about a library alone is led here
+    models.Index(
+        fields=["camera_make", "camera_model", "library", "taken_day", "taken_source", "is_shown"],
+        name="photo_by_camera",
+    ),
+    models.Index(fields=["media_type", "library", "taken_day", "taken_source", "is_shown"], name="photo_by_type"),
     # few among very many: pages of them cost what they show, not what the library holds
     models.Index(
         fields=["library", "state", "directory", "filename"],

@@ -1,8 +1,9 @@
 """What a search asks for, as a condition on photos that one user may see."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from catalog.words.folding import fold
 from catalog.words.lookup import Phrase
 
 from .grammar import Either, Every, Has, Is, Node, Not, Rating, Taken, Type, Words
+from .values_there import Of, of_types
 
 MOST_LOOKED_UP = 5_000
 """As many photos are looked up by their ids and sorted; of more, the newest are searched for."""
@@ -41,6 +43,12 @@ class Search:
     by_folder: bool = False
     phrases: tuple[Phrase, ...] = ()
     """If what is found are exactly the photos that have all of these: days are counted from the index of words alone."""
+    counted: Q | None = None
+    """The same as `condition`, put for counting all, where the timeline's order does not matter; None: no other."""
+
+    def to_count(self) -> "Search":
+        """Return the search as it is asked where all that is found is counted."""
+        return self if self.counted is None else replace(self, condition=self.counted)
 
 
 def prepare(user: User, libraries: Iterable[UUID], node: Node) -> Search:
@@ -51,7 +59,9 @@ def prepare(user: User, libraries: Iterable[UUID], node: Node) -> Search:
     builder = _Builder(user, list(libraries))
     most = builder.estimate(node)
     is_few = most is not None and most <= MOST_LOOKED_UP
-    return Search(builder.condition(node), is_few, phrases=builder.phrases(node))
+    condition = builder.condition(node)
+    builder.counts = True
+    return Search(condition, is_few, phrases=builder.phrases(node), counted=builder.condition(node))
 
 
 def duplicated(libraries: Sequence[UUID]) -> Q:
@@ -75,6 +85,9 @@ class _Builder:
         self._libraries = libraries
         self._counts: dict[Phrase, int] = {}
         self._owned: dict[Words, tuple[list[UUID], list[UUID]]] = {}
+        self._types: dict[str, Of | None] = {}
+        self.counts = False
+        """Whether conditions are for counting, and may lead away from the timeline's order."""
 
     def estimate(self, node: Node) -> int | None:
         """Return how many photos `node` can find at most, None if that may be very many."""
@@ -89,6 +102,9 @@ class _Builder:
                 return 0 if field == "album" else self._count(node)
             case Words():
                 return self._count(node)
+            case Type(name):
+                of = self._of_type(name)
+                return None if of is None else of.count
             case _:
                 return None
 
@@ -125,7 +141,8 @@ class _Builder:
             case Taken(start, end):
                 return _taken(start, end)
             case Type(name):
-                return _type(name)
+                of = self._of_type(name)
+                return _type(name) if of is None else of.counted if self.counts else of.condition
             case Has(thing):
                 return _has(thing)
             case Is(thing):
@@ -176,6 +193,11 @@ class _Builder:
             self._counts[phrase] = lookup.count_up_to(phrase, MOST_LOOKED_UP + 1)
         return self._counts[phrase]
 
+    def _of_type(self, name: str) -> Of | None:
+        if name not in self._types:
+            self._types[name] = of_types(self._libraries, partial(_is_of_type, name), MOST_LOOKED_UP)
+        return self._types[name]
+
     def _is(self, thing: str) -> Q:
         if thing == "favourite":
             return Q(pk__in=Favourite.objects.filter(user=self._user).values("photo"))
@@ -220,8 +242,21 @@ def _type(name: str) -> Q:
         return Q(media_type__startswith="image/x-")
     if "/" in name:
         return Q(media_type=name)
+    return Q(media_type__in=_kinds_called(name))
+
+
+def _is_of_type(name: str, media_type: str) -> bool:
+    """Return in Python what `_type` asks the database."""
+    if name in ("image", "video"):
+        return media_type.startswith(f"{name}/")
+    if name == "raw":
+        return media_type.startswith("image/x-")
+    return media_type in (_kinds_called(name) if "/" not in name else [name])
+
+
+def _kinds_called(name: str) -> list[str]:
     kind = {"jpg": "jpeg", "mov": "quicktime", "tif": "tiff"}.get(name, name)
-    return Q(media_type__in=[f"image/{kind}", f"video/{kind}", f"image/x-{kind}", f"video/x-{kind}"])
+    return [f"image/{kind}", f"video/{kind}", f"image/x-{kind}", f"video/x-{kind}"]
 
 
 def _has(thing: str) -> Q:

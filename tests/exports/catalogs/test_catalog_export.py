@@ -364,6 +364,8 @@ def test_an_album_narrows_and_that_of_others_is_like_none(cast: Any) -> None:
     items.add(cast.bob, theirs.pk, [items.Target(items.PHOTO, removed.pk)])
     assert [row["filename"] for row in rows_of(exported(cast, filter={"album": str(mine.pk)}))] == ["a.jpg"]
     assert rows_of(exported(cast, filter={"album": str(mine.pk), "rating": 4})) == []
+    found = albums.create(cast.alice, uuid4(), {"title": "Found", "query": {"q": "name:a"}})
+    assert [row["filename"] for row in rows_of(exported(cast, filter={"album": str(found.pk)}))] == ["a.jpg"]
     told = set()
     for album in (theirs.pk, uuid4()):
         with pytest.raises(BadRequest) as refused:
