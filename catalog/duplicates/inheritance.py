@@ -167,7 +167,7 @@ def give_back(user: User, to: UUID, record: Record) -> list[str]:
         if not Photo.objects.editable_by(user).filter(pk=kept_id).exists():
             return [NOT_YOURS]
         give_places_back(kept_id, to, record.get("places", {}))
-        give_favourites_back(user, kept_id, record.get("favourites", []))
+        give_favourites_back(user, kept_id, to, record.get("favourites", []))
         for put_back in (_put_rating_back, _put_caption_back, _put_keywords_back, _put_place_back, _put_date_back):
             try:
                 with transaction.atomic():

@@ -95,10 +95,12 @@ def undo(user: User, items: list[dict[str, str]]) -> Kept:
 
 
 def _take_back(user: User, records: list[tuple[UUID, UUID | None, Any]]) -> list[str]:
-    """Take from the kept copy what it got from those that are back; return sentences on what stays."""
+    """Take from the kept copy what it got from those that are back, and not from those purged; return sentences on what stays."""
     waiting = set(TrashItem.objects.filter(pk__in=[key for key, _, _ in records]).values_list("pk", flat=True))
-    back = [(photo, record) for key, photo, record in records if key not in waiting and photo is not None]
-    return [problem for photo, record in back for problem in give_back(user, photo, record)]
+    photos = Photo.objects.filter(pk__in=[photo for _, photo, _ in records]).exclude(state=Photo.State.MISSING)
+    there = set(photos.values_list("pk", flat=True))
+    back = [(photo, record) for key, photo, record in records if key not in waiting and photo in there]
+    return [problem for photo, record in back if photo for problem in give_back(user, photo, record)]
 
 
 def _is_still_there(photo: Photo) -> bool:

@@ -118,11 +118,14 @@ def take_favourites(user: User, kept: Photo, gone: Sequence[UUID]) -> dict[UUID,
     return taken
 
 
-def give_favourites_back(user: User, kept: UUID, owners: Sequence[str]) -> None:
-    """Undo `take_favourites` for these people, whose stars are at the photo that they came from. Call it in a transaction."""
-    for owner_id in owners:
-        key = UUID(owner_id)
-        Favourite.objects.filter(photo=kept, user=key).delete()
+def give_favourites_back(user: User, kept: UUID, to: UUID, owners: Sequence[str]) -> None:
+    """Undo `take_favourites` for these people, whose stars are at the photo `to` that they came from. Call it in a transaction.
+
+    Whoever gave `kept` other stars since keeps them.
+    """
+    for key in map(UUID, owners):
+        stars = Favourite.objects.filter(photo=to, user=key).values("rating")
+        Favourite.objects.filter(photo=kept, user=key, rating__in=stars).delete()
         note_favourites(key, [kept], user)
 
 

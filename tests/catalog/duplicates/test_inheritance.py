@@ -184,6 +184,28 @@ def test_what_was_changed_since_stays_at_the_undo(library, alice, copies):
     assert given(a)[:2] == (5, "Better")
 
 
+def test_a_favourite_that_its_person_changed_since_stays_at_the_undo(library, alice, bob, copies):
+    a, b, _ = copies
+    set_favourite(bob, b, 2)
+    done = keep(alice, copies)
+    set_favourite(bob, a, 5)
+    undo(alice, done)
+    assert set(Favourite.objects.filter(user=bob).values_list("photo", "rating")) == {(a.pk, 5), (b.pk, 2)}
+
+
+def test_what_is_purged_while_it_is_to_come_back_leaves_all_to_the_kept_one(library, alice, copies, monkeypatch):
+    album = album_of(alice, copies[1])
+    done, restore = keep(alice, copies), keeping.trash.restore_items
+
+    def purged(*of):
+        purge(library)
+        return restore(*of)
+
+    monkeypatch.setattr(keeping.trash, "restore_items", purged)
+    back = keeping.undo(alice, done.items)
+    assert (back.count, len(back.problems), held(album)) == (0, 2, "a")
+
+
 def test_notes_and_drafts_hold_the_kept_one(library, alice, copies):
     a, b, c = copies
     fields = {"content": "Rome", "attachments": [{"photo": str(b.pk)}, {"photo": str(c.pk)}]}
