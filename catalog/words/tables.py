@@ -109,7 +109,7 @@ def are_missing(using: str = DEFAULT_DB_ALIAS) -> bool:
 def _names_there(cursor: Any, vendor: str) -> set[str]:
     if vendor == "sqlite":
         cursor.execute(
-            "SELECT name FROM sqlite_master WHERE name LIKE 'catalog\\_%words%' ESCAPE '\\' OR name = %s", [FULL_TEXT]
+            "SELECT name FROM sqlite_master WHERE name LIKE 'catalog\\_%%words%%' ESCAPE '\\' OR name = %s", [FULL_TEXT]
         )
     else:
         cursor.execute(

@@ -346,6 +346,12 @@ def test_the_api_says_what_is_wrong_and_where(world: World) -> None:
     assert bucket == {"bucket": "2021-12", "count": 1}
 
 
+def test_the_triggers_are_found_where_statements_are_noted(world: World) -> None:
+    """As with PHOTOLALA_DEBUG=1, where Django writes the values into each statement's text."""
+    with CaptureQueriesContext(connection):
+        assert not tables.are_missing()
+
+
 def test_lost_triggers_are_put_back_and_all_is_indexed_again(world: World) -> None:
     """As after a migration that made the table of photos anew, which takes its triggers along on SQLite."""
     indexing.catch_up()
