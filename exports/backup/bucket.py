@@ -128,6 +128,7 @@ class BucketBackupFolder(BackupFolder):
         """Send the lists, and the manifest last: then it is a backup. What a run that was stopped had sent goes first."""
         self._require_mine()
         for path in self._backups.listed(f"{self._name}/"):
+            self._require_mine()
             self._backups.remove(path)
         folder = self._backups.folder(self._name)
         names = [file.path for file in self.files if not file.path.startswith(f"{MEDIA_FOLDER}/")]
@@ -176,7 +177,7 @@ def verify_in_bucket(
         return _verify_file(backups, backup, on_chunk)
     with BucketBundle(backups, backup.name) as files:
         with files.open(MANIFEST_NAME) as stream:
-            is_same = hashlib.sha256(stream.read()).hexdigest() == backup.sha256
+            is_same = hashlib.file_digest(stream, "sha256").hexdigest() == backup.sha256  # type: ignore[arg-type]
         if not is_same:
             found = Verified()
             found.add(f"Its {MANIFEST_NAME} is not the one that was written: the backup is damaged.")

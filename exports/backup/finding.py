@@ -17,6 +17,8 @@ from operations.running import OperationFailed, Run
 from .issues import Issues
 
 NOT_VERIFIED = "It was found in the bucket and is not verified yet."
+LARGEST_COUNT = (1 << 31) - 1
+"""What the columns can hold; a strange backup may say more."""
 UNKNOWN_RECIPIENT = "unknown"
 """An encrypted backup does not say whose key opens it."""
 
@@ -85,12 +87,11 @@ def _list(destination: ExportDestination, backups: Any, found: Any) -> bool:
         if backup.scope == Scope.SERVER and not owner.is_superuser:
             return False
         stats = metadata["stats"]
-        backup.album_count, backup.note_count, backup.draft_count = (
-            max(0, stats[name]) for name in ("albumCount", "noteCount", "draftCount")
-        )
-        backup.rating_count, backup.media_count = max(0, stats["ratingCount"]), max(0, stats["mediaCount"])
+        names = ("albumCount", "noteCount", "draftCount", "ratingCount", "mediaCount")
+        counts = [min(max(0, int(stats[name])), LARGEST_COUNT) for name in names]  # type: ignore[literal-required]
+        backup.album_count, backup.note_count, backup.draft_count, backup.rating_count, backup.media_count = counts
         with closing(backups.open(f"{found.name}/{MANIFEST_NAME}")) as stream:
-            backup.sha256 = hashlib.sha256(stream.read()).hexdigest()
+            backup.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     backup.save(force_insert=True)
     return True
 

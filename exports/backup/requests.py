@@ -174,7 +174,7 @@ def delete_backup(backup: Backup) -> None:
         Operation.objects.filter(pk=backup.operation_id).update(superseded=True)
     logger.info("Backup %s of user %s is deleted.", backup.pk, backup.user_id)
     backup.delete()
-    if backup.is_in_bucket and backup.is_managed and not is_any_at_work(backup.user):
+    if backup.is_in_bucket and backup.is_managed:
         _sweep(backup)
 
 
@@ -183,13 +183,29 @@ def is_any_at_work(user: User) -> bool:
     return Operation.objects.filter(owner=user, kind="backup", state__in=ACTIVE).exists()
 
 
+class _Begun(Exception):
+    """Another backup began."""
+
+
 def _sweep(backup: Backup) -> None:
-    """Delete attached files that no backup in the bucket needs any more; what cannot be deleted now is later."""
+    """Delete attached files that no backup in the bucket needs any more; what cannot be deleted now is later.
+
+    A backup that begins meanwhile may find them there, and need them: then no more are deleted.
+    """
     from .bucket import backups_of
 
+    claims = Operation.objects.filter(owner=backup.user, kind="backup").order_by("pk").values_list("pk", "token")
+    before = list(claims)
+    if is_any_at_work(backup.user):
+        return
+
+    def require_none_begun() -> None:
+        if list(claims.all()) != before:
+            raise _Begun("Another backup began.")
+
     try:
-        count = backups_of(backup).sweep(timezone.now())
-    except (OSError, InvalidBundle) as error:
+        count = backups_of(backup).sweep(timezone.now(), require_none_begun)
+    except (OSError, InvalidBundle, _Begun) as error:
         logger.warning("Attached files in %s are not swept: %s", backup.parent, error)
     else:
         logger.info("%d attached files that no backup needs are deleted in %s.", count, backup.parent)

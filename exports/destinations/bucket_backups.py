@@ -164,9 +164,13 @@ class BucketBundle:
         return self._backups.open(path or f"{self._name}/{name}")
 
     def told_md5(self, name: str) -> str:
-        """Return the MD5 that the server tells of a medium, without reading it; "" if it tells none."""
-        found = self._found(name)
-        return found.md5 if found is not None else ""
+        """Return the MD5 that the server tells of a medium, without reading it; "" if it tells none.
+
+        Of an object that is encrypted with a service's key it tells what only looks like one, and a list does not say so:
+        what is not the MD5 in the medium's name has to be read.
+        """
+        found, path = self._found(name), _pool_path(name)
+        return found.md5 if found is not None and path == f"{MEDIA_FOLDER}/{found.md5}" else ""
 
     def _found(self, name: str) -> Listed | None:
         path = _pool_path(name)

@@ -23,7 +23,7 @@ from exports.backup.requests import delete_backup, start_backup, start_finding, 
 from exports.backup.retention import Keep
 from exports.backup.schedule import Where, set_schedule, start_due, thin_out
 from exports.bundle.verify import verify
-from exports.destinations.bucket_backups import open_bucket_bundle
+from exports.destinations.bucket_backups import BucketBackups, open_bucket_bundle
 from exports.destinations.changing import forget_destination
 from exports.destinations.folders import add_destination
 from exports.formats.sink import give_up_partial
@@ -192,6 +192,21 @@ def test_where_the_server_tells_no_md5_media_are_read(
     assert first.verified_at is not None
 
 
+def test_an_etag_that_only_looks_like_an_md5_is_none(
+    world: World, destination: ExportDestination, bucket: MemoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of objects that are encrypted with a service's key, which a list of them does not say."""
+    plain, bucket.is_encrypted = bucket.facts, True
+    monkeypatch.setattr(bucket, "facts", lambda key: {**plain(key), "ETag": f'"{md5(key.encode()).hexdigest()}"'})
+    for _ in range(2):
+        backup = backed_up(world.cast.alice, destination=destination)
+        assert (backup.problem, backup.media_count, backup.verified_at is not None) == ("", 2, True)
+    assert [count for key, count in bucket.sent.items() if key.startswith(POOL)] == [1, 1]
+    bucket.objects[POOL + world.film.md5] = FILM[::-1]
+    execute(start_verification(backup).pk)
+    assert "its bytes are not those that were written" in Backup.objects.get(pk=backup.pk).problem
+
+
 def test_encrypted_it_is_one_object_that_the_passphrase_opens(
     world: World, destination: ExportDestination, bucket: MemoryBucket, tmp_path: Path
 ) -> None:
@@ -284,6 +299,42 @@ def test_what_nobody_needs_any_more_goes_after_a_day_and_never_while_a_backup_ca
     assert is_whole(third)
     delete_backup(third)
     assert set(pool(bucket)) == {"no md5", "1" * 32, world.picture.md5}, "the picture is not a day old"
+
+
+def test_a_backup_that_begins_while_it_is_swept_keeps_what_it_needs(
+    world: World, destination: ExportDestination, bucket: MemoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = backed_up(world.cast.alice, destination=destination)
+    for one in (world.film, world.picture):
+        bucket.modified[POOL + one.md5] = timezone.now() - timedelta(days=2)
+    made, found = [], BucketBackups.found
+
+    def found_late(backups: BucketBackups) -> Any:
+        monkeypatch.setattr(BucketBackups, "found", found)
+        there = found(backups)
+        made.append(backed_up(world.cast.alice, destination=destination))
+        return there
+
+    monkeypatch.setattr(BucketBackups, "found", found_late)
+    delete_backup(first)
+    assert [is_whole(backup) for backup in made] == [True]
+    delete_backup(made[0])
+    assert pool(bucket) == {}
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 31, 1 << 70])
+def test_one_that_says_strange_things_keeps_no_other_from_being_found(
+    world: World, destination: ExportDestination, bucket: MemoryBucket, count: int
+) -> None:
+    backups = [backed_up(world.cast.alice, destination=destination) for _ in range(2)]
+    path = f"{PREFIX}{backups[1].name}/metadata.json"
+    told = json.loads(bucket.objects[path])
+    told["stats"]["noteCount"] = count
+    bucket.objects[path] = json.dumps(told).encode()
+    Backup.objects.all().delete()
+    operation = execute(start_finding(world.cast.alice, destination).pk)
+    assert operation is not None
+    assert (operation.state, operation.result["added"]) == (State.COMPLETED, 2)
 
 
 def test_a_schedule_makes_them_there_and_thins_out_each_place(
