@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from catalog.albums import media, notes
 from catalog.models import Media, Note
+from catalog.roots import buckets
 from exports.backup.encryption import make_key
 from exports.backup.finding import NOT_VERIFIED
 from exports.backup.folder import BackupFolder
@@ -470,3 +471,49 @@ def test_api_and_page(
     assert found.status_code == 409, "it is being looked at"
     assert str(backup.pk) in page.get("/restores/").content.decode()
     assert alice.delete(f"/api/v1/export-destinations/{key}/").status_code == 409
+
+
+@pytest.mark.servers
+def test_the_same_with_a_real_server(world: World, settings: Any, s3_settings: None, s3_bucket: str) -> None:
+    alice = world.cast.alice
+    settings.PHOTO_ROOTS = [*settings.PHOTO_ROOTS, f"s3://{s3_bucket}"]
+    destination = add_destination(alice, "", f"s3://{s3_bucket}/out ü", "{year}/")
+    long = media.keep(alice, io.BytesIO(b"in parts" * (3 << 20)).read, "video/mp4")
+    notes.create(alice, uuid4(), {"content": "long", "attachments": [{"media_md5": long.md5, "name": "c.mp4"}]})
+    client = buckets.bucket_client()
+
+    def sent() -> dict[str, Any]:
+        found = client.list_objects_v2(Bucket=s3_bucket, Prefix="out ü/Backups/media/")["Contents"]
+        return {one["Key"].rpartition("/")[2]: one["LastModified"] for one in found}
+
+    first = backed_up(alice, destination=destination)
+    before = sent()
+    assert set(before) == {world.picture.md5, world.film.md5, long.md5}
+    key = make_key("a long passphrase")
+    locked = backed_up(alice, destination=destination, recipient=key.recipient, key_file=key.key_file)
+    second = backed_up(alice, destination=destination)
+    assert sent() == before, "nothing is sent twice"
+    Note.objects.filter(owner=alice).delete()
+    Media.objects.filter(owner=alice).delete()
+    Backup.objects.all().delete()
+    operation = execute(start_finding(alice, destination).pk)
+    assert operation is not None
+    assert operation.result["added"] == 3
+    for found in Backup.objects.all():
+        execute(start_verification(found).pk)
+    assert set(Backup.objects.exclude(verified_at=None).values_list("pk", flat=True)) == {
+        first.pk,
+        locked.pk,
+        second.pk,
+    }
+    restore = start_of_backup(alice, Backup.objects.get(pk=second.pk), "merge")
+    execute(restore.operation_id)
+    confirm(Restore.objects.get(pk=restore.pk))
+    execute(Restore.objects.get(pk=restore.pk).operation_id)
+    assert Restore.objects.get(pk=restore.pk).completed_at is not None
+    with media.opened(Media.objects.get(owner=alice, md5=long.md5))[0] as file:
+        assert file.read() == b"in parts" * (3 << 20)
+    for found in Backup.objects.all():
+        delete_backup(found)
+    left = client.list_objects_v2(Bucket=s3_bucket, Prefix="out ü/Backups/")["Contents"]
+    assert {one["Key"].rpartition("/")[2] for one in left} == set(before), "they are not a day old"
