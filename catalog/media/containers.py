@@ -55,18 +55,32 @@ def _read_gif(source: Source) -> Found:
     return found
 
 
+_BMP_16_BYTES, _BMP_32_BYTES = 17, 8
+"""By colours of any masks (`depths.masked_bitmap`): the file, and the pictures that are made on the way."""
+
+
 def _read_bmp(source: Source) -> Found:
-    head = source.read(0, 30)
+    head = source.read(0, 66)
     found = Found()
     if len(head) >= 26 and int.from_bytes(head[14:18], "little") == 12:
         found.width, found.height = struct.unpack("<HH", head[18:22])
     elif len(head) >= 26:
         width, height = struct.unpack("<ii", head[18:26])
         found.width, found.height = max(0, width), abs(height)
-    found.decoded_bytes = found.width * found.height * 4
+    found.decoded_bytes = found.width * found.height * _bmp_pixel_bytes(head)
     if not found.width or not found.height:
         found.problem = "The BMP file's header gives no possible size."
     return found
+
+
+def _bmp_pixel_bytes(head: bytes) -> int:
+    """Return what a pixel takes while it is drawn: more where its colours have other bits than Pillow knows."""
+    if len(head) < 66 or head[30] not in (3, 6):
+        return 4
+    masks = struct.unpack("<III", head[54:66])
+    if head[28] == 16:
+        return 4 if masks in ((0xF800, 0x07E0, 0x001F), (0x7C00, 0x03E0, 0x001F)) else _BMP_16_BYTES
+    return 4 if all(mask in (0xFF, 0xFF00, 0xFF0000, 0xFF000000) for mask in masks) else _BMP_32_BYTES
 
 
 def _read_ico(source: Source) -> Found:

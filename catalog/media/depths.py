@@ -12,6 +12,7 @@ from catalog.media.libraries import load
 
 _NEARLY_ONE = 1.5
 _LARGEST_MASKS = 4
+_AT_ONCE_PIXELS = 1 << 18
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
@@ -50,29 +51,34 @@ def masked_bitmap(data: bytes) -> Image.Image | None:
         return None
     masks = struct.unpack("<III", data[54:66])
     stride = (width * bits + 31) // 32 * 4
-    pixels, size = data[start : start + stride * abs(height)], (width, abs(height))
+    pixels, size = memoryview(data)[start : start + stride * abs(height)], (width, abs(height))
     if len(pixels) < stride * abs(height) or 0 in masks:
         return None
     way = -1 if height > 0 else 1
     if bits == 16:
-        whole = Image.frombuffer("I;16", size, pixels, "raw", "I;16", stride, way)
+        whole = Image.frombuffer("I;16", size, bytes(pixels), "raw", "I;16", stride, way)
         return Image.merge("RGB", [_sixteen_to_eight(whole, _mask_table(mask)) for mask in masks])
     places = {0xFF << 8 * place: place for place in range(_LARGEST_MASKS)}
     if any(mask not in places for mask in masks):
         return _by_any_masks(pixels, size, way, masks)
-    channels = Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", stride, way).split()
+    channels = Image.frombuffer("RGBA", size, bytes(pixels), "raw", "RGBA", stride, way).split()
     return Image.merge("RGB", [channels[places[mask]] for mask in masks])
 
 
-def _by_any_masks(pixels: bytes, size: tuple[int, int], way: int, masks: tuple[int, ...]) -> Image.Image:
+def _by_any_masks(pixels: memoryview, size: tuple[int, int], way: int, masks: tuple[int, ...]) -> Image.Image:
     """Return a picture of 32 bits whose colours have as many of them as the masks say: ten each, say."""
     numpy = load("numpy")
     whole = numpy.frombuffer(pixels, "<u4").reshape(size[1], size[0])[::way]
-    channels = []
-    for mask in masks:
-        least = mask & -mask
-        channels.append(((whole & mask) // least * 255.0 / (mask // least) + 0.5).astype("uint8"))
-    return Image.merge("RGB", [Image.fromarray(numpy.ascontiguousarray(channel)) for channel in channels])
+    out = Image.new("RGB", size)
+    rows = max(1, _AT_ONCE_PIXELS // size[0])  # numbers of eight bytes, several times: never of all pixels at once
+    for top in range(0, size[1], rows):
+        part = whole[top : top + rows]
+        colours = numpy.empty((*part.shape, 3), "uint8")
+        for place, mask in enumerate(masks):
+            least = mask & -mask
+            colours[:, :, place] = (part & mask) // least * 255.0 / (mask // least) + 0.5
+        out.paste(Image.fromarray(colours), (0, top))
+    return out
 
 
 def _mask_table(mask: int) -> list[int]:

@@ -180,7 +180,7 @@ def _png_without_words(data: bytes) -> Callable[[], Image.Image]:
 
 def _bmp_by_masks(data: bytes) -> Callable[[], Image.Image] | None:
     image = masked_bitmap(data)
-    return None if image is None else image.copy
+    return None if image is None else lambda: image
 
 
 def _avif_with_alpha(data: bytes) -> Callable[[], Image.Image] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -139,3 +140,21 @@ def test_a_large_file_that_can_be_streamed_is_not_held_as_well(tmp_path: Path) -
     finally:
         os.close(descriptor)
     assert 4_000_000 < streamed < 6_000_000 and whole > 50_000_000
+
+
+@pytest.mark.parametrize("edge_px", [256, 2048])
+def test_a_bitmap_of_ten_bits_and_twelve_megapixels_is_drawn_and_not_called_damaged(
+    tmp_path: Path, edge_px: int
+) -> None:
+    width, height = 4000, 3000
+    masks = struct.pack("<4I", 0x3FF00000, 0xFFC00, 0x3FF, 0)
+    head = b"BM" + struct.pack("<IHHI", 0, 0, 0, 70)
+    head += struct.pack("<IiiHHIIiiII", 56, width, height, 1, 32, 3, 0, 0, 0, 0, 0) + masks
+    (tmp_path / "large.bmp").write_bytes(head + struct.pack("<I", 0x3FF << 20 | 0x200 << 10) * (width * height))
+    (job,) = jobs([tmp_path / "large.bmp"])
+    with DecoderPool(1) as pool:
+        result = next(iter(pool.digest([job])))[1] if edge_px == 256 else pool.preview(job, edge_px)
+    shown = result.thumbnail if edge_px == 256 else result.picture
+    assert not result.problem and shown
+    colour = Image.open(io.BytesIO(shown)).getpixel((9, 9))
+    assert isinstance(colour, tuple) and all(abs(a - b) < 4 for a, b in zip(colour, (255, 128, 0), strict=True))
