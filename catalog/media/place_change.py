@@ -7,14 +7,28 @@ from dataclasses import dataclass
 from catalog.media.results import DigestResult
 from photolala.lib.places import DIGITS, Place, are_near
 
-_OF_HEIGHT = ("GPS:GPSAltitude", "GPS:GPSAltitudeRef", "XMP-exif:GPSAltitude", "XMP-exif:GPSAltitudeRef")
+_OF_EXIF = ("Altitude", "AltitudeRef", "HPositioningError", "AreaInformation")
+_OF_EXIF += ("DestLatitude", "DestLongitude", "DestBearing", "DestBearingRef", "DestDistance", "DestDistanceRef")
+_OF_DRONES = ("GPSLatitude", "GPSLongitude", "GPSLongtitude", "AbsoluteAltitude")
+_OF_IPTC = tuple(
+    f"Location{of}GPS{name}" for of in ("Created", "Shown") for name in ("Latitude", "Longitude", "Altitude")
+)
+_OF_THE_SAME_PLACE = (
+    *(f"GPS:GPS{name}" for name in (*_OF_EXIF, "DestLatitudeRef", "DestLongitudeRef")),
+    *(f"XMP-exif:GPS{name}" for name in _OF_EXIF),
+    *(f"XMP-iptcExt:{name}" for name in _OF_IPTC),
+    *(f"XMP-drone-dji:{name}" for name in _OF_DRONES),
+)
+"""What else tells where it was: it goes with the place. The time of the satellites stays, which tells a date's zone."""
 _OF_VIDEOS = ("UserData:GPSCoordinates", "ItemList:GPSCoordinates")
+_OF_THE_SAME_PLACE_IN_VIDEOS = tuple(f"Keys:Location{name}" for name in ("Name", "Note", "Body", "AccuracyHorizontal"))
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceChange:
-    """Latitude and longitude in degrees; None takes the place away, and its height with it.
+    """Latitude and longitude in degrees; None takes the place away.
 
+    With a place that was there goes whatever else tells of it: its height, how exact it is, what drones write.
     EXIF's GPS and XMP's exif:GPS… are written, in videos XMP's and Keys'. `beside` is what an XMP file beside the photo is to
     say if that is something else: where a place is taken back, each gets its own again.
     """
@@ -33,19 +47,21 @@ class PlaceChange:
         values = [f"GPS:GPSLatitude={latitude.lstrip('-')}", f"GPS:GPSLongitude={longitude.lstrip('-')}"]
         values += [f"GPS:GPSLatitudeRef={_letter(latitude, 'NS')}", f"GPS:GPSLongitudeRef={_letter(longitude, 'EW')}"]
         values += [f"XMP-exif:GPSLatitude={latitude}", f"XMP-exif:GPSLongitude={longitude}"]
-        if self.place is None:
-            values += [f"{name}=" for name in _OF_HEIGHT]
-        if old.media_type.startswith("video/"):
+        is_video = old.media_type.startswith("video/")
+        if is_video:
             values.append(f"Keys:GPSCoordinates={f'{latitude}, {longitude}' if self.place else ''}")
             values += [f"{name}=" for name in _OF_VIDEOS]
+        if self.place is None or embedded_place(old) is not None:
+            gone = (*_OF_THE_SAME_PLACE, *(_OF_THE_SAME_PLACE_IN_VIDEOS if is_video else ()))
+            values += [f"{name}=" for name in gone]
         return [f"-{value}" for value in values]
 
-    def sidecar_arguments(self) -> list[str]:
+    def sidecar_arguments(self, old: DigestResult) -> list[str]:
         """Return exiftool's arguments for an XMP file that is there."""
         latitude, longitude = _texts(self.in_sidecar)
         values = [f"XMP-exif:GPSLatitude={latitude}", f"XMP-exif:GPSLongitude={longitude}"]
-        if self.in_sidecar is None:
-            values += [f"{name}=" for name in _OF_HEIGHT if name.startswith("XMP")]
+        if self.in_sidecar is None or sidecar_place(old) is not None:
+            values += [f"{name}=" for name in _OF_THE_SAME_PLACE if name.startswith("XMP")]
         return [f"-{value}" for value in values]
 
     def is_done(self, facts: DigestResult) -> bool:

@@ -150,9 +150,9 @@ class SidecarChange:
         """Return exiftool's arguments for one that is there."""
         if isinstance(self.change, RatingChange):
             return sidecar_arguments(self.change, is_zero_written=bool(old.embedded_rating))
-        if isinstance(self.change, (DateChange, PlaceChange)):
+        if isinstance(self.change, DateChange):
             return self.change.sidecar_arguments()
-        if isinstance(self.change, KeywordChange):
+        if isinstance(self.change, (KeywordChange, PlaceChange)):
             return self.change.sidecar_arguments(old)
         return ["-E", *self.change.sidecar_arguments()]
 

@@ -85,6 +85,31 @@ def test_another_place_and_none(library, file):  # noqa: F811
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("new", [None, RIO])
+def test_what_else_tells_of_a_place_goes_with_it(library, file, new):  # noqa: F811
+    edit(
+        file,
+        *("-GPS:GPSLatitude=10", "-GPS:GPSLatitudeRef=S", "-GPS:GPSLongitude=20", "-GPS:GPSLongitudeRef=E"),
+        *("-GPS:GPSAltitude=30", "-GPS:GPSAreaInformation=Rua X", "-GPS:GPSHPositioningError=5"),
+        "-GPS:GPSTimeStamp=10:00:00",
+        *("-GPS:GPSDestLatitude=11", "-GPS:GPSDestLatitudeRef=S", "-GPS:GPSDestLongitude=21", "-GPS:GPSDestBearing=7"),
+        *("-XMP-exif:GPSDestLatitude=11", "-XMP-exif:GPSAltitude=30", "-XMP-drone-dji:GPSLatitude=10"),
+        *("-XMP-drone-dji:GPSLongtitude=20", "-XMP-iptcExt:LocationCreatedGPSLatitude=10", "-XMP-dc:Title=Rua"),
+    )
+    scan(library)
+    before = file.read_bytes()
+    give(library, new)
+    write_all(library)
+    own = {"GPSVersionID", "GPSTimeStamp"}
+    own |= {"GPSLatitude", "GPSLatitudeRef", "GPSLongitude", "GPSLongitudeRef"} if new else set()
+    left = {name for name in tags_of(file) if "Composite" not in name and ("GPS" in name or "drone" in name)}
+    assert {name.partition(":")[2] for name in left} == own and not any("drone" in name for name in left)
+    assert tags_of(file)["XMP-dc:Title"] == "Rua"
+    undo.undo_last(photo(library, "0.jpg"), library.owner)
+    write_all(library)
+    assert file.read_bytes() == before
+
+
 def test_videos_say_it_as_phones_do(library):  # noqa: F811
     path = make_video(Path(library.root) / "film.mp4")
     scan(library)
@@ -94,6 +119,11 @@ def test_videos_say_it_as_phones_do(library):  # noqa: F811
     assert tags["Keys:GPSCoordinates"].split()[:2] == ["-22.9519", "-43.2105"]
     read_again(library)
     assert place_of(library, "film.mp4") == (RIO, False)
+    edit(path, "-Keys:LocationName=Home", "-Keys:LocationAccuracyHorizontal=4")
+    scan(library)
+    give(library, None, "film.mp4")
+    write_all(library)
+    assert not [name for name in tags_of(path) if "GPS" in name or "Location" in name]
 
 
 def test_what_is_no_place_is_refused(library):  # noqa: F811
