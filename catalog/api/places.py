@@ -42,8 +42,8 @@ class PlaceOfPhoto(serializers.Field[Any, Any, Any, Any]):
                 return place_in(data)
             pair = [data.get(name) for name in _DEGREES] if isinstance(data, dict) else []
             if pair and all(type(one) in (int, float) for one in pair):
-                return checked_place(float(pair[0] or 0), float(pair[1] or 0))
-        except (BadPlace, OverflowError) as error:
+                return checked_place(pair[0] or 0.0, pair[1] or 0.0)
+        except BadPlace as error:
             raise serializers.ValidationError(str(error)) from None
         raise serializers.ValidationError("A place has a latitude and a longitude in degrees.")
 

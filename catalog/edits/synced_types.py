@@ -202,7 +202,7 @@ def _place(value: Any) -> tuple[float, float] | None:
     latitude, longitude = told.get("latitude"), told.get("longitude")
     if not (type(latitude) in (int, float) and type(longitude) in (int, float)):
         raise Refused("invalid", "A place has a latitude and a longitude in degrees; null takes it away.")
-    return float(latitude or 0), float(longitude or 0)
+    return latitude or 0.0, longitude or 0.0
 
 
 def _setting(value: Any) -> dates.Setting:

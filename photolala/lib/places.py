@@ -1,6 +1,5 @@
 """Where a photo was taken, in degrees: what can be a place, and what people paste to say one."""
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -31,9 +30,9 @@ class BadPlace(ValueError):
 
 def checked_place(latitude: float, longitude: float) -> Place:
     """Return the place, as exactly as it is kept. Raises BadPlace."""
-    if not (math.isfinite(latitude) and math.isfinite(longitude) and abs(latitude) <= 90 and abs(longitude) <= 180):
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also for what is no number, and for integers of any size
         raise BadPlace("A place has a latitude from -90 to 90 degrees and a longitude from -180 to 180.")
-    place = (round(latitude, DIGITS), round(longitude, DIGITS))
+    place = (round(float(latitude), DIGITS), round(float(longitude), DIGITS))
     if place == (0, 0):
         raise BadPlace("Cameras that do not know where they are write 0, 0, so this counts as no place.")
     return place

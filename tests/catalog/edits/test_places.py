@@ -127,7 +127,7 @@ def test_videos_say_it_as_phones_do(library):  # noqa: F811
 
 
 def test_what_is_no_place_is_refused(library):  # noqa: F811
-    for place in ((91.0, 0.0), (0.0, 181.0), (0.0, 0.0), (float("nan"), 1.0)):
+    for place in ((91.0, 0.0), (0.0, 181.0), (0.0, 0.0), (float("nan"), 1.0), (10**400, 1), (1.0, float("inf"))):
         with pytest.raises(BadPlace):
             give(library, place)
     assert (place_of(library), FileWrite.objects.count()) == ((None, False), 0)

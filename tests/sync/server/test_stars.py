@@ -134,6 +134,7 @@ def test_what_is_said_to_be_writable_is_what_the_verbs_take(phone: Phone, tmp_pa
     assert {name: said[name] for name in values} == values
     wrongs: list[dict[str, Any]] = [{"keywords": "Po"}, {"keywords": [5]}, {"keywords": ["x" * 201]}]
     wrongs += [{"place": "Po"}, {"place": {"latitude": 91, "longitude": 0}}, {"place": {"latitude": 1}}]
+    wrongs += [{"place": {"latitude": 10**400, "longitude": 1}}]
     wrongs += [{"caption": {"text": "x"}}, {"caption": 5}, {"rating": 6}, {"takenAt": "today"}]
     for wrong in wrongs:
         with pytest.raises(types.Refused):
