@@ -9,15 +9,16 @@ from itertools import chain, islice
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from catalog.models import Photo
-from catalog.models.photo import PhotoQuerySet
 
 LONGEST_MS = 6_500
 """Phones record up to three seconds with a picture; what somebody films on purpose is mostly longer than twice that."""
 _APART = timedelta(seconds=5)
 _AT_ONCE = 100
+_MOST_ALIKE = 500
+"""Videos with the identifiers of a hundred pictures that are looked at; each phone gives each of its photos another one."""
 _VIDEOS = (".MOV", ".mov", ".MP4", ".mp4")
 _PICTURES = (".HEIC", ".heic", ".JPG", ".jpg", ".JPEG", ".jpeg", ".HEIF", ".heif")
 
@@ -57,31 +58,49 @@ def is_pair(picture: Half, video: Half) -> bool:
     )
 
 
-def videos_of(photos: PhotoQuerySet, ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Return of the pictures among `ids` those with a short video among `photos`, with its id. Two queries for each hundred.
+def videos_of(photos: QuerySet[Photo], ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return of the pictures among `ids` those with a short video among `photos`, with its id. Three queries for each hundred.
 
     A Live Photo's video that was renamed is found by when it was taken. No video belongs to two pictures.
     """
     found: dict[UUID, UUID] = {}
+    videos = photos.filter(is_shown=True, media_type__startswith="video/")
     for pictures in _halves(ids):
         pictures = [one for one in pictures if one.media_type.startswith("image/")]
         if pictures:
-            near = Q()
-            for one in pictures:
-                if one.content_identifier:
-                    near |= Q(
-                        library=one.library_id,
-                        content_identifier=one.content_identifier,
-                        taken_local__range=(one.taken_local - _APART, one.taken_local + _APART),
-                    )
-            videos = photos.filter(
-                _named_like(pictures, _VIDEOS) | near, is_shown=True, media_type__startswith="video/"
-            )
-            _match(pictures, _rows(videos), found)
+            rows = _rows(videos.filter(_named_like(pictures, _VIDEOS)))
+            _match(pictures, list(dict.fromkeys(rows + _alike(videos, pictures))), found)
     return found
 
 
-def with_videos(photos: PhotoQuerySet, ids: Sequence[UUID]) -> list[UUID]:
+def _alike(videos: QuerySet[Photo], pictures: Iterable[Half]) -> list[Half]:
+    """Return those with the identifier of one of the pictures that were taken when one was: through the index of times, in
+    which no place is read twice."""
+    condition = Q()
+    identified: dict[UUID, list[Half]] = defaultdict(list)
+    for one in pictures:
+        if one.content_identifier:
+            identified[one.library_id].append(one)
+    for library, some in identified.items():
+        times = Q()
+        for start, end in _joined(one.taken_local for one in some):
+            times |= Q(taken_local__range=(start, end))
+        condition |= Q(times, library=library, content_identifier__in={one.content_identifier for one in some})
+    return _rows(videos.filter(condition), _MOST_ALIKE) if condition else []
+
+
+def _joined(moments: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
+    """Return the spans of time around these moments, as one where they touch."""
+    spans: list[tuple[datetime, datetime]] = []
+    for moment in sorted(moments):
+        start, end = moment - _APART, moment + _APART
+        if spans and start <= spans[-1][1]:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
+
+
+def with_videos(photos: QuerySet[Photo], ids: Sequence[UUID]) -> list[UUID]:
     """Return the ids once each, a picture's followed by that of the short video among `photos` that belongs to it."""
     wanted = list(dict.fromkeys(ids))
     videos = videos_of(photos, wanted)
@@ -112,8 +131,8 @@ def _halves(ids: Iterable[UUID]) -> Iterator[list[Half]]:
         yield _rows(Photo.objects.filter(pk__in=some))
 
 
-def _rows(photos: PhotoQuerySet) -> list[Half]:
-    return [Half(*row) for row in photos.order_by("filename", "pk").values_list(*Half._fields)]
+def _rows(photos: QuerySet[Photo], most: int | None = None) -> list[Half]:
+    return [Half(*row) for row in photos.order_by("filename", "pk").values_list(*Half._fields)[:most]]
 
 
 def _named_like(halves: Iterable[Half], extensions: Sequence[str]) -> Q:

@@ -67,7 +67,7 @@ class Plan:
 
 def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = None) -> Plan:
     """Look up what `user` selected, in an album if one is named (no ids: all of it), and see which files can be opened now.
-    The short video of a picture comes along.
+    The short video of a picture comes along, from an album if it is there, too.
 
     What the user may not see is missing without a name. Raises NotThere if not one of them is to be had, or for an album that
     the user does not see, Unprocessable for an album of too many photos. A query for each 500 photos, and one for each library.
@@ -76,7 +76,8 @@ def plan_download(user: User, photo_ids: Sequence[UUID], album: UUID | None = No
     if album is not None and not photo_ids:
         photo_ids = _photos_of(user, album)
     taken = TakenNames()
-    photo_ids = pairs.with_videos(Photo.objects.visible_to(user), photo_ids)
+    photos = Photo.objects.visible_to(user) if album is None else access.photos_in(user, album)
+    photo_ids = pairs.with_videos(photos, photo_ids)
     found = _found(user, photo_ids, album)
     with ExitStack() as stack:
         checks = _Checks(user, stack)

@@ -13,8 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from catalog.albums import albums, items, members
+from catalog.entries import pairs
 from catalog.models import Photo
 from exports.formats.zip_once import UnreadEntry, ZipOnce
 from exports.formats.zip_stream import ChangedFile
@@ -323,3 +326,26 @@ def test_another_live_photo_of_the_same_name_keeps_its_video(cast: Cast, api: An
     foreign = make_library(cast.charlie, cast.root.parent / "charlie")
     live_photo(foreign, "a/IMG_1", "5D2E")
     assert body_of(ask(api(cast.bob), [picture])) == bytes_of(picture)
+
+
+def test_of_an_album_comes_what_it_shows_and_nothing_is_missed(cast: Cast, api: Any) -> None:
+    picture, video = live_photo(cast.library, "a/IMG_1")
+    album = albums.create(cast.alice, uuid4(), {"title": "Rome"})
+    items.add(cast.alice, album.pk, [items.Target("photo", picture.pk)])
+    assert body_of(ask(api(cast.alice), [picture], album=str(album.pk))) == bytes_of(picture)
+    items.add(cast.alice, album.pk, [items.Target("photo", video.pk)])
+    plan = plan_download(cast.alice, [picture.pk], album.pk)
+    assert ([one.original.target for one in plan.chosen], plan.missing) == (["IMG_1.HEIC", "IMG_1.MOV"], [])
+
+
+def test_many_videos_of_one_identifier_are_not_all_looked_at_for_each_picture(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "_MOST_ALIKE", 5)
+    first = live_photo(cast.library, "a/IMG_1", "5D2E")
+    others = [live_photo(cast.library, f"b/A_{number}", "5D2E") for number in range(8)]
+    wanted = [first[0].pk, others[0][0].pk]
+    with CaptureQueriesContext(connection) as context:
+        found = pairs.videos_of(Photo.objects.visible_to(cast.alice), wanted)
+    assert found == {first[0].pk: first[1].pk, others[0][0].pk: others[0][1].pk}
+    assert len(context) == 3 and "LIMIT 5" in context.captured_queries[-1]["sql"]
