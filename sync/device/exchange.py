@@ -51,6 +51,16 @@ class Exchange:
         info = self._meet()
         if self._media is not None:
             self._media.send(result)  # before the edits that name them
+        try:
+            self._push_and_pull(info, result)
+        except BaseException:
+            if self._media is not None:
+                self._media.may_lack = True  # what was pulled until then names files, perhaps
+            raise
+        if self._media is not None:
+            self._media.fetch(result)
+
+    def _push_and_pull(self, info: Info, result: SyncResult) -> None:
         if self._push(info, result):
             info = self._meet()  # a push makes versions, and perhaps scopes
         for scope in info.scopes:
@@ -58,8 +68,6 @@ class Exchange:
                 self._pull(scope.scope, scope.version, info, result)
             except (NotThere, Malformed, StartOver) as problem:  # the other scopes go on
                 result.errors.append(SyncError(ErrorType.SERVER, f"{scope.scope}: {problem}"))
-        if self._media is not None:
-            self._media.fetch(result)
 
     def _meet(self) -> Info:
         """Ask for the server's info and bring the store into agreement with it."""

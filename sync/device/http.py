@@ -145,8 +145,9 @@ def _problem(error: urllib.error.HTTPError, *, is_media: bool = False) -> Except
         return Unavailable(
             sentence, int(seconds) * 1000 if seconds.isascii() and seconds.isdecimal() and len(seconds) < 7 else None
         )
-    if is_media and error.code in _NEVER:
-        return MediaRefused(sentence, code)
+    if is_media:  # of the rest none is about rows: a file that is gone over there is begun anew
+        is_final = error.code == 413 or (error.code in _NEVER and code not in ("", "too_many"))
+        return MediaRefused(sentence, code) if is_final else ServerFault(sentence)
     kind: type[ProtocolProblem] | None = PROBLEMS.get(code)
     if kind is OutOfSequence:
         acked = members.get("ackedThrough")

@@ -48,6 +48,8 @@ class MediaFiles:
         self._store = store
         self._transport = transport
         self._folder = store.path.with_name(store.path.name + ".media")
+        self.may_lack = True
+        """Rows came that nobody looked through for files: before the process began, or since a pull broke off."""
 
     def path_of(self, md5: str) -> Path | None:
         """Return where a file is, None if it is not here."""
@@ -69,6 +71,11 @@ class MediaFiles:
             os.fsync(copy.fileno())
         md5 = digest.hexdigest()
         partial.replace(self._folder / md5)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # else a power failure may leave the row below without its file
+        finally:
+            os.close(folder)
         with self._store.writing():
             self._store.db.execute(
                 "INSERT INTO media VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET media_type = excluded.media_type",
@@ -93,6 +100,9 @@ class MediaFiles:
             except MediaRefused as refused:
                 message = f"A file was not taken: {refused} It is kept on this device."
                 result.errors.append(SyncError(ErrorType.SERVER, message, refused.code, retryable=False))
+            except FileNotFoundError:
+                message = "A file that was to be sent is not on this device any more. Attach it again."
+                result.errors.append(SyncError(ErrorType.STORAGE, message, md5, retryable=False))
             with self._store.writing():
                 self._store.db.execute("DELETE FROM media WHERE md5 = ?", (md5,))
 
@@ -101,7 +111,12 @@ class MediaFiles:
         with open(self._folder / md5, "rb") as file:
             while offset < size_bytes:
                 file.seek(offset)
-                arrived = self._transport.send_piece(md5, offset, file.read(PIECE_BYTES))
+                try:
+                    arrived = self._transport.send_piece(md5, offset, file.read(PIECE_BYTES))
+                except MediaRefused as refused:
+                    if refused.code == "invalid" and _md5_of(self._folder / md5) == md5:
+                        raise ServerFault(f"{refused} It is sent anew.") from None  # spoilt on its way, or over there
+                    raise
                 if not offset < arrived <= size_bytes:
                     raise ServerFault("The server's reply to a piece of a file does not fit what was sent.")
                 offset = arrived
@@ -111,7 +126,7 @@ class MediaFiles:
 
         One that the server does not show is tried again with the next synchronisation. TransportError as by `send`.
         """
-        if not result.downloaded_items and self._store.recall("media_missing") is None:
+        if not (result.downloaded_items or self.may_lack) and self._store.recall("media_missing") is None:
             return
         missing = False
         for md5, note in self._named():
@@ -125,6 +140,7 @@ class MediaFiles:
                     self._remember(missing=True)
                     raise
         self._remember(missing=missing)
+        self.may_lack = False
 
     def _fetch_one(self, note: str, md5: str) -> None:
         self._make_folder()

@@ -32,7 +32,8 @@ def test_a_result_says_what_was_done_and_what_was_not(phone, tablet, server):
     tablet.sync()
     phone.note("p")
     assert phone.sync().to_wire() == {
-        "success": True, "uploadedItems": 1, "downloadedItems": 1, "conflictsResolved": 0, "refusedItems": 0,
+        "success": True, "uploadedItems": 1, "downloadedItems": 1, "uploadedMedia": 0, "downloadedMedia": 0,
+        "conflictsResolved": 0, "refusedItems": 0,
         "heldDeletions": 0, "errors": [], "lastSyncTime": server.now,
     }  # fmt: skip
     failed = phone.sync("lose_request").to_wire()

@@ -9,6 +9,7 @@ import pytest
 
 from sync.device.__main__ import main
 from sync.device.http import HttpTransport
+from sync.device.media import MediaRefused
 from sync.device.transport import NotAllowed, NotThere, ServerFault, Unavailable, Unreachable
 from sync.protocol.messages import ChangesRequest, PushRequest
 from sync.protocol.problems import OutOfSequence, ProtocolProblem, StartOver, TooLarge
@@ -109,6 +110,27 @@ def test_what_a_server_refuses_is_told_apart(web, transport, canned, error):
         assert caught.value.acked_through == 7
     if error is Unavailable:
         assert caught.value.retry_after_ms == (7000 if canned[1]["Retry-After"] == "7" else None)
+
+
+@pytest.mark.parametrize(
+    ("canned", "error"),
+    [
+        (problem(413, "quota"), MediaRefused),
+        (problem(422, "invalid"), MediaRefused),
+        ((413, {}, "<html>nginx</html>"), MediaRefused),
+        (problem(422, "too_many"), ServerFault),
+        (problem(410, "gone"), ServerFault),
+        (problem(423, "locked"), ServerFault),
+        (problem(507, "no_space"), ServerFault),
+        ((400, {}, "<html>a proxy</html>"), ServerFault),
+        (problem(401, "authentication_failed"), NotAllowed),
+    ],
+)
+def test_only_what_is_the_same_the_next_time_refuses_a_file(web, transport, canned, error):
+    web.canned = canned
+    with pytest.raises(error) as caught:
+        transport.begin_media("0" * 32, "audio/mpeg", 5)
+    assert type(caught.value) is error
 
 
 def test_the_token_goes_to_the_server_only(web, transport):

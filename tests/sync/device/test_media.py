@@ -147,3 +147,61 @@ def test_a_store_of_before_gets_the_table(tmp_path):
     store = Store(path)
     assert store.db.execute("SELECT count(*) FROM media").fetchone() == (0,)
     store.close()
+
+
+def test_a_file_that_was_spoilt_on_its_way_is_sent_anew(pair, shelf, tmp_path, monkeypatch):
+    phone = pair[0]
+    attach(phone, tmp_path)
+    phone.note("listen")
+
+    def spoilt(md5, offset, piece):
+        shelf.files.pop(md5)
+        raise MediaRefused("The file was damaged on its way.", "invalid")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "send_piece", spoilt)
+        assert not phone.sync().success
+    assert phone.pending() == {"note": 1, "media": 1}
+    assert phone.sync().success and shelf.files[MD5] == SOUND
+
+
+def test_a_file_that_is_refused_because_it_changed_on_the_device_is_told(pair, shelf, tmp_path, monkeypatch):
+    phone = pair[0]
+    attach(phone, tmp_path)
+    phone.client.media(MD5).write_bytes(SOUND[:-1] + b"!")
+
+    def other(md5, offset, piece):
+        raise MediaRefused("The file was damaged on its way.", "invalid")
+
+    monkeypatch.setattr(shelf, "send_piece", other)
+    assert [error.cause for error in phone.sync().errors] == ["invalid"]
+    assert phone.pending() == {}
+
+
+def test_a_file_that_is_not_here_any_more_is_told_and_holds_up_nothing(pair, shelf, tmp_path):
+    phone = pair[0]
+    attach(phone, tmp_path)
+    phone.note("goes all the same")
+    phone.client.media(MD5).unlink()
+    result = phone.sync()
+    assert [(error.retryable, error.cause) for error in result.errors] == [(False, MD5)]
+    assert result.uploaded_items == 1 and phone.pending() == {}
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_files_of_rows_that_came_before_a_sync_broke_off_are_fetched(pair, shelf, is_killed, monkeypatch):
+    phone = pair[1]
+    assert phone.sync().success
+    shelf.files[MD5] = SOUND
+
+    def breaks(*_):
+        name_in_a_note(phone)
+        phone.client.store.remember(media_missing=None)
+        raise Unreachable("broken")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sync.device.exchange.Exchange._pull", breaks)
+        assert not phone.sync().success
+    if is_killed:
+        phone.restart()
+    assert phone.sync().success and phone.client.media(MD5).read_bytes() == SOUND
