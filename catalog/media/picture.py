@@ -309,4 +309,6 @@ def _reason(error: BaseException) -> str:
         return _DAMAGED  # the words of these speak of code, not of files
     text = str(error).strip().rstrip(".").replace("\0", "")
     said = text.lower()
+    if not any(letter.isalpha() for letter in text):
+        return _DAMAGED  # some say the number that is wrong, and nothing else
     return next((words for part, words in _WORDS.items() if part in said), text[:200] or _DAMAGED)

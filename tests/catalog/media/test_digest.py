@@ -345,6 +345,7 @@ def test_survey_agrees_with_the_digest(tmp_path: Path) -> None:
         (ValueError("unpack_from requires a buffer of at least 5 bytes"), "its data are damaged"),
         (KeyError("exif"), "its data are damaged"),
         (ValueError(""), "its data are damaged"),
+        (ValueError(2147483647), "its data are damaged"),
         (ValueError("it has no pixels."), "it has no pixels"),
     ],
 )
