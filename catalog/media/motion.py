@@ -11,13 +11,15 @@ import os
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 from catalog.media.isobmff import boxes, first_box
 from catalog.media.source import DescriptorSource, Source
 
 _TYPES = frozenset(("image/jpeg", "image/heic", "image/heif", "image/avif"))
 _MICRO_VIDEO = re.compile(rb"""(?:MicroVideo|MotionPhoto)Offset(?:\s*=\s*["']|\s*>\s*)(\d{1,12})""")
-_ITEM = re.compile(rb"""<\w*:?Item\b(?=[^>]*Semantic)[^>]*>""")
+_ITEM = re.compile(rb"""<\w*:?Item\b(?=[^<>]*Semantic)[^<>]*>""")  # no element is looked for beyond the next one
+_MOST_ITEMS = 50
 _SEMANTIC = re.compile(rb"""Semantic\s*=\s*["'](\w+)""")
 _NUMBERS = {name: re.compile(rb"\b" + name + rb"""\s*=\s*["'](\d{1,12})""") for name in (b"Length", b"Padding")}
 _SAMSUNG_MOTION = 0x0A30
@@ -86,7 +88,7 @@ def _told(source: Source, media_type: str, xmp_packets: list[bytes]) -> Iterator
 def _of_directory(packet: bytes) -> Iterator[int]:
     """Yield the lengths of the video and of what follows it, by the list of the file's parts."""
     behind = 0
-    for item in reversed(_ITEM.findall(packet)[:50]):
+    for item in reversed([match[0] for match in islice(_ITEM.finditer(packet), _MOST_ITEMS)]):
         told = {name: pattern.search(item) for name, pattern in _NUMBERS.items()}
         length, padding = (int(match[1]) if match else 0 for match in (told[b"Length"], told[b"Padding"]))
         behind += length

@@ -87,6 +87,11 @@ def test_the_video_is_found_and_nothing_that_follows_it(kind: str, tmp_path: Pat
         ("image/jpeg", PICTURE + b"SEFH" + b"\xff" * 40 + struct.pack("<I", 44) + b"SEFT", []),
         ("image/jpeg", struct.pack("<I", 2**32 - 1) + b"SEFT", []),
         ("image/heic", box(b"ftyp", b"heic") + b"\0\0\0\4mpvd", []),
+        (
+            "image/heic",
+            PICTURE,
+            [b"<Item Semantic " * 200_000],
+        ),  # would be read 200,000 times if each went on to the end
         ("image/png", PICTURE + VIDEO, [b'<d GCamera:MicroVideoOffset="%d"/>' % len(VIDEO)]),
         ("video/mp4", VIDEO, []),
     ],
