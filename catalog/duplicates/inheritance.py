@@ -146,11 +146,16 @@ def _fill_date(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUI
 
 
 def _source(own: _Word, others: Sequence[tuple[Photo, _Word]]) -> Photo | None:
-    """Return whose word is to be filled in: what a person gave last, else what any has; None if that of the kept one stands."""
+    """Return whose word is to be filled in: what a person gave last, else what any has; None if that of the kept one stands.
+
+    What a person took from the kept one does not come back from a file.
+    """
     fitting = [
         (word.is_given, word.moment or _EARLIEST, photo)
         for photo, word in others
-        if word.value and word.value != own.value and (not own.value or (word.is_given and not own.is_given))
+        if word.value
+        and word.value != own.value
+        and ((word.is_given and not own.is_given) if own.value else (word.is_given or not own.is_given))
     ]
     return max(fitting, key=lambda one: one[:2])[2] if fitting else None
 

@@ -175,6 +175,16 @@ def test_what_a_person_said_counts_before_what_the_files_say_and_a_files_time_is
     assert given(a) == (4, "Said", 2001, "person")
 
 
+def test_what_a_person_took_from_the_kept_one_does_not_come_back_from_a_file(library, alice, copies):
+    Photo.objects.filter(library=library).update(caption="From the file", rating=3)
+    a = Photo.objects.get(pk=copies[0].pk)
+    set_caption(alice, a, "")
+    set_rating(alice, a, 0)
+    before = given(a)
+    keep(alice, copies)
+    assert given(a) == before and before[1] == ""
+
+
 def test_what_was_changed_since_stays_at_the_undo(library, alice, copies):
     a, b, _ = copies
     give(alice, b, stars=2, caption="Said")
