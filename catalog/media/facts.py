@@ -16,6 +16,7 @@ from catalog.media.positions import checked_place, exif_degrees, iso6709, xmp_de
 from catalog.media.recorded import has_clock
 from catalog.media.words import (
     Words,
+    are_cut,
     keywords_for_windows,
     keywords_of,
     rating_of,
@@ -224,6 +225,7 @@ class Facts:
             words.caption_is_title = bool(words.caption)
         words.caption_is_none = not words.caption and self._says_no_caption
         words.keywords = keywords_of(self.xmp) or self.iptc.keywords or self.windows_keywords
+        words.keywords_are_cut = are_cut(self.xmp)
         words.keywords_are_none = not words.keywords and says_no_keywords(self.xmp)
         words.latitude, words.longitude = self._place()
         return words

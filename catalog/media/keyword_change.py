@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.media.iptc import keywords_for_iptc
+from catalog.media.not_written import NotWritten
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import HAS_IPTC, escaped
 from catalog.media.words import keywords_for_windows
+from photolala.lib.keywords import LONGEST_KEYWORD, MOST_KEYWORDS
 
 _SUBJECT = "XMP-dc:Subject"
 _OTHER_LISTS = ("XMP-digiKam:TagsList", "XMP-lr:HierarchicalSubject", "XMP-acdsee:Keywords")
@@ -34,6 +36,7 @@ class KeywordChange:
     def arguments(self, old: DigestResult) -> list[str]:
         """Return exiftool's arguments for the photo's file."""
         words = list(self.words)
+        _require_whole(words, are_cut=old.embedded_keywords_are_cut)
         arguments = ["-E", *_xmp_arguments(words, old.embedded_keywords)]
         if old.iptc_text:
             if words and old.iptc_text == "legacy":
@@ -50,6 +53,7 @@ class KeywordChange:
     def sidecar_arguments(self, old: DigestResult) -> list[str]:
         """Return exiftool's arguments for an XMP file that is there. Without keywords it says so by an empty one."""
         words = self.in_sidecar
+        _require_whole(words, are_cut=old.sidecar_keywords_are_cut)
         arguments = ["-E", *_xmp_arguments(words, old.sidecar_keywords)]
         return arguments if words else [*arguments, f"-{_SUBJECT}^="]
 
@@ -66,6 +70,17 @@ class KeywordChange:
         """Their beginning."""
         words = ", ".join(self.words)
         return f"the keywords “{words if len(words) <= 60 else words[:60] + ' …'}”" if words else "no keywords"
+
+
+def _require_whole(words: list[str], *, are_cut: bool) -> None:
+    """Raise NotWritten if others would be lost that are more, or longer, than the catalog holds, and that nobody took away."""
+    if words and are_cut:
+        raise NotWritten(
+            f"The file has more than {MOST_KEYWORDS} keywords, or one of more than {LONGEST_KEYWORD} characters, which would be "
+            "cut. It is as it was; the catalog keeps what you gave.",
+            "lossy",
+            is_lasting=True,
+        )
 
 
 def _xmp_arguments(words: list[str], before: list[str]) -> list[str]:

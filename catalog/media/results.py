@@ -114,8 +114,11 @@ class DigestResult(SurveyResult):
     """The XMP file's if it has any, or says that there are none; else the photo's own."""
     embedded_keywords: list[str] = field(default_factory=list)
     """The photo's own."""
+    embedded_keywords_are_cut: bool = False
+    """The photo has more than that, or longer ones."""
     sidecar_keywords: list[str] = field(default_factory=list)
     """The XMP file's."""
+    sidecar_keywords_are_cut: bool = False
     sidecar_keywords_are_none: bool = False
     """The XMP file says by an empty list that there are none."""
     keywords_differ: bool = False

@@ -27,6 +27,8 @@ class Words:
     keywords: list[str] = field(default_factory=list)
     keywords_are_none: bool = False
     """It is said by an empty list that there are no keywords."""
+    keywords_are_cut: bool = False
+    """There are more than are read, or longer ones."""
     rating: int | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -67,13 +69,18 @@ def stars_of_percent(percent: int) -> int | None:
 
 def keywords_of(xmp: Properties) -> list[str]:
     """Return the keywords in XMP, each once, at most 500 of at most 200 characters."""
-    return list(
-        dict.fromkeys(
-            word[:200]
-            for word in list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject", "acdsee:keywords")
-            if word
-        )
-    )[:500]
+    return list(dict.fromkeys(word[:200] for word in _keywords_in(xmp)))[:500]
+
+
+def are_cut(xmp: Properties) -> bool:
+    """Return whether XMP has more keywords than that, or longer ones."""
+    words = set(_keywords_in(xmp))
+    return len(words) > 500 or any(len(word) > 200 for word in words)
+
+
+def _keywords_in(xmp: Properties) -> list[str]:
+    words = list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject", "acdsee:keywords")
+    return [word for word in words if word]
 
 
 def says_no_keywords(xmp: Properties) -> bool:

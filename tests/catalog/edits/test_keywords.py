@@ -142,6 +142,20 @@ def test_what_can_be_no_keyword_is_refused_and_nothing_is_cut(library):  # noqa:
     assert row_of(library) == (most, False)
 
 
+@pytest.mark.parametrize("words", [["x" * 201, "short"], [f"w{number}" for number in range(501)]])
+def test_keywords_that_the_catalog_cannot_hold_are_not_cut_in_the_file(library, file, words):  # noqa: F811
+    edit(file, *(f"-XMP-dc:Subject={word}" for word in words))
+    scan(library)
+    before = file.read_bytes()
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], ["more"] if len(words) == 2 else [], ["w3"])
+    assert write_all(library)["failed"] == 1
+    assert (file.read_bytes(), row_of(library)[1]) == (before, True)
+    assert FileWrite.objects.get().code == "lossy"
+    give(library)  # none at all is what was asked for
+    write_all(library)
+    assert (listed(file), row_of(library)) == ([], ([], False))
+
+
 def test_what_the_file_says_already_is_not_written(library, file):  # noqa: F811
     give(library, "Once", "Twice")
     write_all(library)
