@@ -40,7 +40,7 @@ KINDS = {
     "library": "Libraries",
     "member": "Members",
     "note": "Notes",
-    "photo": "Stars, captions, keywords, dates and places of photos",
+    "photo": "What people said of photos",
     "user": "People",
 }
 _BUSY = "A backup of yours is being compared or restored already. Wait until that is done, or cancel it."
