@@ -44,6 +44,11 @@ class NewImport(RequestBody):
         help_text="Absolute path on the server, below PHOTOLALA_ROOTS. Without one: a batch that takes uploads.",
     )
     layout = serializers.ChoiceField(Import.Layout.choices, required=False, default=Import.Layout.MONTH)
+    people_as_keywords = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Add to photos, as keywords, the names of people that Google Takeout tells, `archived` and `locked`.",
+    )
 
 
 class ImportBody(serializers.Serializer[Any]):
@@ -56,6 +61,7 @@ class ImportBody(serializers.Serializer[Any]):
         help_text="The folder (its last name alone to others than who began it), or the archive's name."
     )  # type: ignore[assignment]
     layout = serializers.ChoiceField(Import.Layout.choices)
+    people_as_keywords = serializers.BooleanField()
     error = serializers.CharField(help_text="Why the source as a whole could not be read; else empty.")
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -126,11 +132,12 @@ class ImportList(ApiView):
             raise Http404
         if not Library.objects.editable_by(request.user).filter(pk=library.pk).exists():
             raise PermissionDenied("You may look at this library, but not change it. Nothing was changed.")
+        wish = {"people_as_keywords": said["people_as_keywords"]}
         try:
             if said.get("folder"):
-                wanted = verbs.start_folder_import(library, request.user, said["folder"], said["layout"])
+                wanted = verbs.start_folder_import(library, request.user, said["folder"], said["layout"], **wish)
             else:
-                wanted = verbs.open_batch(library, request.user, said["layout"])
+                wanted = verbs.open_batch(library, request.user, said["layout"], **wish)
         except (verbs.ImportRefused, LibraryRefused) as refused:
             raise Unprocessable(str(refused), "refused") from None
         return made(_import_json(wanted, verbs.counts_of([wanted])[wanted.pk], request), "import", wanted.pk)
@@ -222,6 +229,7 @@ def _import_json(wanted: Import, counts: dict[str, int], request: Request) -> di
         "kind": wanted.kind,
         "source": source_for_eyes_of(wanted, request.user),
         "layout": wanted.layout,
+        "people_as_keywords": wanted.people_as_keywords,
         "error": told_of_import(wanted, request.user, wanted.error),
         "created_at": utc_text(wanted.created_at),
         "finished_at": utc_text(wanted.finished_at),

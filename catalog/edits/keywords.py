@@ -61,15 +61,27 @@ def change_keywords(
     Each keeps what else it has, as it is when it is locked. Returns the photos that say so now, and, with a sentence, those
     that would have too many: they are left as they are. One transaction. Raises BadKeyword before anything is changed.
     """
-    added, removed = tidy_keywords(add), set(tidy_keywords(remove)) | set(remove)
+    return _change(user, dict.fromkeys(photo_ids, tidy_keywords(add)), set(tidy_keywords(remove)) | set(remove))
+
+
+@done_again
+def add_keywords(user: User, lists: Mapping[UUID, Sequence[str]]) -> tuple[list[UUID], dict[UUID, str]]:
+    """Give each of these photos, which the caller found changeable for `user`, its own keywords besides what it has.
+
+    Otherwise as `change_keywords`.
+    """
+    return _change(user, {photo_id: tidy_keywords(words) for photo_id, words in lists.items()}, set())
+
+
+def _change(user: User, added: Mapping[UUID, Sequence[str]], removed: set[str]) -> tuple[list[UUID], dict[UUID, str]]:
     done: list[UUID] = []
     refused: dict[UUID, str] = {}
     with transaction.atomic():
-        for library, photos in giving.hold_by_library(list(photo_ids)):
+        for library, photos in giving.hold_by_library(list(added)):
             wanted: dict[UUID, list[str]] = {}
             for photo in photos:
                 words = [word for word in photo.keywords if word not in removed]
-                words += [word for word in added if word not in words and word not in removed]
+                words += [word for word in added[photo.pk] if word not in words and word not in removed]
                 if words == photo.keywords:
                     done.append(photo.pk)
                     continue

@@ -36,6 +36,7 @@ from catalog.importing.reasons import Reason, reject, root_unavailable, what_is_
 from catalog.importing.requests import KIND
 from catalog.importing.reservations import room_of, without_room
 from catalog.importing.rows import write_items
+from catalog.importing.told_keywords import give_read
 from catalog.importing.turns import ImportTurns, OthersWait
 from catalog.importing.windows import shot_key, windows
 from catalog.media.pool import DecoderPool
@@ -134,7 +135,7 @@ class Importer:
         self.earlier = EarlierImports(wanted)
         self.room = room_of(self.library)
         keepalive = partial(self.run.checkpoint, force=False, is_lasting=False)
-        parts = Parts(wanted)
+        self.parts = parts = Parts(wanted)
         origin = PartOrigin(wanted, origin_of(wanted, keepalive), parts)
         try:
             if wanted.listed_at is None:
@@ -186,7 +187,8 @@ class Importer:
 
     def _told_before(self, origin: Origin, window: list[ImportItem]) -> list[ImportItem]:
         """Close those files of a window that an earlier import read and the library still has; return the others."""
-        md5s = self.earlier.md5s([item for item in window if item.state == State.WAITING], origin.head_md5)
+        waiting = [one for one in window if one.state == State.WAITING and not self.parts.are_to_be_read(one.directory)]
+        md5s = self.earlier.md5s(waiting, origin.head_md5)
         told = []
         for item, there in self.duplicates.match_contents([item for item in window if item.pk in md5s], md5s):
             item.state, (item.code, item.reason, item.photo) = State.DUPLICATE, there
@@ -218,6 +220,7 @@ class Importer:
             with transaction.atomic():
                 cataloguing.catalog_files(self.library, wanted, placed)
                 self.duplicates.name_photos(items)
+                give_read(wanted, self.parts, [read[item.pk] for item in items])
                 self.outcomes.write(items, placed)
                 done_with = self.outcomes.forget_uploads(wanted, items)
         finally:
@@ -230,6 +233,7 @@ class Importer:
     def _close(self, wanted: Import, origin: Origin, items: list[ImportItem], read: dict[int, ReadFile | None]) -> None:
         """Write what became of files none of which comes into the library."""
         with transaction.atomic():
+            give_read(wanted, self.parts, [read[item.pk] for item in items])
             self.outcomes.write(items)
             done_with = self.outcomes.forget_uploads(wanted, items)
         self.outcomes.discard(wanted, done_with)

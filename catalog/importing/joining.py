@@ -20,6 +20,7 @@ from catalog.importing.placer import Placer
 from catalog.importing.read_file import name_beside
 from catalog.importing.reasons import reason_for_failure, reject
 from catalog.importing.takeout import Document, Subject, folder_in_export, is_year_folder
+from catalog.importing.told_keywords import give_told
 from catalog.models import Import, ImportItem, KeptDocument, Photo
 from catalog.sources.kinds import sidecars_in
 from operations.running import Run
@@ -55,7 +56,7 @@ class Joining:
         self._kept_bytes = 0
 
     def join(self, wanted: Import, origin: Origin, parts: Parts, documents: Sequence[ImportItem]) -> None:
-        """Put documents beside the photos that they speak about, give the stars that they tell, keep the others.
+        """Put documents beside the photos that they speak about, give the stars (and keywords) that they tell, keep the others.
 
         Of what is joined the next scan reads the rest. Safe to repeat after a kill at any point.
         """
@@ -68,9 +69,15 @@ class Joining:
     def _join(self, wanted: Import, origin: Origin, parts: Parts, documents: Sequence[ImportItem]) -> None:
         kept: list[tuple[ImportItem, bytes]] = []
         joined: list[_Joined] = []
+        told: list[_Joined] = []
         try:
             for one in self._found(wanted, parts, documents):
                 if one.photos and not one.missing:
+                    if parts.are_people_keywords:
+                        if (body := _read(origin, one.item)) is None:
+                            continue
+                        one.said = document_in(one.item.directory, one.item.filename, body)
+                        told.append(one)
                     one.item.state, one.item.code = State.DUPLICATE, "in_library"
                     one.item.reason = "There is a document beside the photo already."
                 elif is_details(one.item.directory, one.item.filename):
@@ -92,6 +99,10 @@ class Joining:
                 ]
                 if liked:
                     set_ratings(wanted.user, liked, FULL)
+                if parts.are_people_keywords:
+                    told += [one for one in joined if one.item.state == State.IMPORTED]
+                    living = [one for one in told if not one.said.is_trashed]
+                    give_told(wanted, [(photo.pk, one.said.keywords) for one in living for _, photo in one.photos])
                 self._outcomes.write_sidecars(documents)
         finally:
             self._placer.leave()

@@ -61,6 +61,7 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
             Import.objects.create(
                 library=wanted.library, user=wanted.user, kind=Import.Kind.ARCHIVE,
                 source=f"{wanted.source}/{path}", layout=wanted.layout, export=export_of(path, wanted.pk),
+                people_as_keywords=wanted.people_as_keywords,
             )  # fmt: skip
         Import.objects.filter(pk=wanted.pk).update(listed_at=timezone.now())
         run.checkpoint(stop=False)

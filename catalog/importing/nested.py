@@ -61,6 +61,7 @@ def take_nested(run: Run, wanted: Import, origin: Origin, item: ImportItem, numb
         Import.objects.create(
             pk=key, library=wanted.library, user=wanted.user, kind=Import.Kind.ARCHIVE, archive=key,
             source=f"{wanted.source}/{item.path}", layout=wanted.layout, export=wanted.export,
+            people_as_keywords=wanted.people_as_keywords,
         )  # fmt: skip
         run.checkpoint(stop=False)
     run.raise_if_stopped()

@@ -40,6 +40,15 @@ class Parts:
         self._directories: dict[str, list[tuple[UUID, str]]] | None = None
         self._folders: dict[str, _Folder] = {}
 
+    @property
+    def are_people_keywords(self) -> bool:
+        """True if keywords are wished of what documents tell of people: what was wished for one part holds for all."""
+        return any(one.people_as_keywords for one in self._imports.values())
+
+    def are_to_be_read(self, directory: str) -> bool:
+        """True if files there are read again, though they are known: of what is beside them nothing is told otherwise."""
+        return self.are_people_keywords and not folder_in_export(directory)
+
     def unlisted(self) -> list[Import]:
         """Return the other parts of which it is not known yet what they hold."""
         return [

@@ -52,7 +52,9 @@ def require_target(library: Library) -> None:
         )
 
 
-def start_folder_import(library: Library, user: User, folder: str, layout: str, *, enqueue: bool = True) -> Import:
+def start_folder_import(
+    library: Library, user: User, folder: str, layout: str, *, people_as_keywords: bool = False, enqueue: bool = True
+) -> Import:
     """Begin to import what lies in the server's `folder` (absolute, in escaped form or as it is); a worker does it.
 
     The files there stay as they are. Raises ImportRefused, or LibraryRefused for a folder that `user` may not read.
@@ -70,7 +72,12 @@ def start_folder_import(library: Library, user: User, folder: str, layout: str, 
         lock_taken_folders()
         refuse_foreign(user, real)
         wanted = Import.objects.create(
-            library=library, user=user, kind=Import.Kind.FOLDER, source=escape_path(str(real)), layout=layout
+            library=library,
+            user=user,
+            kind=Import.Kind.FOLDER,
+            source=escape_path(str(real)),
+            layout=layout,
+            people_as_keywords=people_as_keywords,
         )
     if enqueue:
         start_importing(library, user)
@@ -214,11 +221,18 @@ def stop(wanted: Import) -> int:
     return count
 
 
-def open_batch(library: Library, user: User, layout: str = Import.Layout.MONTH) -> Import:
+def open_batch(
+    library: Library, user: User, layout: str = Import.Layout.MONTH, *, people_as_keywords: bool = False
+) -> Import:
     """Return a new import for files that `user` is going to send. Raises ImportRefused."""
     require_target(library)
     return Import.objects.create(
-        library=library, user=user, kind=Import.Kind.UPLOAD, layout=layout, listed_at=timezone.now()
+        library=library,
+        user=user,
+        kind=Import.Kind.UPLOAD,
+        layout=layout,
+        people_as_keywords=people_as_keywords,
+        listed_at=timezone.now(),
     )
 
 
@@ -239,6 +253,7 @@ def take_in(upload: Upload) -> None:
                 source=upload.filename,
                 archive=upload.pk,
                 layout=wanted.layout,
+                people_as_keywords=wanted.people_as_keywords,
                 export=export_of(upload.filename, wanted.pk),
             )
         else:

@@ -5,6 +5,8 @@ import re
 from enum import Enum
 from typing import Any, NamedTuple
 
+from catalog.media.takeout_people import keywords_told
+
 MOST_BYTES = 64 * 1024
 """A longer document is none of Takeout's: those of photos have about a thousand bytes."""
 _ARCHIVE = re.compile(r"takeout-\d{8}t\d{6}z", re.IGNORECASE)
@@ -39,6 +41,8 @@ class Document(NamedTuple):
     is_trashed: bool = False
     names: tuple[str, ...] = ()
     """Of an album: its photos in their order, where it lists them."""
+    keywords: tuple[str, ...] = ()
+    """Of a photo: who is in it, and whether it was archived or locked."""
 
 
 def export_of(archive: str, otherwise: object) -> str:
@@ -75,7 +79,8 @@ def read_document(body: bytes) -> Document:
     title, description = said.get("title"), said.get("description")
     words = _clean(title), _clean(description)
     if isinstance(said.get("photoTakenTime"), dict):
-        return Document(Subject.PHOTO, *words, said.get("favorited") is True, said.get("trashed") is True)
+        likes = said.get("favorited") is True, said.get("trashed") is True
+        return Document(Subject.PHOTO, *words, *likes, keywords=tuple(keywords_told(said)))
     return Document(Subject.ALBUM, *words) if words[0].strip() else other
 
 

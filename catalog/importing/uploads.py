@@ -255,7 +255,8 @@ def batch_for(user: User, import_id: UUID | None, library_id: UUID | None, layou
         raise UploadRefused(
             "Say into which library: `library` in Upload-Metadata, one that you may change.", "not_found", 404
         )
-    recent = mine.filter(library=library, layout=layout, created_at__gt=timezone.now() - timedelta(hours=1))
+    recent = mine.filter(library=library, layout=layout, people_as_keywords=False)
+    recent = recent.filter(created_at__gt=timezone.now() - timedelta(hours=1))
     try:
         with holding(user):
             return recent.order_by("-created_at").first() or open_batch(library, user, layout)

@@ -148,6 +148,7 @@ def apply_facts(
     result.sidecar_rating = next((s.words.rating for s in sidecars.values() if s.words.rating is not None), None)
     result.is_favourite = any(sidecar.is_favourite for sidecar in sidecars.values())
     result.is_trashed = any(sidecar.is_trashed for sidecar in sidecars.values())
+    result.told_keywords = [word for sidecar in sidecars.values() for word in sidecar.told_keywords]
     ratings = [result.embedded_rating, result.sidecar_rating]
     result.rating = next((r for r in (ratings[::-1] if sidecar_first else ratings) if r is not None), None)
     for words in in_xmp:

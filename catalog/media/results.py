@@ -21,6 +21,7 @@ _LIST_LENGTHS = {
     "keywords": KEYWORD_COUNT,
     "embedded_keywords": KEYWORD_COUNT,
     "sidecar_keywords": KEYWORD_COUNT,
+    "told_keywords": KEYWORD_COUNT,
     "notes": 50,
 }
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -95,6 +96,8 @@ class DigestResult(SurveyResult):
     """A sidecar says that somebody liked it where it comes from."""
     is_trashed: bool = False
     """A sidecar says that somebody deleted it where it comes from."""
+    told_keywords: list[str] = field(default_factory=list)
+    """People's names, `archived` and `locked`, as Takeout's JSON says them; no part of `keywords`."""
     caption: str = ""
     """The XMP file's if it has a description, then the photo's own, then other sidecars'."""
     sidecar_caption: str = ""

@@ -10,6 +10,7 @@ from catalog.media import dates
 from catalog.media.exif import tidy
 from catalog.media.facts import Facts
 from catalog.media.found import Found
+from catalog.media.takeout_people import keywords_told
 from catalog.media.words import Words
 from catalog.media.xmp import LONGEST_PACKET_BYTES, BadXmp, read_xmp, text_of
 
@@ -33,6 +34,8 @@ class Sidecar:
     """Somebody liked it where it comes from. An import makes stars of that; a scan does not."""
     is_trashed: bool = False
     """Somebody deleted it where it comes from. An import leaves it out; a scan does not."""
+    told_keywords: list[str] = field(default_factory=list)
+    """Who is in it, and what was done with it, where it comes from. An import makes keywords of that if wished."""
 
 
 def read_xmp_sidecar(data: bytes) -> Sidecar:
@@ -81,6 +84,7 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
             sidecar.candidates.append(candidate)
     sidecar.is_favourite = document.get("favorited") is True
     sidecar.is_trashed = document.get("trashed") is True
+    sidecar.told_keywords = keywords_told(document)
     description = document.get("description")
     if isinstance(description, str):
         sidecar.words.caption = tidy(description)

@@ -42,6 +42,11 @@ class Import(models.Model):
     export = models.CharField(
         max_length=200, blank=True, db_default="", help_text="What the parts of one export of another service share."
     )
+    people_as_keywords = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="People's names, and that photos were archived or locked, as Google Takeout tells them, become keywords.",
+    )
     error = models.TextField(blank=True, help_text="Why the source as a whole could not be read, in a sentence.")
     created_at = models.DateTimeField(auto_now_add=True)
     listed_at = models.DateTimeField(null=True, blank=True)

@@ -36,6 +36,7 @@ class FolderForm(forms.Form):
     folder = forms.CharField(max_length=4096, strip=False)
     library = forms.UUIDField()
     layout = forms.ChoiceField(choices=Import.Layout.choices)
+    people_as_keywords = forms.BooleanField(required=False)
 
 
 @login_required
@@ -63,7 +64,9 @@ def import_folder(request: HttpRequest) -> HttpResponse:
     if library is None:
         raise Http404("There is no such library, or it is not yours to change.")
     try:
-        wanted = verbs.start_folder_import(library, request.user, said["folder"], said["layout"])
+        wanted = verbs.start_folder_import(
+            library, request.user, said["folder"], said["layout"], people_as_keywords=said["people_as_keywords"]
+        )
     except (verbs.ImportRefused, LibraryRefused) as refused:
         return _chooser(request, said["folder"], error=str(refused), status=422)
     return redirect("catalog:import", wanted.pk)
@@ -143,6 +146,7 @@ def _choices(request: HttpRequest) -> dict[str, Any]:
         "layouts": Import.Layout.choices,
         "target": chosen,
         "layout": request.POST.get("layout", Import.Layout.MONTH),
+        "people_as_keywords": bool(request.POST.get("people_as_keywords")),
     }
 
 

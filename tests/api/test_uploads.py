@@ -311,6 +311,18 @@ def test_imports_of_folders(cast, alice, bob, charlie, settings, tmp_path, data)
     assert alice.get(f"{address}items/", {"state": "odd"}).status_code == 400
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_imports_say_whether_people_become_keywords(cast, alice, settings, tmp_path, data, folder):
+    settings.PHOTO_ROOTS = [str(tmp_path)]
+    body = {"library": str(cast.library.pk), **({"folder": str(tmp_path / "card")} if folder else {})}
+    for said, is_wished in (({}, False), ({"people_as_keywords": True}, True)):
+        begun = alice.post(f"{API}imports/", {**body, **said}, format="json").json()
+        assert begun["people_as_keywords"] is is_wished
+        assert alice.get(f"{API}imports/{begun['id']}/").json()["people_as_keywords"] is is_wished
+        assert Import.objects.get(pk=begun["id"]).people_as_keywords is is_wished
+    assert alice.post(f"{API}imports/", {**body, "people_as_keywords": "odd"}, format="json").status_code == 400
+
+
 def test_an_editor_who_began_it_sees_it_until_the_membership_ends(cast, alice, data):
     Membership.objects.update(role="editor")
     bob = client_of(cast.bob)

@@ -42,6 +42,26 @@ def test_chosen_files_are_sent_and_imported(visit: Any, tmp_path: Path, card: li
     assert not visitor.wrong()
 
 
+def test_a_batch_says_whether_people_become_keywords(visit: Any, tmp_path: Path, card: list[Path]) -> None:
+    """Also one that follows on the same page: what was chosen meanwhile holds for it."""
+    alice = make_user("alice")
+    make_library(alice, tmp_path / "library")
+    visitor = visit(alice)
+    visitor.go("/imports/")
+    page = visitor.page
+    for path, is_wished in ((card[0], False), (card[1], True)):
+        page.get_by_label("People’s names").set_checked(is_wished)
+        page.locator("[data-files]").first.set_input_files(str(path))
+        expect(page.locator("[data-words]")).to_contain_text("1 of 1 file sent")
+        for _ in range(100):
+            if Upload.objects.filter(filename=path.name).exists():
+                break
+            page.wait_for_timeout(100)
+        assert Upload.objects.get(filename=path.name).import_run.people_as_keywords is is_wished
+    assert Import.objects.count() == 2
+    assert not visitor.wrong()
+
+
 def test_paused_and_gone_on_with(visit: Any, tmp_path: Path, card: list[Path]) -> None:
     alice = make_user("alice")
     make_library(alice, tmp_path / "library")

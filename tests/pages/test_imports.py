@@ -55,6 +55,17 @@ def test_what_cannot_be_begun_is_said_on_the_page(cast, alice, bob, card):
     assert not Import.objects.exists()
 
 
+def test_that_people_become_keywords_is_wished_on_the_page(cast, alice, card):
+    address = reverse("catalog:import-folder")
+    said = {"folder": str(card), "library": str(cast.library.pk), "layout": "month"}
+    assert 'name="people_as_keywords" value="1">' in alice.get(address, {"folder": str(card)}).content.decode()
+    wrong = alice.post(address, {**said, "layout": "odd", "people_as_keywords": "1"})
+    assert 'name="people_as_keywords" value="1" checked>' in wrong.content.decode()
+    for more, is_wished in (({}, False), ({"people_as_keywords": "1"}, True)):
+        alice.post(address, {**said, **more})
+        assert Import.objects.latest("created_at").people_as_keywords is is_wished
+
+
 @pytest.mark.promise("S2-U08")
 def test_rejected_files_say_why_and_can_be_tried_again(cast, alice, dora, bob):
     wanted = Import.objects.create(library=cast.library, user=cast.alice, kind="upload", listed_at="2024-01-01T00:00Z")

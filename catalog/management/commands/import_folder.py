@@ -19,11 +19,14 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the folder, --library, --user, --layout and --json."""
+        """Declare the folder, --library, --user, --layout, --people-as-keywords and --json."""
         parser.add_argument("folder", help="Below one of PHOTOLALA_ROOTS. Nothing in it is changed.")
         parser.add_argument("--library", required=True, metavar="PATH|LIBRARY", help="The library's folder, or its id.")
         parser.add_argument("--user", metavar="NAME", help="Who imports; the library's owner if absent.")
         parser.add_argument("--layout", choices=Import.Layout.values, default=Import.Layout.MONTH)
+        parser.add_argument(
+            "--people-as-keywords", action="store_true", help="Add people's names from Google Takeout as keywords."
+        )
         add_foreground_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,7 +36,7 @@ class Command(BaseCommand):
         if not Library.objects.editable_by(user).filter(pk=library.pk).exists():
             raise CommandError(f"{user} may not change that library. Nothing was changed.", returncode=2)
         try:
-            _begin_or_go_on(library, user, options["folder"], options["layout"])
+            _begin_or_go_on(library, user, options["folder"], options["layout"], options["people_as_keywords"])
         except LibraryRefused as refused:
             raise CommandError(refused.operators_sentence, returncode=2) from None
         except ImportRefused as refused:
@@ -59,12 +62,12 @@ def describe(result: dict[str, Any]) -> str:
     return f"{text}; {result['rejected']:,} were not imported" if result["rejected"] else text
 
 
-def _begin_or_go_on(library: Library, user: User, folder: str, layout: str) -> None:
+def _begin_or_go_on(library: Library, user: User, folder: str, layout: str, people_as_keywords: bool) -> None:
     """Make an import of the folder, unless one that was interrupted waits to continue."""
     for waiting in Import.objects.filter(library=library, user=user, kind="folder", finished_at=None, error=""):
         if waiting.source.rstrip("/") == folder.rstrip("/"):
             return
-    start_folder_import(library, user, folder, layout, enqueue=False)
+    start_folder_import(library, user, folder, layout, people_as_keywords=people_as_keywords, enqueue=False)
 
 
 def _user(name: str) -> User:

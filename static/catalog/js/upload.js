@@ -59,11 +59,11 @@ async function add(files) {
 
 /** One import takes what is sent into one library in one layout. */
 async function openBatch() {
-  const library = place.querySelector("[name=library]").value;
-  const layout = place.querySelector("[name=layout]").value;
-  const target = `${library} ${layout}`;
+  const wish = {};
+  for (const { name, value, checked } of place.querySelectorAll("[name]")) wish[name] = checked ?? value;
+  const target = Object.values(wish).join(" ");
   if (state.importId && state.target === target) return;
-  const begun = await post(place.dataset.imports.replace(/^\/api\/v1/, ""), { library, layout });
+  const begun = await post("/imports/", wish);
   state.importId = begun.id;
   state.target = target;
 }

@@ -13,13 +13,15 @@ from django.utils import timezone
 
 from catalog.albums import albums, items
 from catalog.albums import members as album_members
+from catalog.edits.keywords import set_keywords
 from catalog.edits.ratings import set_rating
-from catalog.importing import joining
+from catalog.importing import joining, told_keywords
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.placer import Placer
 from catalog.importing.requests import counts_of, open_batch, retry, start_folder_import, waiting
+from catalog.importing.uploads import batch_for
 from catalog.libraries.members import set_member
-from catalog.models import Album, AlbumItem, Import, ImportItem, KeptDocument, Photo, Upload
+from catalog.models import Album, AlbumItem, FileWrite, Import, ImportItem, KeptDocument, Photo, Upload
 from operations.models import Operation, State
 from operations.running import execute
 from tests.catalog.importing.test_imports import ends, files_of, rescan, run_imports, send, take
@@ -412,3 +414,105 @@ def test_what_is_finished_stays_so_if_nothing_is_to_be_tried_again(library):
     assert retry(wanted, library.owner) == 0
     wanted.refresh_from_db()
     assert wanted.finished_at == then and not waiting().exists()
+
+
+PEOPLE = {"people": [{"name": "Zoë  Example"}, {"name": "x" * 201}, {"name": "a\x07"}, {"name": 3}, {}, "Bob"]}
+
+
+def take_with_people(library, card):
+    start_folder_import(library, library.owner, str(card), "month", people_as_keywords=True)
+    return run_imports(library)
+
+
+def keywords(library):
+    """Return {name: keywords} of what came in."""
+    return dict(Photo.objects.filter(library=library).exclude(filename="old.jpg").values_list("filename", "keywords"))
+
+
+def test_people_become_keywords_only_if_that_is_wished(library, card, picture):
+    """What is no name is left out, and `archived` is only what says so; imported again, what is there gets them, too."""
+    more = {**PEOPLE, "archived": True, "inLockedFolder": True}
+    one = {f"{YEAR}/a.jpg": picture(1), f"{YEAR}/a.jpg.json": document(**more)}
+    one |= {f"{YEAR}/b.jpg": picture(2), f"{YEAR}/b.jpg.json": document(archived="yes", people={"name": "No"})}
+    pack(card / f"{STAMP}-001.zip", one)
+    (card / "plain").mkdir()  # nothing says that this is an export
+    (card / "plain/c.jpg").write_bytes(picture(3))
+    (card / "plain/c.jpg.json").write_bytes(document(people=[{"name": "Carl"}]))
+    take(library, card)
+    assert keywords(library) == {"a.jpg": [], "b.jpg": [], "c.jpg": []}
+    set_keywords(library.owner, Photo.objects.get(filename="a.jpg"), ["sea", "archived"])
+    take_with_people(library, card)
+    assert keywords(library) == {"a.jpg": ["sea", "archived", "Zoë Example", "locked"], "b.jpg": [], "c.jpg": ["Carl"]}
+    rescan(library)
+    assert keywords(library)["c.jpg"] == ["Carl"]
+    assert FileWrite.objects.filter(kind="keywords", photo__filename="c.jpg", user=library.owner).count() == 1
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("wished", [1, 2])
+def test_what_is_wished_for_one_part_of_an_export_holds_for_the_others(library, card, picture, order, wished):
+    """Photo and document come apart, whichever first; what was wished for is remembered with its import."""
+    parts = {1: {f"{YEAR}/IMG_1.jpg": picture(1)}, 2: {f"{YEAR}/IMG_1.jpg.json": document(**PEOPLE)}}
+    if order[1] == wished:
+        parts[order[0]][f"{YEAR}/IMG_2.jpg"] = picture(2)
+        parts[order[0]][f"{YEAR}/IMG_2.jpg.json"] = document(**PEOPLE)  # came before anybody wished for it
+    for number in order:
+        archive = pack(card / f"{STAMP}-00{number}.zip", parts[number])
+        (take_with_people if number == wished else take)(library, card)
+        archive.unlink()
+    assert {one.people_as_keywords for one in Import.objects.filter(kind="archive")} == {True, False}
+    assert keywords(library)["IMG_1.jpg"] == ["Zoë Example"]
+    assert keywords(library).get("IMG_2.jpg", []) == []
+
+
+def test_keywords_of_what_the_trash_of_google_held_are_not_given(library, card, picture):
+    pack(card / f"{STAMP}-001.zip", {f"{YEAR}/IMG_1.jpg": picture(1)})
+    take(library, card)
+    pack(card / f"{STAMP}-002.zip", {f"{YEAR}/IMG_1.jpg.json": document(trashed=True, **PEOPLE)})
+    take_with_people(library, card)
+    assert keywords(library) == {"IMG_1.jpg": []}
+
+
+def test_sent_archives_and_what_is_sent_give_keywords_if_their_batch_says_so(library, card, picture):
+    wanted = open_batch(library, library.owner, people_as_keywords=True)
+    send(wanted, "IMG_1.jpg", picture(1), YEAR)
+    send(wanted, "IMG_1.jpg.json", document(**PEOPLE), YEAR)
+    inner = pack(card / "x.zip", {f"{YEAR}/IMG_2.jpg": picture(2), f"{YEAR}/IMG_2.jpg.json": document(**PEOPLE)})
+    send(wanted, "takeout.zip", pack(card / "y.zip", {"z.zip": inner.read_bytes()}).read_bytes())
+    run_imports(library)
+    assert keywords(library) == {"IMG_1.jpg": ["Zoë Example"], "IMG_2.jpg": ["Zoë Example"]}
+    other = batch_for(library.owner, None, library.pk, "month")
+    assert other != wanted and not other.people_as_keywords  # nobody who sends without a batch gets that
+
+
+def test_a_photo_with_too_many_keywords_comes_in_as_it_is(library, card, picture):
+    """Nothing is cut, and the import comes to its end."""
+    pack(card / f"{STAMP}-001.zip", {f"{YEAR}/a.jpg": picture(1), f"{YEAR}/b.jpg": picture(2)})
+    take(library, card)
+    full = [f"word {number}" for number in range(500)]
+    set_keywords(library.owner, Photo.objects.get(filename="a.jpg"), full)
+    told = {f"{YEAR}/a.jpg.json": document(**PEOPLE), f"{YEAR}/b.jpg.json": document(**PEOPLE)}
+    pack(card / f"{STAMP}-002.zip", told)
+    take_with_people(library, card)
+    assert keywords(library) == {"a.jpg": full, "b.jpg": ["Zoë Example"]}
+
+
+@pytest.mark.parametrize("moment", [(told_keywords, "add_keywords"), (Outcomes, "write_sidecars")])
+def test_killed_before_keywords_are_given_it_gives_them(library, card, picture, monkeypatch, moment):
+    class Killed(BaseException):
+        pass
+
+    def die(*args, **more):
+        raise Killed
+
+    pack(card / "a.zip", {f"{YEAR}/a.jpg": picture(1), f"{YEAR}/a.jpg.json": document(**PEOPLE)})
+    pack(card / "b.zip", {f"{HOLIDAY}/a.jpg": picture(1), f"{HOLIDAY}/a.jpg.json": document(people=[{"name": "Bo"}])})
+    start_folder_import(library, library.owner, str(card), "month", people_as_keywords=True)
+    operation = Operation.objects.get(kind="import")
+    with monkeypatch.context() as patch:
+        patch.setattr(*moment, die)
+        with pytest.raises(Killed):
+            execute(operation.pk)
+    Operation.objects.filter(pk=operation.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert execute(operation.pk).state == State.COMPLETED
+    assert keywords(library) == {"a.jpg": ["Zoë Example", "Bo"]}
