@@ -1,5 +1,6 @@
 """The list of libraries, adding one by the folder chooser, scanning one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def test_the_list_shows_counts_sizes_ages_and_health(cast, alice):
     Library.objects.filter(pk=cast.library.pk).update(
         photo_count=12_340, size_bytes=41_234_567_890, problem_count=3, missing_count=1, scanned_at=timezone.now()
     )
-    page = alice.get("/libraries/").content.decode()
+    page = re.sub("<[^>]+>", "", alice.get("/libraries/").content.decode())
     for text in ("12,340 photos · 41.2 GB", "scanned just now", "3 problems", "1 missing", "shared with 2 people"):
         assert text in page
 

@@ -183,6 +183,7 @@ def test_an_exiftool_that_is_killed_is_started_again(library, file, monkeypatch)
     assert write_all(library)["written"] == 1
 
 
+@pytest.mark.cold
 def test_an_exiftool_that_hangs_is_ended(library, file, monkeypatch, tmp_path):  # noqa: F811
     monkeypatch.setattr("catalog.media.rewriting._SECONDS", 0.5)
     monkeypatch.setattr("catalog.media.exiftool.exiftool_command", lambda: ["/bin/sh", "-c", "sleep 600", "sh"])
@@ -192,6 +193,7 @@ def test_an_exiftool_that_hangs_is_ended(library, file, monkeypatch, tmp_path): 
     waits(library, file, before, "timeout")
 
 
+@pytest.mark.cold
 def test_no_exiftool_at_all(library, file, monkeypatch):  # noqa: F811
     monkeypatch.setattr("catalog.media.exiftool.shutil.which", lambda name: None)
     before = file.read_bytes()

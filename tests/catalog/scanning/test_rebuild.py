@@ -284,8 +284,8 @@ def test_the_rows_word_goes_before_an_old_snapshots(tmp_path):
     work.see(["a.jpg"])
     work.add([ReadEntry(row, "", None)])
     known = [
-        Known("z" * 36, "a.jpg", "2" * 32, None, None, None, PRESENT),
-        Known("a" * 36, "a.jpg", "3" * 32, None, None, None, REMEMBERED),
+        Known("z" * 36, "a.jpg", "2" * 32, None, None, None, None, None, PRESENT),
+        Known("a" * 36, "a.jpg", "3" * 32, None, None, None, None, None, REMEMBERED),
     ]
     assert work.identify(known) == {PRESENT: 1}
     assert next(work.entries())[-1] == "z" * 36
