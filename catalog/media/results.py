@@ -160,6 +160,8 @@ class PreviewResult:
     damaged: bool = False
     short_of_memory: bool = False
     needed_bytes: int = 0
+    gave_up: bool = False
+    """The decoder was ended each time: by a limit, or by a crash. Another time it may be drawn."""
 
 
 _KINDS: dict[type, dict[str, str]] = {

@@ -130,6 +130,8 @@ class Work:
         if task.has_facts:
             sentence = f"The picture could not be drawn. {sentence}"
         task.result.problem = sentence
+        if isinstance(task.result, PreviewResult):
+            task.result.gave_up = True
         self.done.append(task)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from catalog.entries.decoders import preview_decoder
 from catalog.media.pool import DecoderPool
+from catalog.media.results import PreviewResult
 from catalog.media.task import Job
 from catalog.models import Library
 from catalog.sources.base import Source
@@ -28,6 +29,8 @@ PREVIEW_KEY = "preview"
 """Key of ours in the records: the small picture beside the copy, of which edge, and of which bytes of the photo."""
 EXTENSION = ".preview.jpg"
 LONGEST_BYTES = 255
+MOST_TRIES = 3
+"""Exports that try a picture which only a limit, or a fault that may pass, prevented: each may take a minute."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,19 +79,26 @@ class PreviewExport:
             self._pool = None
 
     def _is_there(self, record: ExportRecord) -> bool:
+        known = self._known(record)
+        return bool(known) and ("tries" not in known or known["tries"] >= MOST_TRIES)
+
+    def _known(self, record: ExportRecord) -> dict[str, Any]:
+        """Return what was recorded of a picture of this size and of these bytes of the photo; empty if nothing was."""
         known = record.extra.get(PREVIEW_KEY)
-        if not isinstance(known, dict):
-            return False
-        return (known.get("edgePx"), known.get("ofMD5")) == (self._edge_px, record.extra.get(MD5_KEY))
+        wanted = (self._edge_px, record.extra.get(MD5_KEY))
+        return known if isinstance(known, dict) and (known.get("edgePx"), known.get("ofMD5")) == wanted else {}
 
     def _put(self, row: PhotoRow, record: ExportRecord) -> dict[str, Any] | None:
         """Return what the record is to say of the picture; None if it could not be put, which is tried again another time."""
         facts = {"edgePx": self._edge_px, "ofMD5": record.extra.get(MD5_KEY)}
         try:
-            picture, problem = self._picture_of(row)
+            found = self._picture_of(row)
+            picture = found.picture
             if picture is None:
-                self._note(row.path, f"No preview of it was exported: {problem}")
-                return {**facts, "filename": None}
+                self._note(row.path, f"No preview of it was exported: {found.problem or 'there is no picture in it.'}")
+                may_pass = found.gave_up or found.short_of_memory
+                tries = {"tries": self._known(record).get("tries", 0) + 1} if may_pass else {}
+                return {**facts, "filename": None, **tries}
             name, md5 = self._copy(picture, row, record)
         except (OSError, OriginalUnreadable) as error:
             if isinstance(error, OSError) and error.errno in FULL:
@@ -100,20 +110,19 @@ class PreviewExport:
             return None
         return {**facts, "filename": recorded_name(name), "sizeBytes": len(picture), "md5": md5}
 
-    def _picture_of(self, row: PhotoRow) -> tuple[bytes | None, str]:
-        """Return a JPEG of the photo as the catalog knows it; None and the reason if there can be none. OriginalUnreadable."""
+    def _picture_of(self, row: PhotoRow) -> PreviewResult:
+        """Return a JPEG of the photo as the catalog knows it, or why there is none. OriginalUnreadable."""
         original = Original(row.path, "", row.size_bytes, row.mtime_ns, row.photo_md5, str(row.id))
         descriptor = open_original(self._source, original)
         try:
             if self._pool is None:
                 self._pool = preview_decoder()
             params = {"zone": self._library.time_zone, "mtime_ns": row.mtime_ns, "size_bytes": row.size_bytes}
-            found = self._pool.preview(
+            return self._pool.preview(
                 Job(row.path, row.filename, partial(os.dup, descriptor), params), edge_px=self._edge_px
             )
         finally:
             os.close(descriptor)
-        return found.picture, found.problem or "there is no picture in it."
 
     def _copy(self, picture: bytes, row: PhotoRow, record: ExportRecord) -> tuple[str, str]:
         """Write the picture beside the copy, under the next free name if somebody has its own; return name and MD5. OSError."""

@@ -88,9 +88,16 @@ def faulty_survey(descriptor: int, *rest: Any) -> Any:
     return survey_file(descriptor, *rest)
 
 
+def faulty_preview(descriptor: int, *rest: Any) -> Any:
+    fault(os.pread(descriptor, 100, 0).decode("latin-1").removeprefix("before: "))
+    return preview_file(descriptor, *rest)
+
+
+preview_file = worker.preview_file
 survey_file = worker.survey_file
 worker.digest_file = faulty_digest
 worker.survey_file = faulty_survey
+worker.preview_file = faulty_preview
 
 if __name__ == "__main__":
     worker.main()

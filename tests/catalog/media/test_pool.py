@@ -106,6 +106,12 @@ def test_a_hang_costs_one_file(tmp_path: Path, verb: str) -> None:
     assert len(results) == 12 and not any(result.problem for result in results.values())
 
 
+def test_a_preview_that_was_given_up_says_so(tmp_path: Path) -> None:
+    with DecoderPool(1, Limits(seconds=0.5, timeouts=1), worker_module=FAULTY) as pool:
+        assert pool.preview(job(tmp_path, "hang.jpg", b"before: hang"), edge_px=64).gave_up
+        assert not pool.preview(job(tmp_path, "well.jpg", b"well"), edge_px=64).gave_up
+
+
 def test_work_without_end_costs_one_file(tmp_path: Path) -> None:
     culprit = job(tmp_path, "hang.jpg", b"before: work 3600")
     with DecoderPool(1, Limits(seconds=0.5), worker_module=FAULTY) as pool:
