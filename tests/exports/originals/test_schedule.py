@@ -97,7 +97,8 @@ def test_what_cannot_begin_is_told_its_owner_and_logged_once(
     told = api(cast.alice).get(url).json()
     assert "not free, or not among those" in told["refusal"]
     assert told["refused_at"] is not None
-    assert "no export begins by itself: That folder" in browser(cast.alice).get(f"/destinations/{destination.pk}/").text
+    page = browser(cast.alice).get(f"/destinations/{destination.pk}/").text
+    assert "The last scheduled export could not begin, <time" in page and "</time>: That folder" in page
     assert "cannot begin by itself" in browser(cast.alice).get("/exports/").text
     settings.PHOTO_ROOTS = [str(cast.root.parent)]
     assert start_due_exports() == 1
