@@ -83,12 +83,11 @@ def test_so_is_it_for_the_pieces_of_one_long_answer() -> None:
     assert read < 40
 
 
+@pytest.mark.one_database  # nobody waits for others on PostgreSQL
 @pytest.mark.django_db(transaction=True)
 def test_a_limit_that_ends_while_the_index_is_brought_up_to_date_leaves_the_usual_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("Nobody waits for others on PostgreSQL.")
     before = ask("PRAGMA busy_timeout")
     monkeypatch.setattr(indexing, "catch_up", lambda: time.sleep(0.1))
     with at_most(0.05):
