@@ -1,9 +1,6 @@
 """Rebuilds the state of a ledger from its two files, and says what was wrong with them."""
 
-import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from exports.ledger.records import INTERRUPTED, RecordStatus
 from exports.ledger.regular import NotAFile, refuse_link
 from exports.ledger.snapshot import SnapshotContent, read_snapshot
 from exports.ledger.state import LedgerState
+from photolala.lib.garbage_collection import no_cycles_expected
 
 FOLDER_NAME = "ExportRecords"
 LOG_NAME = "export-records.jsonl"
@@ -59,7 +57,7 @@ def load_ledger(directory: Path) -> LoadedLedger:
     """
     try:
         refuse_link(directory)
-        with _without_collections():
+        with no_cycles_expected():  # else Python looks through the records again and again
             snapshot = read_snapshot(directory / SNAPSHOT_NAME)
             log = read_log(directory / LOG_NAME)
     except NotAFile as error:
@@ -102,18 +100,6 @@ def view_ledger(directory: Path) -> LoadedLedger:
         if _identity(directory / SNAPSHOT_NAME) == before:
             return loaded
     raise LedgerFailed(f"The export records in {directory} change too fast to be read; try again in a moment.")
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Keep Python from looking through the records again and again while they are made, none of which is garbage."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _count_stale(mutations: list[Mutation], snapshot_number: int) -> int:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from catalog.sources.base import Source
 from catalog.sources.kinds import companions_in
-from exports.ledger.copying import NameTaken
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.reading.originals import Problems
@@ -134,21 +133,15 @@ class CompanionExport:
         descriptor = self._source.open(companion.path, expected=(companion.size_bytes, companion.mtime_ns))
         try:
             md5 = md5_of_descriptor(descriptor)
-            while not folder.holds(name, companion.size_bytes, md5):  # that of a RAW and its JPEG is one file, too
-                claimed = folder.claim(name)
-                try:
-                    folder.folder.put(
-                        descriptor,
-                        claimed,
-                        companion.mtime_ns,
-                        expected_md5=md5,
-                        before_publishing=self._before_publishing,
-                    )
-                except NameTaken:
-                    continue
-                self.count += 1
-                name = claimed
-                break
+            name, is_new = folder.put(  # that of a RAW and its JPEG is one file, too
+                descriptor,
+                name,
+                size_bytes=companion.size_bytes,
+                mtime_ns=companion.mtime_ns,
+                md5=md5,
+                before_publishing=self._before_publishing,
+            )
+            self.count += is_new
         finally:
             os.close(descriptor)
         return {"filename": recorded_name(name), "sizeBytes": companion.size_bytes, "photoMD5": md5}

@@ -3,10 +3,11 @@
 import logging
 import os
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from exports.destinations.transports.base import Transport, TransportFolder
+from exports.ledger.copying import NameTaken
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.names import TakenNames, collision_key, numbered_names
 from exports.ledger.records import INTERRUPTED, ExportRecord
@@ -66,6 +67,29 @@ class OpenFolder:
                     if self.holds(found, size_bytes, md5):
                         return found
         return None
+
+    def put(
+        self,
+        descriptor: int,
+        name: str,
+        *,
+        size_bytes: int,
+        mtime_ns: int,
+        md5: str,
+        before_publishing: Callable[[], None],
+    ) -> tuple[str, bool]:
+        """Let a file with these bytes be there as `name`, or as its next free form; return its name, and whether it was copied.
+
+        OSError, and NoFreeName after number 10,000.
+        """
+        while not self.holds(name, size_bytes, md5):
+            claimed = self.claim(name)
+            try:
+                self.folder.put(descriptor, claimed, mtime_ns, expected_md5=md5, before_publishing=before_publishing)
+            except NameTaken:
+                continue
+            return claimed, True
+        return name, False
 
     def own(self, name: str) -> None:
         """Note that the name belongs to a photo."""

@@ -1,8 +1,9 @@
 """A destination while an export writes into it: its ledger is held, and its records are published in the end."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 from exports.destinations.guard import Guard
 from exports.destinations.identity import claim_records
@@ -15,6 +16,7 @@ from operations.running import OperationFailed, Run
 
 from .names import OpenFolders
 from .plan import Target
+from .report import Report
 
 LOCK_PATIENCE_SECONDS = 30.0
 
@@ -30,6 +32,25 @@ def opened_target(run: Run, destination: ExportDestination, guard: Guard) -> Ite
         with closing(OpenFolders(transport_of(destination), ledger.records())) as folders:
             folders.clear_interrupted()
             yield Target(destination, guard, ledger, folders), published
+
+
+def export_into(
+    run: Run, destination: ExportDestination, guard: Guard, copy: Callable[[Target, Report], dict[str, Any]]
+) -> dict[str, Any]:
+    """Let `copy` export into the destination; return its result. Records and report are published, also if it fails.
+
+    Raises what `copy` raises, and LedgerFailed.
+    """
+    with opened_target(run, destination, guard) as (target, published):
+        report = Report(run.operation)
+        try:
+            result = copy(target, report)
+        finally:
+            problem = published.publish()
+            if run.still_mine():
+                report.publish()
+        result["record_problems"] += [problem] if problem else []
+        return result
 
 
 def open_ledger(run: Run, destination: ExportDestination) -> Ledger:

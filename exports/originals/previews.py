@@ -14,7 +14,6 @@ from catalog.media.results import PreviewResult
 from catalog.media.task import Job
 from catalog.models import Library
 from catalog.sources.base import Source
-from exports.ledger.copying import NameTaken
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.reading.originals import Original, OriginalUnreadable, Problems, open_original
@@ -132,21 +131,15 @@ class PreviewExport:
             file.write(picture)
             file.flush()
             md5 = md5_of_descriptor(file.fileno())
-            while not folder.holds(name, len(picture), md5):
-                claimed = folder.claim(name)
-                try:
-                    folder.folder.put(
-                        file.fileno(),
-                        claimed,
-                        row.mtime_ns,
-                        expected_md5=md5,
-                        before_publishing=self._before_publishing,
-                    )
-                except NameTaken:
-                    continue
-                self.count += 1
-                name = claimed
-                break
+            name, is_new = folder.put(
+                file.fileno(),
+                name,
+                size_bytes=len(picture),
+                mtime_ns=row.mtime_ns,
+                md5=md5,
+                before_publishing=self._before_publishing,
+            )
+            self.count += is_new
         return name, md5
 
     def _note(self, path: str, reason: str) -> None:

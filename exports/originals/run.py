@@ -15,7 +15,8 @@ from operations.kinds import operation_kind
 from operations.running import OperationFailed, Run
 
 from .folder_export import FolderExport
-from .opened import opened_target
+from .opened import export_into
+from .plan import Target
 from .report import Report
 
 
@@ -33,16 +34,11 @@ def run_folder_export(run: Run) -> dict[str, Any]:
         with closing(source_for(library)) as source:
             source_guard = SourceGuard(library, source)
             source_guard.require()
-            with opened_target(run, destination, guard) as (target, published):
-                report = Report(run.operation)
-                try:
-                    result = FolderExport(run, library, source, source_guard, target, report).run_all()
-                finally:
-                    problem = published.publish()
-                    if run.still_mine():
-                        report.publish()
-                result["record_problems"] += [problem] if problem else []
-                return result
+
+            def copy(target: Target, report: Report) -> dict[str, Any]:
+                return FolderExport(run, library, source, source_guard, target, report).run_all()
+
+            return export_into(run, destination, guard, copy)
     except SourceUnavailable as error:
         raise OperationFailed(told(library, run.owner, str(error)), "root_unavailable") from None
     except LedgerFailed as error:

@@ -27,7 +27,7 @@ from operations.running import OperationFailed, Run, start
 from photolala.web.refusals import NotThere, Unprocessable
 
 from .folder_export import MOST_RECORD_PROBLEMS, FolderExport
-from .opened import opened_target
+from .opened import export_into
 from .plan import Target
 from .report import FAILED, Report, ReportRow
 from .requests import exports_again
@@ -99,16 +99,9 @@ def run_selection_export(run: Run) -> dict[str, Any]:
     if destination is None:
         raise OperationFailed("This destination was removed; its files are left as they are.", "deleted")
     try:
-        with opened_target(run, destination, guard_of(destination)) as (target, published):
-            report = Report(run.operation)
-            try:
-                result = _Selection(run, target, report).export()
-            finally:
-                problem = published.publish()
-                if run.still_mine():
-                    report.publish()
-            result["record_problems"] += [problem] if problem else []
-            return result
+        return export_into(
+            run, destination, guard_of(destination), lambda target, report: _Selection(run, target, report).export()
+        )
     except LedgerFailed as error:
         raise OperationFailed(str(error), "destination") from error
 
