@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from operations import wake_up
+from operations.database_conflicts import MOST_TRIES, is_transient, pause
 from operations.kinds import KINDS
 from operations.models import ACTIVE, INTERRUPTIONS, Operation, State, new_lease
-from operations.passing import MOST_TRIES, is_passing, pause
 from operations.reasons import reason_for
 from operations.runs import (
     AlreadyActive,
@@ -206,7 +206,7 @@ def _run_to_an_end(run: Run, *, foreground: bool, is_last_try: bool) -> bool:
         logger.warning("Operation %s (%s) failed: %s", run.operation.pk, run.operation.kind, failure.code)
         run.finish(State.FAILED, error=str(failure)[:MOST_CHARACTERS], error_code=failure.code, result=failure.result)
     except Exception as error:  # the whole must not crash: what went wrong is kept with the operation
-        if is_passing(error):
+        if is_transient(error):
             return _put_off(run, error, State.PENDING if not is_last_try else at_rest, is_last_try=is_last_try)
         known = reason_for(error)
         if known:

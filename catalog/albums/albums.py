@@ -13,7 +13,7 @@ from catalog.albums.refusals import Refused, forbidden, id_taken, not_found
 from catalog.albums.shown import refresh
 from catalog.models import Album, AlbumMember
 from changes import fields as field_states
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 10_000
@@ -30,7 +30,7 @@ COLUMNS = {"cover": "cover_id", "allowsOriginals": "allows_originals"}
 """Of fields whose column has another name."""
 
 
-@done_again
+@retried_on_conflict
 def create(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     """Make an album of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused."""
     given = values.read(fields, READERS)
@@ -50,7 +50,7 @@ def create(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     return album
 
 
-@done_again
+@retried_on_conflict
 def patch(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     """Change some fields of an album that `user` may edit; who may download originals, its owner alone. Raises Refused."""
     given = values.read(fields, READERS)
@@ -70,7 +70,7 @@ def patch(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     return album
 
 
-@done_again
+@retried_on_conflict
 def delete(user: Any, album_id: UUID) -> Album:
     """Move an album of one's own to the trash, where it can be restored for 30 days; its members no longer see it."""
     with transaction.atomic():
@@ -80,7 +80,7 @@ def delete(user: Any, album_id: UUID) -> Album:
     return album
 
 
-@done_again
+@retried_on_conflict
 def restore(user: Any, album_id: UUID) -> Album:
     """Bring an album of one's own back from the trash, with its items and members."""
     with transaction.atomic():
@@ -90,7 +90,7 @@ def restore(user: Any, album_id: UUID) -> Album:
     return album
 
 
-@done_again
+@retried_on_conflict
 def hand_over(user: Any, album_id: UUID, new_owner: Any) -> Album:
     """Let a member own the album from now on; who owned it is an editor then. Raises Refused."""
     with transaction.atomic():

@@ -11,7 +11,7 @@ from catalog.albums import attachments, items, notes, values
 from catalog.albums.refusals import Refused, id_taken, not_found
 from catalog.models import Draft, Note
 from changes import fields as field_states
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 TYPES = ["text", "image", "video", "audio", "camera"]
 MOST_BLOCKS = 500
@@ -58,7 +58,7 @@ def _albums(value: Any, name: str) -> list[str]:
 READERS: dict[str, values.Reader] = {"blocks": _blocks, "albums": _albums}
 
 
-@done_again
+@retried_on_conflict
 def create(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Draft:
     """Begin a draft of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused.
 
@@ -82,7 +82,7 @@ def create(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable
     return draft
 
 
-@done_again
+@retried_on_conflict
 def patch(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Draft:
     """Change blocks or albums of a draft of one's own; `known` as in `create`. Raises Refused."""
     given = values.read(fields, READERS)
@@ -99,7 +99,7 @@ def patch(user: Any, draft_id: UUID, fields: Mapping[str, Any], known: Iterable[
     return draft
 
 
-@done_again
+@retried_on_conflict
 def delete(user: Any, draft_id: UUID) -> Draft:
     """Move a draft of one's own to the trash, for 30 days. Raises Refused."""
     with transaction.atomic():
@@ -109,7 +109,7 @@ def delete(user: Any, draft_id: UUID) -> Draft:
     return draft
 
 
-@done_again
+@retried_on_conflict
 def restore(user: Any, draft_id: UUID) -> Draft:
     """Bring a draft of one's own back; one that was published can then be published once more, as another note."""
     with transaction.atomic():
@@ -119,7 +119,7 @@ def restore(user: Any, draft_id: UUID) -> Draft:
     return draft
 
 
-@done_again
+@retried_on_conflict
 def publish(user: Any, draft_id: UUID, note_id: UUID | None = None) -> Note:
     """Make a note of a draft, put it into the draft's albums, and move the draft to the trash; all or nothing.
 

@@ -20,7 +20,7 @@ from catalog.albums.smart import refuse_if_smart
 from catalog.entries.row_locks import hold_photos
 from catalog.models import Album, AlbumItem, Note, Photo
 from catalog.models.album import album_item_id
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 MOST_AT_ONCE = 1_000
 MOST_ITEMS = 100_000
@@ -115,7 +115,7 @@ def bring_back(user: Any, item_id: UUID) -> AlbumItem:
 # -- for people: many at once --------------------------------------------------------------------------------------------
 
 
-@done_again
+@retried_on_conflict
 def add(
     user: Any, album_id: UUID, targets: Sequence[Target], *, after: UUID | None = None, position: str = ""
 ) -> Added:
@@ -153,7 +153,7 @@ def add(
     return added
 
 
-@done_again
+@retried_on_conflict
 def move(user: Any, album_id: UUID, item_ids: Sequence[UUID], after: UUID | None) -> list[AlbumItem]:
     """Place items of an album, in the order of `item_ids`, right after the item `after`, or before all others.
 
@@ -174,7 +174,7 @@ def move(user: Any, album_id: UUID, item_ids: Sequence[UUID], after: UUID | None
     return [found[item_id] for item_id in wanted]
 
 
-@done_again
+@retried_on_conflict
 def remove(user: Any, album_id: UUID, item_ids: Sequence[UUID]) -> int:
     """Remove items from an album; those that are not (any more) in it are left out. Returns how many."""
     with transaction.atomic():
@@ -184,7 +184,7 @@ def remove(user: Any, album_id: UUID, item_ids: Sequence[UUID]) -> int:
     return len(items)
 
 
-@done_again
+@retried_on_conflict
 def restore(user: Any, album_id: UUID, item_ids: Sequence[UUID]) -> int:
     """Bring removed items back to the places that they had, with who had added them. Returns how many."""
     with transaction.atomic():

@@ -11,12 +11,12 @@ from catalog.albums.shown import refresh
 from catalog.albums.smart import refuse_if_smart
 from catalog.models import Album, AlbumMember
 from changes import scopes
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 MOST_MEMBERS = 200
 
 
-@done_again
+@retried_on_conflict
 def set_member(user: Any, album_id: UUID, member: Any, role: str) -> AlbumMember:
     """Let `member` see the album of `user` (viewer), or also change what is in it (editor). Raises Refused."""
     if role not in AlbumMember.Role.values:
@@ -41,7 +41,7 @@ def set_member(user: Any, album_id: UUID, member: Any, role: str) -> AlbumMember
     return membership
 
 
-@done_again
+@retried_on_conflict
 def remove_member(user: Any, album_id: UUID, member: Any) -> bool:
     """Take the membership away, as the album's owner or as the member; return whether there was one.
 

@@ -14,7 +14,7 @@ from catalog.albums.shown import refresh_note
 from catalog.models import Note
 from changes import fields as field_states
 from changes.types import scope_name
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 LONGEST_CONTENT = 100_000
 LONGEST_CAPTION = 10_000
@@ -28,7 +28,7 @@ READERS: dict[str, values.Reader] = {
 }
 
 
-@done_again
+@retried_on_conflict
 def create(user: Any, note_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Note:
     """Write a note of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused.
 
@@ -59,7 +59,7 @@ def written(user: Any, note_id: UUID, given: dict[str, Any], known: Iterable[att
     return note
 
 
-@done_again
+@retried_on_conflict
 def patch(user: Any, note_id: UUID, fields: Mapping[str, Any], known: Iterable[attachments.Held] = ()) -> Note:
     """Change some fields of a note of one's own; `known` as in `create`. Raises Refused."""
     given = values.read(fields, READERS)
@@ -78,7 +78,7 @@ def patch(user: Any, note_id: UUID, fields: Mapping[str, Any], known: Iterable[a
     return note
 
 
-@done_again
+@retried_on_conflict
 def delete(user: Any, note_id: UUID) -> Note:
     """Move a note of one's own to the trash, for 30 days; no album shows it meanwhile. Raises Refused."""
     with transaction.atomic():
@@ -89,7 +89,7 @@ def delete(user: Any, note_id: UUID) -> Note:
     return note
 
 
-@done_again
+@retried_on_conflict
 def restore(user: Any, note_id: UUID) -> Note:
     """Bring a note of one's own back, also into the albums that it was in. Raises Refused."""
     with transaction.atomic():

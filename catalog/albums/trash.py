@@ -9,7 +9,7 @@ from catalog.albums import attachments
 from catalog.models import Album, AlbumItem, Attachment, Draft, Note
 from changes import scopes
 from operations import clock
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 KEPT_FOR = timedelta(days=30)
 BATCH = 500
@@ -43,7 +43,7 @@ def _all(delete: Callable[[datetime], int], before: datetime) -> int:
     return deleted
 
 
-@done_again
+@retried_on_conflict
 @transaction.atomic
 def _albums(before: datetime) -> int:
     due = Album.objects.select_for_update(of=("self",)).filter(trashed_at__lte=before).order_by("pk")
@@ -53,7 +53,7 @@ def _albums(before: datetime) -> int:
     return len(albums)
 
 
-@done_again
+@retried_on_conflict
 @transaction.atomic
 def _items(before: datetime) -> int:
     due = AlbumItem.objects.select_for_update(of=("self",)).filter(trashed_at__lte=before).order_by("pk")[:BATCH]
@@ -62,7 +62,7 @@ def _items(before: datetime) -> int:
     return len(keys)
 
 
-@done_again
+@retried_on_conflict
 @transaction.atomic
 def _notes(before: datetime) -> int:
     due = Note.objects.select_for_update(of=("self",)).filter(trashed_at__lte=before).order_by("pk")[:BATCH]
@@ -75,7 +75,7 @@ def _notes(before: datetime) -> int:
     return len(keys)
 
 
-@done_again
+@retried_on_conflict
 @transaction.atomic
 def _drafts(before: datetime) -> int:
     due = Draft.objects.select_for_update(of=("self",)).filter(trashed_at__lte=before).order_by("pk")[:BATCH]

@@ -25,7 +25,7 @@ from catalog.edits.undo import undo_rating
 from catalog.entries.row_locks import hold_photos
 from catalog.files.queue import NothingToUndo, last_done
 from catalog.models import Favourite, FileWrite, Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.lib.captions import is_caption
 from photolala.lib.keywords import is_keyword
 from photolala.lib.places import are_near, is_known
@@ -45,7 +45,7 @@ class _Word(NamedTuple):
     moment: datetime | None
 
 
-@done_again
+@retried_on_conflict
 def take_over(user: User, keep_id: UUID, gone: Sequence[UUID]) -> dict[UUID, Record]:
     """Fill what the photo `keep_id` lacks from its equals `gone`; return by photo what came from it, for `give_back`.
 

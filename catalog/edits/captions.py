@@ -12,7 +12,7 @@ from django.db import transaction
 from accounts.models import User
 from catalog.edits import giving
 from catalog.models import FileWrite, Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.lib.captions import tidy_caption
 
 _CAPTION: giving.Kind[str] = giving.Kind(
@@ -39,7 +39,7 @@ def set_caption(user: User, photo: Photo | UUID, text: str) -> str:
     return caption
 
 
-@done_again
+@retried_on_conflict
 def set_captions(user: User, texts: Mapping[UUID, str]) -> list[UUID]:
     """Give each of these photos, which the caller found changeable for `user`, its caption; return which there are.
 
@@ -53,7 +53,7 @@ def set_captions(user: User, texts: Mapping[UUID, str]) -> list[UUID]:
     return sorted(photo.pk for _, photos in held for photo in photos)
 
 
-@done_again
+@retried_on_conflict
 def undo_caption(photo: Photo, user: User) -> str:
     """Take the last written caption back; return the caption that the photo has then. Raises NothingToUndo.
 

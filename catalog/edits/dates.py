@@ -28,7 +28,7 @@ from catalog.media.tag_changes import IN_THE_FILE, date_problem
 from catalog.models import FileWrite, Library, Photo
 from changes.fields import touched_in
 from changes.types import scope_name
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 MOST_AT_ONCE = 10_000
 
@@ -125,7 +125,7 @@ def _checked(photo: Photo, wished: tuple[datetime | None, int | None], now: date
     return Planned(photo, None if problem else local, None if problem else offset, problem)
 
 
-@done_again
+@retried_on_conflict
 def set_dates(user: User, planned: Sequence[Planned]) -> int:
     """Give the photos, which the caller found changeable for `user`, what was planned; return how many were.
 
@@ -190,7 +190,7 @@ def _said(photo: Photo) -> dict[str, Any]:
     return {"taken": photo.taken_local.replace(tzinfo=None).isoformat(), "offset": photo.taken_offset_minutes}
 
 
-@done_again
+@retried_on_conflict
 def undo_date(photo: Photo, user: User) -> dict[str, Any]:
     """Take the last written date back; return what the file is to say then (`taken`, empty for none, and `offset`).
 
@@ -230,7 +230,7 @@ def date_columns(photo: Photo) -> Row:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in told.items()}
 
 
-@done_again
+@retried_on_conflict
 def put_date_back(user: User, photo_id: UUID, before: Row) -> None:
     """Let the photo's date be what `date_columns` said before the last was given. A file that says the last gets its bytes back.
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from catalog.models import Favourite, Photo, Withdrawal, favourite_id
 from changes.fields import touched_in
 from changes.types import scope_name
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 FULL = 5
 MOST_AT_ONCE = 1_000
@@ -35,7 +35,7 @@ class FavouriteAnswer:
         return {"photo_id": str(self.photo_id), "rating": self.rating, "favorited": self.favorited}
 
 
-@done_again
+@retried_on_conflict
 def set_favourite(user: User, photo: Photo | UUID, rating: int) -> FavouriteAnswer:
     """Give `photo`, which the caller found visible, `rating` stars of `user`; 0 takes the favourite away.
 
@@ -54,7 +54,7 @@ def set_favourite(user: User, photo: Photo | UUID, rating: int) -> FavouriteAnsw
     return FavouriteAnswer(photo_id, rating)
 
 
-@done_again
+@retried_on_conflict
 def toggle_favourite(user: User, photo: Photo | UUID) -> FavouriteAnswer:
     """Turn any stars into none, and none into five; two at once end as two in a row would. Raises Photo.DoesNotExist."""
     photo_id = photo.pk if isinstance(photo, Photo) else photo
@@ -73,7 +73,7 @@ def toggle_favourite(user: User, photo: Photo | UUID) -> FavouriteAnswer:
     return FavouriteAnswer(photo_id, FULL)
 
 
-@done_again
+@retried_on_conflict
 def set_favourites(user: User, photo_ids: Sequence[UUID], rating: int) -> dict[str, Any]:
     """Give all these photos `rating` stars of `user`; what is not there or not visible is told one by one.
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from accounts.models import User
 from catalog.edits import giving
 from catalog.models import FileWrite, Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.lib.keywords import BadKeyword, tidy_keywords
 
 MOST_AT_ONCE = 10_000
@@ -38,7 +38,7 @@ def set_keywords(user: User, photo: Photo | UUID, words: Sequence[str]) -> list[
     return keywords
 
 
-@done_again
+@retried_on_conflict
 def set_many_keywords(user: User, lists: Mapping[UUID, Sequence[str]]) -> list[UUID]:
     """Let each of these photos, which the caller found changeable for `user`, have its keywords; return which there are.
 
@@ -52,7 +52,7 @@ def set_many_keywords(user: User, lists: Mapping[UUID, Sequence[str]]) -> list[U
     return sorted(photo.pk for _, photos in held for photo in photos)
 
 
-@done_again
+@retried_on_conflict
 def change_keywords(
     user: User, photo_ids: Collection[UUID], add: Sequence[str] = (), remove: Sequence[str] = ()
 ) -> tuple[list[UUID], dict[UUID, str]]:
@@ -64,7 +64,7 @@ def change_keywords(
     return _change(user, dict.fromkeys(photo_ids, tidy_keywords(add)), set(tidy_keywords(remove)) | set(remove))
 
 
-@done_again
+@retried_on_conflict
 def add_keywords(user: User, lists: Mapping[UUID, Sequence[str]]) -> tuple[list[UUID], dict[UUID, str]]:
     """Give each of these photos, which the caller found changeable for `user`, its own keywords besides what it has.
 
@@ -96,7 +96,7 @@ def _change(user: User, added: Mapping[UUID, Sequence[str]], removed: set[str]) 
     return done, refused
 
 
-@done_again
+@retried_on_conflict
 def undo_keywords(photo: Photo, user: User) -> list[str]:
     """Take back the last keywords that were written; return those that the photo has then. Raises NothingToUndo.
 

@@ -12,7 +12,7 @@ from accounts.models import User
 from catalog.edits import giving
 from catalog.entries.sql import Row
 from catalog.models import FileWrite, Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.lib.places import Place, are_near, checked_place
 
 MOST_AT_ONCE = 10_000
@@ -51,7 +51,7 @@ def set_place(user: User, photo: Photo | UUID, place: Place | None) -> Place | N
     return kept
 
 
-@done_again
+@retried_on_conflict
 def set_places(user: User, places: Mapping[UUID, Place | None]) -> list[UUID]:
     """Give each of these photos, which the caller found changeable for `user`, its place; return which there are.
 
@@ -65,7 +65,7 @@ def set_places(user: User, places: Mapping[UUID, Place | None]) -> list[UUID]:
     return sorted(photo.pk for _, photos in held for photo in photos)
 
 
-@done_again
+@retried_on_conflict
 def undo_place(photo: Photo, user: User) -> Place | None:
     """Take back the last place that was written; return where the photo was taken then. Raises NothingToUndo.
 

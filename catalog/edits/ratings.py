@@ -23,7 +23,7 @@ from catalog.history.given_since import moment_of_a_wish
 from catalog.models import Favourite, FileWrite, Library, Photo, QueuedStar
 from changes.fields import touched_in
 from changes.types import scope_name
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 _OPEN = [state.value for state in FileWrite.OPEN]
 
@@ -41,7 +41,7 @@ def set_rating(user: User, photo: Photo | UUID, stars: int) -> FavouriteAnswer:
     return FavouriteAnswer(photo_id, stars)
 
 
-@done_again
+@retried_on_conflict
 def toggle_rating(user: User, photo_id: UUID) -> FavouriteAnswer:
     """Turn any stars of the photo into none, and none into five; two at once end as two in a row would.
 
@@ -53,7 +53,7 @@ def toggle_rating(user: User, photo_id: UUID) -> FavouriteAnswer:
         return set_rating(user, photo, 0 if is_seen else FULL)
 
 
-@done_again
+@retried_on_conflict
 def set_ratings(user: User, photo_ids: Sequence[UUID], stars: int) -> list[UUID]:
     """Give all these photos, which the caller found changeable for `user`, `stars`; return which there are.
 

@@ -11,10 +11,10 @@ from catalog.edits.favourites import FavouriteAnswer, check_stars, set_favourite
 from catalog.edits.ratings import set_rating, set_ratings, toggle_rating
 from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 
-@done_again
+@retried_on_conflict
 def star(user: User, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
     """Give `stars` (None toggles between 0 and 5) to a photo that `user` sees. Raises Photo.DoesNotExist, ValueError."""
     owner_id = Photo.objects.visible_to(user).values_list("library__owner", flat=True).get(pk=photo_id)
@@ -23,7 +23,7 @@ def star(user: User, photo_id: UUID, stars: int | None) -> FavouriteAnswer:
     return toggle_favourite(user, photo_id) if stars is None else set_favourite(user, photo_id, stars)
 
 
-@done_again
+@retried_on_conflict
 def star_many(user: User, photo_ids: Sequence[UUID], stars: int) -> dict[str, Any]:
     """Give all these photos `stars`; what is not there or not visible is told one by one. One transaction.
 

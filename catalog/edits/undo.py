@@ -13,7 +13,7 @@ from catalog.edits.ratings import set_rating
 from catalog.entries.row_locks import hold_photos
 from catalog.files.queue import NothingToUndo, last_done
 from catalog.models import FileWrite, Photo
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 
 def undo_last(photo: Photo, user: User) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def undo_last(photo: Photo, user: User) -> dict[str, Any]:
     return {"kind": FileWrite.Kind.RATING, "rating": undo_rating(photo, user)}
 
 
-@done_again
+@retried_on_conflict
 def undo_rating(photo: Photo, user: User) -> int:
     """Take the last written rating back; return the stars that the photo has then. Raises NothingToUndo.
 

@@ -13,7 +13,7 @@ from operations.running import AlreadyActive, start
 
 KIND = "write"
 BACK_OFF = [timedelta(minutes=m) for m in (1, 5, 30, 120, 720)]
-"""How long a write that failed in passing waits before it is tried again; the last for all further tries."""
+"""How long a write that met a transient error waits before it is tried again; the last for all further tries."""
 
 
 def write_key(library: Library) -> str:

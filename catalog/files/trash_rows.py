@@ -19,7 +19,7 @@ from catalog.roots import guard
 from catalog.roots.reach import hold_root, source_for
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.lib.paths import join_path
 
 State = TrashItem.State
@@ -58,7 +58,7 @@ def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[H
         yield held
 
 
-@done_again
+@retried_on_conflict
 def begin(
     library: Library, user: User, keys: Sequence[UUID], mover: Mover, targets: dict[UUID, str] | None = None
 ) -> tuple[list[TrashItem], set[UUID]]:
@@ -110,7 +110,7 @@ def want_back(items: Iterable[TrashItem], mover: Mover) -> None:
         mine.update(state=State.FILING, target=item.directory, restored_as="")
 
 
-@done_again
+@retried_on_conflict
 def write_trashed(library: Library, items: Sequence[TrashItem], mover: Mover) -> list[TrashItem]:
     """Write down that the files of these items lie in the trash now; return the items, those that others took over left out."""
     now = timezone.now()
@@ -145,7 +145,7 @@ def write_kept(item: TrashItem, mover: Mover) -> None:
     mine.update(state=State.TRASHED, mover="", mover_seen_at=None, restored_as="")
 
 
-@done_again
+@retried_on_conflict
 def write_restored(library: Library, restored: Sequence[tuple[TrashItem, str]], mover: Mover) -> list[TrashItem]:
     """Let photos' rows be what they were, where they still wait for their files and the names say where; else a scan does.
 
@@ -167,7 +167,7 @@ def write_restored(library: Library, restored: Sequence[tuple[TrashItem, str]], 
     return done
 
 
-@done_again
+@retried_on_conflict
 def write_filed(library: Library, item: TrashItem, directory: str, name: str, mover: Mover) -> None:
     """Let the photo's row say that its file lies in another folder now. Raises MoverLost; then nothing was written."""
     with transaction.atomic():

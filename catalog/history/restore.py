@@ -20,8 +20,8 @@ from catalog.roots.reach import source_for
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import SnapshotUnusable
 from catalog.sources.base import SourceUnavailable
+from operations.database_conflicts import is_transient
 from operations.models import Operation
-from operations.passing import is_passing
 from operations.running import OperationFailed, Run, start
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _back_up(library: Library, snapshot: Snapshot, run: Run) -> None:
         with closing(source_for(library)) as source:
             publish.publish_if_due(library, source, run, snapshot.md5)
     except (DatabaseError, ValueError, SnapshotUnusable) as error:
-        if is_passing(error):
+        if is_transient(error):
             raise  # what can be read in a moment is not given up without a copy
         logger.warning("Library %s: its rows could not be backed up: %s", library.pk, error)
 

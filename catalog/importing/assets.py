@@ -34,7 +34,7 @@ from catalog.media.task import Job
 from catalog.models import Favourite, Library, Photo, PhotoMetadata
 from catalog.sources.names import skipped_part
 from catalog.sources.placing import numbered
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from operations.running import OperationFailed
 from photolala.lib.paths import escape_path
 
@@ -114,7 +114,7 @@ def know_by(device: Device, stable_id: str) -> None:
         device.stable_id = stable_id
 
 
-@done_again
+@retried_on_conflict
 def register(library: Library, assets: Sequence[Asset]) -> list[str]:
     """Add assets to a device's library, or bring them up to date; return the ids of those whose pictures are wanted.
 
@@ -211,7 +211,7 @@ def remove(library: Library, asset_ids: Sequence[str]) -> int:
     return len(gone)
 
 
-@done_again
+@retried_on_conflict
 def _forget(library: Library, asset_ids: Sequence[str]) -> list[Photo]:
     """Delete the rows of assets; return them."""
     with transaction.atomic():

@@ -191,7 +191,7 @@ def counts_of(imports: list[Import]) -> dict[UUID, dict[str, int]]:
 
 
 def retry(wanted: Import, user: User) -> int:
-    """Let what was rejected for a passing reason be tried again, and a source that could not be read; return how many files."""
+    """Let what was rejected for a transient reason be tried again, and a source that could not be read; return how many files."""
     with transaction.atomic():
         again = wanted.items.filter(state=ImportItem.State.REJECTED, code__in=AGAIN)
         count = again.update(state=ImportItem.State.WAITING, code="", reason="", detail="", finished_at=None)

@@ -37,9 +37,9 @@ from catalog.models import (
     Withdrawal,
 )
 from changes import scopes
+from operations.database_conflicts import retried_on_conflict
 from operations.kinds import operation_kind
 from operations.models import ACTIVE, UNFINISHED, Operation, State
-from operations.passing import done_again
 from operations.running import Run
 
 TAKEN_OVER = "taken_over"
@@ -180,7 +180,7 @@ def _is_uuid(text: str) -> bool:
     return True
 
 
-@done_again
+@retried_on_conflict
 def forget_library(library: Library) -> None:
     """Remove the library from the catalog, with its favourites and history; no file in its root is touched.
 

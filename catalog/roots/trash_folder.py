@@ -65,7 +65,7 @@ def strays_in(root: int) -> list[Stray]:
 def remove_empty(root: int) -> int:
     """Remove the empty folders in the trash of an open root that no row knows; return how many.
 
-    Disks that failed in passing leave such, and processes that were killed or overtaken. Not within a transaction: it has to
+    Disks with transient errors leave such, and processes that were killed or overtaken. Not within a transaction: it has to
     see the rows that were written before the folders were made.
     """
     removed = 0

@@ -51,8 +51,8 @@ from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import SnapshotHeader, SnapshotUnusable, snapshot_name
 from catalog.snapshots.write import write_snapshot
 from catalog.sources.base import Source, SourceUnavailable
+from operations.database_conflicts import is_transient
 from operations.models import Operation
-from operations.passing import is_passing
 from operations.running import LeaseLost, OperationFailed, Run, start
 from photolala.lib.paths import join_path
 
@@ -250,7 +250,7 @@ class Rebuild:
         try:
             return publish.publish_if_due(self.library, self.source, self.run)
         except (DatabaseError, ValueError, SnapshotUnusable) as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise
             logger.warning("Library %s: its rows could not be backed up: %s", self.library.pk, error)
             return self.library.snapshot_md5

@@ -25,8 +25,8 @@ from catalog.sources.base import FileChanged, SourceUnavailable
 FAILURES = (BotoCoreError, ClientError, ResponseParserError)
 """What a call of the client raises. Their own texts are never shown: some hold keys or signed addresses."""
 
-_PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-_PASSING_CODES = frozenset(
+_TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
         "InternalError",
@@ -94,7 +94,7 @@ class Retries:
             try:
                 return do()
             except (*FAILURES, BrokenStream) as error:
-                if not is_passing(error):
+                if not is_transient(error):
                     raise
                 if progress() > reached:
                     failures, reached = 0, progress()
@@ -109,10 +109,10 @@ class Retries:
         return max(longest * (0.5 + self._draw() / 2), _asked_seconds(error))
 
 
-def is_passing(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Return whether the same call may well succeed in a moment."""
     if isinstance(error, ClientError):
-        return code_of(error) in _PASSING_CODES or status_of(error) in _PASSING_STATUS
+        return code_of(error) in _TRANSIENT_CODES or status_of(error) in _TRANSIENT_STATUS
     if isinstance(error, SSLError):
         return False
     return isinstance(error, (BrokenStream, ResponseParserError, *_NO_ANSWER))
@@ -188,7 +188,7 @@ def _root_sentence(error: Exception, bucket: str, uri: str) -> str:
         return (
             f"The S3 server does not answer ({code}). Check the network and PHOTOLALA_S3_ENDPOINT, or try again later."
         )
-    if is_passing(error):
+    if is_transient(error):
         return f"The S3 server is overloaded or broken ({code}), after several tries too. Try again later."
     return f"The S3 server cannot list {uri} ({code}). Check the settings PHOTOLALA_S3_…"
 

@@ -23,9 +23,9 @@ from exports.bundle.verify import STATS, Verified, verify
 from exports.ledger.errors import advice_for
 from exports.models import Backup, Scope
 from exports.reading.moment import one_moment
+from operations.database_conflicts import is_transient
 from operations.kinds import operation_kind
 from operations.models import Operation, State
-from operations.passing import is_passing
 from operations.running import Interrupted, LeaseLost, OperationFailed, Run
 from photolala.web.refusals import NotThere, Unavailable
 
@@ -89,7 +89,7 @@ class BackupRun:
                 if isinstance(error, OSError) and not self.run.still_mine():  # another run took the folder
                     raise LeaseLost from error
                 if not (
-                    isinstance(error, Interrupted | SystemExit | KeyboardInterrupt | LeaseLost) or is_passing(error)
+                    isinstance(error, Interrupted | SystemExit | KeyboardInterrupt | LeaseLost) or is_transient(error)
                 ):
                     folder.give_up()
                 raise

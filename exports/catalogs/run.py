@@ -35,9 +35,9 @@ from exports.reading.originals import (
     read_original,
 )
 from exports.reading.rows import PhotoRows
+from operations.database_conflicts import is_transient
 from operations.kinds import operation_kind
 from operations.models import Operation, State
-from operations.passing import is_passing
 from operations.running import Interrupted, LeaseLost, OperationFailed, Run
 from photolala.web.refusals import BadRequest
 
@@ -122,7 +122,7 @@ class CatalogExport:
 
     def _is_to_continue(self, error: BaseException) -> bool:
         """Tell whether what is finished is kept, as the work ends with `error` only for now."""
-        return self.has_rows and (isinstance(error, Interrupted | SystemExit) or is_passing(error))
+        return self.has_rows and (isinstance(error, Interrupted | SystemExit) or is_transient(error))
 
     def _hold(self) -> None:
         """Keep the operation this run's until the transaction ends. Raises LeaseLost if it is somebody else's."""

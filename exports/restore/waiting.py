@@ -21,7 +21,7 @@ from exports.restore.facts import FIELDS, NOT_TO_CHANGE, Facts
 from exports.restore.photos import Finder, Named
 from exports.restore.plan import REPLACE, is_newer
 from exports.restore.spool import Record
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 logger = logging.getLogger(__name__)
 BATCH = 500
@@ -104,7 +104,7 @@ def _join_for(user: User) -> int:
         joined += _join(user, rows)
 
 
-@done_again
+@retried_on_conflict
 def _join(user: User, rows: list[WaitingFacts]) -> int:
     """Join those of these rows whose photos are there: facts by the verbs, items and notes by the photo's id here."""
     named = {str(row.photo_id): _named(row) for row in rows}

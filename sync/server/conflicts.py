@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Device
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.web.refusals import Conflict as ConflictRefused
 from photolala.web.refusals import NotThere, Unprocessable
 from sync.models import Conflict
@@ -51,7 +51,7 @@ def shown(repository: SyncRepository, user: Any, conflicts: list[Conflict]) -> l
     return [_shown(user, one, things.get((one.kind, str(one.object_id))), names) for one in conflicts]
 
 
-@done_again
+@retried_on_conflict
 def decide(repository: SyncRepository, user: Any, conflict_id: UUID, decision: str) -> Conflict:
     """Let `decision` ("mine", "theirs" or "both") count; return the conflict. One transaction.
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Device
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 from photolala.web.refusals import Conflict as ConflictRefused
 from sync.models import Conflict, DeviceState, PushedMutation
 from sync.protocol.messages import Mutation, MutationResult, PushReply, PushRequest, Row, Status, Unreadable
@@ -22,7 +22,7 @@ _FAILED = (Status.REJECTED, Status.MISSING_REF)
 Item = Mutation | Unreadable
 
 
-@done_again
+@retried_on_conflict
 def push(
     repository: SyncRepository, device: Device, request: PushRequest, clock: Callable[[], int] = time.time_ns
 ) -> PushReply:

@@ -8,7 +8,7 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from changes.digest import digest, sum_of
-from operations.passing import done_again
+from operations.database_conflicts import retried_on_conflict
 
 from .readers import Copy, from_zero
 from .things import Thing
@@ -55,7 +55,7 @@ def together(*works):
         raise errors[0]
 
 
-@done_again
+@retried_on_conflict
 def write(owner, shared, chance):
     """Make, change and delete a few things in one transaction, those of others too, locked in the order of their keys."""
     with transaction.atomic():

@@ -36,7 +36,7 @@ class Pair:
 def pushed(pair: Pair, place: int, mid: int, op: str, id: uuid.UUID, base: dict[str, Any] | None, **fields: str) -> Any:
     """Push one mutation of a device, and return its result."""
     from changes.scopes import current_epoch
-    from operations.passing import done_again
+    from operations.database_conflicts import retried_on_conflict
     from sync.protocol.messages import PushRequest
     from sync.protocol.values import dump
     from sync.server.orm import OrmRepository
@@ -51,7 +51,7 @@ def pushed(pair: Pair, place: int, mid: int, op: str, id: uuid.UUID, base: dict[
         said["hlc"] = f"{1_700_000_000_000 + mid:012x}-0000-{device.pk}"
     body = {"deviceId": str(device.pk), "epoch": current_epoch(), "mutations": [said]}
     request = PushRequest.from_json(dump(body))
-    (result,) = done_again(push)(OrmRepository(pair.user), device, request).results
+    (result,) = retried_on_conflict(push)(OrmRepository(pair.user), device, request).results
     return result
 
 

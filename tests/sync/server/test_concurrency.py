@@ -176,7 +176,7 @@ def test_a_push_that_a_deadlock_ended_is_done_again(pair: list[Phone], monkeypat
             raise OperationalError("deadlock detected") from Deadlock()
 
     monkeypatch.setattr(OrmRepository, "number", ended_once)
-    monkeypatch.setattr("operations.passing.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("operations.database_conflicts.PAUSE_SECONDS", 0)
     id = uuid.uuid4()
     result = phone.result(phone.edit("create", id, type="note", content="once"))
     assert (calls, result["status"]) == (2, "applied")

@@ -1,6 +1,6 @@
-"""Troubles of the database that pass by themselves: a deadlock, a conflict of two transactions, a file that is locked just now.
+"""Transient errors of the database: a deadlock, a conflict of two transactions, a file that is locked just now.
 
-What a transaction did that met one is undone as a whole, so that it can simply be done again.
+The database rolls back the transaction that met one, so it can simply be retried.
 """
 
 import logging
@@ -25,11 +25,11 @@ _Result = TypeVar("_Result")
 
 
 def is_conflict(error: BaseException) -> bool:
-    """True if the database ended the transaction in favour of another one: it can be done again at once."""
+    """True if the database ended the transaction in favour of another one: it can be retried at once."""
     return isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) in _CONFLICTS
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """True for conflicts, and where a lock was waited for in vain."""
     if not isinstance(error, OperationalError):
         return False
@@ -43,10 +43,10 @@ def pause(tries: int) -> None:
     time.sleep(PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5))
 
 
-def done_again(work: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """Return `work`, which is one transaction, so that it is done again after a conflict, at most `MOST_TRIES` times in all.
+def retried_on_conflict(work: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Return `work`, which is one transaction, so that it is retried after a conflict, at most `MOST_TRIES` times in all.
 
-    Called within a transaction it is done once: only the whole of that can be done again. A lock was waited for long enough
+    Called within a transaction it runs once: only the whole of that can be retried. A lock was waited for long enough
     already; people are told to try again in a moment.
     """
 
@@ -59,7 +59,7 @@ def done_again(work: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Res
             except OperationalError as error:
                 if connection.in_atomic_block or tries >= MOST_TRIES or not is_conflict(error):
                     raise
-                logger.info("%s is done again: %s", work.__qualname__, str(error).partition("\n")[0])
+                logger.info("%s is retried: %s", work.__qualname__, str(error).partition("\n")[0])
             pause(tries)
             tries += 1
 
