@@ -14,14 +14,12 @@ socket:
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +27,6 @@ from typing import Any, BinaryIO, cast
 
 from .incoming import (
     Disconnected,
-    Headers,
     Incoming,
     Receive,
     Refused,
@@ -40,10 +37,9 @@ from .incoming import (
     length_of,
     piece_of,
 )
-from .problem_types import problem_body
+from .sending import send_alive, send_answer, send_problem
 from .wsgi_calls import Answer, WsgiApplication, call_application
 
-logger = logging.getLogger(__name__)
 MIB = 1024 * 1024
 
 
@@ -110,7 +106,7 @@ class Receiver:
             try:
                 await self._serve(scope, receive, send)
             except Refused as refused:
-                await _send_problem(send, scope, refused)
+                await send_problem(send, scope, refused)
             except Disconnected:
                 return
 
@@ -129,7 +125,7 @@ class Receiver:
         self._check_head(scope)
         length = length_of(scope)
         if length == 0 and self._is_probe(scope):
-            await _send_alive(send)
+            await send_alive(send)
             return
         if length == 0:
             await self._answer(scope, receive, BytesIO(), send)
@@ -237,9 +233,8 @@ class Receiver:
                     answer.close()
                 answer = await self._called(piece_of(scope, position, held), BytesIO(held))
             if is_over or answer.status != 204:
-                await self._send_answer(
-                    scope, incoming.receive, answer, send, is_unread=chunk is None or not chunk.is_last
-                )
+                is_unread = chunk is None or not chunk.is_last
+                await send_answer(scope, incoming.receive, answer, send, self._in_thread, is_unread=is_unread)
                 return
             position, held, flushed = position + len(held), bytearray(), time.monotonic()
 
@@ -256,54 +251,7 @@ class Receiver:
         self, scope: Scope, receive: Receive, body: BinaryIO, send: Send, *, is_unread: bool = False
     ) -> None:
         answer = await self._called(scope, body)
-        await self._send_answer(scope, receive, answer, send, is_unread=is_unread)
-
-    async def _send_answer(
-        self, scope: Scope, receive: Receive, answer: Answer, send: Send, *, is_unread: bool = False
-    ) -> None:
-        """Send what the application answered, block by block; no thread is held while the client takes its time."""
-        headers = answer.headers
-        if is_unread and scope["http_version"].startswith("1"):
-            headers = [*headers, (b"connection", b"close")]
-        if answer.rest is None:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": answer.first, "more_body": False})
-            return
-        gone = asyncio.ensure_future(_until_gone(receive))  # servers do not tell it where one waits to send
-        try:
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            block: bytes | None = answer.first
-            while block is not None:
-                sending = asyncio.ensure_future(send({"type": "http.response.body", "body": block, "more_body": True}))
-                await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():  # else a server would continue taking blocks for nobody
-                    sending.cancel()
-                    return
-                await sending
-                block = await self._in_thread(next, answer.rest, None)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            gone.cancel()
-            await self._in_thread(answer.close)
-
-
-async def _send_alive(send: Send) -> None:
-    """Answer as the application does, which would have to wait for a thread."""
-    body = b'{"status":"ok"}'
-    headers: Headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"private, no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _until_gone(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await send_answer(scope, receive, answer, send, self._in_thread, is_unread=is_unread)
 
 
 def _too_slow() -> Refused:
@@ -312,20 +260,3 @@ def _too_slow() -> Refused:
 
 def _too_large(limit: int) -> Refused:
     return Refused(413, f"A body may hold {limit // MIB} MiB at most. Nothing was changed.", "too_large")
-
-
-async def _send_problem(send: Send, scope: Scope, refused: Refused) -> None:
-    """Answer with problem details and close the connection, whose next bytes are not a request."""
-    body = json.dumps({**problem_body(refused.status, str(refused), refused.code), "code": refused.code})
-    headers: Headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    if refused.retry_seconds:
-        headers.append((b"retry-after", str(refused.retry_seconds).encode()))
-    if scope["http_version"].startswith("1"):
-        headers.append((b"connection", b"close"))
-    with suppress(OSError, RuntimeError):  # who was too slow may be gone
-        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body.encode(), "more_body": False})
