@@ -24,6 +24,7 @@ from exports.bundle import entries
 from exports.bundle.layout import time_text
 from exports.models import WaitingFacts
 
+from .entries_of_rows import album_entry, draft_entry, library_entry, note_entry, rated_entry, with_sorted_keys
 from .media import MediaPaths
 
 BATCH = 1000
@@ -53,7 +54,7 @@ class Things:
         for batch in batches(self._rows(rows)):
             members = self._members(Membership.objects.filter(library__in=batch), "library_id")
             for row in batch:
-                yield _library(row, members[row.pk])
+                yield library_entry(row, members[row.pk])
 
     def albums(self) -> Iterator[entries.Album]:
         """Yield the albums by id."""
@@ -61,7 +62,7 @@ class Things:
         for batch in batches(self._rows(rows)):
             members = self._members(AlbumMember.objects.filter(album__in=batch), "album_id")
             for row in batch:
-                yield _album(row, members[row.pk])
+                yield album_entry(row, members[row.pk])
 
     def album_items(self) -> Iterator[entries.AlbumItem]:
         """Yield what is in these albums, by id, whether or not it can be shown just now."""
@@ -82,7 +83,7 @@ class Things:
         for batch in batches(self._rows(rows)):
             paths = self.media_paths.of(held for note in batch for held in note.attachments)
             for row in batch:
-                yield _note(row, paths)
+                yield note_entry(row, paths)
 
     def drafts(self) -> Iterator[entries.Draft]:
         """Yield the drafts by id: every block, and all albums that they shall go to."""
@@ -92,7 +93,7 @@ class Things:
                 block["attachment"] for draft in batch for block in draft.blocks if block.get("attachment")
             )
             for row in batch:
-                yield _draft(row, paths)
+                yield draft_entry(row, paths)
 
     def rated_photos(self) -> Iterator[entries.RatedPhoto]:
         """Yield the photos of which somebody said something, by id."""
@@ -109,7 +110,7 @@ class Things:
             stars = self._favourites([photo.pk for photo in batch])
             for photo in batch:
                 may_say = self.user is None or photo.library_id in editable
-                yield _rated(photo, stars[photo.pk], with_facts=may_say)
+                yield rated_entry(photo, stars[photo.pk], with_facts=may_say)
 
     def photo_references(self) -> Iterator[entries.PhotoReference]:
         """Yield the photos that albums, notes and drafts name, by id; of a person's only those in libraries that they see."""
@@ -150,7 +151,7 @@ class Things:
                     "photoMD5": row.photo_md5,
                     "path": row.path,
                     "sizeBytes": row.size_bytes,
-                    "said": _sorted(row.said),
+                    "said": with_sorted_keys(row.said),
                 }
 
     def _own(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -188,147 +189,3 @@ def batches(rows: Iterable[Row], size: int = BATCH) -> Iterator[list[Row]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _library(row: Library, members: list[entries.Member]) -> entries.Library:
-    return {
-        "id": str(row.pk),
-        "name": row.name,
-        "root": row.root,
-        "source": row.source,
-        "owner": row.owner.get_username(),
-        "members": members,
-        "settings": {
-            "ratings": row.ratings,
-            "fileTimes": row.file_times,
-            "timeZone": row.time_zone,
-            "scanEveryHours": row.scan_every_hours,
-            "verifyEveryDays": row.verify_every_days,
-            "isWatched": row.is_watched,
-            "trashDays": row.trash_days,
-        },
-        "snapshotMD5": row.snapshot_md5,
-        "createdAt": time_text(row.created_at),
-    }
-
-
-def _album(row: Album, members: list[entries.Member]) -> entries.Album:
-    return {
-        "id": str(row.pk),
-        "title": row.title,
-        "description": row.description,
-        "cover": str(row.cover_id) if row.cover_id else None,
-        "order": row.order,
-        "query": _sorted(row.query),
-        "allowsOriginals": row.allows_originals,
-        "createdAt": time_text(row.created_at),
-        "updatedAt": time_text(row.updated_at),
-        "syncVersion": row.version,
-        "owner": row.owner.get_username(),
-        "members": members,
-    }
-
-
-def _note(row: Note, paths: dict[str, str]) -> entries.Note:
-    held = [_attachment(one, paths) for one in row.attachments]
-    local = row.noted_local.replace(tzinfo=None).isoformat()
-    sign, minutes = ("-" if row.noted_offset_minutes < 0 else "+"), abs(row.noted_offset_minutes)
-    return {
-        "id": str(row.pk),
-        "type": row.type,
-        "content": row.content,
-        "caption": row.caption,
-        "mediaPath": next((one["mediaPath"] for one in held if "mediaPath" in one), None),
-        "attachments": held,
-        "notedAt": f"{local}{sign}{minutes // 60:02}:{minutes % 60:02}",
-        "place": _place(row.place),
-        "createdAt": time_text(row.created_at),
-        "updatedAt": time_text(row.updated_at),
-        "syncVersion": row.version,
-        "owner": row.owner.get_username(),
-    }
-
-
-def _draft(row: Draft, paths: dict[str, str]) -> entries.Draft:
-    return {
-        "id": str(row.pk),
-        "blocks": [_block(block, paths) for block in row.blocks],
-        "albums": [str(key) for key in row.albums],
-        "createdAt": time_text(row.created_at),
-        "updatedAt": time_text(row.updated_at),
-        "syncVersion": row.version,
-        "owner": row.owner.get_username(),
-    }
-
-
-def _block(block: dict[str, Any], paths: dict[str, str]) -> entries.Block:
-    held = block.get("attachment")
-    kept: Any = _ordered(block, ("id", "type", "text", "attachment", "caption", "place"))
-    kept["attachment"] = _attachment(held, paths) if held else None
-    kept["place"] = _place(block.get("place"))
-    kept["mediaPath"] = kept["attachment"].get("mediaPath") if held else None
-    return kept  # type: ignore[no-any-return]
-
-
-def _attachment(held: dict[str, Any], paths: dict[str, str]) -> entries.Attachment:
-    one: Any = _ordered(held, ("photo", "media_md5", "media_type", "size_bytes", "name"))
-    if "media_md5" in one and one["media_md5"] in paths:
-        one["mediaPath"] = paths[one["media_md5"]]
-    return one  # type: ignore[no-any-return]
-
-
-def _place(value: dict[str, Any] | None) -> entries.Place | None:
-    return _ordered(value, ("latitude", "longitude", "name")) if value else None  # type: ignore[return-value]
-
-
-def _ordered(value: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return an object with its keys in this order, further ones sorted: each database gives them in another one."""
-    known = {name: value[name] for name in names if name in value}
-    return known | {name: value[name] for name in sorted(value) if name not in known}
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
-
-
-def _rated(photo: Photo, stars: list[tuple[str, int, str]], *, with_facts: bool) -> entries.RatedPhoto:
-    is_rated = with_facts and (photo.rated_at is not None or photo.rating_held)
-    is_dated = with_facts and (photo.dated_at is not None or photo.taken_held)
-    is_captioned = with_facts and (photo.captioned_at is not None or photo.caption_held)
-    is_placed = with_facts and (photo.placed_at is not None or photo.place_held)
-    has_keywords = with_facts and (photo.keyworded_at is not None or photo.keywords_held)
-    return {
-        "libraryId": str(photo.library_id),
-        "photoId": str(photo.pk),
-        "photoMD5": photo.photo_md5,
-        "path": photo.path,
-        "sizeBytes": photo.size_bytes,
-        "rating": photo.rating if is_rated else None,
-        "ratedAt": _when(photo.rated_at, is_rated),
-        "caption": photo.caption if is_captioned else None,
-        "captionedAt": _when(photo.captioned_at, is_captioned),
-        "keywords": photo.keywords if has_keywords else None,
-        "keywordedAt": _when(photo.keyworded_at, has_keywords),
-        "taken": (photo.taken_text or None) if is_dated else None,
-        "datedAt": _when(photo.dated_at, is_dated),
-        "place": _place_of(photo) if is_placed else None,
-        "placedAt": _when(photo.placed_at, is_placed),
-        "favourites": {username: rating for username, rating, _ in stars},
-        "favouredAt": {username: when for username, _, when in stars},
-    }
-
-
-def _place_of(photo: Photo) -> entries.Place | None:
-    """Return the place that a person gave; None if they took it away."""
-    if photo.latitude is None or photo.longitude is None:
-        return None
-    return {"latitude": photo.latitude, "longitude": photo.longitude, "name": ""}
-
-
-def _when(moment: Any, is_said: bool) -> str | None:
-    """Return when it was said; of what was said before that was noted, the beginning of time: anything else is newer."""
-    if not is_said:
-        return None
-    return time_text(moment) if moment is not None else "1970-01-01T00:00:00Z"
