@@ -36,7 +36,7 @@ def test_they_are_added_and_taken_away_in_place(alice, library, open_tab, width)
     page.keyboard.press("Control+a")
     page.keyboard.type("Sea, old town")  # s and l are keys of the photo, too
     page.keyboard.press("Enter")
-    chips = page.locator(".keyword-field li")
+    chips = page.locator(".keywords-field li")
     expect(chips).to_have_count(2)
     expect(field).to_have_value("")
     assert (first_photo().keywords, first_photo().keywords_held) == (["Sea", "old town"], True)
@@ -65,7 +65,7 @@ def test_who_may_only_look_reads_them(alice, library, open_tab):  # noqa: F811
     expect(page.locator(".pswp")).to_be_focused()
     page.keyboard.press("i")
     expect(page.locator(".photo-panel dl")).to_contain_text("Sea, Rome")
-    expect(page.locator(".keyword-field")).to_have_count(0)
+    expect(page.locator(".keywords-field")).to_have_count(0)
 
 
 def test_many_are_given_some_from_the_timeline(alice, library, open_tab):  # noqa: F811

@@ -108,7 +108,6 @@ PAIRS = [
     *[("text", f"{kind}-soft") for kind in ("good", "warning", "danger")],
     *[("accent", f"{kind}-soft") for kind in ("warning", "danger")],
     ("danger", "warning-soft"),
-    ("on-danger-fill", "danger-fill"),
     ("page", "text"),
 ]
 

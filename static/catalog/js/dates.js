@@ -3,7 +3,6 @@
 const pageLanguage = document.documentElement.lang || "en";
 const language = pageLanguage === "en" ? "en-GB" : pageLanguage; // the day before the month, as on the other pages
 const monthAndYear = new Intl.DateTimeFormat(language, { month: "long", year: "numeric", timeZone: "UTC" });
-const shortMonth = new Intl.DateTimeFormat(language, { month: "short", timeZone: "UTC" });
 const fullDay = new Intl.DateTimeFormat(language, {
   weekday: "short", day: "numeric", month: "long", year: "numeric", timeZone: "UTC",
 });
@@ -39,9 +38,6 @@ export function bucketTitle(key) {
 
 /** "May 2024" for a month as for a day in it. */
 export const monthTitle = (key) => (key === UNDATED ? "Date unknown" : monthAndYear.format(dateOf(key.slice(0, 7))));
-
-/** "May" */
-export const monthName = (key) => (key === UNDATED ? "" : shortMonth.format(dateOf(key.slice(0, 7))));
 
 /** "2024" */
 export const yearOf = (key) => (key === UNDATED ? "–" : key.slice(0, key.indexOf("-")));

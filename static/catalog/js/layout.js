@@ -149,7 +149,7 @@ export function rowOfIndex(rows, index) {
   return lastNotAbove(rows.starts, index, rows.starts.length - 1);
 }
 
-/** Sections one below the other: their heights may change, their tops follow. Also counts photos before each. */
+/** Sections one below the other. Also counts photos before each. */
 export class Stack {
   constructor(counts, heights) {
     this.length = counts.length;
@@ -157,24 +157,11 @@ export class Stack {
     this.tops = new Float64Array(this.length + 1);
     this.firsts = new Float64Array(this.length + 1);
     for (let i = 0; i < this.length; i++) this.firsts[i + 1] = this.firsts[i] + counts[i];
-    this.dirtyFrom = 0;
-    this.settle();
-  }
-
-  settle() {
-    for (let i = this.dirtyFrom; i < this.length; i++) this.tops[i + 1] = this.tops[i] + this.heights[i];
-    this.dirtyFrom = this.length;
-  }
-
-  setHeight(section, height) {
-    if (this.heights[section] === height) return;
-    this.heights[section] = height;
-    this.dirtyFrom = Math.min(this.dirtyFrom, section);
+    for (let i = 0; i < this.length; i++) this.tops[i + 1] = this.tops[i] + this.heights[i];
   }
 
   /** Height of everything. */
   get height() {
-    this.settle();
     return this.tops[this.length];
   }
 
@@ -184,13 +171,11 @@ export class Stack {
   }
 
   top(section) {
-    this.settle();
     return this.tops[section];
   }
 
   /** The section at the height `y`. */
   at(y) {
-    this.settle();
     return lastNotAbove(this.tops, y, this.length);
   }
 

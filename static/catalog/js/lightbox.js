@@ -4,13 +4,11 @@ import PhotoSwipe from "photoswipe";
 
 import { errorOf, fetchPhoto, urls } from "photolala/api";
 import { formatNumber, starsText, takenTitle } from "photolala/dates";
-import { playOver } from "photolala/live_photo";
-import { Originals } from "photolala/originals";
+import { Originals, playOver, Videos } from "photolala/moving";
 import { InfoPanel } from "photolala/panel";
 import { Slideshow } from "photolala/slideshow";
 import { StarRow } from "photolala/stars";
 import { announce } from "photolala/toast";
-import { Videos } from "photolala/videos";
 
 const PREVIEW_EDGE = 1600;
 const MOST_TRIES = 5;
@@ -64,7 +62,7 @@ export class Lightbox extends EventTarget {
     this.videos = new Videos(this.urls);
     this.onStar = () => this.showStar();
     this.onSaved = ({ detail }) => this.panel.forget(detail.id);
-    this.onLeave = () => (this.panel.date.leave(), this.panel.keywords.leave(), this.panel.place.leave(), void this.panel.caption.save({ isLast: true }));
+    this.onLeave = () => this.panel.leave(true);
   }
 
   open(number) {
@@ -282,7 +280,7 @@ export class Lightbox extends EventTarget {
     const { key, ctrlKey, metaKey, altKey } = event.originalEvent;
     if (document.querySelector("dialog[open]")) event.preventDefault(); // its keys are its own: Escape closes it, not the photo
     if (ctrlKey || metaKey || altKey || event.defaultPrevented) return;
-    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), s: () => this.slideshow.toggle(), l: () => this.playLive(), c: () => this.edit("editCaption"), t: () => this.edit("editDate"), k: () => this.edit("editKeywords"), p: () => this.edit("editPlace"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
+    const actions = { Delete: () => this.askToTrash(), a: () => this.collect(), f: () => this.toggleStar(), i: () => this.togglePanel(), s: () => this.slideshow.toggle(), l: () => this.playLive(), c: () => this.edit("caption"), t: () => this.edit("date"), k: () => this.edit("keywords"), p: () => this.edit("place"), d: () => this.downloadLink.hidden || this.downloadLink.click() };
     for (let stars = 0; stars <= 5; stars++) actions[stars] = () => this.rate(stars);
     if (key === "?" || !(key in actions)) return;
     event.preventDefault();
@@ -344,7 +342,7 @@ export class Lightbox extends EventTarget {
   /** Open the panel, and a field in it. */
   edit(field) {
     if (!this.panel.isOpen) this.togglePanel();
-    void this.panel[field]();
+    void this.panel.edit(field);
   }
 
   togglePanel() {

@@ -1,14 +1,13 @@
 /** Puts the timeline's page together: model, view, stars, keys, the open photo and the address. */
 
-import { AlbumDialog } from "photolala/album_dialog";
 import * as api from "photolala/api";
 import { takenTitle } from "photolala/dates";
-import { downloadPhotos } from "photolala/download";
+import { AlbumDialog, downloadPhotos } from "photolala/dialogs";
 import { Favourites } from "photolala/favourite";
 import { TileKeyboard } from "photolala/keyboard";
 import { LibraryWatch } from "photolala/live";
-import { HoverPlayer } from "photolala/live_photo";
 import { TimelineModel } from "photolala/model";
+import { HoverPlayer } from "photolala/moving";
 import { Selection, SelectionControl } from "photolala/selection";
 import { SingleSlide, TimelineSlides } from "photolala/slides";
 import { Timeline } from "photolala/timeline";

@@ -1,10 +1,8 @@
 /** What is known about a photo, in words, beside the open photo. */
 
-import { CaptionField } from "photolala/caption";
-import { DateField } from "photolala/date_field";
+import { DateField, PlaceField } from "photolala/changed_fields";
 import { formatNumber, offsetWords, sizeText, takenTitle } from "photolala/dates";
-import { KeywordField } from "photolala/keyword_field";
-import { PlaceField } from "photolala/place_field";
+import { CaptionField, KeywordField } from "photolala/photo_fields";
 
 const DATE_SOURCES = {
   exif: "from the photo", xmp: "from its XMP data", iptc: "from its IPTC data", quicktime: "from the video",
@@ -90,10 +88,8 @@ export class InfoPanel {
     this.element.hidden = true;
     this.element.tabIndex = -1;
     this.cache = new Map();
-    this.caption = new CaptionField((photo) => this.take(photo));
-    this.date = new DateField((photo) => this.take(photo));
-    this.keywords = new KeywordField((photo) => this.take(photo));
-    this.place = new PlaceField((photo) => this.take(photo), placed);
+    const taken = (photo) => this.take(photo);
+    this.fields = { caption: new CaptionField(taken), date: new DateField(taken), keywords: new KeywordField(taken), place: new PlaceField(taken, placed) };
   }
 
   /** Know these facts of a photo from now on. */
@@ -103,34 +99,16 @@ export class InfoPanel {
     if (this.wanted === photo.id) void this.show(photo.id);
   }
 
-  /** Save what was typed, for the photo or the panel goes. */
-  leave() {
-    this.date.leave();
-    this.keywords.leave();
-    this.place.leave();
-    void this.caption.save();
+  /** Save what was typed, for the photo or the panel goes; or, if `isLast`, the page. */
+  leave(isLast = false) {
+    for (const field of Object.values(this.fields)) field.leave(isLast);
   }
 
-  /** Let the caption be typed, if the photo that is shown may be changed. */
-  async editCaption() {
+  /** Let a field be changed ("caption", "date" …), if the photo that is shown may be. */
+  async edit(name) {
     await this.shown;
-    if (this.caption.element.isConnected) this.caption.focus();
-  }
-
-  /** Let the date be changed, likewise. */
-  async editDate() {
-    await this.shown;
-    if (this.date.element.isConnected) this.date.edit();
-  }
-
-  async editKeywords() {
-    await this.shown;
-    if (this.keywords.element.isConnected) this.keywords.input.focus();
-  }
-
-  async editPlace() {
-    await this.shown;
-    if (this.place.element.isConnected) this.place.edit();
+    const field = this.fields[name];
+    if (field.element.isConnected) field.edit();
   }
 
   get isOpen() {
@@ -205,7 +183,7 @@ export class InfoPanel {
       return;
     }
     // The fields stay in their place while they are typed in: moved, they would lose the focus.
-    const fields = [this.caption, this.date, this.keywords, this.place];
+    const fields = Object.values(this.fields);
     const elements = fields.map((field) => field.element);
     for (const other of [...this.element.children]) if (!elements.includes(other)) other.remove();
     if (!elements[0].isConnected) this.element.append(...elements);

@@ -2,7 +2,7 @@
 
 import { post } from "photolala/api";
 import { countPhotos, starsText } from "photolala/dates";
-import { downloadPhotos } from "photolala/download";
+import { downloadPhotos, exportPhotos } from "photolala/dialogs";
 import { announce, showToast } from "photolala/toast";
 
 const LONG_PRESS_MS = 450;
@@ -214,9 +214,8 @@ export class SelectionControl {
   }
 
   /** Ask which destination they are copied to; a Live Photo goes with its video. */
-  async export() {
+  export() {
     const ids = [...this.selection.ids];
-    const { exportPhotos } = await import("photolala/export_dialog");
     void exportPhotos([...new Set([...ids, ...this.timeline.model.pairsOf(ids)])].slice(0, MOST));
   }
 
