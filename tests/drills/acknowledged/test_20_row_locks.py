@@ -19,7 +19,7 @@ from catalog.history import publish
 from catalog.history.restore import start_restore
 from catalog.libraries.members import set_member
 from catalog.models import Favourite, FileWrite, Photo, Snapshot, TrashItem
-from operations import passing
+from operations import database_conflicts
 from operations.kinds import KINDS, Kind
 from operations.models import Operation, State
 from operations.running import execute
@@ -150,7 +150,7 @@ def test_own_photos_and_those_of_others_get_their_stars_in_one_order(library, bo
 
 
 def trouble(name):
-    """Return what the database raises in passing."""
+    """Return a transient error as the database raises it."""
     error = OperationalError(name)
     if name == "database is locked":
         error.__cause__ = sqlite3.OperationalError(name)
@@ -162,7 +162,7 @@ def trouble(name):
 
 @pytest.fixture(autouse=True)
 def without_pauses(monkeypatch):
-    monkeypatch.setattr(passing, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(database_conflicts, "PAUSE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_an_operation_that_meets_a_deadlock_or_a_locked_database_goes_on(trouble
 @pytest.mark.django_db
 @pytest.mark.parametrize(("is_command", "state"), [(False, State.PENDING), (True, State.INTERRUPTED)])
 def test_one_that_meets_it_again_and_again_waits_and_is_never_failed(troubled, is_command, state):
-    operation = troubled(*["deadlock detected"] * passing.MOST_TRIES)
+    operation = troubled(*["deadlock detected"] * database_conflicts.MOST_TRIES)
     left = execute(operation.pk, foreground=is_command)
     assert (left.state, left.error_code, left.enqueued_at) == (state, "", None) and "busy" in left.error
     Operation.objects.update(state=State.PENDING)
