@@ -20,7 +20,7 @@ from .exports import find_library, own_export
 
 
 class ImportRequest(RequestBody):
-    """Where the captions and ratings of an export go."""
+    """Where what an export says goes."""
 
     library = serializers.UUIDField()
     apply = serializers.BooleanField(default=False, help_text="Change the photos; else only tell.")
@@ -32,9 +32,10 @@ class ExportImport(ApiView):
 
     @documented(
         "exports_import",
-        "Compare the captions and ratings of a finished export with the photos of a library that one may edit, and tell what "
-        "differs; with `apply` give them. What the catalog has is kept unless `overwrite` is given too. 409 while another "
-        "import to this library is under way.",
+        "Compare captions, ratings, keywords, places, dates and albums of a finished export with the photos of a library that "
+        "one may edit, and with one's own albums, and tell what differs; with `apply` give them. What the catalog has is kept "
+        "unless `overwrite` is given too; keywords, and photos of albums, are only ever added. 409 while another import to "
+        "this library is under way.",
         {202: OperationBody},
         errors=(400, 401, 403, 404, 409, 415, 422, 429),
         request=ImportRequest,

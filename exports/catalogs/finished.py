@@ -30,7 +30,7 @@ Seal = list[Any]
 
 @dataclass(frozen=True)
 class FinishedRows:
-    """The data file, and what else one moment told: photos, originals to copy, and those that had no file to copy."""
+    """The data file, and what else one moment told: photos, albums, originals to copy, and those that had no file to copy."""
 
     file: ManifestFile
     photo_count: int
@@ -38,6 +38,12 @@ class FinishedRows:
     originals_sha256: str = ""
     problem_count: int = 0
     problems: tuple[dict[str, str], ...] = ()
+    albums: ManifestFile | None = None
+
+    @property
+    def files(self) -> list[ManifestFile]:
+        """The data file, and that of the albums if there are any."""
+        return [self.file] if self.albums is None else [self.file, self.albums]
 
 
 class FinishedFiles:
@@ -85,7 +91,8 @@ class ListedFiles:
             if first.pop("version") != VERSION:
                 return None
             file = _file(first.pop("file"))
-            rows = FinishedRows(file, **{**first, "problems": tuple(first["problems"])})
+            albums = _file(first.pop("albums")) if first.get("albums") else None
+            rows = FinishedRows(file, **{**first, "problems": tuple(first["problems"]), "albums": albums})
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
         media: dict[str, tuple[ManifestFile, Seal]] = {}
@@ -109,12 +116,14 @@ class ListedFiles:
             return None
         if not self._is_proven(rows.file, self.rows_seal, on_chunk):
             return None
+        if rows.albums is not None and not self._is_proven(rows.albums, [], on_chunk):
+            return None
         media = []
         for file, seal in self.media:
             if self._is_proven(file, seal, on_chunk):
                 media.append(file)
             on_file()
-        known = {rows.file.path, *SCRATCH_NAMES, *(file.path for file in media)}
+        known = {*(file.path for file in rows.files), *SCRATCH_NAMES, *(file.path for file in media)}
         for parent, _, names in os.walk(self.folder):
             for name in names:
                 path = Path(parent, name)

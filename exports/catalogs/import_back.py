@@ -1,37 +1,35 @@
-"""The operation `import_catalog`: gives captions and ratings of a catalog export to the photos of a library.
+"""The operation `import_catalog`: gives back what a catalog export says of the photos of a library, and its albums.
 
 Photos are found by their id, else by their content. Without `apply` nothing is changed. What the catalog has is kept,
-unless `overwrite` is given; what is empty in the export never takes anything away.
+unless `overwrite` is given; keywords, and photos of albums, are only ever added; what is empty in the export never takes
+anything away. Safe to run again: what is given by then is no difference any more.
 """
 
-import re
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from accounts.models import User
-from catalog.edits.captions import set_caption
-from catalog.edits.ratings import set_ratings
 from catalog.models import Library, Photo
 from exports.formats.reader import InvalidExport, read_rows
 from exports.models import Export
+from exports.reading.albums import ALBUMS_NAME
 from exports.reading.originals import Problems
 from exports.refusals import ExportRefused
 from operations.kinds import operation_kind
 from operations.models import Operation
 from operations.running import LeaseLost, OperationFailed, Run, start
-from photolala.lib.captions import BadCaption, tidy_caption
+
+from .albums_back import AlbumPlan, give_album, plan_album
+from .change_list import Changes
+from .given_back import FIELDS, Field, NotForThisPhoto, Row
+from .matching import PhotoFinder, printable
 
 _AT_ONCE = 200
-_FIELDS = ("caption", "rating")
-_MD5 = re.compile("[0-9a-f]{32}")
-Value = TypeVar("Value", str, int)
 
 
 def start_import(
@@ -72,6 +70,9 @@ def run_import(run: Run) -> dict[str, Any]:
     try:
         with ExitStack() as stack:
             imported.run_all(_rows(stack, path))
+            albums = path.with_name(ALBUMS_NAME)
+            if albums.is_file():
+                imported.run_albums(_rows(stack, albums))
     except OSError as error:
         raise OperationFailed(f"The export cannot be read ({error.strerror}). {imported.so_far}", "disk") from error
     except InvalidExport as error:
@@ -88,18 +89,9 @@ def _path_of(run: Run) -> Path:
     return export.folder / f"photos.{export.format}"
 
 
-def _rows(stack: ExitStack, path: Path) -> Iterator[dict[str, Any]]:
+def _rows(stack: ExitStack, path: Path) -> Iterator[Row]:
     stream = stack.enter_context(path.open(encoding="utf-8-sig", newline=""))
     return read_rows(stream, is_csv=path.suffix == ".csv")
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What is new for one photo."""
-
-    photo: UUID
-    caption: str | None
-    rating: int | None
 
 
 class CatalogImport:
@@ -108,8 +100,10 @@ class CatalogImport:
     def __init__(self, run: Run, library: Library) -> None:
         self._run, self._library = run, library
         self._is_real, self._overwrites = bool(run.params.get("apply")), bool(run.params.get("overwrite"))
-        self.counts = dict.fromkeys(("rows", "matched", "unmatched", "captions", "ratings", "kept", "failed"), 0)
-        self.problems = Problems()
+        names = ("rows", "matched", "unmatched", *(field.count for field in FIELDS), "albums", "album_items")
+        self.counts = dict.fromkeys((*names, "kept", "failed"), 0)
+        self.problems, self.changes = Problems(), Changes()
+        self._finder = PhotoFinder(library)
         self._clock = time.monotonic()
 
     @property
@@ -119,119 +113,116 @@ class CatalogImport:
             return "Nothing was changed."
         return f"What came before row {self.counts['rows'] + 1:,} is imported; the rest is not."
 
-    def run_all(self, rows: Iterator[dict[str, Any]]) -> None:
+    def run_all(self, rows: Iterator[Row]) -> None:
         """Go through all rows, some at a time."""
         self._run.phase("Comparing the export", unit="photos")
         while batch := list(islice(rows, _AT_ONCE)):
-            changes = self._compare(batch)
-            if self._is_real and changes:
-                if not self._run.still_mine():
-                    raise LeaseLost
-                self._make(changes)
+            wanted = self._compare(batch)
+            if self._is_real and any(wanted.values()):
+                self._require_operation()
+                self._give(wanted)
             self.counts["rows"] += len(batch)
             self._run.advance(len(batch))
             self._run.checkpoint(force=False)
 
-    def _compare(self, batch: list[dict[str, Any]]) -> list[_Change]:
-        found = self._find(batch)
-        changes = []
+    def run_albums(self, albums: Iterator[Row]) -> None:
+        """Go through the albums of the export, one at a time."""
+        self._run.phase("Comparing the albums", unit="albums")
+        for number, album in enumerate(albums, start=1):
+            try:
+                plan = plan_album(self._run.owner, album, self._finder)
+                if self._is_real and plan.is_change:
+                    self._require_operation()
+                    plan = give_album(self._run.owner, plan)
+            except ValueError as error:
+                self.counts["failed"] += 1
+                self.problems.add(printable(str(album.get("title") or f"album {number}")[:200]), str(error))
+            else:
+                self._count_album(plan)
+            self._run.advance()
+            self._run.checkpoint(force=False)
+
+    def _count_album(self, plan: AlbumPlan) -> None:
+        name = printable(plan.title)
+        if plan.unmatched:
+            self.problems.add(name, f"{plan.unmatched:,} photos of this album are not in the library, and not added.")
+        if plan.failed:
+            self.counts["failed"] += len(plan.failed)
+            self.problems.add(name, f"{len(plan.failed):,} photos could not be added: {plan.failed[0]}")
+        if plan.is_change:
+            self.counts["albums"] += plan.is_new
+            self.counts["album_items"] += len(plan.photos)
+            before = "" if plan.is_new else f"{plan.there:,} photos of it"
+            self.changes.add(name, "album", before, f"{plan.there + len(plan.photos):,} photos of it")
+
+    def _require_operation(self) -> None:
+        if not self._run.still_mine():
+            raise LeaseLost
+
+    def _compare(self, batch: list[Row]) -> dict[str, dict[UUID, Any]]:
+        """Return what photos are to get: by field, then by photo."""
+        found = self._finder.find(batch)
+        wanted: dict[str, dict[UUID, Any]] = {field.name: {} for field in FIELDS}
         for row in batch:
             photo = found.get(id(row))
-            name = _printable(str(row.get("path") or row.get("filename") or row.get("id"))[:1000])
+            name = printable(str(row.get("path") or row.get("filename") or row.get("id"))[:1000])
             if photo is None:
                 self.counts["unmatched"] += 1
                 self.problems.add(name, "No photo of the library has this id or this content.")
                 continue
             self.counts["matched"] += 1
             try:
-                change = self._change(row, photo, name)
+                said = {field.name: field.read(row) for field in FIELDS}
             except ValueError as error:  # BadCaption is one
                 self.counts["failed"] += 1
                 self.problems.add(name, str(error))
                 continue
-            if change is not None:
-                changes.append(change)
-        return changes
-
-    def _change(self, row: dict[str, Any], photo: Photo, name: str) -> _Change | None:
-        caption, rating = row.get("caption") or "", row.get("rating") or 0
-        if not isinstance(caption, str) or type(rating) is not int or not 0 <= rating <= 5:
-            raise ValueError("Its caption is no text, or its rating no number from 0 to 5.")
-        caption = tidy_caption(caption)
-        new_caption = self._wanted("caption", caption, photo.caption, name)
-        new_rating = self._wanted("rating", rating, photo.rating or 0, name)
-        if new_caption is None and new_rating is None:
-            return None
-        self.counts["captions"] += new_caption is not None
-        self.counts["ratings"] += new_rating is not None
-        return _Change(photo.pk, new_caption, new_rating)
-
-    def _wanted(self, what: str, wanted: Value, there: Value, name: str) -> Value | None:
-        """Return what the photo is to get, None if it keeps what it has."""
-        if not wanted or wanted == there:
-            return None
-        if there and not self._overwrites:
-            self.counts["kept"] += 1
-            self.problems.add(name, f"The catalog has another {what}, which is kept.")
-            return None
+            for field in FIELDS:
+                self._compare_field(field, said[field.name], photo, name, wanted[field.name])
         return wanted
 
-    def _find(self, batch: list[dict[str, Any]]) -> dict[int, Photo]:
-        """Return the photo of each row (by Python's id of it) that has one: by id, else the only one of its content."""
-        photos = Photo.objects.filter(library=self._library).only("pk", "photo_md5", *_FIELDS)
-        ids = {number: key for row in batch if (key := _uuid(row.get("id"))) and (number := id(row))}
-        by_id = {photo.pk: photo for photo in photos.filter(pk__in=ids.values())}
-        found = {number: by_id[key] for number, key in ids.items() if key in by_id}
-        rest = [row for row in batch if id(row) not in found and _is_md5(row.get("photo_md5"))]
-        by_content: defaultdict[str, list[Photo]] = defaultdict(list)
-        for photo in photos.filter(photo_md5__in={row["photo_md5"] for row in rest}):
-            by_content[photo.photo_md5].append(photo)
-        for row in rest:
-            same = by_content.get(row["photo_md5"], [])
-            if len(same) == 1:
-                found[id(row)] = same[0]
-        return found
+    def _compare_field(self, field: Field[Any], value: Any, photo: Photo, name: str, wanted: dict[UUID, Any]) -> None:
+        there = field.said(photo)
+        try:
+            if value is not None and field.adds is not None:
+                value = field.adds(value, there)
+            elif value is not None and there is not None and field.are_same(value, there):
+                return
+            if value is None:
+                return
+            if there is not None and field.adds is None and not self._overwrites:
+                self.counts["kept"] += 1
+                self.problems.add(name, f"The catalog has another {field.name}, which is kept.")
+                return
+            field.check(photo, value)
+        except NotForThisPhoto as error:
+            self.counts["failed"] += 1
+            self.problems.add(name, f"Its {field.name} cannot be given: {error}")
+            return
+        wanted[photo.pk] = value
+        self.counts[field.count] += 1
+        before = "" if there is None else field.shown(there)
+        self.changes.add(name, field.name, before, ("+ " if field.adds else "") + field.shown(value))
 
-    def _make(self, changes: list[_Change]) -> None:
+    def _give(self, wanted: dict[str, dict[UUID, Any]]) -> None:
         """Make the changes through the verbs that people's own go through."""
-        by_stars: defaultdict[int, list[UUID]] = defaultdict(list)
-        for change in changes:
-            if change.rating is not None:
-                by_stars[change.rating].append(change.photo)
-        for stars, photos in sorted(by_stars.items()):
-            set_ratings(self._run.owner, photos, stars)
-        for change in changes:
-            if change.caption is not None:
-                try:
-                    set_caption(self._run.owner, change.photo, change.caption)
-                except (Photo.DoesNotExist, BadCaption) as error:
+        for field in FIELDS:
+            if wanted[field.name]:
+                for photo, reason in field.give(self._run.owner, wanted[field.name]).items():
                     self.counts["failed"] += 1
-                    self.problems.add(str(change.photo), str(error))
+                    self.counts[field.count] -= 1
+                    self.problems.add(str(photo), reason)
 
     def result(self) -> dict[str, Any]:
-        """Return the counts; without `apply` captions and ratings are those that would be given."""
+        """Return the counts; without `apply` those of changes are what would be changed."""
         return {
             "operation": str(self._run.operation.pk),
             "library": str(self._library.pk),
             "is_applied": self._is_real,
             **self.counts,
             "seconds": round(time.monotonic() - self._clock, 3),
+            "change_count": self.changes.count,
+            "changes": self.changes.listed,
             "problem_count": self.problems.count,
             "problems": self.problems.listed,
         }
-
-
-def _printable(text: str) -> str:
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
-
-
-def _is_md5(value: Any) -> bool:
-    """Tell whether it is one: a database may be asked for no other text, such as half a character."""
-    return isinstance(value, str) and _MD5.fullmatch(value) is not None
-
-
-def _uuid(text: Any) -> UUID | None:
-    try:
-        return UUID(str(text))
-    except ValueError:
-        return None

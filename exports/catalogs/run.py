@@ -23,6 +23,7 @@ from exports.formats.manifest import MANIFEST_NAME, Manifest, ManifestFile, deco
 from exports.formats.sink import ExportSink, give_up_partial
 from exports.ledger.errors import advice_for
 from exports.models import Export
+from exports.reading.albums import ALBUMS_NAME, album_file
 from exports.reading.moment import one_moment
 from exports.reading.originals import (
     Original,
@@ -169,7 +170,7 @@ class CatalogExport:
         rows = finished.rows
         self.run.metrics.update(photos_processed=rows.photo_count, photos_total=rows.photo_count)
         self.problems = Problems(rows.problem_count, list(rows.problems))
-        sink.take([rows.file, *finished.media.values()], rows.photo_count)
+        sink.take([*rows.files, *finished.media.values()], rows.photo_count)
         return finished
 
     def _write_rows(self, sink: ExportSink, source: Source | None) -> FinishedFiles:
@@ -184,6 +185,7 @@ class CatalogExport:
                 indexing.catch_up_with_all(lambda: self.run.checkpoint(is_lasting=False))
             with one_moment(sink.folder) as using:
                 self._write_batches(sink, self._rows(using, originals))
+                albums = sink.add_file(ALBUMS_NAME, album_file(self.export, using))
         file = sink.finish_data()
         assert file is not None
         rows = FinishedRows(
@@ -193,6 +195,7 @@ class CatalogExport:
             originals_sha256=sha256_of(spool_path) if originals is not None else "",
             problem_count=self.problems.count,
             problems=tuple(self.problems.listed),
+            albums=albums,
         )
         return FinishedFiles(sink.folder, rows)
 

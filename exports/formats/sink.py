@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -146,6 +147,22 @@ class ExportSink:
             file.close()
             target.unlink(missing_ok=True)
             raise
+        self._files.append(entry)
+        return entry
+
+    def add_file(self, name: str, chunks: Iterable[bytes]) -> ManifestFile | None:
+        """Write the file `name` beside the rows and return its entry; without a single byte in `chunks` there is no file."""
+        parts = iter(chunks)
+        first = next(parts, b"")
+        if not first:
+            return None
+        file = MeasuredFile(self.folder / _one_component(name))
+        try:
+            for chunk in chain([first], parts):
+                file.write(chunk)
+            entry = file.finish(name)
+        finally:
+            file.close()
         self._files.append(entry)
         return entry
 

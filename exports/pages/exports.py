@@ -1,4 +1,4 @@
-"""The page of exports: start one, see those at work, take the finished ones, delete them."""
+"""The page of exports: start one, see those at work, take the finished ones, give them back, delete them."""
 
 import uuid
 from typing import Any, cast
@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
@@ -16,6 +16,7 @@ from catalog.browsing.filters import LONGEST_FOLDER, LONGEST_TEXT
 from catalog.models import Album, Library
 from exports.catalogs import requests as verbs
 from exports.catalogs.downloads import serve_export
+from exports.catalogs.import_back import start_import
 from exports.ledger.placement import PROPOSED_TEMPLATE
 from exports.models import Export, ExportDestination
 from exports.refusals import ExportRefused
@@ -54,10 +55,18 @@ class ExportForm(forms.Form):
         return verbs.Wishes(**wanted, filter=chosen)
 
 
+class ImportForm(forms.Form):
+    """Which library an export is given back to, and how."""
+
+    library = forms.UUIDField()
+    overwrite = forms.BooleanField(required=False)
+    apply = forms.BooleanField(required=False)
+
+
 @login_required
 @require_GET
 def list_exports(request: HttpRequest) -> HttpResponse:
-    """Show the forms, what is at work, what is finished, and the destinations. Five queries."""
+    """Show the forms, what is at work, what is finished, and the destinations. Six queries."""
     return render_list(request)
 
 
@@ -93,6 +102,26 @@ def download(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+def give_back(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
+    """Compare an export with a library, or give back to it what the export says; the operation's page tells what differs."""
+    export, form = _export(request, export_id), ImportForm(request.POST)
+    if not form.is_valid():
+        raise Http404
+    wanted = form.cleaned_data
+    library = get_object_or_404(Library.objects.editable_by(request.user), pk=wanted["library"])
+    try:
+        operation = start_import(request.user, export, library, apply=wanted["apply"], overwrite=wanted["overwrite"])
+    except ExportRefused as refused:
+        messages.warning(request, str(refused))
+        return redirect("exports:list")
+    except AlreadyActive:
+        messages.warning(request, f"Another import to “{library.name}” is at work or waits. Nothing was started.")
+        return redirect("exports:list")
+    return redirect("operations:detail", operation.pk)
+
+
+@login_required
+@require_POST
 def delete(request: HttpRequest, export_id: uuid.UUID) -> HttpResponse:
     """Delete an export and its files."""
     export = _export(request, export_id)
@@ -122,6 +151,7 @@ def render_list(request: HttpRequest, status: int = 200, **more: Any) -> HttpRes
     found = list(ended.select_related("operation")[: MOST_SHOWN + 1])
     context = {
         "libraries": list(Library.objects.visible_to(request.user)),
+        "editable_libraries": list(Library.objects.editable_by(request.user)),
         "albums": list(
             Album.objects.visible_to(request.user).order_by("title", "pk").values("pk", "title")[:MOST_ALBUMS]
         ),

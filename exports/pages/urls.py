@@ -18,6 +18,7 @@ urlpatterns = [
     path("exports/", exports.list_exports, name="list"),
     path("exports/start/", exports.start, name="start"),
     path("exports/<uuid:export_id>/download/", exports.download, name="download"),
+    path("exports/<uuid:export_id>/import/", exports.give_back, name="import"),
     path("exports/<uuid:export_id>/delete/", exports.delete, name="delete"),
     path("destinations/add/", destinations.add, name="destination-add"),
     path("destinations/<uuid:destination_id>/", destinations.show, name="destination"),

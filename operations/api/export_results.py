@@ -77,8 +77,17 @@ class RecordsRebuildResult(serializers.Serializer[Any]):
     record_problems = serializers.ListField(child=serializers.CharField(), required=False)
 
 
+class FieldChange(serializers.Serializer[Any]):
+    """What becomes of one field of a photo, or of an album. Long texts are given in part."""
+
+    path = serializers.CharField(help_text="The photo's in the export, or the album's title.")
+    field = serializers.ChoiceField(["caption", "rating", "keywords", "place", "date", "album"])
+    before = serializers.CharField(allow_blank=True, help_text="Empty: it has none.")
+    after = serializers.CharField(help_text="Of keywords, after a plus sign, those that are added.")
+
+
 class CatalogImportResult(serializers.Serializer[Any]):
-    """Of giving the captions and ratings of a catalog export to the photos of a library."""
+    """Of giving what a catalog export says back to the photos of a library, and its albums."""
 
     operation = serializers.UUIDField(required=False)
     library = serializers.UUIDField(required=False)
@@ -88,9 +97,16 @@ class CatalogImportResult(serializers.Serializer[Any]):
     unmatched = number()
     captions = number("New captions.")
     ratings = number("New ratings.")
-    kept = number("Captions and ratings that the catalog has otherwise, and keeps.")
-    failed = number("Rows that cannot be used.")
+    keywords = number("Photos that get keywords which they lack.")
+    places = number("New places.")
+    dates = number("New dates.")
+    albums = number("New albums.")
+    album_items = number("Photos that are added to albums.")
+    kept = number("What the catalog has otherwise, and keeps.")
+    failed = number("Rows that cannot be used, and values that their photos cannot get.")
     seconds = duration()
+    change_count = number("Fields and albums that get something.")
+    changes = FieldChange(many=True, required=False, help_text="The first 200 of them.")
     problem_count = number()
     problems = FileProblem(many=True, required=False)
 

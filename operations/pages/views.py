@@ -18,7 +18,7 @@ from operations.templatetags.operations_words import DISMISSED
 
 HISTORY_LENGTH = 50
 MOST_DISMISSED = 200
-LISTED = ("problem_count", "fraction")  # the list of problems and the bar say them
+LISTED = ("problem_count", "change_count", "fraction")  # the lists and the bar say them
 
 
 @login_required
@@ -57,6 +57,7 @@ def show_operation(request: HttpRequest, operation_id: uuid.UUID) -> HttpRespons
         "operation": operation,
         "problems": problems,
         "problem_total": total if isinstance(total, int) else len(problems),
+        "changes": operation.result.get("changes", []),
         "counts": _counts(operation),
         "stages": operation.metrics.get(STAGES, []),
         "can_start_over": control.can_start_over(operation),

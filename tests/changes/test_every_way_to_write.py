@@ -32,7 +32,7 @@ STARTS = "starts an operation, whose kind is listed below"
 SIGN_IN = "signs in or out; devices see nothing of it"
 EXPORTS = "writes exports and their lists only"
 BACKUPS = "reads everything, and writes backups only"
-IMPORTED = "gives captions and ratings through the verbs of edits, as people do"
+IMPORTED = "gives what an export says through the verbs of edits and albums, as people do"
 STATE = "changes the state of an operation, an import or a write only"
 PUSH = "calls the verbs of the types and marks through them; tests/sync compares devices that push with new ones"
 MEDIA = "keeps a file; devices are told of it by the note or draft that holds it"
@@ -170,6 +170,7 @@ ROUTES = {
     "backups/<uuid:backup_id>/delete/ post": EXPORTS,
     "photos/download/ post": "reads",
     "exports/start/ post": EXPORTS,
+    "exports/<uuid:export_id>/import/ post": IMPORTED,
     "exports/<uuid:export_id>/delete/ post": EXPORTS,
     "destinations/add/ post": EXPORTS,
     "destinations/<uuid:destination_id>/export/ post": EXPORTS,

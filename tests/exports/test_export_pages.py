@@ -166,7 +166,7 @@ def test_the_page_costs_the_same_however_long_it_is(
         folder = f"/nowhere/{number}"
         ExportDestination.objects.create(owner=cast.alice, name=str(number), folder=folder)
     alice = browser(cast.alice)
-    with django_assert_max_num_queries(8):  # session, user, unfinished work, and the page's own four
+    with django_assert_max_num_queries(9):  # session, user, unfinished work, and the page's own five
         assert alice.get("/exports/").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""`import_catalog`: give the captions and ratings of a catalog export to the photos of a library, in the foreground."""
+"""`import_catalog`: give what a catalog export says back to the photos of a library, and its albums, in the foreground."""
 
 import os
 from pathlib import Path
@@ -20,11 +20,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the file, --library, --apply, --overwrite and --json."""
-        parser.add_argument("file", help="photos.json or photos.csv of an export.")
+        parser.add_argument("file", help="photos.json or photos.csv of an export; albums.json beside it is read, too.")
         parser.add_argument("--library", required=True, metavar="ID", help="The library's id.")
         parser.add_argument("--apply", action="store_true", help="Make the changes.")
         parser.add_argument(
-            "--overwrite", action="store_true", help="Also where the catalog has another caption or rating."
+            "--overwrite",
+            action="store_true",
+            help="Also where the catalog has another caption, rating, place or date.",
         )
         add_foreground_arguments(parser)
 
@@ -50,8 +52,13 @@ class Command(BaseCommand):
 def describe(result: dict[str, Any]) -> str:
     """Return the result as lines for people."""
     verb = "were given" if result["is_applied"] else "would be given"
+    given = ", ".join(f"{result[name]:,} {name}" for name in ("captions", "ratings", "keywords", "places", "dates"))
     text = (
-        f"Of {result['rows']:,} rows {result['matched']:,} are photos of the library; {result['captions']:,} captions and "
-        f"{result['ratings']:,} ratings {verb}, {result['kept']:,} others stay as the catalog has them"
+        f"Of {result['rows']:,} rows {result['matched']:,} are photos of the library; {given} {verb}, and "
+        f"{result['album_items']:,} photos to albums, {result['albums']:,} of them new; "
+        f"{result['kept']:,} values stay as the catalog has them"
     )
-    return "\n".join([text, *(f"{one['path']}: {one['reason']}" for one in result["problems"])])
+    changes = [f"{one['path']}: {one['field']} {one['before']!r} -> {one['after']!r}" for one in result["changes"]]
+    if result["change_count"] > len(changes):
+        changes.append(f"({result['change_count'] - len(changes):,} more)")
+    return "\n".join([text, *changes, *(f"{one['path']}: {one['reason']}" for one in result["problems"])])

@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from catalog.albums import albums, items
 from catalog.models import Photo
 from exports.catalogs import finished
 from exports.catalogs.requests import Wishes, start_export
@@ -30,8 +32,9 @@ class Killed(BaseException):
 
 @pytest.fixture
 def export(cast: Any) -> Export:
-    for number in range(COUNT):
-        make_photo(cast.library, f"{number}.jpg")
+    photos = [make_photo(cast.library, f"{number}.jpg") for number in range(COUNT)]
+    album = albums.create(cast.alice, uuid4(), {"title": "All"})
+    items.add(cast.alice, album.pk, [items.Target(items.PHOTO, photo.pk) for photo in photos])
     return start_export(cast.alice, cast.library, Wishes(format="json", include_media=True))
 
 
@@ -87,7 +90,11 @@ def is_whole(export: Export) -> bool:
         for path in export.folder.rglob("*")
         if path.is_file() and path.name != "manifest.json"
     }
-    return listed == there and manifest["counts"] == {"photos": COUNT, "media": COUNT, "missing_media": 0}
+    return (
+        "albums.json" in listed
+        and listed == there
+        and manifest["counts"] == {"photos": COUNT, "media": COUNT, "missing_media": 0}
+    )
 
 
 @pytest.mark.parametrize("error", [Killed, Interrupted])
@@ -127,6 +134,7 @@ def damage_keeping_size_and_time(path: Path) -> None:
         ("media/*/*/*/*", Path.unlink, 0, COUNT - 1),
         ("media/*/*/*/*", lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), 0, COUNT - 1),
         ("photos.json", damage_keeping_size_and_time, 1, COUNT),
+        ("albums.json", damage_keeping_size_and_time, 1, COUNT),
         (".originals.jsonl", damage_keeping_size_and_time, 1, COUNT),
         (".finished.jsonl", lambda path: os.truncate(path, 40), 1, COUNT),
         (".finished.jsonl", lambda path: os.truncate(path, path.stat().st_size - 5), 0, COUNT - 1),

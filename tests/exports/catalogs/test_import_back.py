@@ -2,23 +2,31 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 
-from catalog.models import FileWrite, Library, Photo
+from catalog.albums import albums, items
+from catalog.models import Album, AlbumItem, FileWrite, Library, Photo
+from catalog.models.photo import UNDATED
 from exports.catalogs.import_back import start_import, start_import_of_file
 from exports.catalogs.requests import Wishes, start_export
 from exports.formats import json_reader
 from exports.formats.json_reader import InvalidJson, parse_json
+from exports.formats.manifest import decode_manifest
 from exports.models import Export
 from operations.models import Operation, State
 from operations.running import execute
 from tests.factories import make_library, make_photo
 
-COUNTS = ("rows", "matched", "unmatched", "captions", "ratings", "kept", "failed")
+COUNTS = (
+    *("rows", "matched", "unmatched", "captions", "ratings", "keywords", "places", "dates", "albums", "album_items"),
+    *("kept", "failed"),
+)
 
 
 def exported(cast: Any, format: str = "json") -> Export:
@@ -178,3 +186,152 @@ def test_only_who_may_edit_the_library_and_has_the_export_may_import(cast: Any, 
     Library.objects.filter(pk=cast.library.pk).update(owner=cast.charlie)  # handed over before it ran
     ended = execute(started.json()["id"])
     assert (ended.state, said(cast.library)["a.jpg"]) == (State.FAILED, ("", None))  # type: ignore[union-attr]
+
+
+def facts(library: Library) -> dict[str, tuple[Any, ...]]:
+    names = ("filename", "keywords", "latitude", "longitude", "taken_local", "taken_offset_minutes")
+    return {row[0]: row[1:] for row in Photo.objects.filter(library=library).values_list(*names)}
+
+
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_keywords_places_and_dates_come_back_and_each_change_is_told_before(cast: Any, format: str) -> None:
+    Library.objects.filter(pk=cast.library.pk).update(ratings=Library.Ratings.DATABASE)
+    place = {"latitude": 48.8583, "longitude": 2.2945}
+    make_photo(cast.library, "lost.jpg", keywords=["sea", "a;b"], **place, taken_offset_minutes=120)
+    make_photo(cast.library, "other.jpg", keywords=["sea"], **place)
+    make_photo(cast.library, "guess.jpg", taken_source="file", latitude=0.0, longitude=0.0)
+    before = facts(cast.library)
+    export = exported(cast, format)
+    nowhere = {"latitude": None, "longitude": None}
+    undated = {
+        "taken_source": "",
+        "taken_local": UNDATED,
+        "taken_at": UNDATED,
+        "taken_day": 0,
+        "taken_offset_minutes": None,
+    }
+    lost = Photo.objects.filter(filename__in=["lost.jpg", "guess.jpg"])
+    lost.update(keywords=[], **nowhere, **undated)
+    moved = datetime(2020, 1, 1, 8, tzinfo=UTC)
+    Photo.objects.filter(filename="other.jpg").update(
+        keywords=["hills"], latitude=1.0, taken_local=moved, taken_at=moved
+    )
+    expected = {"rows": 3, "matched": 3, "keywords": 2, "places": 1, "dates": 1, "kept": 2}
+    looked = imported(cast.alice, export, cast.library)
+    assert counts(looked) == expected
+    assert [one for one in looked.result["changes"] if one["path"] == "lost.jpg"] == [
+        {"path": "lost.jpg", "field": field, "before": "", "after": after}
+        for field, after in {
+            "keywords": "+ sea, a;b",
+            "place": "48.85830, 2.29450",
+            "date": "2024-05-17 12:00:00+02:00",
+        }.items()
+    ]
+    assert facts(cast.library)["lost.jpg"] == ([], None, None, UNDATED, None)
+    assert counts(imported(cast.alice, export, cast.library, apply=True)) == expected
+    after = facts(cast.library)
+    assert after["lost.jpg"] == before["lost.jpg"]
+    assert after["other.jpg"] == (["hills", "sea"], 1.0, 2.2945, moved, None)
+    assert after["guess.jpg"] == ([], None, None, UNDATED, None)  # a guess, and 0, 0, are nothing to give
+    assert counts(imported(cast.alice, export, cast.library, apply=True)) == {"rows": 3, "matched": 3, "kept": 2}
+    imported(cast.alice, export, cast.library, apply=True, overwrite=True)
+    assert facts(cast.library)["other.jpg"] == (["hills", "sea"], *before["other.jpg"][1:])
+
+
+def test_what_one_photo_cannot_get_is_told_and_the_rest_of_its_row_is_given(cast: Any) -> None:
+    photo = make_photo(cast.library, "a.jpg", keywords=[f"word {number}" for number in range(400)], rating=5)
+    export = exported(cast)
+    words = [f"other {number}" for number in range(400)]
+    Photo.objects.filter(pk=photo.pk).update(keywords=words, rating=None)
+    for apply in (False, True):
+        ended = imported(cast.alice, export, cast.library, apply=apply)
+        assert counts(ended) == {"rows": 1, "matched": 1, "ratings": 1, "failed": 1}
+        assert "at most 500 keywords" in ended.result["problems"][0]["reason"]
+    assert (said(cast.library)["a.jpg"], facts(cast.library)["a.jpg"][0]) == (("", 5), words)
+
+
+def album(user: Any, title: str, photos: list[Photo]) -> Album:
+    made = albums.create(user, uuid4(), {"title": title, "description": "About it"})
+    items.add(user, made.pk, [items.Target(items.PHOTO, photo.pk) for photo in photos])
+    return made
+
+
+def inside(made: Album) -> list[str]:
+    found = AlbumItem.objects.live().filter(album=made).order_by("position")
+    return list(found.values_list("photo__filename", flat=True))
+
+
+def test_albums_come_back_with_their_photos_in_order_and_lose_none_that_they_have(cast: Any) -> None:
+    a, b, c = (make_photo(cast.library, f"{name}.jpg", data=name.encode()) for name in "abc")
+    elsewhere = make_photo(make_library(cast.alice, cast.root.parent / "other"), "elsewhere.jpg")
+    lost, kept = album(cast.alice, "Été\n“at sea”", [c, a, elsewhere]), album(cast.alice, "Kept", [a, b])
+    album(cast.bob, "Bob's", [a])
+    album(cast.alice, "Empty", [])
+    export = exported(cast)
+    told = json.loads((export.folder / "albums.json").read_text())
+    assert [(one["title"], [photo["photo_md5"] for photo in one["photos"]]) for one in told] == [
+        ("Kept", [a.photo_md5, b.photo_md5]),
+        ("Été\n“at sea”", [c.photo_md5, a.photo_md5]),
+    ]
+    assert "albums.json" in {
+        file.path for file in decode_manifest((export.folder / "manifest.json").read_bytes()).files
+    }
+    Album.objects.filter(pk=lost.pk).delete()
+    items.remove(cast.alice, kept.pk, [AlbumItem.objects.get(album=kept, photo=a).pk])
+    items.add(cast.alice, kept.pk, [items.Target(items.PHOTO, c.pk)])
+    expected = {"rows": 3, "matched": 3, "albums": 1, "album_items": 3}
+    looked = imported(cast.alice, export, cast.library)
+    assert counts(looked) == expected
+    assert [(one["before"], one["after"]) for one in looked.result["changes"]] == [
+        ("1 photos of it", "2 photos of it"),
+        ("", "2 photos of it"),
+    ]
+    assert (Album.objects.filter(pk=lost.pk).exists(), inside(kept)) == (False, ["b.jpg", "c.jpg"])
+    assert counts(imported(cast.alice, export, cast.library, apply=True)) == expected
+    again = Album.objects.get(owner=cast.alice, title="Été\n“at sea”")
+    assert (again.pk, again.description, inside(again)) == (lost.pk, "About it", ["c.jpg", "a.jpg"])
+    assert set(inside(kept)) == {"a.jpg", "b.jpg", "c.jpg"}
+    assert counts(imported(cast.alice, export, cast.library, apply=True)) == {"rows": 3, "matched": 3}
+
+
+def test_albums_are_found_by_title_and_what_is_no_album_of_ones_own_is_not_touched(cast: Any, tmp_path: Path) -> None:
+    photo = make_photo(cast.library, "a.jpg", data=b"a")
+    own, bobs = album(cast.alice, "Trip", []), album(cast.bob, "Trip", [])
+    for _ in range(2):
+        album(cast.alice, "Twice", [])
+    photos = [{"id": str(photo.pk)}, {"id": str(uuid4())}]
+    rows = [
+        {"id": str(bobs.pk), "title": "Trip", "photos": photos},
+        {"id": str(bobs.pk), "title": "New", "photos": photos[:1]},
+        {"id": "x", "title": "Twice", "photos": photos},
+        {"id": "x", "title": "\ud800", "photos": photos},
+        {"id": "x", "title": "No list", "photos": 1},
+    ]
+    (tmp_path / "photos.json").write_text(json.dumps([{"id": str(photo.pk)}]))
+    (tmp_path / "albums.json").write_text(json.dumps(rows))
+    ended = execute(
+        start_import_of_file(cast.alice, tmp_path / "photos.json", cast.library, apply=True, overwrite=False).pk
+    )
+    assert ended is not None
+    assert counts(ended) == {"rows": 1, "matched": 1, "albums": 1, "album_items": 2, "failed": 3}
+    assert [one["path"] for one in ended.result["problems"]] == ["Trip", "Twice", "\ufffd", "No list"]
+    new = Album.objects.get(title="New")
+    assert (new.owner, inside(new), inside(own), inside(bobs)) == (cast.alice, ["a.jpg"], ["a.jpg"], [])
+
+
+def test_the_page_compares_first_and_gives_back_only_to_libraries_that_one_may_edit(cast: Any, browser: Any) -> None:
+    photo = make_photo(cast.library, "a.jpg", rating=5)
+    export = exported(cast)
+    Photo.objects.filter(pk=photo.pk).update(rating=None)
+    address, body = f"/exports/{export.pk}/import/", {"library": str(cast.library.pk)}
+    assert browser(cast.bob).post(address, body).status_code == 404
+    foreign = make_library(cast.charlie, cast.root.parent / "charlies")
+    assert browser(cast.alice).post(address, {"library": str(foreign.pk)}).status_code == 404
+    assert b"Show what would change" in browser(cast.alice).get("/exports/").content
+    for more, heading, stars in (({}, b"What would be changed", None), ({"apply": "on"}, b"What was changed", 5)):
+        started = browser(cast.alice).post(address, {**body, **more})
+        operation = Operation.objects.filter(kind="import_catalog").latest("created_at")
+        assert started.url == f"/operations/{operation.pk}/"
+        execute(operation.pk)
+        assert heading in browser(cast.alice).get(started.url).content
+        assert said(cast.library)["a.jpg"] == ("", stars)
