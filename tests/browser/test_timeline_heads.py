@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import expect
 
+from catalog.browsing import timeline
 from catalog.models import Photo
 from tests.browser.test_timeline import TILE, add_many, alice, library, open_tab, wait_until  # noqa: F401
 
@@ -29,6 +30,20 @@ def test_a_month_and_all_photos_are_selected_at_once(alice, library, open_tab): 
     expect(bar).to_be_hidden()
     page.keyboard.press("Control+a")
     expect(bar).to_contain_text("13 photos selected")
+
+
+def test_a_large_month_has_one_head_and_is_selected_by_it(alice, library, open_tab, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(timeline, "LARGEST_MONTH", 3)  # then months come in days
+    page = open_tab(alice).page
+    page.goto("/")
+    heads = page.locator(".bucket-head")
+    expect(page.locator(".bucket-rows").nth(2)).to_be_attached()
+    expect(heads.first).to_have_text("May 2024 · 5 photos")
+    titles = [words.split(" · ")[0] for words in heads.all_text_contents()]
+    assert len(titles) == len(set(titles)) and all(len(title.split()) == 2 for title in titles)
+    page.locator(".bucket").first.hover()
+    page.get_by_role("checkbox", name="Select all of May 2024").click()
+    expect(page.locator("#selection-bar")).to_contain_text("5 photos selected")
 
 
 def test_a_year_leads_to_its_first_photo_and_the_filters_stay(alice, library, open_tab):  # noqa: F811

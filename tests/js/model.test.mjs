@@ -57,6 +57,27 @@ test("one answer is shared out among months, days and the undated", () => {
   ]);
 });
 
+test("a month has one head, whether it comes whole or in days", async () => {
+  const whole = await started({ "2024-05": 12, "2024-04": 3 });
+  const inDays = await started({ "2024-05-17": 4, "2024-05-16": 4, "2024-05-02": 4, "2024-04": 3 });
+  assert.deepEqual(whole.model.sections.map(({ head }) => head), [44, 44]);
+  assert.deepEqual(inDays.model.sections.map(({ head }) => head), [44, 0, 0, 44]);
+  const [first, , last, april] = inDays.model.sections;
+  assert.equal(first.month, last.month);
+  assert.deepEqual({ ...first.month }, { key: "2024-05", first: 0, last: 2, count: 12 });
+  assert.equal(april.month.key, "2024-04");
+});
+
+test("while one passes by fast, little is asked for at a time, in the direction of the way", async () => {
+  const { source, model } = await started(Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`2024-${String(12 - i).padStart(2, "0")}`, 1_000])));
+  model.want(9, 2, { isFast: true });
+  model.want(9, 2, { isFast: true });
+  model.want(9, 2, { isFast: true });
+  assert.deepEqual(source.asked, [["2024-03"], ["2024-04"]]);
+  await settled();
+  assert.equal(model.byKey.get("2024-03").photos.id.length, 1_000);
+});
+
 test("what is near is loaded in few requests, and not twice", async () => {
   const { source, model } = await started({ "2024-03": 100, "2024-02": 100, "2024-01": 100 });
   model.want(0, 1);

@@ -3,7 +3,7 @@
 export const GAP = 4;
 export const TARGET_ROW_HEIGHT = 200;
 export const HEAD_HEIGHT = 44;
-export const SECTION_PADDING = 20;
+export const MONTH_PADDING = 20;
 export const PHONE_COLUMNS = 3;
 export const PHONE_WIDTH = 600;
 export const TYPICAL_RATIO = 1.4;

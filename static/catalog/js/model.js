@@ -1,16 +1,23 @@
 /** What the timeline knows: its buckets, the photos of those loaded, and where each lies. No DOM. */
 
 import {
-  estimateRowsHeight, HEAD_HEIGHT, layOut, rowAt, rowOfIndex, SECTION_PADDING, Stack, tileRatio, TYPICAL_RATIO,
+  estimateRowsHeight, GAP, HEAD_HEIGHT, layOut, MONTH_PADDING, rowAt, rowOfIndex, Stack, tileRatio, TYPICAL_RATIO,
 } from "photolala/layout";
-
 import { joinPairs } from "photolala/pairs";
 
 const KEPT_PHOTOS = 60_000;
-const PHOTOS_PER_REQUEST = 3_000;
+const PHOTOS_PER_REQUEST = 1_500;
 const BUCKETS_PER_REQUEST = 24;
+const REQUESTS_WHILE_FAST = 2;
 const RETRY_MS = 4_000;
 const RATIO_TWITCH = 0.04;
+
+/** What has one head: a month, whether it came whole or, being large, in days. */
+class Month {
+  constructor(key, first) {
+    Object.assign(this, { key, first, last: first, count: 0 });
+  }
+}
 
 class Section {
   constructor(key, count) {
@@ -22,6 +29,8 @@ class Section {
     this.version = 0; // grows with every change of its layout
     this.isStale = false; // loaded, but the library has changed since
     this.rowsHeight = 0;
+    this.month = null;
+    this.head = 0; // the height of the month's head above its rows, if it is the month's first
     this.isExact = false;
     this.request = null;
     this.retryAt = 0;
@@ -117,28 +126,47 @@ export class TimelineModel extends EventTarget {
     const ratio = this.averageRatio;
     const counts = new Float64Array(this.sections.length);
     const heights = new Float64Array(this.sections.length);
+    let month = null;
     for (let i = 0; i < this.sections.length; i++) {
       const section = this.sections[i];
       if (!section.isExact && section.rowsHeight === 0) {
         section.rowsHeight = estimateRowsHeight(section.count, this.width, ratio);
       }
       counts[i] = section.photos ? section.photos.id.length : section.count;
-      heights[i] = HEAD_HEIGHT + section.rowsHeight + SECTION_PADDING;
+      const key = section.key.slice(0, 7);
+      const isFirst = month?.key !== key;
+      if (isFirst) month = new Month(key, i);
+      const isLast = !this.sections[i + 1]?.key.startsWith(key);
+      month.last = i;
+      month.count += counts[i];
+      section.month = month;
+      section.head = isFirst ? HEAD_HEIGHT : 0;
+      heights[i] = section.head + section.rowsHeight + (isLast ? MONTH_PADDING : GAP);
     }
     this.stack = new Stack(counts, heights);
   }
 
-  /** Load what is missing of the sections `from`..`to`; drop requests for what is no longer wanted. */
-  want(from, to) {
+  /**
+   * Load what is missing of the sections `from`..`to` (which may be above it), in this order; drop requests for what is no
+   * longer wanted. `isFast`: one passes by so fast that the server is asked for little at a time, and nothing is dropped.
+   */
+  want(from, to, { isFast = false } = {}) {
+    if (isFast && this.requests.size >= REQUESTS_WHILE_FAST) return;
     this.clock++;
     const wanted = new Set();
     const missing = [];
     const now = Date.now();
-    for (let i = from; i <= to; i++) {
+    const step = from <= to ? 1 : -1;
+    for (let i = from; i !== to + step; i += step) {
       const section = this.sections[i];
       section.usedAt = this.clock;
       wanted.add(section.key);
       if ((!section.photos || section.isStale) && !section.request && section.retryAt <= now) missing.push(section);
+    }
+    if (isFast) {
+      const [next] = groups(missing);
+      if (next) void this.load(next);
+      return;
     }
     for (const request of this.requests) {
       if (!request.isNeeded && !request.keys.some((key) => wanted.has(key))) request.abort();
@@ -224,8 +252,8 @@ export class TimelineModel extends EventTarget {
     const inside = y - this.stack.top(index);
     const fraction = inside / this.stack.heights[index];
     if (!section.rows || section.rows.tops.length === 0) return { key: section.key, id: null, fraction, index, inside };
-    const row = rowAt(section.rows, inside - HEAD_HEIGHT);
-    const top = HEAD_HEIGHT + section.rows.tops[row];
+    const row = rowAt(section.rows, inside - section.head);
+    const top = section.head + section.rows.tops[row];
     return { key: section.key, id: section.photos.id[section.rows.starts[row]], offset: inside - top, fraction, index, inside };
   }
 
@@ -237,9 +265,9 @@ export class TimelineModel extends EventTarget {
     const place = anchor.id && section.photos ? section.photos.id.indexOf(anchor.id) : -1;
     if (place >= 0) {
       const row = rowOfIndex(section.rows, place);
-      return this.stack.top(index) + HEAD_HEIGHT + section.rows.tops[row] + anchor.offset;
+      return this.stack.top(index) + section.head + section.rows.tops[row] + anchor.offset;
     }
-    const inside = anchor.inside <= HEAD_HEIGHT ? anchor.inside : anchor.fraction * this.stack.heights[index];
+    const inside = anchor.inside <= section.head ? anchor.inside : anchor.fraction * this.stack.heights[index];
     return this.stack.top(index) + inside;
   }
 

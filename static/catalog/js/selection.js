@@ -116,8 +116,8 @@ export class SelectionControl {
   onClick(event) {
     const head = event.target.closest(".bucket-check, .bucket-dates");
     if (head) {
-      const { section } = head.closest(".bucket");
-      void (head.matches(".bucket-check") ? this.toggleSection(section) : this.dateSection(section));
+      const { month } = head.closest(".bucket");
+      void (head.matches(".bucket-check") ? this.toggleMonth(month) : this.dateMonth(month));
       return;
     }
     const tile = event.target.closest(".tile")?.tile;
@@ -148,12 +148,12 @@ export class SelectionControl {
     }
   }
 
-  /** Select all photos of a month or a day, or, if they all are, none of them. Returns whether they could be loaded. */
-  async toggleSection(section, isAdded = false) {
+  /** Select all photos of a month, or, if they all are, none of them. Returns whether they could be loaded. */
+  async toggleMonth({ first: section, count }, isAdded = false) {
     const { model } = this.timeline;
     try {
-      const first = model.numberOf(model.sections.indexOf(section), 0);
-      const ids = await idsBetween(model, first, first + section.count - 1);
+      const first = model.numberOf(section, 0);
+      const ids = await idsBetween(model, first, first + count - 1);
       if (!isAdded && ids.every((id) => this.selection.has(id))) this.selection.remove(ids);
       else this.selection.add(ids, first);
       return true;
@@ -163,10 +163,10 @@ export class SelectionControl {
     }
   }
 
-  /** Go to the page of dates with all photos of a section. */
-  async dateSection(section) {
+  /** Go to the page of dates with all photos of a month. */
+  async dateMonth(month) {
     this.selection.clear();
-    if (!(await this.toggleSection(section, true))) return;
+    if (!(await this.toggleMonth(month, true))) return;
     if (this.timeline.model.editableOf(this.selection.ids).length) this.bar.querySelector('[data-act="dates"]').click();
     else showToast("These photos are in libraries that you may only see.", { kind: "selection" });
   }
@@ -192,7 +192,7 @@ export class SelectionControl {
       else this.selection.toggle(tile.id, this.numberOf(tile));
     } else if (event.key === "m") {
       this.stop(event);
-      void this.toggleSection(tile.section);
+      void this.toggleMonth(tile.section.month);
     } else if (this.selection.size && (event.key === "f" || /^[0-5]$/.test(event.key))) {
       this.stop(event);
       void this.rate(event.key === "f" ? 5 : Number(event.key));

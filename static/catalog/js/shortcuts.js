@@ -4,7 +4,7 @@ const PLACES = { t: "/", l: "/libraries/", f: "/favourites/", o: "/operations/",
 const SEQUENCE_MS = 1500;
 const EXPLAINED = [
   ["Photos", [["← → ↑ ↓", "Move from photo to photo"], ["Enter", "Open the photo"], ["Esc", "Close it"], ["f", "Add or remove the star"], ["1 … 5  0", "Rate with that many stars, 0 for none"], ["Home  End", "First, last photo"], ["l", "Play a Live Photo"]]],
-  ["Many at once", [["Space", "Select the photo"], ["Shift Space", "Select all from the last one to here"], ["m", "Select its month or day"], ["Ctrl a", "Select all"], ["f  0 … 5", "Stars for all that are selected"], ["a", "Add them to an album"], ["d", "Download them"], ["Delete", "Move them to the trash"], ["Esc", "Clear selection"]]],
+  ["Many at once", [["Space", "Select the photo"], ["Shift Space", "Select all from the last one to here"], ["m", "Select its month"], ["Ctrl a", "Select all"], ["f  0 … 5", "Stars for all that are selected"], ["a", "Add them to an album"], ["d", "Download them"], ["Delete", "Move them to the trash"], ["Esc", "Clear selection"]]],
   ["In an open photo", [["← →", "Previous, next"], ["i", "Show what is known about it"], ["c", "Write its caption"], ["t", "Change its date"], ["k", "Add keywords"], ["p", "Change its place"], ["d", "Download the original"], ["z", "Zoom"], ["s", "Slideshow"], ["l", "Play a Live Photo"], ["a", "Add it to an album"], ["Delete", "Move it to the trash"]]],
   ["Go to", [["g t", "Photos"], ["g f", "Favourites"], ["g a", "Albums"], ["g n", "Notes"], ["g l", "Libraries"], ["g e", "Exports"], ["g o", "Operations"]]],
   ["In an album that is arranged", [["Alt ← →", "Move it earlier, later"], ["Alt Home  End", "Move it to the start, to the end"], ["Delete", "Remove it from the album"], ["Esc", "Done"]]],

@@ -72,6 +72,7 @@ export class Tile {
     const box = `${left} ${top} ${width} ${height}`;
     if (box === this.box) return;
     this.box = box;
+    this.top = top;
     const { style } = this.element;
     style.left = `${left}px`;
     style.top = `${top}px`;

@@ -2,15 +2,29 @@
 
 import { HEAD_HEIGHT, rowOfIndex, ScrollMap, TARGET_ROW_HEIGHT, TYPICAL_RATIO } from "photolala/layout";
 import { Scrubber } from "photolala/scrubber";
-import { SectionView } from "photolala/section";
+import { MonthView, SectionView } from "photolala/section";
 import { ThumbnailQueue } from "photolala/tiles";
 
-const MOST_TILES = 400;
+const MOST_TILES = 110; // of eleven elements each
 const MOST_OVERSCAN_IN_VIEWPORTS = 1.25;
 const WANTED_VIEWPORTS_AROUND = 1.5;
 const REST_MS = 160;
 const LOAD_EVERY_MS = 90;
 const FAST_PX_PER_MS = 4;
+const AHEAD_MS = 1_500;
+const SEEN_MS = 10;
+const OTHERS_MS = 4;
+
+/** How long one frame draws new rows: at most SEEN_MS what is in view, and beyond OTHERS_MS nothing else. */
+class Pace {
+  constructor() {
+    this.began = performance.now();
+  }
+
+  hasTime(isSeen) {
+    return performance.now() - this.began < (isSeen ? SEEN_MS : OTHERS_MS);
+  }
+}
 
 /** Shows `model` in `root`. `favourites` knows the stars; `hrefOf(id)` is a photo's page. */
 export class Timeline {
@@ -20,7 +34,8 @@ export class Timeline {
     this.queue = new ThumbnailQueue();
     this.context = { favourites, selection, hrefOf, queue: this.queue, canEdit: root.dataset.canEdit === "true" };
     this.map = new ScrollMap();
-    this.views = new Map();
+    this.views = new Map(); // of sections
+    this.months = new Map(); // of their months, by key
     this.real = 0;
     this.anchor = null;
     this.velocity = 0;
@@ -119,7 +134,7 @@ export class Timeline {
     const { anchor } = this;
     this.fit();
     this.restore(anchor);
-    this.render();
+    this.renderSoon();
     this.restSoon();
   }
 
@@ -157,8 +172,8 @@ export class Timeline {
 
   /** Show the section from `fraction` of it on. */
   jumpTo(section, fraction = 0) {
-    const { stack } = this.model;
-    const room = Math.max(0, stack.heights[section] - HEAD_HEIGHT);
+    const { stack, sections } = this.model;
+    const room = Math.max(0, stack.heights[section] - sections[section].head);
     this.velocity = FAST_PX_PER_MS + 1;
     this.place(section === 0 && fraction === 0 ? 0 : this.gridTop + stack.top(section) + fraction * room);
     this.movedAt = performance.now();
@@ -194,40 +209,72 @@ export class Timeline {
     if (this.frame) cancelAnimationFrame(this.frame);
     this.frame = 0;
     const { model, views } = this;
-    if (model.sections.length === 0) {
-      for (const view of views.values()) view.remove();
-      views.clear();
-      return;
-    }
     const y = this.real - this.gridTop;
-    const from = model.stack.at(Math.max(0, y - this.overscan));
-    const to = model.stack.at(y + this.viewport + this.overscan);
     const shown = new Set();
-    for (let i = from; i <= to; i++) shown.add(this.draw(i, y));
+    const months = new Set();
+    const pace = new Pace();
+    let isWhole = true;
+    if (model.sections.length) {
+      const from = model.stack.at(Math.max(0, y - this.overscan));
+      const to = model.stack.at(y + this.viewport + this.overscan);
+      const middle = Math.min(to, model.stack.at(Math.max(0, y)));
+      const draw = (i) => {
+        const section = model.sections[i];
+        shown.add(section);
+        months.add(section.month.key);
+        isWhole = this.draw(i, y, pace) && isWhole;
+      };
+      for (let i = middle; i <= to; i++) draw(i); // what is in view first
+      for (let i = middle - 1; i >= from; i--) draw(i);
+    }
     for (const [section, view] of views) {
       if (shown.has(section) || (view.element.contains(document.activeElement) && model.byKey.has(section.key))) continue;
       view.remove();
       views.delete(section);
     }
+    for (const [key, view] of this.months) {
+      if (months.has(key) || view.element.childElementCount > 1) continue;
+      view.element.remove();
+      this.months.delete(key);
+    }
+    if (!model.sections.length) return;
     this.anchor = this.anchorHere();
     this.loadNear(y);
     this.scrubber.setPosition(this.photosAbove(y));
     this.keepTabStop(y);
+    if (!isWhole) this.renderSoon();
   }
 
-  draw(i, y) {
+  /** Draw the section with this number; returns false if there was no time for all of it. */
+  draw(i, y, pace) {
     const { stack, sections, width } = this.model;
     const section = sections[i];
+    const { month } = section;
+    let monthView = this.months.get(month.key);
+    if (!monthView) {
+      monthView = new MonthView(month, this.context);
+      this.months.set(month.key, monthView);
+      this.root.append(monthView.element);
+    }
     let view = this.views.get(section);
     if (!view) {
       view = new SectionView(section, this.context);
       this.views.set(section, view);
-      this.root.append(view.element);
     }
-    const top = stack.top(i);
-    const inside = y - top;
-    view.update(top - this.map.base, stack.heights[i], width, inside - this.overscan, inside + this.viewport + this.overscan);
-    return section;
+    if (view.element.parentElement !== monthView.element) monthView.element.append(view.element);
+    const top = stack.top(month.first);
+    const isNew = monthView.element.month !== month;
+    monthView.update(month, top - this.map.base, stack.top(month.last + 1) - top);
+    const inside = y - stack.top(i) - section.head;
+    const seen = { from: inside, to: inside + this.viewport };
+    const drawn = view.drawn;
+    const isWhole = view.update(stack.top(i) - top + section.head, width, seen.from - this.overscan, seen.to + this.overscan, seen, pace);
+    if (isNew || view.drawn !== drawn) monthView.showSelection(this.sectionsOf(month));
+    return isWhole;
+  }
+
+  sectionsOf({ first, last }) {
+    return this.model.sections.slice(first, last + 1);
   }
 
   photosAbove(y) {
@@ -239,20 +286,26 @@ export class Timeline {
 
   loadNear(y) {
     const now = performance.now();
-    const isFast = Math.abs(this.velocity) > FAST_PX_PER_MS && now - this.movedAt < REST_MS;
-    if (isFast || (this.velocity !== 0 && now - this.loadedAt < LOAD_EVERY_MS)) return;
+    if (this.velocity !== 0 && now - this.loadedAt < LOAD_EVERY_MS) return;
     this.loadedAt = now;
-    const reach = WANTED_VIEWPORTS_AROUND * this.viewport;
+    const isFast = Math.abs(this.velocity) > FAST_PX_PER_MS && now - this.movedAt < REST_MS;
     const { stack } = this.model;
+    if (isFast) {
+      // Their colours are there when one comes to them; their pictures would be scrolled past before they come.
+      const isUp = this.velocity < 0;
+      const begin = isUp ? y + this.viewport : y;
+      this.model.want(stack.at(Math.max(0, begin)), stack.at(Math.max(0, (isUp ? y : y + this.viewport) + this.velocity * AHEAD_MS)), { isFast });
+      return;
+    }
+    const reach = WANTED_VIEWPORTS_AROUND * this.viewport;
     this.model.want(stack.at(Math.max(0, y - reach)), stack.at(y + this.viewport + reach));
     const middle = y + this.viewport / 2;
     const near = [];
     for (const [section, view] of this.views) {
-      const top = view.top + this.map.base + HEAD_HEIGHT;
+      if (!section.rows || !this.model.byKey.has(section.key)) continue;
+      const top = this.months.get(section.month.key).top + view.top + this.map.base;
       for (const tile of view.tiles.values()) {
-        if (!tile.hasThumbnail || !section.rows) continue;
-        const centre = top + parseFloat(tile.element.style.top) + TARGET_ROW_HEIGHT / 2;
-        near.push({ tile, distance: Math.abs(centre - middle) });
+        if (tile.hasThumbnail) near.push({ tile, distance: Math.abs(top + tile.top + TARGET_ROW_HEIGHT / 2 - middle) });
       }
     }
     near.sort((a, b) => a.distance - b.distance);
@@ -263,9 +316,9 @@ export class Timeline {
   keepTabStop(y) {
     if (this.tabStop?.element.isConnected) return;
     for (const [section, view] of this.views) {
-      const top = this.model.stack.top(this.model.sections.indexOf(section));
+      const top = this.model.stack.top(this.model.sections.indexOf(section)) + section.head;
       for (const tile of view.tiles.values()) {
-        if (top + HEAD_HEIGHT + parseFloat(tile.element.style.top) < y - TARGET_ROW_HEIGHT / 2) continue;
+        if (top + tile.top < y - TARGET_ROW_HEIGHT / 2) continue;
         this.setTabStop(tile);
         return;
       }
@@ -282,8 +335,8 @@ export class Timeline {
   showSelection() {
     for (const view of this.views.values()) {
       for (const [id, tile] of view.tiles) tile.setSelected(this.context.selection.has(id));
-      view.showSelection();
     }
+    for (const view of this.months.values()) view.showSelection(this.sectionsOf(view.element.month));
   }
 
   /** The tile of a photo, if it is drawn. */
@@ -307,7 +360,7 @@ export class Timeline {
     const now = model.sections.indexOf(wanted);
     const index = Math.min(photos.id.length - 1, bounded - model.stack.firsts[now]);
     const row = rowOfIndex(rows, index);
-    const top = this.gridTop + model.stack.top(now) + HEAD_HEIGHT + rows.tops[row];
+    const top = this.gridTop + model.stack.top(now) + wanted.head + rows.tops[row];
     const highest = top + rows.heights[row] + this.stuck - this.viewport + Math.max(8, this.below);
     const lowest = top - HEAD_HEIGHT - 4;
     if (isCentred && (this.real > lowest || this.real < highest)) {
