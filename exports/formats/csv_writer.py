@@ -158,7 +158,7 @@ def _value(kind: Kind, cell: str, name: str, line: int) -> Any:
             case Kind.NUMBER:
                 return float(cell) if any(sign in cell for sign in ".en") else int(cell)
             case Kind.BOOLEAN:
-                return {"true": True, "false": False}[cell]
+                return {"true": True, "false": False}[cell.lower()]  # spreadsheets save them in capitals
             case Kind.OBJECT:
                 return json.loads(cell)
             case _:

@@ -265,13 +265,21 @@ def test_columns_stand_for_every_field_of_the_specification_in_order() -> None:
         ("id,width\r\na\r\n", "Line 2 has 1 cells"),
         ("id,width\r\na,wide\r\n", "Line 2: 'wide' is no value for the column 'width'"),
         pytest.param(f"id,metadata\r\na,{'[' * 100_000}\r\n", "no value for the column 'metadata'", id="nested"),
-        ("id,has_media\r\na,TRUE\r\n", "has_media"),
+        ("id,has_media\r\na,yes\r\n", "has_media"),
         ('id,caption\r\na,"never closed', "not CSV"),
     ],
 )
 def test_a_file_that_is_no_export_is_refused_with_its_line(content: str, message: str) -> None:
     with pytest.raises(InvalidCsv, match=message):
         list(parse_csv(io.StringIO(content, newline="")))
+
+
+def test_booleans_are_read_as_spreadsheets_save_them() -> None:
+    content = "id,has_media,is_edited\n1,TRUE,FALSE\n2,true,\n"
+    assert list(parse_csv(io.StringIO(content, newline=""))) == [
+        {"id": "1", "has_media": True, "is_edited": False},
+        {"id": "2", "has_media": True},
+    ]
 
 
 def test_times_keep_their_offset() -> None:
