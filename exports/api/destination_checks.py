@@ -56,7 +56,8 @@ class StartVerification(ApiView):
 
     @documented(
         "export_destinations_verify",
-        "Read every copy and compare it with what was exported; with `repair` copy bad ones again, beside what is there. "
+        "Read every copy and preview and compare it with what was exported; with `repair` make bad ones again, beside what is "
+        "there. "
         "409 while other work on this destination is under way.",
         {202: OperationBody},
         errors=(400, 401, 403, 404, 409, 415, 422, 429),

@@ -14,6 +14,8 @@ from catalog.media.results import PreviewResult
 from catalog.media.task import Job
 from catalog.models import Library
 from catalog.sources.base import Source
+from exports.ledger.errors import InvalidRecord
+from exports.ledger.names import check_filename
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.reading.originals import Original, OriginalUnreadable, Problems, open_original
@@ -26,6 +28,8 @@ from .plan import MD5_KEY, PhotoRow, Target
 
 PREVIEW_KEY = "preview"
 """Key of ours in the records: the small picture beside the copy, of which edge, and of which bytes of the photo."""
+BAD_KEY = "bad"
+"""In it: how a check found the picture; such a one is made again by a repair, and by any export."""
 EXTENSION = ".preview.jpg"
 LONGEST_BYTES = 255
 MOST_TRIES = 3
@@ -85,7 +89,9 @@ class PreviewExport:
         """Return what was recorded of a picture of this size and of these bytes of the photo; empty if nothing was."""
         known = record.extra.get(PREVIEW_KEY)
         wanted = (self._edge_px, record.extra.get(MD5_KEY))
-        return known if isinstance(known, dict) and (known.get("edgePx"), known.get("ofMD5")) == wanted else {}
+        if not isinstance(known, dict) or BAD_KEY in known:
+            return {}
+        return known if (known.get("edgePx"), known.get("ofMD5")) == wanted else {}
 
     def _put(self, row: PhotoRow, record: ExportRecord) -> dict[str, Any] | None:
         """Return what the record is to say of the picture; None if it could not be put, which is tried again another time."""
@@ -145,6 +151,23 @@ class PreviewExport:
     def _note(self, path: str, reason: str) -> None:
         logger.warning("%s: %s", path, reason)
         self._problems.add(path, reason)
+
+
+def recorded_preview(record: ExportRecord) -> dict[str, Any] | None:
+    """Return what was recorded of the picture beside a copy (`filename`, `sizeBytes`, `md5`); None if none was put there."""
+    known = record.extra.get(PREVIEW_KEY)
+    if not isinstance(known, dict) or not isinstance(known.get("filename"), str):
+        return None
+    try:
+        check_filename(known["filename"])
+    except InvalidRecord:  # of whoever wrote the file: it is not looked for
+        return None
+    return known
+
+
+def with_bad_preview(record: ExportRecord, reason: str) -> ExportRecord:
+    """Return `record`, which has a picture, saying that a check found it bad."""
+    return replace(record, extra={**record.extra, PREVIEW_KEY: {**record.extra[PREVIEW_KEY], BAD_KEY: reason}})
 
 
 def preview_name(photo: str) -> str:

@@ -1,13 +1,13 @@
-"""The operation `verify_destination`: reads every copy in a destination, and copies again what is not as it was exported."""
+"""The operation `verify_destination`: reads every copy and preview in a destination, and makes bad ones again."""
 
 import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from catalog.models import Library, Photo
@@ -30,9 +30,12 @@ from .folder_export import MOST_RECORD_PROBLEMS, FolderExport
 from .names import OpenFolders, file_name
 from .opened import open_ledger
 from .plan import FOUND_BAD, MD5_KEY, NOT_COPIED, SIZE_KEY, Target, is_known_bad
+from .previews import BAD_KEY, PREVIEW_KEY, recorded_preview, with_bad_preview
 
 _READ_BYTES = 1 << 20
 _PHOTOS_AT_ONCE = 500
+PREVIEW_IS_BAD = "The preview is not as it was made: "
+NO_PREVIEWS = "this destination is to have no previews any more. Choose a size for them, and repair it again."
 NOTHING_EXPORTED = "Nothing was exported to this destination yet: there is nothing to read."
 
 
@@ -72,7 +75,7 @@ def run_verification(run: Run) -> dict[str, Any]:
                 if run.params.get("repair"):
                     check.repaired, check.failed = _copy_again(run, destination, guard, ledger, check.problems)
                 else:
-                    check.failed = check.bad_count
+                    check.failed = check.bad_count + check.note_known(ledger.records())
             finally:
                 problem = published.publish()
             return check.result([*ledger.report.problems, *([problem] if problem else [])])
@@ -96,24 +99,21 @@ class Verification:
         self._clock = time.monotonic()
 
     def read_all(self, records: Iterator[ExportRecord]) -> None:
-        """Read the copy of each record that is done, folder by folder."""
+        """Read the copy of each record that is done, and the preview beside it, folder by folder."""
         done = [one for one in records if one.status is RecordStatus.DONE and one.filename]
         done.sort(key=_order)
-        self._run.phase("Reading the copies", total=len(done), unit="files")
+        self._run.phase("Reading the copies", total=sum(len(_files_of(one)) for one in done), unit="files")
         for record in done:
+            files = _files_of(record)
             if _order(record) <= self._after:
-                self._run.advance()
+                self._run.advance(len(files))
                 continue
-            try:
-                self.counts["whole" if self._read(record) else "without_digest"] += 1
-            except _Bad as bad:
-                self._guard.require()  # a disk that was unplugged has no bad copies
-                self.counts[bad.kind] += 1
-                self.problems.add(f"{record.rel_path}{record.filename}", str(bad))
-                if self._ledger is not None:
-                    failed = replace(record, status=RecordStatus.FAILED, last_error=f"{FOUND_BAD}{bad}")
-                    self._ledger.put_all([failed])
-            self._run.advance()
+            noted = record
+            for file in files:
+                noted = self._check(file, noted)
+            if self._ledger is not None and noted is not record:
+                self._ledger.put_all([noted])
+            self._run.advance(len(files))
             self._run.checkpoint(
                 force=False,
                 after=_order(record),
@@ -123,40 +123,58 @@ class Verification:
             )
         self._guard.require()
 
+    def _check(self, file: "_File", record: ExportRecord) -> ExportRecord:
+        """Read one file of a record and count it; return the record as it is then to be."""
+        try:
+            self.counts["whole" if self._read(file) else "without_digest"] += 1
+        except _Bad as bad:
+            self._guard.require()  # a disk that was unplugged has no bad copies
+            self.counts[bad.kind] += 1
+            self.problems.add(f"{file.rel_path}{file.filename}", str(bad))
+            if file.is_preview:
+                return with_bad_preview(record, str(bad))
+            return replace(record, status=RecordStatus.FAILED, last_error=f"{FOUND_BAD}{bad}")
+        return record
+
     @property
     def bad_count(self) -> int:
         """How many copies were found bad."""
         return sum(self.counts[kind] for kind in ("missing", "damaged", "unreadable"))
 
-    def note_known(self, records: Iterator[ExportRecord]) -> int:
-        """List the bad copies that an earlier repair found and could not replace; return how many they are."""
-        known = [one for one in records if is_known_bad(one)]
-        for record in known:
-            self.problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
-        return len(known)
+    def note_known(self, records: Iterable[ExportRecord]) -> int:
+        """List the bad files that an earlier repair found and could not replace; return how many they are."""
+        count = 0
+        for record in records:
+            if is_known_bad(record):
+                self.problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
+                count += 1
+            preview = recorded_preview(record)
+            if preview is not None and BAD_KEY in preview:
+                self.problems.add(f"{record.rel_path}{preview['filename']}", f"{PREVIEW_IS_BAD}{preview[BAD_KEY]}")
+                count += 1
+        return count
 
-    def _read(self, record: ExportRecord) -> bool:
-        """Return whether the copy could be compared with a digest and is the same; False if only its size is known."""
+    def _read(self, file: "_File") -> bool:
+        """Return whether the file could be compared with a digest and is the same; False if only its size is known."""
         try:
-            descriptor = self._transport.open_copy(file_name(record.rel_path), file_name(record.filename or ""))
+            descriptor = self._transport.open_copy(file_name(file.rel_path), file_name(file.filename))
         except (FileNotFoundError, NotADirectoryError):
             raise _Bad("missing", "It is not there any more.") from None
         except OSError as error:
             raise _Bad("unreadable", f"It cannot be opened: {error.strerror}.") from None
         try:
-            return self._compare(descriptor, record)
+            return self._compare(descriptor, file)
         except OSError as error:
             raise _Bad("unreadable", f"It cannot be read: {error.strerror}.") from None
         finally:
             os.close(descriptor)
 
-    def _compare(self, descriptor: int, record: ExportRecord) -> bool:
+    def _compare(self, descriptor: int, file: "_File") -> bool:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise _Bad("missing", "Something else than a file has its name.")
-        size, md5 = record.extra.get(SIZE_KEY), record.extra.get(MD5_KEY)
-        if isinstance(size, int) and facts.st_size != size:
-            raise _Bad("damaged", f"It has {facts.st_size:,} bytes, not {size:,}.")
+        if file.size_bytes is not None and facts.st_size != file.size_bytes:
+            raise _Bad("damaged", f"It has {facts.st_size:,} bytes, not {file.size_bytes:,}.")
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)  # read what the disk has, not the memory
         digest, position = hashlib.md5(usedforsecurity=False), 0
         while chunk := os.pread(descriptor, _READ_BYTES, position):
@@ -164,9 +182,9 @@ class Verification:
             position += len(chunk)
             self._run.checkpoint(force=False)
         self._size_bytes += position
-        if isinstance(md5, str) and digest.hexdigest() != md5:
+        if file.md5 is not None and digest.hexdigest() != file.md5:
             raise _Bad("damaged", "Its bytes are not those that were exported.")
-        return isinstance(md5, str)
+        return file.md5 is not None
 
     def result(self, record_problems: list[str]) -> dict[str, Any]:
         """Return the counts; `failed` are the bad copies that were not copied again, also those of earlier repairs."""
@@ -184,6 +202,30 @@ class Verification:
         }
 
 
+class _File(NamedTuple):
+    """A file of a destination, and what was recorded of its bytes."""
+
+    rel_path: str
+    filename: str
+    size_bytes: int | None
+    md5: str | None
+    is_preview: bool = False
+
+
+def _files_of(record: ExportRecord) -> list[_File]:
+    """Return what is to be read of a record that is done: the copy, and the picture beside it unless that is known as bad."""
+    files = [_file(record.rel_path, record.filename or "", record.extra.get(SIZE_KEY), record.extra.get(MD5_KEY))]
+    preview = recorded_preview(record)
+    if preview is not None and BAD_KEY not in preview:
+        told = (preview.get("sizeBytes"), preview.get("md5"))
+        files.append(_file(record.rel_path, preview["filename"], *told)._replace(is_preview=True))
+    return files
+
+
+def _file(rel_path: str, filename: str, size: object, md5: object) -> _File:
+    return _File(rel_path, filename, size if isinstance(size, int) else None, md5 if isinstance(md5, str) else None)
+
+
 def _order(record: ExportRecord) -> tuple[str, ...]:
     return record.rel_path, record.filename or "", record.id
 
@@ -199,9 +241,10 @@ def _is_photo_id(text: str) -> bool:
 def _copy_again(
     run: Run, destination: ExportDestination, guard: Guard, ledger: Ledger, problems: Problems
 ) -> tuple[int, int]:
-    """Copy the photos whose copies were found bad, now or earlier; return how many are there again, and how many are not."""
+    """Make copies and previews that were found bad, now or earlier, again; return how many are there, and how many are not."""
     bad = [one.id for one in ledger.records() if is_known_bad(one)]
-    photos = [one for one in bad if _is_photo_id(one)]
+    bad_previews = [one for one in ledger.records() if BAD_KEY in (recorded_preview(one) or ())]
+    photos = [one for one in dict.fromkeys([*bad, *(one.id for one in bad_previews)]) if _is_photo_id(one)]
     why_not = "its photo is in none of the libraries that were exported here."
     for library in destination.all_libraries.filter(pk__in=Library.objects.visible_to(run.owner).values("pk")):
         source = source_for(library)
@@ -229,4 +272,13 @@ def _copy_again(
             problems.add(f"{record.rel_path}{record.filename}", f"{record.last_error}")
         elif record is not None:
             problems.add(f"{record.rel_path}{record.filename}", f"It cannot be copied again: {why_not}")
-    return repaired, len(bad) - repaired
+    for before in bad_previews:
+        now = ledger.export_info(before.id)
+        preview = recorded_preview(now) if now is not None else None
+        if preview is not None and BAD_KEY not in preview:
+            repaired += 1
+        else:
+            why = NO_PREVIEWS if not destination.preview_px else "its photo cannot be read now, or has no picture."
+            name = before.extra[PREVIEW_KEY]["filename"]
+            problems.add(f"{before.rel_path}{name}", f"{PREVIEW_IS_BAD}it cannot be made again: {why}")
+    return repaired, len(bad) + len(bad_previews) - repaired

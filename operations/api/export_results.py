@@ -40,7 +40,7 @@ class FolderExportResult(ProblemsResult):
 
 
 class VerificationResult(serializers.Serializer[Any]):
-    """Of reading all copies in a destination."""
+    """Of reading all copies in a destination, and the previews beside them, which count like copies."""
 
     operation = serializers.UUIDField(required=False)
     destination = serializers.CharField(required=False)
@@ -49,8 +49,8 @@ class VerificationResult(serializers.Serializer[Any]):
     damaged = number("Copies whose bytes differ from those that were exported.")
     unreadable = number()
     without_digest = number("Copies of other programs, which recorded no digest: they could be read.")
-    repaired = number("Photos that were copied again.")
-    failed = number("Bad copies that were not copied again.")
+    repaired = number("Copies and previews that were made again.")
+    failed = number("Bad ones that were not made again.")
     size_bytes = number("What was read.")
     seconds = duration()
     problem_count = number()

@@ -11,6 +11,7 @@ from exports.destinations.changing import change_destination
 from exports.destinations.folders import add_destination
 from exports.destinations.records import ledger_of
 from exports.models import ExportDestination
+from exports.originals.checks import start_verification
 from exports.originals.previews import PREVIEW_KEY, PreviewExport, preview_name
 from exports.originals.requests import start_folder_export
 from operations.models import Operation, State
@@ -102,3 +103,49 @@ def test_page_and_api_choose_the_size(cast: Any, destination: ExportDestination,
     assert destination.preview_px == 2560
     shown = browser(cast.alice).get(f"/destinations/{destination.pk}/").content.decode()
     assert '<option value="2560" selected>' in shown
+
+
+def verify(cast: Any, destination: ExportDestination, *, repair: bool = False) -> dict[str, Any]:
+    ended = execute(start_verification(cast.alice, destination, repair=repair).pk)
+    assert ended is not None
+    assert ended.state == State.COMPLETED, ended.error
+    return ended.result
+
+
+def figures(result: dict[str, Any]) -> dict[str, int]:
+    names = ("whole", "missing", "damaged", "repaired", "failed")
+    return {name: result[name] for name in names if result[name]}
+
+
+def test_a_check_reads_them_and_a_repair_makes_bad_ones_again(cast: Any, destination: ExportDestination) -> None:
+    make_photo(cast.library, "other.jpg", data=make_jpeg(1500, 3000, seed=2))
+    export(cast, destination)
+    out = destination.path / "out"
+    assert figures(verify(cast, destination)) == {"whole": 5}
+    rotten, gone = out / "large.jpg.preview.jpg", out / "other.jpg.preview.jpg"
+    whole = rotten.read_bytes()
+    rotten.write_bytes(whole[:-1] + b"!")
+    gone.unlink()
+    found = verify(cast, destination)
+    assert figures(found) == {"whole": 3, "damaged": 1, "missing": 1, "failed": 2}
+    assert {one["path"] for one in found["problems"]} == {"out/large.jpg.preview.jpg", "out/other.jpg.preview.jpg"}
+    change_destination(destination, {"preview_px": 0})
+    in_vain = verify(cast, destination, repair=True)
+    assert figures(in_vain) == {"whole": 3, "damaged": 1, "missing": 1, "failed": 2}
+    assert "no previews any more" in in_vain["problems"][-1]["reason"]
+    assert figures(verify(cast, destination)) == {"whole": 3, "failed": 2}, "they stay bad until they are made again"
+    change_destination(destination, {"preview_px": 1024})
+    assert figures(verify(cast, destination, repair=True)) == {"whole": 3, "repaired": 2}
+    assert (out / "large.jpg.preview (1).jpg").read_bytes() == whole
+    assert (rotten.read_bytes()[-1:], size_of(gone)) == (b"!", (512, 1024))
+    assert figures(verify(cast, destination)) == {"whole": 5}
+
+
+def test_an_export_makes_a_preview_again_that_a_check_found_bad(cast: Any, destination: ExportDestination) -> None:
+    export(cast, destination)
+    (destination.path / "out" / "large.jpg.preview.jpg").unlink()
+    change_destination(destination, {"preview_px": 0})
+    verify(cast, destination, repair=True)
+    change_destination(destination, {"preview_px": 1024})
+    assert export(cast, destination).result["previews"] == 1
+    assert figures(verify(cast, destination)) == {"whole": 3}
