@@ -62,6 +62,16 @@ def folder_cache(settings, own_folders) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def files_settle_soon(request, monkeypatch):
+    """Trust what a scan read of a file 0.1 s after it was written, not 2 s: each scan of this process would wait for that.
+
+    Tests of what happens in those two seconds are marked `settling`; processes that tests start always wait.
+    """
+    if request.node.get_closest_marker("settling") is None:
+        monkeypatch.setattr("catalog.entries.listing.RACY_NS", 100_000_000)
+
+
+@pytest.fixture(autouse=True)
 def no_heartbeat_outlives_its_test(monkeypatch):
     """End the heartbeats of runs that a test left as a worker that died does: the threads would beat on, without tables."""
     runs = []

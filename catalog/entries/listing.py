@@ -62,6 +62,11 @@ def is_racy(mtime_ns: int, read_ns: int) -> bool:
     return read_ns - RACY_NS < mtime_ns < read_ns + FUTURE_NS
 
 
+def will_settle(mtime_ns: int, now_ns: int) -> bool:
+    """True if a file written at `mtime_ns` is racy now, and will not be so in a moment, as one with a time in the future would."""
+    return is_racy(mtime_ns, now_ns) and mtime_ns < now_ns + RACY_NS
+
+
 def doubted(signature: str) -> str:
     """Return the signature to store for an entry that the next scan has to read again; it equals no true one."""
     return "?" + signature[:31]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from django.db import transaction
 
 from catalog.entries import known
-from catalog.entries.listing import RACY_NS, doubted, is_racy
+from catalog.entries.listing import doubted, is_racy, will_settle
 from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Library, Photo
 from catalog.models.photo import HEAD_BYTES, PhotoQuerySet
@@ -54,7 +54,7 @@ def settle_fresh(
     settled = 0
     same: list[PhotoQuerySet] = []
     for directory, filename, size_bytes, mtime_ns in list(fresh.order_by().values_list(*columns)[:MOST_SETTLED]):
-        while is_racy(mtime_ns, time.time_ns()) and mtime_ns < time.time_ns() + RACY_NS:
+        while will_settle(mtime_ns, time.time_ns()):
             keepalive()
             time.sleep(0.1)
         path = join_path(directory, filename)

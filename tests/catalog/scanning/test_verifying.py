@@ -18,7 +18,7 @@ from tests.catalog.scanning.test_scan import (
 )
 from tests.photos import make_jpeg, make_library
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.settling]
 
 
 def alter(path, at):
