@@ -17,6 +17,7 @@ from catalog.files.prepared import Prepared
 from catalog.files.shared_sidecars import hold_what_others_were_given
 from catalog.identity.rekey import forget_readings, rekey
 from catalog.media.not_written import NotWritten, reason_of
+from catalog.media.results import DigestResult
 from catalog.models import FileWrite, Library, Photo
 from catalog.roots import guard
 from catalog.sources.base import Source
@@ -186,23 +187,36 @@ class Landing:
                 Photo.objects.filter(pk=write.photo_id).update(keywords=words, keywords_held=False)
                 continue
             if write.kind == FileWrite.Kind.PLACE:
-                self._show_place(write)
+                self._show_place(write, facts_now(one))
                 continue
             facts = facts_now(one)
             told = taken_columns(facts.taken_local, facts.taken_at, facts.offset_minutes, facts.taken_source)
             if beside := write.wanted.get("sidecar"):  # it counts first, and was put back to what it said
                 local = datetime.fromisoformat(beside["taken"])
                 told = given_columns(local, beside["offset"], self.library.time_zone, "sidecar")
+            elif facts.takeout_taken:  # the file says what it said when somebody gave another date in Google Photos
+                if not write.undoes_id:
+                    continue  # a person wants the file's own: the catalog goes on holding it
+                told = given_columns(
+                    datetime.fromisoformat(facts.takeout_taken), None, self.library.time_zone, "sidecar"
+                )
             Photo.objects.filter(pk=write.photo_id).update(**told, taken_held=False)
         for stars, keys in rated.items():  # a restore may have told the catalog something else meanwhile
             Photo.objects.filter(pk__in=keys).update(rating=stars or None, rating_held=False)
 
-    def _show_place(self, write: FileWrite) -> None:
-        """That there is none no XMP file can say, and Takeout's would fill it in again: the catalog goes on holding it."""
+    def _show_place(self, write: FileWrite, facts: DigestResult) -> None:
+        """That there is none no XMP file can say, and Takeout's would fill it in again: the catalog goes on holding it.
+
+        A file that got its bytes back says what it said when somebody gave another place in Google Photos: that counts again,
+        or, where a person wants the file's own, the catalog goes on holding that.
+        """
         place = write.wanted.get("sidecar", write.wanted["place"])
+        is_overruled = facts.takeout_latitude is not None and "sidecar" not in write.wanted
+        if is_overruled and write.undoes_id:
+            place = [facts.takeout_latitude, facts.takeout_longitude]
         latitude, longitude = place or (None, None)
         of_it = Photo.objects.filter(pk=write.photo_id)
-        of_it.update(latitude=latitude, longitude=longitude, place_held=False)
+        of_it.update(latitude=latitude, longitude=longitude, place_held=is_overruled and not write.undoes_id)
         if place is None:
             (of_it if write.is_sidecar else of_it.exclude(sidecars="")).update(place_held=True)
 

@@ -19,6 +19,7 @@ from catalog.media.results import CAPTION_CHARACTERS, DigestResult, PreviewResul
 from catalog.media.sidecars import Sidecar
 from catalog.media.source import DescriptorSource, MemorySource, Source
 from catalog.media.survey import apply_dates, begin, finish_notes, open_source, read_sidecars
+from catalog.media.takeout_edits import place_given_there
 from catalog.media.words import Words
 
 _CHUNK_BYTES = 1024 * 1024
@@ -125,7 +126,8 @@ def apply_facts(
     file_first: bool = False,
 ) -> None:
     """Set camera, place, stars and words of `result`: an XMP file's first, which is what a person said last, then the
-    photo's own, then Takeout's. With `file_first` the photo's own count before the XMP file's.
+    photo's own, then Takeout's; a place that was given in Google Photos comes before the photo's own.
+    With `file_first` the photo's own count before all others.
 
     Stars are the photo's own first; with `sidecar_first` the XMP file's, as where they are written into such.
     """
@@ -163,6 +165,10 @@ def apply_facts(
     decided = next((words for words in described if words.caption or words.caption_is_none), None)
     result.caption = decided.caption[:CAPTION_CHARACTERS] if decided else ""
     result.keywords = next((words.keywords for words in every if words.keywords or words.keywords_are_none), [])
+    given = place_given_there(facts, sidecars["takeout"]) if facts is not None and "takeout" in sidecars else None
+    if given is not None and not any(words.place for words in in_xmp):
+        result.takeout_latitude, result.takeout_longitude = given
+        every = every if file_first else others
     for words in every:
         if result.latitude is None and words.latitude is not None:
             result.latitude, result.longitude = words.latitude, words.longitude

@@ -87,7 +87,7 @@ class Facts:
 
     def embedded_dates(self) -> Iterator[dates.Candidate]:
         """Yield the dates in the file itself, best first, computed one by one."""
-        yield from self._exif_dates()
+        yield from self.camera_dates()
         if self.found.xmp_packets:
             for name in ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate", "exif:DateTimeDigitized"):
                 text = text_of(self.xmp, name)
@@ -119,7 +119,7 @@ class Facts:
             offset = clean_text(self.exif.get(0x9010), 10)
             yield dates.Candidate("exif", "EXIF ModifyDate", text, offset, is_fallback=True)
 
-    def _exif_dates(self) -> Iterator[dates.Candidate]:
+    def camera_dates(self) -> Iterator[dates.Candidate]:
         general = clean_text(self.exif.get(0x9010), 10)
         for label, tags, tag, offset, fraction in (
             ("EXIF DateTimeOriginal", self.exif, 0x9003, 0x9011, 0x9291),

@@ -84,6 +84,11 @@ class DigestResult(SurveyResult):
     sidecar_latitude: float | None = None
     """The XMP file's."""
     sidecar_longitude: float | None = None
+    takeout_latitude: float | None = None
+    """What Takeout's document says that counts before the photo's own, for somebody changed it there (takeout_edits)."""
+    takeout_longitude: float | None = None
+    takeout_taken: str = ""
+    """Likewise: wall clock as ISO 8601 without zone."""
     rating: int | None = None
     """The file's own stars, else the sidecar's."""
     image_map: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from catalog.media import dates
@@ -29,6 +30,10 @@ class Sidecar:
     candidates: list[dates.Candidate] = field(default_factory=list)
     captured: list[dates.Candidate] = field(default_factory=list)
     """Those of `candidates` that somebody gave as the moment of the capture: they count before the file's own dates."""
+    uploaded: datetime | None = None
+    """When the photo came to where the document is from (naive UTC): what it says of a photo without a date."""
+    place_read: tuple[float, float] | None = None
+    """Where the photo's own file said it was taken, when it came there."""
     notes: list[str] = field(default_factory=list)
     is_favourite: bool = False
     """Somebody liked it where it comes from. An import makes stars of that; a scan does not."""
@@ -88,15 +93,23 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
     description = document.get("description")
     if isinstance(description, str):
         sidecar.words.caption = tidy(description)
-    for name in ("geoData", "geoDataExif"):
-        place = _member(document, name)
-        latitude: Any = place.get("latitude")
-        longitude: Any = place.get("longitude")
-        if not (_is_degree(latitude, 90) and _is_degree(longitude, 180)) or (latitude == 0 and longitude == 0):
-            continue
-        sidecar.words.latitude, sidecar.words.longitude = round(latitude, 8), round(longitude, 8)
-        break
+    uploaded = dates.from_unix(_whole(_member(document, "creationTime").get("timestamp")) or 0, "sidecar", "")
+    if uploaded is not None and isinstance(uploaded.value, dates.Stamp):
+        sidecar.uploaded = uploaded.value.local
+    sidecar.place_read = _place(document, "geoDataExif")
+    place = _place(document, "geoData") or sidecar.place_read
+    if place is not None:
+        sidecar.words.latitude, sidecar.words.longitude = place
     return sidecar
+
+
+def _place(document: dict[str, Any], name: str) -> tuple[float, float] | None:
+    place = _member(document, name)
+    latitude: Any = place.get("latitude")
+    longitude: Any = place.get("longitude")
+    if not (_is_degree(latitude, 90) and _is_degree(longitude, 180)) or (latitude == 0 and longitude == 0):
+        return None
+    return round(latitude, 8), round(longitude, 8)
 
 
 def _member(document: dict[str, Any], name: str) -> dict[str, Any]:

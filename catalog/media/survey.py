@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from catalog.media import dates
 from catalog.media.containers import examine
@@ -22,6 +23,7 @@ from catalog.media.name_dates import from_name
 from catalog.media.results import UNREADABLE, DigestResult, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar
 from catalog.media.source import DescriptorSource, Source
+from catalog.media.takeout_edits import date_given_there
 from catalog.media.tiff import raw_media_type
 from catalog.media.xmp import LONGEST_PACKET_BYTES
 
@@ -130,7 +132,7 @@ def apply_dates(
 ) -> None:
     """Choose the capture time among the file, its sidecars, its name and its modification time, and set it on `result`.
 
-    What somebody gave in an XMP file beside it counts first, unless `params` say `file_first`.
+    What somebody gave in an XMP file beside it counts first, or in Google Photos, unless `params` say `file_first`.
     """
     now = dates.EPOCH + timedelta(seconds=time.time())
     zone = zone_named(str(params.get("zone") or "UTC"))
@@ -145,6 +147,8 @@ def apply_dates(
         if not params.get("file_first") and not dates.says_as_much(taken, beside, str(candidate.value)):
             taken = beside
         break
+    if "takeout" in sidecars and not ("xmp" in sidecars and sidecars["xmp"].candidates):
+        taken = _given_in_takeout(result, facts, sidecars["takeout"], taken, zone, now, params)
     result.notes.extend(taken.notes)
     for sidecar in sidecars.values():
         result.notes.extend(sidecar.notes)
@@ -155,6 +159,31 @@ def apply_dates(
     result.taken_at = taken.at.isoformat().replace("+00:00", "Z")
     result.taken_source = taken.source
     result.taken_estimated = taken.is_estimated
+
+
+def _given_in_takeout(
+    result: SurveyResult,
+    facts: Facts | None,
+    document: Sidecar,
+    own: dates.Taken,
+    zone: ZoneInfo,
+    now: datetime,
+    params: dict[str, Any],
+) -> dates.Taken:
+    """Return the date of Takeout's `document` if it counts before the file's own one, else that."""
+    if facts is None or own.source not in dates.IN_THE_FILE or own.local is None:
+        return own
+    candidate = date_given_there(facts, document, result.media_type, now)
+    given = dates.choose([candidate] if candidate else [], zone, now)
+    if given.local is None:
+        return own
+    if isinstance(result, DigestResult):
+        result.takeout_taken = given.local.isoformat()
+    if params.get("file_first"):
+        return own
+    shown = own.local.isoformat(" ", "seconds")
+    given.notes = [*own.notes, f"The file's own date {shown!r} was skipped: another one was given in Google Photos."]
+    return given
 
 
 def finish_notes(result: SurveyResult, facts: Facts | None) -> None:

@@ -33,6 +33,11 @@ class Words:
     latitude: float | None = None
     longitude: float | None = None
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Latitude and longitude in degrees."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
 
 def rating_of(xmp: Properties, found: Found) -> tuple[int | None, bool]:
     """Return the stars in XMP and whether they decide: xmp:Rating rounds to whole stars, -1 (rejected) means none, beyond 5

@@ -1,11 +1,12 @@
 """Places: they go into the files as captions do, in every format's own fields, and nothing that a person said is lost."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from catalog.edits import undo
+from catalog.edits import dates, undo
 from catalog.edits.keywords import set_keywords
 from catalog.edits.places import set_place
 from catalog.models import FileWrite, Library, Photo
@@ -40,6 +41,11 @@ def gps_of(path: Path) -> set[str]:
 
 def read_again(library: Library) -> None:  # noqa: F811
     Photo.objects.update(needs_digest=True, latitude=1.5, longitude=1.5)
+    scan(library)
+
+
+def read_anew(library: Library) -> None:  # noqa: F811
+    Photo.objects.update(needs_digest=True)
     scan(library)
 
 
@@ -231,3 +237,36 @@ def test_what_people_paste(text: str, place: Place) -> None:
 def test_what_says_no_place(text: str) -> None:
     with pytest.raises(BadPlace):
         place_in(text)
+
+
+def test_what_was_given_in_google_photos_is_overruled_and_comes_back_with_the_bytes(library, file):  # noqa: F811
+    edit(file, "-GPS:GPSLatitude=10", "-GPS:GPSLatitudeRef=S", "-GPS:GPSLongitude=20", "-GPS:GPSLongitudeRef=E",
+         "-DateTimeOriginal=2019:07:14 12:15:00")  # fmt: skip
+    read = {"latitude": -10.0, "longitude": 20.0}
+    said = {"geoDataExif": read, "geoData": {"latitude": RIO[0], "longitude": RIO[1]}}
+    said |= {"photoTakenTime": {"timestamp": "1000000000"}}
+    file.with_name("0.jpg.json").write_text(json.dumps(said))
+    scan(library)
+    given, before = photo(library, "0.jpg").taken_text, file.read_bytes()
+    assert (place_of(library), given[:10]) == ((RIO, False), "2001-09-09")
+    for place, is_held in ((PARIS, False), ((-10.0, 20.0), True)):  # which gives the file its bytes back
+        give(library, place)
+        write_all(library)
+        read_anew(library)
+        assert place_of(library) == (shown(place), is_held)
+    assert file.read_bytes() == before
+    for day in (20, 14):  # the last is the file's own, and nothing is written
+        wish = dates.Setting(datetime(2019, 7, day, 12, 15), None)
+        dates.set_dates(library.owner, dates.plan([photo(library, "0.jpg")], wish))
+        write_all(library)
+        read_anew(library)
+        assert photo(library, "0.jpg").taken_text == f"2019-07-{day}T12:15:00"
+        if day == 20:
+            undo.undo_last(photo(library, "0.jpg"), library.owner)
+            write_all(library)
+            assert (photo(library, "0.jpg").taken_text, file.read_bytes()) == (given, before)
+    give(library, PARIS)
+    write_all(library)
+    undo.undo_last(photo(library, "0.jpg"), library.owner)
+    write_all(library)
+    assert (place_of(library), file.read_bytes()) == ((RIO, False), before)
