@@ -140,6 +140,7 @@ def apply_facts(
         result.captions_differ = facts.descriptions_differ
         result.embedded_keywords, result.keywords_differ = facts.words.keywords, facts.keywords_differ
         result.embedded_keywords_are_cut = facts.words.keywords_are_cut
+        result.embedded_keyword_paths = facts.words.keyword_paths
         result.has_windows_keywords = bool(facts.windows_keywords)
         result.embedded_latitude, result.embedded_longitude = facts.words.latitude, facts.words.longitude
         result.iptc_text, result.has_iptc_caption = facts.iptc.text, bool(facts.iptc.caption)
@@ -158,6 +159,7 @@ def apply_facts(
         result.sidecar_caption_is_none = words.caption_is_none
         result.sidecar_keywords, result.sidecar_keywords_are_none = words.keywords, words.keywords_are_none
         result.sidecar_keywords_are_cut = words.keywords_are_cut
+        result.sidecar_keyword_paths = words.keyword_paths
         result.sidecar_latitude, result.sidecar_longitude = words.latitude, words.longitude
     # A title speaks for a photo only where nobody described it.
     leading = [] if file_first else [words for words in in_xmp if sidecar_first or not words.caption_is_title]

@@ -10,15 +10,16 @@ from functools import cached_property
 from catalog.media import dates
 from catalog.media.exif import Tags, clean_text, number, tidy
 from catalog.media.found import Found
-from catalog.media.iptc import Iptc, is_cut_for_iptc, keywords_for_iptc, read_iptc
+from catalog.media.iptc import Iptc, is_cut_for_iptc, read_iptc
+from catalog.media.keyword_lists import MOST, differ, united
 from catalog.media.maker_notes import lens_of
 from catalog.media.positions import checked_place, exif_degrees, iso6709, xmp_degrees
 from catalog.media.recorded import has_clock
 from catalog.media.words import (
     Words,
     are_cut,
-    keywords_for_windows,
     keywords_of,
+    paths_of,
     rating_of,
     says_no_keywords,
     semicolons,
@@ -224,8 +225,15 @@ class Facts:
             words.caption = self._titled()
             words.caption_is_title = bool(words.caption)
         words.caption_is_none = not words.caption and self._says_no_caption
-        words.keywords = keywords_of(self.xmp) or self.iptc.keywords or self.windows_keywords
-        words.keywords_are_cut = are_cut(self.xmp)
+        every = united(
+            keywords_of(self.xmp),
+            self.iptc.keywords,
+            self.windows_keywords,
+            is_legacy=self.iptc.text == "legacy",
+            are_paths=not text_of(self.xmp, "dc:subject"),
+        )
+        words.keywords, words.keyword_paths = every[:MOST], paths_of(self.xmp)
+        words.keywords_are_cut = are_cut(self.xmp) or len(every) > MOST
         words.keywords_are_none = not words.keywords and says_no_keywords(self.xmp)
         words.latitude, words.longitude = self._place()
         return words
@@ -237,12 +245,8 @@ class Facts:
 
     @property
     def keywords_differ(self) -> bool:
-        """True if those that are there are not the same; IPTC's and Windows' may be cut, for their fields are short."""
-        words = self.words.keywords
-        in_iptc, in_windows = self.iptc.keywords, self.windows_keywords
-        if in_iptc and in_iptc not in (words, keywords_for_iptc(words)):
-            return True
-        return bool(in_windows) and in_windows not in (words, semicolons(keywords_for_windows(words)))
+        """True if those that are there are not the same."""
+        return differ(self.words.keywords, keywords_of(self.xmp), self.iptc.keywords, self.windows_keywords)
 
     def _rating(self) -> int | None:
         """XMP goes first, as in exiftool's and Adobe's world: every tool that writes EXIF's Rating writes XMP's too, and not

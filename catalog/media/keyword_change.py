@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.media.iptc import keywords_for_iptc
+from catalog.media.keyword_lists import without
 from catalog.media.not_written import NotWritten
 from catalog.media.results import DigestResult
 from catalog.media.tag_changes import HAS_IPTC, escaped
@@ -12,7 +13,8 @@ from catalog.media.words import keywords_for_windows
 from photolala.lib.keywords import LONGEST_KEYWORD, MOST_KEYWORDS
 
 _SUBJECT = "XMP-dc:Subject"
-_OTHER_LISTS = ("XMP-digiKam:TagsList", "XMP-lr:HierarchicalSubject", "XMP-acdsee:Keywords")
+_PATHS = {"/": "XMP-digiKam:TagsList", "|": "XMP-lr:HierarchicalSubject"}
+_OTHER_LISTS = (*_PATHS.values(), "XMP-acdsee:Keywords")
 """Where other programs keep keywords, too, some of them as paths. XMP's own list counts before these."""
 
 
@@ -21,8 +23,8 @@ class KeywordChange:
     """Keywords, as `edits.keywords` lets them pass; none at all takes the tags away.
 
     XMP's dc:subject is written, and IPTC's and Windows' keywords where the file has such already, as much of them as those
-    fields can hold. From other programs' lists goes what was taken away, and nothing else. `beside` is what an XMP file
-    beside the photo is to say if that is something else: where keywords are taken back, each gets its own again.
+    fields can hold. From other programs' lists goes what was taken away, also in paths, and nothing else. `beside` is what
+    an XMP file beside the photo is to say if that is something else: where keywords are taken back, each gets its own again.
     """
 
     words: tuple[str, ...]
@@ -37,7 +39,7 @@ class KeywordChange:
         """Return exiftool's arguments for the photo's file."""
         words = list(self.words)
         _require_whole(words, are_cut=old.embedded_keywords_are_cut)
-        arguments = ["-E", *_xmp_arguments(words, old.embedded_keywords)]
+        arguments = ["-E", *_xmp_arguments(words, old.embedded_keywords, old.embedded_keyword_paths)]
         if old.iptc_text:
             if words and old.iptc_text == "legacy":
                 arguments += ["-tagsFromFile", "@", "-IPTC:all", "--IPTC:Keywords"]
@@ -54,7 +56,7 @@ class KeywordChange:
         """Return exiftool's arguments for an XMP file that is there. Without keywords it says so by an empty one."""
         words = self.in_sidecar
         _require_whole(words, are_cut=old.sidecar_keywords_are_cut)
-        arguments = ["-E", *_xmp_arguments(words, old.sidecar_keywords)]
+        arguments = ["-E", *_xmp_arguments(words, old.sidecar_keywords, old.sidecar_keyword_paths)]
         return arguments if words else [*arguments, f"-{_SUBJECT}^="]
 
     def is_done(self, facts: DigestResult) -> bool:
@@ -83,10 +85,17 @@ def _require_whole(words: list[str], *, are_cut: bool) -> None:
         )
 
 
-def _xmp_arguments(words: list[str], before: list[str]) -> list[str]:
-    """Return the arguments that make XMP's own list `words`, and take from the others what is not among these any more."""
+def _xmp_arguments(words: list[str], before: list[str], paths: list[str]) -> list[str]:
+    """Return the arguments that make XMP's own list `words`, and take from the others what is not among these any more.
+
+    `paths` are what the lists hold in which keywords are paths: programs would read again from them what was taken away.
+    """
     arguments = [f"-{_SUBJECT}={escaped(word)}" for word in words or [""]]
     if not words:
         return [*arguments, *(f"-{name}=" for name in _OTHER_LISTS)]
     gone = [word for word in before if word not in words]
-    return [*arguments, *(f"-{name}-={escaped(word)}" for name in _OTHER_LISTS for word in gone)]
+    arguments += [f"-{name}-={escaped(word)}" for name in _OTHER_LISTS for word in gone]
+    for path, rest in without(paths, gone).items():
+        name = _PATHS["|" if "|" in path else "/"]
+        arguments += [f"-{name}-={escaped(path)}", *([f"-{name}+={escaped(rest)}"] if rest else [])]
+    return arguments

@@ -20,7 +20,9 @@ _TEXT_CHARACTERS = {
 _LIST_LENGTHS = {
     "keywords": KEYWORD_COUNT,
     "embedded_keywords": KEYWORD_COUNT,
+    "embedded_keyword_paths": KEYWORD_COUNT,
     "sidecar_keywords": KEYWORD_COUNT,
+    "sidecar_keyword_paths": KEYWORD_COUNT,
     "told_keywords": KEYWORD_COUNT,
     "notes": 50,
 }
@@ -122,10 +124,13 @@ class DigestResult(SurveyResult):
     """The XMP file's if it has any, or says that there are none; else the photo's own."""
     embedded_keywords: list[str] = field(default_factory=list)
     """The photo's own."""
+    embedded_keyword_paths: list[str] = field(default_factory=list)
+    """The photo's own, with those above them, as Lightroom and digiKam write them, too."""
     embedded_keywords_are_cut: bool = False
     """The photo has more than that, or longer ones."""
     sidecar_keywords: list[str] = field(default_factory=list)
     """The XMP file's."""
+    sidecar_keyword_paths: list[str] = field(default_factory=list)
     sidecar_keywords_are_cut: bool = False
     sidecar_keywords_are_none: bool = False
     """The XMP file says by an empty list that there are none."""

@@ -29,6 +29,8 @@ class Words:
     """It is said by an empty list that there are no keywords."""
     keywords_are_cut: bool = False
     """There are more than are read, or longer ones."""
+    keyword_paths: list[str] = field(default_factory=list)
+    """Keywords with those above them, as Lightroom (`People|Anna`) and digiKam (`People/Anna`) write them, too."""
     rating: int | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -86,6 +88,12 @@ def are_cut(xmp: Properties) -> bool:
 def _keywords_in(xmp: Properties) -> list[str]:
     words = list_of(xmp, "dc:subject", "digiKam:TagsList", "lr:hierarchicalSubject", "acdsee:keywords")
     return [word for word in words if word]
+
+
+def paths_of(xmp: Properties) -> list[str]:
+    """Return the paths of keywords in XMP, each once, at most 500 of at most 1,000 characters."""
+    words = (*list_of(xmp, "digiKam:TagsList"), *list_of(xmp, "lr:hierarchicalSubject"))
+    return list(dict.fromkeys(word for word in words if word and len(word) <= 1000))[:500]
 
 
 def says_no_keywords(xmp: Properties) -> bool:

@@ -71,14 +71,17 @@ def test_they_are_taken_back_with_every_byte(library, file):  # noqa: F811
     edit(file, "-XMP-dc:Subject=X", "-XMP-dc:Subject=Y", "-IPTC:Keywords=Z", "-IFD0:XPKeywords=W")
     scan(library)
     before = file.read_bytes()
-    assert row_of(library) == (["X", "Y"], False)
+    assert row_of(library) == (["X", "Y", "Z", "W"], False)
     give(library, "Mine")
     write_all(library)
     assert (listed(file), listed(file, "IPTC:Keywords"), listed(file, "IFD0:XPKeywords")) == (["Mine"],) * 3
-    assert undo.undo_last(photo(library, "0.jpg"), library.owner) == {"kind": "keywords", "keywords": ["X", "Y"]}
+    assert undo.undo_last(photo(library, "0.jpg"), library.owner) == {
+        "kind": "keywords",
+        "keywords": ["X", "Y", "Z", "W"],
+    }
     write_all(library)
     assert file.read_bytes() == before
-    assert row_of(library) == (["X", "Y"], False)
+    assert row_of(library) == (["X", "Y", "Z", "W"], False)
     with pytest.raises(queue.NothingToUndo):
         undo.undo_last(photo(library, "1.jpg"), library.owner)
 
@@ -103,12 +106,36 @@ def test_iptc_and_windows_hold_what_they_can_where_they_are_there(library, file)
 def test_no_keywords_are_none_wherever_others_keep_them(library, file):  # noqa: F811
     edit(file, "-XMP-digiKam:TagsList=A/B", "-XMP-lr:HierarchicalSubject=C|D", "-IPTC:Keywords=E", "-IFD0:XPKeywords=F")
     scan(library)
-    assert row_of(library) == (["A/B"], False)
+    assert row_of(library) == (["A/B", "E", "F"], False)
     give(library)
     write_all(library)
     assert not {name for name in tags_of(file) if name.partition(":")[2] in ("Subject", "TagsList", "Keywords")}
     read_again(library)
     assert row_of(library) == ([], False)
+
+
+def test_what_only_one_field_has_is_not_lost_when_another_keyword_is_given(library, file):  # noqa: F811
+    edit(file, "-XMP-dc:Subject=A", "-IPTC:Keywords=A", "-IPTC:Keywords=B", "-IFD0:XPKeywords=a;C; D")
+    scan(library)
+    assert row_of(library) == (["A", "B", "C", "D"], False)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], ["E"], ["C"])
+    write_all(library)
+    assert listed(file) == listed(file, "IPTC:Keywords") == ["A", "B", "D", "E"]
+    assert tags_of(file)["IFD0:XPKeywords"] == "A;B;D;E"
+    read_again(library)
+    assert row_of(library) == (["A", "B", "D", "E"], False)
+
+
+def test_what_was_taken_away_is_in_no_path_either(library, file):  # noqa: F811
+    paths = ("People|Anna", "Anna", "People|Ben", "Places|Germany|Berlin", "Annapolis")
+    edit(file, *[f"-XMP-dc:Subject={word}" for word in ("Anna", "Ben", "Germany", "Berlin")],
+         *[f"-XMP-lr:HierarchicalSubject={path}" for path in paths], "-XMP-digiKam:TagsList=People/Anna")  # fmt: skip
+    scan(library)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], [], ["Anna", "Germany"])
+    write_all(library)
+    assert listed(file) == ["Ben", "Berlin"]
+    assert sorted(listed(file, "XMP-lr:HierarchicalSubject")) == ["Annapolis", "Berlin", "People|Ben"]
+    assert not listed(file, "XMP-digiKam:TagsList")
 
 
 def test_of_other_lists_only_what_was_taken_away_goes(library, file):  # noqa: F811
