@@ -23,7 +23,7 @@ from catalog.importing.claims import HiddenNames
 from catalog.importing.earlier_imports import EarlierImports
 from catalog.importing.finishing import Finishing
 from catalog.importing.known import Duplicates
-from catalog.importing.listing import list_files, list_parts
+from catalog.importing.listing import list_files, list_parts, take_archives_again
 from catalog.importing.origins import Origin, origin_of
 from catalog.importing.outcomes import Outcomes
 from catalog.importing.part_origin import PartOrigin
@@ -140,6 +140,8 @@ class Importer:
         try:
             if wanted.listed_at is None:
                 list_files(self.run, wanted, origin)
+            else:
+                take_archives_again(self.run, wanted, origin)
             list_parts(self.run, parts.unlisted(), keepalive)
             reading = Reading(self.run, wanted, origin, self.library.time_zone, parts)
             media = wanted.items.filter(state__in=ImportItem.OPEN, is_sidecar=False)

@@ -45,7 +45,7 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
                 try:
                     take_nested(run, wanted, origin, item, nested)
                 except NotTaken as error:
-                    reject(item, "unsupported", str(error))
+                    reject(item, *error.reason)
                     batch.append(item)
                 continue
             item.is_sidecar = name in beside
@@ -66,6 +66,24 @@ def list_files(run: Run, wanted: Import, origin: Origin) -> None:
         Import.objects.filter(pk=wanted.pk).update(listed_at=timezone.now())
         run.checkpoint(stop=False)
     run.raise_if_stopped()
+
+
+def take_archives_again(run: Run, wanted: Import, origin: Origin) -> None:
+    """Look into the archives in an archive again that could not be unpacked at an earlier try, for want of room, say."""
+    if wanted.kind != Import.Kind.ARCHIVE:
+        return
+    waiting = wanted.items.filter(state=ImportItem.State.WAITING, is_sidecar=False, filename__iendswith=".zip")
+    for item in list(waiting.order_by("pk")):
+        try:
+            take_nested(run, wanted, origin, item, 1)
+        except NotTaken as error:
+            reject(item, *error.reason)
+        with transaction.atomic():
+            if item.state == ImportItem.State.REJECTED:
+                item.save(update_fields=["state", "code", "reason", "detail", "finished_at"])
+            else:
+                item.delete()  # what is in it are items of an import of its own
+            run.checkpoint(stop=False)
 
 
 def list_parts(run: Run, parts: Iterable[Import], keepalive: Callable[[], object]) -> None:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.importing.origins import Origin
+from catalog.importing.reasons import Reason, reason_for_failure
 from catalog.importing.requests import KEEP_REJECTED
 from catalog.importing.reservations import room_of
 from catalog.importing.staging import staged_path
@@ -23,7 +24,11 @@ _COPY_BYTES = 1024 * 1024
 
 
 class NotTaken(Exception):
-    """The archive is not looked into; the text is a sentence."""
+    """The archive is not looked into."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.sentence)
+        self.reason = reason
 
 
 def is_nested(wanted: Import) -> bool:
@@ -37,17 +42,20 @@ def take_nested(run: Run, wanted: Import, origin: Origin, item: ImportItem, numb
     It lies where sent archives lie, and goes as these do when its import has ended.
     """
     if is_nested(wanted) or number > MOST_NESTED:
-        raise NotTaken(f"It is an archive within an archive within an archive, or one of very many. {UNPACK_IT}")
+        sentence = f"It is an archive within an archive within an archive, or one of very many. {UNPACK_IT}"
+        raise NotTaken(Reason("unsupported", sentence))
     key = uuid5(wanted.pk, f"archive:{item.path}")
     if Import.objects.filter(pk=key).exists():
         return
     room = room_of(wanted.library)
     if room is not None and item.size_bytes > room:
-        raise NotTaken("The owner of the library has no room left in their quota for what this archive holds.")
+        sentence = "The owner of the library has no room left in their quota for what this archive holds."
+        raise NotTaken(Reason("quota", sentence))
     try:
         _stage(run, wanted, origin, item, key)
     except OSError as error:
-        raise NotTaken(f"This archive could not be unpacked: {error.strerror or error}. Nothing was changed.") from None
+        staged_path(wanted.user_id, key).unlink(missing_ok=True)
+        raise NotTaken(_why_not(error)) from None
     now = timezone.now()
     with transaction.atomic():
         Upload.objects.update_or_create(
@@ -65,6 +73,17 @@ def take_nested(run: Run, wanted: Import, origin: Origin, item: ImportItem, numb
         )  # fmt: skip
         run.checkpoint(stop=False)
     run.raise_if_stopped()
+
+
+def _why_not(error: OSError) -> Reason:
+    reason = reason_for_failure(error, None)
+    if reason.code == "no_space":
+        sentence = (
+            "The server's disk has no room for what this archive holds. Free some, then try again. Nothing was changed."
+        )
+        return reason._replace(sentence=sentence)
+    sentence = f"This archive could not be unpacked: {error.strerror or error}. Nothing was changed."
+    return reason._replace(sentence=sentence)
 
 
 def _stage(run: Run, wanted: Import, origin: Origin, item: ImportItem, key: UUID) -> None:

@@ -1,5 +1,6 @@
 """iCloud's export: dates, favourites, what was deleted, and albums come from its tables; names are not unique in it."""
 
+import errno
 import io
 import zipfile
 from datetime import UTC, datetime
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from catalog.importing import requests
 from catalog.importing.icloud import Told, album_key, album_title, details_in, folder_in_icloud, names_in
 from catalog.importing.takeout import export_of
 from catalog.models import Album, Import, ImportItem, Photo, Upload
-from tests.catalog.importing.test_imports import ends, rescan, take
+from tests.catalog.importing.test_imports import ends, rescan, run_imports, take
 from tests.catalog.importing.test_takeout import albums_of, pack, photos
 from tests.photos import make_jpeg
 
@@ -216,6 +218,30 @@ def test_more_archives_within_than_are_read_are_told(library, card, tmp_path, mo
     outer = Import.objects.get(source__endswith="outer.zip")
     assert [(item.filename, item.state) for item in outer.items.all()] == [("2.zip", "rejected")]
     assert Import.objects.filter(source__contains="outer.zip/").count() == 1
+
+
+@pytest.mark.django_db
+def test_an_archive_within_for_which_there_was_no_room_is_tried_again(library, card, tmp_path, monkeypatch):
+    photo = make_jpeg(tmp_path / "1.jpg", seed=1, taken="2020:02:03 04:05:06").read_bytes()
+    pack(card / "outer.zip", {"inner.ZIP": zipped({"1.jpg": photo})})
+
+    def full(folder, size):
+        raise OSError(errno.ENOSPC, "The disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.importing.nested.require_room_beside", full)
+        take(library, card)
+        outer = Import.objects.get(source__endswith="outer.zip")
+        for _ in range(2):
+            item = outer.items.get()
+            assert (item.state, item.code) == ("rejected", "no_space") and "no room" in item.reason
+            assert not [path for path in Path(settings.UPLOADS_DIR).rglob("*") if path.is_file()]
+            assert requests.retry(outer, library.owner) == 1
+            run_imports(library)
+    assert requests.retry(outer, library.owner) == 1
+    run_imports(library)
+    assert set(photos(library)) == {"2020/02/1.jpg"} and not outer.items.exists()
+    assert all(one.finished_at and not one.error for one in Import.objects.all())
 
 
 def test_folders_of_parts_whatever_their_language():
