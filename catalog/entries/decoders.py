@@ -11,6 +11,9 @@ from catalog.media.pool import DecoderPool
 PREVIEW_MEMORY_MIB = 400
 """One preview at a time is drawn in a web process, so that it may take more than each of a scan's decoders."""
 
+PREVIEW_PATIENCE = 3
+"""On a busy machine a preview takes so many times its limit: 90 seconds as a rule, and once more. Then it is given up for now."""
+
 MOST_BYTES_FROM_ONE = 1_100
 """Deflate reaches 1,032; a file that claims more lies about its size."""
 
@@ -27,8 +30,8 @@ def scan_decoders() -> DecoderPool:
 
 
 def preview_decoder() -> DecoderPool:
-    """Return the one decoder that draws previews on demand; the caller closes it."""
-    return DecoderPool(1, _preview_limits())
+    """Return the one decoder that draws previews on demand, while a person waits; the caller closes it."""
+    return DecoderPool(1, replace(_preview_limits(), patience=PREVIEW_PATIENCE))
 
 
 def writing_decoder() -> DecoderPool:

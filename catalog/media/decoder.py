@@ -24,8 +24,6 @@ _RECEIVE_BYTES = 1 << 18
 _SEND_SECONDS = 30.0
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
-_MOST_WAITING = 60
-"""So many times the limit may pass on the wall while a process waits for its turn on a busy machine."""
 _LEAST_WORK_SECONDS = 0.001
 """What a process works meanwhile that is only kept waiting by others; one that hangs does not work at all."""
 
@@ -196,7 +194,7 @@ class Decoder:
         now = time.monotonic()
         self._worked_before = self._worked_last = _worked_seconds(self.pid)
         self.deadline = now + self._allowed_seconds
-        self._final_deadline = now + self._allowed_seconds * _MOST_WAITING
+        self._final_deadline = now + self._allowed_seconds * self.limits.patience
 
 
 def close_all(decoders: Iterable[Decoder | None]) -> None:

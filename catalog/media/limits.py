@@ -20,6 +20,8 @@ class Limits:
     """Time that a process may work on one file, besides the share below; it may wait for its turn on a busy machine."""
     seconds_per_byte: float = 1 / (5 * MIB)
     """Extra time for each byte of the file: one second per 5 MiB."""
+    patience: int = 60
+    """So many times that may pass on the wall while a process waits for its turn on a busy machine."""
     memory_bytes: int = 176 * MIB
     """Private memory of a child (RLIMIT_DATA)."""
     address_space_bytes: int = 1536 * MIB

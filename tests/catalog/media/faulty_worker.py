@@ -26,6 +26,11 @@ def fault(word: str) -> None:
         until = time.process_time() + float(word.removeprefix("work"))
         while time.process_time() < until:
             pass
+    elif word.startswith("trickle"):
+        until = time.monotonic() + float(word.removeprefix("trickle"))
+        while time.monotonic() < until:
+            fault("work 0.003")
+            time.sleep(0.05)
     elif word == "memory":
         bytearray(1 << 40)
     elif word == "much memory":

@@ -155,6 +155,15 @@ def test_a_patient_caller_is_no_time_out(tmp_path: Path) -> None:
     assert not any(result.problem for _, result in [first, *rest])
 
 
+def test_who_works_a_little_now_and_then_is_waited_for_as_long_as_the_caller_has_patience(tmp_path: Path) -> None:
+    slow = job(tmp_path, "slow.jpg", b"before: trickle 60")
+    with DecoderPool(1, Limits(seconds=0.5, timeouts=1, patience=3), worker_module=FAULTY) as pool:
+        list(pool.digest(names_of(tmp_path)))
+        began = time.monotonic()
+        assert pool.preview(slow, edge_px=64).gave_up
+        assert 1.0 < time.monotonic() - began < 30.0
+
+
 @pytest.mark.parametrize("word", ["memory", "much memory"])
 def test_too_much_memory_is_a_reason_and_no_crash(tmp_path: Path, word: str) -> None:
     culprit = job(tmp_path, "big.jpg", b"before: " + word.encode())
