@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 
 from accounts.requests import Request
+from catalog.duplicates import keeping
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
 from catalog.models import TrashItem
@@ -130,7 +131,7 @@ class TrashRestore(ApiView):
 
     @documented(
         "libraries_trash_restore",
-        "Put photos back, with all that hung on them.",
+        "Put photos back, with all that hung on them. A copy that was kept gives back what it took over from them.",
         {200: DoneBody},
         errors=(400, 401, 403, 404, 415, 422),
         request=ItemsBody,
@@ -140,7 +141,8 @@ class TrashRestore(ApiView):
         body = ItemsBody(data=request.data)
         body.is_valid(raise_exception=True)
         try:
-            return Response(_done_json(trash.restore_items(request.user, library, body.validated_data["item_ids"])))
+            done, _ = keeping.restore_items(request.user, library, body.validated_data["item_ids"])
+            return Response(_done_json(done))
         except trash.TrashRefused as refused:
             raise Unprocessable(str(refused), "refused") from None
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,17 +82,25 @@ def undo(user: User, items: list[dict[str, str]]) -> Kept:
             kept.problems.append("One of these libraries is not yours to change any more.")
             continue
         keys = [UUID(one["id"]) for one in items if one["library"] == library_id]
-        of_these = TrashItem.objects.filter(library=library, pk__in=keys, handed_over__isnull=False)
-        records = [(one.pk, one.photo_id, one.handed_over) for one in of_these]
         try:
-            done = trash.restore_items(user, library, keys)
+            done, stays = restore_items(user, library, keys)
         except trash.TrashRefused as refused:
             kept.problems.append(str(refused))
             continue
         kept.count += done.count
-        kept.problems += _take_back(user, records)
-        kept.problems += [error["error"] for error in done.errors]
+        kept.problems += [*stays, *(error["error"] for error in done.errors)]
     return kept
+
+
+def restore_items(user: User, library: Library, item_ids: Sequence[UUID]) -> tuple[trash.Done, list[str]]:
+    """Put photos back from the trash; what a copy that was kept took over from them it gives back, where it is still so.
+
+    Returns what became of them, and sentences on what the kept ones keep. Raises as `trash.restore_items`, whose rules hold.
+    """
+    of_these = TrashItem.objects.filter(library=library, pk__in=list(item_ids), handed_over__isnull=False)
+    records = [(one.pk, one.photo_id, one.handed_over) for one in of_these]
+    done = trash.restore_items(user, library, item_ids)
+    return done, _take_back(user, records)
 
 
 def _take_back(user: User, records: list[tuple[UUID, UUID | None, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
+from catalog.duplicates import keeping
 from catalog.files import trash, trash_empty
 from catalog.files.purge import CountDiffers
 from catalog.models import TrashItem
@@ -32,6 +33,7 @@ FIELDS = (
     "photo_id",
     "photo__photo_md5",
     "photo__has_thumbnail",
+    "handed_over",
 )
 
 
@@ -66,15 +68,15 @@ def restore(request: HttpRequest, library_id: uuid.UUID) -> HttpResponse:
         messages.warning(request, "Tick the photos that are to come back.")
         return redirect("catalog:library-trash", library_id)
     try:
-        done = trash.restore_items(request.user, library, keys)
+        done, stays = keeping.restore_items(request.user, library, keys)
     except trash.TrashRefused as refused:
         messages.error(request, str(refused))
         return redirect("catalog:library-trash", library_id)
     if done.count:
         words = "The photo is" if done.count == 1 else f"{done.count:,} photos are"
         messages.success(request, f"{words} back where they lay." if done.count > 1 else f"{words} back where it lay.")
-    for error in done.errors[:5]:
-        messages.warning(request, error["error"])
+    for sentence in [*stays, *(error["error"] for error in done.errors)][:5]:
+        messages.warning(request, sentence)
     return redirect("catalog:library-trash", library_id)
 
 
@@ -108,4 +110,4 @@ def _frame(request: HttpRequest, library_id: uuid.UUID) -> dict[str, Any]:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     photo = {"id": row["photo_id"], "photo_md5": row["photo__photo_md5"], "has_thumbnail": row["photo__has_thumbnail"]}
-    return {**row, "photo": photo, "by": row["user__username"]}
+    return {**row, "photo": photo, "by": row["user__username"], "has_kept_copy": bool(row["handed_over"])}

@@ -18,9 +18,11 @@ from catalog.edits.ratings import set_rating
 from catalog.files.purge import forget_photos
 from catalog.models import Album, AlbumItem, Draft, Favourite, Library, Note, Photo, TrashItem
 from changes.models import Shown
+from tests.api.conftest import client_of as api_client_of
 from tests.catalog.edits.test_ratings import write_all
 from tests.catalog.scanning.test_scan import scan
 from tests.factories import make_jpeg, make_library, make_photo, make_user
+from tests.pages.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 DATA = make_jpeg(seed=7)
@@ -93,6 +95,27 @@ def test_albums_of_everybody_hold_the_kept_one_and_no_longer_after_an_undo(libra
     keep(alice, copies)
     purge(library)
     assert [held(album) for album in (mine, both, his, removed)] == ["az", "a", "za", "a"]
+
+
+@pytest.mark.parametrize("face", ["page", "api"])
+def test_the_trash_gives_back_as_the_undo_does(library, alice, copies, face):
+    a, b, _ = copies
+    album = album_of(alice, b)
+    set_caption(alice, b, "Of b")
+    done = keep(alice, copies)
+    assert (held(album), Photo.objects.get(pk=a.pk).caption) == ("a", "Of b")
+    (item,) = TrashItem.objects.filter(photo=b)
+    page = client_of(alice)
+    assert page.get(f"/libraries/{library.pk}/trash/").content.count(b"a copy was kept") == 1 < len(done.items)
+    if face == "page":
+        answer = page.post(f"/libraries/{library.pk}/trash/restore/", {"item": [str(item.pk)]})
+        assert answer.status_code == 302
+    else:
+        api = f"/api/v1/libraries/{library.pk}/trash/restore/"
+        answer = api_client_of(alice).post(api, {"item_ids": [str(item.pk)]}, format="json")
+        assert answer.json()["count"] == 1
+    assert (held(album), Photo.objects.get(pk=a.pk).caption) == ("b", "")
+    assert TrashItem.objects.count() == len(done.items) - 1
 
 
 def test_who_may_not_see_the_kept_one_gets_it_neither_in_albums_nor_as_favourite(library, alice, bob, copies, tmp_path):
