@@ -316,7 +316,10 @@ class Facts:
                 self.found.note("The GPS position is incomplete and was ignored.")
                 return None, None
             return checked_place(latitude, longitude, self.found)
-        pair = xmp_degrees(text_of(self.xmp, "exif:GPSLatitude")), xmp_degrees(text_of(self.xmp, "exif:GPSLongitude"))
+        pair = [
+            xmp_degrees(text_of(self.xmp, f"exif:{name}"), text_of(self.xmp, f"exif:{name}Ref"), letters)
+            for name, letters in (("GPSLatitude", "NS"), ("GPSLongitude", "EW"))
+        ]
         if pair[0] is not None and pair[1] is not None:
             return checked_place(pair[0], pair[1], self.found)
         place = iso6709(self.found.location_text) or self.found.position

@@ -8,7 +8,9 @@ from typing import Any
 from catalog.media.exif import clean_text, number
 from catalog.media.found import Found
 
-_XMP_DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
+_XMP_DEGREES = re.compile(
+    r"([+-]?\d{1,3}(?:\.\d+)?)(?:,\s?(\d+(?:\.\d+)?))?(?:,\s?(\d+(?:\.\d+)?))?\s?([NSEW])?", re.IGNORECASE
+)
 
 _ISO6709 = re.compile(r"([+-])(\d{1,7})(\.\d+)?([+-])(\d{1,7})(\.\d+)?")
 
@@ -44,13 +46,19 @@ def exif_degrees(value: Any, reference: str, letters: str) -> float | None:
     return -degrees if reference[0].upper() in "SW" else degrees
 
 
-def xmp_degrees(text: str) -> float | None:
-    """Return an XMP coordinate, such as 52,31.2N, in degrees; None if it is none."""
+def xmp_degrees(text: str, reference: str, letters: str) -> float | None:
+    """Return an XMP coordinate, such as 52,31.2N, in degrees; None if it is none.
+
+    Other programs write it as degrees with a sign or a letter, or the letter, one of `letters`, into the `reference`.
+    """
     match = _XMP_DEGREES.fullmatch(text.strip())
     if not match:
         return None
-    degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
-    return -degrees if match[4] in "SW" else degrees
+    letter = (match[4] or reference[:1]).upper()
+    if letter not in letters or (match[2] and not letter):
+        return None
+    degrees = abs(float(match[1])) + float(match[2] or 0) / 60 + float(match[3] or 0) / 3600
+    return -degrees if (letter and letter in "SW") or match[1].startswith("-") else degrees
 
 
 def iso6709(text: str) -> tuple[float, float] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from catalog.media.exif import tidy
 
@@ -66,14 +68,21 @@ def read_xmp(packet: bytes) -> Properties:
     except (ParseError, ValueError, LookupError, RecursionError) as error:
         raise BadXmp("it is no well-formed XML") from error
     found: Properties = {}
-    for count, description in enumerate(root.iter(f"{_RDF}Description")):
-        if count > 200:
-            break
+    for description in islice(_descriptions(root), 200):
         for name, value in description.attrib.items():
             _keep(found, name, value)
         for child in list(description)[:_MOST_ELEMENTS]:
             _keep(found, child.tag, _value(child))
     return found
+
+
+def _descriptions(root: Element) -> Iterator[Element]:
+    """Yield what is said of the photo itself: descriptions within these are of other pictures, and of what was done."""
+    top = next(root.iter(f"{_RDF}RDF"), None)
+    if top is None:
+        yield from (root,) if root.tag == f"{_RDF}Description" else root.findall(f"{_RDF}Description")
+        return
+    yield from top.findall(f"{_RDF}Description")
 
 
 def _document_in(packet: bytes) -> bytes | str:
@@ -116,7 +125,7 @@ def _value(element: Any) -> Any:
             items: list[str] = []
             is_empty = False
             for item in list(container)[:5000]:
-                text = tidy(item.text or "")
+                text = tidy(_text_in(item))
                 language = item.get("{http://www.w3.org/XML/1998/namespace}lang", "")
                 if text and language == "x-default":
                     items.insert(0, text)
@@ -126,7 +135,15 @@ def _value(element: Any) -> Any:
                     is_empty |= language == "x-default" or element.tag == _SUBJECT
             # An empty default text is a statement, too: who takes a caption away says so by it, and keywords likewise.
             return items or ([""] if is_empty else [])
-    return tidy(element.text or "")
+    return tidy(_text_in(element))
+
+
+def _text_in(element: Element) -> str:
+    """Return an element's text, also where something is said about it and it stands in a value of its own."""
+    for path in (f"{_RDF}value", f"{_RDF}Description/{_RDF}value") if len(element) else ():
+        if (value := element.find(path)) is not None:
+            return value.text or ""
+    return element.text or ""
 
 
 def text_of(properties: Properties, *names: str) -> str:
