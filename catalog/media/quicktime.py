@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
-from catalog.media.exif import Exif, clean_text, read_exif
+from catalog.media.exif import Exif, clean_text, read_exif, tidy
 from catalog.media.found import Found
 from catalog.media.fragments import fragmented_ms
 from catalog.media.isobmff import boxes, first_box
@@ -24,7 +25,11 @@ _TEXT_ATOMS = {
     b"\xa9nam": "title",
     b"\xa9cmt": "comment",
     b"\xa9des": "description",
+    b"desc": "description",
 }
+_3GPP_TEXTS = {b"titl": "title", b"dscp": "description"}
+_SONY_DATE = re.compile(rb"""<CreationDate\s+value=["']([^"']{10,40})["']""")
+_SONY_DEVICE = re.compile(rb"""<Device\s+manufacturer=["']([^"']{1,100})["']\s+modelName=["']([^"']{1,100})["']""")
 _KEYS = {
     "com.apple.quicktime.make": "make",
     "com.apple.quicktime.model": "model",
@@ -47,9 +52,22 @@ def read_quicktime(source: Source) -> Found:
             found.duration_ms = found.duration_ms or _sane_ms(fragmented_ms(source))
         elif kind == b"uuid" and source.read(start, 16) == _XMP_UUID:
             found.xmp_packets.append(source.read(start + 16, min(end - start - 16, _LONGEST_XMP_BYTES)))
+        elif kind == b"meta":
+            _read_sony_xml(source, start, end, found)
     if not has_index:
         found.problem = "The video cannot be played: its index (moov) is missing, as when a recording is cut off."
     return found
+
+
+def _read_sony_xml(source: Source, start: int, end: int, found: Found) -> None:
+    """Read what Sony's cameras write behind the film as XML: the wall clock with its zone, and the camera."""
+    place = first_box(source, b"xml ", start + 4, end)
+    text = source.read(place[0], min(place[1] - place[0], _LONGEST_TEXT_BYTES)) if place else b""
+    if (date := _SONY_DATE.search(text)) and (moment := recorded("XML CreationDate", clean_text(date[1]))):
+        found.recorded.append(moment)
+    if device := _SONY_DEVICE.search(text):
+        found.texts.setdefault("make", clean_text(device[1]))
+        found.texts.setdefault("model", clean_text(device[2]))
 
 
 def read_cr3(source: Source) -> Found:
@@ -114,6 +132,12 @@ def _keep_created(created: int, found: Found) -> None:
         found.created_utc_seconds = created - _SINCE_1904 if created >= _SINCE_1904 else created
 
 
+def _keep_first_created(head: bytes, found: Found) -> None:
+    """Keep the date in a header of a track if those before had none."""
+    if found.created_utc_seconds is None and len(head) >= 12:
+        _keep_created(int.from_bytes(head[4:12] if head[0] == 1 else head[4:8], "big"), found)
+
+
 def _sane_ms(milliseconds: int | None) -> int | None:
     return milliseconds if milliseconds and milliseconds <= _LONGEST_FILM_SECONDS * 1000 else None
 
@@ -127,8 +151,10 @@ def _read_track(source: Source, start: int, end: int, found: Found) -> None:
     if header is None or (handler is not None and source.read(handler[0] + 8, 4) != b"vide"):
         return
     head = source.read(header[0], 96)
-    if found.created_utc_seconds is None and len(head) >= 12:
-        _keep_created(int.from_bytes(head[4:12] if head[0] == 1 else head[4:8], "big"), found)
+    _keep_first_created(head, found)
+    media_header = first_box(source, b"mdhd", *media) if media else None
+    if media_header is not None:
+        _keep_first_created(source.read(media_header[0], 12), found)
     at = 52 if head[:1] == b"\1" else 40
     if len(head) < at + 44:
         return
@@ -169,6 +195,11 @@ def _read_user_data(source: Source, start: int, end: int, found: Found) -> None:
             found.location_text = found.location_text or clean_text(source.read(at + 4, min(stop - at - 4, 64)))
         elif kind == b"loci":
             found.position = found.position or _place_of_3gpp(source.read(at, min(stop - at, _LONGEST_TEXT_BYTES)))
+        elif kind == b"date":
+            _keep_text(b"\xa9day", clean_text(source.read(at, min(stop - at, 64))), found)
+        elif kind in _3GPP_TEXTS:
+            text = _text_of_3gpp(source.read(at + 6, min(stop - at - 6, _LONGEST_TEXT_BYTES)))
+            found.texts.setdefault(_3GPP_TEXTS[kind], text)
         elif kind in (b"\xa9day", *_TEXT_ATOMS):
             _keep_text(kind, clean_text(source.read(at + 4, min(stop - at - 4, _LONGEST_TEXT_BYTES))), found)
 
@@ -181,6 +212,13 @@ def _keep_text(kind: bytes, text: str, found: Found) -> None:
         found.location_text = found.location_text or text[:64]
     elif kind in _TEXT_ATOMS:
         found.texts.setdefault(_TEXT_ATOMS[kind], text)
+
+
+def _text_of_3gpp(body: bytes) -> str:
+    """Return the text of a box behind its version and language: UTF-8, or UTF-16 with a mark."""
+    if body[:2] in (b"\xfe\xff", b"\xff\xfe"):
+        return tidy(body.decode("utf-16", "ignore").partition("\0")[0])
+    return clean_text(body)
 
 
 def _place_of_3gpp(body: bytes) -> tuple[float, float] | None:

@@ -168,14 +168,17 @@ def items(*parts: bytes) -> bytes:
 LOCI = struct.pack(">iii", round(-70.25 * 65536), round(-33.5 * 65536), 100 << 16) + b"earth\0\0"
 
 
-def movie(*user_data: bytes, created: int = 0, track_created: int = 0) -> Facts:
+def movie(
+    *user_data: bytes, created: int = 0, track_created: int = 0, media_created: int = 0, behind: bytes = b""
+) -> Facts:
     header = box(b"mvhd", struct.pack(">IIIIII", 0, created, 0, 1000, 2000, 0x10000), bytes(80))
     matrix = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
     size = struct.pack(">II", 320 << 16, 180 << 16)
     track = box(b"tkhd", struct.pack(">IIIII", 0, track_created, 0, 1, 0), bytes(20), matrix, size)
-    media = box(b"mdia", box(b"hdlr", bytes(8), b"vide", bytes(12)))
+    media_header = box(b"mdhd", struct.pack(">IIIIII", 0, media_created, 0, 1000, 2000, 0))
+    media = box(b"mdia", media_header, box(b"hdlr", bytes(8), b"vide", bytes(12)))
     data = box(b"ftyp", b"mp42", bytes(4)) + box(b"moov", header, box(b"trak", track, media), box(b"udta", *user_data))
-    return Facts(read_quicktime(MemorySource(data)))
+    return Facts(read_quicktime(MemorySource(data + behind)))
 
 
 @pytest.mark.parametrize(
@@ -232,4 +235,32 @@ def test_the_date_of_content_goes_before_that_of_the_file() -> None:
 def test_the_track_tells_the_date_where_the_movie_does_not() -> None:
     utc = Stamp(datetime(2023, 7, 1, 22, 30), None, is_utc=True)
     assert [resolve(date, None) for date in movie(track_created=SECONDS).embedded_dates()] == [utc]
+    assert [resolve(date, None) for date in movie(media_created=SECONDS).embedded_dates()] == [utc]
     assert list(movie().embedded_dates()) == []
+
+
+SONY = b"""<?xml version="1.0"?><NonRealTimeMeta><CreationDate value="2023-07-01T18:30:00-04:00"/>
+<Device manufacturer="Sony" modelName="ILCE-7M4" serialNo="1"/></NonRealTimeMeta>"""
+
+
+def test_other_places_for_the_wall_clock_of_mp4() -> None:
+    xml = box(b"meta", bytes(4), box(b"hdlr", bytes(8), b"nrtm", bytes(13)), box(b"xml ", SONY))
+    sony = movie(created=SECONDS, behind=xml)
+    user_data = movie(box(b"date", b"2023-07-01T18:30:00-0400"), created=SECONDS)
+    for facts in (sony, user_data):
+        assert resolve(next(iter(facts.embedded_dates())), None) == Stamp(datetime(2023, 7, 1, 18, 30), -240)
+    assert (sony.make, sony.model) == ("Sony", "ILCE-7M4")
+    for end in range(0, len(xml), 5):  # cut off anywhere
+        movie(created=SECONDS, behind=xml[:end])
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (items(told(b"\xa9nam", "Title"), told(b"desc", "At the sea")),),
+        (box(b"titl", bytes(4), b"\x15\xc7", b"Title\0"), box(b"dscp", bytes(4), b"\x15\xc7", b"At the sea\0")),
+        (box(b"dscp", bytes(4), b"\x15\xc7", "At the sea\0".encode("utf-16")),),
+    ],
+)
+def test_descriptions_of_mp4_and_3gp(parts: tuple[bytes, ...]) -> None:
+    assert movie(*parts).words.caption == "At the sea"
