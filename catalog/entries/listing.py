@@ -63,7 +63,7 @@ def is_racy(mtime_ns: int, read_ns: int) -> bool:
 
 
 def will_settle(mtime_ns: int, now_ns: int) -> bool:
-    """True if a file written at `mtime_ns` is racy now, and will not be so in a moment, as one with a time in the future would."""
+    """True if a file written at `mtime_ns` is racy now, but soon no more; one with a time further in the future would stay so."""
     return is_racy(mtime_ns, now_ns) and mtime_ns < now_ns + RACY_NS
 
 
