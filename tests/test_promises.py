@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises import main, merge_record
+from tests.promises import UNNAMED, main, merge_record
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = """
@@ -78,8 +78,22 @@ def test_the_command_lists_open_rows_and_unknown_ids(tmp_path: Path, capsys: pyt
     assert main([str(acceptance), "--record", str(record)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "S1-X02   Other.",
-        "1 of 2 promises are proven by passing tests.",
+        "1 of 2 promises are proven by passing tests; of 0 the list says why no test names them.",
     ]
     merge_record(record, {"b": ["S4-999"]})
     assert main([str(acceptance), "--record", str(record), "--spec", "S0"]) == 1
     assert "no row of the list: S4-999" in capsys.readouterr().out
+
+
+def test_rows_that_no_test_can_name_are_explained_and_not_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acceptance, record = tmp_path / "acceptance.md", tmp_path / "record.json"
+    acceptance.write_text(f"{LIST}\n{UNNAMED}\n\n| rows | why |\n|---|---|\n| S1-X02 | A stance (see S0-001). |\n")
+    merge_record(record, {"a": ["S0-001"]})
+    assert main([str(acceptance), "--record", str(record)]) == 0
+    proven = "1 of 2 promises are proven by passing tests; of 1 the list says why no test names them."
+    assert capsys.readouterr().out.splitlines() == [proven]
+    merge_record(record, {"b": ["S1-X02"]})
+    assert main([str(acceptance), "--record", str(record)]) == 1
+    assert "Explained as named by no test, but named by one: S1-X02" in capsys.readouterr().out

@@ -38,6 +38,11 @@ STAR = (
     "head_md5='0' * 32, added_at=timezone.now()); "
     "Favourite.objects.create(user=User.objects.get(username='bob'), photo=photo)"
 )
+EXPORT = (
+    "from accounts.models import User; from operations.models import Operation; from django.utils import timezone; "
+    "Operation.objects.create(owner=User.objects.get(username='alice'), kind='export', state='running', done=1000, total=2500, "
+    "started_at=timezone.now())"
+)
 
 
 @dataclass
@@ -137,7 +142,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield made
 
 
-@pytest.mark.promise("S4-071")
+@pytest.mark.promise("S4-071", "S3-040")
 def test_who_may_know_is_told_at_once_and_nobody_else(site: Site) -> None:
     assert site.listen().response.status == 401
     assert site.listen({"Authorization": "Token nonsense"}).response.status == 401
@@ -151,6 +156,10 @@ def test_who_may_know_is_told_at_once_and_nobody_else(site: Site) -> None:
     site.do(STAR)
     assert his.next()["favorites_changed"] is True
     assert hers.is_silent(3) and others.is_silent(0.5)
+    site.do(EXPORT)
+    [export] = hers.next()["operations"]
+    assert (export["kind"], export["done"], export["total"]) == ("export", 1000, 2500)
+    assert his.is_silent(0.5) and others.is_silent(0.5)
     site.do(f"from catalog.models import Membership; Membership.objects.all().delete(); {CHANGE}")
     assert his.next()["gone"] == [LIBRARY_ID]
 

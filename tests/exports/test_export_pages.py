@@ -1,13 +1,15 @@
 """The pages of exports: forms that work without scripts, what is at work, what is finished."""
 
 import io
+import re
 import zipfile
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from catalog.albums import albums, items
 from catalog.models import Favourite, Photo
@@ -100,6 +102,36 @@ def test_strangers_see_and_do_nothing(cast: Any, browser: Any) -> None:
     nobody = browser(None)
     for address in ("/exports/", f"/destinations/{destination.pk}/"):
         assert nobody.get(address).status_code == 302
+
+
+@pytest.mark.promise("S3-U17")
+def test_the_newest_fifty_exports_are_listed_with_what_they_hold(cast: Any, browser: Any) -> None:
+    now = timezone.now()
+    Export.objects.bulk_create(
+        Export(
+            user=cast.alice,
+            library=cast.library,
+            library_name=f"Number {number}.",
+            format=("json", "csv")[number % 2],
+            start_date=date(2024, 5, 17),
+            end_date=date(2024, 6, 1),
+            include_media=True,
+            photo_count=1000 + number,
+            media_count=2000 + number,
+            size_bytes=3_000_000 + number * 100_000,
+            created_at=now - timedelta(days=number),
+            completed_at=now - timedelta(days=number),
+        )
+        for number in range(51)
+    )
+    page = browser(cast.alice).get("/exports/").content.decode()
+    shown = [int(number) for number in re.findall(r"Number (\d+)\.", page)]
+    assert list(dict.fromkeys(shown)) == list(range(50))
+    newest = page[page.index("Number 0.") : page.index("Number 1.")]
+    created = f"{now:%Y-%m-%d %H:%M}"
+    for words in ("2024-05-17 to 2024-06-01", "JSON", "1,000", "2,000 originals", "3.0 MB", created):
+        assert words in newest
+    assert f"/exports/{Export.objects.get(library_name='Number 0.').pk}/download/" in newest
 
 
 def test_photos_are_copied_to_a_destination_month_by_month(cast: Any, browser: Any) -> None:

@@ -73,6 +73,7 @@ def test_a_date_that_could_not_be_written_costs_no_new_hash(library, tmp_path): 
     assert operation.metrics["files_read"] == 0 and operation.result["unchanged"] == 3
 
 
+@pytest.mark.promise("S2-018")
 def test_a_date_that_a_file_has_already_leaves_its_bytes_and_what_is_known_of_them(library):  # noqa: F811
     file = Path(library.root) / "0.jpg"
     give(library, "0.jpg")

@@ -1,17 +1,32 @@
 """Stars: the owner's go into the files, other people's are their own, and no byte changes that need not."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
+from rest_framework.test import APIClient
 
+from catalog.cache import tree
+from catalog.cache.tree import cache
 from catalog.edits import undo
 from catalog.edits.ratings import set_ratings
 from catalog.edits.stars import star
 from catalog.entries import pending_writes
+from catalog.identity.aliases import current_md5
 from catalog.media.exiftool import ExifTool
-from catalog.models import Favourite, FileWrite, HashCache, Library, Photo, QueuedStar
+from catalog.models import (
+    Alias,
+    Favourite,
+    FileWrite,
+    HashCache,
+    Library,
+    Photo,
+    PhotoMetadata,
+    QueuedStar,
+)
+from catalog.scanning.rebuild import start_rebuild
 from operations.models import State
 from operations.running import execute
 from tests.catalog.scanning.test_scan import scan
@@ -84,6 +99,79 @@ def test_the_catalog_knows_the_new_bytes_and_the_next_scan_finds_nothing_to_do(l
     result = scan(library).result
     assert (result["unchanged"], result["changed"], result["added"]) == (3, 0, 0)
     assert photo(library, "0.jpg").rating == 3
+
+
+@pytest.mark.promise("X-01")
+def test_all_that_hangs_on_the_old_bytes_follows_one_star_or_nothing_does(library, monkeypatch):
+    file = Path(library.root) / "0.jpg"
+    old = file.read_bytes()
+    before = photo(library, "0.jpg")
+    with cache().open(tree.thumbnail_name(before.photo_md5)) as stream:
+        picture = stream.read()
+
+    def known():
+        row = Photo.objects.values("head_md5", "size_bytes", "mtime_ns", "photo_md5", "read_md5").get(pk=before.pk)
+        hashes = HashCache.objects.values("head_md5", "size_bytes", "mtime_ns", "photo_md5").get(path="0.jpg")
+        return row, hashes, PhotoMetadata.objects.get(photo=before).body, Alias.objects.count()
+
+    at_first = known()
+    star(library.owner, before.pk, 5)
+
+    def end(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.identity.rekey.note_aliases", end)
+        execute(pending_writes.start_writing(library, library.owner).pk)
+    assert known() == at_first
+    write_all(library)
+    new = file.read_bytes()
+    assert new != old
+    facts = {
+        "head_md5": hashlib.md5(new[:4096]).hexdigest(),
+        "size_bytes": len(new),
+        "mtime_ns": file.stat().st_mtime_ns,
+        "photo_md5": hashlib.md5(new).hexdigest(),
+    }
+    row, hashes, body, _ = known()
+    assert (row, hashes) == ({**facts, "read_md5": facts["photo_md5"]}, facts)
+    assert json.loads(body)["photoMD5"] == facts["photo_md5"]
+    with cache().open(tree.metadata_name(facts["photo_md5"])) as stream:
+        assert json.loads(stream.read()) == json.loads(body)
+    with cache().open(tree.thumbnail_name(facts["photo_md5"])) as stream:
+        assert stream.read() == picture
+    assert QueuedStar.objects.get().photo_md5 == facts["photo_md5"]
+    assert current_md5(library, before.photo_md5) == facts["photo_md5"]
+    assert photo(library, "0.jpg").image_digest == before.image_digest != ""  # an equal file is still found to be one
+
+
+@pytest.mark.promise("S2-077")
+def test_a_favourite_from_the_click_into_the_file_through_a_new_catalog_and_back(library):
+    client = APIClient()
+    client.force_authenticate(library.owner)
+    file, one = Path(library.root) / "0.jpg", photo(library, "0.jpg")
+    before = file.read_bytes()
+
+    def favourites():
+        return [row["id"] for row in client.get("/api/v1/photos/favorites/").json()["results"]]
+
+    def click():
+        return client.post(f"/api/v1/photos/{one.pk}/favorite/").json()
+
+    assert favourites() == []
+    assert click() == {"photo_id": str(one.pk), "rating": 5, "favorited": True}
+    assert favourites() == [str(one.pk)]
+    write_all(library)
+    assert tags_of(file)["IFD0:Rating"] == 5
+    Photo.objects.filter(pk=one.pk).update(rating=None, rating_held=False)
+    Favourite.objects.all().delete()
+    assert favourites() == []
+    execute(start_rebuild(library, library.owner, full=True, enqueue=False).pk)
+    assert favourites() == [str(one.pk)]
+    assert click() == {"photo_id": str(one.pk), "rating": 0, "favorited": False}
+    assert favourites() == []
+    write_all(library)
+    assert file.read_bytes() == before
 
 
 @pytest.mark.promise("S2-U15")

@@ -14,11 +14,15 @@ from django.utils import timezone
 from catalog.entries import known
 from catalog.entries import rows as entries_rows
 from catalog.entries.decoders import scan_decoders
+from catalog.media.pool import DecoderPool
 from catalog.models import Library, Photo
 from catalog.scanning import digest, helpers, queue
+from catalog.scanning.requests import start_scan
+from catalog.sources.local import LocalSource
 from operations.control import cancel
 from operations.kinds import KINDS
 from operations.models import Operation, State
+from operations.running import execute
 from photolala.celery import app
 from photolala.lib.paths import escape_path
 from photolala.lib.process import identity
@@ -244,11 +248,27 @@ def test_a_turn_ends_between_two_files_not_after_all_it_had_claimed(library, cal
     assert counts(operation)["failed"] == 0 and not Photo.objects.filter(needs_digest=True).exists()
 
 
-def test_scans_run_in_the_background_with_as_many_decoders_as_are_set(library, settings):
+@pytest.mark.promise("S4-057")
+def test_scans_run_in_the_background_with_as_many_decoders_as_are_set(library, settings, monkeypatch):
     settings.DECODER_PROCESSES = 3
     with scan_decoders() as pool:
         assert len(pool._decoders) == 3
     assert KINDS["scan"].queue == "scan"  # a worker's, never a request's
+    settings.DECODER_PROCESSES = 2
+    heads: list[int] = []
+    survey = DecoderPool.survey
+    monkeypatch.setattr(
+        DecoderPool, "survey", lambda self, jobs: (heads.append(len(self._decoders)), survey(self, jobs))[1]
+    )
+    with monkeypatch.context() as asking:
+        asking.setattr(LocalSource, "list_directory", lambda *_: pytest.fail("who asks for a scan lists nothing"))
+        asking.setattr(LocalSource, "open", lambda *_: pytest.fail("who asks for a scan reads nothing"))
+        asking.setattr("operations.wake_up.enqueue", lambda operation: 0)
+        operation = start_scan(library, library.owner)
+    assert operation.state == State.PENDING and not Photo.objects.exists()
+    done = execute(operation.pk)
+    assert counts(done)["added"] == PHOTOS
+    assert heads == [2]
 
 
 def test_who_hangs_keeps_its_claims_no_longer(monkeypatch):

@@ -164,7 +164,25 @@ def test_what_was_done_is_kept_every_hundred_photos(library, root, monkeypatch):
     assert not Photo.objects.filter(needs_digest=True).exists()
 
 
-@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014", "S4-075")
+@pytest.mark.promise("S4-060")
+def test_a_batch_is_written_whole_or_not_at_all(library, root, monkeypatch):
+    make_library(root, 4)
+
+    def end(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.entries.rows.remember_hashes", end)  # the last of what a batch writes
+        failed = scan(library)
+    assert failed.state == State.FAILED
+    assert set(Photo.objects.values_list("needs_digest", "photo_md5")) == {(True, "")}
+    assert not PhotoMetadata.objects.exists() and not HashCache.objects.exists() and not Snapshot.objects.exists()
+    resume(failed)
+    assert counts(execute(failed.pk))["added"] == 4
+    assert HashCache.objects.count() == PhotoMetadata.objects.count() == 4
+
+
+@pytest.mark.promise("S4-003", "S4-007", "S4-055", "S2-014", "S2-060", "S4-075")
 def test_a_second_scan_opens_no_file_and_changes_nothing(library, root, monkeypatch):
     make_library(root, 30, per_folder=10)
     scan(library)

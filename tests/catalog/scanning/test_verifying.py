@@ -8,8 +8,12 @@ import pytest
 
 from catalog.entries.listing import compare, doubted, is_racy
 from catalog.models import Photo
+from catalog.scanning.rebuild import start_rebuild
+from catalog.scanning.requests import start_scan
 from catalog.scanning.verify import settle_fresh
 from catalog.sources.local import LocalSource
+from operations.models import Operation, State
+from operations.running import AlreadyActive, execute
 from tests.catalog.scanning.test_scan import (
     counts,
     library,  # noqa: F401
@@ -43,6 +47,36 @@ def opened(monkeypatch):
 
     monkeypatch.setattr(LocalSource, "open", note)
     return paths
+
+
+@pytest.mark.promise("S2-041")
+def test_whatever_compares_catalog_and_folder_is_an_operation_that_is_followed(library, root, monkeypatch):  # noqa: F811
+    make_library(root, 3)
+    monkeypatch.setattr("operations.wake_up.enqueue", lambda operation: 0)
+    owner = library.owner
+
+    def ask_to_scan(**params):
+        return lambda: start_scan(library, owner, **params)
+
+    for kind, ask in {
+        "scan": ask_to_scan(),
+        "scan of heads": ask_to_scan(verify_heads=True),
+        "scan of what failed": ask_to_scan(only_failed=True),
+        "rebuild": lambda: start_rebuild(library, owner),
+        "rebuild of all": lambda: start_rebuild(library, owner, full=True),
+    }.items():
+        waiting = Operation.objects.get(pk=ask().pk)
+        assert (waiting.kind, waiting.state) == (kind.split()[0], State.PENDING)
+        assert (waiting.owner, waiting.subject, waiting.started_at) == (owner, library.name, None)
+        with pytest.raises(AlreadyActive):
+            ask()
+        seen: list[tuple[str, str]] = []
+        execute(waiting.pk, on_progress=lambda now, seen=seen: seen.append((now.state, now.phase)))
+        ended = Operation.objects.get(pk=waiting.pk)
+        assert (ended.state, ended.error) == (State.COMPLETED, ""), kind
+        assert seen and {state for state, _ in seen} == {State.RUNNING} and any(phase for _, phase in seen)
+        assert ended.started_at and ended.finished_at and ended.result
+    assert Operation.objects.count() == 5
 
 
 @pytest.mark.promise("S2-014")

@@ -117,6 +117,7 @@ def unbatched(cast: Any) -> bytes:
 @pytest.mark.promise(
     *("S3-077", "S3-078", "S3-X02", "S3-048", "S3-049", "S3-054", "S3-056", "S3-073", "S3-U06", "S3-002", "S3-003"),
     *("S3-004", "S3-005", "S3-006", "S3-007", "S3-008", "S3-009", "S3-010", "S3-013", "S3-015", "S3-016", "S3-017"),
+    "S3-019",
 )
 def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
     make_many(cast.library, 2494, rating=3)

@@ -57,6 +57,7 @@ def test_the_file_says_the_id_and_no_foreign_bytes_break_its_reader(tmp_path: Pa
         read_identity(tmp_path)
 
 
+@pytest.mark.promise("S0-U10")
 def test_an_export_writes_it_once_and_goes_on_where_the_disk_is_mounted_now(
     cast: Any, destination: ExportDestination
 ) -> None:

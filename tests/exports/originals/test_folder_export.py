@@ -108,6 +108,7 @@ def test_what_is_done_is_left_alone_and_what_is_gone_or_changed_is_exported_agai
     assert counts(export(cast, destination))["skipped"] == 4
 
 
+@pytest.mark.promise("X-01")
 def test_a_star_in_the_file_makes_no_new_photo_of_it(cast: Any, destination: Any) -> None:
     photo = make_photo(cast.library, "a.jpg")
     export(cast, destination)
