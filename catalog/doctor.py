@@ -12,7 +12,7 @@ from .examinations.cache import examine_cache
 from .examinations.clock import examine_clock
 from .examinations.database import examine_database
 from .examinations.findings import Finding, Severity, error
-from .examinations.later_columns import examine_later_columns, examine_unread
+from .examinations.later_columns import examine_later_columns, examine_looks, examine_unread
 from .examinations.leftovers import examine_leftovers
 from .examinations.libraries import examine_libraries
 from .examinations.search import examine_search
@@ -80,6 +80,7 @@ def examine(*, full: bool = False, heal: bool = False, progress: Progress = quie
     _add(report, "libraries", partial(examine_libraries, full=full, heal=heal, progress=progress))
     _add(report, "later columns", examine_later_columns)
     _add(report, "photos that were not read here", examine_unread)
+    _add(report, "photos that are not compared yet", examine_looks)
     _add(report, "search", partial(examine_search, full=full, heal=heal))
     _add(report, "trash", partial(examine_trash, heal=heal, progress=progress))
     _add(report, "leftovers", partial(examine_leftovers, full=full, heal=heal, progress=progress))

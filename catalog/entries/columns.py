@@ -8,6 +8,7 @@ from catalog.entries.listing import UNREAD, Entry
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
 from catalog.entries.taken import taken_columns, within
+from catalog.media.look import NO_LOOK
 from catalog.media.results import DigestResult, SurveyResult
 from catalog.models import Library, Photo
 from catalog.models.photo import photo_id
@@ -56,7 +57,13 @@ def digest_columns(result: DigestResult, *, media_type: str = "") -> Row:
         "content_identifier": result.content_identifier[:100],
         "motion_bytes": within(result.motion_bytes, 0, _LARGEST_BIG_INTEGER) or 0,
         "image_digest": result.image_digest,
+        "look": look_in(result),
     }
+
+
+def look_in(result: DigestResult) -> int:
+    """Return the look of the picture that was drawn, as its column has it."""
+    return within(result.look, 1, _LARGEST_BIG_INTEGER) or NO_LOOK
 
 
 def size_and_time(result: SurveyResult, listed: tuple[int, int]) -> Row:

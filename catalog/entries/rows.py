@@ -66,6 +66,7 @@ EMPTY_COLUMNS = {
     "keywords": [],
     "content_identifier": "",
     "motion_bytes": None,
+    "look": None,
 }
 KEY_COLUMNS = ["id", "library_id", "directory", "filename", "added_at"]
 DIGEST_COLUMNS = [
@@ -105,6 +106,7 @@ DIGEST_COLUMNS = [
     "content_identifier",
     "motion_bytes",
     "image_digest",
+    "look",
     "read_md5",
 ]
 

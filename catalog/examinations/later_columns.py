@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from catalog.entries.read_here import count_unread
 from catalog.models import Library, Photo
 from catalog.scanning.later_columns import LATER, count_unfilled
+from catalog.scanning.looks import without_look
 
 from .findings import Finding, note
 
@@ -38,3 +39,16 @@ def examine_later_columns() -> Iterator[Finding]:
             "a motion photo stands still.",
             "Each scan reads a share of them again; nothing else has to be done.",
         )
+
+
+def examine_looks() -> Iterator[Finding]:
+    """Yield for each library how many photos cannot be found among similar pictures yet. Only reads."""
+    for library in Library.objects.exclude(source="device").order_by("name", "pk"):
+        left = sum(1 for _ in without_look(library).values_list("pk").iterator(chunk_size=2000))
+        if left:
+            yield note(
+                "library.looks",
+                f"{left:,} photos of “{library.name}” were catalogued by an earlier version, and are not compared yet when "
+                "similar pictures are looked for.",
+                "Each scan looks at the thumbnails of more of them; nothing else has to be done.",
+            )

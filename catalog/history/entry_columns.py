@@ -102,6 +102,7 @@ def content_columns(entry: EntryRow, content: Content) -> Row:
         "keywords": [],
         "content_identifier": "",
         "motion_bytes": None,
+        "look": None,
         "missing_since": None,
     }
 

@@ -64,6 +64,8 @@ def digest_file(
     drawing = draw(source, result.media_type, facts, THUMBNAIL_EDGE_PX, limits)
     result.thumbnail, result.damaged = drawing.jpeg, drawing.damaged
     result.placeholder = drawing.colour or result.placeholder
+    if result.media_type.startswith("image/") and not drawing.problem and not drawing.damaged:
+        result.look = drawing.look
     if drawing.problem and not result.problem:
         result.problem, result.too_large = drawing.problem[:500], drawing.too_large
     if drawing.problem:

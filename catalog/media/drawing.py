@@ -11,6 +11,7 @@ from catalog.media.depths import eight_bits
 from catalog.media.exif import Exif, read_exif
 from catalog.media.found import Found
 from catalog.media.limits import Limits
+from catalog.media.look import NO_LOOK, look_of
 from catalog.media.source import MemorySource, Source, SourceFile
 from catalog.media.tone import ADOBE_RGB, shown_in_srgb
 
@@ -53,6 +54,8 @@ class Drawing:
     """It failed for want of memory, perhaps only because this process held much already."""
     source_size: tuple[int, int] = (0, 0)
     """Upright size of the original as decoded; 0 when only a part of it or another picture was decoded."""
+    look: int = NO_LOOK
+    """What tells similar pictures, of a thumbnail."""
 
 
 def check_size(width: int, height: int, needed_bytes: int, limits: Limits) -> None:
@@ -94,11 +97,13 @@ def finish(image: Image.Image, turn: int, edge_px: int, found: Found | None = No
     if turn in _METHODS:
         image = image.transpose(_METHODS[turn])
     colour = "#{:02x}{:02x}{:02x}".format(*image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))  # type: ignore[misc]
+    look = look_of(image) if edge_px <= THUMBNAIL_EDGE_PX else NO_LOOK
     image.info = {}
     out = io.BytesIO()
     tag = {"icc_profile": srgb_profile()} if edge_px > THUMBNAIL_EDGE_PX else {}
     image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0", **tag)
-    return Drawing(out.getvalue(), *image.size, colour=colour, source_size=full[::-1] if turn >= 5 else full)
+    shown = full[::-1] if turn >= 5 else full
+    return Drawing(out.getvalue(), *image.size, colour=colour, source_size=shown, look=look)
 
 
 def _plain(image: Image.Image, profile: Any, found: Found | None) -> Image.Image:

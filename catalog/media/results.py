@@ -141,6 +141,8 @@ class DigestResult(SurveyResult):
     """What the picture and the film of one Apple Live Photo share."""
     motion_bytes: int = 0
     """So many bytes before the end of a picture begins its short video; 0 for no motion photo."""
+    look: int = 0
+    """Tells similar pictures by the bits that differ (look.look_of); 0 for what has none."""
     metadata_body: str = ""
     """Canonical JSON, from the file's own bytes alone."""
     thumbnail: bytes | None = None

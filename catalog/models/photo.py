@@ -213,6 +213,11 @@ class Photo(Numbered):
         help_text="So many bytes before the end of its file begins the short video of a motion photo; 0: there is none; empty: "
         "its file was not read for it.",
     )
+    look = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Tells similar pictures by the bits that differ; 0: it cannot be told by it; empty: not looked at yet.",
+    )
     added_at = models.DateTimeField()
     missing_since = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(

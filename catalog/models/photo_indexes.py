@@ -43,6 +43,11 @@ INDEXES = [
         condition=models.Q(motion_bytes__isnull=True, needs_digest=False, camera_make__in=MOTION_MAKES),
         name="photo_motion_unread",
     ),
+    models.Index(
+        fields=["library", "id"],
+        condition=models.Q(look__isnull=True, needs_digest=False, has_thumbnail=True),
+        name="photo_look_unread",
+    ),
     # whose MD5 is only told; none in a library that was scanned
     models.Index(fields=["library", "id"], condition=~models.Q(read_md5=F("photo_md5")), name="photo_unread"),
     models.Index(fields=["library", "state"], name="photo_by_state"),  # what is missing, counts

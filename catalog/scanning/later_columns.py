@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from catalog.entries import counts
+from catalog.entries.columns import look_in
 from catalog.entries.decoders import scan_decoders
 from catalog.entries.jobs import job_for
 from catalog.entries.listing import UNREAD
@@ -24,6 +25,7 @@ from catalog.models import Library, Photo
 from catalog.models.conditions import MOTION_MAKES, written_out
 from catalog.models.photo import PhotoQuerySet
 from catalog.scanning.digest import AHEAD
+from catalog.scanning.looks import LookFilling
 from catalog.scanning.opened_root import OpenedRoot
 from operations.durability import relaxed_durability
 from operations.running import Run
@@ -114,11 +116,15 @@ class Filling:
     def fill(self) -> int:
         """Read a share of the photos that lack something; return how many were read. Raises SourceUnavailable."""
         photos = unfilled(self.library)
-        if photos.values_list("pk").first() is None:
+        looks = LookFilling(self.run, self.library)
+        looks.fill()
+        if photos.values_list("pk").first() is None and not looks.lacking:
             return 0
         count = Photo.objects.filter(library=self.library).exclude(state=Photo.State.MISSING).count()
         share = max(LEAST_FAR if self.root.source.is_far else LEAST, int(SHARE * count))
         chosen = list(photos[:share])
+        lacking = [pk for pk in looks.lacking if pk not in {photo.pk for photo in chosen}]
+        chosen += Photo.objects.filter(pk__in=lacking[: share - len(chosen)]).order_by("pk")
         self.run.phase("Reading photos again for what this version keeps of them", len(chosen), unit="photos")
         until = time.monotonic() + MOST_SECONDS
         read: list[tuple[Photo, DigestResult]] = []
@@ -151,6 +157,8 @@ class Filling:
                 same = Photo.objects.filter(pk=photo.pk, photo_md5=photo.photo_md5, claim_token=photo.claim_token)
                 if result.photo_md5 == photo.photo_md5:
                     told = {column.name: column.value(result) for column in LATER if not getattr(photo, column.name)}
+                    if photo.look is None:
+                        told["look"] = look_in(result)
                     self.filled += same.update(**told, later_tried=GENERATION)
                 else:
                     doubted += same.exclude(state=Photo.State.MISSING).update(sidecars=UNREAD)
