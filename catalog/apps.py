@@ -14,6 +14,7 @@ KINDS_OF_OPERATIONS = {
     "rendition": "browsing.video_renditions",
     "restore": "history.restore",
     "scan": "scanning.scan",
+    "similar": "duplicates.finding",
     "taken_over": "libraries.forget",
     "write": "files.write",
 }

@@ -1,4 +1,5 @@
-"""Keep one of several files with the same bytes: the others go into the trash, once it is proven that the one is there."""
+"""Keep one of several files with the same bytes, or some of similar pictures: the others go into the trash, once it is proven
+that what is kept is there."""
 
 import os
 import time
@@ -49,15 +50,39 @@ def keep_one(user: User, keep_id: UUID, photo_md5: str, *, most: int = trash.MOS
     others = list(copies.exclude(pk=keep_id).order_by("pk").values_list("pk", flat=True)[:most])
     if not others:
         return Kept(problems=[f"{keep.filename} has no other copy that you may change."])
+    return _trash_others(user, [keep], others)
+
+
+def keep_some(user: User, keep_ids: Sequence[UUID], gone_ids: Sequence[UUID]) -> Kept:
+    """Keep these of several similar pictures, and move the others, `gone_ids`, into the trash. All must be `user`'s to change.
+
+    The first of `keep_ids` takes over what the others were given and it lacks. Nothing happens if one that is kept cannot be
+    read now; as with `keep_one` the others are brought back should one turn out to be gone afterwards.
+    """
+    able = Photo.objects.editable_by(user).filter(IS_SURE).exclude(state=Photo.State.REMOTE).select_related("library")
+    kept = [found for found in (able.filter(pk=key).first() for key in dict.fromkeys(keep_ids)) if found is not None]
+    gone = [key for key in dict.fromkeys(gone_ids) if key not in keep_ids]
+    there = set(able.filter(pk__in=gone).values_list("pk", flat=True))
+    if not kept or not gone or len(kept) < len(set(keep_ids)) or len(there) < len(gone):
+        return Kept(problems=["Not all of these pictures are there and yours to change. Nothing was changed."])
+    for keep in kept:
+        if not _is_there(keep, is_read=keep.size_bytes <= LARGEST_READ_BYTES):
+            return Kept(problems=[f"{keep.filename}: {NOT_THERE} Nothing was changed."])
+    return _trash_others(user, kept, gone)
+
+
+def _trash_others(user: User, kept: Sequence[Photo], others: Sequence[UUID]) -> Kept:
+    """Move `others` into the trash, after the first of `kept` took over what they were given; and back if one is gone then."""
     try:
-        taken = take_over(user, keep.pk, others)
+        taken = take_over(user, kept[0].pk, others)
     except Photo.DoesNotExist:
-        return Kept(problems=[f"{keep.filename}: {NOT_THERE} Nothing was changed."])
+        return Kept(problems=[f"{kept[0].filename}: {NOT_THERE} Nothing was changed."])
     done = trash.trash_photos(user, others)
     _settle(user, taken, [UUID(item["id"]) for item in done.items])
-    if done.items and not _is_still_there(keep):
+    lost = [keep.filename for keep in kept if not _is_still_there(keep)] if done.items else []
+    if lost:
         problems = undo(user, done.items).problems
-        return Kept(problems=[f"{keep.filename}: {NOT_THERE} The others were brought back.", *problems])
+        return Kept(problems=[f"{lost[0]}: {NOT_THERE} The others were brought back.", *problems])
     return Kept(done.count, done.items, [error["error"] for error in done.errors])
 
 

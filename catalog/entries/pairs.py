@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from catalog.models import Photo
+from catalog.sources.kinds import RAW_EXTENSIONS, extension_of
 
 LONGEST_MS = 6_500
 """Phones record up to three seconds with a picture; what somebody films on purpose is mostly longer than twice that."""
@@ -21,6 +22,8 @@ _MOST_ALIKE = 500
 """Videos with the identifiers of a hundred pictures that are looked at; each phone gives each of its photos another one."""
 _VIDEOS = (".MOV", ".mov", ".MP4", ".mp4")
 _PICTURES = (".HEIC", ".heic", ".JPG", ".jpg", ".JPEG", ".jpeg", ".HEIF", ".heif")
+
+_RAWS = [f".{written}" for name in sorted(RAW_EXTENSIONS) for written in (name, name.upper())]
 
 
 class Half(NamedTuple):
@@ -122,6 +125,28 @@ def keys_by_name(ids: Sequence[UUID]) -> dict[UUID, str]:
             text = "\n".join(map(str, places[video])).encode("utf-8", "surrogateescape")
             keys[picture] = keys[video] = hashlib.blake2s(text, digest_size=6).hexdigest()
     return keys
+
+
+def raw_partners(photos: QuerySet[Photo], ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return of those that are a RAW, or the picture beside one, the file name of the other among `photos`.
+
+    Two queries for each hundred: they have one name in one folder, as cameras write them.
+    """
+    partners: dict[UUID, str] = {}
+    for halves in _halves(ids):
+        by_place: dict[tuple[UUID, str, str], list[Half]] = defaultdict(list)
+        for other in _rows(photos.filter(_named_like(halves, (*_RAWS, *_PICTURES)))):
+            by_place[other.place].append(other)
+        for one in halves:
+            is_raw = _is_raw(one)
+            other_kind = [other.filename for other in by_place[one.place] if _is_raw(other) != is_raw]
+            if other_kind:
+                partners[one.id] = other_kind[0]
+    return partners
+
+
+def _is_raw(one: Half) -> bool:
+    return extension_of(one.filename) in RAW_EXTENSIONS
 
 
 def _halves(ids: Iterable[UUID]) -> Iterator[list[Half]]:

@@ -10,6 +10,7 @@ from .library import Library, Membership
 from .note import Attachment, Draft, Media, Note
 from .photo import Photo, PhotoMetadata
 from .search_text import SearchFacet, SearchKind, SearchQueue, SearchText
+from .similar import SimilarGroup
 from .snapshot import Snapshot
 from .star_queue import QueuedStar
 from .trash import TrashItem
@@ -39,6 +40,7 @@ __all__ = [
     "SearchKind",
     "SearchQueue",
     "SearchText",
+    "SimilarGroup",
     "Snapshot",
     "TrashItem",
     "Upload",

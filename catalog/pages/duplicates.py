@@ -74,7 +74,7 @@ def keep_chosen(request: HttpRequest) -> HttpResponse:
         request.session[UNDO] = items
         copies = "1 copy" if len(items) == 1 else f"{len(items):,} copies"
         messages.success(request, f"{copies} moved to the trash.")
-    _tell(request, problems)
+    tell_problems(request, problems)
     return redirect(f"{reverse('catalog:duplicates')}{f'?after={after}' if after else ''}")
 
 
@@ -86,11 +86,12 @@ def undo(request: HttpRequest) -> HttpResponse:
     back = verbs.undo(request.user, items)
     if back.count:
         messages.success(request, "1 copy is back." if back.count == 1 else f"{back.count:,} copies are back.")
-    _tell(request, back.problems)
-    return redirect("catalog:duplicates")
+    tell_problems(request, back.problems)
+    return redirect("catalog:similar" if request.POST.get("page") == "similar" else "catalog:duplicates")
 
 
-def _tell(request: HttpRequest, problems: list[str]) -> None:
+def tell_problems(request: HttpRequest, problems: list[str]) -> None:
+    """Say why some things were not done, the first few of them."""
     for problem in problems[:MOST_TOLD]:
         messages.warning(request, problem)
 

@@ -13,6 +13,7 @@ from . import (
     libraries,
     library_settings,
     problems,
+    similar,
     trash,
 )
 from .timeline_urls import urlpatterns as timeline_patterns
@@ -25,6 +26,9 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/date/undo/", dates.take_date_back, name="date-undo"),
     path("duplicates/", duplicates.show_duplicates, name="duplicates"),
     path("duplicates/keep/", duplicates.keep_chosen, name="duplicates-keep"),
+    path("duplicates/similar/", similar.show_similar, name="similar"),
+    path("duplicates/similar/find/", similar.find_similar, name="similar-find"),
+    path("duplicates/similar/keep/", similar.keep_selected, name="similar-keep"),
     path("duplicates/undo/", duplicates.undo, name="duplicates-undo"),
     path("writes/", file_writes.show_writes, name="writes"),
     path("writes/<uuid:write_id>/retry/", file_writes.retry_write, name="write-retry"),

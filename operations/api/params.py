@@ -122,6 +122,14 @@ class BackupSearchParams(serializers.Serializer[Any]):
     destination = serializers.UUIDField(required=False)
 
 
+class SimilarParams(serializers.Serializer[Any]):
+    """Of looking for similar pictures: all that the user sees are compared."""
+
+    most_bits = serializers.IntegerField(
+        required=False, help_text="Of 63: so many bits of what two pictures look like may differ."
+    )
+
+
 PARAMS: dict[str, type[serializers.Serializer[Any]]] = {
     "scan": ScanParams,
     "rebuild": RebuildParams,
@@ -133,6 +141,7 @@ PARAMS: dict[str, type[serializers.Serializer[Any]]] = {
     "empty_trash": TrashParams,
     "taken_over": LibraryParams,
     "rendition": RenditionParams,
+    "similar": SimilarParams,
     "export": ExportParams,
     "export_folder": FolderExportParams,
     "export_selection": SelectionExportParams,

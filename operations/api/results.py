@@ -122,6 +122,14 @@ class RenditionResult(serializers.Serializer[Any]):
     was_there = serializers.BooleanField(required=False)
 
 
+class SimilarResult(serializers.Serializer[Any]):
+    """Of looking for similar pictures."""
+
+    compared = number("Pictures that were compared.")
+    groups = number()
+    pictures = number("In the groups together.")
+
+
 RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "scan": ScanResult,
     "rebuild": RebuildResult,
@@ -133,6 +141,7 @@ RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
     "empty_trash": EmptyTrashResult,
     "taken_over": TakenOverResult,
     "rendition": RenditionResult,
+    "similar": SimilarResult,
     "export": ExportResult,
     "export_folder": FolderExportResult,
     "export_selection": FolderExportResult,

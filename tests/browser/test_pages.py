@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from catalog.albums import albums, drafts, items, members, notes
-from catalog.models import Album, Draft, Library, Note
+from catalog.models import Album, Draft, Library, Note, SimilarGroup
 from exports.models import Backup, Export, ExportDestination, Restore, WaitingFacts
 from operations.models import Operation
 from tests.factories import PASSWORD, make_library, make_photo, make_photos, make_user
@@ -57,6 +57,10 @@ def alice(transactional_db, settings, tmp_path, monkeypatch):
     items.add(alice, album.pk, [*shown, items.Target(items.NOTE, note.pk)])
     members.set_member(alice, album.pk, bob, "editor")
     drafts.create(alice, uuid4(), {"albums": [str(album.pk)]})
+    alike = [str(photo.pk) for photo in library.photos.filter(state="ready")]
+    library.photos.filter(pk__in=alike).update(
+        look=SimilarGroup.objects.create(user=alice, number=1, look=77, photos=alike).look
+    )
     albums.delete(alice, albums.create(alice, uuid4(), {"title": "y" * 200}).pk)
     destination = ExportDestination.objects.create(
         owner=alice, name="The disk in the cellar, " + "shelf " * 20, folder=str(tmp_path / "disk"), has_records=True
@@ -137,6 +141,8 @@ def addresses(operations):
         f"/search/?q=not+{'x' * 180}+colour:red",
         "/libraries/",
         "/libraries/add/",
+        "/duplicates/",
+        "/duplicates/similar/",
         f"{home}/folders/?directory=2024",
         *[f"{home}/problems/?state={state}" for state in ("broken", "damaged", "missing")],
         f"{home}/about/",
