@@ -34,10 +34,12 @@ COLUMNS = {"cover": "cover_id", "allowsOriginals": "allows_originals"}
 def create(user: Any, album_id: UUID, fields: Mapping[str, Any]) -> Album:
     """Make an album of `user` with the id that the client chose. Sent again, it changes nothing. Raises Refused."""
     given = values.read(fields, READERS)
-    if "title" not in given:
-        raise values.invalid("title", "An album needs a title.")
-    if given.get("cover") is not None and not Album.objects.filter(pk=album_id).exists():
-        raise values.invalid("cover", "A new album has no photo yet that could be its cover.")
+    if "title" not in given or given.get("cover") is not None:
+        is_there = Album.objects.filter(pk=album_id, owner=user).exists()
+        if "title" not in given and not is_there:
+            raise values.invalid("title", "An album needs a title.")
+        if given.get("cover") is not None and not is_there:
+            raise values.invalid("cover", "A new album has no photo yet that could be its cover.")
     try:
         with transaction.atomic():
             album, made = Album.objects.get_or_create(pk=album_id, defaults={"owner": user, **_columns(given)})

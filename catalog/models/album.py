@@ -38,6 +38,11 @@ class AlbumQuerySet(NumberedQuerySet["Album"]):
         shared = AlbumMember.objects.filter(user=user).values("album")
         return self.filter(Q(owner=user) | Q(pk__in=shared), trashed_at=None)
 
+    def trashed_for(self, user: Any) -> Self:
+        """The albums in the trash that `user` would see otherwise."""
+        shared = AlbumMember.objects.filter(user=user).values("album")
+        return self.filter(Q(owner=user) | Q(pk__in=shared), trashed_at__isnull=False)
+
     def editable_by(self, user: Any) -> Self:
         """The albums whose items, title, cover and order `user` may change."""
         shared = AlbumMember.objects.filter(user=user, role=AlbumMember.Role.EDITOR).values("album")

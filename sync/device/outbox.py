@@ -18,6 +18,7 @@ from .store import Store, object_from
 _COLUMNS = "seq, type, id, op, fields, base_version, base_seq, base_mid, hlc, mid, confirmed"
 _ROOM_BYTES = 4096
 """Of a push's limit, what is left for all but the mutations."""
+_LENGTH_OF_UUID = 36
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Outbox:
         earlier = self.of(type, id)
         while earlier and earlier[-1].mid is None:
             last = earlier[-1]
+            if last.op is Op.CREATE and edit.op is Op.PATCH and self._names_a_child(type, id, edit.fields):
+                break  # it can only be sent after the child, and the child after the creation
             try:
                 both = collapse(Pending(last.op, last.fields, last.base_version), edit, whole)
             except Apart:
@@ -110,8 +113,8 @@ class Outbox:
     def next_batch(self, limits: Limits, brake: Brake) -> list[Mutation]:
         """Return the mutations of the next push, numbered; none if nothing may be sent.
 
-        What was sent before and has no result goes first, unchanged. New ones are numbered parents first, deletions last and
-        children first, so that none refers to what the server does not have yet.
+        What was sent before and has no result goes first, unchanged. Of new ones what is made is numbered first, parents before
+        children, then changes, then deletions, children before parents, so that none refers to what the server does not have yet.
         """
         sent = list(self._select("WHERE mid IS NOT NULL ORDER BY mid LIMIT ?", limits.mutations))
         if sent:
@@ -197,14 +200,29 @@ class Outbox:
                 self._remove(entry)
                 self._remove_children(entry.type, entry.id)
 
+    def _names_a_child(self, type: str, id: str, fields: JsonObject) -> bool:
+        """Return whether one of the values is what was put into the thing, as an album's cover is, and was not sent either."""
+        keys = {value for value in fields.values() if isinstance(value, str) and len(value) == _LENGTH_OF_UUID}
+        if not keys:
+            return False
+        parents = {name: kind.parents for name, kind in self._store.kinds().items()}
+        made = self._select("WHERE op = 'create' AND mid IS NULL")
+        return any(
+            entry.fields.get("targetId") in keys and (type, id) in references(entry.type, entry.fields, parents)
+            for entry in made
+        )
+
     def _in_order(self, hold: str) -> list[int]:
         """Return the numbers of all edits that were not sent, in the order in which they may be."""
         generations = depths({name: kind.parents for name, kind in self._store.kinds().items()})
-        places = []
+        places: list[tuple[int, int, int]] = []
         query = f"SELECT seq, type, op FROM outbox WHERE mid IS NULL {hold}"  # noqa: S608 (no input)
         for seq, type, op in self._db.execute(query):
             depth = generations.get(type, 0)
-            places.append((1, -depth, seq) if op == Op.DELETE else (0, depth, seq))
+            if op == Op.CREATE:
+                places.append((0, depth, seq))
+            else:  # a change may name what is made: an album's cover is one of its photos
+                places.append((2, -depth, seq) if op == Op.DELETE else (1, depth, seq))
         return [seq for _, _, seq in sorted(places)]
 
     def _cut(self, entries: Sequence[Entry], limits: Limits) -> list[Mutation]:

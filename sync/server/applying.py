@@ -30,6 +30,9 @@ _UNSTORABLE = (
 STRICT = "matching_base"
 """The resolver of kinds whose things go only if nothing about them has changed."""
 
+NOT_BACK = frozenset({"id_taken", "read_only"})
+"""Reasons of verbs that say of a thing which was to be brought back that it is another's by now, or comes only as a file."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -154,7 +157,15 @@ class Applying:
             raise MutationRefused(
                 GONE, "There is no such thing (any more). Send it whole, as a create, and it comes back."
             )
-        self._write(lambda: self._repository.create(kind.name, chain.target, item.fields))
+        try:
+            self._write(lambda: self._repository.create(kind.name, chain.target, item.fields))
+        except MutationRefused as refused:
+            if item.base is None or refused.reason not in NOT_BACK:
+                raise
+            raise MutationRefused(
+                GONE,
+                "It was deleted, or is not shared with you any more. Nothing was changed; the device keeps your edit.",
+            ) from refused
         self._forget(kind.name, chain.target)
         return MutationResult(item.mid, Status.APPLIED)
 

@@ -73,6 +73,8 @@ def require_scope(user: Any, scope: str, token: Any = None) -> Access:
     if row is not None:
         return Access(scope, *row)
     ended = EndedScope.objects.filter(user=user, scope=scope).values_list("at", flat=True).first()
+    if ended is None and family == "album":
+        ended = _trashed_albums(user).filter(pk=key).values_list("trashed_at", flat=True).first()
     if ended is not None:
         raise ScopeEnded(
             f"{scope} is not shared with you any more, or was deleted, since {utc_text(ended)}. Remove your copy of it.",
@@ -82,10 +84,13 @@ def require_scope(user: Any, scope: str, token: Any = None) -> Access:
 
 
 def ended_scopes(user: Any, visible: Iterable[VisibleScope]) -> list[tuple[str, datetime]]:
-    """Return which scopes `user` could see once and sees no longer, and since when."""
+    """Return which scopes `user` could see once and sees no longer, and since when: albums in the trash, too. Two queries."""
     seen = {scope.name for scope in visible}
-    rows = EndedScope.objects.filter(user=user).order_by("at", "scope").values_list("scope", "at")
-    return [(scope, at) for scope, at in rows if scope not in seen]
+    ended = dict(EndedScope.objects.filter(user=user).values_list("scope", "at"))
+    if "album" in families():
+        in_trash = _trashed_albums(user).order_by().values_list("pk", "trashed_at")
+        ended |= {scope_name("album", key): at for key, at in in_trash}
+    return sorted(((scope, at) for scope, at in ended.items() if scope not in seen), key=lambda one: (one[1], one[0]))
 
 
 def note_pulled(access: Access, version: int, *, every_seconds: int = 300) -> None:
@@ -113,6 +118,11 @@ def _with_device(rows: QuerySet[Any], scope: str, token: Any) -> QuerySet[Any]:
         Subquery(pulled.values("version")[:1]),
         Subquery(pulled.values("pulled_at")[:1]),
     )
+
+
+def _trashed_albums(user: Any) -> QuerySet[Any]:
+    """Return the albums that `user` sees no longer because they are in the trash; should one come back, its scope goes on."""
+    return _model("album").objects.trashed_for(user)
 
 
 def _model(family: str) -> Any:
