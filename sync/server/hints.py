@@ -5,15 +5,16 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from changes import types as registry
 from changes.models import FieldState, Scope, Shown, Tombstone
-from changes.scopes import number
+from changes.scopes import number, parse_scope, scope_name
 from sync.protocol.messages import ScopeInfo
 
-from .families import ended_scopes, families, visible_keys, visible_scopes
+from .families import ended_scopes, families, visible_scopes
 
 LOOK_EVERY_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 25
@@ -36,7 +37,7 @@ class Hints:
 def hints_for(user: Any) -> Hints:
     """Return where the scopes of `user` stand."""
     visible = visible_scopes(user)
-    versions = versions_of(user, [scope.name for scope in visible])
+    versions = versions_of([scope.name for scope in visible])
     scopes = [ScopeInfo(scope.name, versions.get(scope.name, 0), scope.role) for scope in visible]
     return Hints(scopes, [name for name, _ in ended_scopes(user, visible)])
 
@@ -54,24 +55,27 @@ def wait_for_change(user: Any, after: str, seconds: float) -> Hints | None:
         time.sleep(min(LOOK_EVERY_SECONDS, left))
 
 
-def versions_of(user: Any, names: Collection[str]) -> dict[str, int]:
-    """Return the versions of these scopes, all of which `user` may see; what was changed in them is numbered first.
+def versions_of(names: Collection[str]) -> dict[str, int]:
+    """Return the versions of these scopes; what was changed in them is numbered first.
 
     A handful of queries, however many scopes there are, and a transaction for each in which something changed.
     """
     versions = dict(Scope.objects.filter(name__in=names).values_list("name", "version"))
-    for name in sorted((_marked(user, names) | (set(names) - versions.keys())) & set(names)):
+    for name in sorted(_marked(names) | (set(names) - versions.keys())):
         versions[name] = number(name).version
     return versions
 
 
-def _marked(user: Any, names: Collection[str]) -> set[str]:
-    """Return in which scopes something is not numbered yet."""
+def _marked(names: Collection[str]) -> set[str]:
+    """Return in which of these scopes something is not numbered yet."""
+    keys: dict[str, list[UUID]] = {}
+    for name in names:
+        family, key = parse_scope(name)
+        keys.setdefault(family, []).append(key)
     found: set[str] = set()
-    for family in families():
-        kinds = registry.kinds_of(family)
-        homes = [_homes(kind, visible_keys(family, user)) for kind in kinds]
-        found |= {registry.scope_name(family, key) for (key,) in _all_of(homes)}
+    for family in keys.keys() & set(families()):
+        homes = [_homes(kind, keys[family]) for kind in registry.kinds_of(family)]
+        found |= {scope_name(family, key) for (key,) in _all_of(homes)}
     notes: list[QuerySet[Any]] = [
         rows.filter(scope__in=names, version__isnull=True).order_by().values_list("scope").distinct()
         for rows in (Tombstone.objects, FieldState.objects)

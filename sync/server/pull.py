@@ -46,7 +46,7 @@ def info(repository: SyncRepository, user: Any, device: Device | None) -> Info:
     """Return what this server is, and what `user` may see."""
     visible = repository.scopes()
     epoch = repository.epoch()
-    versions = versions_of(user, [scope.name for scope in visible])
+    versions = versions_of([scope.name for scope in visible])
     state = DeviceState.objects.filter(device=device).first() if device else None
     return Info(
         server_id=server_id(),

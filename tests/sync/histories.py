@@ -1,9 +1,10 @@
 """Run many histories of the state machine with the real server, and say how many: the figures of docs/sync.md.
 
-    python -m tests.sync.histories [--kills] [--histories 500] [--minutes 60] [--steps 30]
+    python -m tests.sync.histories [--kills | --reference] [--histories 500] [--minutes 60] [--steps 30]
 
-On SQLite, or on PostgreSQL with `python -m tests.servers run --` before it; the database is a new one. Prints one JSON object.
-After a failure it prints the history, and the seed with which `--seed` tells it again.
+On SQLite, or on PostgreSQL with `python -m tests.servers run --` before it; the database is a new one, and nothing of it is
+forced to the disk, since machines are not killed here. `--reference`: with the reference server, without a database.
+Prints one JSON object. After a failure it prints the history, and the seed with which `--seed` tells it again.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 
 from tests.installations import drop_database, own_environment, put_database, server_of_the_run
 
-AT_ONCE = 5
+AT_ONCE = 20
 """Histories with one seed; between them the time is looked at."""
 
 
@@ -49,6 +50,11 @@ def run(options: argparse.Namespace, machine: Any) -> dict[str, Any]:
             print(f"{done} histories before this one were good. Seed: {seed}", file=sys.stderr, flush=True)
             raise
         done += count
+        print(
+            f"{done} histories, the last seed {seed}, after {time.monotonic() - begun:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     return {"histories": done, "cpu_seconds": round(time.process_time() - cpu), "kills": getattr(machine, "kills", 0)}
 
 
@@ -66,6 +72,9 @@ def own_database() -> Iterator[str]:
         django.setup()
         from django.db import connection, connections
 
+        if connection.vendor == "sqlite":
+            options = connection.settings_dict["OPTIONS"]
+            options["init_command"] = options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
         try:
             yield connection.vendor
         finally:
@@ -75,14 +84,21 @@ def own_database() -> Iterator[str]:
 
 
 def main() -> None:
-    """Give the process a database of its own, run, print."""
+    """Give the process a database of its own, if it needs one, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--kills", action="store_true", help="kill processes, too")
+    servers = parser.add_mutually_exclusive_group()
+    servers.add_argument("--kills", action="store_true", help="kill processes, too")
+    servers.add_argument("--reference", action="store_true", help="with the reference server")
     parser.add_argument("--histories", type=int, default=500)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--seed", type=int)
     options = parser.parse_args()
+    if options.reference:
+        from tests.sync.machine import SyncMachine
+
+        print(json.dumps({"server": "reference", **run(options, SyncMachine)}), flush=True)
+        return
     with own_database() as vendor:
         from tests.sync.server.killed import KilledMachine
         from tests.sync.server.test_machine import RealMachine

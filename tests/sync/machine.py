@@ -438,13 +438,18 @@ class SyncMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _converge(self):
+        """Synchronise all in turn, four times; fewer where nothing has moved in a whole turn."""
         for _ in range(4):
+            has_moved = False
             for number in range(DEVICES):
                 self.clients[number].confirm_deletions()  # that the brake held up, after a restore for instance
                 self.transports[number].faults = []
                 self.transports[number]._late = []
                 result = self.clients[number].sync()
                 assert result.success, result
+                has_moved |= bool(result.uploaded_items or result.downloaded_items or result.refused_items)
+            if not has_moved:
+                return
 
     def _check(self):
         live = self.world.live()

@@ -1,8 +1,12 @@
-"""Faults planted into client and protocol, one at a time, to see whether the state machine finds them.
+"""Faults planted into client and protocol, one at a time, to see whether the state machine, or a named case, finds them.
 
-`python -m tests.sync.mutants`. Each is a change of source text in a copy of the repository. Names may be given to try only those.
+    python -m tests.sync.mutants [--cases] [NAME…]
+
+Each is a change of source text in a copy of the repository. Names may be given to try only those. `--cases` runs the named cases
+of the device and the protocol instead of histories, and says which one found the fault.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -172,8 +176,22 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
 }
 
 
-def found_by_the_machine(patches: list[tuple[str, str, str]], folder: Path) -> bool:
-    """Plant a fault into a copy in `folder`, run the machine, and say whether it failed."""
+CASES = [
+    "-m",
+    "pytest",
+    "-q",
+    "-x",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "no:django",
+    "tests/sync/device",
+    "tests/sync/protocol",
+]
+
+
+def found(patches: list[tuple[str, str, str]], folder: Path, *, by_cases: bool) -> str:
+    """Plant a fault into a copy in `folder`, run the machine or the named cases; return what failed, "" if nothing did."""
     shutil.copytree(REPOSITORY / "sync", folder / "sync")
     shutil.copytree(REPOSITORY / "tests" / "sync", folder / "tests" / "sync")
     (folder / "tests" / "__init__.py").touch()
@@ -183,24 +201,35 @@ def found_by_the_machine(patches: list[tuple[str, str, str]], folder: Path) -> b
         if text.count(old) != 1:
             raise SystemExit(f"{name} has {old!r} {text.count(old)} times: bring the table of mutants up to date.")
         path.write_text(text.replace(old, new))
-    command = [sys.executable, "-c", RUN]
+    command = (
+        [sys.executable, *CASES, "--ignore=tests/sync/device/test_machine.py"]
+        if by_cases
+        else [sys.executable, "-c", RUN]
+    )
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if run.returncode not in {0, 1}:
         raise SystemExit(run.stdout + run.stderr)
-    return run.returncode == 1
+    if run.returncode == 0:
+        return ""
+    failed = [line.split()[1] for line in run.stdout.splitlines() if line.startswith("FAILED ")]
+    return failed[0].rpartition("/")[2] if failed else "histories"
 
 
-def main(names: list[str]) -> None:
+def main() -> None:
     """Try all mutants, or those named, and print what became of each."""
-    survivors = 0
-    for name in names or MUTANTS:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--cases", action="store_true", help="run the named cases, not histories")
+    options = parser.parse_args()
+    names, survivors = options.names or list(MUTANTS), 0
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            found = found_by_the_machine(MUTANTS[name], Path(folder))
-        survivors += not found
-        print(f"{'killed  ' if found else 'survived'}  {name}", flush=True)
-    print(f"{len(names or MUTANTS) - survivors} of {len(names or MUTANTS)} killed")
+            by = found(MUTANTS[name], Path(folder), by_cases=options.cases)
+        survivors += not by
+        print(f"killed    {name}: by {by}" if by else f"survived  {name}", flush=True)
+    print(f"{len(names) - survivors} of {len(names)} killed")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
