@@ -185,13 +185,20 @@ def test_bad_wishes_are_told_what_is_wrong(cast: Any, api: Any, body: dict, stat
     assert not Operation.objects.exists()
 
 
-def test_who_sees_several_libraries_must_say_which(cast: Any, api: Any) -> None:
-    make_library(cast.alice, cast.root.parent / "other", name="Other")
-    assert api(cast.alice).post(EXPORTS, {"format": "json"}).status_code == 422
-    assert start(api(cast.alice), library=str(cast.library.pk))["library"] == str(cast.library.pk)
+@pytest.mark.promise("S3-029")
+def test_who_sees_several_libraries_must_say_which_and_gets_the_photos_of_that_one(cast: Any, api: Any) -> None:
+    other = make_library(cast.alice, cast.root.parent / "other", name="Other")
+    alice = api(cast.alice)
+    assert alice.post(EXPORTS, {"format": "json"}).status_code == 422
+    for library in (cast.library, other):
+        [photo] = make_photos(library, 1)
+        done = finish(alice, library=str(library.pk))
+        assert done["library"] == str(library.pk)
+        [row] = json.loads((Export.objects.get(pk=done["id"]).folder / "photos.json").read_bytes())
+        assert (row["id"], row["library_id"], row["owner_id"]) == (str(photo.pk), str(library.pk), str(cast.alice.pk))
 
 
-@pytest.mark.promise("S3-X06", "S3-029")
+@pytest.mark.promise("S3-X06")
 def test_today_is_a_last_day_and_a_range_narrows(cast: Any, api: Any) -> None:
     make_photo(cast.library, taken=timezone.now())
     make_photo(cast.library, taken=timezone.now() - timedelta(days=9))

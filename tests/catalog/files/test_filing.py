@@ -37,7 +37,7 @@ def set_date(library, *moment):  # noqa: F811
     return Operation.objects.get(kind="filing", state=State.PENDING)
 
 
-@pytest.mark.promise("S2-U09", "S2-061")
+@pytest.mark.promise("S2-061")
 def test_the_file_goes_into_the_folder_of_its_new_date_and_the_emptied_folder_goes(library, photo):  # noqa: F811
     root = Path(library.root)
     (root / "2020" / "old.jpg.xmp").write_text("<x/>")

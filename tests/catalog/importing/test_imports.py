@@ -69,7 +69,7 @@ def files_of(library):
     }
 
 
-@pytest.mark.promise("S2-U07", "S2-017")
+@pytest.mark.promise("S2-017")
 def test_files_come_into_the_folders_of_their_dates_and_into_the_catalog(library, card):
     make_jpeg(card / "DCIM" / "IMG_1.JPG", seed=1, taken="2024:05:17 12:00:00")
     make_jpeg(card / "DCIM" / "IMG_2.JPG", seed=2, taken="2023:12:31 23:59:59")

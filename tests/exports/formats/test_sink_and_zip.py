@@ -55,7 +55,6 @@ def test_finished_export_has_data_media_and_a_true_manifest(tmp_path: Path, form
         assert int(file.crc32, 16) == zlib.crc32(data)
 
 
-@pytest.mark.promise("S3-U16")
 def test_export_of_nothing_completes_with_a_manifest_only(tmp_path: Path) -> None:
     with sink(tmp_path) as export:
         export.write_batch([])
@@ -65,7 +64,7 @@ def test_export_of_nothing_completes_with_a_manifest_only(tmp_path: Path) -> Non
     assert "No photos" in body["message"]
 
 
-@pytest.mark.promise("S3-U03", "S3-060")
+@pytest.mark.promise("S3-U03")
 @pytest.mark.parametrize("failure", [OSError("disk"), KeyboardInterrupt()])
 def test_failed_export_leaves_nothing_that_looks_complete(tmp_path: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)), sink(tmp_path) as export:
@@ -240,7 +239,7 @@ def test_batches_end_where_the_rows_end(total: int, sizes: list[int]) -> None:
     assert {limit for _, limit in asked} == {1000}
 
 
-@pytest.mark.promise("S3-047", "S3-U02")
+@pytest.mark.promise("S3-047")
 def test_each_batch_is_used_before_the_next_is_fetched_and_errors_come_through() -> None:
     events: list[str] = []
 

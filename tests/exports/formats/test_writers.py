@@ -66,7 +66,7 @@ def splits(items: list, cuts: list[int]) -> list[list]:
     return [items[start:stop] for start, stop in pairwise(edges)] or [[]]
 
 
-@pytest.mark.promise("S3-077", "S3-078", "S3-X02", "S3-U06", "S3-080")
+@pytest.mark.promise("S3-077", "S3-078", "S3-X02", "S3-U06")
 @settings(max_examples=150, deadline=None)
 @given(rows, st.lists(st.integers(0, 100), max_size=5))
 def test_json_bytes_are_those_of_the_standard_encoder_for_any_batches(items: list, cuts: list[int]) -> None:
