@@ -1,4 +1,5 @@
-"""Draw TIFF pictures of floating-point and wide samples, whatever predictor they are packed with, by way of their bytes.
+"""Draw TIFF pictures of floating-point and wide samples, whatever predictor they are packed with, and of samples that are no
+whole bytes (10, 12, 14 bits), by way of their bytes.
 
 The first directory is changed so that each byte is a grey pixel and there is no predictor: libtiff then unpacks the bytes
 as they are, and what they mean is worked out here, a few rows at a time.
@@ -71,8 +72,15 @@ def needs_numbers(tags: dict[int, Any]) -> bool:
         if (layout.bits, layout.samples, layout.predictor, tags.get(_COMPRESSION, 1)) == (32, 1, 1, 1):
             return False  # Pillow knows these; of unpacked ones it turns the bytes of big-endian files once too often
         return layout.bits in (16, 32, 64) and layout.predictor in (1, _HORIZONTAL, _FLOATING)
+    if _is_of_bits(layout):
+        return layout.kind == UNSIGNED and layout.predictor == 1
     is_wide = layout.bits == 32 or (layout.bits, layout.samples) == (16, 2)
     return layout.kind == UNSIGNED and is_wide and layout.predictor == _HORIZONTAL
+
+
+def _is_of_bits(layout: Layout) -> bool:
+    """Return whether samples lie bit by bit, of which Pillow knows those of one, two and four in grey."""
+    return layout.bits < 16 and layout.bits % 8 > 0 and (layout.samples > 1 or layout.bits not in (1, 2, 4))
 
 
 def open_numbers(data: bytes, tags: dict[int, Any]) -> Image.Image:
@@ -106,19 +114,24 @@ def open_numbers(data: bytes, tags: dict[int, Any]) -> Image.Image:
 def _as_bytes(data: bytes, layout: Layout) -> tuple[bytearray, _Tiles]:
     """Return a copy of the file whose first directory says that each byte is a pixel."""
     flat = bytearray(data)
-    each = (1 if layout.is_planar else layout.samples) * layout.bits // 8
+    each = (1 if layout.is_planar else layout.samples) * layout.bits
     entries = list(first_directory(flat))
     tile = next((entry.value for entry in entries if entry.tag == _TILE_WIDTH), 0)
-    width = -(-layout.width // tile) * tile if tile else layout.width
+    count = -(-layout.width // tile) if tile else 1
+    across = count * _whole_bytes((tile or layout.width) * each)
     height = layout.height * (layout.samples if layout.is_planar else 1)
     for entry in entries:
         value = rows_of_planes(entry, layout)
-        new = {256: width * each, 257: height, _TILE_WIDTH: value * each, _ROWS: value} | _PLAIN
+        new = {256: across, 257: height, _TILE_WIDTH: _whole_bytes(value * each), _ROWS: value} | _PLAIN
         if entry.tag in new:
             entry.write(new[entry.tag])
         elif entry.tag == 338:
             entry.remove()
-    return flat, _Tiles(width * each, tile or layout.width)
+    return flat, _Tiles(across, tile or layout.width)
+
+
+def _whole_bytes(bits: int) -> int:
+    return -(-bits // 8)
 
 
 _PLAIN = {258: 8, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1, 339: 1}
@@ -131,10 +144,19 @@ def _numbers(rows: Any, data: bytes, layout: Layout, tiles: _Tiles, numpy: Any) 
     size = layout.bits // 8
     order = "<" if data[:2] == b"II" else ">"
     code = f"{order}{'f' if layout.kind == FLOAT else 'u'}{size}"
-    step = max(1, _AT_ONCE_BYTES // max(1, tiles.across))
+    is_of_bits = _is_of_bits(layout)
+    step = max(1, _AT_ONCE_BYTES // (32 if is_of_bits else 1) // max(1, tiles.across))
     for start in range(0, len(rows), step):
         some = numpy.ascontiguousarray(rows[start : start + step])
         count = len(some)
+        if is_of_bits:
+            yield (
+                start,
+                _numbers_of_bits(some, layout, tiles.unit * samples, numpy).reshape(count, -1, samples)[
+                    :, : layout.width
+                ],
+            )
+            continue
         units = some.reshape(count, -1, tiles.unit * samples * size)
         if layout.predictor == _FLOATING:
             # Bytes were subtracted from those one pixel before, and lie by their weight, the heaviest first.
@@ -148,6 +170,14 @@ def _numbers(rows: Any, data: bytes, layout: Layout, tiles: _Tiles, numpy: Any) 
                 values = numpy.cumsum(whole, axis=2, dtype=f"u{size}").view(code[1:])
         pixels = values.reshape(count, -1, samples)[:, : layout.width].astype("float32")
         yield start, numpy.nan_to_num(pixels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _numbers_of_bits(rows: Any, layout: Layout, samples: int, numpy: Any) -> Any:
+    """Return the numbers in rows of bytes, each of whose units has so many samples, the highest bit first."""
+    units = rows.reshape(len(rows), -1, _whole_bytes(samples * layout.bits))
+    bits = numpy.unpackbits(units, axis=2)[:, :, : samples * layout.bits]
+    weights = (2.0 ** numpy.arange(layout.bits - 1, -1, -1)).astype("float32")
+    return bits.reshape(len(rows), -1, layout.bits) @ weights
 
 
 def _brightest(rows: Any, data: bytes, layout: Layout, tiles: _Tiles, numpy: Any) -> float:

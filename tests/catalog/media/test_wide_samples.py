@@ -15,6 +15,7 @@ from PIL import Image
 from tests.catalog.media.photos import jpeg
 from tests.catalog.media.test_colour import encoded, with_chunk
 from tests.catalog.media.test_depths import COLOURS, GREY, HEIGHT, LEFT, RIGHT, WIDTH, are_near, bitmap, sides
+from tests.catalog.media.test_depths import tiff as depths_tiff
 from tests.catalog.media.test_digest import digest
 
 DEFLATE, NONE = 8, 1
@@ -111,6 +112,30 @@ def test_tiff(tmp_path: Path, order: str, code: str, count: int, predictor: int,
     result = digest(tmp_path, tiff(order, code, count, predictor, compression, **more), "a.tif")
     assert result.problem == "" and (result.width, result.height) == (WIDTH, HEIGHT)
     assert are_near(sides(result.thumbnail), GREY if count < 3 else COLOURS)
+
+
+def bit_by_bit(bits: int, left: tuple[int, ...], right: tuple[int, ...]) -> bytes:
+    """Return rows of two colours whose samples lie bit by bit; each row begins with a byte."""
+    digits = ["".join(f"{round(value * (2**bits - 1) / 255):0{bits}b}" for value in side) for side in (left, right)]
+    row = digits[0] * (WIDTH // 2) + digits[1] * (WIDTH // 2)
+    row += "0" * (-len(row) % 8)
+    return int(row, 2).to_bytes(len(row) // 8, "big") * HEIGHT
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [9, 10, 12, 14])
+def test_samples_that_are_no_whole_bytes(tmp_path: Path, order: str, bits: int) -> None:
+    colours = bit_by_bit(bits, LEFT, RIGHT)
+    planar = b"".join(bit_by_bit(bits, (one,), (other,)) for one, other in zip(LEFT, RIGHT, strict=True))
+    grey, inverted = ([(one,) for one, *_ in GREY], [(255 - one,) for one, *_ in GREY])
+    for name, data, expected in (
+        ("a", depths_tiff(order, bits, 3, colours), COLOURS),
+        ("b", depths_tiff(order, bits, 3, planar, planar=2), COLOURS),
+        ("c", depths_tiff(order, bits, 1, bit_by_bit(bits, *grey)), GREY),
+        ("d", depths_tiff(order, bits, 1, bit_by_bit(bits, *inverted), photometric=0), GREY),
+    ):
+        result = digest(tmp_path, data, f"{name}.tif")
+        assert result.problem == "" and are_near(sides(result.thumbnail), expected), name
 
 
 def test_a_number_that_is_none_is_black_and_bright_ones_are_scaled(tmp_path: Path) -> None:
