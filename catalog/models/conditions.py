@@ -13,8 +13,12 @@ from django.db.models.expressions import RawSQL
 _PLAIN = re.compile(r"[a-z_]*")
 MOTION_MAKES = [
     "Google", "samsung", "Samsung", "SAMSUNG", "Xiaomi", "OnePlus", "OPPO", "realme", "vivo", "HONOR", "HUAWEI", "motorola",
+    "Redmi", "POCO", "iQOO", "Realme", "Vivo", "Honor", "Huawei", "Motorola", "Nothing", "HMD Global", "Fairphone", "LENOVO",
+    "Lenovo", "LGE", "LG Electronics", "SHARP", "TECNO", "INFINIX", "Infinix", "itel", "TCL", "asus", "ASUS", "nubia", "ZTE",
+    "Meizu",
 ]  # fmt: skip
-"""Whose phones take motion photos: only such pictures of an earlier version are read once more for the video in them."""
+"""Whose phones take motion photos: only such pictures of an earlier version are read once more for the video in them. Pictures
+of other makers are read for it when their file changes, or by a rebuild: most of a library may be of a camera that takes none."""
 
 
 def written_out(text: str) -> RawSQL:

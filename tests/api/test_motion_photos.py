@@ -83,7 +83,7 @@ def test_others_do_not_get_it_and_other_photos_have_none(
 
 def test_photos_of_an_earlier_version_are_read_once_more_if_such_a_phone_took_them(photo: Photo, cast: Cast) -> None:
     other = make_photo(cast.library, "camera.jpg", camera_make="Canon", motion_bytes=None, image_digest="ab" * 16)
-    Photo.objects.filter(pk=photo.pk).update(motion_bytes=None, later_tried=1, camera_make="Google")
+    Photo.objects.filter(pk=photo.pk).update(motion_bytes=None, later_tried=1, camera_make="Redmi")
     scan(cast.library)
     photo.refresh_from_db()
     other.refresh_from_db()
