@@ -131,10 +131,11 @@ class Facts:
             text = clean_text(tags.get(tag), 40)
             if text:
                 own = clean_text(tags.get(offset), 10) or general
-                gps_utc = self._gps_time() if not own else None
+                gps_utc = self.gps_time() if not own else None
                 yield dates.Candidate("exif", label, text, own, clean_text(tags.get(fraction), 12), gps_utc)
 
-    def _gps_time(self) -> datetime | None:
+    def gps_time(self) -> datetime | None:
+        """Return the satellites' time, naive UTC."""
         day, clock = clean_text(self.gps.get(29), 12), self.gps.get(7)
         parts = re.fullmatch(r"(\d{4}):(\d\d):(\d\d)", day)
         if not parts or not isinstance(clock, tuple) or len(clock) != 3:

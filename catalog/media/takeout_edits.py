@@ -46,14 +46,16 @@ def date_given_there(facts: Facts, sidecar: Sidecar, media_type: str, now: datet
     first = next(facts.camera_dates(), None)
     if first is None or not isinstance(first.value, str) or not _PLAIN.fullmatch(first.value):
         return None
-    return None if _is_told(moment, [*facts.embedded_dates(), *facts.last_dates()], now) else given
+    satellites = facts.gps_time()
+    if satellites is not None and abs(satellites - moment) <= _SECOND:
+        return None
+    own = [*facts.embedded_dates(), *facts.later_dates(), *facts.last_dates()]
+    return None if _is_told(moment, own, now) else given
 
 
 def _is_told(moment: datetime, own: Iterable[dates.Candidate], now: datetime) -> bool:
     """True if one of the file's dates is this moment (naive UTC), in whatever zone its clock was."""
     for candidate in own:
-        if candidate.gps_utc is not None and abs(candidate.gps_utc - moment) <= _SECOND:
-            return True
         try:
             stamp = dates.resolve(candidate, now)
         except dates.ImpossibleDate:

@@ -57,6 +57,7 @@ def test_a_date_of_no_zone_was_given_there(tmp_path: Path, given: str, uploaded:
     [
         jpeg(exif=exif_block(exif={**OWN, 0x9004: "1965:07:14 12:15:00"})),  # another date of the file is it
         jpeg(exif=exif_block({0x0132: "1965:07:14 12:15:00"}, exif=OWN)),
+        jpeg(exif=exif_block(exif={**OWN, 0x9011: "+02:00"}, gps={29: "1965:07:14", 7: (12.0, 15.0, 0.0)})),
         jpeg(exif=exif_block(exif={0x9003: "14.07.2019 12:15"})),  # which Google perhaps cannot read
         with_xmp(jpeg(exif=exif_block(exif=OWN)), 'exif:DateTimeOriginal="2019-07-14T12:15:00"'),  # given since
     ],
