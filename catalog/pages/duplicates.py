@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.requests import HttpRequest
-from catalog.browsing.duplicates import GROUPS, RULES, choose, duplicate_groups
+from catalog.browsing.duplicates import GROUPS, RULES, choose, duplicate_groups, note_pairs
 from catalog.duplicates import keeping as verbs
 from catalog.files.trash import MOST_AT_ONCE
 from catalog.models import Library
@@ -31,6 +31,7 @@ def show_duplicates(request: HttpRequest) -> HttpResponse:
     """Show some groups of files with the same bytes, among all that the user may see; `keep` is a rule or a library's id."""
     after = _after(request.GET.get("after", ""))
     groups, more = duplicate_groups(request.user, after)
+    note_pairs(request.user, groups)
     libraries = list(Library.objects.editable_by(request.user).order_by("name", "pk").values_list("pk", "name"))
     rules = [*RULES.items(), *((str(pk), f"the one in {name}") for pk, name in libraries)]
     rule = request.GET.get("keep", "")

@@ -20,7 +20,7 @@ from .conftest import API
 
 KEYED = {
     "libraries_scan", "libraries_rebuild", "libraries_restore", "libraries_purge", "libraries_trash_empty", "photos_trash",
-    "photos_dates", "photos_keywords", "photos_place", "photos_export",
+    "photos_similar_find", "photos_dates", "photos_keywords", "photos_place", "photos_export",
     "imports_create", "imports_retry", "imports_stop", "exports_create", "exports_import",
     "export_destinations_export", "export_destinations_rebuild", "export_destinations_verify", "operations_cancel",
     "operations_resume", "operations_retry",

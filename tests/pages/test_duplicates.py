@@ -171,3 +171,12 @@ def test_rules_choose_one_of_each(cast, alice):
     assert page.count(" checked") == 1 and "trash all others" in page
     assert "1 copy moved to the trash." in kept(alice, **{f"keep-{one}": str(old.pk)})
     assert states(cast.library)["new.jpg"] == "missing" and states(attic) == {"old.jpg": "ready"}
+
+
+def test_a_raw_and_its_jpeg_are_marked_as_a_pair(cast, alice):
+    for folder in "ab":
+        for name in ("IMG_1.CR2", "IMG_1.JPG", "IMG_2.JPG"):
+            make_photo(cast.library, f"{folder}/{name}", data=name.encode())
+    make_photo(cast.library, "c/IMG_1.JPG", data=b"IMG_1.JPG")  # alone there
+    page = alice.get(ADDRESS).content.decode()
+    assert page.count("a pair with IMG_1.CR2") == 2 == page.count("a pair with IMG_1.JPG")
