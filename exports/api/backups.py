@@ -69,6 +69,9 @@ class BackupBody(serializers.Serializer[Any]):
     name = serializers.CharField()
     is_encrypted = serializers.BooleanField()
     is_scheduled = serializers.BooleanField()
+    was_found = serializers.BooleanField(
+        help_text="It was found in the bucket: another server made it, or this one before it was set up anew."
+    )
     destination = serializers.UUIDField(allow_null=True, help_text="In whose bucket it is; null: on this server.")
     address = serializers.CharField(
         allow_null=True,
@@ -107,6 +110,7 @@ def backup_json(backup: Backup) -> dict[str, Any]:
         "name": backup.name,
         "is_encrypted": backup.is_encrypted,
         "is_scheduled": backup.is_scheduled,
+        "was_found": backup.was_found,
         "destination": str(backup.destination_id) if backup.destination_id else None,
         "address": None if backup.is_kept_here else backup.address,
         "key_file": backup.key_file,

@@ -14,7 +14,7 @@ from catalog.sources.s3_keys import parse_uri
 from exports.bundle.layout import MANIFEST_NAME, MEDIA_FOLDER
 from exports.bundle.lists import InvalidBundle
 from exports.bundle.verify import Verified, manifest_of, verify
-from exports.destinations.bucket_backups import KEY_FILE, BucketBackups, BucketBundle, Listed
+from exports.destinations.bucket_backups import KEY_FILE, UNFINISHED, BucketBackups, BucketBundle, Listed
 from exports.destinations.transports.bucket_folders import BucketFolder
 from exports.formats.manifest import ManifestFile
 from exports.models import BUCKET_BACKUPS, Backup
@@ -67,6 +67,13 @@ class BucketPlace:
             _put(folder, file, backup.file_name, require_mine)
         packed.temporary.unlink()
 
+    def settle(self) -> None:
+        """As the protocol says."""
+        if not self._backup.is_encrypted:
+            self._require_mine()
+            with suppress(OSError):  # it counts for a day only, and the backup is there
+                self._backups.remove(f"{self._backup.name}{UNFINISHED}")
+
     def remove(self) -> None:
         """Delete its objects, and what is left of it on the server. Media stay for the sweep: others may have them."""
         self._backups.remove_backup(self._backup.name)
@@ -91,8 +98,9 @@ class BucketBackupFolder(BackupFolder):
         self._digests: dict[str, ManifestFile] = {}
 
     def begin(self) -> None:
-        """Make the folder, and look at what the prefix has."""
+        """Make the folder, tell other servers that a backup is being made, and look at what the prefix has."""
         super().begin()
+        self._mark_unfinished()
         self._pool = self._backups.folder(MEDIA_FOLDER)
         self._listed = self._backups.listed(f"{MEDIA_FOLDER}/")
         self._digests = self._known_digests()
@@ -138,6 +146,18 @@ class BucketBackupFolder(BackupFolder):
                 folder.delete_partials([name])
                 _put(folder, file, name, self._require_mine)
         self.give_up()
+
+    def _mark_unfinished(self) -> None:
+        """Put the mark for which a sweep waits; anew, as it counts for a day."""
+        name = f"{self._name}{UNFINISHED}"
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            file.write(
+                b"A backup is being made, or was stopped. Until this is a day old no attached file is deleted here.\n"
+            )
+            file.flush()
+            self._require_mine()
+            self._backups.remove(name)
+            _put(self._backups.folder(), file, name, self._require_mine)
 
     def _put_in_pool(self, file: IO[bytes], md5: str) -> None:
         if self._pool is None:

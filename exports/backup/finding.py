@@ -77,6 +77,7 @@ def _list(destination: ExportDestination, backups: Any, found: Any) -> bool:
         created_at=found.created_at,
         completed_at=timezone.now(),
         problem=NOT_VERIFIED,
+        was_found=True,
     )
     if found.is_encrypted:
         backup.packaging, backup.recipient = Backup.Packaging.ZIP, UNKNOWN_RECIPIENT

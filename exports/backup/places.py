@@ -22,6 +22,9 @@ class Place(Protocol):
     def put_file(self, packed: Packed, on_chunk: Callable[[], None]) -> None:
         """Give the backup, which is one file, its name there. `on_chunk` may raise to stop."""
 
+    def settle(self) -> None:
+        """Take away what told others that it was being made, now that it is there and verified."""
+
     def remove(self) -> None:
         """Delete its files, complete or not. It loses its name first: one deleted in part never looks whole."""
 
@@ -43,6 +46,9 @@ class DiskPlace:
     def put_file(self, packed: Packed, on_chunk: Callable[[], None]) -> None:
         """As the protocol says."""
         packed.publish(self._backup.path)
+
+    def settle(self) -> None:
+        """As the protocol says: nobody else makes backups there."""
 
     def remove(self) -> None:
         """As the protocol says."""

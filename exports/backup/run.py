@@ -94,6 +94,7 @@ class BackupRun:
                     folder.give_up()
                 raise
         result = self._verify()
+        self.place.settle()
         remove_unfinished(self.backup, before=self.run.token + 1)
         return result
 

@@ -109,14 +109,14 @@ def start_due(now: datetime | None = None) -> int:
 def thin_out(user: User, scope: str) -> int:
     """Delete scheduled backups of `user` that the schedule does not keep; return how many.
 
-    Those of each place are counted for themselves. None while the clock is suspect. What a person asked for stays until a
-    person deletes it.
+    Those of each place are counted for themselves. None while the clock is suspect. What a person asked for, and what another
+    server made, stays until a person deletes it.
     """
     schedule = BackupSchedule.objects.filter(user=user, scope=scope, every_days__gt=0).first()
     if schedule is None or is_suspect():
         return 0
     keep = Keep(schedule.keep_daily, schedule.keep_weekly, schedule.keep_monthly)
-    mine = Backup.objects.filter(user=user, scope=scope, is_scheduled=True, completed_at__isnull=False)
+    mine = Backup.objects.filter(user=user, scope=scope, is_scheduled=True, was_found=False, completed_at__isnull=False)
     by_place: dict[str, list[Backup]] = {}
     for backup in mine.select_related("operation", "user"):
         if backup.is_managed:

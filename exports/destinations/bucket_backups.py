@@ -2,11 +2,11 @@
 
 `Backups/<name>/` has the lists of a backup, and its manifest, which is put last: without it nothing there is a backup. Attached
 files are in `Backups/media/` by their MD5, once for all backups of the prefix. An encrypted backup is one object, with its key
-file beside it.
+file beside it. While one is made that uses the media, `Backups/<name>.unfinished` tells the other servers of the prefix so.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,10 @@ from exports.models import BUCKET_BACKUPS as FOLDER
 from .transports.bucket_calls import BucketCalls
 from .transports.bucket_folders import BucketFolder, open_object
 
-ENCRYPTED, KEY_FILE = ".zip.age", ".key.age"
+ENCRYPTED, KEY_FILE, UNFINISHED = ".zip.age", ".key.age", ".unfinished"
 LEFT_FOR = timedelta(days=1)
 """What no backup names is kept so long: a backup that was stopped goes on with what it has sent."""
+_BEGIN = "backup_"
 _NAME = re.compile(r"backup_(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)_([0-9a-f-]{36})")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -92,14 +93,14 @@ class BucketBackups:
     def remove_backup(self, name: str) -> None:
         """Delete a backup, complete or not: first what makes it one."""
         for path in sorted(self.listed(name), key=lambda path: (not path.endswith((MANIFEST_NAME, ENCRYPTED)), path)):
-            if path.startswith(f"{name}/") or path in (name + ENCRYPTED, name + KEY_FILE):
+            if path.startswith(f"{name}/") or path in (name + ENCRYPTED, name + KEY_FILE, name + UNFINISHED):
                 self.remove(path)
 
-    def found(self) -> list[FoundBackup]:
-        """Return the complete backups, the newest first."""
+    def found(self, listed: Mapping[str, Listed] | None = None) -> list[FoundBackup]:
+        """Return the complete backups, the newest first; among `listed`, which begins with `backup_`, if that is known."""
         sizes: dict[str, int] = {}
         complete: dict[str, bool] = {}
-        for path, one in self.listed("backup_").items():
+        for path, one in (self.listed(_BEGIN) if listed is None else listed).items():
             name, slash, rest = path.partition("/")
             if slash:
                 sizes[name] = sizes.get(name, 0) + one.size_bytes
@@ -119,21 +120,37 @@ class BucketBackups:
     def sweep(self, now: datetime, keepalive: Callable[[], None] = lambda: None) -> int:
         """Delete media that no backup of the prefix names, and that are a day old; return how many.
 
-        Raises InvalidBundle if a backup cannot be read: nothing is deleted then, for nobody knows what it needs.
+        None while a backup is being made there, also by another server: it may rely on what it found. Raises InvalidBundle
+        if a backup cannot be read: nothing is deleted then, for nobody knows what it needs.
         """
+        begun = self.listed(_BEGIN)
+        if _is_one_made(begun, now):
+            return 0
         pool = self.listed(f"{MEDIA_FOLDER}/")
-        needed: set[str] = set()
-        for backup in self.found():
-            if not backup.is_encrypted:
-                needed.update(str(one["photo_md5"]) for one in self.media_of(backup.name))
+        complete = self.found(begun)
+        needed = {
+            str(one["photo_md5"])
+            for backup in complete
+            if not backup.is_encrypted
+            for one in self.media_of(backup.name)
+        }
+        known = {backup.name for backup in complete}
         count = 0
         for path, one in pool.items():
             md5 = path.removeprefix(f"{MEDIA_FOLDER}/")
             if _MD5.fullmatch(md5) and md5 not in needed and one.modified < now - LEFT_FOR:
                 keepalive()
+                by_now = self.listed(_BEGIN)
+                if _is_one_made(by_now, now) or not {backup.name for backup in self.found(by_now)} <= known:
+                    break  # another server's, which may have found this one there
                 self.remove(path)
                 count += 1
         return count
+
+
+def _is_one_made(listed: Mapping[str, Listed], now: datetime) -> bool:
+    """Tell whether a backup is being made, or was stopped less than a day ago, by whatever server."""
+    return any(path.endswith(UNFINISHED) and one.modified >= now - LEFT_FOR for path, one in listed.items())
 
 
 class BucketBundle:

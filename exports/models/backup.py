@@ -72,6 +72,11 @@ class Backup(models.Model):
         blank=True, help_text="The identity of `recipient`, encrypted by a passphrase that nobody here knows."
     )
     is_scheduled = models.BooleanField(default=False)
+    was_found = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="In the bucket: another server made it, or this one before it was set up anew.",
+    )
 
     # Written at the end.
     album_count = models.PositiveIntegerField(default=0)

@@ -7,6 +7,7 @@ from hashlib import md5
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -137,6 +138,7 @@ def test_killed_at_any_call_it_is_a_whole_backup_or_none_and_sends_nothing_twice
         f"{POOL}{one.md5}": 1 for one in (world.picture, world.film, third)
     }
     assert [path for path in backup.parent_folder.iterdir() if path.name.startswith(".")] == []
+    assert not [key for key in bucket.objects if key.endswith(".unfinished")]
 
 
 def test_a_run_that_was_frozen_sends_nothing(
@@ -310,9 +312,9 @@ def test_a_backup_that_begins_while_it_is_swept_keeps_what_it_needs(
         bucket.modified[POOL + one.md5] = timezone.now() - timedelta(days=2)
     made, found = [], BucketBackups.found
 
-    def found_late(backups: BucketBackups) -> Any:
+    def found_late(backups: BucketBackups, listed: Any) -> Any:
         monkeypatch.setattr(BucketBackups, "found", found)
-        there = found(backups)
+        there = found(backups, listed)
         made.append(backed_up(world.cast.alice, destination=destination))
         return there
 
@@ -320,6 +322,65 @@ def test_a_backup_that_begins_while_it_is_swept_keeps_what_it_needs(
     delete_backup(first)
     assert [is_whole(backup) for backup in made] == [True]
     delete_backup(made[0])
+    assert pool(bucket) == {}
+
+
+def test_what_another_server_makes_there_loses_nothing_and_is_never_thinned_out(
+    world: World, destination: ExportDestination, bucket: MemoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other server has a database of its own, so nothing but the bucket tells of it."""
+    alice = world.cast.alice
+    theirs = backed_up(alice, destination=destination, is_scheduled=True)
+    made = start_backup(alice, destination=destination)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(BackupFolder, "give_up", lambda self: None)
+        patch.setattr("exports.backup.bucket.BucketBackupFolder.publish", Mock(side_effect=Killed))
+        execute(made.operation_id)
+    mark = f"{PREFIX}{made.name}.unfinished"
+    assert mark in bucket.objects
+    bucket.modified[mark] = timezone.now()
+    Operation.objects.all().delete()
+    Backup.objects.all().delete()
+    execute(start_finding(alice, destination).pk)
+    found = Backup.objects.get()
+    assert (found.pk, found.was_found) == (theirs.pk, True)
+
+    set_schedule(alice, "person", every_days=1, keep=Keep(1, 0, 0), place=Where(destination))
+    own = [backed_up(alice, destination=destination, is_scheduled=True) for _ in range(2)]
+    assert thin_out(alice, "person") == 1
+    assert set(Backup.objects.values_list("pk", flat=True)) == {theirs.pk, own[1].pk}
+    assert is_whole(found)
+
+    old = timezone.now() - timedelta(days=2)
+    for one in (world.film, world.picture):
+        bucket.modified[POOL + one.md5] = old
+    copy = {
+        key.replace(str(theirs.pk), str(uuid4())): bucket.objects[key] for key in bucket.objects if theirs.name in key
+    }
+    for backup in (own[1], found):
+        delete_backup(backup)
+    assert set(pool(bucket)) == {world.film.md5, world.picture.md5}, "the one that is being made may rely on them"
+    bucket.modified[mark] = old
+    stray = backed_up(alice, destination=destination)
+    for one in (world.film, world.picture):
+        bucket.modified[POOL + one.md5] = old
+    found_there = BucketBackups.found
+
+    def finished_meanwhile(backups: BucketBackups, listed: Any = None) -> Any:
+        monkeypatch.setattr(BucketBackups, "found", found_there)
+        there = found_there(backups, listed)
+        bucket.objects.update(copy)
+        return there
+
+    monkeypatch.setattr(BucketBackups, "found", finished_meanwhile)
+    delete_backup(stray)
+    assert set(pool(bucket)) == {world.film.md5, world.picture.md5}, "one that was finished meanwhile has them"
+    for key in copy:
+        del bucket.objects[key]
+    delete_backup(backed_up(alice, destination=destination))
+    for one in (world.film, world.picture):
+        bucket.modified[POOL + one.md5] = old
+    delete_backup(backed_up(alice, destination=destination))
     assert pool(bucket) == {}
 
 
