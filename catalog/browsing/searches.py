@@ -29,9 +29,12 @@ TOO_SLOW = (
 
 
 @contextmanager
-def searched(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> Iterator[conditions.Search]:
+def searched(
+    user: User, libraries: Iterable[UUID], filters: PhotoFilters, *, for_days: bool = False
+) -> Iterator[conditions.Search]:
     """Give what `search_of` returns to a block that reads what is found, for people who wait: preparing and reading end after
-    PHOTOLALA_SEARCH_SECONDS. Raises Unprocessable, also from the block. Without a search there is no limit.
+    PHOTOLALA_SEARCH_SECONDS. Raises Unprocessable, also from the block. Without a search there is no limit. `for_days`: see
+    `conditions.prepare`.
     """
     saved = _saved(user, filters)
     if filters.query is None and saved is None:
@@ -40,7 +43,7 @@ def searched(user: User, libraries: Iterable[UUID], filters: PhotoFilters) -> It
     _catch_up()
     try:
         with query_limits.at_most(settings.SEARCH_SECONDS):
-            yield _prepared(user, libraries, filters, saved)
+            yield _prepared(user, libraries, filters, saved, for_days=for_days)
     except query_limits.TooSlow:
         raise Unprocessable(TOO_SLOW.format(settings.SEARCH_SECONDS), "search_too_slow") from None
 
@@ -73,13 +76,14 @@ def _saved(user: User, filters: PhotoFilters) -> grammar.Node | None:
 
 
 def _prepared(
-    user: User, libraries: Iterable[UUID], filters: PhotoFilters, saved: grammar.Node | None
+    user: User, libraries: Iterable[UUID], filters: PhotoFilters, saved: grammar.Node | None, *, for_days: bool = False
 ) -> conditions.Search:
     ids = list(libraries)
     nodes = tuple(node for node in (saved, filters.query) if node is not None)
     if nodes:
         node = nodes[0] if len(nodes) == 1 else grammar.Every(nodes)
-        search = conditions.prepare(user, ids, node)
+        is_all = filters.album is None or saved is not None
+        search = conditions.prepare(user, ids, node, for_days=for_days and is_all)
     else:
         search = conditions.Search(Q(), by_folder=_is_small_folder(ids, filters))
     if filters.album is not None and saved is None:
@@ -98,7 +102,8 @@ def _with_of(search: conditions.Search, of: Of | None, otherwise: Q) -> conditio
     """Return `search` narrowed to photos of some types or cameras."""
     if of is None:
         return _with(search, otherwise)
-    return _with(search, of.condition, of.counted, is_few=of.count is not None)
+    narrowed = _with(search, of.condition, of.counted, is_few=of.count is not None)
+    return narrowed if search.condition else replace(narrowed, counted_by=of.counted_by)
 
 
 def _with(search: conditions.Search, more: Q, counted: Q | None = None, *, is_few: bool = False) -> conditions.Search:
@@ -107,7 +112,8 @@ def _with(search: conditions.Search, more: Q, counted: Q | None = None, *, is_fe
         condition=search.condition & more,
         counted=search.to_count().condition & (more if counted is None else counted),
         is_few=search.is_few or is_few,
-        phrases=(),
+        match=None,
+        counted_by=(),
     )
 
 

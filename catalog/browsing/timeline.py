@@ -74,19 +74,20 @@ def timeline_buckets(user: User, filters: PhotoFilters | None = None) -> list[di
     filters = filters or PhotoFilters()
     libraries = visible_libraries(user, filters)
     if filters.only_libraries:
-        days: dict[int, int] = {}
-        for counts in _kept_counts(libraries):
-            for day, count in counts.items():
-                days[day] = days.get(day, 0) + count
+        days = _all_days(libraries)
     else:
         ids = [library for library, _ in libraries]
         is_plain = filters == PhotoFilters(libraries=filters.libraries, query=filters.query, album=filters.album)
-        with searched(user, ids, filters) as search:
-            if is_plain and search.phrases and not search.is_few:
-                days = lookup.days(ids, search.phrases)
+        with searched(user, ids, filters, for_days=is_plain) as search:
+            if is_plain and search.match:
+                days = lookup.days(ids, search.match)
+                if search.match.is_without:
+                    unwanted = days
+                    days = {day: count - unwanted.get(day, 0) for day, count in _all_days(libraries).items()}
             else:
                 search = search.to_count()
-                days = _count_narrowed_days(narrow(among(ids, user, filters, search), user, ids, filters, search))
+                photos = narrow(among(ids, user, filters, search), user, ids, filters, search)
+                days = _count_days_by(photos, search.counted_by) if search.counted_by else _count_narrowed_days(photos)
     return _by_month(days)
 
 
@@ -144,6 +145,15 @@ def bucket_range(bucket: str) -> tuple[datetime, datetime]:
     raise BadRequest(f"{bucket[:40]!r} is no bucket: write 2024-05, 2024-05-17 or undated.", "bad_bucket")
 
 
+def _all_days(libraries: list[tuple[UUID, int]]) -> dict[int, int]:
+    """Return how many photos of all `libraries` each day has."""
+    days: dict[int, int] = {}
+    for counts in _kept_counts(libraries):
+        for day, count in counts.items():
+            days[day] = days.get(day, 0) + count
+    return days
+
+
 def _kept_counts(libraries: list[tuple[UUID, int]]) -> list[dict[int, int]]:
     """Return photos per day of each library, from the cache where its revision is known there."""
     keys = {f"timeline-days-2:{library}:{revision}": library for library, revision in libraries}
@@ -175,11 +185,20 @@ def _count_narrowed_days(photos: QuerySet[Photo]) -> dict[int, int]:
     return dict(rows)
 
 
+def _count_days_by(photos: QuerySet[Photo], columns: Sequence[str]) -> dict[int, int]:
+    """As above, in the order of an index that begins with `columns`, of which the last are the day and its source."""
+    days: dict[int, int] = {}
+    for *_, day, source, count in photos.order_by().values_list(*columns).annotate(count=Count("*")):
+        day = 0 if source == "file" else day
+        days[day] = days.get(day, 0) + count
+    return days
+
+
 def _by_month(days: dict[int, int]) -> list[dict[str, Any]]:
     """Sum days (yyyymmdd -> count, 0 for undated) to months, but for months that are too large."""
     months: dict[int, dict[int, int]] = {}
     for day, count in days.items():
-        if day:
+        if day and count > 0:
             months.setdefault(day // 100, {})[day] = count
     buckets = []
     for month in sorted(months, reverse=True):
@@ -192,7 +211,7 @@ def _by_month(days: dict[int, int]) -> list[dict[str, Any]]:
             {"bucket": f"{name}-{day % 100:02}", "count": count}
             for day, count in sorted(months[month].items(), reverse=True)
         ]
-    if days.get(0):
+    if days.get(0, 0) > 0:
         buckets.append({"bucket": UNDATED_BUCKET, "count": days[0]})
     return buckets
 

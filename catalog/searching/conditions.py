@@ -14,7 +14,7 @@ from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo,
 from catalog.models.photo import IS_ESTIMATED, IS_SURE, UNDATED
 from catalog.words import indexing, lookup
 from catalog.words.folding import fold
-from catalog.words.lookup import Phrase
+from catalog.words.lookup import Match, Phrase
 
 from .grammar import Either, Every, Has, Is, Node, Not, Rating, Taken, Type, Words
 from .values_there import Of, of_types
@@ -41,27 +41,35 @@ class Search:
     condition: Q
     is_few: bool = False
     by_folder: bool = False
-    phrases: tuple[Phrase, ...] = ()
-    """If what is found are exactly the photos that have all of these: days are counted from the index of words alone."""
+    match: Match | None = None
+    """If what is found are exactly the photos with these words: days are counted from the index of words alone."""
     counted: Q | None = None
     """The same as `condition`, put for counting all, where the timeline's order does not matter; None: no other."""
+    counted_by: tuple[str, ...] = ()
+    """If `counted` is read from one index: its columns, in whose order days are counted without sorting."""
 
     def to_count(self) -> "Search":
         """Return the search as it is asked where all that is found is counted."""
         return self if self.counted is None else replace(self, condition=self.counted)
 
 
-def prepare(user: User, libraries: Iterable[UUID], node: Node) -> Search:
+def prepare(user: User, libraries: Iterable[UUID], node: Node, *, for_days: bool = False) -> Search:
     """Return the condition of `node` on photos of `libraries`, which `user` may see.
 
     Two to four queries for each word: whether it is in few or in many texts, and in which of the user's albums and notes.
+    With `for_days`, where `match` says all, no more than the latter are asked, and the condition holds for nothing.
     """
     builder = _Builder(user, list(libraries))
+    match = builder.match(node)
+    if for_days and match is not None:
+        return Search(_NONE, match=match)
     most = builder.estimate(node)
     is_few = most is not None and most <= MOST_LOOKED_UP
     condition = builder.condition(node)
     builder.counts = True
-    return Search(condition, is_few, phrases=builder.phrases(node), counted=builder.condition(node))
+    of = builder.of_type(node.name) if isinstance(node, Type) else None
+    counted_by = of.counted_by if of else ()
+    return Search(condition, is_few, match=match, counted=builder.condition(node), counted_by=counted_by)
 
 
 def duplicated(libraries: Sequence[UUID]) -> Q:
@@ -103,20 +111,27 @@ class _Builder:
             case Words():
                 return self._count(node)
             case Type(name):
-                of = self._of_type(name)
+                of = self.of_type(name)
                 return None if of is None else of.count
             case _:
                 return None
 
-    def phrases(self, node: Node) -> tuple[Phrase, ...]:
-        """Return the phrases that say all of `node`, none if there is more to it."""
-        nodes = node.nodes if isinstance(node, Every) else (node,)
-        phrases = []
-        for one in nodes:
-            if not isinstance(one, Words) or one.field == "album" or any(self._albums_and_notes(one)):
-                return ()
-            phrases.append(_phrase(one))
-        return tuple(phrases) if all(phrase.words for phrase in phrases) else ()
+    def match(self, node: Node) -> Match | None:
+        """Return what asks the index of words for all of `node`, None if there is more to it than words."""
+        match node:
+            case Every(nodes) | Either(nodes):
+                matches = [match for one in nodes if (match := self.match(one)) is not None]
+                if len(matches) < len(nodes):
+                    return None
+                return lookup.every(matches) if isinstance(node, Every) else lookup.either(matches)
+            case Not(inner):
+                match = self.match(inner)
+                return None if match is None or match.read else replace(match, is_without=not match.is_without)
+            case Words(field) if field != "album" and not any(self._albums_and_notes(node)):
+                phrase = _phrase(node)
+                return Match.of(phrase) if phrase.words else None
+            case _:
+                return None
 
     def condition(self, node: Node) -> Q:
         """Return the condition of `node`."""
@@ -141,7 +156,7 @@ class _Builder:
             case Taken(start, end):
                 return _taken(start, end)
             case Type(name):
-                of = self._of_type(name)
+                of = self.of_type(name)
                 return _type(name) if of is None else of.counted if self.counts else of.condition
             case Has(thing):
                 return _has(thing)
@@ -193,7 +208,8 @@ class _Builder:
             self._counts[phrase] = lookup.count_up_to(phrase, MOST_LOOKED_UP + 1)
         return self._counts[phrase]
 
-    def _of_type(self, name: str) -> Of | None:
+    def of_type(self, name: str) -> Of | None:
+        """Return photos of the type that a search names so, None where there are very many types."""
         if name not in self._types:
             self._types[name] = of_types(self._libraries, partial(_is_of_type, name), MOST_LOOKED_UP)
         return self._types[name]

@@ -42,6 +42,8 @@ class Of:
     condition: Q
     counted: Q
     count: int | None = None
+    counted_by: tuple[str, ...] = ()
+    """The columns of that index; none if they are few."""
 
 
 def of_types(libraries: Sequence[UUID], is_wanted: Callable[[str], bool], most: int) -> Of | None:
@@ -50,7 +52,7 @@ def of_types(libraries: Sequence[UUID], is_wanted: Callable[[str], bool], most: 
     if there is None:
         return None
     wanted = [name for (name,) in there if is_wanted(name)]
-    return _of(libraries, Q(media_type__in=wanted), _unseen(media_type__in=wanted), most)
+    return _of(libraries, Q(media_type__in=wanted), _unseen(media_type__in=wanted), most, ("media_type",))
 
 
 def of_cameras(libraries: Sequence[UUID], text: str, most: int) -> Of | None:
@@ -59,7 +61,8 @@ def of_cameras(libraries: Sequence[UUID], text: str, most: int) -> Of | None:
     if there is None:
         return None
     found = {pair for pair in there if any(text.lower() in word.lower() for word in pair)}
-    return _of(libraries, _cameras(found, there, Q), _cameras(found, there, _unseen), most)
+    columns = ("camera_make", "camera_model")
+    return _of(libraries, _cameras(found, there, Q), _cameras(found, there, _unseen), most, columns)
 
 
 _Condition = Callable[..., Any]
@@ -75,13 +78,14 @@ def _cameras(found: Collection[tuple[str, ...]], there: Collection[tuple[str, ..
     return Q(either)
 
 
-def _of(libraries: Sequence[UUID], counted: Q, condition: Q, most: int) -> Of:
+def _of(libraries: Sequence[UUID], counted: Q, condition: Q, most: int, columns: tuple[str, ...]) -> Of:
     photos = Photo.objects.filter(counted, library__in=libraries).order_by()
     count = photos.values("taken_day")[: most + 1].count()  # which the index has
     if count <= most:
         by_id = Q(pk__in=photos.values("pk") if count else ())
         return Of(by_id, by_id, count)
-    return Of(condition if connection.vendor == "sqlite" else counted, counted)
+    by = (*columns, "library", "taken_day", "taken_source")
+    return Of(condition if connection.vendor == "sqlite" else counted, counted, counted_by=by)
 
 
 def _unseen(**wanted: list[str]) -> Q:

@@ -171,23 +171,33 @@ def test_days_of_common_words_are_counted_from_the_index(world: World, monkeypat
         "york png",
         "york or png",
         "york -img",
+        "york -(img or png)",
+        "not york not png",
+        "-york",
+        "york or -png",
+        '-"new york"',
         "granny",
     )
-    expected = {text: days(world.alice, text) for text in texts}
+    with monkeypatch.context() as without:
+        without.setattr(conditions._Builder, "match", lambda *_: None)
+        expected = {text: days(world.alice, text) for text in texts}
     assert expected["york"] == {"2021-12": 1, "2015-01": 1} and expected["png"] == {"2024-05": 1, "undated": 1}
-    monkeypatch.setattr(conditions, "MOST_LOOKED_UP", 0)
     counts: list[str] = []
     days_of = lookup.days
-    monkeypatch.setattr(lookup, "days", lambda ids, phrases: (counts.append(""), days_of(ids, phrases))[1])
+    monkeypatch.setattr(lookup, "days", lambda ids, match: (counts.append(""), days_of(ids, match))[1])
     assert {text: days(world.alice, text) for text in texts} == expected
-    assert len(counts) == len(texts) - 3  # not of `or` and `not`, nor where albums have the word, too
+    # Not of `or` with `not`, nor of words in a row that are not wanted, nor where albums have the word, too.
+    assert len(counts) == len(texts) - 3
     assert days(world.charlie, "york") == {}
     assert days(world.alice, "york", rating=2) == {"2021-12": 1}
+    assert days(world.alice, "york", album=world.album.pk) == {"2021-12": 1}
     Photo.objects.filter(pk=world.photos["raw"].pk).update(is_shown=False, state="missing")
     Photo.objects.filter(pk=world.photos["beach"].pk).update(
         taken_day=20160203, taken_local=datetime(2016, 2, 3, tzinfo=UTC)
     )
     assert days(world.alice, "york") == {"2016-02": 1}
+    Photo.objects.filter(pk=world.photos["beach"].pk).update(taken_source="file")
+    assert days(world.alice, "york") == {"undated": 1} == days(world.alice, "york -png")
 
 
 def test_words_of_others_lead_nowhere(world: World, tmp_path: Any) -> None:
