@@ -273,7 +273,7 @@ export class SelectionControl {
     else if (act === "album") this.collect();
     else if (act === "download") void downloadPhotos([...this.selection.ids]);
     else if (act === "export") void this.export();
-    else if (act === "dates" || act === "keywords") this.bar.querySelector("[name=photos]").value = this.timeline.model.editableOf(this.selection.ids).join(",");
+    else if (["dates", "keywords", "places"].includes(act)) this.bar.querySelector("[name=photos]").value = this.timeline.model.editableOf(this.selection.ids).join(",");
   }
 
   /** Give all of them so many stars; the toast leads back. */
