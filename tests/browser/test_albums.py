@@ -44,6 +44,32 @@ def saved(visitor, act) -> None:
     assert answer.value.ok
 
 
+def test_selected_photos_of_an_album_are_taken_out_and_put_into_another(visit, alice, album):
+    visitor = visit(alice)
+    visitor.go(f"/albums/{album.pk}/")
+    page = visitor.page
+    photos, bar = page.locator(".album-photo"), page.locator("#selection-bar")
+    page.get_by_role("button", name="Select", exact=True).click()
+    photos.nth(1).click()
+    photos.nth(3).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("3 photos selected")
+    bar.get_by_role("button", name="Add to an album").click()
+    page.locator("#album-dialog").get_by_label("New album").fill("Paris")
+    page.locator("#album-dialog").get_by_role("button", name="Create").click()
+    expect(page.locator(".toast")).to_contain_text("3 photos in “Paris”.")
+    expect(bar).to_be_hidden()
+    photos.nth(0).click(modifiers=["Control"])
+    photos.nth(2).click()
+    saved(visitor, lambda: bar.get_by_role("button", name="Remove from this album").click())
+    expect(photos).to_have_count(4)
+    shots = [photo.pk for photo in alice.shots]
+    assert order_of(album) == [shots[1], *shots[3:]]
+    saved(visitor, lambda: page.get_by_role("button", name="Undo").click())
+    expect(photos).to_have_count(6)
+    assert order_of(album) == shots and order_of(Album.objects.get(title="Paris")) == shots[1:4]
+    assert visitor.wrong() == []
+
+
 def test_photos_are_added_from_the_selection_and_from_an_open_photo(visit, alice, album):
     visitor = visit(alice)
     visitor.go("/")

@@ -1,10 +1,11 @@
-/** An album's page: rows of photos and notes, an opened photo with its own address, arranging. */
+/** An album's page: rows of photos and notes, an opened photo with its own address, arranging, selecting. */
 
 import { AlbumOrder } from "photolala/album_order";
-import { get } from "photolala/api";
-import { takenTitle } from "photolala/dates";
+import { get, post } from "photolala/api";
+import { countPhotos, takenTitle } from "photolala/dates";
+import { AlbumDialog, downloadPhotos, exportPhotos } from "photolala/dialogs";
 import { Favourites } from "photolala/favourite";
-import { showToast } from "photolala/toast";
+import { announce, showToast } from "photolala/toast";
 
 const NO_ID = "00000000-0000-0000-0000-000000000000";
 const NOTE_RATIO = 1.2;
@@ -58,6 +59,94 @@ class AlbumSlides {
   }
 }
 
+/** Photos that are selected, and what can be done with all of them at once. `button` turns selecting on and off; while it is on, a click selects a photo instead of opening it. */
+class AlbumSelection {
+  constructor(list, button) {
+    Object.assign(this, { list, button, isOn: false, anchor: null });
+    this.bar = document.getElementById("selection-bar");
+    this.albums = new AlbumDialog();
+    this.albums.dialog.addEventListener("added", () => this.turn(false));
+    button.addEventListener("click", () => this.turn(!this.isOn));
+    this.bar.addEventListener("click", ({ target }) => this.act(target.closest("[data-act]")?.dataset.act));
+    addEventListener("keydown", (event) => event.key === "Escape" && this.isOn && !document.querySelector("dialog[open]") && this.turn(false));
+  }
+
+  get items() {
+    return [...this.list.querySelectorAll(".is-selected")];
+  }
+
+  turn(isOn) {
+    this.isOn = isOn;
+    this.button.setAttribute("aria-pressed", String(isOn));
+    this.button.textContent = isOn ? "Done" : "Select";
+    this.list.classList.toggle("is-selecting", isOn);
+    if (!isOn) for (const item of this.items) this.mark(item, false);
+    this.show();
+  }
+
+  mark(item, isSelected) {
+    item.classList.toggle("is-selected", isSelected);
+    item.querySelector("a").setAttribute("aria-current", String(isSelected));
+  }
+
+  /** Select the item, or put it back; with `isRange` all from the last one to this. */
+  toggle(item, isRange) {
+    const all = [...this.list.querySelectorAll("[data-photo]")];
+    if (isRange && this.anchor?.isConnected) {
+      const [from, to] = [all.indexOf(this.anchor), all.indexOf(item)].sort((a, b) => a - b);
+      for (const one of all.slice(from, to + 1)) this.mark(one, true);
+    } else this.mark(item, !item.matches(".is-selected"));
+    this.anchor = item;
+    this.show();
+  }
+
+  /** Offer only what one may do with all that is selected. */
+  show() {
+    const { items } = this;
+    const isOwn = items.every((item) => item.dataset.own);
+    this.bar.hidden = !items.length;
+    this.bar.querySelector("[data-count]").textContent = `${countPhotos(items.length)} selected`;
+    for (const one of this.bar.querySelectorAll("[data-needs-own]")) one.hidden = !isOwn;
+    this.bar.querySelector('[data-act="download"]').hidden = !isOwn && !this.list.dataset.originals;
+    if (items.length) announce(`${countPhotos(items.length)} selected`);
+  }
+
+  act(act) {
+    const ids = this.items.map((item) => item.dataset.photo);
+    if (act === "clear") this.turn(false);
+    else if (act === "download") void downloadPhotos(ids, this.list.dataset.album);
+    else if (act === "album") void this.albums.ask(ids);
+    else if (act === "export") void exportPhotos(ids);
+    else if (act === "remove") void this.remove();
+  }
+
+  async change(verb, items) {
+    await post(`/albums/${this.list.dataset.album}/items/${verb}/`, { item_ids: items.map((item) => item.dataset.item) });
+  }
+
+  /** Take them out of the album; the toast leads back. */
+  async remove() {
+    const { items } = this;
+    try {
+      await this.change("remove", items);
+    } catch ({ message }) {
+      return showToast(`They were not removed. ${message}`, { kind: "order" });
+    }
+    const places = items.map((item) => Object.assign(document.createElement("li"), { hidden: true, item }));
+    this.turn(false);
+    items.forEach((item, index) => item.replaceWith(places[index]));
+    const undo = async () => {
+      try {
+        await this.change("restore", items);
+        for (const place of places) place.replaceWith(place.item);
+      } catch ({ message }) {
+        showToast(`They were not brought back. ${message}`, { kind: "order" });
+      }
+    };
+    return showToast(`${countPhotos(items.length)} removed from the album. They stay in their libraries.`, { kind: "order", action: { label: "Undo", run: () => void undo() } });
+  }
+}
+
 class AlbumPage {
   constructor(list) {
     this.list = list;
@@ -67,6 +156,9 @@ class AlbumPage {
     this.lightbox = null;
     const button = document.querySelector("[data-arrange]");
     this.order = button ? new AlbumOrder(list, button) : null;
+    this.selection = new AlbumSelection(list, document.querySelector("[data-select]"));
+    this.selection.button.addEventListener("click", () => this.order?.isOn && this.order.turn(false));
+    button?.addEventListener("click", () => this.selection.isOn && this.selection.turn(false));
     list.addEventListener("click", (event) => this.onClick(event));
     document.addEventListener("htmx:afterSettle", () => this.layOut());
     addEventListener("popstate", () => this.onAddress());
@@ -92,8 +184,11 @@ class AlbumPage {
 
   onClick(event) {
     const item = event.target.closest(".album-photo")?.closest(".album-item");
-    if (!item || this.order?.isOn || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    if (!item || this.order?.isOn || event.button !== 0) return;
+    const isSelecting = event.ctrlKey || event.metaKey || event.shiftKey;
     event.preventDefault();
+    if (isSelecting && !this.selection.isOn) this.selection.turn(true);
+    if (this.selection.isOn) return this.selection.toggle(item, event.shiftKey);
     void this.open(this.slides.numberOf(item.dataset.photo), true);
   }
 
