@@ -152,8 +152,8 @@ class CatalogImport:
         if plan.is_change:
             self.counts["albums"] += plan.is_new
             self.counts["album_items"] += len(plan.photos)
-            before = "" if plan.is_new else f"{plan.there:,} photos of it"
-            self.changes.add(name, "album", before, f"{plan.there + len(plan.photos):,} photos of it")
+            before = "" if plan.is_new else f"{plan.there:,} of its photos"
+            self.changes.add(name, "album", before, f"{plan.there + len(plan.photos):,} of its photos")
 
     def _require_operation(self) -> None:
         if not self._run.still_mine():

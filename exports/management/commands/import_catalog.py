@@ -55,7 +55,7 @@ def describe(result: dict[str, Any]) -> str:
     given = ", ".join(f"{result[name]:,} {name}" for name in ("captions", "ratings", "keywords", "places", "dates"))
     text = (
         f"Of {result['rows']:,} rows {result['matched']:,} are photos of the library; {given} {verb}, and "
-        f"{result['album_items']:,} photos to albums, {result['albums']:,} of them new; "
+        f"{result['album_items']:,} photos to albums, {result['albums']:,} of which are new; "
         f"{result['kept']:,} values stay as the catalog has them"
     )
     changes = [f"{one['path']}: {one['field']} {one['before']!r} -> {one['after']!r}" for one in result["changes"]]

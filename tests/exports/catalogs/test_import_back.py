@@ -283,9 +283,15 @@ def test_albums_come_back_with_their_photos_in_order_and_lose_none_that_they_hav
     looked = imported(cast.alice, export, cast.library)
     assert counts(looked) == expected
     assert [(one["before"], one["after"]) for one in looked.result["changes"]] == [
-        ("1 photos of it", "2 photos of it"),
-        ("", "2 photos of it"),
+        ("1 of its photos", "2 of its photos"),
+        ("", "2 of its photos"),
     ]
+    told_lines = io.StringIO()
+    call_command(
+        "import_catalog", str(export.folder / "photos.json"), "--library", str(cast.library.pk), stdout=told_lines
+    )
+    assert "and 3 photos to albums, 1 of which are new" in told_lines.getvalue()
+    assert "Kept: album '1 of its photos' -> '2 of its photos'" in told_lines.getvalue()
     assert (Album.objects.filter(pk=lost.pk).exists(), inside(kept)) == (False, ["b.jpg", "c.jpg"])
     assert counts(imported(cast.alice, export, cast.library, apply=True)) == expected
     again = Album.objects.get(owner=cast.alice, title="Été\n“at sea”")
