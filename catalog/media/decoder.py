@@ -26,6 +26,8 @@ _START_SECONDS = 30.0
 _CLOSE_SECONDS = 2.0
 _LEAST_WORK_SECONDS = 0.001
 """What a process works meanwhile that is only kept waiting by others; one that hangs does not work at all."""
+_LEAST_MEANWHILE_SECONDS = 2.0
+"""So long it is watched at least: in less, one that waits for its turn on a busy machine may not have had any."""
 
 
 class DecoderGone(RuntimeError):
@@ -140,7 +142,7 @@ class Decoder:
         if left <= 0 or not works or now >= self._final_deadline:
             return True
         self._worked_last = worked
-        self.deadline = min(now + left, self._final_deadline)
+        self.deadline = min(now + max(left, _LEAST_MEANWHILE_SECONDS), self._final_deadline)
         return False
 
     @property

@@ -15,6 +15,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from catalog.media.decoder import Decoder
 from catalog.media.limits import Limits
 from catalog.media.pool import DecoderPool
 from catalog.media.results import BadAnswer, DigestResult, apply_wire
@@ -153,6 +154,20 @@ def test_a_patient_caller_is_no_time_out(tmp_path: Path) -> None:
         time.sleep(1.0)
         rest = list(answers)
     assert not any(result.problem for _, result in [first, *rest])
+
+
+def test_a_process_with_little_time_left_is_not_taken_for_one_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine it may have had no turn in so short a time."""
+    worked = iter((9.99, 9.99, 9.99, 11.0))
+    monkeypatch.setattr("catalog.media.decoder._worked_seconds", lambda pid: next(worked))
+    decoder = object.__new__(Decoder)
+    decoder.pid, decoder.deadline, decoder._allowed_seconds, decoder._final_deadline = 0, 110.0, 10.0, 900.0
+    decoder._worked_before = decoder._worked_last = 0.0
+    assert not decoder.is_overdue(110.0)
+    assert not decoder.is_overdue(111.5)
+    assert decoder.is_overdue(112.5)  # two seconds without any work
+    decoder._worked_last, decoder.deadline = 0.0, 110.0
+    assert not decoder.is_overdue(110.0) and decoder.is_overdue(112.5)  # beyond its time
 
 
 def test_who_works_a_little_now_and_then_is_waited_for_as_long_as_the_caller_has_patience(tmp_path: Path) -> None:
