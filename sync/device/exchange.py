@@ -116,7 +116,7 @@ class Exchange:
         is_restored = epoch is not None and info.epoch > int(epoch)
         if is_restored:  # what the server has no trace of was made after its backup; the copy of the store still has it
             for name in set(store.scopes()) - seen:
-                store.end_scope(name, keep_pending=True)
+                store.end_scope(name)
         if widened or is_restored:
             for name in store.scopes():
                 self._pulled.start_over(name)

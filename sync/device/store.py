@@ -159,15 +159,14 @@ class Store:
         """Follow a scope, from zero."""
         self.db.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", (scope,))
 
-    def end_scope(self, scope: str, *, keep_pending: bool = False) -> None:
-        """Forget a scope that one may see no more, with all that is only there. Edits that wait stay.
+    def end_scope(self, scope: str) -> None:
+        """Forget a scope that one may see no more, with all that is only there.
 
-        `keep_pending` keeps what they were made on, as deleted: a restored server that lacks a whole scope gets it back by them.
+        Edits that wait stay, with what they were made on, as deleted: an album that was deleted, or that a restored server lacks,
+        gets it back by them.
         """
-        if keep_pending:
-            self.db.execute("UPDATE row SET deleted = 1 WHERE scope = ?", (scope,))
-        spared = _IS_PENDING if keep_pending else "0"
-        self.db.execute(f"DELETE FROM row WHERE scope = ? AND NOT {spared}", (scope,))  # noqa: S608 (no input)
+        self.db.execute("UPDATE row SET deleted = 1 WHERE scope = ?", (scope,))
+        self.db.execute(f"DELETE FROM row WHERE scope = ? AND NOT {_IS_PENDING}", (scope,))  # noqa: S608 (no input)
         self.db.execute("DELETE FROM staged WHERE scope = ?", (scope,))
         self.db.execute("DELETE FROM scope WHERE name = ?", (scope,))
 

@@ -44,6 +44,14 @@ def visible_keys(family: str, user: Any) -> Any:
     return [user.pk] if family == "user" else _model(family).objects.visible_to(user).values("pk")
 
 
+def held_keys(family: str, user: Any) -> Any:
+    """Return as `visible_keys`, with those in the trash of `user`, which an edit that has not seen the deletion brings back."""
+    if family != "album":
+        return visible_keys(family, user)
+    albums = _model(family).objects
+    return (albums.visible_to(user) | albums.in_trash_of(user)).values("pk")
+
+
 def visible_scopes(user: Any) -> list[VisibleScope]:
     """Return all scopes that `user` may see: their own first. Two queries for libraries, two for albums."""
     found = [VisibleScope(scope_name("user", user.pk), "owner")]

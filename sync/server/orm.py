@@ -20,7 +20,7 @@ from sync.protocol.messages.info import FieldInfo
 from sync.protocol.resolvers import FieldState
 from sync.protocol.values import JsonObject
 
-from .families import visible_keys, visible_scopes
+from .families import held_keys, visible_keys, visible_scopes
 from .refusals import StartOver
 from .repository import NOT_NUMBERED, Mark, Marks, MutationRefused, Thing, VisibleScope
 
@@ -113,7 +113,9 @@ class OrmRepository:
 
     def _rows(self, name: str, ids: Collection[str]) -> QuerySet[Any]:
         kind = registry.kind(name)
-        rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": visible_keys(kind.scope, self._user)})
+        is_scope_itself = kind.scope_column == "id"  # of an album in the trash, but not what is in it
+        keys = held_keys(kind.scope, self._user) if is_scope_itself else visible_keys(kind.scope, self._user)
+        rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": keys})
         if not kind.has_own_key:
             _fill_lookups(kind, rows)
         return rows.filter(**{f"{kind.lookup}__in": {UUID(id) for id in ids}})

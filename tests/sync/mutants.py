@@ -136,7 +136,7 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
         ("device/exchange.py", "        if is_restored:  #", "        if False:  #")
     ],
     "what edits were made on goes with a scope that the restored server lacks": [
-        ("device/exchange.py", "keep_pending=True", "keep_pending=False")
+        ("device/store.py", "scope = ? AND NOT {_IS_PENDING}", "scope = ? AND (NOT {_IS_PENDING} OR 1)")
     ],
     "a gap in the numbers is not closed": [
         ("device/exchange.py", "                attempts += 1\n", "                raise\n")

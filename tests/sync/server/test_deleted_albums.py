@@ -9,8 +9,8 @@ from catalog.albums import albums
 from sync.device.client import Client
 from sync.protocol.ids import album_item_id
 
-from .conftest import Phone
-from .test_ends import OverTheApi, Shared
+from .conftest import OverTheApi, Phone
+from .test_ends import Shared
 
 pytestmark = pytest.mark.django_db
 

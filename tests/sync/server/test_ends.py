@@ -3,12 +3,9 @@
 With real libraries and albums, and where it is about what a device holds with the reference client over the API.
 """
 
-import io
-import urllib.error
 import uuid
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -22,35 +19,15 @@ from catalog.edits.stars import star
 from catalog.libraries import members as library_members
 from catalog.models import Album, AlbumItem, Library, Note, Photo, favourite_id
 from sync.device.client import Client
-from sync.device.http import HttpTransport
 from sync.device.status import ErrorType
 from sync.models import Conflict
 from sync.protocol.ids import album_item_id
 from tests.factories import make_library, make_photos, make_user
 
-from .conftest import SYNC, Phone
+from .conftest import SYNC, OverTheApi, Phone
 
 pytestmark = pytest.mark.django_db
 UNKNOWN = str(uuid.UUID(int=77))
-
-
-class OverTheApi(HttpTransport):
-    """The transport, with the site's own handlers at the other end instead of a network."""
-
-    def __init__(self, phone: Phone) -> None:
-        super().__init__("http://testserver", "token")
-        self._phone = phone
-        self._opener = self  # type: ignore[assignment]
-
-    def open(self, request: Any, timeout: float) -> Any:
-        parts = urlsplit(request.full_url)
-        path = f"{parts.path}?{parts.query}"
-        call = self._phone.client
-        answer = call.post(path, request.data, content_type="application/json") if request.data else call.get(path)
-        if answer.status_code >= 400:
-            body = io.BytesIO(answer.content)
-            raise urllib.error.HTTPError(path, answer.status_code, "", answer.headers, body)  # type: ignore[arg-type]
-        return io.BytesIO(answer.content)
 
 
 class Shared:
