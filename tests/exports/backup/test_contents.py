@@ -1,12 +1,20 @@
 """What is in a backup: all that a person made, nothing of anybody else's, each file once, the same every time."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from catalog.albums import drafts
 from catalog.models import Album, Draft, Note
+from changes.scopes import current_epoch
 from exports.backup.requests import start_backup
 from exports.bundle.decoding import decode
 from exports.bundle.layout import LIST_FILES, list_files
@@ -21,12 +29,14 @@ PICTURE_PATH = "2024/2024-05-17T10-30-00Z_{}.jpg"
 
 
 @pytest.mark.promise("S1-001", "S1-002", "S1-003", "S1-050", "S1-051", "S1-052", "S1-057", "S1-049")
+@pytest.mark.promise("S1-013", "S1-053", "S1-072")
 def test_a_backup_has_all_that_a_person_made(world: World) -> None:
-    alice = world.cast.alice
+    alice, epoch = world.cast.alice, current_epoch()
     backup = backed_up(alice)
     for file in list_files(of_server=False):
         for entry in read(backup, file.name):
             decode(entry, file.entry, file.name)
+            assert set(entry) <= set(file.entry.__annotations__), file.name
     (album,), (note,), (draft,) = (read(backup, name) for name in ("albums.json", "notes.json", "drafts.json"))
     assert (album["title"], album["description"], album["owner"]) == ("Rome", "ünï", "alice")
     assert album["members"] == [{"username": "bob", "role": "editor"}]
@@ -48,12 +58,15 @@ def test_a_backup_has_all_that_a_person_made(world: World) -> None:
     }  # fmt: skip
     assert metadata["counts"] == {file.name: len(read(backup, file.name)) for file in list_files(of_server=False)}
     assert (metadata["userId"], metadata["version"], metadata["scope"]) == (str(alice.pk), "1.0", "person")
+    assert (metadata["username"], metadata["epoch"]) == ("alice", epoch)
+    made = backup.completed_at - datetime.fromisoformat(metadata["exportDate"])
+    assert timedelta() <= made < timedelta(minutes=10)
     counts = backup.album_count, backup.note_count, backup.draft_count, backup.rating_count, backup.media_count
     assert counts == (1, 1, 1, 2, 2)
     assert backup.verified_at is not None
 
 
-@pytest.mark.promise("S1-004", "S1-058", "S1-060", "S1-X08", "S1-X09", "S1-073")
+@pytest.mark.promise("S1-004", "S1-054", "S1-058", "S1-060", "S1-X08", "S1-X09", "S1-073")
 def test_a_content_is_there_once_however_often_it_is_held(world: World) -> None:
     backup = backed_up(world.cast.alice)
     files = read(backup, "media_manifest.json")
@@ -122,6 +135,36 @@ def test_the_same_things_give_the_same_bytes(world: World) -> None:
         if not file.of_server and file.sorted_by == ("id",):
             ids = [entry["id"] for entry in read(first, file.name)]
             assert ids == sorted(ids), file.name
+
+
+@pytest.mark.promise("S1-012")
+def test_making_one_writes_to_no_table_but_those_of_operations_and_backups(world: World) -> None:
+    backup = start_backup(world.cast.alice)
+    with CaptureQueriesContext(connection) as captured:
+        assert run(backup).state == State.COMPLETED
+    writes = re.compile(r"\s*(?:INSERT (?:OR \w+ )?INTO|UPDATE|DELETE FROM|REPLACE INTO) \"(\w+)\"", re.IGNORECASE)
+    written = {found[1] for one in captured if (found := writes.match(one["sql"]))}
+    assert written <= {"operations_operation", "exports_backup"} and "exports_backup" in written
+    read_from = " ".join(one["sql"] for one in captured)
+    assert all(f'FROM "catalog_{name}"' in read_from for name in ("album", "note", "draft", "albumitem", "media"))
+
+
+@pytest.mark.promise("S1-X10")
+def test_at_one_moment_all_bytes_are_the_same_and_a_draft_keeps_all_its_albums(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, wanted = world.cast.alice, [str(uuid4()) for _ in range(3)]
+    for number in range(5):
+        drafts.create(alice, UUID(int=99 - number), {"blocks": [], "albums": wanted})
+    moment = datetime(2026, 11, 29, 9, 30, tzinfo=UTC)
+    monkeypatch.setattr("exports.backup.run.timezone", SimpleNamespace(now=lambda: moment))
+    first, second = backed_up(alice), backed_up(alice)
+    names = [path.relative_to(first.path) for path in first.path.rglob("*.*") if path.is_file()]
+    assert [name for name in names if (first.path / name).read_bytes() != (second.path / name).read_bytes()] == []
+    assert json.loads((first.path / "metadata.json").read_bytes())["exportDate"] == "2026-11-29T09:30:00Z"
+    entries = read(first, "drafts.json")
+    assert [entry["id"] for entry in entries] == sorted(entry["id"] for entry in entries)
+    assert [entry["albums"] for entry in entries if entry["albums"] == wanted] == [wanted] * 5
 
 
 def test_an_empty_backup_is_one(cast: Any) -> None:

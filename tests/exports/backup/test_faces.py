@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from exports.bundle.files import ZipFiles
 from exports.bundle.verify import verify
 from exports.downloads import MOST_DOWNLOADS
@@ -54,6 +56,32 @@ def test_a_backup_by_the_api_from_asking_to_deleting(world: World, api: Any, tmp
     assert alice.delete(address).status_code == 204
     assert alice.get(address).status_code == 404
     assert not Backup.objects.exists()
+
+
+@pytest.mark.promise("S1-065")
+def test_pages_and_apps_are_told_again_and_again_how_far_it_is(world: World, api: Any) -> None:
+    alice, bob = api(world.cast.alice), api(world.cast.bob)
+    asked = alice.post(API, {}, format="json").json()
+    heard: list[tuple[str, float | None]] = []
+
+    def listen(operation: Operation) -> None:
+        (told,) = alice.get("/api/v1/events/poll").json()["operations"]
+        one = alice.get(f"{API}{asked['id']}/").json()
+        assert (told["id"], one["status"]) == (asked["operation"], "running")
+        if not heard or heard[-1][0] != told["phase"]:
+            heard.append((told["phase"], one["progress"]["fraction"]))
+        assert bob.get("/api/v1/events/poll").json()["operations"] == []
+
+    execute(asked["operation"], on_progress=listen)
+    assert heard == [
+        ("Collecting albums", 0.1),
+        ("Collecting notes", 0.3),
+        ("Collecting drafts", 0.5),
+        ("Preparing the backup", 0.7),
+        ("Copying media", 0.7),
+        ("Verifying", 0.9),
+    ]
+    assert alice.get(f"{API}{asked['id']}/").json()["status"] == "completed"
 
 
 def test_others_find_nothing_and_change_nothing(world: World, api: Any, browser: Any) -> None:

@@ -261,6 +261,7 @@ def test_older_versions_are_read_step_by_step() -> None:
     assert steps_from({"version": "1.7"}, steps) == []
 
 
+@pytest.mark.promise("S1-U14", "S1-U15")
 def test_the_zip_of_the_original_application_is_read_as_albums_notes_and_drafts(tmp_path: Path) -> None:
     folder = tmp_path / "original"
     (folder / "media" / "2024").mkdir(parents=True)
@@ -278,7 +279,8 @@ def test_the_zip_of_the_original_application_is_read_as_albums_notes_and_drafts(
              "location": {"latitude": 41.9, "longitude": 12.5, "placeName": "Rome"}},
             {"id": key("n2"), "type": "TEXT", "content": "Hello", **made},
         ]},
-        "drafts.json": {"drafts": [{"id": "d1", "journalId": "j1", "content": "One\nTwo", "mediaReferences": [path], **made}]},
+        "drafts.json": {"drafts": [{"id": "d1", "journalId": "j1", "content": "One\nTwo", "mediaReferences": [path],
+                                "location": {"latitude": 41.9, "longitude": 12.5, "placeName": "Rome"}, **made}]},
         "journal_notes.json": {"journal_notes": [{"journalId": "j1", "noteId": key("n2"), "addedAt": "2024-05-18T00:00:00Z"},
                                                  {"journalId": "j1", "noteId": "n1", "addedAt": "2024-05-17T00:00:00Z"}]},
         "media_manifest.json": {"files": [{"exportPath": path, "sourceUri": "content://1"}]},
@@ -298,13 +300,23 @@ def test_the_zip_of_the_original_application_is_read_as_albums_notes_and_drafts(
             for _, entry in next(spool.batches("album_items.json", album_entry["id"]))
         }
     assert (album_entry["title"], album_entry["description"], album_entry["owner"]) == ("Trip", "By train", "u1")
+    assert (found.metadata["userId"], found.metadata["exportDate"]) == ("u1", "2024-06-01T00:00:00Z")
     assert by_type["TEXT"]["id"] == key("n2")  # a UUID stays
+    assert (by_type["TEXT"]["content"], by_type["IMAGE"]["caption"]) == ("Hello", "Square")
+    assert by_type["IMAGE"]["createdAt"] == "2024-05-17T10:30:00Z"
     assert by_type["IMAGE"]["content"] == "Tags: sun, sea\n\nPeople: Ada"
     assert by_type["IMAGE"]["attachments"][0]["media_md5"] == media_file(DATA)["photo_md5"]
     assert by_type["IMAGE"]["place"] == {"latitude": 41.9, "longitude": 12.5, "name": "Rome"}
     assert by_type["IMAGE"]["updatedAt"] == "2024-05-17T10:40:00Z"
     assert [block["type"] for block in draft_entry["blocks"]] == ["text", "image"]
     assert draft_entry["albums"] == [album_entry["id"]]
+    assert draft_entry["blocks"][0]["text"] == "One\nTwo"
+    assert draft_entry["blocks"][1]["attachment"]["media_md5"] == media_file(DATA)["photo_md5"]
+    assert draft_entry["blocks"][0]["place"] == {
+        "latitude": 41.9,
+        "longitude": 12.5,
+        "name": "Rome",
+    }
     assert items[by_type["IMAGE"]["id"]] < items[key("n2")]
     (folder / "journals.json").write_text('{"journals": []}')
     with pytest.raises(BundleRefused, match=r"journals\.json has 1 entries, and it has 0"):

@@ -118,6 +118,7 @@ def scanned(photos: list[Photo]) -> None:
 
 
 @pytest.mark.parametrize("is_zip", [False, True])
+@pytest.mark.promise("S1-020", "S1-078")
 def test_a_person_moves_to_an_empty_server(cast: Cast, world: list[Photo], tmp_path: Path, is_zip: bool) -> None:
     first = backup(cast.alice, tmp_path / "first", Scope.PERSON)
     sent = backup(cast.alice, tmp_path / "sent", Scope.PERSON, is_zip=True) if is_zip else first

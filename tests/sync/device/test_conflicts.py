@@ -56,6 +56,7 @@ def test_a_device_whose_clock_is_behind_is_not_overruled_by_what_it_has_seen(pho
     assert phone.client.get("note", shared)["caption"] == "tablet"
 
 
+@pytest.mark.promise("S1-069", "S1-077")
 def test_both_bodies_are_kept(phone, tablet, shared):
     phone.write(shared, content="from the phone")
     tablet.write(shared, content="from the tablet")

@@ -60,7 +60,7 @@ def only_pull(phone):
         assert phone.sync().success
 
 
-@pytest.mark.promise("S1-041")
+@pytest.mark.promise("S1-041", "S1-070")
 def test_a_deletion_that_was_pulled_does_not_hide_what_is_edited(phone, tablet, shared, server):
     tablet.write(shared, caption="edited")
     server.trash("note", shared)
@@ -73,13 +73,19 @@ def test_a_deletion_that_was_pulled_does_not_hide_what_is_edited(phone, tablet, 
     assert server.live()["note", shared]["caption"] == "edited"
 
 
-def test_a_deletion_loses_to_an_edit_that_it_has_not_seen(phone, tablet, shared):
+@pytest.mark.promise("S1-042")
+def test_a_deletion_loses_to_an_edit_that_it_has_not_seen(phone, tablet, shared, server):
+    scope = f"user:{server.user}"
+    cursor = tablet.client._pulled.progress(scope).cursor
     tablet.write(shared, content="edited")
-    tablet.sync()
+    tablet.sync("none", "none", "none", "lose_request")  # pushed, and newer than the cursor, which stays
+    assert (tablet.pending(), tablet.client._pulled.progress(scope).cursor) == ({}, cursor)
     phone.client.delete("note", shared)
     result = phone.sync()
     assert result.conflicts_resolved == 1
     assert phone.text(shared) == "edited"
+    tablet.sync()
+    assert tablet.notes() == phone.notes() == {shared: "edited"}
 
 
 def test_a_deletion_wins_over_an_edit_that_it_has_seen(phone, tablet, shared):

@@ -29,6 +29,28 @@ def test_what_is_written_is_there_at_once_and_after_a_restart(phone):
         assert [(edit.type, edit.id, edit.op, edit.fields) for edit in edits] == [(type, key, C, texts)]
 
 
+@pytest.mark.promise("S1-008", "S1-021", "S1-032", "S1-074")
+def test_every_write_is_in_the_store_and_waits_there_before_a_server_hears_of_it(phone, server):
+    kept, changed, gone = (phone.note(text) for text in ("kept", "old", "gone"))
+    phone.sync()
+    server.calls.clear()
+    phone.write(changed, content="new")
+    phone.client.delete("note", gone)
+    made = phone.note("made")
+    phone.restart()
+    assert server.calls == []
+    assert phone.notes() == {kept: "kept", changed: "new", made: "made"}
+    assert (phone.text(changed), phone.client.get("note", gone)) == ("new", None)
+    edits = {id: Outbox(phone.client.store).of("note", id) for id in (kept, changed, gone, made)}
+    assert {id: [edit.op for edit in waiting] for id, waiting in edits.items()} == {
+        kept: [],
+        changed: [U],
+        gone: [D],
+        made: [C],
+    }
+    assert phone.pending() == {"note": 3}
+
+
 def test_an_edit_needs_no_server(phones, server):
     phone = phones()
     server.calls.clear()

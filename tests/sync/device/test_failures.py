@@ -84,6 +84,7 @@ def test_the_status_says_what_waits(phone, server):
     ],
 )
 @pytest.mark.parametrize("name", ["info", "push", "changes"])
+@pytest.mark.promise("S1-068")
 def test_a_failure_at_any_step_keeps_what_waits(phone, tablet, server, monkeypatch, error, kind, retryable, name):
     tablet.note("t")
     tablet.sync()

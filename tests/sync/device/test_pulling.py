@@ -10,6 +10,7 @@ from tests.sync.faults import Crash
 from tests.sync.reference_server import Thing
 
 
+@pytest.mark.promise("S1-067")
 def test_what_another_device_wrote_comes(phone, tablet):
     id = phone.note("a")
     phone.sync()

@@ -15,6 +15,7 @@ def test_an_empty_outbox_pushes_nothing(phone, server):
     assert server.calls == ["info"]
 
 
+@pytest.mark.promise("S1-066")
 def test_edits_reach_the_server(phone, server):
     id = phone.note("a")
     assert phone.sync().uploaded_items == 1

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sync.protocol import resolvers
 from sync.protocol.clock import Stamp
-from sync.protocol.messages import Status
+from sync.protocol.messages import FieldInfo, Status
 from sync.protocol.resolvers import (
     Conflict,
     Decision,
@@ -68,6 +68,22 @@ def test_the_last_writer_wins_and_a_tie_keeps_the_local_edit(local, remote, outc
 )
 def test_keep_both(local, remote, decision):
     assert decide("keep_both", local, remote) == decision
+
+
+@pytest.mark.promise("S1-U10")
+def test_a_field_becomes_what_its_resolver_says_and_the_last_writer_wins_by_default():
+    """Keep local, keep remote, merge, and a person decides; by time the later one counts, and a tie is the device's."""
+    other = {"content": FieldState(9, Stamp(5, 0, "other"), "other")}
+    for resolver, ms, written, waits in (
+        ("last_writer", 6, "mine", 0),
+        ("last_writer", 5, "mine", 0),
+        ("last_writer", 4, None, 0),
+        ("keep_both", 4, f"theirs\n\n{MARK}\n\nmine", 0),
+        ("manual", 6, None, 1),
+    ):
+        outcome = merged({"content": "mine"}, {"content": "theirs"}, other, resolver=resolver, stamp=Stamp(ms, 0, "me"))
+        assert (outcome.write.get("content"), len(outcome.manual)) == (written, waits), (resolver, ms)
+    assert FieldInfo("title").resolver == "last_writer"
 
 
 def test_keep_copy_joins_nothing():

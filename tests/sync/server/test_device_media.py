@@ -3,18 +3,20 @@
 import hashlib
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from knox.models import AuthToken
 
 from accounts.models import Device, User
-from catalog.albums import albums, items, members
+from catalog.albums import members
 from catalog.models import Media
 from sync.device import media
 from sync.device.client import Client
 from sync.device.http import HttpTransport
 from sync.device.transport import NotThere, Unreachable
+from sync.protocol.ids import album_item_id
+from sync.protocol.messages import PushReply, PushRequest
 
 SOUND = bytes(range(251)) * 50
 MD5 = hashlib.md5(SOUND).hexdigest()
@@ -24,6 +26,14 @@ class Line(HttpTransport):
     """Goes dead after so many pieces."""
 
     pieces = 1_000
+
+    def __init__(self, url: str, token: str) -> None:
+        super().__init__(url, token)
+        self.pushed: list[str] = []
+
+    def push(self, request: PushRequest) -> PushReply:
+        self.pushed.append(request.to_json())
+        return super().push(request)
 
     def send_piece(self, md5: str, offset: int, piece: bytes) -> int:
         if self.pieces == 0:
@@ -49,6 +59,7 @@ def opened(live_server: Any, tmp_path: Path) -> Any:
         client.close()
 
 
+@pytest.mark.promise("S1-043", "S1-076", "S1-U22")
 def test_a_file_goes_from_one_device_to_another_and_to_the_members_of_an_album(
     opened: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,22 +70,29 @@ def test_a_file_goes_from_one_device_to_another_and_to_the_members_of_an_album(
     (tmp_path / "song.mp3").write_bytes(SOUND)
     attachment = phone.attach(tmp_path / "song.mp3", "audio/mpeg")
     note = phone.create("note", {"content": "listen", "attachments": [attachment]})
+    album = phone.create("album", {"title": "Rome"})
+    item = {"albumId": album, "targetType": "note", "targetId": note, "position": "V"}
+    phone.create("albumItem", item, album_item_id(album, "note", note))
+    draft = phone.create(
+        "draft", {"blocks": [{"id": "b", "type": "audio", "attachment": attachment}], "albums": [album]}
+    )
     line.pieces = 1
     assert not phone.sync().success
-    assert not Media.objects.exists()
+    assert not Media.objects.exists() and line.pushed == []  # nothing names a file that is not there
     line.pieces = 2
     result = phone.sync()
-    assert result.success and (result.uploaded_media, result.uploaded_items) == (1, 1), result
+    assert result.success and (result.uploaded_media, result.uploaded_items) == (1, 4), result
     assert Media.objects.get().size_bytes == len(SOUND)
+    assert str(tmp_path) not in "".join(line.pushed)
 
     tablet, _ = opened(alice, "tablet")
     assert tablet.sync().downloaded_media == 1
     assert tablet.media(MD5).read_bytes() == SOUND
+    (block,) = tablet.get("draft", draft)["blocks"]
+    assert block["attachment"]["media_md5"] == tablet.get("note", note)["attachments"][0]["media_md5"] == MD5
+    assert (tablet.get("album", album)["title"], len(list(tablet.items("albumItem")))) == ("Rome", 1)
 
-    album = uuid4()
-    albums.create(alice, album, {"title": "Rome"})
-    items.add(alice, album, [items.Target(items.NOTE, UUID(note))])
-    members.set_member(alice, album, bob, "viewer")
+    members.set_member(alice, UUID(album), bob, "viewer")
     his, _ = opened(bob, "his")
     assert his.sync().downloaded_media == 1 and his.media(MD5).read_bytes() == SOUND
     _, strange = opened(charlie, "strange")

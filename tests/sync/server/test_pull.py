@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import resolve
 from django.utils import timezone
 
 from accounts.models import User
@@ -41,6 +42,35 @@ def test_only_some_types(phone: Phone) -> None:
     assert {row["type"] for row in page["changes"]} == {"slip"}
     answer = phone.client.get(f"{SYNC}changes/", {"scope": phone.scope, "types": "slip,ship"})
     assert (answer.status_code, answer.json()["type"]) == (400, "urn:photolala:problem:bad_types")
+
+
+@pytest.mark.promise("S1-031", "S1-045")
+def test_each_type_may_have_a_cursor_of_its_own_after_which_come_changes_and_deletions(phone: Phone) -> None:
+    paper, version = phone.make(title="Rome")
+    other, _ = phone.make(title="Paris")
+    pages = {name: phone.get("changes/", scope=phone.scope, types=name) for name in ("paper", "slip")}
+    slip = str(uuid.uuid4())
+    phone.push(phone.edit("create", slip, type="slip", paperId=paper))
+    told = {}
+    for name, page in pages.items():
+        told[name] = phone.get("changes/", scope=phone.scope, types=name, cursor=page["cursor"])
+    assert (told["paper"]["changes"], [row["id"] for row in told["slip"]["changes"]]) == ([], [slip])
+    phone.push(phone.edit("delete", paper, version), phone.edit("patch", other, version, title="Lyon"))
+    page = phone.get("changes/", scope=phone.scope, types="paper", cursor=told["paper"]["cursor"])
+    rows = {row["id"]: (row["deleted"], row["data"] and row["data"]["title"]) for row in page["changes"]}
+    assert rows == {paper: (True, None), other: (False, "Lyon")}
+    page = phone.get("changes/", scope=phone.scope, types="slip", cursor=told["slip"]["cursor"])
+    assert page["changes"] == []
+
+
+@pytest.mark.promise("S1-023")
+def test_all_routes_are_below_one_address(phone: Phone) -> None:
+    asked = ("info/", f"changes/?scope={phone.scope}", f"digest/?scope={phone.scope}", "events/?wait=0", "status/")
+    for path in (*asked, "conflicts/"):
+        assert phone.client.get(f"/api/v1/sync/{path}").status_code == 200, path
+    answer = phone.client.post("/api/v1/sync/push/", {}, format="json")
+    assert answer.json()["type"] == "urn:photolala:problem:malformed"
+    assert resolve(f"/api/v1/sync/conflicts/{UNKNOWN}/decide/").url_name == "sync-conflict-decide"
 
 
 def test_a_poll_without_news_is_two_queries(phone: Phone) -> None:

@@ -12,6 +12,7 @@ from accounts.models import User
 from changes.models import FieldState
 from changes.scopes import raise_epoch
 from sync.models import Conflict, DeviceState, PushedMutation
+from sync.protocol import resolvers
 from sync.protocol.limits import MOST_BYTES, MOST_MUTATIONS
 
 from .conftest import NOW_MS, SYNC, Phone
@@ -273,6 +274,37 @@ def test_the_resolver_of_a_field_can_be_chosen(phone: Phone, tablet: Phone, sett
     tablet.push(tablet.edit("patch", id, version, title="theirs"))
     assert phone.result(phone.edit("patch", id, version, title="mine", ms=LATER))["conflicts"] == ["title"]
     assert phone.row(id)["data"]["title"] == "theirs"
+
+
+@pytest.mark.promise("S1-040")
+def test_a_resolver_of_ones_own_decides_where_the_settings_name_it(
+    phone: Phone, tablet: Phone, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers, "_RESOLVERS", dict(resolvers._RESOLVERS))
+    both = lambda met: f"{met.remote.value} & {met.local.value}"  # noqa: E731
+    resolvers.register("ampersand", lambda met: resolvers.Decision(resolvers.Outcome.MERGE, both(met)))
+    settings.SYNC_RESOLVERS = {"paper.title": "ampersand"}
+    id, version = phone.make(title="Rome", mood="calm")
+    tablet.push(tablet.edit("patch", id, version, title="theirs", mood="glad"))
+    phone.push(phone.edit("patch", id, version, title="mine", mood="sad", ms=LATER))
+    assert (phone.row(id)["data"]["title"], phone.row(id)["data"]["mood"]) == ("theirs & mine", "glad")
+
+
+@pytest.mark.promise("S1-X07")
+def test_what_is_sent_as_new_overwrites_nothing_unseen_and_brings_nothing_back_silently(
+    phone: Phone, tablet: Phone
+) -> None:
+    id, version = phone.make(title="Rome", stars=3)
+    tablet.push(tablet.edit("patch", id, version, title="Roma", ms=LATER))
+    assert phone.result(phone.edit("create", id, title="Rome", stars=3))["status"] == "merged"
+    assert phone.row(id)["data"]["title"] == "Roma"
+    cursor, seen = tablet.get("changes/", scope=tablet.scope)["cursor"], tablet.row(id)["version"]
+    tablet.push(tablet.edit("delete", id, seen))
+    told = phone.push(phone.edit("create", id, title="Rome", stars=3))
+    assert told["results"][0]["status"] in ("edit_wins", "merged") and not told["rows"][0]["deleted"]
+    assert phone.row(id)["data"]["title"] == "Roma"
+    (row,) = tablet.get("changes/", scope=tablet.scope, cursor=cursor)["changes"]
+    assert (row["id"], row["deleted"], int(row["version"]) > int(seen)) == (id, False, True)
 
 
 def test_another_epoch_starts_over_and_then_the_count_goes_on(phone: Phone) -> None:
