@@ -1,14 +1,10 @@
 """The columns of a catalog export: their names, order and kinds, and what a row may hold."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
-
-Row = Sequence[Any]
-"""The values of one photo in the order of COLUMNS. None is empty. Times are RFC 3339 text, lists are lists of text,
-`metadata` is the JSON object as a dict or as its text."""
 
 
 class Kind(Enum):
@@ -55,15 +51,20 @@ COLUMNS: tuple[Column, ...] = (
     *_columns(Kind.LIST, "media_files"),
 )
 NAMES: tuple[str, ...] = tuple(column.name for column in COLUMNS)
-_KNOWN_NAMES = frozenset(NAMES)
 
 
-def row_from_mapping(values: Mapping[str, Any]) -> list[Any]:
-    """Return the row with these values by column name; what is missing is empty. KeyError for an unknown name."""
-    unknown = values.keys() - _KNOWN_NAMES
-    if unknown:
-        raise KeyError(f"The export has no columns named {', '.join(sorted(unknown))}.")
-    return [values.get(name) for name in NAMES]
+class Batch:
+    """Rows to write: the values of each column, in the order of COLUMNS.
+
+    None is empty, but each row has an id. Times are RFC 3339 text, lists are lists of text or their JSON, `metadata` is the
+    JSON object as a dict or as its text, and booleans may be 1 and 0.
+    """
+
+    def __init__(self, columns: Sequence[Sequence[Any]]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
 
 
 def format_time(moment: datetime) -> str:

@@ -1,22 +1,17 @@
 """Writes rows as CSV that spreadsheets open safely, and reads exactly the same rows back from it."""
 
 import csv
-import io
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
+from typing import Any, TextIO, cast
 
-from exports.formats.columns import COLUMNS, NAMES, Kind, Row, positions
+from exports.formats.by_column import Encoder, encode_repeated
+from exports.formats.columns import COLUMNS, NAMES, Batch, Kind
 from exports.formats.json_writer import ByteSink
 
 BOM = b"\xef\xbb\xbf"
-_TEXTS = positions(Kind.TEXT)
-_LISTS = positions(Kind.LIST)
-_BOOLEANS = positions(Kind.BOOLEAN)
-_NUMBERS = positions(Kind.NUMBER)
-_OBJECTS = positions(Kind.OBJECT)
 # A spreadsheet may split at ";" or a tab instead of "," and then takes no notice of the quotes around the whole cell, nor
 # of the line breaks within: a formula may stand wherever it sees the start of a cell. Full-width signs count in some.
 _SIGNS = "=+\\-@\t\uff1d\uff0b\uff0d\uff20"
@@ -25,7 +20,8 @@ _FORMULA = re.compile(rf"\A(?='*[{_SIGNS}])|(?<=[{_BREAKS}])(?=['\"]*[{_SIGNS}])
 _NEUTRALISED = re.compile(rf"\A'(?='*[{_SIGNS}])|(?<=[{_BREAKS}])'(?=['\"]*[{_SIGNS}])")
 _SUSPICIOUS = frozenset("'=+-@\t\uff1d\uff0b\uff0d\uff20")
 _BREAK_IN_OBJECT = re.compile(rf";(?=['\\\"]*[{_SIGNS}])")
-_BOOLEAN_TEXT = {True: "true", False: "false"}
+_IN_QUOTES = ',"\r\n'  # what RFC 4180 puts in quotes
+_BOOLEAN_TEXT = {True: "true", False: "false", None: ""}
 _LIST_ITEM = re.compile(r"(?:[^;\\]|\\.)+", re.DOTALL)
 
 
@@ -39,32 +35,19 @@ class CsvWriter:
     def __init__(self, stream: ByteSink) -> None:
         """Write BOM and header to `stream`, which stays open."""
         self._stream = stream
-        self._buffer = io.StringIO(newline="")
-        self._writer = csv.writer(self._buffer, lineterminator="\r\n")
         self.row_count = 0
-        self._writer.writerow(NAMES)
-        self._stream.write(BOM + self._taken())
+        self._stream.write(BOM + f"{','.join(NAMES)}\r\n".encode())
 
-    def write_batch(self, rows: Iterable[Row]) -> int:
-        """Write `rows` and return how many they were."""
-        batch = rows if isinstance(rows, list) else list(rows)
-        texts = "".join([row[index] for row in batch for index in _TEXTS if row[index]])
-        has_breaks = any(sign in texts for sign in _BREAKS)
-        cells = [_cells(row, has_breaks=has_breaks) for row in batch]
-        if cells:
-            self._writer.writerows(cells)
-            self._stream.write(self._taken())
-            self.row_count += len(cells)
-        return len(cells)
+    def write_batch(self, batch: Batch) -> int:
+        """Write the rows of `batch` and return how many they were."""
+        cells = [_CELLS[column.kind](values) for column, values in zip(COLUMNS, batch.columns, strict=True)]
+        lines = map(",".join, zip(*cells, strict=True))
+        self._stream.write(b"\r\n".join([*map(str.encode, lines), b""]))
+        self.row_count += len(batch)
+        return len(batch)
 
     def finish(self) -> None:
         """Do nothing: a CSV file has no end mark."""
-
-    def _taken(self) -> bytes:
-        data = self._buffer.getvalue().encode()
-        self._buffer.seek(0)
-        self._buffer.truncate()
-        return data
 
 
 def neutralise(text: str) -> str:
@@ -90,35 +73,79 @@ def split_list(cell: str) -> list[str]:
     return [re.sub(r"\\(.)", r"\1", item, flags=re.DOTALL) for item in _LIST_ITEM.findall(cell)]
 
 
-def _cells(row: Row, *, has_breaks: bool) -> list[Any]:
-    """Return the cells of a row; without `has_breaks` only the first character of its texts is looked at."""
-    cells = list(row)
-    for index in _BOOLEANS:
-        cells[index] = _BOOLEAN_TEXT.get(cells[index], "")
-    for index in _LISTS:
-        if cells[index]:
-            cells[index] = neutralise(join_list(cells[index]))
-        else:
-            cells[index] = None
-    for index in _TEXTS:
-        text = cells[index]
-        if text and (has_breaks or text[0] in _SUSPICIOUS):
-            cells[index] = neutralise(text)
-    for index in _NUMBERS:
-        number = cells[index]
-        if isinstance(number, float) and not math.isfinite(number):
-            cells[index] = None
-    for index in _OBJECTS:
-        value = cells[index]
-        if value and not isinstance(value, str):
-            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        cells[index] = None if not value or value == "{}" else _without_breaks(value)
-    return cells
+def _quoted(cell: str) -> str:
+    """Return `cell` in quotes if it needs them."""
+    if '"' in cell:
+        return '"' + cell.replace('"', '""') + '"'
+    return f'"{cell}"' if "," in cell or "\n" in cell or "\r" in cell else cell
+
+
+def _filled(values: Sequence[str | None]) -> Sequence[str]:
+    """Return `values` with empty texts for None."""
+    return [value or "" for value in values] if None in values else cast("Sequence[str]", values)
+
+
+def _words(values: Sequence[str | None]) -> Sequence[str]:
+    words = _filled(values)
+    whole = "".join(words)
+    return [_quoted(word) for word in words] if any(sign in whole for sign in _IN_QUOTES) else words
+
+
+def _texts(values: Sequence[str | None]) -> Sequence[str]:
+    texts = _filled(values)
+    whole = "".join(texts)
+    if any(sign in whole for sign in _BREAKS):
+        texts = [neutralise(text) for text in texts]
+    elif not _SUSPICIOUS.isdisjoint([text[:1] for text in texts]):
+        texts = [neutralise(text) if text[:1] in _SUSPICIOUS else text for text in texts]
+    return _words(texts)
+
+
+def _integers(values: Sequence[int | None]) -> list[str]:
+    return ["" if value is None else str(value) for value in values]
+
+
+def _numbers(values: Sequence[float | None]) -> list[str]:
+    return [repr(value) if value is not None and isfinite(value) else "" for value in values]
+
+
+def _booleans(values: Sequence[bool | None]) -> Iterable[str]:
+    return map(_BOOLEAN_TEXT.__getitem__, values)
+
+
+def _lists(values: Sequence[Sequence[str] | str | None]) -> list[str]:
+    return [_list(value) if value and value != "[]" else "" for value in values]
+
+
+def _list(value: Sequence[str] | str) -> str:
+    items = json.loads(value) if isinstance(value, str) else value
+    return _quoted(neutralise(join_list(items))) if items else ""
+
+
+def _objects(values: Sequence[Any]) -> list[str]:
+    return [_object(value) if value and value != "{}" else "" for value in values]
+
+
+def _object(value: Any) -> str:
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _quoted(_without_breaks(value))
 
 
 def _without_breaks(body: str) -> str:
     """Return the JSON `body` with `;` written as JSON's escape where a formula would follow; it stands in strings only."""
     return _BREAK_IN_OBJECT.sub(r"\\u003b", body) if ";" in body else body
+
+
+_CELLS: dict[Kind, Encoder] = {
+    Kind.WORD: lambda values: encode_repeated(values, _words),
+    Kind.TEXT: lambda values: encode_repeated(values, _texts),
+    Kind.INTEGER: lambda values: encode_repeated(values, _integers),
+    Kind.NUMBER: _numbers,
+    Kind.BOOLEAN: _booleans,
+    Kind.LIST: _lists,
+    Kind.OBJECT: _objects,
+}
 
 
 def parse_csv(stream: TextIO) -> Iterator[dict[str, Any]]:

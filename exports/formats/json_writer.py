@@ -1,13 +1,14 @@
 """Writes rows as one JSON array, batch after batch, with the bytes that `json.dumps(all_rows, indent=2)` would give."""
 
 import json
-import math
-import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any, Protocol
 
-from exports.formats.columns import COLUMNS, Kind, Row, positions, without_infinities
+from exports.formats.by_column import encode_repeated
+from exports.formats.columns import COLUMNS, Batch, Column, Kind, without_infinities
 
 
 class ByteSink(Protocol):
@@ -25,25 +26,9 @@ _ENCODERS: dict[int, Any] = {
 }
 
 
-def _encode_number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else ""  # a coordinate that is no number is left out
-
-
-_FORMATTERS: dict[Kind, Callable[[Any], str]] = {
-    Kind.WORD: encode_basestring,
-    Kind.TEXT: encode_basestring,
-    Kind.INTEGER: int.__repr__,
-    Kind.NUMBER: _encode_number,
-    Kind.BOOLEAN: {True: "true", False: "false"}.__getitem__,
-}
-_OBJECT = positions(Kind.OBJECT)[0]
-_FIRST_NESTED = positions(Kind.LIST, Kind.OBJECT)[0]
-_FLAT = tuple((f'"{column.name}": ', _FORMATTERS[column.kind]) for column in COLUMNS[:_FIRST_NESTED])
-_TAIL = tuple((index, COLUMNS[index].name) for index in range(_FIRST_NESTED, len(COLUMNS)))
-_BETWEEN_FIELDS = _SEPARATORS[2]
-_NO_VALUE = ": " + _BETWEEN_FIELDS
 _BETWEEN_OBJECTS = "}" + _SEPARATORS[3] + "{"
-_BETWEEN_INNER = "}" + _SEPARATORS[4] + "{"
+_INNER = '": {'
+_INNER_END = "},\n"
 
 
 class JsonWriter:
@@ -54,39 +39,45 @@ class JsonWriter:
         self._stream = stream
         self.row_count = 0
 
-    def write_batch(self, rows: Iterable[Row]) -> int:
-        """Write `rows` and return how many they were. The bytes do not depend on how rows are split into batches."""
-        batch = rows if isinstance(rows, list) else list(rows)
-        texts = list(map(_encode_row, batch, _encode_objects([row[_OBJECT] for row in batch])))
-        if texts:
-            opening = ",\n" if self.row_count else "[\n"
-            self._stream.write((opening + ",\n".join(texts)).encode())
-            self.row_count += len(texts)
-        return len(texts)
+    def write_batch(self, batch: Batch) -> int:
+        """Write the rows of `batch` and return how many they were. The bytes do not depend on how rows are split into batches."""
+        if batch:
+            fields = [_encode_fields(column, values) for column, values in zip(COLUMNS, batch.columns, strict=True)]
+            texts = map("".join, zip(*fields, repeat("\n  }", len(batch)), strict=True))
+            self._stream.write((b",\n" if self.row_count else b"[\n") + b",\n".join(map(str.encode, texts)))
+            self.row_count += len(batch)
+        return len(batch)
 
     def finish(self) -> None:
         """Write the end of the array."""
         self._stream.write(b"\n]\n" if self.row_count else b"[]\n")
 
 
-def _encode_row(row: Row, encoded_object: str) -> str:
-    fields = [
-        name + encode(value)
-        for (name, encode), value in zip(_FLAT, row, strict=False)
-        if value is not None and value != ""
-    ]
-    for index, name in _TAIL:
-        if row[index]:
-            text = encoded_object if index == _OBJECT else encode_indented(row[index], 2)
-            if text:
-                fields.append(f'"{name}": {text}')
-    text = _BETWEEN_FIELDS.join(fields)
-    if _NO_VALUE in text or text.endswith(": "):  # no string holds a raw line break: a number was infinite or none
-        text = _BETWEEN_FIELDS.join(field for field in fields if not field.endswith(": "))
-    return f"  {{\n    {text}\n  }}" if text else "  {}"
+def _encode_fields(column: Column, values: Sequence[Any]) -> Iterable[str]:
+    """Return what each row has of a column: comma, name and value, or nothing if it is empty. The first one opens the row."""
+    opening = f',\n    "{column.name}": ' if column is not COLUMNS[0] else f'  {{\n    "{column.name}": '
+    match column.kind:
+        case Kind.WORD | Kind.TEXT:
+            return encode_repeated(
+                values, lambda texts: [opening + encode_basestring(text) if text else "" for text in texts]
+            )
+        case Kind.INTEGER:
+            return encode_repeated(values, lambda ones: [f"{opening}{one}" if one is not None else "" for one in ones])
+        case Kind.BOOLEAN:
+            texts = {True: f"{opening}true", False: f"{opening}false", None: ""}
+            return map(texts.__getitem__, values)
+        case Kind.NUMBER:  # a coordinate that is no number is left out
+            return [f"{opening}{one!r}" if one is not None and isfinite(one) else "" for one in values]
+        case Kind.LIST:
+            return [
+                opening + text if value and value != "[]" and (text := _encode_object(value)) else ""
+                for value in values
+            ]
+        case Kind.OBJECT:
+            return [opening + text if text else "" for text in _encode_objects(values)]
 
 
-def _encode_objects(values: list[Any]) -> list[str]:
+def _encode_objects(values: Sequence[Any]) -> list[str]:
     """Return the metadata objects of a batch (dicts or their texts) as JSON two levels deep, `""` for the empty ones.
 
     Most are texts of objects with at most one more in them, which is flat: those go through parser and encoder
@@ -101,39 +92,39 @@ def _encode_objects(values: list[Any]) -> list[str]:
     ]
     if simple:
         try:
-            text = _encode_simple(json.loads(f"[{','.join([values[index] for index in simple])}]"))
+            objects = json.loads(f"[{','.join([values[index] for index in simple])}]")
+            parts = _encode_simple(objects)
         except ValueError:  # one is damaged or holds a NaN: each by itself
-            text = ""
-        parts = text[2:-2].split(_BETWEEN_OBJECTS) if text else []
+            parts = []
         if len(parts) == len(simple):
             for index, part in zip(simple, parts, strict=True):
-                encoded[index] = f"{{\n      {part}\n    }}" if part else ""
+                encoded[index] = part
     return [_encode_object(value) if text is None else text for value, text in zip(values, encoded, strict=True)]
 
 
-def _encode_simple(objects: list[dict[str, Any]]) -> str:
-    """Return `objects` as the flat encoder writes them, with the objects in them indented; "" if that cannot be done.
+def _encode_simple(objects: list[dict[str, Any]]) -> list[str]:
+    """Return the texts of objects that hold one other at most; nothing if they cannot be told apart.
 
-    The inner ones are encoded apart and put where a token holds their place. Changes `objects`.
+    All are encoded as if they were flat. A raw line break is always one between values, and `": {` begins an object, unless
+    there are more of them than objects: then a string holds such signs.
     """
-    token = secrets.token_hex(16)
-    inner: list[dict[str, Any]] = []
-    for outer in objects:
-        for key, value in outer.items():
-            if type(value) is dict and value:
-                inner.append(value)
-                outer[key] = token
     text: str = _ENCODERS[3](objects)
-    if not inner:
-        return text
-    pieces = text.split(f'"{token}"')
-    parts = _ENCODERS[4](inner)[2:-2].split(_BETWEEN_INNER)
-    if len(pieces) != len(inner) + 1 or len(parts) != len(inner):
-        return ""
-    joined = [pieces[0]]
-    for part, piece in zip(parts, pieces[1:], strict=True):
-        joined += (f"{{\n        {part}\n      }}", piece)
-    return "".join(joined)
+    inner_count = sum([type(value) is dict for outer in objects for value in outer.values()])
+    rows = text[2:-2].split(_BETWEEN_OBJECTS)
+    if text.count(_INNER) != inner_count or len(rows) != len(objects):
+        return []
+    return [_indent_inner(row) if _INNER in row else f"{{\n      {row}\n    }}" if row else "" for row in rows]
+
+
+def _indent_inner(row: str) -> str:
+    """Return the object of the values `row`, one of which is an object: it ends with a line, or with the row."""
+    before, _, rest = row.partition(_INNER)
+    inner, end, after = rest.partition(_INNER_END)
+    if not end:
+        inner = rest[:-1]
+    if inner:
+        inner = "\n        " + inner.replace("\n", "\n  ") + "\n      "
+    return f"{{\n      {before}{_INNER}{inner}}}{end[1:]}{after}\n    }}"
 
 
 def _encode_object(value: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from exports.formats.columns import Row
+from exports.formats.columns import Batch
 from exports.formats.csv_writer import CsvWriter
 from exports.formats.json_writer import JsonWriter
 from exports.formats.manifest import (
@@ -114,9 +114,8 @@ class ExportSink:
         remove_partial(self.folder)
         self.folder.mkdir()
 
-    def write_batch(self, rows: Iterable[Row]) -> int:
-        """Write `rows` to the data file and return how many they were."""
-        batch = rows if isinstance(rows, list) else list(rows)
+    def write_batch(self, batch: Batch) -> int:
+        """Write the rows of `batch` to the data file and return how many they were."""
         if not batch:
             return 0
         self.row_count += self.begin_data().write_batch(batch)

@@ -97,7 +97,7 @@ def photo_rows(photos: PhotoQuerySet, naming: Naming) -> Iterator[PhotoRow]:
     def fetch(after: Key | None, limit: int) -> list[PhotoRow]:
         return [PhotoRow(*row) for row in after_key(photos, after).values_list(*PhotoRow._fields)[:limit]]
 
-    for batch in iterate_batches(fetch, lambda row: (row.taken_at, str(row.id))):
+    for batch in iterate_batches(fetch, lambda rows: (rows[-1].taken_at, str(rows[-1].id))):
         naming.prepare(row.id for row in batch)
         yield from batch
 

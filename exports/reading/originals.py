@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from catalog.entries.read_failures import MOST_IN_A_ROW
 from catalog.models import Library, Photo
 from catalog.roots.guard import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
-from .rows import MediaNames
+from .rows import Found, MediaNames
 
 READ_BYTES = 1 << 20
 MOST_PROBLEMS = 200
@@ -99,7 +99,7 @@ class Original:
 class OriginalsList:
     """The originals of an export, in a file that is written with the rows: memory does not grow with their number.
 
-    Called with a database row of exports.reading.rows it answers the original's path in the export, or None (and notes why) if
+    Called with a row of exports.reading.rows it answers the original's path in the export, or None (and notes why) if
     there is no file to copy.
     """
 
@@ -111,9 +111,9 @@ class OriginalsList:
         self._names = MediaNames(guard.library.name)
         self.count = 0
 
-    def __call__(self, row: tuple[Any, ...]) -> str | None:
+    def __call__(self, row: Found) -> str | None:
         """Note the original of `row` and return its path in the export."""
-        original = Original(row[3], "", row[10], row[28], row[2], row[1])
+        original = Original(row["path"], "", row["size_bytes"], row["mtime_ns"], row["photo_md5"], row["id"])
         try:
             original = replace(self._found(original), target=self._names.place(row))
         except OriginalUnreadable as reason:

@@ -1,19 +1,19 @@
-"""The rows of a catalog export: read by key, a batch at a time, as tuples of text that the writers take as they are.
+"""The rows of a catalog export: read by key, a batch at a time, as columns that the writers take as they are.
 
-A million rows go through here: the database makes the texts, so that no model, UUID or datetime is built for a row.
+A million rows go through here: the database makes the texts, so that neither a model nor a row is built.
 """
 
-import json
 import os
+import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, TextField, Value, When
-from django.db.models.functions import Cast, Concat
+from django.db import connections
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import QueryDict
 
 from accounts.models import User
@@ -22,71 +22,22 @@ from catalog.browsing.filters import NAMES, PhotoFilters, narrow
 from catalog.browsing.searches import search_of
 from catalog.models import Album, AlbumItem, Attachment, Favourite, Note, Photo
 from catalog.models.photo import UNDATED
-from exports.formats.columns import COLUMNS
+from exports.formats.columns import NAMES as COLUMN_NAMES
+from exports.formats.columns import Batch
 from exports.ledger.names import NoFreeName, TakenNames, sanitize_component
 from exports.models import Export
 from photolala.web.refusals import BadRequest
 
 from .file_names import portable_name
+from .selected import SELECTED
 
 Key = tuple[datetime, str]
+Found = dict[str, Any]
+"""A photo as `SELECTED` of it was found."""
 ALBUM = "album"
 EXPORT_NAMES = NAMES - {"library"}
 """What the filter of an export knows: the photo list's names. The library is a member of its own."""
 _FOLDERS_REMEMBERED = 64  # photos of one moment differ by two days at most in their zones
-_MEDIA_FILES = len(COLUMNS) - 1
-
-
-class _Text(Func):
-    """A column as text, made by the database; `sqlite` and `postgresql` are its templates."""
-
-    output_field = TextField()
-    sqlite = postgresql = "%(expressions)s"
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Write it for SQLite, which keeps ids as 32 hex digits and instants as naive text."""
-        return self.as_sql(compiler, connection, template=self.sqlite, **context)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template=self.postgresql, **context)
-
-
-class _Id(_Text):
-    _x = "%(expressions)s"
-    sqlite = f"(substr({_x},1,8)||'-'||substr({_x},9,4)||'-'||substr({_x},13,4)||'-'||substr({_x},17,4)||'-'||substr({_x},21))"
-    postgresql = f"{_x}::text"
-
-
-class _Clock(_Text):
-    """A UTC time to the second: 2024-05-17T12:00:00."""
-
-    _x = "%(expressions)s"
-    sqlite = f"(substr({_x},1,10)||'T'||substr({_x},12,8))"
-    postgresql = f"to_char({_x} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')"
-
-
-class _Instant(_Text):
-    """A UTC time with all its digits."""
-
-    _x = "%(expressions)s"
-    sqlite = f"({_x}||'')"
-    postgresql = f"to_char({_x} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
-
-
-_PATH = Case(
-    When(directory="", then=F("filename")),
-    default=Concat("directory", Value("/", TextField()), "filename", output_field=TextField()),
-    output_field=TextField(),
-)
-_SELECTED = (
-    _Instant("taken_at"),
-    *(_Id("id"), "photo_md5", _PATH, "filename", "caption"),
-    *(_Clock("taken_local"), "taken_source", "taken_offset_minutes", _Clock("added_at")),
-    *("size_bytes", "media_type", "width", "height", "duration_ms"),
-    *("camera_make", "camera_model", "lens_model", "iso", "aperture", "shutter_speed", "focal_length"),
-    *("latitude", "longitude", "rating", "state"),
-    *(Cast("keywords", TextField()), "metadata__body", "mtime_ns"),
-)
 
 
 class PhotoRows:
@@ -99,19 +50,29 @@ class PhotoRows:
     def __init__(self, export: Export, using: str) -> None:
         assert export.library is not None
         self._photos = photos_of(export).using(using)
-        self._constants = (str(export.library.owner_id), str(export.library_id))
-        self._likes = Favourite.objects.using(using).filter(user=export.user_id)
-        self._has_likes = self._likes.filter(photo__library=export.library_id).exists()
+        self._constants: dict[str, Any] = {
+            "owner_id": str(export.library.owner_id),
+            "library_id": str(export.library_id),
+            **dict.fromkeys(("favorite_count", "share_count", "note_count", "album_count"), 0),
+            "is_edited": False,
+        }
         albums = Album.objects.visible_to(export.user)
-        self._items = AlbumItem.objects.using(using).live().filter(album__in=albums.values("pk"))
-        self._has_items = self._items.filter(photo__library=export.library_id).exists()
-        self._attached = Attachment.objects.using(using).filter(note__in=Note.objects.of(export.user).values("pk"))
-        self._has_notes = self._attached.filter(photo__library=export.library_id).exists()
-        self._media_path: Callable[[tuple[Any, ...]], str | None] | None = None
+        counted: dict[str, QuerySet[Any]] = {
+            "favorite_count": Favourite.objects.filter(user=export.user_id),
+            "note_count": Attachment.objects.filter(note__in=Note.objects.of(export.user).values("pk")),
+            "album_count": AlbumItem.objects.live().filter(album__in=albums.values("pk")),
+        }
+        self._counted = {
+            name: rows.using(using)
+            for name, rows in counted.items()
+            if rows.using(using).filter(photo__library=export.library_id).exists()
+        }
+        self._later: dict[int, _LaterRows] = {}
+        self._media_path: Callable[[Found], str | None] | None = None
         self.last_key: Key | None = None
 
-    def with_media(self, media_path: Callable[[tuple[Any, ...]], str | None]) -> None:
-        """Fill `media_files` with what `media_path` answers for the database's row (None: there is no such file)."""
+    def with_media(self, media_path: Callable[[Found], str | None]) -> None:
+        """Fill `media_files` with what `media_path` answers for the row (None: there is no such file)."""
         self._media_path = media_path
 
     def count_and_size(self) -> tuple[int, int]:
@@ -119,25 +80,58 @@ class PhotoRows:
         found = self._photos.aggregate(count=Count("pk"), size_bytes=Sum("size_bytes", default=0))
         return found["count"], int(found["size_bytes"])
 
-    def fetch(self, after: Key | None, limit: int) -> list[list[Any]]:
-        """Return the rows after `after`, in the order of COLUMNS; `last_key` is then the key of the last of them."""
-        found = list(after_key(self._photos, after).values_list(*_SELECTED)[:limit])
+    def fetch(self, after: Key | None, limit: int) -> Batch:
+        """Return the rows after `after`; `last_key` is then the key of the last of them."""
+        found = self._found(after, limit)
         if not found:
-            return []
-        self.last_key = (_instant(found[-1][0]), found[-1][1])
-        ids = [row[1] for row in found]
-        likes = _counts(self._likes, ids) if self._has_likes else {}
-        notes = _counts(self._attached, ids) if self._has_notes else {}
-        albums = _counts(self._items, ids) if self._has_items else {}
-        rows = [
-            _row(row, self._constants, (likes.get(row[1], 0), 0, notes.get(row[1], 0), albums.get(row[1], 0)))
-            for row in found
-        ]
+            return Batch([()] * len(COLUMN_NAMES))
+        columns: dict[str, Sequence[Any]] = dict(zip(SELECTED, zip(*found, strict=True), strict=True))
+        ids = columns["id"]
+        self.last_key = (_instant(columns["instant"][-1]), ids[-1])
+        columns["has_media"] = [state != Photo.State.MISSING for state in columns["state"]]
+        for name, counted in self._counted.items():
+            counts = _counts(counted, ids)
+            columns[name] = [counts.get(photo, 0) for photo in ids]
         if self._media_path:
-            for row, source in zip(rows, found, strict=True):
-                path = self._media_path(source)
-                row[_MEDIA_FILES] = [path] if path else None
-        return rows
+            paths = [self._media_path(dict(zip(SELECTED, row, strict=True))) for row in found]
+            columns["media_files"] = [[path] if path else None for path in paths]
+        return Batch([columns.get(name) or [self._constants.get(name)] * len(found) for name in COLUMN_NAMES])
+
+    def _found(self, after: Key | None, limit: int) -> list[tuple[Any, ...]]:
+        if after is None:
+            return list(_selected(self._photos, None, limit))
+        if limit not in self._later:
+            self._later[limit] = _LaterRows(self._photos, limit)
+        return self._later[limit].after(after)
+
+
+class _LaterRows:
+    """All batches but the first: one statement with other keys. To compose it anew takes about as long as to read a batch."""
+
+    def __init__(self, photos: QuerySet[Photo], limit: int) -> None:
+        self._connection = connections[photos.db]
+        some = (datetime(1800, 1, 2, 3, 4, 5, secrets.randbelow(10**6), UTC), str(uuid4()))
+        self._statement, values = _selected(photos, some, limit).query.get_compiler(photos.db).as_sql()
+        marks = self._parameters(some)
+        self._values = [(value, marks.index(value) if value in marks else None) for value in values]
+
+    def after(self, key: Key) -> list[tuple[Any, ...]]:
+        """Return the rows after `key`."""
+        given = self._parameters(key)
+        values = [value if place is None else given[place] for value, place in self._values]
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._statement, values)
+            return cursor.fetchall()
+
+    def _parameters(self, key: Key) -> tuple[Any, Any]:
+        """Return a key as the database takes it."""
+        moment, photo_id = Photo._meta.get_field("taken_at"), Photo._meta.pk
+        database = self._connection
+        return moment.get_db_prep_value(key[0], database), photo_id.get_db_prep_value(key[1], database)
+
+
+def _selected(photos: QuerySet[Photo], after: Key | None, limit: int) -> QuerySet[Photo, tuple[Any, ...]]:
+    return after_key(photos, after).values_list(*SELECTED.values())[:limit]
 
 
 def photos_of(export: Export) -> QuerySet[Photo]:
@@ -215,10 +209,10 @@ class MediaNames:
         self._library = sanitize_component(library_name)
         self._folders: OrderedDict[str, TakenNames] = OrderedDict()
 
-    def place(self, row: tuple[Any, ...]) -> str:
-        """Return where the original of a database row goes."""
-        clock, source, filename = row[6], row[7], row[4]
-        folder = f"{self._library}/{f'{clock[:4]}/{clock[5:7]}' if source else 'undated'}"
+    def place(self, row: Found) -> str:
+        """Return where the original of a row goes."""
+        taken_at, filename = row["taken_at"], row["filename"]
+        folder = f"{self._library}/{f'{taken_at[:4]}/{taken_at[5:7]}' if taken_at else 'undated'}"
         taken = self._folders.setdefault(folder, TakenNames())
         self._folders.move_to_end(folder)
         if len(self._folders) > _FOLDERS_REMEMBERED:
@@ -227,36 +221,13 @@ class MediaNames:
         try:
             return f"{folder}/{taken.claim(name)}"
         except NoFreeName:  # ten thousand of that name in a month
-            return f"{folder}/{row[1]}{os.path.splitext(name)[1]}"
+            return f"{folder}/{row['id']}{os.path.splitext(name)[1]}"
 
 
-def _counts(rows: QuerySet[Any], ids: list[str]) -> dict[str, int]:
+def _counts(rows: QuerySet[Any], ids: Sequence[str]) -> dict[str, int]:
     """Return how many of `rows` each of these photos has, by its id. One query."""
     counted = rows.filter(photo__in=ids).order_by().values("photo").annotate(count=Count("pk"))
     return {str(photo): count for photo, count in counted.values_list("photo", "count")}
-
-
-def _row(row: tuple[Any, ...], constants: tuple[str, str], counts: tuple[int, int, int, int]) -> list[Any]:
-    """Return a row of COLUMNS; `counts` are favourites, shares (there are none yet), notes and albums of the exporting user."""
-    wall, source, offset, added = row[6:10]
-    keywords, body = row[26], row[27]
-    taken = None
-    if source:
-        taken = wall if offset is None else wall + _offset(offset)
-    return [
-        *(row[1], row[2], *constants, row[3], row[4], row[5]),
-        *(taken, source, added + "Z"),
-        *row[10:25],
-        *counts,
-        *(row[25] != Photo.State.MISSING, False, None),
-        json.loads(keywords) if keywords and keywords != "[]" else None,
-        *(body, None, None),
-    ]
-
-
-def _offset(minutes: int) -> str:
-    sign = "-" if minutes < 0 else "+"
-    return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 def _instant(text: str) -> datetime:

@@ -28,6 +28,7 @@ from operations import control
 from operations.models import Operation, State
 from operations.running import AlreadyActive, claim, execute
 from photolala.web.refusals import BadRequest
+from tests.exports.batches import plain_csv, row_from_mapping
 from tests.factories import make_library, make_photo
 
 START = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -146,6 +147,44 @@ def test_2500_photos_give_the_bytes_of_an_unbatched_export(cast: Any) -> None:
     export = exported(cast)
     assert (export.folder / "photos.json").read_bytes() == unbatched(cast)
     assert export.photo_count == 2500
+
+
+NASTY = [
+    *("=1+1", "'-x", "a,b", 'say "hi"', "one\r\ntwo;@SUM(1)", "\t\u0007\x1f\x7f"),
+    *("\U0001f3d6\ufe0f e\u0301 \u2028", "\\\\", "a;b\\"),
+]
+
+
+@pytest.mark.promise("S3-077")
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_nasty_values_give_the_bytes_of_a_plain_writer(cast: Any, monkeypatch: Any, format: str) -> None:
+    monkeypatch.setattr("exports.formats.batches.BATCH_SIZE", 7)
+    numbers = [0.0, -0.0, 1e-7, 1e16, 123456.789, 1 / 3, -179.99999999, 5e-324, 4.0]
+    for number, text in enumerate(NASTY * 2):
+        photo = make_photo(
+            cast.library,
+            f"{text.replace('/', '') * (number % 2)}/{number}{text}.jpg".removeprefix("/"),
+            on_disk=False,
+            caption=text,
+            keywords=[text, "long " * 2000, ""][: number % 4],
+            taken=START - timedelta(seconds=number // 3),
+            taken_local=datetime(1 + number * 150, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+            taken_offset_minutes=(None, 0, -839, 840, -1)[number % 5],
+            taken_source="exif" if number % 6 else "",
+            **dict.fromkeys(("camera_make", "camera_model", "lens_model", "shutter_speed"), text),
+            **dict.fromkeys(("aperture", "focal_length", "latitude", "longitude"), numbers[number % 9]),
+        )
+        body = {text: text, "in": {text: number, ": {": "},"}, "n": numbers[number % 9], "l": [text] * (number % 3)}
+        if number % 4:
+            PhotoMetadata.objects.create(photo=photo, body=json.dumps(body, ensure_ascii=number % 2 == 0))
+    export = exported(cast, format)
+    photos = Photo.objects.filter(library=cast.library).select_related("library").order_by("-taken_at", "id")
+    bodies = dict(PhotoMetadata.objects.values_list("photo", "body"))
+    rows = [
+        plain(photo, cast.alice) | ({"metadata": bodies[photo.pk]} if photo.pk in bodies else {}) for photo in photos
+    ]
+    expected = unbatched(cast) if format == "json" else plain_csv([row_from_mapping(row) for row in rows])
+    assert (export.folder / f"photos.{format}").read_bytes() == expected
 
 
 @pytest.mark.promise("S3-011", "S3-012")

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exports.formats.batches import BATCH_SIZE, iterate_batches
-from exports.formats.columns import row_from_mapping
 from exports.formats.manifest import InvalidManifest, Manifest, check_export_path, decode_manifest, encode_manifest
 from exports.formats.sink import ExportSink, remove_partial
 from exports.formats.zip_stream import ChangedFile, ZipEntry, ZipStream, stream_export_folder
+from tests.exports.batches import batch_of, row_from_mapping
 
 CREATED = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -37,8 +37,8 @@ def row(number: int) -> list:
 def test_finished_export_has_data_media_and_a_true_manifest(tmp_path: Path, format: str) -> None:
     with sink(tmp_path, format) as export:
         assert not export.published_folder.exists()
-        export.write_batch([row(1), row(2)])
-        export.write_batch([row(3)])
+        export.write_batch(batch_of([row(1), row(2)]))
+        export.write_batch(batch_of([row(3)]))
         export.add_media("2024/a b.jpg", [b"abc", b"def"])
         export.note_missing_media()
     folder = export.published_folder
@@ -57,7 +57,7 @@ def test_finished_export_has_data_media_and_a_true_manifest(tmp_path: Path, form
 
 def test_export_of_nothing_completes_with_a_manifest_only(tmp_path: Path) -> None:
     with sink(tmp_path) as export:
-        export.write_batch([])
+        export.write_batch(batch_of([]))
     assert [path.name for path in export.published_folder.iterdir()] == ["manifest.json"]
     body = json.loads((export.published_folder / "manifest.json").read_bytes())
     assert body["counts"] == {"photos": 0, "media": 0, "missing_media": 0}
@@ -68,7 +68,7 @@ def test_export_of_nothing_completes_with_a_manifest_only(tmp_path: Path) -> Non
 @pytest.mark.parametrize("failure", [OSError("disk"), KeyboardInterrupt()])
 def test_failed_export_leaves_nothing_that_looks_complete(tmp_path: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)), sink(tmp_path) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
         raise failure
     assert list(tmp_path.iterdir()) == []
 
@@ -79,7 +79,7 @@ def test_export_that_cannot_be_published_is_removed(tmp_path: Path, monkeypatch:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"), sink(tmp_path) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
         monkeypatch.setattr(os, "fsync", refuse)
     assert list(tmp_path.iterdir()) == []
 
@@ -88,7 +88,7 @@ def test_leftover_of_a_killed_run_is_replaced_and_a_finished_export_is_not(tmp_p
     (tmp_path / ".partial-job").mkdir()
     (tmp_path / ".partial-job" / "photos.json").write_bytes(b"[\n half")
     with sink(tmp_path) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
     before = (export.published_folder / "photos.json").read_bytes()
     with pytest.raises(FileExistsError), sink(tmp_path):
         raise AssertionError
@@ -104,7 +104,7 @@ def test_media_never_overwrite_each_other_and_a_bad_one_leaves_no_part(tmp_path:
         raise OSError("unreadable")
 
     with sink(tmp_path) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
         export.add_media("a.jpg", [b"first"])
         with pytest.raises(FileExistsError):
             export.add_media("a.jpg", [b"second"])
@@ -121,7 +121,7 @@ def test_all_folders_down_to_a_file_are_on_the_disk(tmp_path: Path, monkeypatch:
     synced: list[str] = []
     monkeypatch.setattr("exports.formats.sink.fsync_directory", lambda folder: synced.append(Path(folder).name))
     with sink(tmp_path) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
         export.add_media("Holidays/2015/01/a.jpg", [b"first"])
     assert synced[:4] == ["01", "2015", "Holidays", "media"]
 
@@ -141,7 +141,7 @@ def test_manifest_paths_stay_inside(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def export_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with sink(tmp_path_factory.mktemp("exports")) as export:
-        export.write_batch([row(1)])
+        export.write_batch(batch_of([row(1)]))
         export.add_media("ü/empty.jpg", [])
         export.add_media("ü/one.jpg", [bytes(range(256)) * 3])
     return export.published_folder
@@ -232,7 +232,7 @@ def test_batches_end_where_the_rows_end(total: int, sizes: list[int]) -> None:
         start = int(after) + 1 if after else 0
         return [row(number) for number in range(start, min(start + limit, total))]
 
-    batches = list(iterate_batches(fetch, lambda item: item[0]))
+    batches = list(iterate_batches(fetch, lambda items: items[-1][0]))
     assert [len(batch) for batch in batches] == sizes
     assert [item[0] for batch in batches for item in batch] == [f"{number:05}" for number in range(total)]
     assert len(asked) == total // BATCH_SIZE + 1  # one query more only after an exact multiple
@@ -250,6 +250,6 @@ def test_each_batch_is_used_before_the_next_is_fetched_and_errors_come_through()
         return [row(number) for number in range(limit)]
 
     with pytest.raises(RuntimeError, match="database gone"):
-        for _ in iterate_batches(fetch, lambda item: item[0]):
+        for _ in iterate_batches(fetch, lambda items: items[-1][0]):
             events.append("write")
     assert events == ["fetch", "write", "fetch"]
