@@ -183,6 +183,7 @@ ROUTES = {
     "destinations/<uuid:destination_id>/move/ post": EXPORTS,
     "dates/ post": PEOPLE,
     "keywords/ post": PEOPLE,
+    "places/ post": PEOPLE,
     "duplicates/keep/ post": FILES,
     "duplicates/similar/find/ post": STARTS,
     "duplicates/similar/keep/ post": FILES,
