@@ -1,5 +1,6 @@
 """The record of proven promises, over the plugin in a run of its own and the command."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises import UNNAMED, main, merge_record
+from tests.promises import PROMISE_ID, UNNAMED, main, merge_record, read_explained, read_rows
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TESTS = """
@@ -97,3 +98,17 @@ def test_rows_that_no_test_can_name_are_explained_and_not_open(
     merge_record(record, {"b": ["S1-X02"]})
     assert main([str(acceptance), "--record", str(record)]) == 1
     assert "Explained as named by no test, but named by one: S1-X02" in capsys.readouterr().out
+
+
+def test_each_row_of_the_list_is_named_by_a_test_or_explained_and_no_row_is_both() -> None:
+    named: set[str] = set()
+    for file in (REPOSITORY / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "promise":
+                named |= {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
+    text = (REPOSITORY / "docs/acceptance.md").read_text()
+    rows, explained = set(read_rows(text)), read_explained(text)
+    assert len(rows) > 500 and all(PROMISE_ID.fullmatch(row) for row in named)
+    assert sorted((named | explained) - rows) == []
+    assert sorted(named & explained) == []
+    assert sorted(rows - named - explained) == []
