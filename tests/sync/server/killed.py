@@ -15,19 +15,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from sync.device.client import Client
-from tests.sync.machine import SyncMachine, devices, picks
+from tests.sync.machine import devices, picks
 
-from .world import RealWorld
+from .test_machine import RealMachine
 
 FAILED = 70
 early, late = st.integers(1, 30), st.integers(20, 200)
 """Which statement is the one that is not carried out any more; some synchronisations have fewer."""
 
 
-class KilledMachine(SyncMachine):
+class KilledMachine(RealMachine):
     """The machine, with processes that are killed."""
 
-    make_world = RealWorld  # type: ignore[assignment]
     kills = 0
     """Of all histories of this process."""
 

@@ -89,6 +89,16 @@ class RealWorld:
     def machine_edit(self, type: str, id: str, fields: dict[str, Any]) -> None:
         MODELS[type].objects.filter(pk=id).update(**fields)
 
+    def trash(self, type: str, id: str) -> None:
+        types.kind(type).verbs.delete(self.user, UUID(id))
+
+    def trashed(self, type: str) -> list[str]:
+        """Return the ids of what can be brought back."""
+        return sorted(str(key) for key in MODELS[type].objects.in_trash_of(self.user).values_list("pk", flat=True))
+
+    def bring_back(self, type: str, id: str) -> None:
+        types.kind(type).verbs.restore(self.user, UUID(id))
+
     def purge(self) -> None:
         delete_what_is_due(timezone.now() + timedelta(days=40))
 
