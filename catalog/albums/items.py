@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.albums import positions, values
-from catalog.albums.albums import drop_cover, held_for_editing, is_shared
+from catalog.albums.albums import drop_cover, held_for_editing, held_of_owner, is_shared
 from catalog.albums.item_places import keys_after, place
 from catalog.albums.refusals import Refused, not_found
 from catalog.albums.shown import refresh
@@ -81,22 +81,22 @@ def create(user: Any, item_id: UUID, fields: Mapping[str, Any]) -> AlbumItem:
 
 
 def patch(user: Any, item_id: UUID, fields: Mapping[str, Any]) -> AlbumItem:
-    """Place one item anew. Raises Refused."""
+    """Place one item anew, also in an album of one's own in the trash, which may come back. Raises Refused."""
     if not set(fields) <= {"position"}:
         raise values.invalid(
             sorted(set(fields) - {"position"})[0], "Of an album item only its position can be changed."
         )
     with transaction.atomic():
-        item, _ = _held_item(user, item_id)
+        item, _ = _held_item(user, item_id, in_deleted_album=True)
         if "position" in fields:
             place(user, [item], [_position(fields["position"], "position")])
     return item
 
 
 def delete(user: Any, item_id: UUID) -> AlbumItem:
-    """Remove one item from its album; it can be brought back for 30 days. Raises Refused."""
+    """Remove one item from its album, also from one's own in the trash; it can be brought back for 30 days. Raises Refused."""
     with transaction.atomic():
-        item, album = _held_item(user, item_id, is_trashed=None)
+        item, album = _held_item(user, item_id, is_trashed=None, in_deleted_album=True)
         if item.trashed_at is None:
             _trash(album, [item])
     return item
@@ -265,14 +265,21 @@ def _refresh(album: Album, items: Sequence[AlbumItem]) -> None:
     refresh(album.pk, photos=photos, notes=[item.note_id for item in items if item.note_id])
 
 
-def _held_item(user: Any, item_id: UUID, *, is_trashed: bool | None = False) -> tuple[AlbumItem, Album]:
-    """Return an item and its album, both as they are while the album is locked. Raises Refused."""
-    visible = Album.objects.visible_to(user).values("pk")
-    album_id = AlbumItem.objects.filter(pk=item_id, album__in=visible).values_list("album", flat=True).first()
+def _held_item(
+    user: Any, item_id: UUID, *, is_trashed: bool | None = False, in_deleted_album: bool = False
+) -> tuple[AlbumItem, Album]:
+    """Return an item and its album, both as they are while the album is locked. Raises Refused.
+
+    `in_deleted_album`: also where the album is one that `user` owns, in the trash.
+    """
+    deleted = Album.objects.in_trash_of(user) if in_deleted_album else Album.objects.none()
+    albums = Album.objects.visible_to(user) | deleted
+    held = AlbumItem.objects.filter(pk=item_id, album__in=albums.values("pk")).values_list("album", "album__trashed_at")
+    album_id, deleted_at = held.first() or (None, None)
     if album_id is None:
         raise not_found("album item")
     try:
-        album = held_for_editing(user, album_id)
+        album = held_for_editing(user, album_id) if deleted_at is None else held_of_owner(user, album_id)
     except Refused as refused:
         raise (not_found("album item") if refused.reason == "not_found" else refused) from None
     item = AlbumItem.objects.filter(pk=item_id).first()

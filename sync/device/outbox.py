@@ -113,8 +113,9 @@ class Outbox:
     def next_batch(self, limits: Limits, brake: Brake) -> list[Mutation]:
         """Return the mutations of the next push, numbered; none if nothing may be sent.
 
-        What was sent before and has no result goes first, unchanged. Of new ones what is made is numbered first, parents before
-        children, then changes, then deletions, children before parents, so that none refers to what the server does not have yet.
+        What was sent before and has no result goes first, unchanged. Of new ones what is made and changed is numbered first,
+        parents before children, then changes that name what was made (an album's cover), then deletions, children before parents:
+        so none refers to what the server does not have yet, and a deleted album is back before something is put into it.
         """
         sent = list(self._select("WHERE mid IS NOT NULL ORDER BY mid LIMIT ?", limits.mutations))
         if sent:
@@ -216,13 +217,15 @@ class Outbox:
         """Return the numbers of all edits that were not sent, in the order in which they may be."""
         generations = depths({name: kind.parents for name, kind in self._store.kinds().items()})
         places: list[tuple[int, int, int]] = []
-        query = f"SELECT seq, type, op FROM outbox WHERE mid IS NULL {hold}"  # noqa: S608 (no input)
-        for seq, type, op in self._db.execute(query):
-            depth = generations.get(type, 0)
-            if op == Op.CREATE:
-                places.append((0, depth, seq))
-            else:  # a change may name what is made: an album's cover is one of its photos
-                places.append((2, -depth, seq) if op == Op.DELETE else (1, depth, seq))
+        after_children: set[tuple[str, str]] = set()
+        for entry in self._select(f"WHERE mid IS NULL {hold} ORDER BY seq"):
+            depth, key = generations.get(entry.type, 0), (entry.type, entry.id)
+            if entry.op is Op.DELETE:
+                places.append((2, -depth, entry.seq))
+                continue
+            if entry.op is Op.PATCH and self._names_a_child(*key, entry.fields):
+                after_children.add(key)
+            places.append((int(key in after_children), depth, entry.seq))
         return [seq for _, _, seq in sorted(places)]
 
     def _cut(self, entries: Sequence[Entry], limits: Limits) -> list[Mutation]:

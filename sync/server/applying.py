@@ -174,6 +174,7 @@ class Applying:
         if was_deleted:
             self._write(lambda: self._repository.restore(kind.name, thing.id))
             self._forget(kind.name, thing.id)
+            self._forget_children(kind)
             thing = self._thing(kind.name, thing.id) or thing
         marks = self._marks_of(kind.name, thing.id)
         states = {name: mark.state for name, mark in marks.items()}
@@ -218,9 +219,7 @@ class Applying:
             return MutationResult(item.mid, Status.EDIT_WINS)
         self._write(lambda: self._repository.delete(kind.name, thing.id))
         self._forget(kind.name, thing.id)
-        for child in self._kinds.values():  # they may have gone with it
-            if kind.name in child.parents:
-                self._forget(child.name)
+        self._forget_children(kind)
         return MutationResult(item.mid, Status.APPLIED)
 
     def _write(self, work: Callable[[], None]) -> None:
@@ -260,6 +259,12 @@ class Applying:
         keys = [key for key in self._things if key[0] == kind] if id is None else [(kind, id)]
         for key in keys:
             self._things.pop(key, None)
+
+    def _forget_children(self, kind: KindInfo) -> None:
+        """Read what is in a thing that goes or comes back anew: it may have gone, or come, with it."""
+        for child in self._kinds.values():
+            if kind.name in child.parents:
+                self._forget(child.name)
 
 
 def _check_fields(kind: KindInfo, fields: JsonObject) -> None:

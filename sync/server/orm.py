@@ -47,8 +47,8 @@ class OrmRepository:
         return visible_scopes(self._user)
 
     def lock(self, kind: str, ids: Collection[str]) -> dict[str, Thing]:
-        """Return the things, locked."""
-        rows = self._rows(kind, ids)
+        """Return the things, locked; also what is in albums in the trash of the user."""
+        rows = self._rows(kind, ids, is_held=True)
         list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
         return self._things(kind, rows)
 
@@ -111,10 +111,11 @@ class OrmRepository:
         found = digest_of(scope)
         return found.version, {name: KindDigest(one.count, one.sum) for name, one in found.types.items()}
 
-    def _rows(self, name: str, ids: Collection[str]) -> QuerySet[Any]:
+    def _rows(self, name: str, ids: Collection[str], *, is_held: bool = False) -> QuerySet[Any]:
+        """Return the rows that the user sees; with albums in their trash, and with `is_held` what is in those."""
         kind = registry.kind(name)
-        is_scope_itself = kind.scope_column == "id"  # of an album in the trash, but not what is in it
-        keys = held_keys(kind.scope, self._user) if is_scope_itself else visible_keys(kind.scope, self._user)
+        is_scope_itself = kind.scope_column == "id"
+        keys = (held_keys if is_held or is_scope_itself else visible_keys)(kind.scope, self._user)
         rows = kind.model._base_manager.filter(**{f"{kind.scope_column}__in": keys})
         if not kind.has_own_key:
             _fill_lookups(kind, rows)

@@ -141,7 +141,9 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
     "a gap in the numbers is not closed": [
         ("device/exchange.py", "                attempts += 1\n", "                raise\n")
     ],
-    "children are sent before their parents": [("device/outbox.py", "(0, depth, seq)", "(0, -depth, seq)")],
+    "children are sent before their parents": [
+        ("device/outbox.py", "children), depth, entry", "children), -depth, entry")
+    ],
     "numbers are not remembered": [("device/outbox.py", "        self._store.remember(next_mid=mid)\n", "")],
     "the store is complete before the last page": [
         ("device/pulled.py", "return complete >= version and not staged", "return complete >= version or bool(staged)")

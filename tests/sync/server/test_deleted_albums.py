@@ -72,3 +72,33 @@ def test_an_album_that_is_made_filled_and_given_a_cover_offline_arrives(shared: 
     tablet.create("albumItem", {**fields, "targetId": other}, album_item_id(album, "photo", other))
     assert tablet.sync().success and tablet.refused() == []
     assert (tablet.get("album", album) or {}).get("cover") == other
+
+
+def test_what_was_put_in_and_taken_out_while_an_album_was_deleted_counts_if_it_comes_back(
+    shared: Shared, tablet: Client
+) -> None:
+    album, other = str(shared.album), str(shared.other.pk)
+    note_item = album_item_id(album, "note", str(shared.note))
+    photo_item = album_item_id(album, "photo", str(shared.photo.pk))
+    other_item = album_item_id(album, "photo", other)
+    tablet.create(
+        "albumItem", {"albumId": album, "targetType": "photo", "targetId": other, "position": "z"}, other_item
+    )
+    tablet.delete("albumItem", note_item)
+    tablet.patch("albumItem", photo_item, {"position": "x"})
+    tablet.patch("album", album, {"title": "mine"})
+    albums.delete(shared.alice, shared.album)
+    assert tablet.sync().success and tablet.refused() == []
+    held = {id: item["position"] for id, item in tablet.items("albumItem")}
+    assert held == {other_item: "z", photo_item: "x"}
+    assert shared.client.sync().success and shared.held()["albumItem"] == {other_item, photo_item}
+
+
+def test_a_photo_that_was_taken_out_of_an_album_in_the_trash_stays_out(shared: Shared, tablet: Client) -> None:
+    item = album_item_id(str(shared.album), "note", str(shared.note))
+    tablet.delete("albumItem", item)
+    albums.delete(shared.alice, shared.album)
+    assert tablet.sync().success and tablet.refused() == [] and list(tablet.view.ids("albumItem")) == []
+    albums.restore(shared.alice, shared.album)
+    assert tablet.sync().success and tablet.get("albumItem", item) is None and tablet.verify() == []
+    assert len(list(tablet.view.ids("albumItem"))) == 1
