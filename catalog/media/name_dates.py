@@ -17,7 +17,7 @@ _DATE = re.compile(
     r"|\s?[年년]\s?(0?[1-9]|1[0-2])\s?[月월]\s?(0?[1-9]|[12]\d|3[01])\s?[日일])"
 )
 _YEAR_LAST = re.compile(
-    r"(?:(?P<telegram>@)|(?<![\d.@]))(?P<first>\d{1,2})(?P<between>[-.])(?P<other>\d{1,2})(?P=between)(?P<year>(?:19|20)\d\d)(?!\d)"
+    r"(?:(?P<telegram>@)|(?<![\d.@vV])(?<!\d-))(?P<first>\d{1,2})(?P<between>[-.])(?P<other>\d{1,2})(?P=between)(?P<year>(?:19|20)\d\d)(?!\d)"
 )
 _IOS_RECORDING = "ScreenRecording_"
 """What iOS calls recordings of the screen, in whatever language: `ScreenRecording_12-31-2024 10-11-12_1.MP4`."""
@@ -26,11 +26,11 @@ _CLOCK = re.compile(
     r"(?:[\s_]*([AaPp])\.?\s?[Mm]\b)?"
 )
 """With two digits for the hour: `_030405`, ` at 03.04.05 PM`."""
-_WITH_LETTERS = re.compile(r"[-_ T,]{0,2}(\d{1,2})\s?[h时時시]\s?([0-5]\d)\s?[m分분]\s?([0-5]\d)(?!\d)")
+_WITH_LETTERS = re.compile(r"[-_ T,]{0,2}([01]?\d|2[0-3])\s?[h时時시]\s?([0-5]\d)\s?[m分분]\s?([0-5]\d)(?!\d)")
 """`03h04m05s`, `15时04分05秒`."""
 _UTC = re.compile(r"(?:[ _]?UTC|Z)(?![^\W_])")
-_ZOOM = "GMT"
-"""How names of Zoom's recordings begin; they are in UTC."""
+_NAMED_IN_UTC = re.compile(r"PXL_|GMT(?=\d{8}-\d{6})")
+"""How names of Pixel's cameras and of Zoom's recordings begin."""
 _WORDS_AND_CLOCK = re.compile(
     r"(?:\s-\s)?[\s,_]*(?:[^\W\d_]{1,7}(?:\(s\))?\.?[\s\-]*){0,3}?(?P<before>AM|PM|[ap]\.\s?m\.|上午|下午|晚上|傍晚|中午|午前|午後|오전|오후|ÖÖ|ÖS)?[\s_]*"
     r"(?P<hour>\d{1,2})(?P<between>[.:\-hｈ])(?P<minute>[0-5]\d)(?:(?P=between)(?P<second>[0-5]\d))?(?!\d)"
@@ -81,8 +81,8 @@ def _with_clock(
         local = datetime(*day, *clock)  # type: ignore[arg-type]  # noqa: DTZ001
     except ValueError:
         return None
-    # Pixel cameras name their files in UTC, and some say so; everyone else uses the wall clock.
-    is_utc = bool(clock) and (name.startswith(("PXL_", _ZOOM)) or _UTC.match(name, end) is not None)
+    # Some name their files in UTC, and some say so; everyone else uses the wall clock.
+    is_utc = bool(clock) and bool(_NAMED_IN_UTC.match(name) or _UTC.match(name, end))
     return Candidate("filename", "the file name", Stamp(local, None, is_utc=is_utc))
 
 
