@@ -195,7 +195,12 @@ def choose(candidates: Iterable[Candidate], zone: ZoneInfo, now: datetime) -> Ta
 
 def _is_of_no_clock(candidate: Candidate, stamp: Stamp) -> bool:
     """True if the camera's clock perhaps counted from where it begins, since nobody had set it."""
-    return candidate.source in _CLOCKS and stamp.local.date() in _BEGINNINGS
+    return candidate.source in _CLOCKS and is_beginning(stamp.local)
+
+
+def is_beginning(local: datetime) -> bool:
+    """Return whether clocks count from this day on, or would in another zone: nobody gave it."""
+    return local.date() in _BEGINNINGS
 
 
 def _believed(doubtful: Taken | None, taken: Taken) -> Taken:

@@ -30,6 +30,8 @@ class Sidecar:
     candidates: list[dates.Candidate] = field(default_factory=list)
     captured: list[dates.Candidate] = field(default_factory=list)
     """Those of `candidates` that somebody gave as the moment of the capture: they count before the file's own dates."""
+    title: str = ""
+    """What the photo was called where the document is from."""
     uploaded: datetime | None = None
     """When the photo came to where the document is from (naive UTC): what it says of a photo without a date."""
     place_read: tuple[float, float] | None = None
@@ -90,10 +92,14 @@ def read_takeout_sidecar(data: bytes) -> Sidecar:
     sidecar.is_favourite = document.get("favorited") is True
     sidecar.is_trashed = document.get("trashed") is True
     sidecar.told_keywords = keywords_told(document)
+    title = document.get("title")
+    if isinstance(title, str):
+        sidecar.title = title[:500]
     description = document.get("description")
     if isinstance(description, str):
         sidecar.words.caption = tidy(description)
-    uploaded = dates.from_unix(_whole(_member(document, "creationTime").get("timestamp")) or 0, "sidecar", "")
+    created = _whole(_member(document, "creationTime").get("timestamp"))
+    uploaded = dates.from_unix(created, "sidecar", "") if created else None
     if uploaded is not None and isinstance(uploaded.value, dates.Stamp):
         sidecar.uploaded = uploaded.value.local
     sidecar.place_read = _place(document, "geoDataExif")

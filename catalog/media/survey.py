@@ -148,7 +148,7 @@ def apply_dates(
             taken = beside
         break
     if "takeout" in sidecars and not ("xmp" in sidecars and sidecars["xmp"].candidates):
-        taken = _given_in_takeout(result, facts, sidecars["takeout"], taken, zone, now, params)
+        taken = _given_in_takeout(result, facts, sidecars["takeout"], name, taken, zone, now, params)
     result.notes.extend(taken.notes)
     for sidecar in sidecars.values():
         result.notes.extend(sidecar.notes)
@@ -165,6 +165,7 @@ def _given_in_takeout(
     result: SurveyResult,
     facts: Facts | None,
     document: Sidecar,
+    name: str,
     own: dates.Taken,
     zone: ZoneInfo,
     now: datetime,
@@ -173,7 +174,7 @@ def _given_in_takeout(
     """Return the date of Takeout's `document` if it counts before the file's own one, else that."""
     if facts is None or own.source not in dates.IN_THE_FILE or own.local is None:
         return own
-    candidate = date_given_there(facts, document, result.media_type, now)
+    candidate = date_given_there(facts, document, name, result.media_type, now)
     given = dates.choose([candidate] if candidate else [], zone, now)
     if given.local is None:
         return own

@@ -23,9 +23,9 @@ def document(**said: Any) -> dict[str, bytes]:
     return {"takeout": json.dumps({"title": "photo.jpg", **said}).encode()}
 
 
-def dated(moment: str, uploaded: str = "2021-01-01T00:00:00") -> dict[str, bytes]:
+def dated(moment: str, uploaded: str = "2021-01-01T00:00:00", **said: Any) -> dict[str, bytes]:
     taken, created = (int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) for text in (moment, uploaded))
-    return document(photoTakenTime={"timestamp": str(taken)}, creationTime={"timestamp": str(created)})
+    return document(photoTakenTime={"timestamp": str(taken)}, creationTime={"timestamp": str(created)}, **said)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,11 @@ def dated(moment: str, uploaded: str = "2021-01-01T00:00:00") -> dict[str, bytes
         ("2019-07-15T02:15:00", "2021-01-01T00:00:00", "2019-07-14T12:15:00", "exif"),
         # Google knew no date but that of the upload.
         ("2021-01-01T00:00:00", "2021-01-01T00:00:01", "2019-07-14T12:15:00", "exif"),
+        ("2020-12-31T23:40:00", "2021-01-01T00:00:00", "2019-07-14T12:15:00", "exif"),
+        # Google did not believe a camera that was ahead.
+        ("2018-03-04T05:06:07", "2019-07-01T00:00:00", "2019-07-14T12:15:00", "exif"),
+        # Nobody gave it.
+        ("1980-01-01T00:00:05", "2021-01-01T00:00:00", "2019-07-14T12:15:00", "exif"),
     ],
 )
 def test_a_date_of_no_zone_was_given_there(tmp_path: Path, given: str, uploaded: str, taken: str, source: str) -> None:
@@ -59,12 +64,41 @@ def test_a_date_of_no_zone_was_given_there(tmp_path: Path, given: str, uploaded:
         jpeg(exif=exif_block({0x0132: "1965:07:14 12:15:00"}, exif=OWN)),
         jpeg(exif=exif_block(exif={**OWN, 0x9011: "+02:00"}, gps={29: "1965:07:14", 7: (12.0, 15.0, 0.0)})),
         jpeg(exif=exif_block(exif={0x9003: "14.07.2019 12:15"})),  # which Google perhaps cannot read
+        jpeg(exif=exif_block(exif={0x9003: "2019:07:14 24:15:00"})),
+        jpeg(exif=exif_block(exif={0x9004: "2019:07:14 12:15:00"})),  # no date of the capture
         with_xmp(jpeg(exif=exif_block(exif=OWN)), 'exif:DateTimeOriginal="2019-07-14T12:15:00"'),  # given since
     ],
 )
 def test_a_date_stays_where_the_document_is_no_witness(tmp_path: Path, own: bytes) -> None:
     result = told(tmp_path, own, dated("1965-07-14T12:15:00"))
     assert ((result.taken_local or "")[:10], result.taken_source) == ("2019-07-14", "exif")
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "gps", "read", "is_given"),
+    [
+        ("photo(1).jpg", "photo.jpg", None, NOWHERE, False),  # whose document may be in another part of the export
+        ("photo(1).jpg", "photo(1).jpg", None, NOWHERE, True),
+        (f"{'x' * 42}_A.jpg", f"{'x' * 42}&B.jpg", None, NOWHERE, False),
+        (f"{'x' * 42}_A.jpg", f"{'X' * 42}&A.jpg", None, NOWHERE, True),
+        ("photo.jpg", "photo.jpg", AT_LAKE, LAKE, True),
+        ("photo.jpg", "photo.jpg", AT_LAKE, PARIS, False),
+        ("photo.jpg", "photo.jpg", None, PARIS, False),
+        ("photo.jpg", "photo.jpg", AT_LAKE, NOWHERE, True),  # newer documents do not tell what was read
+    ],
+)
+def test_a_date_stays_where_the_document_may_be_of_another_photo(
+    tmp_path: Path, name: str, title: str, gps: dict[int, Any] | None, read: dict[str, float], is_given: bool
+) -> None:
+    beside = dated("1965-07-14T12:15:00", title=title, geoDataExif=read)
+    result = told(tmp_path, jpeg(exif=exif_block(exif=OWN, gps=gps)), beside, name=name)
+    assert (result.taken_source == "sidecar") is is_given
+
+
+def test_odd_zones_of_old_times_are_no_edits(tmp_path: Path) -> None:
+    own = jpeg(exif=exif_block(exif={0x9003: "1930:07:14 12:15:00"}))
+    assert told(tmp_path, own, dated("1930-07-14T11:55:28")).taken_source == "exif"  # as clocks were in Amsterdam
+    assert told(tmp_path, own, dated("1931-07-14T11:55:28")).taken_source == "sidecar"
 
 
 def test_an_xmp_file_beside_it_says_the_last_word(tmp_path: Path) -> None:

@@ -23,15 +23,15 @@ _WORDS = (
 )
 
 
-def told(folder: Path, data: bytes, beside: dict[str, bytes], **params: Any) -> DigestResult:
+def told(folder: Path, data: bytes, beside: dict[str, bytes], name: str = "photo.jpg", **params: Any) -> DigestResult:
     files = {}
-    for name, content in {"photo": data, **beside}.items():
-        (folder / name).write_bytes(content)
-        files[name] = (folder / name).open("rb")
-    descriptors = {name: file.fileno() for name, file in files.items()}
+    for kind, content in {"photo": data, **beside}.items():
+        (folder / kind).write_bytes(content)
+        files[kind] = (folder / kind).open("rb")
+    descriptors = {kind: file.fileno() for kind, file in files.items()}
     settings = {"zone": "Europe/Berlin", "mtime_ns": 1_600_000_000 * 10**9, **params}
     main = descriptors.pop("photo")
-    *_, result = digest_file(main, "photo.jpg", settings, descriptors, DEFAULT_LIMITS, draws=False)
+    *_, result = digest_file(main, name, settings, descriptors, DEFAULT_LIMITS, draws=False)
     for file in files.values():
         file.close()
     return result
