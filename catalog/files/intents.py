@@ -67,13 +67,26 @@ def change_of(write: FileWrite, photo: Photo, library: Library) -> FileChange:
         return CaptionChange(write.wanted["caption"], write.wanted.get("sidecar"))
     if write.kind == FileWrite.Kind.KEYWORDS:
         own = write.wanted.get("sidecar")
-        return KeywordChange(tuple(write.wanted["keywords"]), None if own is None else tuple(own))
+        known = keywords_seen(write)
+        return KeywordChange(
+            tuple(write.wanted["keywords"]),
+            None if own is None else tuple(own),
+            None if known is None else tuple(known),
+        )
     if write.kind == FileWrite.Kind.PLACE:
         return PlaceChange(_place(write.wanted["place"]), _place(write.wanted.get("sidecar")))
     taken, beside = write.wanted["taken"], write.wanted.get("sidecar")
     local = datetime.fromisoformat(taken) if taken else None
     in_xmp = (datetime.fromisoformat(beside["taken"]), beside["offset"]) if beside else None
     return DateChange(local, write.wanted["offset"], library.time_zone, is_video=photo.is_video, beside=in_xmp)
+
+
+def keywords_seen(write: FileWrite) -> list[str] | None:
+    """Return the keywords that the photo showed to the person who wanted others; None where that is not known."""
+    if write.kind != FileWrite.Kind.KEYWORDS:
+        return None
+    seen: list[str] | None = write.previous.get("seen", write.previous.get("keywords"))
+    return seen
 
 
 def _place(told: list[float] | None) -> Place | None:
@@ -121,6 +134,14 @@ def says_now(write: FileWrite, prepared: Prepared) -> dict[str, Any]:
 def facts_now(prepared: Prepared) -> DigestResult:
     """Return what the decoder read of the file as it is since it was written."""
     return prepared.rewritten.facts if prepared.rewritten else prepared.old
+
+
+def keywords_now(prepared: Prepared) -> list[str]:
+    """Return the keywords that the file, or the XMP file in which they are kept, says since it was written."""
+    change = prepared.task.change
+    if prepared.task.is_sidecar and isinstance(change, KeywordChange):
+        return change.in_sidecar
+    return facts_now(prepared).embedded_keywords
 
 
 def is_new(prepared: Prepared) -> bool:

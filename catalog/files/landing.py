@@ -12,7 +12,18 @@ from catalog.entries import counts
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.taken import given_columns, taken_columns
 from catalog.files.claims import Claims
-from catalog.files.intents import base_of, facts_now, is_new, keeps_way, rekeyed, said_before, says_now, without_reason
+from catalog.files.intents import (
+    base_of,
+    facts_now,
+    is_new,
+    keeps_way,
+    keywords_now,
+    keywords_seen,
+    rekeyed,
+    said_before,
+    says_now,
+    without_reason,
+)
 from catalog.files.prepared import Prepared
 from catalog.files.shared_sidecars import hold_what_others_were_given
 from catalog.identity.rekey import forget_readings, rekey
@@ -104,7 +115,8 @@ class Landing:
                 if prepared.sidecar is not None:
                     write.xmp_old_md5, write.xmp_new_md5 = prepared.sidecar.old_md5, prepared.sidecar.new_md5
                 if prepared.rewritten is not None or prepared.sidecar is not None:
-                    write.previous = said_before(write, prepared)
+                    seen = keywords_seen(write)
+                    write.previous = said_before(write, prepared) | ({} if seen is None else {"seen": seen})
                 mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
                 values = {name: getattr(write, name) for name in (*_VERSIONS, "new_key", "previous", "base_md5")}
                 if mine.update(**values):
@@ -151,7 +163,10 @@ class Landing:
             elif not keeps_way(write, prepared.old.photo_md5):
                 write.undo_delta, write.base_md5, write.base = None, "", {}
             if row.wanted != write.wanted or prepared.is_other:
+                seen = keywords_seen(write)
                 write.state, write.previous = FileWrite.State.PENDING, says_now(write, prepared)
+                if seen is not None:
+                    write.previous["seen"] = [*seen, *write.wanted["keywords"]]
                 write.wanted, write.claimed_for = row.wanted, ""
                 write.old_md5, write.new_md5 = (write.new_md5 or write.old_md5 if write.base_md5 else ""), ""
                 write.attempts = write.crash_count = 0
@@ -163,8 +178,11 @@ class Landing:
                 if write.base_md5:  # an earlier try wrote it
                     write.new_md5, write.previous = prepared.old.photo_md5, write.base
             write.previous = write.previous or said_before(write, prepared)
+            write.previous.pop("seen", None)
+            if write.kind == FileWrite.Kind.KEYWORDS:  # with those that nobody took away
+                write.wanted = write.wanted | {"keywords": keywords_now(prepared)}
             done.append(write)
-        both = ["state", "undo_delta", "base_md5", "base", "previous", *_VERSIONS, "crash_count"]
+        both = ["state", "wanted", "undo_delta", "base_md5", "base", "previous", *_VERSIONS, "crash_count"]
         _save([without_reason(w) for w in done], [*both, "finished_at", "code", "reason"])
         _save(again, [*both, "claimed_for", "attempts"])
         self._show(done, [prepared for write, prepared in swapped if write in done])

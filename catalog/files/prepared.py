@@ -1,10 +1,10 @@
 """A file to be written as the catalog knows it, and its proven new version that waits to take its place."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from catalog.media.file_changes import FileChange
+from catalog.media.file_changes import FileChange, KeywordChange
 from catalog.media.results import DigestResult
 from catalog.media.rewriting import Rewritten
 from catalog.sources.hidden import HiddenVersions
@@ -51,6 +51,10 @@ class Task:
     def path(self) -> str:
         """Where the file lies, relative to the root."""
         return join_path(self.directory, self.filename)
+
+    def keeping(self, old: DigestResult) -> "Task":
+        """Return the task that leaves in the file, of which `old` are the facts, the keywords that nobody took away."""
+        return replace(self, change=self.change.keeping(old)) if isinstance(self.change, KeywordChange) else self
 
 
 @dataclass(frozen=True, slots=True)

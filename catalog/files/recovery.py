@@ -94,7 +94,7 @@ class _Recovery:
         if now is None or now.photo_md5 != new_md5:
             self._remove(hidden)
             return None
-        task = self.task
+        task = self.task.keeping(now)
         prepared = Prepared(task, now, is_recovered=True, old_md5=self.announced.old_md5, sidecars=sidecars)
         for one in hidden:
             facts = self.writer.facts(task, partial(open_hidden, self.folder, one), self.writer.sidecars(task))

@@ -81,6 +81,7 @@ class FileWriter:
             beside = self.sidecars(task)
             old = self.facts(task, partial(self.source.open, task.path), beside)
             self._require_known(task, old)
+            task = task.keeping(old)
             sidecar, sidecars = None, None
             if self._needs_sidecar(task, old, beside):
                 sidecar, sidecars = self._new_sidecar(task, old, beside.get("xmp", ""))
@@ -129,9 +130,11 @@ class FileWriter:
         What that version left to its sidecars they say still.
         """
         read = partial(self.facts, task, beside=beside)
-        same, keep_mtime = self._same_picture, task.keep_mtime
+        same, keep_mtime, change = self._same_picture, task.keep_mtime, task.change
+        if isinstance(change, KeywordChange):
+            change = replace(change, is_way_back=True)
         try:
-            return rewrite_back(replacement, delta, task.change, old, read, same, keep_mtime=keep_mtime)
+            return rewrite_back(replacement, delta, change, old, read, same, keep_mtime=keep_mtime)
         except NotWritten:
             with suppress(FileNotFoundError):
                 os.unlink(replacement.temporary_path)

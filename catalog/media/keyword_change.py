@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog.media.iptc import keywords_for_iptc
 from catalog.media.keyword_lists import without
@@ -25,10 +25,25 @@ class KeywordChange:
     XMP's dc:subject is written, and IPTC's and Windows' keywords where the file has such already, as much of them as those
     fields can hold. From other programs' lists goes what was taken away, also in paths, and nothing else. `beside` is what
     an XMP file beside the photo is to say if that is something else: where keywords are taken back, each gets its own again.
+    `known` are those that the person saw, if that is known.
     """
 
     words: tuple[str, ...]
     beside: tuple[str, ...] | None = None
+    known: tuple[str, ...] | None = None
+    is_way_back: bool = False
+    """The file gets the bytes of an earlier version, in which an earlier Photolala may have seen fewer keywords."""
+
+    def keeping(self, old: DigestResult) -> KeywordChange:
+        """Return the change that leaves in the file what it has and the person did not see, so that nobody took it away.
+
+        An earlier Photolala saw only XMP's keywords where there were such; another program may have added some since.
+        """
+        if self.known is None or old.sidecar_keywords or old.sidecar_keywords_are_none:
+            return self
+        seen = {*self.known, *self.words}
+        unseen = [word for word in old.embedded_keywords if word not in seen]
+        return replace(self, words=(*self.words, *unseen)) if unseen else self
 
     @property
     def in_sidecar(self) -> list[str]:
@@ -61,6 +76,8 @@ class KeywordChange:
 
     def is_done(self, facts: DigestResult) -> bool:
         """True if the photo's file says so; an XMP file beside it has its own."""
+        if self.is_way_back and self.words:
+            return set(self.words) <= set(facts.embedded_keywords)
         return facts.embedded_keywords == list(self.words)
 
     def is_consistent(self, facts: DigestResult) -> bool:
@@ -76,7 +93,7 @@ class KeywordChange:
 
 def _require_whole(words: list[str], *, are_cut: bool) -> None:
     """Raise NotWritten if others would be lost that are more, or longer, than the catalog holds, and that nobody took away."""
-    if words and are_cut:
+    if words and (are_cut or len(words) > MOST_KEYWORDS):
         raise NotWritten(
             f"The file has more than {MOST_KEYWORDS} keywords, or one of more than {LONGEST_KEYWORD} characters, which would be "
             "cut. It is as it was; the catalog keeps what you gave.",
@@ -95,7 +112,7 @@ def _xmp_arguments(words: list[str], before: list[str], paths: list[str]) -> lis
         return [*arguments, *(f"-{name}=" for name in _OTHER_LISTS)]
     gone = [word for word in before if word not in words]
     arguments += [f"-{name}-={escaped(word)}" for name in _OTHER_LISTS for word in gone]
-    for path, rest in without(paths, gone).items():
+    for path, rest in without(paths, gone, words).items():
         name = _PATHS["|" if "|" in path else "/"]
         arguments += [f"-{name}-={escaped(path)}", *([f"-{name}+={escaped(rest)}"] if rest else [])]
     return arguments

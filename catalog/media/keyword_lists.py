@@ -44,12 +44,13 @@ def differ(words: list[str], in_xmp: list[str], in_iptc: list[str], in_windows: 
     return bool(in_windows) and in_windows not in (words, semicolons(keywords_for_windows(words)))
 
 
-def without(paths: Iterable[str], gone: Iterable[str]) -> dict[str, str]:
+def without(paths: Iterable[str], gone: Iterable[str], kept: Iterable[str] = ()) -> dict[str, str]:
     """Return which of these paths of keywords (`People|Anna`) name one that is gone, and what of each remains.
 
-    That is the part behind it: what is below a keyword was given for itself. "" for none.
+    That is the part behind it: what is below a keyword was given for itself. "" for none. Capitals make no other keyword,
+    so that what is also `kept` stays.
     """
-    keys = {_key(word) for word in gone}
+    keys = {_key(word) for word in gone} - {_key(word) for word in kept}
     changed = {}
     for path in paths:
         mark = next((one for one in _PARTS if one in path), "")

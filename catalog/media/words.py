@@ -91,9 +91,13 @@ def _keywords_in(xmp: Properties) -> list[str]:
 
 
 def paths_of(xmp: Properties) -> list[str]:
-    """Return the paths of keywords in XMP, each once, at most 500 of at most 1,000 characters."""
-    words = (*list_of(xmp, "digiKam:TagsList"), *list_of(xmp, "lr:hierarchicalSubject"))
-    return list(dict.fromkeys(word for word in words if word and len(word) <= 1000))[:500]
+    """Return the paths of keywords in XMP, each once, at most 500 of at most 1,000 characters.
+
+    The sign that parts them tells whose they are: `A/B` in Lightroom's list, or `A|B` in digiKam's, is one keyword.
+    """
+    words = [word for word in list_of(xmp, "digiKam:TagsList") if "/" in word and "|" not in word]
+    words += [word for word in list_of(xmp, "lr:hierarchicalSubject") if "|" in word]
+    return list(dict.fromkeys(word for word in words if len(word) <= 1000))[:500]
 
 
 def says_no_keywords(xmp: Properties) -> bool:

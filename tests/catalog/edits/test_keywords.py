@@ -1,17 +1,22 @@
 """Keywords: they go into the files as captions do, other programs' fields stay in step, and nothing that was given is lost."""
 
+import errno
 import unicodedata
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from catalog.edits import undo
 from catalog.edits.captions import set_caption
 from catalog.edits.keywords import change_keywords, set_keywords
 from catalog.edits.ratings import set_rating
 from catalog.files import queue
+from catalog.files.prepared import Prepared
+from catalog.media.file_changes import KeywordChange
+from catalog.media.tag_changes import escaped
 from catalog.models import FileWrite, Library, Photo
 from changes.models import FieldState
 from photolala.lib.keywords import BadKeyword
@@ -126,6 +131,78 @@ def test_what_only_one_field_has_is_not_lost_when_another_keyword_is_given(libra
     assert row_of(library) == (["A", "B", "D", "E"], False)
 
 
+def read_by_an_earlier_version(library: Library, file: Path) -> bytes:  # noqa: F811
+    """Such read only XMP's keywords where there were any; return the file's bytes."""
+    edit(file, "-XMP-dc:Subject=A", "-IPTC:Keywords=A", "-IPTC:Keywords=B")
+    scan(library)
+    Photo.objects.filter(filename="0.jpg").update(keywords=["A"])
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("add", "remove", "then"), [(["C"], [], ["A", "C", "B"]), ([], ["A"], ["B"]), (["C"], ["A"], ["C", "B"])]
+)
+def test_what_a_row_of_an_earlier_version_did_not_know_stays(library, file, add, remove, then):  # noqa: F811
+    before = read_by_an_earlier_version(library, file)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], add, remove)
+    write_all(library)
+    assert listed(file) == listed(file, "IPTC:Keywords") == then
+    assert row_of(library) == (then, False)
+    write = FileWrite.objects.get()
+    assert (write.wanted, write.previous) == ({"keywords": then}, {"keywords": ["A", "B"]})
+    undo.undo_last(photo(library, "0.jpg"), library.owner)
+    write_all(library)
+    assert (file.read_bytes(), row_of(library)) == (before, (["A", "B"], False))
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], [], ["B"])  # by now it is seen
+    write_all(library)
+    assert (listed(file), row_of(library)) == (["A"], (["A"], False))
+
+
+def test_it_stays_also_where_a_disk_was_full_or_something_else_was_wanted_meanwhile(library, file, monkeypatch):  # noqa: F811
+    read_by_an_earlier_version(library, file)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], ["C"])
+
+    def full(prepared: Prepared) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Prepared, "swap", full)
+        write_all(library)
+    swap = Prepared.swap
+
+    def changed(prepared: Prepared) -> None:
+        swap(prepared)
+        monkeypatch.undo()
+        change_keywords(library.owner, [photo(library, "0.jpg").pk], ["D"], ["C"])
+
+    monkeypatch.setattr(Prepared, "swap", changed)
+    FileWrite.objects.update(try_at=timezone.now())
+    while FileWrite.objects.filter(state="pending").exists():
+        write_all(library)
+    assert listed(file) == listed(file, "IPTC:Keywords") == ["A", "D", "B"]
+    assert row_of(library) == (["A", "D", "B"], False)
+
+
+def test_it_stays_beside_the_photo_too(library, file):  # noqa: F811
+    xmp = beside(library)
+    before = read_by_an_earlier_version(library, file)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], ["C"])
+    write_all(library)
+    assert (listed(xmp), row_of(library), file.read_bytes()) == (["A", "C", "B"], (["A", "C", "B"], False), before)
+
+
+def test_what_an_earlier_version_wrote_is_taken_back_with_every_byte(library, file):  # noqa: F811
+    before = read_by_an_earlier_version(library, file)
+    give(library, "Mine")
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr(KeywordChange, "keeping", lambda change, old: change)
+        write_all(library)
+    FileWrite.objects.update(previous={"keywords": ["A"]}, base={"keywords": ["A"]})
+    undo.undo_last(photo(library, "0.jpg"), library.owner)
+    write_all(library)
+    assert (file.read_bytes(), row_of(library)) == (before, (["A", "B"], False))
+
+
 def test_what_was_taken_away_is_in_no_path_either(library, file):  # noqa: F811
     paths = ("People|Anna", "Anna", "People|Ben", "Places|Germany|Berlin", "Annapolis")
     edit(file, *[f"-XMP-dc:Subject={word}" for word in ("Anna", "Ben", "Germany", "Berlin")],
@@ -136,6 +213,31 @@ def test_what_was_taken_away_is_in_no_path_either(library, file):  # noqa: F811
     assert listed(file) == ["Ben", "Berlin"]
     assert sorted(listed(file, "XMP-lr:HierarchicalSubject")) == ["Annapolis", "Berlin", "People|Ben"]
     assert not listed(file, "XMP-digiKam:TagsList")
+
+
+def test_another_program_s_keyword_with_the_sign_of_the_other_s_paths_is_none(library, file):  # noqa: F811
+    edit(file, "-XMP-dc:Subject=Anna", "-XMP-dc:Subject=X", "-XMP-lr:HierarchicalSubject=Anna/Ben",
+         "-XMP-digiKam:TagsList=Anna|Ben")  # fmt: skip
+    scan(library)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], [], ["Anna"])
+    write_all(library)
+    assert (listed(file, "XMP-lr:HierarchicalSubject"), listed(file, "XMP-digiKam:TagsList")) == (
+        ["Anna/Ben"],
+        ["Anna|Ben"],
+    )
+
+
+def test_paths_hold_what_no_program_takes_for_an_argument(library, file):  # noqa: F811
+    words = ["-x", "@arg", "a^b", "<x>", "$x", "a=b", "%d", "#", "'\"", "a&amp;b", "a\n-execute\nb"]
+    paths = [path for word in words for path in (f"{word}|Gone|y", f"Gone|{word}")]
+    edit(file, "-E", "-XMP-dc:Subject=Gone", "-XMP-dc:Subject=X",
+         *(f"-XMP-lr:HierarchicalSubject={escaped(path)}" for path in paths))  # fmt: skip
+    scan(library)
+    change_keywords(library.owner, [photo(library, "0.jpg").pk], [], ["Gone"])
+    write_all(library)
+    assert listed(file) == ["X"]
+    left = listed(file, "XMP-lr:HierarchicalSubject")
+    assert set(left) == {"y", *words}
 
 
 def test_of_other_lists_only_what_was_taken_away_goes(library, file):  # noqa: F811

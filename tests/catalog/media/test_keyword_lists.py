@@ -32,3 +32,4 @@ def test_parts_of_paths_are_no_other_keywords() -> None:
 def test_without() -> None:
     paths = ["People|Anna", "Anna", "Places/Germany/Berlin", "Annapolis"]
     assert without(paths, ["anna", "Germany"]) == {"People|Anna": "", "Anna": "", "Places/Germany/Berlin": "Berlin"}
+    assert without(paths, ["anna", "Germany"], ["Anna"]) == {"Places/Germany/Berlin": "Berlin"}
