@@ -145,12 +145,13 @@ def test_a_card_that_is_put_in_again_is_not_read_again(library, card, monkeypatc
     assert "2024/05/IMG_0.JPG" in wanted.items.get(filename="IMG_0.JPG").reason
 
 
+@pytest.mark.settling
 def test_what_the_library_lost_since_is_read_and_imported_again(library, card):
     make_jpeg(card / "a.jpg", seed=1, mtime=1_600_000_000)
-    make_jpeg(card / "b.jpg", seed=2)  # written just now: its time proves nothing
-    os.utime(card / "b.jpg")
+    make_jpeg(card / "b.jpg", seed=2)
     for number in range(6):
         make_jpeg(Path(library.root) / "2019" / f"{number}.jpg", seed=100 + number)
+    os.utime(card / "b.jpg")  # written just now: its time proves nothing
     wanted = take(library, card)
     rescan(library)
     (Path(library.root) / wanted.items.get(filename="a.jpg").target).unlink()
