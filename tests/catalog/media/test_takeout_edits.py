@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.media.photos import exif_block, jpeg, with_xmp, xmp_packet
+from tests.catalog.media.photos import corner_picture, exif_block, jpeg, with_xmp, xmp_packet
 from tests.catalog.media.test_xmp_beside_first import told
 
 OWN = {0x9003: "2019:07:14 12:15:00"}
@@ -57,9 +58,24 @@ def test_a_date_of_no_zone_was_given_there(tmp_path: Path, given: str, uploaded:
     assert (first.taken_local, first.takeout_taken) == ("2019-07-14T12:15:00", result.takeout_taken)
 
 
+def with_iptc(data: bytes, *records: tuple[int, bytes]) -> bytes:
+    body = b"".join(b"\x1c\x02" + bytes((number, 0, len(text))) + text for number, text in records)
+    body += b"\0" * (len(body) % 2)
+    segment = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(body).to_bytes(4, "big") + body
+    return data[:2] + b"\xff\xed" + (len(segment) + 2).to_bytes(2, "big") + segment + data[2:]
+
+
+def webp() -> bytes:
+    file = io.BytesIO()
+    corner_picture().save(file, "WEBP", exif=exif_block(exif=OWN))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     "own",
     [
+        with_iptc(jpeg(exif=exif_block(exif=OWN)), (55, b"19650714"), (60, b"121500+0000")),
+        webp(),  # of which Google perhaps reads no EXIF
         jpeg(exif=exif_block(exif={**OWN, 0x9004: "1965:07:14 12:15:00"})),  # another date of the file is it
         jpeg(exif=exif_block({0x0132: "1965:07:14 12:15:00"}, exif=OWN)),
         jpeg(exif=exif_block(exif={**OWN, 0x9011: "+02:00"}, gps={29: "1965:07:14", 7: (12.0, 15.0, 0.0)})),
