@@ -1,7 +1,7 @@
 """A transport between a client and a server that loses, repeats, delays and confuses what passes through it."""
 
 from sync.device.transport import Unreachable
-from sync.protocol.problems import ProtocolProblem
+from sync.protocol.problems import Malformed, ProtocolProblem
 
 FAULTS = ("none", "lose_request", "lose_reply", "repeat", "delay", "old_reply", "crash_before", "crash_after")
 
@@ -59,7 +59,11 @@ class FaultyTransport:
             raise Unreachable("lost on the way back")
         before = self._replies.get(name)
         self._replies[name] = reply
-        return before if fault == "old_reply" and before is not None else reply
+        if fault != "old_reply" or before is None:
+            return reply
+        if name == "changes" and before.scope != reply.scope:
+            raise Malformed("The page of changes is about another scope.")  # as reading it would say
+        return before
 
     def _deliver(self, name, arguments):
         """A request that the client has given up arrives all the same."""
