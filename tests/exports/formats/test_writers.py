@@ -161,6 +161,8 @@ def test_metadata_may_come_as_its_text() -> None:
         ['{"a": 1}', "{}", None, "", '{"b":"x},\\n      {"}', '{"c":[1]}', '{"d":{"e":null}}'],
         ['{"a": NaN, "b": 1}', '{"c":2}'],
         ['{"a":1,"a":2}', '{"\\u007b":"\\n"}'],
+        ['{"a": ": {"}', '{"b":{"c":1}}', '{"d":1}'],  # to the encoder's eye the text begins an object
+        ['{": {": "x"}', '{"b":{},"c":"},\\n"}'],
     ],
 )
 def test_metadata_texts_of_a_batch_are_each_written_as_alone(texts: list[str | None]) -> None:
