@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterable
@@ -23,6 +24,8 @@ from .folder import READ_BYTES, BackupFolder, WrongContent
 from .packing import Packed, remove_unfinished
 
 _EARLIER = 3
+MARKED_FOR_SECONDS = 6 * 3600
+"""After so long the mark of an unfinished backup is put anew."""
 
 
 def backups_of(backup: Backup) -> BucketBackups:
@@ -96,17 +99,19 @@ class BucketBackupFolder(BackupFolder):
         self._pool: BucketFolder | None = None
         self._listed: dict[str, Listed] = {}
         self._digests: dict[str, ManifestFile] = {}
+        self._marked_at: float | None = None
 
     def begin(self) -> None:
         """Make the folder, tell other servers that a backup is being made, and look at what the prefix has."""
         super().begin()
-        self._mark_unfinished()
+        self._keep_marked()
         self._pool = self._backups.folder(MEDIA_FOLDER)
         self._listed = self._backups.listed(f"{MEDIA_FOLDER}/")
         self._digests = self._known_digests()
 
     def reuse_media(self, path: str, md5: str, size_bytes: int, earlier: Iterable[Path]) -> bool:
         """Take the content from the pool if the server says that it is that, and an earlier backup knows its digests."""
+        self._keep_marked()
         known = self._digests.get(md5)
         if known is None or known.size_bytes != size_bytes or not self._is_in_pool(md5, size_bytes):
             return False
@@ -147,17 +152,12 @@ class BucketBackupFolder(BackupFolder):
                 _put(folder, file, name, self._require_mine)
         self.give_up()
 
-    def _mark_unfinished(self) -> None:
-        """Put the mark for which a sweep waits; anew, as it counts for a day."""
-        name = f"{self._name}{UNFINISHED}"
-        with tempfile.TemporaryFile(dir=self.folder) as file:
-            file.write(
-                b"A backup is being made, or was stopped. Until this is a day old no attached file is deleted here.\n"
-            )
-            file.flush()
+    def _keep_marked(self) -> None:
+        """Put the mark for which sweeps of other servers wait, also anew: it counts for a day, and a backup may take longer."""
+        if self._marked_at is None or time.monotonic() - self._marked_at >= MARKED_FOR_SECONDS:
             self._require_mine()
-            self._backups.remove(name)
-            _put(self._backups.folder(), file, name, self._require_mine)
+            self._backups.mark_unfinished(self._name)
+            self._marked_at = time.monotonic()
 
     def _put_in_pool(self, file: IO[bytes], md5: str) -> None:
         if self._pool is None:

@@ -5,7 +5,9 @@ files are in `Backups/media/` by their MD5, once for all backups of the prefix. 
 file beside it. While one is made that uses the media, `Backups/<name>.unfinished` tells the other servers of the prefix so.
 """
 
+import hashlib
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from .transports.bucket_folders import BucketFolder, open_object
 ENCRYPTED, KEY_FILE, UNFINISHED = ".zip.age", ".key.age", ".unfinished"
 LEFT_FOR = timedelta(days=1)
 """What no backup names is kept so long: a backup that was stopped goes on with what it has sent."""
+_MARK = b"A backup is being made, or was stopped. Until this is a day old no attached file is deleted here.\n"
 _BEGIN = "backup_"
 _NAME = re.compile(r"backup_(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)_([0-9a-f-]{36})")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -84,6 +87,19 @@ class BucketBackups:
             }
 
         return calls.call(pages, FOLDER)
+
+    def mark_unfinished(self, name: str) -> None:
+        """Tell other servers that a backup is being made. It counts for a day, and is put anew without ever being away."""
+        calls = self.calls
+        calls.call(
+            lambda: calls.client.put_object(
+                Bucket=calls.bucket,
+                Key=calls.key(f"{FOLDER}/{name}{UNFINISHED}"),
+                Body=_MARK,
+                ContentMD5=b64encode(hashlib.md5(_MARK, usedforsecurity=False).digest()).decode(),
+            ),
+            FOLDER,
+        )
 
     def remove(self, path: str) -> None:
         """Delete the object `Backups/<path>`, if there is one."""

@@ -578,3 +578,23 @@ def test_the_same_with_a_real_server(world: World, settings: Any, s3_settings: N
         delete_backup(found)
     left = client.list_objects_v2(Bucket=s3_bucket, Prefix="out ü/Backups/")["Contents"]
     assert {one["Key"].rpartition("/")[2] for one in left} == set(before), "they are not a day old"
+
+
+def test_a_backup_that_takes_days_is_marked_as_unfinished_all_the_time(
+    world: World, destination: ExportDestination, bucket: MemoryBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.backup.bucket.MARKED_FOR_SECONDS", 0)
+    was_marked: list[bool] = []
+    made = start_backup(world.cast.alice, destination=destination)
+    mark = f"{PREFIX}{made.name}.unfinished"
+
+    def look(name: str) -> bool:
+        if bucket.sent[mark]:
+            was_marked.append(mark in bucket.objects)
+        return False
+
+    bucket.fault = look
+    assert execute(made.operation_id).state == State.COMPLETED  # type: ignore[union-attr, arg-type]
+    assert bucket.sent[mark] >= 3, "at its beginning, and before each of the two attached files"
+    assert all(was_marked)
+    assert mark not in bucket.objects
