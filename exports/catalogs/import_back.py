@@ -182,7 +182,9 @@ class CatalogImport:
         return wanted
 
     def _compare_field(self, field: Field[Any], value: Any, photo: Photo, name: str, wanted: dict[UUID, Any]) -> None:
-        there = field.said(photo)
+        there, pending = field.said(photo), wanted.get(photo.pk)
+        if pending is not None:  # of another row with the same content, as if that had been given already
+            there = pending if field.adds is None else [*(there or ()), *pending]
         try:
             if value is not None and field.adds is not None:
                 value = field.adds(value, there)
@@ -194,13 +196,14 @@ class CatalogImport:
                 self.counts["kept"] += 1
                 self.problems.add(name, f"The catalog has another {field.name}, which is kept.")
                 return
-            field.check(photo, value)
+            whole = value if pending is None or field.adds is None else [*pending, *value]
+            field.check(photo, whole)
         except NotForThisPhoto as error:
             self.counts["failed"] += 1
             self.problems.add(name, f"Its {field.name} cannot be given: {error}")
             return
-        wanted[photo.pk] = value
-        self.counts[field.count] += 1
+        wanted[photo.pk] = whole
+        self.counts[field.count] += pending is None
         before = "" if there is None else field.shown(there)
         self.changes.add(name, field.name, before, ("+ " if field.adds else "") + field.shown(value))
 

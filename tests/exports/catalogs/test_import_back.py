@@ -238,6 +238,23 @@ def test_keywords_places_and_dates_come_back_and_each_change_is_told_before(cast
     assert facts(cast.library)["other.jpg"] == (["hills", "sea"], *before["other.jpg"][1:])
 
 
+def test_of_several_rows_with_one_content_each_gives_what_the_photo_lacks(cast: Any) -> None:
+    make_photo(cast.library, "a.jpg", data=b"same", keywords=["sea", "sun"], rating=4)
+    make_photo(cast.library, "b.jpg", data=b"same", keywords=["sun", "hills"], rating=2, caption="Second")
+    export = exported(cast)
+    other = make_library(cast.alice, cast.root.parent / "other")
+    Library.objects.filter(pk=other.pk).update(ratings=Library.Ratings.DATABASE)
+    make_photo(other, "one.jpg", data=b"same", keywords=["own"])
+    expected = {"rows": 2, "matched": 2, "captions": 1, "ratings": 1, "keywords": 1, "kept": 1}
+    for apply in (False, True):
+        assert counts(imported(cast.alice, export, other, apply=apply)) == expected
+    photo = Photo.objects.get(library=other)
+    assert (photo.keywords[0], set(photo.keywords), photo.caption) == ("own", {"own", "sea", "sun", "hills"}, "Second")
+    assert photo.rating in (4, 2)
+    again = imported(cast.alice, export, other, apply=True)
+    assert counts(again) == {"rows": 2, "matched": 2, "kept": 1}
+
+
 def test_what_one_photo_cannot_get_is_told_and_the_rest_of_its_row_is_given(cast: Any) -> None:
     photo = make_photo(cast.library, "a.jpg", keywords=[f"word {number}" for number in range(400)], rating=5)
     export = exported(cast)
