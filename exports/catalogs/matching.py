@@ -22,9 +22,10 @@ class PhotoFinder:
     def find(self, rows: Sequence[Row]) -> dict[int, Photo]:
         """Return the photo of each row (by Python's id of it) that has one: by id, else the only one of its content.
 
+        Photos whose files are not there, as those in the trash, count only where no other has that content.
         Two queries at most; a database takes some hundred rows at once.
         """
-        photos = Photo.objects.filter(library=self._library).only("pk", "library_id", "photo_md5", *COLUMNS)
+        photos = Photo.objects.filter(library=self._library).only("pk", "library_id", "photo_md5", "state", *COLUMNS)
         ids = {number: key for row in rows if (key := _uuid(row.get("id"))) and (number := id(row))}
         by_id = {photo.pk: photo for photo in photos.filter(pk__in=ids.values())}
         found = {number: by_id[key] for number, key in ids.items() if key in by_id}
@@ -35,6 +36,7 @@ class PhotoFinder:
                 by_content[photo.photo_md5].append(photo)
         for row in rest:
             same = by_content.get(row["photo_md5"], [])
+            same = [photo for photo in same if photo.state != Photo.State.MISSING] or same
             if len(same) == 1:
                 found[id(row)] = same[0]
         for photo in found.values():

@@ -88,11 +88,13 @@ def test_photos_of_another_library_are_found_by_their_content_and_their_files_ar
     other = make_library(cast.alice, cast.root.parent / "other")
     Library.objects.filter(pk=other.pk).update(ratings=Library.Ratings.FILE)
     there = make_photo(other, "renamed.jpg", data=b"a")
+    make_photo(other, "deleted.jpg", data=b"a", state=Photo.State.MISSING)
     for name in ("one", "two"):
         make_photo(other, f"{name}.jpg", data=b"twice")
     ended = imported(cast.alice, exported(cast), other, apply=True)
     assert counts(ended) == {"rows": 3, "matched": 1, "unmatched": 2, "captions": 1, "ratings": 1}
-    assert said(other) == {"renamed.jpg": ("A", 5), "one.jpg": ("", None), "two.jpg": ("", None)}
+    others = dict.fromkeys(("deleted.jpg", "one.jpg", "two.jpg"), ("", None))
+    assert said(other) == {"renamed.jpg": ("A", 5), **others}
     assert set(FileWrite.objects.values_list("photo", "kind")) == {(there.pk, "rating"), (there.pk, "caption")}
 
 
