@@ -10,6 +10,7 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts.models import Device, User
+from catalog.albums import members
 from catalog.albums.trash import delete_what_is_due
 from catalog.models import Album, AlbumItem, AlbumMember, Attachment, Draft, Note
 from changes import models as changes_models
@@ -48,6 +49,8 @@ class RealWorld:
 
     def __init__(self) -> None:
         self.user = User.objects.create_user(f"writer-{User.objects.count()}")
+        self.other = User.objects.create_user(f"owner-{User.objects.count()}")
+        """Another person, who shows albums of theirs to the writer, and takes them away."""
         self.repository = OrmRepository(self.user)
         self.ms = 1_700_000_000_000
         self.reused: list[str] = []
@@ -99,6 +102,28 @@ class RealWorld:
     def bring_back(self, type: str, id: str) -> None:
         types.kind(type).verbs.restore(self.user, UUID(id))
 
+    def share_new_album(self, id: str) -> None:
+        """Let the other person make an album, and the writer edit it."""
+        types.kind("album").verbs.create(self.other, UUID(id), {"title": "theirs"})
+        self.share_again(id)
+
+    def share_again(self, id: str) -> None:
+        if Album.objects.filter(pk=id, trashed_at=None).exists():
+            members.set_member(self.other, UUID(id), self.user, AlbumMember.Role.EDITOR)
+
+    def share_no_more(self, id: str) -> None:
+        if Album.objects.filter(pk=id, trashed_at=None).exists():
+            members.remove_member(self.other, UUID(id), self.user)
+
+    def delete_shared(self, id: str) -> None:
+        """Let the other person move it to the trash."""
+        if Album.objects.filter(pk=id).exists():
+            types.kind("album").verbs.delete(self.other, UUID(id))
+
+    def bring_shared_back(self, id: str) -> None:
+        if Album.objects.filter(pk=id).exists():
+            types.kind("album").verbs.restore(self.other, UUID(id))
+
     def purge(self) -> None:
         delete_what_is_due(timezone.now() + timedelta(days=40))
 
@@ -124,7 +149,13 @@ class RealWorld:
         return [*(row["content"] for row in backup[Note]), *sides]
 
     def things_in(self, backup: dict[Any, list[dict[str, Any]]]) -> set[tuple[str, str]]:
-        return {(name, str(row["id"])) for name, model in MODELS.items() for row in backup[model]}
+        """Return what is there in a backup, in the trash or not; albums only if they are not in the trash."""
+        return {
+            (name, str(row["id"]))
+            for name, model in MODELS.items()
+            for row in backup[model]
+            if model is not Album or row["trashed_at"] is None
+        }
 
     def reused_mids(self) -> list[str]:
         return self.reused
