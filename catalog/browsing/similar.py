@@ -55,7 +55,7 @@ def similar_groups(user: User, after: int = 0, limit: int = GROUPS) -> tuple[lis
         rows = list(SimilarGroup.objects.filter(user=user, number__gt=after).order_by("number")[:_AT_ONCE])
         facts = _facts(user, rows)
         for row in rows:
-            pictures = [facts[key] for key in row.photos if key in facts and are_similar(facts[key]["look"], row.look)]
+            pictures = _still_similar(row, facts)
             if len(pictures) > 1:
                 if len(groups) == limit:
                     return _with_names(groups, libraries), after
@@ -67,9 +67,13 @@ def similar_groups(user: User, after: int = 0, limit: int = GROUPS) -> tuple[lis
 
 
 def group_of(user: User, number: int) -> set[str]:
-    """Return the ids of the photos that were found to be in the group of this number."""
-    row = SimilarGroup.objects.filter(user=user, number=number).first()
-    return set(row.photos) if row else set()
+    """Return the ids of the photos in the group of this number that are there, `user`'s to see, and still similar."""
+    rows = list(SimilarGroup.objects.filter(user=user, number=number))
+    return {str(one["id"]) for row in rows for one in _still_similar(row, _facts(user, rows))}
+
+
+def _still_similar(row: SimilarGroup, facts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [facts[key] for key in row.photos if key in facts and are_similar(facts[key]["look"], row.look)]
 
 
 def _facts(user: User, rows: Sequence[SimilarGroup]) -> dict[str, dict[str, Any]]:

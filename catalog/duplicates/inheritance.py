@@ -78,7 +78,7 @@ def _fill_rating(user: User, kept: Photo, others: Sequence[Photo], taken: dict[U
         return _Word(owners.get(photo.pk) or photo.rating or 0, is_given, photo.rated_at)
 
     own = _Word(kept.rating or 0, kept.rating_held or kept.rated_at is not None, kept.rated_at)
-    source = _source(own, [(other, word(other)) for other in others])
+    source = _source(kept, own, [(other, word(other)) for other in others])
     if source is not None:
         value = word(source).value
         set_ratings(user, [kept.pk], value)
@@ -90,7 +90,7 @@ def _fill_caption(user: User, kept: Photo, others: Sequence[Photo], taken: dict[
         value = photo.caption if is_caption(photo.caption) else ""
         return _Word(value, photo.caption_held or photo.captioned_at is not None, photo.captioned_at)
 
-    source = _source(word(kept), [(other, word(other)) for other in others])
+    source = _source(kept, word(kept), [(other, word(other)) for other in others])
     if source is not None:
         set_captions(user, {kept.pk: source.caption})
         taken[source.pk]["caption"] = {"given": source.caption, "before": kept.caption}
@@ -118,7 +118,7 @@ def _fill_place(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UU
         value = place if place is not None and is_known(*place) else None
         return _Word(value, photo.place_held or photo.placed_at is not None, photo.placed_at)
 
-    source = _source(word(kept), [(other, word(other)) for other in others])
+    source = _source(kept, word(kept), [(other, word(other)) for other in others])
     if source is not None:
         set_places(user, {kept.pk: _place_of(source)})
         taken[source.pk]["place"] = {"given": _place_of(source), "before": _place_of(kept)}
@@ -135,7 +135,7 @@ def _fill_date(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUI
         value = (photo.taken_local, photo.taken_offset_minutes) if photo.taken_source not in ("", "file") else ()
         return _Word(value, photo.taken_held or photo.dated_at is not None, photo.dated_at)
 
-    source = _source(word(kept), [(other, word(other)) for other in others])
+    source = _source(kept, word(kept), [(other, word(other)) for other in others])
     if source is None:
         return
     local = source.taken_local.replace(tzinfo=None)
@@ -145,17 +145,22 @@ def _fill_date(user: User, kept: Photo, others: Sequence[Photo], taken: dict[UUI
         taken[source.pk]["date"] = {"given": local.isoformat(), "before": date_columns(kept)}
 
 
-def _source(own: _Word, others: Sequence[tuple[Photo, _Word]]) -> Photo | None:
+def _source(kept: Photo, own: _Word, others: Sequence[tuple[Photo, _Word]]) -> Photo | None:
     """Return whose word is to be filled in: what a person gave last, else what any has; None if that of the kept one stands.
 
-    What a person took from the kept one does not come back from a file.
+    What the kept one's file says gives way only to what a person gave to an equal file: a similar picture is another one, of
+    another moment and with words of its own. What a person took from the kept one does not come back from a file.
     """
     fitting = [
         (word.is_given, word.moment or _EARLIEST, photo)
         for photo, word in others
         if word.value
         and word.value != own.value
-        and ((word.is_given and not own.is_given) if own.value else (word.is_given or not own.is_given))
+        and (
+            (word.is_given and not own.is_given and photo.photo_md5 == kept.photo_md5)
+            if own.value
+            else (word.is_given or not own.is_given)
+        )
     ]
     return max(fitting, key=lambda one: one[:2])[2] if fitting else None
 

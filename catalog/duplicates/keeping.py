@@ -18,7 +18,7 @@ from catalog.roots.reach import source_for
 from photolala.lib.digests import md5_of_descriptor
 
 LARGEST_READ_BYTES = 256 * 1024 * 1024
-"""A larger file is believed by its size and time: a request is not to last for minutes."""
+"""What is larger, a file or several together, is believed by size and time: a request is not to last for minutes."""
 PATIENCE_SECONDS = 10.0
 """So long it is waited for what is written into the kept file."""
 NOT_THERE = "The copy that was to be kept is not there as it was scanned. Scan its library, then try again."
@@ -65,8 +65,11 @@ def keep_some(user: User, keep_ids: Sequence[UUID], gone_ids: Sequence[UUID]) ->
     there = set(able.filter(pk__in=gone).values_list("pk", flat=True))
     if not kept or not gone or len(kept) < len(set(keep_ids)) or len(there) < len(gone):
         return Kept(problems=["Not all of these pictures are there and yours to change. Nothing was changed."])
+    left = LARGEST_READ_BYTES
     for keep in kept:
-        if not _is_there(keep, is_read=keep.size_bytes <= LARGEST_READ_BYTES):
+        is_read = keep.size_bytes <= left
+        left -= keep.size_bytes if is_read else 0
+        if not _is_there(keep, is_read=is_read):
             return Kept(problems=[f"{keep.filename}: {NOT_THERE} Nothing was changed."])
     return _trash_others(user, kept, gone)
 

@@ -79,7 +79,9 @@ def _ids(request: HttpRequest, name: str, found: set[str]) -> list[uuid.UUID]:
     """Return the photos that a form names, which must be of the group that was shown. Raises BadRequest."""
     texts = [str(text) for text in request.POST.getlist(name)]
     if not found.issuperset(texts):
-        raise BadRequest("These pictures were compared anew meanwhile. Look at them again. Nothing was changed.")
+        raise BadRequest(
+            "These pictures changed, or were compared anew, meanwhile. Look at them again. Nothing was changed."
+        )
     return [uuid.UUID(text) for text in texts]
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from catalog.browsing.similar import similar_groups
+from catalog.duplicates import keeping
 from catalog.duplicates.similar import start_finding
 from catalog.models import Photo, SimilarGroup
 from operations.models import Operation, State
@@ -79,6 +80,42 @@ def test_nothing_goes_without_a_choice_or_if_a_kept_one_is_not_there(cast, alice
     assert "Nothing was changed." in alice.post(f"{ADDRESS}keep/", form, follow=True).content.decode()
     assert Photo.objects.get(pk=small.pk).state == "ready" and (cast.folder / "holidays/a/small.png").exists()
     assert alice.get(f"{ADDRESS}?after=x").status_code == 400
+
+
+def test_what_changed_since_it_was_looked_at_does_not_go(cast, alice: Client, pictures) -> None:
+    find(cast.alice)
+    large, small = pictures["a/large.jpg"], pictures["a/small.png"]
+    form = {"group": "1", "shown": [str(large.pk), str(small.pk)], "keep": [str(large.pk)]}
+    for since in (
+        dict(look=FAR),
+        dict(look=None, needs_digest=True),
+        dict(read_md5=""),
+    ):  # another picture lies there now
+        Photo.objects.filter(pk=small.pk).update(**since)
+        answer = alice.post(f"{ADDRESS}keep/", form)
+        assert answer.status_code == 400 and "Nothing was changed." in answer.content.decode()
+        Photo.objects.filter(pk=small.pk).update(look=small.look, needs_digest=False, read_md5=small.read_md5)
+    assert (cast.folder / "holidays/a/small.png").exists()
+    assert "1 picture moved" in alice.post(f"{ADDRESS}keep/", form, follow=True).content.decode()
+
+
+def test_no_more_bytes_are_read_in_a_request_however_many_are_kept(cast, pictures, monkeypatch) -> None:
+    large, small, cut = (pictures[path] for path in ("a/large.jpg", "a/small.png", "b/cut.jpg"))
+    read = []
+    monkeypatch.setattr(keeping, "md5_of_descriptor", lambda descriptor: read.append(descriptor) or large.photo_md5)
+    monkeypatch.setattr(keeping, "LARGEST_READ_BYTES", large.size_bytes + cut.size_bytes - 1)
+    assert keeping.keep_some(cast.alice, [large.pk, cut.pk], [small.pk]).count == 1 == len(read)
+
+
+def test_a_page_of_groups_of_which_nothing_is_left_leads_on(cast, alice: Client, pictures, monkeypatch) -> None:
+    monkeypatch.setattr("catalog.browsing.similar._MOST_ROUNDS", 1)
+    monkeypatch.setattr("catalog.browsing.similar._AT_ONCE", 1)
+    find(cast.alice)
+    SimilarGroup.objects.update(number=2)
+    SimilarGroup.objects.create(user=cast.alice, number=1, look=LOOK, photos=[str(pictures["other.jpg"].pk)])
+    page = alice.get(ADDRESS).content.decode()
+    assert "Seen to so far" in page and "?after=1" in page and "No similar pictures" not in page
+    assert "3 similar pictures" in alice.get(f"{ADDRESS}?after=1").content.decode()
 
 
 def test_each_sees_their_own_and_viewers_can_change_nothing(

@@ -13,7 +13,7 @@ import { SingleSlide, TimelineSlides } from "photolala/slides";
 import { Timeline } from "photolala/timeline";
 import { showToast } from "photolala/toast";
 
-const LISTS = /^\/(duplicates|writes|dates|photos|libraries\/[^/]+\/(folders|problems|trash))\/$/;
+const LISTS = /^\/(duplicates(\/similar)?|writes|dates|photos|libraries\/[^/]+\/(folders|problems|trash))\/$/;
 const WARM_UP_MS = 1_500;
 const NO_ID = "00000000-0000-0000-0000-000000000000";
 

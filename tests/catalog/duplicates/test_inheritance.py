@@ -198,6 +198,19 @@ def test_what_a_person_said_counts_before_what_the_files_say_and_a_files_time_is
     assert given(a) == (4, "Said", 2001, "person")
 
 
+def test_what_the_file_of_a_similar_picture_says_is_not_overwritten(library, alice):
+    a, b = (make_photo(library, f"{name}.jpg") for name in "ab")
+    for number, photo in enumerate((a, b), 1):
+        own = {"caption": f"Of {number}", "rating": number, "latitude": number, "longitude": number}
+        Photo.objects.filter(pk=photo.pk).update(**own, taken_source="exif")
+    set_place(alice, b, (9.0, 9.0))
+    give(alice, b, stars=4, caption="Said", year=2001)
+    before = given(a)
+    assert keeping.keep_some(alice, [a.pk], [b.pk]).count == 1
+    a.refresh_from_db()
+    assert given(a) == before and (a.latitude, a.longitude) == (1, 1)
+
+
 def test_what_a_person_took_from_the_kept_one_does_not_come_back_from_a_file(library, alice, copies):
     Photo.objects.filter(library=library).update(caption="From the file", rating=3)
     a = Photo.objects.get(pk=copies[0].pk)
