@@ -84,11 +84,13 @@ def keep_chosen(request: HttpRequest) -> HttpResponse:
 def undo(request: HttpRequest) -> HttpResponse:
     """Bring back what went into the trash here last."""
     items = request.session.pop(UNDO, [])
+    is_similar = request.POST.get("page") == "similar"
     back = verbs.undo(request.user, items)
     if back.count:
-        messages.success(request, "1 copy is back." if back.count == 1 else f"{back.count:,} copies are back.")
+        one, many = ("picture", "pictures") if is_similar else ("copy", "copies")
+        messages.success(request, f"1 {one} is back." if back.count == 1 else f"{back.count:,} {many} are back.")
     tell_problems(request, back.problems)
-    return redirect("catalog:similar" if request.POST.get("page") == "similar" else "catalog:duplicates")
+    return redirect("catalog:similar" if is_similar else "catalog:duplicates")
 
 
 def tell_problems(request: HttpRequest, problems: list[str]) -> None:

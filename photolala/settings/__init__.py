@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "photolala.web.outage_middleware.OutageMiddleware",
+    "photolala.web.problem_pages.FormAddressMiddleware",
 ]
 ROOT_URLCONF = "photolala.urls"
 WSGI_APPLICATION = "photolala.wsgi.application"

@@ -64,8 +64,17 @@ def test_selected_photos_of_an_album_are_taken_out_and_put_into_another(visit, a
     expect(photos).to_have_count(4)
     shots = [photo.pk for photo in alice.shots]
     assert order_of(album) == [shots[1], *shots[3:]]
+    expect(page.get_by_role("button", name="Select", exact=True)).to_be_focused()
+    expect(page.locator("[data-photo-count]")).to_have_text("4 photos")
+    photos.nth(3).click()
+    expect(page.locator(".pswp")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(f"**/photos/{shots[4]}/")
+    page.keyboard.press("Escape")
+    page.wait_for_url(f"**/albums/{album.pk}/")
     saved(visitor, lambda: page.get_by_role("button", name="Undo").click())
     expect(photos).to_have_count(6)
+    expect(page.locator("[data-photo-count]")).to_have_text("6 photos")
     assert order_of(album) == shots and order_of(Album.objects.get(title="Paris")) == shots[1:4]
     assert visitor.wrong() == []
 

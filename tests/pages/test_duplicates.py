@@ -16,7 +16,7 @@ ADDRESS = "/duplicates/"
 def test_copies_are_listed_and_look_alikes_are_not(cast, alice):
     data = b"the same bytes"
     for path in ("a/1.jpg", "b/2.jpg"):
-        make_photo(cast.library, path, data=data)
+        make_photo(cast.library, path, data=data, has_thumbnail=True)
     head = b"h" * 4096
     for path, tail in (("x.jpg", b"one"), ("y.jpg", b"two")):  # one size, one head: one fast photo key
         make_photo(cast.library, path, data=head + tail)
@@ -24,6 +24,7 @@ def test_copies_are_listed_and_look_alikes_are_not(cast, alice):
     page = alice.get(ADDRESS).content.decode()
     assert "2 copies" in page and "1.jpg" in page and "2.jpg" in page
     assert "x.jpg" not in page and "y.jpg" not in page
+    assert 'aria-label="Open 1.jpg"' in page
     (group,), more = duplicate_groups(cast.alice)
     assert (group.photo_md5, group.count, more) == (hashlib.md5(data).hexdigest(), 2, "")
     assert group.spare_bytes == len(data)

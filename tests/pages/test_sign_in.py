@@ -47,7 +47,9 @@ def test_guessing_is_slowed_down_even_for_the_right_password(anonymous):
 
 
 def test_signing_out_needs_a_post_and_ends_the_session(alice):
-    assert alice.get("/sign-out/").status_code == 405
+    opened = alice.get("/sign-out/")
+    assert (opened.status_code, opened["Allow"]) == (405, "POST, OPTIONS")
+    assert b"only takes what a form sends" in opened.content
     assert alice.post("/sign-out/").status_code == 302
     assert alice.get("/libraries/").status_code == 302
 

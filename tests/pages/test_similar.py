@@ -61,7 +61,7 @@ def test_they_are_found_shown_with_their_differences_kept_and_brought_back(cast,
     large.refresh_from_db()
     assert large.rating == 4  # what the smaller one was given
     page = alice.post("/duplicates/undo/", {"page": "similar"}, follow=True).content.decode()
-    assert "1 copy is back." in page and "3 similar pictures" in page
+    assert "1 picture is back." in page and "3 similar pictures" in page
     large.refresh_from_db()
     assert not large.rating and (cast.folder / "holidays/a/small.png").exists()
 

@@ -1,6 +1,6 @@
 /** An album's page: rows of photos and notes, an opened photo with its own address, arranging, selecting. */
 
-import { AlbumOrder } from "photolala/album_order";
+import { AlbumOrder, showCount } from "photolala/album_order";
 import { get, post } from "photolala/api";
 import { countPhotos, takenTitle } from "photolala/dates";
 import { AlbumDialog, downloadPhotos, exportPhotos } from "photolala/dialogs";
@@ -12,9 +12,9 @@ const NOTE_RATIO = 1.2;
 
 /** The photos of the page as the lightbox wants them; further ones are loaded as one comes near. */
 class AlbumSlides {
-  constructor(list, count) {
+  constructor(list) {
     const base = `/api/v1/albums/${list.dataset.album}/photos`;
-    Object.assign(this, { list, count });
+    this.list = list;
     this.urls = {
       thumbnail: (id, version) => `${base}/${id}/thumbnail/${version ? `?v=${version}` : ""}`,
       preview: (id, version) => `${base}/${id}/preview/${version ? `?v=${version}` : ""}`,
@@ -25,6 +25,11 @@ class AlbumSlides {
 
   get items() {
     return this.list.querySelectorAll(".album-item[data-photo]");
+  }
+
+  /** How many there are: those of the page once it has all, for some may be taken out or come meanwhile. */
+  get count() {
+    return this.list.querySelector(".album-more") ? showCount(0) : this.items.length;
   }
 
   numberOf(id) {
@@ -41,16 +46,17 @@ class AlbumSlides {
     };
   }
 
-  /** Wait until the page has the photo with this number. */
+  /** Wait until the page has the photo with this number, or cannot get it. */
   async load(number) {
     while (!this.items[number]) {
       const more = this.list.querySelector(".album-more");
       if (!more || !window.htmx) return;
-      await new Promise((resolve) => {
-        this.list.addEventListener("htmx:afterSettle", resolve, { once: true });
-        this.list.addEventListener("htmx:responseError", resolve, { once: true });
+      const isThere = await new Promise((resolve) => {
+        this.list.addEventListener("htmx:afterSettle", () => resolve(true), { once: true });
+        for (const trouble of ["responseError", "sendError"]) this.list.addEventListener(`htmx:${trouble}`, () => resolve(false), { once: true });
         window.htmx.trigger(more, "revealed");
       });
+      if (!isThere) return;
     }
   }
 
@@ -79,7 +85,7 @@ class AlbumSelection {
     this.isOn = isOn;
     this.button.setAttribute("aria-pressed", String(isOn));
     this.button.textContent = isOn ? "Done" : "Select";
-    this.list.classList.toggle("is-selecting", isOn);
+    if (this.bar.contains(document.activeElement)) this.button.focus();
     if (!isOn) for (const item of this.items) this.mark(item, false);
     this.show();
   }
@@ -135,10 +141,12 @@ class AlbumSelection {
     const places = items.map((item) => Object.assign(document.createElement("li"), { hidden: true, item }));
     this.turn(false);
     items.forEach((item, index) => item.replaceWith(places[index]));
+    showCount(-items.length);
     const undo = async () => {
       try {
         await this.change("restore", items);
         for (const place of places) place.replaceWith(place.item);
+        showCount(items.length);
       } catch ({ message }) {
         showToast(`They were not brought back. ${message}`, { kind: "order" });
       }
@@ -151,7 +159,7 @@ class AlbumPage {
   constructor(list) {
     this.list = list;
     this.title = document.title;
-    this.slides = new AlbumSlides(list, Number(document.querySelector("[data-photo-count]").dataset.photoCount));
+    this.slides = new AlbumSlides(list);
     this.favourites = new Favourites();
     this.lightbox = null;
     const button = document.querySelector("[data-arrange]");

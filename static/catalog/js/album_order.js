@@ -1,9 +1,18 @@
 /** Arranging an album: move items by pointer, by button or by keyboard; remove them; choose the cover. Saved at once. */
 
 import { patch, post } from "photolala/api";
+import { countPhotos } from "photolala/dates";
 import { announce, showToast } from "photolala/toast";
 
 const MOVED_PX = 8;
+
+/** Show that the album has so many more photos; return how many it has. */
+export function showCount(more) {
+  const place = document.querySelector("[data-photo-count]");
+  const count = (place.dataset.photoCount = Number(place.dataset.photoCount) + more);
+  if (more) place.textContent = countPhotos(count);
+  return count;
+}
 
 export class AlbumOrder {
   constructor(list, button) {
@@ -110,8 +119,10 @@ export class AlbumOrder {
   remove(item) {
     const next = item.nextElementSibling;
     const neighbour = item.nextElementSibling?.matches(".album-item") ? item.nextElementSibling : item.previousElementSibling;
-    const putBack = () => this.list.insertBefore(item, next?.isConnected ? next : null);
-    item.remove();
+    const isPhoto = Number("photo" in item.dataset);
+    const take = () => (item.remove(), showCount(-isPhoto));
+    const putBack = () => (this.list.insertBefore(item, next?.isConnected ? next : null), showCount(isPhoto));
+    take();
     neighbour?.querySelector('[data-act="remove"]')?.focus();
     const items = [item.dataset.item];
     let isRefused = false;
@@ -120,7 +131,7 @@ export class AlbumOrder {
       if (isRefused) return;
       const undo = () => {
         putBack();
-        void this.save(() => post(`${this.path}/items/restore/`, { item_ids: items }), () => item.remove(), "It was not brought back.");
+        void this.save(() => post(`${this.path}/items/restore/`, { item_ids: items }), take, "It was not brought back.");
       };
       showToast("Removed from the album. The photo stays in its library.", { kind: "order", action: { label: "Undo", run: undo } });
     });

@@ -147,7 +147,7 @@ export class Lightbox extends EventTarget {
   itemData(number) {
     const photo = this.photos.at(number);
     if (!photo) {
-      void this.photos.load(number).then(() => this.pswp.isOpen && this.refresh(number));
+      void this.photos.load(number).then(() => this.pswp.isOpen && this.photos.at(number) && this.refresh(number));
       return { type: "pending", width: 1, height: 1 };
     }
     if (photo.problem) return { type: "reason", id: photo.id, reason: photo.problem };

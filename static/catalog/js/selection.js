@@ -223,7 +223,7 @@ export class SelectionControl {
     if (event.key === "Escape" && this.selection.size && !document.querySelector("dialog[open], .pswp")) this.selection.clear();
   }
 
-  /** A finger that rests on a photo picks it out. */
+  /** A finger that rests on a photo selects it. */
   onPointer(event) {
     const tile = event.target.closest(".tile")?.tile;
     if (!tile || event.pointerType === "mouse") return;
