@@ -353,7 +353,12 @@ def test_the_page_compares_first_and_gives_back_only_to_libraries_that_one_may_e
     foreign = make_library(cast.charlie, cast.root.parent / "charlies")
     assert browser(cast.alice).post(address, {"library": str(foreign.pk)}).status_code == 404
     assert b"Show what would change" in browser(cast.alice).get("/exports/").content
-    for more, heading, stars in (({}, b"What would be changed", None), ({"apply": "on"}, b"What was changed", 5)):
+    steps: tuple[tuple[dict[str, str], bytes, int | None], ...] = (
+        ({}, b"What would be changed", None),
+        ({"apply": "on"}, b"What was changed", 5),
+        ({}, b"Nothing would be changed", 5),
+    )
+    for more, heading, stars in steps:
         started = browser(cast.alice).post(address, {**body, **more})
         operation = Operation.objects.filter(kind="import_catalog").latest("created_at")
         assert started.url == f"/operations/{operation.pk}/"
