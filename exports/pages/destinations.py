@@ -40,6 +40,8 @@ STATUS_WORDS = {
     MonthStatus.PARTIAL: ("in part", "is-warning"),
     MonthStatus.COMPLETE: ("complete", "is-good"),
 }
+SELECTED = ("selected photos", "")
+"""Of a month of which there are copies of no library that was exported as a whole: there is nothing to compare them with."""
 
 
 @login_required
@@ -178,7 +180,7 @@ def render_destination(
     try:
         condition = checks.condition_of(destination)
         summaries = month_summaries(destination, request.user)
-        months = [(month, *STATUS_WORDS[month.status]) for month in summaries]
+        months = [(month, *(STATUS_WORDS[month.status] if month.total_count else SELECTED)) for month in summaries]
     except LedgerFailed as failed:
         ledger_error = str(failed)
     libraries = list(Library.objects.visible_to(request.user))

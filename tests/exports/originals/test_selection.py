@@ -39,7 +39,7 @@ def export(cast: Any, destination: ExportDestination, *photos: Photo) -> Operati
 
 
 def test_photos_of_several_libraries_go_there_once_and_are_recorded(
-    cast: Any, destination: Any, tmp_path: Path
+    cast: Any, destination: Any, tmp_path: Path, browser: Any
 ) -> None:
     other = make_library(cast.bob, tmp_path / "allowed/his", name="His", members={cast.alice: "viewer"})
     chosen = make_photo(cast.library, "a/IMG_1.JPG", taken=MAY), make_photo(other, "b.jpg", taken=MAY)
@@ -56,6 +56,9 @@ def test_photos_of_several_libraries_go_there_once_and_are_recorded(
     assert (
         not destination.libraries.exists() and destination.selected_from.count() == 2
     )  # a schedule exports no library for it
+    page = browser(cast.alice).get(f"/destinations/{destination.pk}/").content.decode()
+    assert "2024-05: 3 exported" in page and "selected photos" in page
+    assert "100%" not in page and "not exported<" not in page
 
 
 def test_what_is_beside_a_photo_goes_along_and_a_bad_copy_is_made_again(cast: Any, destination: Any) -> None:
