@@ -52,3 +52,19 @@ def test_equal_looks_are_a_group_and_none_is_no_work() -> None:
     one, other = (int(look) for look in random_looks(2, 5))
     assert found([one, other, one, one]) == [{0, 2, 3}]
     assert found([]) == [] and found([one]) == []
+
+
+def test_a_mass_of_nearly_equal_pictures_does_not_hide_the_others(monkeypatch) -> None:
+    """Of dark frames there are more pairs than are kept; those of other pictures are found all the same."""
+    monkeypatch.setattr("catalog.duplicates.looks.MOST_PAIRS", 20_000)
+    mass = 0x2B5C_93A1_7F0E_64D2 ^ (
+        np.uint64(1) << np.random.default_rng(6).integers(0, 63, (2_000, 3), np.uint64)
+    ).sum(1)
+    others = random_looks(300, 7)
+    pairs = [
+        with_bits(int(look), *np.random.default_rng(at).choice(63, 6, replace=False).tolist())
+        for at, look in enumerate(others)
+    ]
+    looks = np.array([*mass.tolist(), *others.tolist(), *pairs], np.uint64)
+    groups = {frozenset(group) for group in found(looks)}
+    assert {frozenset((2_000 + at, 2_300 + at)) for at in range(300)} <= groups
