@@ -110,6 +110,7 @@ class _Token:
 
 _FIELD = re.compile(r"([A-Za-z]+):(?!//)")
 _BARE = re.compile(r'[^\s()"]+')
+_DAY = re.compile(r"(18|19|20)[0-9]{2}(-[0-9]{1,2}){0,2}")
 _OPERATOR = re.compile(r"(>=|<=|>|<|=)?(.*)", re.DOTALL)
 
 
@@ -250,7 +251,9 @@ def _term(token: _Token) -> Node | None:
     """Return the node of a term; None for a mark without letters or digits, which narrows nothing."""
     if token.field in ("", *WORD_FIELDS):
         if any(character.isalnum() for character in token.text):
-            return Words(token.text, token.quoted, token.field)
+            words = Words(token.text, token.quoted, token.field)
+            taken = None if token.field or token.quoted else _day_in(token.text)
+            return words if taken is None else Either((words, taken))
         if token.field:
             raise QueryError(f"`{token.field}:` wants letters or digits.", token.place)
         return None
@@ -268,6 +271,16 @@ def _term(token: _Token) -> Node | None:
     if value not in choices:
         raise QueryError(f"`{token.field}:` is one of {', '.join(choices)}.", token.place)
     return Has(value) if token.field == "has" else Is(value)
+
+
+def _day_in(text: str) -> Taken | None:
+    """Return the year, month or day that a word may mean, from 1800 to 2099; None for any other word."""
+    if not _DAY.fullmatch(text):
+        return None
+    try:
+        return Taken(*_period(text, QueryError("", 0)))
+    except QueryError:
+        return None
 
 
 def _rating(token: _Token) -> Rating:

@@ -89,6 +89,10 @@ TABLE = {
     "taken:>2019-07": "raw copy",
     "taken:..9999": "beach film raw copy",
     "taken:9999": "",
+    "2021": "raw",  # by its date alone
+    '"2021"': "",
+    "granny 2021-12-31": "raw",
+    "beach 2021": "",
     "type:video": "film",
     "type:photo": "beach raw undated copy",
     "type:raw": "raw",
