@@ -68,7 +68,7 @@ def files_settle_soon(request, monkeypatch):
     Tests of what happens in those two seconds are marked `settling`; processes that tests start always wait.
     """
     if request.node.get_closest_marker("settling") is None:
-        monkeypatch.setattr("catalog.entries.listing.RACY_NS", 100_000_000)
+        monkeypatch.setattr("catalog.entries.folder_comparison.RACY_NS", 100_000_000)
 
 
 @pytest.fixture(autouse=True)

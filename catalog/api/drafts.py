@@ -15,7 +15,7 @@ from photolala.web.views import PAGE_PARAMETERS, ApiView, RequestBody, documente
 from .album_json import DraftBody, DraftPage, NoteBody, draft_json, note_json
 from .albums import TRASHED, Text
 from .note_fields import Attached, PlaceBody
-from .own_rows import nothing, own_rows, require_own
+from .own_notes import nothing, own_rows, require_own
 from .refusals import told
 
 NEWEST_DRAFTS = ("-updated_at", "id")

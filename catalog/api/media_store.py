@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.albums import media
-from catalog.browsing.notes import serve_media
+from catalog.browsing.note_files import serve_media
 from catalog.models import Media
 from photolala.web.file_headers import CONDITIONS
 from photolala.web.raw_bodies import AnyFile

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.albums import access, attachments, notes
-from catalog.browsing import notes as browsing_notes
+from catalog.browsing import note_files as browsing_notes
 from catalog.models import Note
 from photolala.web.file_headers import CONDITIONS
 from photolala.web.keyset import envelope, paginate
@@ -29,7 +29,7 @@ from .album_json import NoteBody, NotePage, note_json
 from .albums import TRASHED, Text
 from .media import ANSWERS
 from .note_fields import Attached, Moment, PlaceBody
-from .own_rows import own_rows, require_own
+from .own_notes import own_rows, require_own
 from .refusals import told
 
 NEWEST_NOTES = ("-noted_at", "id")

@@ -16,7 +16,7 @@ from catalog.browsing.stored import Stored, file_name, name_with, path_here
 from catalog.cache import reading, tree
 from catalog.cache.reading import CacheAway, Cached
 from catalog.entries import read_here
-from catalog.entries.listing import is_doubted
+from catalog.entries.folder_comparison import is_doubted
 from catalog.models import Library, Photo
 from catalog.roots.reach import source_for
 from catalog.snapshots.schema import snapshot_name

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from catalog.duplicates.looks import groups_of
 from catalog.duplicates.similar import KIND, comparable
+from catalog.duplicates.similar_groups import groups_of
 from catalog.media.look import NO_LOOK
 from catalog.models import Library, Photo, SimilarGroup
 from catalog.sources.kinds import RAW_EXTENSIONS, extension_of

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.entries import counts
-from catalog.entries.listing import is_doubted
+from catalog.entries.folder_comparison import is_doubted
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.sql import Row, update_rows
 from catalog.files.queue import NothingToUndo, last_done, retarget, want_in_catalog_only

@@ -14,8 +14,8 @@ from django.utils import timezone
 from accounts.models import User
 from catalog.edits.favourites import FULL, FavouriteAnswer, check_stars, note_favourites
 from catalog.entries import counts
+from catalog.entries.folder_comparison import is_doubted
 from catalog.entries.last_read import stars_last_read
-from catalog.entries.listing import is_doubted
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.pending_writes import start_writing
 from catalog.files.queue import retarget, want_in_catalog_only

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from catalog.entries.decoders import can_be_drawn_on_demand
-from catalog.entries.listing import UNREAD, Entry
+from catalog.entries.folder_comparison import UNREAD, Entry
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
 from catalog.entries.taken import taken_columns, within

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 
-from catalog.entries.listing import Entry, sidecar_signature
+from catalog.entries.folder_comparison import Entry, sidecar_signature
 from catalog.entries.read_failures import Opening
 from catalog.media.task import Job
 from catalog.sources.base import Directory, Source

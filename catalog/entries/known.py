@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.models import DateTimeField, F, Value
 from django.db.models.functions import Greatest
 
-from catalog.entries.listing import Entry
+from catalog.entries.folder_comparison import Entry
 from catalog.entries.row_locks import hold_rows_of
 from catalog.entries.sql import PHOTO_TABLE, parameter
 from catalog.models import Library, Photo

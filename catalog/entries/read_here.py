@@ -17,7 +17,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Concat, Substr
 
 from catalog.entries import counts
-from catalog.entries.listing import UNREAD, is_doubted
+from catalog.entries.folder_comparison import UNREAD, is_doubted
 from catalog.models import HashCache, Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from operations.running import Run

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from catalog.entries.places import free_places
+from catalog.entries.path_owners import free_places
 from catalog.entries.row_locks import hold_photos, hold_rows_of
 from catalog.entries.sql import PHOTO_TABLE, Row, parameter, parameters_of
 from catalog.models import HashCache, Library, Photo, PhotoMetadata

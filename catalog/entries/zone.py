@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from catalog.entries import counts
-from catalog.entries.listing import UNREAD
+from catalog.entries.folder_comparison import UNREAD
 from catalog.models import Library, Photo
 from operations.models import Operation, State
 from operations.running import Run

@@ -16,8 +16,8 @@ from django.utils import timezone
 from catalog.cache.rebuild_folders import abandoned_work
 from catalog.files.trash_strays import adopt_hidden
 from catalog.models import FileWrite, Library, Photo, Upload
-from catalog.roots.guard import require_root
 from catalog.roots.reach import hold_root, source_for
+from catalog.roots.root_check import require_root
 from catalog.roots.trash_folder import TAKEN, opened
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot

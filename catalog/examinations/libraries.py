@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from catalog.entries.counts import bump_revision
 from catalog.models import Library
-from catalog.roots.locations import CACHE_LABEL, cache_location, root_location
 from catalog.roots.reach import source_for
+from catalog.roots.snapshot_locations import CACHE_LABEL, cache_location, root_location
 from catalog.snapshots.location import Location
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import snapshot_name

@@ -8,8 +8,8 @@ from catalog.files.trash_audit import count_abandoned, items_without_files, sett
 from catalog.files.trash_strays import adopt
 from catalog.models import Library, TrashItem
 from catalog.roots import trash_folder
-from catalog.roots.guard import require_root
 from catalog.roots.reach import hold_root, source_for
+from catalog.roots.root_check import require_root
 from catalog.roots.trash_folder import strays_in
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot

@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.entries.pending_writes import is_due, wait_before
-from catalog.files.trash_movers import photos_under_way
+from catalog.files.trash_leases import photos_under_way
 from catalog.media.not_written import NotWritten
 from catalog.models import FileWrite, Library, Photo
 from operations.running import LeaseLost, Run

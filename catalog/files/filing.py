@@ -17,7 +17,7 @@ from accounts.models import User
 from catalog.entries import counts
 from catalog.files import trash_files
 from catalog.files.layouts import folder_of
-from catalog.files.trash_movers import Mover, MoverLost
+from catalog.files.trash_leases import Mover, MoverLost
 from catalog.files.trash_rows import RootReadOnly, TrashRefused, begin, take_back, writable_root, write_filed
 from catalog.files.trash_settling import settle, settle_filing
 from catalog.models import FileWrite, Import, Library, Photo, TrashItem

@@ -30,7 +30,7 @@ from catalog.identity.rekey import forget_readings, rekey
 from catalog.media.not_written import NotWritten, reason_of
 from catalog.media.results import DigestResult
 from catalog.models import FileWrite, Library, Photo
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.sources.base import Source
 from operations.running import LeaseLost, Run
 
@@ -57,7 +57,7 @@ class Landing:
                     swapped.append((write, prepared))
             if swapped:  # what the catalog is told lies on the library's disk
                 self._source.check()
-                guard.check_pointer_is_there(self.library)
+                root_check.check_pointer_is_there(self.library)
             self._tell(swapped)
             for _, prepared in swapped:
                 prepared.is_told = True

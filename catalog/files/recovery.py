@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 
-from catalog.entries.listing import sidecar_signature
+from catalog.entries.folder_comparison import sidecar_signature
 from catalog.files.intents import listed
 from catalog.files.prepared import Prepared, Task
 from catalog.files.writer import FileWriter

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from accounts.models import User
 from catalog.files import trash_files, trash_rows
-from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost
+from catalog.files.trash_leases import UNDER_WAY, Mover, MoverLost
 from catalog.files.trash_rows import TrashRefused, writable_root
 from catalog.files.trash_settling import settle, settle_restoring
 from catalog.models import Library, Photo, TrashItem

@@ -13,7 +13,7 @@ from catalog.entries.row_locks import hold_photos
 from catalog.files import trash_files
 from catalog.files.leftovers import clear_deleted
 from catalog.files.purge import CountDiffers, forget_photos
-from catalog.files.trash_movers import UNDER_WAY
+from catalog.files.trash_leases import UNDER_WAY
 from catalog.files.trash_rows import TrashRefused, writable_root
 from catalog.files.trash_settling import settle
 from catalog.models import Library, Photo, TrashItem

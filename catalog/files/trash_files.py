@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from catalog.files.trash_movers import Mover
+from catalog.files.trash_leases import Mover
 from catalog.models import TrashItem
 from catalog.roots.trash_folder import FOLDER, TAKEN, folder_of_item, opened
 from catalog.sources.kinds import Companions, Folder, companions_in

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.entries import counts
-from catalog.entries.places import leave_places
+from catalog.entries.path_owners import leave_places
 from catalog.entries.row_locks import hold_rows_of
-from catalog.files.trash_movers import Mover
+from catalog.files.trash_leases import Mover
 from catalog.models import HashCache, Library, Photo, TrashItem
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.roots.reach import hold_root, source_for
 from catalog.sources.base import SourceUnavailable
 from catalog.sources.held_root import HeldRoot
@@ -46,7 +46,7 @@ def writable_root(library: Library, *, may_be_empty: bool = False) -> Iterator[H
         )
     try:
         with closing(source_for(library)) as source:
-            guard.require_root(library, source, may_be_empty=may_be_empty)
+            root_check.require_root(library, source, may_be_empty=may_be_empty)
         held = hold_root(library)
     except SourceUnavailable as error:
         raise TrashRefused(f"{error}") from None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from catalog.entries import counts
 from catalog.files import trash_files, trash_returned, trash_rows
-from catalog.files.trash_movers import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
+from catalog.files.trash_leases import UNDER_WAY, Mover, MoverLost, is_abandoned, of_operation
 from catalog.files.trash_rows import TrashRefused, writable_root
 from catalog.models import Library, TrashItem
 from catalog.roots import trash_folder

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from catalog.files.trash_movers import Mover
+from catalog.files.trash_leases import Mover
 from catalog.models import Library, Photo, TrashItem
 from catalog.roots.trash_folder import FOLDER, TAKEN, Stray, folder_of_item, opened
 from catalog.sources.kinds import companions_in, is_media_name

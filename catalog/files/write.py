@@ -17,12 +17,12 @@ from catalog.files.landing import Landing
 from catalog.files.leftovers import clear_other_folder
 from catalog.files.prepared import Prepared, Task
 from catalog.files.recovery import Announced, Recovered, recover
-from catalog.files.trash_movers import photos_under_way
+from catalog.files.trash_leases import photos_under_way
 from catalog.files.writer import FileWriter
 from catalog.identity.rekey import cache_new_version
 from catalog.media.not_written import NotWritten, reason_of
 from catalog.models import FileWrite, Library, Photo
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import held_source
 from catalog.sources.base import Source, SourceUnavailable
@@ -43,7 +43,7 @@ def run_writes(run: Run, library: Library) -> dict[str, Any]:
     try:
         with held_source(library) as source:
             source.check()
-            guard.check_pointer_is_there(library)
+            root_check.check_pointer_is_there(library)
             with Writing(run, library, source) as writing:
                 return writing.run_all()
     except SourceUnavailable as error:

@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from catalog.entries.listing import sidecar_signature
+from catalog.entries.folder_comparison import sidecar_signature
 from catalog.files.prepared import Prepared, SidecarVersion, Task
 from catalog.media.exiftool import ExifTool
 from catalog.media.file_changes import KeywordChange, PlaceChange, embedded_place, sidecar_place

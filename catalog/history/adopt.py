@@ -9,10 +9,10 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.cache.working import working_folder
-from catalog.entries.listing import UNREAD, doubted
+from catalog.entries.folder_comparison import UNREAD, doubted
 from catalog.history.switch import switch_to
 from catalog.models import Library, Photo
-from catalog.roots.locations import root_location
+from catalog.roots.snapshot_locations import root_location
 from catalog.snapshots.choose import Choice, choose_snapshot
 from catalog.snapshots.location import Location, Nowhere
 from catalog.snapshots.publish import read_pointer

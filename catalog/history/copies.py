@@ -7,8 +7,8 @@ from pathlib import Path
 
 from catalog.cache.working import working_folder
 from catalog.models import Library
-from catalog.roots.locations import cache_location, copies_location, root_location
 from catalog.roots.reach import source_for
+from catalog.roots.snapshot_locations import cache_location, copies_location, root_location
 from catalog.snapshots.location import Location
 from catalog.snapshots.read import Snapshot, open_snapshot
 from catalog.snapshots.schema import SnapshotUnusable, snapshot_name

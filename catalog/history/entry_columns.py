@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from catalog.entries.listing import UNREAD
+from catalog.entries.folder_comparison import UNREAD
 from catalog.entries.sql import Row
 from catalog.entries.taken import taken_columns, within
 from catalog.history.restore_plan import Content, Wanted

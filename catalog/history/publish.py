@@ -14,8 +14,8 @@ from catalog.cache.working import remove_abandoned, working_folder
 from catalog.history import retention
 from catalog.history.rows import marks_of, rows_of
 from catalog.models import Library, Snapshot
-from catalog.roots.locations import COPIES_LABEL, cache_location, copies_location, root_location
 from catalog.roots.reach import hold_root
+from catalog.roots.snapshot_locations import COPIES_LABEL, cache_location, copies_location, root_location
 from catalog.snapshots.claimed import claimed
 from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import Pointer

@@ -15,8 +15,8 @@ from catalog.history.given_since import RESTORE
 from catalog.history.switch import require_root, switch_to
 from catalog.models import Library, Photo
 from catalog.roots.library_operations import library_operation
-from catalog.roots.locations import best_snapshot
 from catalog.roots.reach import source_for
+from catalog.roots.snapshot_locations import best_snapshot
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import SnapshotUnusable
 from catalog.sources.base import SourceUnavailable

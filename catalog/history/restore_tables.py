@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from catalog.entries.listing import LONGEST_PATH_BYTES
+from catalog.entries.folder_comparison import LONGEST_PATH_BYTES
 from catalog.entries.taken import taken_text
 from catalog.history.rows import entry_rows, given_in
 from catalog.models import Library, Photo

@@ -19,7 +19,7 @@ from catalog.cache import tree
 from catalog.entries import counts as entries_counts
 from catalog.entries import read_here
 from catalog.entries import zone as entries_zone
-from catalog.entries.listing import doubted
+from catalog.entries.folder_comparison import doubted
 from catalog.entries.owner_stars import mirror_read_stars
 from catalog.entries.sql import PHOTO_TABLE, Row, insert_rows
 from catalog.history import publish
@@ -29,7 +29,7 @@ from catalog.history.given_since import RESTORE
 from catalog.history.restore_plan import Plan, Wanted, planned
 from catalog.identity.aliases import restore_aliases
 from catalog.models import Library, Photo, PhotoMetadata
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.roots.reach import source_for
 from catalog.snapshots.read import Snapshot
 from catalog.snapshots.schema import snapshot_name
@@ -45,7 +45,7 @@ def require_root(library: Library) -> None:
     """Raise SourceUnavailable unless the root is there: nothing is written into the folder under an unplugged disk."""
     with closing(source_for(library)) as source:
         source.check()
-    guard.check_pointer_is_there(library)
+    root_check.check_pointer_is_there(library)
 
 
 def switch_to(

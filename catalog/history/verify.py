@@ -9,7 +9,7 @@ from catalog.cache.working import working_folder
 from catalog.history import publish
 from catalog.history.copies import SnapshotNotKept, Unreadable, all_places, copy_to, places
 from catalog.models import Library
-from catalog.roots.locations import COPIES_LABEL, root_location
+from catalog.roots.snapshot_locations import COPIES_LABEL, root_location
 from catalog.snapshots.location import Location
 from catalog.snapshots.pointer import POINTER_NAME, format_pointer
 from catalog.snapshots.publish import read_pointer

@@ -7,7 +7,7 @@ Whether two things are the same photo is asked in several places, each with a qu
 - *Which photo is under this name now?* `swaps`: content that was replaced here is followed to where it is; other words about
   the same picture leave the photo what it was.
 - *Was this photo away and is back?* `returned`: a missing one that is seen again takes what was given to its row in between.
-- *May this name belong to another photo?* `catalog.entries.places`, before the file is read whole: size, head and time tell.
+- *May this name belong to another photo?* `catalog.entries.path_owners`, before the file is read whole: size, head and time tell.
 - *Does the library have this file already?* `catalog.importing.known` of files that were read, `catalog.importing.contents` of
   MD5s that a client names: the same content, what became of it, or the same picture of the same second; also in the trash.
 - *Could one of these be deleted?* `catalog.browsing.duplicates`: the very same bytes, present, and read here.

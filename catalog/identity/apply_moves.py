@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from catalog.entries.owner_stars import mirror_for_owner
-from catalog.identity.pairing import Move, Place
+from catalog.identity.move_matching import Move, Place
 from catalog.identity.swaps import content_for, note_edits
 from catalog.identity.wishes import Wishes
 from catalog.models import HashCache, Library, Photo, PhotoMetadata, TrashItem

@@ -11,10 +11,10 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from catalog.entries import known as entries_known
-from catalog.entries.listing import Entry, compare
+from catalog.entries.folder_comparison import Entry, compare
 from catalog.identity.aliases import current_md5, earlier_md5s
 from catalog.identity.apply_moves import apply_moves, place_of
-from catalog.identity.pairing import Move, Place, pairs
+from catalog.identity.move_matching import Move, Place, pairs
 from catalog.identity.returned import follow_returned, forget_returns
 from catalog.identity.swaps import follow_replaced
 from catalog.models import Alias, FileWrite, Library, Photo, TrashItem

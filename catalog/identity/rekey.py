@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import F
 
 from catalog.cache import tree
-from catalog.entries.listing import UNREAD
+from catalog.entries.folder_comparison import UNREAD
 from catalog.entries.rows import remember_hashes
 from catalog.entries.sql import PHOTO_TABLE, parameter
 from catalog.identity.aliases import note_aliases

@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from catalog.entries.folder_comparison import UNREAD
 from catalog.entries.last_read import rating_in
-from catalog.entries.listing import UNREAD
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.rows import TAKEN_COLUMNS, free_id
 from catalog.entries.taken import taken_columns

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from catalog.entries.album_items import held_by_people, lead_items
-from catalog.entries.listing import is_doubted
+from catalog.entries.folder_comparison import is_doubted
 from catalog.entries.pending_writes import start_writing
 from catalog.entries.rows import TAKEN_COLUMNS
 from catalog.models import Favourite, FileWrite, Library, Photo, Withdrawal

@@ -13,7 +13,7 @@ from catalog.edits.ratings import set_ratings
 from catalog.entries import counts
 from catalog.entries import rows as entries_rows
 from catalog.entries.columns import digested_row, surveyed_row
-from catalog.entries.listing import Entry, doubted, is_racy, sidecar_signature
+from catalog.entries.folder_comparison import Entry, doubted, is_racy, sidecar_signature
 from catalog.entries.owner_stars import mirror_for_owner
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from catalog.entries.listing import is_racy
+from catalog.entries.folder_comparison import is_racy
 from catalog.models import Import, ImportItem
 
 MOST_IMPORTS = 20

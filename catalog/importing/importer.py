@@ -41,7 +41,7 @@ from catalog.importing.turns import ImportTurns, OthersWait
 from catalog.importing.windows import shot_key, windows
 from catalog.media.pool import DecoderPool
 from catalog.models import Import, ImportItem, Library
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import hold_root, source_for
 from catalog.scanning.requests import request_scan
@@ -118,7 +118,7 @@ class Importer:
 
     def _require_target(self) -> None:
         """Raise unless the library's folder is the right one and can be written: nothing is put under an unplugged disk."""
-        guard.require_root(self.library, self.source, may_be_empty=True)
+        root_check.require_root(self.library, self.source, may_be_empty=True)
         if not self.source.root_is_writable():
             raise OperationFailed(
                 f"The folder {self.library.root} cannot be written to, so nothing can be imported. Give Photolala's user the "

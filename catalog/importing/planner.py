@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 
-from catalog.entries.listing import LONGEST_PATH_BYTES
+from catalog.entries.folder_comparison import LONGEST_PATH_BYTES
 from catalog.files.layouts import folder_of
 from catalog.importing.read_file import ReadFile, names_beside, shot_stem
 from catalog.importing.reasons import reject

@@ -16,7 +16,7 @@ from catalog.entries.pending_writes import write_key
 from catalog.history.copies import root_md5
 from catalog.models import Library, Photo
 from catalog.roots.folders import LibraryRefused, checked_folder, refuse_overlap
-from catalog.roots.locations import cache_location
+from catalog.roots.snapshot_locations import cache_location
 from catalog.roots.taken_folders import lock_taken_folders
 from catalog.scanning.requests import request_scan
 from catalog.snapshots.choose import choose_snapshot

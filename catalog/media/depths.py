@@ -8,7 +8,7 @@ from typing import cast
 
 from PIL import Image
 
-from catalog.media.libraries import load
+from catalog.media.decoder_libraries import load
 
 _NEARLY_ONE = 1.5
 _LARGEST_MASKS = 4

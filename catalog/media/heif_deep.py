@@ -7,8 +7,8 @@ from typing import Any
 from PIL import Image
 
 from catalog.media import tone
+from catalog.media.decoder_libraries import load
 from catalog.media.found import Found
-from catalog.media.libraries import load
 
 _STRIP_ROWS = 256
 _CHANNELS = {"RGB;16": 3, "RGBA;16": 4}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from catalog.media.decoder_libraries import load
 from catalog.media.found import Found
 from catalog.media.isobmff import boxes
 from catalog.media.jpeg2000 import keep_words
-from catalog.media.libraries import load
 from catalog.media.source import Source
 
 _WORDS = (b"Exif", b"xml ")

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
+from catalog.media.decoder_libraries import load
 from catalog.media.drawing import Drawing, check_size, finish, whole
 from catalog.media.facts import Facts
-from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import needed_bytes
 from catalog.media.source import Source

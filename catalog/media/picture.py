@@ -10,13 +10,13 @@ from typing import Any
 
 from PIL import Image, ImageFile, JpegImagePlugin
 
+from catalog.media.decoder_libraries import load
 from catalog.media.depths import masked_bitmap
 from catalog.media.drawing import Drawing, TooLarge, check_size, colours_of, finish, whole
 from catalog.media.facts import Facts
 from catalog.media.found import Found
 from catalog.media.heif import thumbnail_as_primary, with_known_alpha
 from catalog.media.heif_deep import deep_picture, is_deep
-from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
 from catalog.media.png import only_picture

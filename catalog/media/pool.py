@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from catalog.media.decoder import Decoder, DecoderGone, close_all
-from catalog.media.libraries import HEAVY
+from catalog.media.decoder_libraries import HEAVY
 from catalog.media.limits import DEFAULT_LIMITS, Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult
 from catalog.media.task import AnyResult, Job, Task

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
+from catalog.media.decoder_libraries import load
 from catalog.media.drawing import Drawing, TooLarge, check_size, colours_of, finish, turn_of_embedded
 from catalog.media.facts import Facts
-from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.memory import is_want_of_memory, needed_bytes
 from catalog.media.raw_previews import Preview, previews_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from catalog.media.libraries import load
+from catalog.media.decoder_libraries import load
 from catalog.media.tone import is_wide, shown_in_srgb
 from catalog.media.video import EXACT
 

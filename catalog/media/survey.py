@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 from catalog.media import dates
 from catalog.media.containers import examine
+from catalog.media.decoder_libraries import zone_named
 from catalog.media.detect import describe_stranger, media_type_of
 from catalog.media.facts import Facts
 from catalog.media.found import Found
-from catalog.media.libraries import zone_named
 from catalog.media.name_dates import from_name
 from catalog.media.results import UNREADABLE, DigestResult, SurveyResult
 from catalog.media.sidecars import Sidecar, read_takeout_sidecar, read_xmp_sidecar

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, TiffImagePlugin
 
-from catalog.media.libraries import load
+from catalog.media.decoder_libraries import load
 from catalog.media.tiff_samples import (
     FLOAT,
     MODES,

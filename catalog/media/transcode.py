@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from catalog.media.libraries import load, load_before_sealing, seal
+from catalog.media.decoder_libraries import load, load_before_sealing, seal
 from catalog.media.limits import Limits
 from catalog.media.rendition_frames import BT709, LIMITED_RANGE, RenditionFrames
 from catalog.media.results import DigestResult

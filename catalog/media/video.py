@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from catalog.media.avchd import read_mdpm
+from catalog.media.decoder_libraries import load
 from catalog.media.drawing import Drawing, check_size, finish
 from catalog.media.facts import Facts
 from catalog.media.found import Found
-from catalog.media.libraries import load
 from catalog.media.limits import Limits
 from catalog.media.recorded import recorded
 from catalog.media.source import MemorySource, Source, SourceFile

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from catalog.media.libraries import ZONE
+from catalog.media.decoder_libraries import ZONE
 from catalog.media.limits import Limits
 from catalog.media.results import BadAnswer, DigestResult, PreviewResult, SurveyResult, apply_wire
 from catalog.media.task import AnyResult, Job, Task

@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any
 
-from catalog.media import libraries
+from catalog.media import decoder_libraries
 from catalog.media.digest import digest_file, preview_file
 from catalog.media.limits import MIB, Limits
 from catalog.media.results import UNREADABLE, DigestResult, PreviewResult, SurveyResult, to_wire
@@ -31,19 +31,19 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     limits = Limits(**json.loads(sys.argv[3]))
     memory = _open_memory()
-    libraries.load_before_sealing([])
+    decoder_libraries.load_before_sealing([])
     without = _data_bytes(memory)
-    libraries.load_before_sealing(json.loads(sys.argv[4]))
+    decoder_libraries.load_before_sealing(json.loads(sys.argv[4]))
     # What a library takes for itself is no picture's: else a file's fate would depend on which files came before it.
     limits = limits.with_libraries(_data_bytes(memory) - without)
     layers = shut_in(limits, int(sys.argv[2]))
-    libraries.seal()
+    decoder_libraries.seal()
     send(channel, encode({"ready": True, "layers": layers}))
     while (message := receive(channel)) is not None:
         header, descriptors = message
         try:
             _serve(channel, header, descriptors, limits, memory)
-        except libraries.NotLoaded as lacking:
+        except decoder_libraries.NotLoaded as lacking:
             send(channel, encode({"needs": lacking.name}))
         finally:
             for descriptor in descriptors:

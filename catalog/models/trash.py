@@ -58,7 +58,7 @@ class TrashItem(models.Model):
         filing ──> (row gone, photo in the folder of its date)
 
     The state is in the row before a file is touched, so that whoever finds it after a crash can finish; so is the name of
-    who moves it, which is proven before each step (`catalog.files.trash_movers`).
+    who moves it, which is proven before each step (`catalog.files.trash_leases`).
     """
 
     class State(models.TextChoices):

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from catalog.cache import tree
 from catalog.entries.columns import digested_row
+from catalog.entries.folder_comparison import doubted, is_racy
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, photos_in
-from catalog.entries.listing import doubted, is_racy
 from catalog.entries.rows import Claimed
 from catalog.entries.sql import Row
 from catalog.media.pool import DecoderPool

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from catalog.entries import known as entries_known
-from catalog.entries.listing import Entry
+from catalog.entries.folder_comparison import Entry
 from catalog.models import Library
 
 MOST_ENTRIES = 100_000

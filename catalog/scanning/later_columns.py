@@ -16,8 +16,8 @@ from django.db.models.expressions import RawSQL
 from catalog.entries import counts
 from catalog.entries.columns import look_in
 from catalog.entries.decoders import scan_decoders
+from catalog.entries.folder_comparison import UNREAD
 from catalog.entries.jobs import job_for
-from catalog.entries.listing import UNREAD
 from catalog.entries.row_locks import hold_photos
 from catalog.media.results import DigestResult
 from catalog.media.task import Job

@@ -9,7 +9,7 @@ from catalog.entries.jobs import opened_ahead
 from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.media.task import Job
 from catalog.models import Library
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.sources.base import Source
 
 
@@ -28,7 +28,7 @@ class OpenedRoot:
 
     def require(self) -> None:
         """Raise SourceUnavailable if the root is not there any more, or is an empty mount point now."""
-        guard.require_root(self.library, self.source, may_be_empty=self.may_be_empty)
+        root_check.require_root(self.library, self.source, may_be_empty=self.may_be_empty)
 
     def read_failures(self) -> ReadFailures:
         """Return a new judge of files that cannot be read: is it the file, or the whole source?"""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalog.entries.listing import FolderPlan
+from catalog.entries.folder_comparison import FolderPlan
 
 MOST_GONE_FRACTION = 0.20
 

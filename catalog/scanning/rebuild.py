@@ -29,10 +29,10 @@ from catalog.history.switch import require_root, switch_to
 from catalog.identity.aliases import alias_rows
 from catalog.models import Library, Photo
 from catalog.models.photo import photo_id
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.roots.library_operations import library_operation
-from catalog.roots.locations import best_snapshot
 from catalog.roots.reach import held_source
+from catalog.roots.snapshot_locations import best_snapshot
 from catalog.scanning.plan import too_many_gone
 from catalog.scanning.rebuild_read import RebuildReader
 from catalog.scanning.rebuild_work import (
@@ -111,9 +111,9 @@ class Rebuild:
         self.run.phase("Looking through the folders", unit="files")
         self.source.check()
         confirmed = bool(self.run.params.get("confirm_gone"))
-        guard.check_root_is_the_same(self.library, confirmed=confirmed)
+        root_check.check_root_is_the_same(self.library, confirmed=confirmed)
         if confirmed:  # by a person: it is the right folder, though the pointer is gone from it
-            guard.forget_pointer_if_gone(self.library)
+            root_check.forget_pointer_if_gone(self.library)
         read_here.mark_those_known(self.library, self.run)
         with closing(RebuildWork(self.work_file)) as work:
             reader = RebuildReader(self.run, self.library, self.source, work)

@@ -13,14 +13,14 @@ from catalog.entries import read_here
 from catalog.entries import taken as entries_taken
 from catalog.entries.columns import digest_columns, size_and_time, survey_columns
 from catalog.entries.decoders import scan_decoders
+from catalog.entries.folder_comparison import LONGEST_PATH_BYTES, Entry, is_racy
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for, opened_ahead, photos_in
 from catalog.entries.last_read import rating_in
-from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, is_racy
 from catalog.entries.read_failures import ReadFailures, can_read_known
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job
 from catalog.models import HashCache, Library, Photo
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.scanning.digest import AHEAD
 from catalog.scanning.rebuild_work import Body, ReadEntry, RebuildWork
 from catalog.snapshots.schema import EntryRow
@@ -73,7 +73,7 @@ class RebuildReader:
     def require_source(self) -> None:
         """Raise SourceUnavailable if the root cannot be listed, or its pointer is gone."""
         self._source.check()
-        guard.check_pointer_is_there(self._library)
+        root_check.check_pointer_is_there(self._library)
 
     def _keep(self, found: Iterator[ReadEntry]) -> None:
         """Write what was read in batches: a kill costs one of them."""

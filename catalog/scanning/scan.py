@@ -24,7 +24,7 @@ from catalog.history.adopt import adopt_if_new
 from catalog.identity import moves
 from catalog.media.pool import DecoderPool
 from catalog.models import Library, Photo
-from catalog.roots import guard, trash_folder
+from catalog.roots import root_check, trash_folder
 from catalog.roots.library_operations import library_operation
 from catalog.roots.reach import held_source
 from catalog.scanning import verify
@@ -107,7 +107,7 @@ class Scan:
         """Read the broken and damaged files again, and nothing else; return how many there were and what they are now."""
         self.source.check()
         confirmed = bool(self.run.params.get("confirm_gone"))
-        guard.check_root_is_the_same(self.library, confirmed=confirmed)
+        root_check.check_root_is_the_same(self.library, confirmed=confirmed)
         if confirmed:
             consume_confirmation(self.run, self.library)
         failed = Photo.objects.filter(library=self.library, state__in=[Photo.State.BROKEN, Photo.State.DAMAGED])

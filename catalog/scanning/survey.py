@@ -12,8 +12,8 @@ from catalog.entries import counts as entries_counts
 from catalog.entries import known as entries_known
 from catalog.entries import rows as entries_rows
 from catalog.entries.columns import surveyed_row
+from catalog.entries.folder_comparison import Entry, FolderPlan, compare
 from catalog.entries.jobs import BATCH, FLUSH_SECONDS, job_for
-from catalog.entries.listing import Entry, FolderPlan, compare
 from catalog.entries.sql import Row
 from catalog.media.pool import DecoderPool
 from catalog.media.task import Job

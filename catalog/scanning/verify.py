@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from django.db import transaction
 
 from catalog.entries import known
-from catalog.entries.listing import doubted, is_racy, will_settle
+from catalog.entries.folder_comparison import doubted, is_racy, will_settle
 from catalog.entries.row_locks import hold_rows_of
 from catalog.models import Library, Photo
 from catalog.models.photo import HEAD_BYTES, PhotoQuerySet

@@ -7,11 +7,11 @@ from typing import Any
 from django.db import transaction
 
 from catalog.entries import known as entries_known
+from catalog.entries.folder_comparison import LONGEST_PATH_BYTES, Entry, FolderPlan, compare
 from catalog.entries.jobs import photos_in
-from catalog.entries.listing import LONGEST_PATH_BYTES, Entry, FolderPlan, compare
 from catalog.identity import moves
 from catalog.models import Library
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.scanning import verify
 from catalog.scanning.contradicted import Contradictions
 from catalog.scanning.entry_cache import known_entries
@@ -47,7 +47,7 @@ def consume_confirmation(run: Run, library: Library, **checkpoint: Any) -> None:
     with transaction.atomic():
         run.forget_param("confirm_gone")
         run.checkpoint(stop=False, **checkpoint)
-        guard.forget_pointer_if_gone(library)
+        root_check.forget_pointer_if_gone(library)
     run.raise_if_stopped()
 
 
@@ -83,7 +83,7 @@ class Walk:
         confirmed = bool(self._run.params.get("confirm_gone"))
         try:
             self._root.source.check()
-            guard.check_root_is_the_same(self._library, confirmed=confirmed)
+            root_check.check_root_is_the_same(self._library, confirmed=confirmed)
             with no_cycles_expected():  # tuples and dictionaries, a tenth of the time
                 seen_known, seen = self._compare_all()
         except SourceUnavailable:
@@ -122,7 +122,7 @@ class Walk:
 
     def _compare(self, directory: Directory, before: dict[str, Entry], contradictions: Contradictions) -> None:
         if not directory.path:
-            self._root.may_be_empty = guard.is_empty(directory)
+            self._root.may_be_empty = root_check.is_empty(directory)
         found = entries_in(directory, self._note_too_long)
         plan = compare(found, before, is_complete=directory.is_complete)
         if self.verifies_heads:

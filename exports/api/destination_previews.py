@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from accounts.requests import Request
 from exports.destinations.naming import check_template
 from exports.ledger.placement import DEFAULT_TEMPLATE
-from exports.originals.preview import preview_names
+from exports.originals.name_preview import preview_names
 from photolala.web.parameters import check_parameters
 from photolala.web.refusals import BadRequest
 from photolala.web.views import ApiView, documented, query

@@ -1,94 +1,165 @@
-"""A snapshot written by a thread of its own while the ledger is appended to: no append waits for half a million records."""
+"""Compaction of an open ledger: its snapshot written anew and its log emptied, within an append or beside the appends."""
 
 import errno
-import heapq
-import threading
-import time
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from exports.ledger.records import ExportRecord
-from exports.ledger.snapshot import NewSnapshot, SnapshotNotWritten
-from exports.ledger.state import LedgerState
+from exports.ledger.background_snapshot import BackgroundSnapshot
+from exports.ledger.errors import LedgerFailed, refusal
+from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadReport
+from exports.ledger.lock import require_same_folder
+from exports.ledger.log import AppendLog, LogNotShortened
+from exports.ledger.numbering import write_mark
+from exports.ledger.reads import RecordReads
+from exports.ledger.snapshot import SnapshotNotWritten, broken_name, write_snapshot
 
-_PIECE_RECORDS = 64  # some 0.5 ms, as long as an append may have to wait for the interpreter
-_SORTED_AT_ONCE = 2048
-_PAUSE_SECONDS = 0.0005
+COMPACT_EVERY_MUTATIONS = 1000
+"""At least; a larger ledger waits until the log holds half as many mutations as its snapshot holds records."""
+AT_ONCE_RECORDS = 4000
+"""A ledger up to this size is compacted within an append (some 40 ms), a larger one by a thread beside the appends."""
+
+logger = logging.getLogger(__name__)
 
 
-class BackgroundSnapshot:
-    """A snapshot of a state that changes meanwhile, to be put in place under the log's lines after `last_number`.
+class CompactedRecords(RecordReads):
+    """The open files of a ledger and the state that they hold; knows when and how to compact them."""
 
-    It holds each record as it was at some moment since then. Each later change is in the log behind the first
-    `log_bytes`, and reading these lines over the snapshot gives the latest state, however old its records are.
-    """
+    directory: Path
+    report: LoadReport
+    _now: Callable[[], datetime]
+    _failure: LedgerFailed | None
+    _log: AppendLog | None
+    _lock: int
+    """The descriptor of the lock file, -1 once it is closed."""
+    _number: int
+    """Of the last mutation."""
+    _noted_number: int
+    _snapshot_count: int
+    _mutations_since_snapshot: int
+    _log_is_damaged: bool
+    _background: BackgroundSnapshot | None
 
-    def __init__(self, path: Path, state: LedgerState, last_number: int, log_bytes: int) -> None:
-        """Prepare the snapshot for `path`; nothing is written before `start`."""
-        self.last_number, self.log_bytes = last_number, log_bytes
-        self.count = 0
-        self.error: SnapshotNotWritten | None = None
-        self._path, self._state = path, state
-        self._new: NewSnapshot | None = None
-        self._is_ended = self._is_cancelled = False
-        self._thread: threading.Thread | None = None
+    def flush(self) -> None:
+        """Return if all that was acknowledged is on the disk, which is so unless a write has failed (LedgerFailed)."""
+        if self._failure:
+            raise self._failure
+        if self._log is None:
+            raise LedgerFailed(f"The ledger in {self.directory} has been closed; open it again to write.")
 
-    def start(self) -> None:
-        """Write it in a thread."""
-        self._thread = threading.Thread(target=self._write, name="ledger-snapshot", daemon=True)
-        self._thread.start()
+    def compact(self) -> None:
+        """Write the whole state as a snapshot, then empty the log.
 
-    @property
-    def is_ended(self) -> bool:
-        """True if all is on the disk, or `error` says why not."""
-        return self._is_ended
+        SnapshotNotWritten if there is no room or no right to: the log keeps everything, and the next write tries again.
+        """
+        with self._guard:
+            self.flush()
+            log = self._opened_log()
+            try:
+                self._cancel_background()
+                self._require_same_folder()
+                path, records = self.directory / SNAPSHOT_NAME, self._state.sorted_records()
+                count = write_snapshot(path, records, self._number, before_replacing=self._before_snapshot)
+                if self._log_is_damaged:
+                    aside = broken_name(self.directory / LOG_NAME, self._now())
+                    log.start_anew(aside)
+                    self.report.set_aside.append(aside.name)
+                    self._log_is_damaged = False
+                else:
+                    log.clear()
+            except SnapshotNotWritten as error:
+                if error.errno == errno.EIO:
+                    raise self._fail("compacted", error) from error
+                raise
+            except OSError as error:
+                raise self._fail("compacted", error) from error
+            except BaseException:
+                self._fail("compacted", OSError(errno.EINTR, "interrupted"))
+                raise
+            self._mutations_since_snapshot, self._snapshot_count = 0, count
 
-    def put_in_place(self) -> None:
-        """Rename the finished snapshot to its name, durably; OSError as of NewSnapshot.put_in_place."""
-        assert self._new is not None
-        self._new.put_in_place()
-
-    def cancel(self) -> None:
-        """Stop writing and remove what was written; returns when the thread has ended."""
-        self._is_cancelled = True
-        if self._thread is not None:
-            self._thread.join()
-        if self._new is not None:
-            self._new.abandon()
-
-    def _write(self) -> None:
-        for _ in self.pieces():
-            if self._is_cancelled:
-                return
-            time.sleep(_PAUSE_SECONDS)  # lets an append have the interpreter
-
-    def pieces(self) -> Iterator[None]:
-        """Do the work, and pause after each small piece of it; the file is on the disk at the end."""
+    def _compact_when_due(self) -> None:
+        """After an append: compact if the log is long enough, of a large ledger begin to, or end what was begun."""
+        if self._background is not None:
+            if self._background.is_ended:
+                self._end_background()
+            return
+        if self._mutations_since_snapshot < max(COMPACT_EVERY_MUTATIONS, self._snapshot_count // 2):
+            return
+        if len(self._state) <= AT_ONCE_RECORDS or self._log_is_damaged:
+            self._compact_if_possible()
+            return
         try:
-            self._new = NewSnapshot(self._path, self.last_number)
-            piece: list[ExportRecord] = []
-            runs: list[list[str]] = []
-            identifiers = self._state.ids()
-            for first in range(0, len(identifiers), _SORTED_AT_ONCE):
-                runs.append(sorted(identifiers[first : first + _SORTED_AT_ONCE]))
-                yield
-            for identifier in heapq.merge(*runs):
-                record = self._state.get(identifier)  # None: removed since, as the log says
-                if record is not None:
-                    piece.append(record)
-                if len(piece) == _PIECE_RECORDS:
-                    self._new.add(piece)
-                    self.count += len(piece)
-                    piece.clear()
-                    yield
-            self._new.add(piece)
-            self.count += len(piece)
-            yield
-            self._new.finish()
-        except SnapshotNotWritten as error:
-            self.error = error
-        except BaseException as error:  # an unfinished file must never be taken for a finished one
-            self.error = SnapshotNotWritten(errno.ECANCELED, repr(error), str(self._path))
+            self._require_same_folder()
+        except OSError as error:
+            logger.error("%s", self._fail("compacted", error))
+            return
+        path, log_bytes = self.directory / SNAPSHOT_NAME, self._opened_log().size_bytes
+        background = BackgroundSnapshot(path, self._state, self._number, log_bytes)
+        try:
+            background.start()
+        except RuntimeError as error:  # no thread is to be had
+            logger.warning("The export records in %s are compacted later: %s", self.directory, error)
+            return
+        self._background = background
+
+    def _end_background(self) -> None:
+        """Put the snapshot that was written beside the appends in place, then drop the lines from the log that are in it."""
+        assert self._background is not None
+        finished, self._background = self._background, None
+        try:
+            if finished.error is not None:
+                raise finished.error
+            self._before_snapshot()
+            finished.put_in_place()
+            self._snapshot_count = finished.count
+            self._mutations_since_snapshot = self._number - finished.last_number
+            self._opened_log().drop_head(finished.log_bytes)
+        except (SnapshotNotWritten, LogNotShortened) as error:
+            finished.cancel()
+            if error.errno == errno.EIO:
+                logger.error("%s", self._fail("compacted", error))
+            else:
+                logger.warning("%s The log keeps all; it is tried again.", refusal(self.directory, "compacted", error))
+        except OSError as error:
+            logger.error("%s", self._fail("compacted", error))
+        except BaseException:
+            self._fail("compacted", OSError(errno.EINTR, "interrupted"))
             raise
-        finally:
-            self._is_ended = True
+
+    def _cancel_background(self) -> None:
+        background, self._background = self._background, None
+        if background is not None:
+            background.cancel()
+
+    def _compact_if_possible(self) -> None:
+        """Compact; a failure is logged only, as all that was acknowledged is safe in the log."""
+        try:
+            self.compact()
+        except SnapshotNotWritten as error:
+            logger.warning("%s The log keeps all; it is tried again.", refusal(self.directory, "compacted", error))
+        except LedgerFailed as error:
+            logger.error("%s", error)
+
+    def _before_snapshot(self) -> None:
+        """Do what must come before a finished snapshot gets its name. OSError if the folder is another one by now."""
+        self._require_same_folder()
+        if self._number > self._noted_number:
+            try:
+                write_mark(self._lock, self._number)
+            except OSError as error:
+                raise SnapshotNotWritten(error.errno, error.strerror, str(self.directory)) from error
+            self._noted_number = self._number
+
+    def _require_same_folder(self) -> None:
+        require_same_folder(self.directory, self._lock)
+
+    def _opened_log(self) -> AppendLog:
+        self.flush()
+        assert self._log is not None
+        return self._log
+
+    def _fail(self, what: str, error: OSError) -> LedgerFailed:
+        self._failure = LedgerFailed(refusal(self.directory, what, error))
+        return self._failure

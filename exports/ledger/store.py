@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from exports.ledger.compacted import CompactedRecords
+from exports.ledger.compaction import CompactedRecords
 from exports.ledger.damage import FoundDamage, note_damage
 from exports.ledger.errors import InvalidRecord, LedgerFailed, refusal
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, LoadedLedger, LoadReport, load_ledger

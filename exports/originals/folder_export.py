@@ -12,7 +12,7 @@ from catalog.models import Library, Photo
 from catalog.models.photo import PhotoQuerySet
 from catalog.roots.told import told
 from catalog.sources.base import Source
-from exports.ledger.copying import NameTaken
+from exports.ledger.original_copy import NameTaken
 from exports.ledger.placement import recorded_name
 from exports.ledger.records import ExportRecord, RecordStatus
 from exports.reading.originals import OriginalUnreadable, Problems, SourceGuard, open_original

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from exports.destinations.transports.base import Transport, TransportFolder
-from exports.ledger.copying import NameTaken
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.names import TakenNames, collision_key, numbered_names
+from exports.ledger.original_copy import NameTaken
 from exports.ledger.records import INTERRUPTED, ExportRecord
 from photolala.lib.paths import unescape_path
 

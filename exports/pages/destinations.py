@@ -22,7 +22,7 @@ from exports.models import ExportDestination
 from exports.originals import checks
 from exports.originals.lacking import month_calendar
 from exports.originals.months import month_summaries
-from exports.originals.preview import PreviewedName, preview_names
+from exports.originals.name_preview import PreviewedName, preview_names
 from exports.originals.report import has_report
 from exports.originals.requests import last_rebuild, runs_to, start_folder_export, start_rebuild
 from exports.refusals import ExportRefused

@@ -11,7 +11,7 @@ from typing import IO
 
 from catalog.entries.read_failures import MOST_IN_A_ROW
 from catalog.models import Library, Photo
-from catalog.roots.guard import require_root
+from catalog.roots.root_check import require_root
 from catalog.sources.base import FileChanged, NotARegularFile, Source, SourceUnavailable
 
 from .rows import Found, MediaNames

@@ -12,8 +12,8 @@ from accounts.models import User
 from catalog.albums import access
 from catalog.entries import pairs
 from catalog.models import Album, Library, Photo
-from catalog.roots.guard import require_root
 from catalog.roots.reach import source_for
+from catalog.roots.root_check import require_root
 from catalog.roots.told import told
 from catalog.sources.base import Source, SourceUnavailable
 from exports.ledger.names import TakenNames

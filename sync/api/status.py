@@ -12,7 +12,7 @@ from photolala.web.parameters import check_parameters, utc_text
 from photolala.web.refusals import BadRequest
 from photolala.web.views import PAGE_PARAMETERS, ApiView, documented, page_body, query
 from sync.models import Conflict
-from sync.server.conflicts import ShownConflict, decide, shown
+from sync.server.conflict_decisions import ShownConflict, decide, shown
 from sync.server.status import DeviceStatus, conflicts_count, status_of
 
 from .asking import repository_of, user_of

@@ -14,7 +14,7 @@ from accounts.models import User
 from photolala.web.refusals import NotThere, Problem
 from sync.models import Conflict
 from sync.protocol.values import JsonValue
-from sync.server import conflicts
+from sync.server import conflict_decisions
 from sync.server.orm import OrmRepository
 from sync.server.status import status_of
 
@@ -48,9 +48,9 @@ def show(request: HttpRequest) -> HttpResponse:
     decided = list(visible.filter(state=Conflict.State.DECIDED).order_by("-decided_at", "pk")[:MOST_DECIDED])
     context = {
         "devices": [one for one in status_of(user) if one.has_synced],
-        "waiting": [_card(one) for one in conflicts.shown(repository, user, waiting[:MOST_OPEN])],
+        "waiting": [_card(one) for one in conflict_decisions.shown(repository, user, waiting[:MOST_OPEN])],
         "has_more": len(waiting) > MOST_OPEN,
-        "decided": [_card(one) for one in conflicts.shown(repository, user, decided)],
+        "decided": [_card(one) for one in conflict_decisions.shown(repository, user, decided)],
         "kinds": KINDS,
     }
     return render(request, "sync/status.html", context)
@@ -68,7 +68,7 @@ def decide(request: HttpRequest, conflict_id: uuid.UUID) -> HttpResponse:
         messages.warning(request, "Choose which side is to count. Nothing was changed.")
         return redirect("sync:status")
     try:
-        conflicts.decide(OrmRepository(user), user, conflict_id, decision)
+        conflict_decisions.decide(OrmRepository(user), user, conflict_id, decision)
     except NotThere:
         raise Http404 from None
     except Problem as problem:
@@ -78,7 +78,7 @@ def decide(request: HttpRequest, conflict_id: uuid.UUID) -> HttpResponse:
     return redirect("sync:status")
 
 
-def _card(one: conflicts.ShownConflict) -> dict[str, object]:
+def _card(one: conflict_decisions.ShownConflict) -> dict[str, object]:
     row = one.conflict
     name = one.title or f"a {KINDS.get(row.kind, row.kind)}"
     return {

@@ -13,7 +13,7 @@ from photolala.web.refusals import Conflict as ConflictRefused
 from sync.models import Conflict, DeviceState, PushedMutation
 from sync.protocol.messages import Mutation, MutationResult, PushReply, PushRequest, Row, Status, Unreadable
 
-from .applying import Applying
+from .apply_mutations import Applying
 from .refusals import StartOver
 from .repository import SyncRepository, Thing, row_of
 

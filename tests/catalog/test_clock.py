@@ -10,7 +10,7 @@ from catalog.edits.ratings import set_rating
 from catalog.entries import pending_writes
 from catalog.files import queue, trash_empty
 from catalog.files.trash import trash_photos
-from catalog.files.trash_movers import is_abandoned
+from catalog.files.trash_leases import is_abandoned
 from catalog.importing import cleanup, uploads
 from catalog.importing.requests import open_batch
 from catalog.models import FileWrite, Library, TrashItem, Upload

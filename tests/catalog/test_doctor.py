@@ -29,8 +29,8 @@ from catalog.examinations.libraries import examine_libraries
 from catalog.examinations.server import Tool, examine_broker, examine_operations, examine_tools, judge_space
 from catalog.media.pool import DecoderPool
 from catalog.models import Library, Photo
-from catalog.roots.locations import cache_location, root_location
 from catalog.roots.reach import source_for
+from catalog.roots.snapshot_locations import cache_location, root_location
 from catalog.scanning import redraw
 from catalog.snapshots.pointer import POINTER_NAME
 from catalog.snapshots.schema import snapshot_name

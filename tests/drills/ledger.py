@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from exports.ledger import compacted, compaction
+from exports.ledger import background_snapshot, compaction
 from exports.ledger.load import view_ledger
 from exports.ledger.records import INTERRUPTED, ExportRecord, RecordStatus
 from exports.ledger.store import Ledger
@@ -134,8 +134,8 @@ class Drill:
         child = os.fork()
         if child == 0:
             os.dup2(tell, 2)
-            compacted.COMPACT_EVERY_MUTATIONS, compacted.AT_ONCE_RECORDS = every, at_once
-            compaction._PIECE_RECORDS = 5
+            compaction.COMPACT_EVERY_MUTATIONS, compaction.AT_ONCE_RECORDS = every, at_once
+            background_snapshot._PIECE_RECORDS = 5
             if killed_at is not None:
                 killed_at.install()
             code = 1

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from catalog.roots.buckets import bucket_source
 from catalog.sources.s3_errors import FAILURES, code_of
 from catalog.sources.s3_keys import BucketRoot, plain_etag, told_md5
-from exports.ledger.copying import CopyFailed, NameTaken
+from exports.ledger.original_copy import CopyFailed, NameTaken
 from photolala.lib.digests import md5_of_descriptor
 from photolala.lib.paths import escape_path
 

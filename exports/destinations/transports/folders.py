@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from exports.ledger.copying import copy_original, remove_partial_copies
+from exports.ledger.original_copy import copy_original, remove_partial_copies
 from exports.ledger.placement import DestinationFolder
 from photolala.lib.digests import md5_of_file
 from photolala.lib.files import open_real_folder

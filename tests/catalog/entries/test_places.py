@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from catalog.edits.ratings import set_rating
-from catalog.entries.places import free_places
+from catalog.entries.path_owners import free_places
 from catalog.files.trash import restore_items, trash_photos
 from catalog.media.sidecar_files import new_sidecar
 from catalog.models import Favourite, Library, Photo, TrashItem

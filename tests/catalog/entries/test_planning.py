@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.entries.listing import UNREAD, compare, sidecar_signature
+from catalog.entries.folder_comparison import UNREAD, compare, sidecar_signature
 from catalog.scanning.plan import too_many_gone, under
 
 ENTRIES = st.dictionaries(

@@ -13,7 +13,7 @@ from catalog.history.compare import diff_kept
 from catalog.history.verify import verify
 from catalog.models import Library, Photo
 from catalog.roots import buckets
-from catalog.roots.locations import copies_location
+from catalog.roots.snapshot_locations import copies_location
 from catalog.snapshots.publish import KEEP_COUNT, read_pointer
 from catalog.snapshots.schema import snapshot_name
 from operations.models import State

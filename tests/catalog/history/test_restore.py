@@ -15,7 +15,7 @@ from catalog.history.compare import diff_kept
 from catalog.history.copies import root_md5
 from catalog.history.restore import start_restore
 from catalog.models import Favourite, Library, Photo, PhotoMetadata, Snapshot
-from catalog.roots.locations import cache_location, root_location
+from catalog.roots.snapshot_locations import cache_location, root_location
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import snapshot_name
 from operations.models import Operation, State

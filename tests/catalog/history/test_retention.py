@@ -12,7 +12,7 @@ from catalog.history import retention
 from catalog.history.copies import root_md5
 from catalog.history.restore import start_restore
 from catalog.models import Library, Photo, Snapshot
-from catalog.roots.locations import cache_location, root_location
+from catalog.roots.snapshot_locations import cache_location, root_location
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.schema import md5_of_name
 from operations import clock

@@ -13,7 +13,7 @@ from catalog.history.compare import Changed, diff, diff_kept
 from catalog.history.copies import SnapshotNotKept, root_md5
 from catalog.history.verify import prune, verify
 from catalog.models import Library, Photo, Snapshot
-from catalog.roots.locations import cache_location, root_location
+from catalog.roots.snapshot_locations import cache_location, root_location
 from catalog.snapshots.publish import read_pointer
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import SnapshotHeader, snapshot_name

@@ -22,7 +22,7 @@ from catalog.history import publish
 from catalog.history import rows as history_rows
 from catalog.models import Favourite, HashCache, Library, Photo, PhotoMetadata, Snapshot
 from catalog.models.photo import photo_id
-from catalog.roots.locations import cache_location
+from catalog.roots.snapshot_locations import cache_location
 from catalog.snapshots.location import FolderLocation
 from catalog.snapshots.read import open_snapshot
 from catalog.snapshots.schema import SnapshotHeader

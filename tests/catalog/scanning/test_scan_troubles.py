@@ -19,7 +19,7 @@ from catalog.history import publish
 from catalog.libraries.forget import forget_library
 from catalog.media.pool import DecoderPool
 from catalog.models import Favourite, HashCache, Library, Photo
-from catalog.roots import guard
+from catalog.roots import root_check
 from catalog.scanning import queue
 from catalog.scanning.scan import Scan
 from catalog.snapshots.read import open_snapshot
@@ -329,7 +329,7 @@ def test_a_pointer_that_cannot_be_read_is_no_missing_pointer(library, root, monk
     def fails(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(guard, "read_pointer", fails)
+    monkeypatch.setattr(root_check, "read_pointer", fails)
     failed = scan(library)
     assert (failed.state, failed.error_code) == (State.FAILED, "root_unavailable")
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from catalog.entries.listing import compare, doubted, is_racy
+from catalog.entries.folder_comparison import compare, doubted, is_racy
 from catalog.models import Photo
 from catalog.scanning.rebuild import start_rebuild
 from catalog.scanning.requests import start_scan

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from catalog.edits.stars import star
 from catalog.entries import rows as entries_rows
-from catalog.entries.listing import doubted
+from catalog.entries.folder_comparison import doubted
 from catalog.entries.owner_stars import mirror_read_stars
 from catalog.files.landing import Landing
 from catalog.models import FileWrite, Library, Photo

@@ -16,7 +16,7 @@ from exports.catalogs.requests import Wishes, start_export
 from exports.destinations.folders import add_destination
 from exports.formats import sink
 from exports.formats.sink import PARTIAL_PREFIX, ExportSink
-from exports.ledger import copying
+from exports.ledger import original_copy
 from exports.ledger.load import INTERRUPTED, view_ledger
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger
@@ -234,7 +234,7 @@ def test_a_successor_takes_the_name_away_before_it_removes(library: Library, mon
 
 @pytest.mark.parametrize(
     ("owner", "name", "number"),
-    [(folders, "open_original", 3), (copying, "_write_copy", 3), (Ledger, "put_all", 1), (Ledger, "put_all", 2)],
+    [(folders, "open_original", 3), (original_copy, "_write_copy", 3), (Ledger, "put_all", 1), (Ledger, "put_all", 2)],
 )
 def test_a_frozen_folder_export_that_wakes_publishes_nothing(
     library: Library,

@@ -14,7 +14,7 @@ from catalog.history.copies import root_md5
 from catalog.history.restore import start_restore
 from catalog.libraries import adding
 from catalog.models import Library, Photo
-from catalog.roots.locations import cache_location, root_location
+from catalog.roots.snapshot_locations import cache_location, root_location
 from catalog.scanning.rebuild import start_rebuild
 from catalog.scanning.rebuild_work import ReadEntry, RebuildWork, own_work, remove_work
 from catalog.snapshots.publish import read_pointer

@@ -83,7 +83,7 @@ def test_a_scan_that_wakes_after_its_successor_has_finished_writes_nothing(alice
     (root / "o").rmdir()
     make_jpeg(root / "m" / "new.jpg", seed=300, mtime=timezone.now().timestamp())
     Photo.objects.filter(filename="2.jpg").update(image_digest="")
-    monkeypatch.setattr("catalog.entries.listing.RACY_NS", 100_000_000)
+    monkeypatch.setattr("catalog.entries.folder_comparison.RACY_NS", 100_000_000)
     operation = begin(library)
     after: list[dict[str, Any]] = []
 

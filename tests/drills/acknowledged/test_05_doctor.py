@@ -14,7 +14,7 @@ from catalog.edits.ratings import set_rating
 from catalog.examinations import leftovers
 from catalog.examinations.leftovers import examine_leftovers
 from catalog.examinations.trash import examine_trash
-from catalog.files import trash_movers
+from catalog.files import trash_leases
 from catalog.files.trash import restore_items, trash_photos
 from catalog.importing.requests import open_batch
 from catalog.importing.staging import staged_path
@@ -94,7 +94,7 @@ def test_rows_without_files_and_what_stopped_half_way_are_told(library):  # noqa
     trash_photos(library.owner, [photo.pk for photo in photos[:3]])
     gone, dead, doomed = TrashItem.objects.order_by("directory", "filename")
     shutil.rmtree(Path(library.root) / trash_folder.FOLDER / str(gone.pk))
-    mover = f"{trash_movers.identity().partition('|')[0]}|999999:1|x"
+    mover = f"{trash_leases.identity().partition('|')[0]}|999999:1|x"
     TrashItem.objects.filter(pk=dead.pk).update(state="moving", mover=mover, mover_seen_at=timezone.now())
     TrashItem.objects.filter(pk=doomed.pk).update(state="deleting")
     findings = {finding.code: finding for finding in examine_trash()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog.files import trash_files, trash_movers
+from catalog.files import trash_files, trash_leases
 from catalog.files.trash import restore_items, settle, trash_photos
 from catalog.files.trash_empty import empty_what_is_due, start_emptying
 from catalog.models import Photo, TrashItem
@@ -124,7 +124,7 @@ def test_what_a_process_that_died_left_is_settled_at_once(library, monkeypatch):
     def die():
         raise Killed
 
-    dead = f"{trash_movers.identity().partition('|')[0]}|999999:1|x"
+    dead = f"{trash_leases.identity().partition('|')[0]}|999999:1|x"
     photos = all_photos(library)
     once(monkeypatch, "move_between", after=die)
     with pytest.raises(Killed):

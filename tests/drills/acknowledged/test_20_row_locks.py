@@ -14,7 +14,7 @@ from accounts.models import User
 from catalog.edits import stars
 from catalog.files import trash_rows
 from catalog.files.trash import trash_photos
-from catalog.files.trash_movers import Mover
+from catalog.files.trash_leases import Mover
 from catalog.history import publish
 from catalog.history.restore import start_restore
 from catalog.libraries.members import set_member

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from catalog.files import trash_files, trash_movers
+from catalog.files import trash_files, trash_leases
 from catalog.files.filing import start_filing
 from catalog.files.trash import restore_items, trash_photos
 from catalog.files.trash_empty import start_emptying
@@ -86,7 +86,7 @@ def test_what_a_mover_that_wakes_could_still_use_keeps_its_row(library, monkeypa
     before = files_of(library)
     seen = []
 
-    def taken_over_on_an_ill_disk(mover, item, real=trash_movers.Mover.require, **changes):
+    def taken_over_on_an_ill_disk(mover, item, real=trash_leases.Mover.require, **changes):
         real(mover, item, **changes)
         if not seen:
             seen.append(item)
@@ -96,7 +96,7 @@ def test_what_a_mover_that_wakes_could_still_use_keeps_its_row(library, monkeypa
             assert TrashItem.objects.filter(pk=item.pk).exists()  # else the photo would go where no row knows it
 
     with monkeypatch.context() as patch:
-        patch.setattr(trash_movers.Mover, "require", taken_over_on_an_ill_disk)
+        patch.setattr(trash_leases.Mover, "require", taken_over_on_an_ill_disk)
         if is_filed:
             file_all(library)
         else:

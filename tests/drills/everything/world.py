@@ -346,7 +346,7 @@ def _be_impatient() -> None:
 
     import catalog.doctor
     import catalog.entries.pending_writes
-    import catalog.files.trash_movers
+    import catalog.files.trash_leases
     import operations.tasks
     import photolala.celery
 
@@ -357,8 +357,8 @@ def _be_impatient() -> None:
         (operations.tasks, "ENQUEUE_AGAIN", second),
         (operations.tasks, "ENQUEUE_SELDOM", 2 * second),
         (catalog.entries.pending_writes, "BACK_OFF", [second]),
-        (catalog.files.trash_movers, "LEASE", timedelta(seconds=LEASE_SECONDS)),
-        (catalog.files.trash_movers, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
+        (catalog.files.trash_leases, "LEASE", timedelta(seconds=LEASE_SECONDS)),
+        (catalog.files.trash_leases, "RENEWED_EVERY_SECONDS", LEASE_SECONDS / 6),
         (catalog.doctor, "examine_tools", lambda: ()),
         (catalog.doctor, "examine_disks", lambda: ()),
     ):

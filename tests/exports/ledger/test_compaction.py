@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exports.ledger import compacted, compaction
+from exports.ledger import background_snapshot, compaction
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME, view_ledger
 from exports.ledger.log import AppendLog
@@ -44,9 +44,9 @@ def log_lines(folder: Path) -> list[dict]:
 def test_the_whole_new_snapshot_is_on_the_disk_before_it_takes_the_place_of_the_old_one_in_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 1)
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", at_once)
-    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 1)
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(background_snapshot.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
     path = tmp_path / SNAPSHOT_NAME
     synced: set[int] = set()
     replaced: list[dict[str, object]] = []
@@ -114,7 +114,7 @@ def test_a_first_export_writes_few_bytes_for_each_byte_of_the_ledger(
 
     monkeypatch.setattr(AppendLog, "append", counted_append)
     monkeypatch.setattr(NewSnapshot, "put_in_place", counted_snapshot)
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 10)  # 3,000 records are then as 300,000 are
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 10)  # 3,000 records are then as 300,000 are
     with open_ledger(memory_disk) as ledger:
         for first in range(0, 3000, 16):
             for status in (RecordStatus.IN_PROGRESS, RecordStatus.DONE):
@@ -123,9 +123,9 @@ def test_a_first_export_writes_few_bytes_for_each_byte_of_the_ledger(
 
 
 def test_appends_go_on_while_a_thread_writes_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", 999)
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", 999)
     is_waiting, may_finish = threading.Event(), threading.Event()
-    finish = compaction.NewSnapshot.finish
+    finish = background_snapshot.NewSnapshot.finish
 
     def held(new: NewSnapshot) -> None:
         is_waiting.set()
@@ -158,7 +158,7 @@ def test_appends_go_on_while_a_thread_writes_the_snapshot(tmp_path: Path, monkey
 def test_closing_while_a_thread_writes_leaves_one_whole_snapshot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", 999)
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", 999)
     with open_ledger(tmp_path) as ledger:
         ledger.put_all(record(number) for number in range(1000))
         assert ledger._background is not None
@@ -171,8 +171,8 @@ def test_closing_while_a_thread_writes_leaves_one_whole_snapshot(
 def test_a_large_snapshot_without_room_is_begun_again_at_the_next_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", 999)
-    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", 999)
+    monkeypatch.setattr(background_snapshot.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
     finish = NewSnapshot.finish
 
     def full(new: NewSnapshot) -> None:
@@ -213,8 +213,8 @@ def test_lines_of_another_program_before_a_snapshot_bring_nothing_back(tmp_path:
 def test_a_folder_that_came_in_place_of_the_ledgers_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, is_swapped_late: bool
 ) -> None:
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", at_once)
-    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(background_snapshot.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
     ours, theirs = tmp_path / "ExportRecords", tmp_path / "other"
     with open_ledger(theirs) as other:
         other.mark_exported("theirs", PLACE, "T.JPG")
@@ -238,7 +238,7 @@ def test_a_folder_that_came_in_place_of_the_ledgers_is_left_alone(
         monkeypatch.setattr(NewSnapshot, "finish", late)
     else:
         swap()
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 1)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 1)
     ledger.put_all([record(1)])
     if at_once < 0 and is_swapped_late:
         ledger.put_all([record(2)])  # finds the finished snapshot
@@ -268,8 +268,8 @@ def test_a_snapshot_without_room_gives_back_what_it_took_at_once(tmp_path: Path,
 def test_a_ledger_without_a_thread_for_its_snapshot_goes_on_and_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 1)
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", -1)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 1)
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", -1)
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -325,9 +325,9 @@ class NetworkDrive:
 def test_no_open_file_is_renamed_or_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     (tmp_path / LOG_NAME).write_bytes(b"garbage\n")
     drive = NetworkDrive(tmp_path, monkeypatch)
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", at_once)
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 2)
-    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 2)
+    monkeypatch.setattr(background_snapshot.BackgroundSnapshot, "start", lambda self: [None for _ in self.pieces()])
     with open_ledger(tmp_path) as ledger:
         for number in range(7):
             ledger.put_all([record(number)])
@@ -343,11 +343,11 @@ def test_a_log_that_somebody_reads_there_is_shortened_later_and_no_snapshot_is_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     NetworkDrive(tmp_path, monkeypatch)
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", -1)
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 4)
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", -1)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 4)
     written: list[int] = []
     monkeypatch.setattr(
-        compaction.BackgroundSnapshot,
+        background_snapshot.BackgroundSnapshot,
         "start",
         lambda self: written.append(self.last_number) or [None for _ in self.pieces()],
     )

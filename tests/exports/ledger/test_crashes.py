@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports.ledger import compacted, compaction
+from exports.ledger import background_snapshot, compaction
 from exports.ledger.errors import LedgerFailed
 from exports.ledger.load import LOG_NAME, SNAPSHOT_NAME
 from exports.ledger.records import INTERRUPTED, ExportRecord, RecordStatus
@@ -106,16 +106,18 @@ def count_operations(folder: Path) -> int:
 
 @pytest.fixture(params=["within an append", "beside the appends"])
 def often_compacted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 4)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 4)
     if request.param == "beside the appends":
         write_beside_appends(monkeypatch)
 
 
 def write_beside_appends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write each snapshot as that of a large ledger, record by record, between changes that `write_in_pieces` precedes."""
-    monkeypatch.setattr(compacted, "AT_ONCE_RECORDS", -1)
-    monkeypatch.setattr(compaction, "_PIECE_RECORDS", 1)
-    monkeypatch.setattr(compaction.BackgroundSnapshot, "start", lambda self: setattr(self, "steps", self.pieces()))
+    monkeypatch.setattr(compaction, "AT_ONCE_RECORDS", -1)
+    monkeypatch.setattr(background_snapshot, "_PIECE_RECORDS", 1)
+    monkeypatch.setattr(
+        background_snapshot.BackgroundSnapshot, "start", lambda self: setattr(self, "steps", self.pieces())
+    )
 
 
 def new_folder(path: Path) -> Path:
@@ -184,7 +186,7 @@ def test_failed_append_is_not_visible_and_stops_all_writing(tmp_path: Path) -> N
 def test_snapshot_without_room_is_tried_again_at_the_next_append(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compacted, "COMPACT_EVERY_MUTATIONS", 3)
+    monkeypatch.setattr(compaction, "COMPACT_EVERY_MUTATIONS", 3)
     with open_ledger(tmp_path) as ledger:
         for number in range(2):
             ledger.mark_exported(f"a{number}", PLACE, "1.JPG")
@@ -226,10 +228,10 @@ def test_log_cut_at_every_byte_of_its_tail_keeps_every_whole_line(memory_disk: P
 WRITER = """
 import sys
 from pathlib import Path
-from exports.ledger import compacted, compaction
+from exports.ledger import compaction, background_snapshot
 from exports.ledger.store import Ledger, Place
-compacted.COMPACT_EVERY_MUTATIONS = 17
-compacted.AT_ONCE_RECORDS = 40  # the first ones within appends, all others by the thread
+compaction.COMPACT_EVERY_MUTATIONS = 17
+compaction.AT_ONCE_RECORDS = 40  # the first ones within appends, all others by the thread
 start = int(sys.argv[2])
 ledger = Ledger(Path(sys.argv[1]))
 print("open", flush=True)

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exports.ledger import copying
-from exports.ledger.copying import CopyFailed, NameTaken, copy_original, remove_partial_copies
+from exports.ledger import original_copy
 from exports.ledger.errors import InvalidRecord
 from exports.ledger.names import (
     MAX_NUMBER,
@@ -24,6 +23,7 @@ from exports.ledger.names import (
     numbered_names,
     sanitize_component,
 )
+from exports.ledger.original_copy import CopyFailed, NameTaken, copy_original, remove_partial_copies
 from exports.ledger.placement import (
     DestinationFolder,
     FolderUnavailable,
@@ -160,7 +160,7 @@ def test_existing_file_is_never_overwritten(
     original: int, folder: DestinationFolder, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
 ) -> None:
     if not has_renameat2:  # as on NFS, where hard links must do
-        monkeypatch.setattr(copying, "_renameat2", None)
+        monkeypatch.setattr(original_copy, "_renameat2", None)
     data = os.pread(original, 1 << 30, 0)
     Path(f"{folder}a.jpg").write_bytes(b"precious")
     with pytest.raises(NameTaken, match=r"a\.jpg' exists"):
@@ -177,7 +177,7 @@ def test_file_systems_without_exclusive_rename_use_links(
         ctypes.set_errno(errno.EINVAL)
         return -1
 
-    monkeypatch.setattr(copying, "_renameat2", refuse)
+    monkeypatch.setattr(original_copy, "_renameat2", refuse)
     copy_original(original, folder, "a.jpg", MTIME_NS)
     assert list(content(folder)) == ["a.jpg"]
     assert Path(f"{folder}a.jpg").stat().st_nlink == 1

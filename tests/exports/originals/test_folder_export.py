@@ -16,9 +16,9 @@ from catalog.identity.aliases import note_aliases
 from catalog.models import Photo
 from exports.destinations.folders import add_destination, check_folder, destination_for_command
 from exports.destinations.transports import folders as local
-from exports.ledger import copying
-from exports.ledger.copying import CopyFailed
+from exports.ledger import original_copy
 from exports.ledger.load import view_ledger
+from exports.ledger.original_copy import CopyFailed
 from exports.ledger.records import RecordStatus
 from exports.ledger.store import Ledger, Place
 from exports.models import ExportDestination
@@ -248,7 +248,7 @@ def test_a_name_that_the_disk_refuses_fails_alone_though_it_is_no_unicode(
     make_photo(cast.library, "a.jpg", data=b"a")
     odd = make_photo(cast.library, r"odd\xff.jpg", data=b"odd")
     (cast.root / r"odd\xff.jpg").rename(os.fsdecode(os.fsencode(cast.root) + b"/odd\xff.jpg"))
-    rename = copying._rename_without_replacing
+    rename = original_copy._rename_without_replacing
 
     def as_exfat(folder: int, old: str, new: str) -> None:
         if "odd" in new:
@@ -256,7 +256,7 @@ def test_a_name_that_the_disk_refuses_fails_alone_though_it_is_no_unicode(
         rename(folder, old, new)
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_rename_without_replacing", as_exfat)
+        patch.setattr(original_copy, "_rename_without_replacing", as_exfat)
         ended = export(cast, destination)
     assert counts(ended) == {"copied": 1, "skipped": 0, "adopted": 0, "failed": 1}
     [problem] = ended.result["problems"]

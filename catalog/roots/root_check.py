@@ -1,7 +1,7 @@
 """Is a library's root there, and is it the right one: asked before anything is believed or changed."""
 
 from catalog.models import Library
-from catalog.roots.locations import root_location
+from catalog.roots.snapshot_locations import root_location
 from catalog.snapshots.publish import read_pointer
 from catalog.sources.base import Directory, Source, SourceUnavailable
 from operations.running import OperationFailed

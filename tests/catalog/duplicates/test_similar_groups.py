@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from catalog.duplicates.looks import Looks, groups_of
+from catalog.duplicates.similar_groups import Looks, groups_of
 from catalog.media.look import MOST_BITS
 
 
@@ -56,7 +56,7 @@ def test_equal_looks_are_a_group_and_none_is_no_work() -> None:
 
 def test_a_mass_of_nearly_equal_pictures_does_not_hide_the_others(monkeypatch) -> None:
     """Of dark frames there are more pairs than are kept; those of other pictures are found all the same."""
-    monkeypatch.setattr("catalog.duplicates.looks.MOST_PAIRS", 20_000)
+    monkeypatch.setattr("catalog.duplicates.similar_groups.MOST_PAIRS", 20_000)
     mass = 0x2B5C_93A1_7F0E_64D2 ^ (
         np.uint64(1) << np.random.default_rng(6).integers(0, 63, (2_000, 3), np.uint64)
     ).sum(1)
