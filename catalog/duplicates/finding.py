@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.models import User
 from catalog.duplicates.similar import KIND, comparable
-from catalog.duplicates.similar_groups import groups_of
+from catalog.duplicates.similar_groups import COMPARISONS, groups_of
 from catalog.media.look import NO_LOOK
 from catalog.models import Library, Photo, SimilarGroup
 from catalog.sources.kinds import RAW_EXTENSIONS, extension_of
@@ -37,10 +37,15 @@ def run_finding(run: Run) -> dict[str, Any]:
     looks, ids = _read(run, user)
     run.phase("Comparing pictures", len(looks), unit="pictures")
     keepalive = partial(run.checkpoint, force=False, is_lasting=False)
+
+    def compared() -> None:
+        run.advance(len(looks) // COMPARISONS)
+        keepalive()
+
     changeable = set(Library.objects.editable_by(user).values_list("pk", flat=True))
     groups: list[SimilarGroup] = []
     waiting: list[tuple[int, list[UUID]]] = []
-    for look, positions in groups_of(looks, tick=keepalive):
+    for look, positions in groups_of(looks, tick=compared):
         waiting.append(
             (look, [UUID(bytes=bytes(ids[at * 16 : at * 16 + 16])) for at in positions[:_MOST_READ].tolist()])
         )

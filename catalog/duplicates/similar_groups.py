@@ -1,5 +1,6 @@
 """Groups of similar pictures, from their looks alone: arrays in, groups out. It knows no photos."""
 
+import math
 from array import array
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -15,6 +16,8 @@ Numbers = NDArray[np.int64]
 
 BANDS: Final = 8
 """Of 8 bands of 8 bits two at least are equal where no more than 6 bits differ: only such looks are compared."""
+COMPARISONS: Final = math.comb(BANDS, 2)
+"""Each two bands are compared, one after another."""
 MOST_PAIRS: Final = 8_000_000
 """So many pairs are kept at once; where more pictures are that similar, the rest is left out."""
 MOST_STEPS: Final = 150

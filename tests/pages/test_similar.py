@@ -107,6 +107,11 @@ def test_no_more_bytes_are_read_in_a_request_however_many_are_kept(cast, picture
     assert keeping.keep_some(cast.alice, [large.pk, cut.pk], [small.pk]).count == 1 == len(read)
 
 
+def test_comparing_tells_how_far_it_is(cast, pictures, monkeypatch) -> None:
+    monkeypatch.setattr("catalog.duplicates.finding.COMPARISONS", 2)  # so few pictures are less than one for each
+    assert find(cast.alice).done > 0
+
+
 def test_a_page_of_groups_of_which_nothing_is_left_leads_on(cast, alice: Client, pictures, monkeypatch) -> None:
     monkeypatch.setattr("catalog.browsing.similar._MOST_ROUNDS", 1)
     monkeypatch.setattr("catalog.browsing.similar._AT_ONCE", 1)
