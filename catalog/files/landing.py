@@ -116,7 +116,9 @@ class Landing:
                     write.xmp_old_md5, write.xmp_new_md5 = prepared.sidecar.old_md5, prepared.sidecar.new_md5
                 if prepared.rewritten is not None or prepared.sidecar is not None:
                     seen = keywords_seen(write)
-                    write.previous = said_before(write, prepared) | ({} if seen is None else {"seen": seen})
+                    write.previous = said_before(write, prepared)
+                    if seen is not None:  # whoever wants others after a kill has seen these, too
+                        write.previous["seen"] = list(dict.fromkeys([*seen, *write.wanted["keywords"]]))
                 mine = FileWrite.objects.filter(pk=write.pk, claim_token=write.claim_token)
                 values = {name: getattr(write, name) for name in (*_VERSIONS, "new_key", "previous", "base_md5")}
                 if mine.update(**values):
