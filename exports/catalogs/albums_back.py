@@ -50,6 +50,11 @@ def plan_album(user: User, row: Row, finder: PhotoFinder) -> AlbumPlan:
         raise ValueError("It has no title, or its description is no text.")
     if not is_caption(title):  # no database could be asked for it
         raise ValueError("Its title has a control character or half a character, which no title can have.")
+    if len(title) > albums.LONGEST_TITLE or len(description) > albums.LONGEST_DESCRIPTION:
+        raise ValueError(
+            f"Its title has more than {albums.LONGEST_TITLE} characters, or its description more than "
+            f"{albums.LONGEST_DESCRIPTION:,}: no album can."
+        )
     if not isinstance(photos, list) or not all(isinstance(one, dict) for one in photos):
         raise ValueError("Its photos are no list of objects.")
     title = unicodedata.normalize("NFC", title)

@@ -331,15 +331,18 @@ def test_albums_are_found_by_title_and_what_is_no_album_of_ones_own_is_not_touch
         {"id": "x", "title": "Twice", "photos": photos},
         {"id": "x", "title": "\ud800", "photos": photos},
         {"id": "x", "title": "No list", "photos": 1},
+        {"id": "x", "title": "Long" * 100, "photos": photos},
     ]
     (tmp_path / "photos.json").write_text(json.dumps([{"id": str(photo.pk)}]))
     (tmp_path / "albums.json").write_text(json.dumps(rows))
-    ended = execute(
-        start_import_of_file(cast.alice, tmp_path / "photos.json", cast.library, apply=True, overwrite=False).pk
-    )
-    assert ended is not None
-    assert counts(ended) == {"rows": 1, "matched": 1, "albums": 1, "album_items": 2, "failed": 3}
-    assert [one["path"] for one in ended.result["problems"]] == ["Trip", "Twice", "\ufffd", "No list"]
+    for is_real in (False, True):  # a dry run promises no more
+        ended = execute(
+            start_import_of_file(cast.alice, tmp_path / "photos.json", cast.library, apply=is_real, overwrite=False).pk
+        )
+        assert ended is not None
+        assert counts(ended) == {"rows": 1, "matched": 1, "albums": 1, "album_items": 2, "failed": 4}
+        told = [one["path"] for one in ended.result["problems"]]
+        assert told == ["Trip", "Twice", "\ufffd", "No list", ("Long" * 100)[:200]]
     new = Album.objects.get(title="New")
     assert (new.owner, inside(new), inside(own), inside(bobs)) == (cast.alice, ["a.jpg"], ["a.jpg"], [])
 

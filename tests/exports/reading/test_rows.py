@@ -84,7 +84,7 @@ def multiply(photo: Photo, count: int) -> None:
     """Let the database make `count` photos like this one, each a second older than the one before, with metadata."""
     own = {
         "id": "printf('%%032x', n)" if connection.vendor == "sqlite" else "lpad(to_hex(n), 32, '0')::uuid",
-        "filename": "'IMG_' || n || '.JPG'",
+        "filename": "'COPY_' || n || '.JPG'",
         "taken_at": "datetime(taken_at, '-' || n || ' seconds')"
         if connection.vendor == "sqlite"
         else "taken_at - n * interval '1 second'",
