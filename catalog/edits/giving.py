@@ -100,10 +100,18 @@ def _intent(kind: Kind[Value], photo: Photo, user: User, wanted: dict[str, Any])
         user=user,
         kind=kind.kind,
         wanted=wanted,
-        previous={kind.name: kind.said(photo)} if _is_said_by_file(kind, photo) else {},
+        previous=_previous(kind, photo),
         is_sidecar=photo.library.ratings == Library.Ratings.SIDECAR,
         try_at=timezone.now(),
     )
+
+
+def _previous(kind: Kind[Value], photo: Photo) -> dict[str, Any]:
+    """Return what the file says, or, where it is still to be read, which keywords the person saw: others stay in it."""
+    if _is_said_by_file(kind, photo):
+        return {kind.name: kind.said(photo)}
+    is_unread = kind.kind == FileWrite.Kind.KEYWORDS and not getattr(photo, kind.held)
+    return {"seen": kind.said(photo)} if is_unread else {}
 
 
 def _is_said_by_file(kind: Kind[Value], photo: Photo) -> bool:

@@ -179,8 +179,8 @@ class Landing:
                 write.old_md5 = write.base_md5
                 if write.base_md5:  # an earlier try wrote it
                     write.new_md5, write.previous = prepared.old.photo_md5, write.base
-            write.previous = write.previous or said_before(write, prepared)
             write.previous.pop("seen", None)
+            write.previous = write.previous or said_before(write, prepared)
             if write.kind == FileWrite.Kind.KEYWORDS:  # with those that nobody took away
                 write.wanted = write.wanted | {"keywords": keywords_now(prepared)}
             done.append(write)

@@ -158,6 +158,21 @@ def test_what_a_row_of_an_earlier_version_did_not_know_stays(library, file, add,
     assert (listed(file), row_of(library)) == (["A"], (["A"], False))
 
 
+@pytest.mark.parametrize("wanted", [["C"], ["A"]])
+def test_what_a_file_has_that_is_still_to_be_read_stays(library, file, wanted):  # noqa: F811
+    edit(file, "-XMP-dc:Subject=A")
+    scan(library)
+    Photo.objects.filter(filename="0.jpg").update(keywords=[], needs_digest=True)  # as its survey left it
+    give(library, *wanted)
+    scan(library)
+    write_all(library)
+    then = list(dict.fromkeys([*wanted, "A"]))
+    assert (listed(file), row_of(library)) == (then, (then, False))
+    undo.undo_last(photo(library, "0.jpg"), library.owner) if wanted != ["A"] else None
+    write_all(library)
+    assert listed(file) == ["A"]
+
+
 def test_it_stays_also_where_a_disk_was_full_or_something_else_was_wanted_meanwhile(library, file, monkeypatch):  # noqa: F811
     read_by_an_earlier_version(library, file)
     change_keywords(library.owner, [photo(library, "0.jpg").pk], ["C"])
