@@ -508,6 +508,20 @@ def test_a_finger_that_rests_on_a_photo_picks_it_out(alice, library, open_tab):
     expect(page.locator(".pswp")).to_have_count(0)
 
 
+def test_keys_lead_to_photos_however_slow_the_machine_is(alice, library, open_tab):
+    """Each look at the clock takes longer than a frame may draw."""
+    add_many(library, 300, first=datetime(2023, 12, 31, tzinfo=UTC))
+    tab = open_tab(alice)
+    page = tab.page
+    page.add_init_script(
+        "{ const now = performance.now.bind(performance); let more = 0; performance.now = () => now() + (more += 20); }"
+    )
+    page.goto("/")
+    page.locator(".tile-link").first.focus()
+    page.keyboard.press("End")
+    wait_until(page, "document.activeElement.getAttribute('aria-label')?.includes('Date unknown')")
+
+
 def test_a_star_is_still_there_when_one_comes_back_to_it(alice, library, open_tab):
     add_many(library, 3_000, first=datetime(2023, 12, 31, tzinfo=UTC))
     page = open_tab(alice).page

@@ -15,16 +15,19 @@ const AHEAD_MS = 1_500;
 const SEEN_MS = 10;
 const OTHERS_MS = 4;
 
-/** How long one frame draws new rows: at most SEEN_MS what is in view, and beyond OTHERS_MS nothing else. */
+/** How long one frame draws new rows: one always, at most SEEN_MS what is in view, and beyond OTHERS_MS nothing else. */
 class Pace {
   constructor() {
     this.began = performance.now();
+    this.asked = 0;
   }
 
   hasTime(isSeen) {
-    return performance.now() - this.began < (isSeen ? SEEN_MS : OTHERS_MS);
+    return !this.asked++ || performance.now() - this.began < (isSeen ? SEEN_MS : OTHERS_MS);
   }
 }
+
+const ALL_IN_VIEW = { hasTime: (isSeen) => isSeen };
 
 /** Shows `model` in `root`. `favourites` knows the stars; `hrefOf(id)` is a photo's page. */
 export class Timeline {
@@ -205,14 +208,13 @@ export class Timeline {
     if (!this.isPaused) this.root.dispatchEvent(new CustomEvent("timeline:rest"));
   }
 
-  render() {
+  render(pace = new Pace()) {
     if (this.frame) cancelAnimationFrame(this.frame);
     this.frame = 0;
     const { model, views } = this;
     const y = this.real - this.gridTop;
     const shown = new Set();
     const months = new Set();
-    const pace = new Pace();
     let isWhole = true;
     if (model.sections.length) {
       const from = model.stack.at(Math.max(0, y - this.overscan));
@@ -370,7 +372,7 @@ export class Timeline {
     } else if (this.real < highest) {
       this.place(Math.min(highest, lowest));
     }
-    this.render();
+    this.render(ALL_IN_VIEW);
     this.restSoon();
     return this.tileOf(photos.id[index]);
   }
