@@ -114,7 +114,7 @@ def forget_peak() -> None:
 
 
 @pytest.mark.one_database
-@pytest.mark.promise("S3-066", "S3-067", "S3-068", "S3-075")
+@pytest.mark.promise("S3-066", "S3-067", "S3-075")
 def test_fifty_thousand_photos_need_the_memory_of_one_batch(cast: Any) -> None:
     multiply(make_photo(cast.library, on_disk=False), MANY)
     export = start_export(cast.alice, cast.library, Wishes(format="json"))
