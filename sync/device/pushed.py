@@ -3,6 +3,7 @@
 from sync.protocol.clock import Stamp
 from sync.protocol.messages import Mutation, MutationResult, Op, PushReply, Status
 from sync.protocol.messages.results import GONE
+from sync.protocol.ordering import references
 
 from .collapse import Pending
 from .outbox import Entry, Outbox
@@ -42,12 +43,23 @@ def _settle(
 ) -> None:
     if outcome.status is Status.REJECTED and outcome.reason == GONE and entry.op is Op.PATCH:
         _send_whole(store, outbox, view, entry)
+    elif outcome.status is Status.MISSING_REF and _waits_for_what_comes_back(store, outbox, entry):
+        outbox.add(entry.type, entry.id, Pending(entry.op, entry.fields, entry.base_version), {}, entry.hlc)
     elif outcome.status in {Status.REJECTED, Status.MISSING_REF}:
         outbox.refuse(entry, outcome.reason or outcome.status.value, outcome.detail or "", at_ms)
         result.refused_items += 1
     else:
         result.uploaded_items += 1
         result.conflicts_resolved += outcome.status in _CONFLICTS
+
+
+def _waits_for_what_comes_back(store: Store, outbox: Outbox, entry: Entry) -> bool:
+    """Return whether this put something into, or was made of, a thing that is gone for good and that an edit makes again."""
+    if entry.op is not Op.CREATE or outbox.of(entry.type, entry.id):
+        return False
+    parents = {name: kind.parents for name, kind in store.kinds().items()}
+    keys = references(entry.type, entry.fields, parents)
+    return any(edit.op is Op.CREATE and edit.mid is None for key in keys for edit in outbox.of(*key))
 
 
 def _send_whole(store: Store, outbox: Outbox, view: View, entry: Entry) -> None:

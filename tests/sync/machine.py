@@ -479,7 +479,5 @@ class SyncMachine(RuleBasedStateMachine):
         missing = self.made - set(live)
         if self.restores:  # a note that the restored server lacks keeps its items out
             missing = {thing for thing in missing if thing[0] != "albumItem"}
-        # Put in while its note was purged, and refused: the device keeps it and says so, though an edit brings the note back.
-        missing -= {(edit["type"], edit["id"]) for client in self.clients for edit in client.refused()}
         assert not missing, f"gone without a deletion: {missing}"
         assert not self.doomed & set(live), f"deleted and still there: {self.doomed & set(live)}"

@@ -165,6 +165,21 @@ def test_an_item_whose_note_is_gone_is_kept_as_refused(phone, server):
     assert phone.client.refused()[0]["reason"] == "missing_ref"
 
 
+def test_what_is_put_into_a_note_that_an_edit_brings_back_waits_for_it(phone, server):
+    note = phone.note("a")
+    phone.sync()
+    server.trash("note", note)
+    server.purge()
+    phone.write(note, content="mine")
+    album = phone.client.create("album", {"title": "t", "description": ""})
+    item = phone.put(album, note)
+    result = phone.sync()
+    assert (result.success, result.refused_items) == (True, 0)
+    assert phone.text(note) == "mine"
+    assert phone.client.get("albumItem", item) is not None
+    assert phone.client.status().pending_uploads == {}
+
+
 def test_a_reply_to_another_push_settles_nothing(phone, server):
     phone.note("a")
     phone.sync()
